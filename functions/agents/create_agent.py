@@ -1,0 +1,14 @@
+"""POST /v1/agents"""
+
+from weconnect.agents import service
+from weconnect.agents.entities import AIAgent, NewAIAgent
+from weconnect.agents.permissions import AgentsCreate
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/agents", status_code=201, tags=["AI agents"])
+def create_agent(body: NewAIAgent, caller: AgentsCreate) -> AIAgent:
+    """Create an agent in the caller's organization."""
+    return service.create(caller, body)

@@ -1,0 +1,15 @@
+"""POST /v1/agents/{agentId}/memories"""
+
+from weconnect.agents.entities import MemoryWritten, NewAIAgentMemory
+from weconnect.agents.memories import service
+from weconnect.agents.parameters import AgentId
+from weconnect.agents.permissions import AgentsUpdate
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/agents/<agentId>/memories", status_code=201, tags=["AI agents"])
+def create_agent_memory(agent_id: AgentId, body: NewAIAgentMemory, caller: AgentsUpdate) -> MemoryWritten:
+    """Write a memory; the answer says what was decided."""
+    return service.create(caller, agent_id, body)

@@ -1,0 +1,15 @@
+"""POST /v1/agents/{agentId}/tools"""
+
+from weconnect.agents.entities import AIAgentTool, NewAIAgentTool
+from weconnect.agents.parameters import AgentId
+from weconnect.agents.permissions import AgentsUpdate
+from weconnect.agents.tools import service
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/agents/<agentId>/tools", status_code=201, tags=["AI agents"])
+def create_agent_tool(agent_id: AgentId, body: NewAIAgentTool, caller: AgentsUpdate) -> AIAgentTool:
+    """Give an agent a tool."""
+    return service.create(caller, agent_id, body)

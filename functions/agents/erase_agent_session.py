@@ -1,0 +1,15 @@
+"""DELETE /v1/agents/{agentId}/memories"""
+
+from weconnect.agents.entities import SessionErased
+from weconnect.agents.memories import service
+from weconnect.agents.parameters import AgentId, SessionToErase
+from weconnect.agents.permissions import AgentsUpdate
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.delete("/v1/agents/<agentId>/memories", tags=["AI agents"])
+def erase_agent_session(agent_id: AgentId, session_id: SessionToErase, caller: AgentsUpdate) -> SessionErased:
+    """Erase all memories of a session."""
+    return service.erase_session(caller, agent_id, session_id)

@@ -1,0 +1,17 @@
+"""GET /v1/agents/{agentId}/executions/{executionId}"""
+
+from weconnect.agents import executions
+from weconnect.agents.entities import ExecutionWithSteps
+from weconnect.agents.parameters import AgentId, ExecutionId
+from weconnect.agents.permissions import AgentsRead
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/agents/<agentId>/executions/<executionId>", tags=["AI agents"])
+def get_agent_execution(
+    agent_id: AgentId, execution_id: ExecutionId, caller: AgentsRead
+) -> ExecutionWithSteps:
+    """Read a run with its steps."""
+    return executions.get(caller, agent_id, execution_id)

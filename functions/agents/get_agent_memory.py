@@ -1,0 +1,15 @@
+"""GET /v1/agents/{agentId}/memories/{memoryId}"""
+
+from weconnect.agents.entities import AIAgentMemory
+from weconnect.agents.memories import service
+from weconnect.agents.parameters import AgentId, MemoryId
+from weconnect.agents.permissions import AgentsRead
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/agents/<agentId>/memories/<memoryId>", tags=["AI agents"])
+def get_agent_memory(agent_id: AgentId, memory_id: MemoryId, caller: AgentsRead) -> AIAgentMemory:
+    """Read one memory."""
+    return service.get(caller, agent_id, memory_id)

@@ -1,0 +1,15 @@
+"""GET /v1/agents/{agentId}/tools/{toolId}"""
+
+from weconnect.agents.entities import AIAgentTool
+from weconnect.agents.parameters import AgentId, ToolId
+from weconnect.agents.permissions import AgentsRead
+from weconnect.agents.tools import service
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/agents/<agentId>/tools/<toolId>", tags=["AI agents"])
+def get_agent_tool(agent_id: AgentId, tool_id: ToolId, caller: AgentsRead) -> AIAgentTool:
+    """Read one tool, without its key."""
+    return service.get(caller, agent_id, tool_id)

@@ -1,0 +1,26 @@
+"""GET /v1/agents/{agentId}/memories"""
+
+from weconnect.agents.entities import AIAgentMemory
+from weconnect.agents.memories import service
+from weconnect.agents.parameters import AgentId, MemoryTypeFilter, SessionFilter, TagFilter
+from weconnect.agents.permissions import AgentsRead
+from weconnect.http import app, handler
+from weconnect.pages import Cursor, Limit, Page
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/agents/<agentId>/memories", tags=["AI agents"])
+def list_agent_memories(
+    agent_id: AgentId,
+    caller: AgentsRead,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    memory_type: MemoryTypeFilter = None,
+    session_id: SessionFilter = None,
+    tag: TagFilter = None,
+) -> Page[AIAgentMemory]:
+    """List an agent's memories, newest first."""
+    return service.find(
+        caller, agent_id, limit=limit, cursor=cursor, memory_type=memory_type, session_id=session_id, tag=tag
+    )

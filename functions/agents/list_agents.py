@@ -1,0 +1,40 @@
+"""GET /v1/agents"""
+
+from weconnect.agents import service
+from weconnect.agents.entities import AgentSummary
+from weconnect.agents.parameters import (
+    DeletedFilter,
+    IsActiveFilter,
+    ModelFilter,
+    ProviderFilter,
+    SearchFilter,
+)
+from weconnect.agents.permissions import AgentsRead
+from weconnect.http import app, handler
+from weconnect.pages import Cursor, Limit, Page
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/agents", tags=["AI agents"])
+def list_agents(
+    caller: AgentsRead,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    provider: ProviderFilter = None,
+    model: ModelFilter = None,
+    is_active: IsActiveFilter = None,
+    search: SearchFilter = None,
+    deleted: DeletedFilter = False,
+) -> Page[AgentSummary]:
+    """List the organization's agents, newest first."""
+    return service.find(
+        caller,
+        limit=limit,
+        cursor=cursor,
+        provider=provider,
+        model=model,
+        is_active=is_active,
+        search=search,
+        deleted=deleted,
+    )

@@ -1,0 +1,21 @@
+"""Purge queue → everything that belonged to an agent that left the trash."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
+from weconnect.agents import purge
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def purge_one(record: dict[str, Any]) -> None:
+    """Purge what one message names."""
+    purge.purge(json.loads(record["body"])["trash"])
+
+
+def handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
+    """Purge a batch; what failed stays in the queue."""
+    return process_partial_response(event, purge_one, processor, context)

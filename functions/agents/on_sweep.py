@@ -1,0 +1,14 @@
+"""Every minute → runs that were stored and never began, or that nobody works on any more."""
+
+from typing import Any
+
+from weconnect.agents import executions
+from weconnect.log import logger
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Start them again, or close them."""
+    swept = executions.sweep()
+    if swept:
+        logger.warning("swept runs", count=swept)
+    return {"swept": swept}

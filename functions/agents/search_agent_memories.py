@@ -1,0 +1,15 @@
+"""POST /v1/agents/{agentId}/memories/search"""
+
+from weconnect.agents.entities import MemoryHits, MemorySearch
+from weconnect.agents.memories import search
+from weconnect.agents.parameters import AgentId
+from weconnect.agents.permissions import AgentsRead
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/agents/<agentId>/memories/search", tags=["AI agents"])
+def search_agent_memories(agent_id: AgentId, body: MemorySearch, caller: AgentsRead) -> MemoryHits:
+    """Find the memories that fit a question, with reasons."""
+    return search.search(caller, agent_id, body)

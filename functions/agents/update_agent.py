@@ -1,0 +1,17 @@
+"""PATCH /v1/agents/{agentId}"""
+
+from weconnect.agents import service
+from weconnect.agents.entities import AIAgent, AIAgentChanges
+from weconnect.agents.parameters import AgentId
+from weconnect.agents.permissions import AgentsUpdate
+from weconnect.http import IfMatch, app, handler
+
+__all__ = ["handler"]
+
+
+@app.patch("/v1/agents/<agentId>", tags=["AI agents"])
+def update_agent(
+    agent_id: AgentId, body: AIAgentChanges, caller: AgentsUpdate, if_match: IfMatch = None
+) -> AIAgent:
+    """Change an agent; what belongs to its definition makes a new version."""
+    return service.update(caller, agent_id, body, if_match)

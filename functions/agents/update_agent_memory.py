@@ -1,0 +1,21 @@
+"""PATCH /v1/agents/{agentId}/memories/{memoryId}"""
+
+from weconnect.agents.entities import AIAgentMemory, AIAgentMemoryChanges
+from weconnect.agents.memories import service
+from weconnect.agents.parameters import AgentId, MemoryId
+from weconnect.agents.permissions import AgentsUpdate
+from weconnect.http import IfMatch, app, handler
+
+__all__ = ["handler"]
+
+
+@app.patch("/v1/agents/<agentId>/memories/<memoryId>", tags=["AI agents"])
+def update_agent_memory(
+    agent_id: AgentId,
+    memory_id: MemoryId,
+    body: AIAgentMemoryChanges,
+    caller: AgentsUpdate,
+    if_match: IfMatch = None,
+) -> AIAgentMemory:
+    """Correct a memory."""
+    return service.update(caller, agent_id, memory_id, body, if_match)

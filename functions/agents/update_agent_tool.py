@@ -1,0 +1,21 @@
+"""PATCH /v1/agents/{agentId}/tools/{toolId}"""
+
+from weconnect.agents.entities import AIAgentTool, AIAgentToolChanges
+from weconnect.agents.parameters import AgentId, ToolId
+from weconnect.agents.permissions import AgentsUpdate
+from weconnect.agents.tools import service
+from weconnect.http import IfMatch, app, handler
+
+__all__ = ["handler"]
+
+
+@app.patch("/v1/agents/<agentId>/tools/<toolId>", tags=["AI agents"])
+def update_agent_tool(
+    agent_id: AgentId,
+    tool_id: ToolId,
+    body: AIAgentToolChanges,
+    caller: AgentsUpdate,
+    if_match: IfMatch = None,
+) -> AIAgentTool:
+    """Change a tool."""
+    return service.update(caller, agent_id, tool_id, body, if_match)

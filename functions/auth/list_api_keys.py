@@ -1,0 +1,21 @@
+"""GET /v1/api-keys"""
+
+from weconnect.auth import api_keys
+from weconnect.auth.entities import PublicApiKey
+from weconnect.auth.parameters import IsActive, OfUser, Person
+from weconnect.http import app, handler
+from weconnect.pages import Cursor, Limit, Page
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/api-keys", tags=["API keys"])
+def list_api_keys(
+    caller: Person,
+    user_id: OfUser = None,
+    is_active: IsActive = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> Page[PublicApiKey]:
+    """The caller's keys in this organization."""
+    return api_keys.find(caller, user_id, is_active=is_active, limit=limit, cursor=cursor)

@@ -1,0 +1,13 @@
+"""POST /v1/auth/refresh"""
+
+from weconnect.auth import service
+from weconnect.auth.entities import Refresh, Tokens
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/auth/refresh", public=True, tags=["Authentication"])
+def refresh_session(body: Refresh) -> Tokens:
+    """Exchange a refresh token for a new pair."""
+    return service.refresh(body)

@@ -1,0 +1,17 @@
+"""GET /v1/organizations"""
+
+from weconnect.caller import SignedIn
+from weconnect.http import app, handler
+from weconnect.organizations import service
+from weconnect.organizations.entities import OrganizationSummary
+from weconnect.pages import Cursor, Limit, Page
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/organizations", tags=["Organizations"])
+def list_organizations(
+    caller: SignedIn, limit: Limit = 25, cursor: Cursor = None
+) -> Page[OrganizationSummary]:
+    """Organizations that the caller is a member of, with the caller's role."""
+    return service.find(caller, limit=limit, cursor=cursor)

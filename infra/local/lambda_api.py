@@ -1,0 +1,227 @@
+"""Lambda's Invoke and the durable execution API, as boto3 and the durable SDK call them."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from aws_durable_execution_sdk_python.lambda_service import ErrorObject
+from aws_durable_execution_sdk_python_testing.exceptions import (
+    AwsApiException,
+    IllegalStateException,
+    InvalidParameterValueException,
+    ResourceNotFoundException,
+    ServiceException,
+)
+from aws_durable_execution_sdk_python_testing.model import CheckpointDurableExecutionRequest
+
+from infra.local.durable import Executions
+from infra.local.gateway import report_failure
+from infra.local.pool import Answer, Pool
+from infra.local.template import Function
+from infra.local.web import Request, Response
+
+INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
+EXECUTION = re.compile(r"/2025-12-01/durable-executions/([^/]+)(?:/(checkpoint|state|history|stop))?$")
+CALLBACK = re.compile(r"/2025-12-01/durable-execution-callbacks/([^/]+)/(succeed|fail|heartbeat)$")
+LIST = re.compile(r"/2025-12-01/functions/([^/]+)/durable-executions$")
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+RETRY_SECONDS = (1, 5)  # Lambda runs a failed asynchronous invocation twice again
+
+
+class LambdaApi:
+    """Answers the requests that the application's own Lambda client and the durable SDK send."""
+
+    def __init__(self, pool: Pool, executions: Executions) -> None:
+        self.pool = pool
+        self.executions = executions
+        self.by_name = {function.name: function for function in pool.functions.values()}
+        self._threads = ThreadPoolExecutor(32, "lambda-api")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            if found := INVOKE.match(request.path):
+                return await self._invoke(unquote(found[1]), request)
+            work = self._durable_call(request)
+            result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return Response(200, [("content-type", "application/json")], _encode(result))
+        except AwsApiException as error:
+            kind = "ServiceException" if isinstance(error, IllegalStateException) else type(error).__name__
+            return Response.json(error.http_status_code, error.to_dict(), [("x-amzn-errortype", kind)])
+
+    def find(self, name: str) -> tuple[Function, str]:
+        """Return a function and a qualifier by name, name:alias or ARN."""
+        if name.startswith("arn:"):
+            name = name.split(":", 6)[6]
+        bare, _, qualifier = name.partition(":")
+        if bare not in self.by_name:
+            raise ResourceNotFoundException(f"Function not found: {name}")
+        return self.by_name[bare], qualifier
+
+    async def invoke_later(self, function: Function, payload: bytes) -> None:
+        """Keep an asynchronous invocation, then run it; return when it is kept."""
+        number = self.executions.store.add_invocation(function.id, payload)
+        self._spawn(self._run_later(number, function, payload))
+
+    def resume_invocations(self) -> None:
+        """Run the asynchronous invocations that a kill interrupted."""
+        for number, name, payload in self.executions.store.invocations():
+            if name in self.pool.functions:
+                self._spawn(self._run_later(number, self.pool.functions[name], payload))
+
+    def execution_ended(self, arn: str) -> None:
+        """Wake the callers that wait for this execution. Call on the event loop."""
+        for waiter in self._waiting.pop(arn, []):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _invoke(self, name: str, request: Request) -> Response:
+        function, qualifier = self.find(name)
+        query = parse_qs(request.query)
+        qualifier = query.get("Qualifier", [qualifier])[0]
+        kind = request.header("x-amz-invocation-type") or "RequestResponse"
+        payload = request.body or b"{}"
+        try:
+            json.loads(payload)
+        except ValueError as error:
+            raise InvalidParameterValueException(f"Could not parse request body into json: {error}") from None
+        if kind == "DryRun":
+            return Response(204)
+        if function.durable is not None:
+            return await self._invoke_durable(function, qualifier, kind, payload, request)
+        if kind == "Event":
+            await self.invoke_later(function, payload)
+            return Response(202)
+        answer = await self.pool.call(function.id, payload, qualifier=f":{qualifier}" if qualifier else "")
+        if answer.failed:
+            report_failure(function.id, answer, self.pool)
+        return _invoke_response(answer)
+
+    async def _invoke_durable(
+        self, function: Function, qualifier: str, kind: str, payload: bytes, request: Request
+    ) -> Response:
+        name = request.header("x-amz-durable-execution-name")
+        if name is not None and not NAME.fullmatch(name):
+            raise InvalidParameterValueException(f"Invalid durable execution name: {name}")
+        if not qualifier:
+            raise InvalidParameterValueException("A durable function is invoked with a version or an alias")
+        loop = asyncio.get_running_loop()
+        arn = await loop.run_in_executor(
+            self._threads, self.executions.start, function, qualifier, name, payload.decode()
+        )
+        header = ("x-amz-durable-execution-arn", arn)
+        if kind == "Event":
+            return Response(202, [header])
+        await self._wait(arn)
+        execution = await loop.run_in_executor(self._threads, self.executions.get_execution, arn)
+        result = execution.result
+        if result is not None and result.error is not None:
+            error = {"errorType": result.error.type, "errorMessage": result.error.message}
+            return Response.json(200, error, [header, ("x-amz-function-error", "Unhandled")])
+        text = result.result if result is not None and result.result is not None else "null"
+        return Response(200, [header, ("x-amz-executed-version", "$LATEST")], text.encode())
+
+    async def _wait(self, arn: str) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(arn, []).append(waiter)
+        if self.executions.get_execution(arn).is_complete:
+            self.execution_ended(arn)
+        await waiter
+
+    async def _run_later(self, number: int, function: Function, payload: bytes) -> None:
+        for delay in (*RETRY_SECONDS, None):
+            answer = await self.pool.call(function.id, payload)
+            if not answer.failed:
+                break
+            report_failure(function.id, answer, self.pool)
+            if delay is not None:
+                await asyncio.sleep(delay)
+        self.executions.store.remove_invocation(number)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _durable_call(self, request: Request) -> Callable[[], Any]:
+        """Return what to do for a request to the durable API; it blocks, so it runs in a thread."""
+        executions, query = self.executions, {key: value[0] for key, value in parse_qs(request.query).items()}
+        if found := EXECUTION.match(request.path):
+            arn, action = unquote(found[1]), found[2]
+            return lambda: self._on_execution(arn, action, request, query)
+        if found := CALLBACK.match(request.path):
+            callback, verb = unquote(found[1]), found[2]
+            if verb == "succeed":
+                return lambda: executions.send_callback_success(callback, request.body) and {}
+            if verb == "fail":
+                return lambda: executions.send_callback_failure(callback, _error_object(request.body)) and {}
+            return lambda: executions.send_callback_heartbeat(callback) and {}
+        if found := LIST.match(request.path):
+            function, _ = self.find(unquote(found[1]))
+            statuses = ",".join(parse_qs(request.query).get("Statuses", []))
+            return lambda: executions.list_executions(
+                function_name=function.name,
+                execution_name=query.get("DurableExecutionName"),
+                status_filter=statuses or None,
+                started_after=_epoch(query.get("StartedAfter")),
+                started_before=_epoch(query.get("StartedBefore")),
+                marker=query.get("Marker"),
+                max_items=int(query.get("MaxItems", "50")),
+                reverse_order=query.get("ReverseOrder") == "true",
+            ).to_dict()
+        raise ResourceNotFoundException(f"Unknown path: {request.path}")
+
+    def _on_execution(self, arn: str, action: str | None, request: Request, query: dict[str, str]) -> Any:
+        executions = self.executions
+        if action == "checkpoint":
+            wanted = CheckpointDurableExecutionRequest.from_dict(json.loads(request.body), arn)
+            token, client_token = wanted.checkpoint_token, wanted.client_token
+            return executions.checkpoint_execution(arn, token, wanted.updates, client_token).to_dict()
+        if action == "state":
+            size = int(query["MaxItems"]) if "MaxItems" in query else None
+            token, marker = query.get("CheckpointToken"), query.get("Marker") or None
+            return executions.get_execution_state(arn, token, marker, size).to_dict()
+        if action == "history":
+            return executions.get_execution_history(
+                arn,
+                include_execution_data=query.get("IncludeExecutionData") == "true",
+                reverse_order=query.get("ReverseOrder") == "true",
+                marker=query.get("Marker"),
+                max_items=int(query.get("MaxItems", "100")),
+            ).to_dict()
+        if action == "stop":
+            return executions.stop_execution(arn, _error_object(request.body)).to_dict()
+        if request.method != "GET":
+            raise ServiceException(f"Not served here: {request.method} {request.path}")
+        return executions.get_execution_details(arn).to_dict()
+
+
+def _invoke_response(answer: Answer) -> Response:
+    headers = [("content-type", "application/json"), ("x-amz-executed-version", "$LATEST")]
+    if answer.failed:
+        headers.append(("x-amz-function-error", "Unhandled"))
+    return Response(200, headers, answer.payload)
+
+
+def _error_object(body: bytes) -> ErrorObject | None:
+    return ErrorObject.from_dict(json.loads(body)) if body else None
+
+
+def _epoch(text: str | None) -> str | None:
+    """Turn a timestamp of the query (ISO 8601 or epoch seconds) into epoch seconds."""
+    if text is None:
+        return None
+    try:
+        return str(float(text))
+    except ValueError:
+        return str(datetime.fromisoformat(text).timestamp())
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, default=lambda moment: moment.timestamp()).encode()

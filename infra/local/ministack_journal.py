@@ -1,0 +1,75 @@
+"""The journal of the local table. Runs inside MiniStack's environment, standard library only."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old or the new text, never a part."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+class Journal:
+    """Item images in numbered segments of JSON lines: {"n": sequence, "t": seconds, "w": [[table, old, new, expired]]}."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.covered = int(_read(directory / "covered") or 0)
+        self.sequence = 0
+        self.segment = max([int(path.stem) for path in directory.glob("*.jsonl")], default=self.covered)
+        self.size = 0  # bytes since the last snapshot
+        self._pending: list[tuple[str, Any, Any, bool]] = []
+        self._file: Any = None
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield what the snapshot may lack, oldest first; a torn last line was never acknowledged and is cut off."""
+        for path in sorted(self.directory.glob("*.jsonl")):
+            data = path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                os.truncate(path, whole)
+            for line in data[:whole].splitlines():
+                entry = json.loads(line)
+                self.sequence = max(self.sequence, entry["n"])
+                if int(path.stem) > self.covered:
+                    self.size += len(line)
+                    yield entry
+
+    def add(self, table: str, old: Any, new: Any, *, expired: bool = False) -> None:
+        self._pending.append((table, old, new, expired))
+
+    def flush(self, account: str, region: str) -> None:
+        """Write the pending images of one request as one line."""
+        if not self._pending:
+            return
+        self.sequence += 1
+        entry = {"n": self.sequence, "t": time.time(), "a": [account, region], "w": self._pending}
+        data = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        self._pending = []
+        self._file.write(data)
+        self.size += len(data)
+
+    def rotate(self) -> int:
+        """Begin a new segment and return the number of the one that is now complete."""
+        if self._file:
+            self._file.close()
+        self.segment += 1
+        self._file = open(self.directory / f"{self.segment:08d}.jsonl", "ab", buffering=0)
+        return self.segment - 1
+
+    def cover(self, segment: int) -> None:
+        """Record that the snapshot holds everything up to this segment."""
+        self.covered = segment
+        replace_file(self.directory / "covered", str(segment))
+        self.size = 0

@@ -1,0 +1,284 @@
+"""Start MiniStack so that nothing it acknowledged is lost by `kill -9`.
+
+Runs inside MiniStack's own virtual environment. MiniStack alone saves its state when
+it stops gracefully. Here
+
+- the item images of each DynamoDB request are appended to `<state>/journal/<n>.jsonl` as one line before the answer
+  leaves, so that a transaction is there whole or not at all. At start the lines after the last snapshot are replayed.
+  The journal is also the table's stream: the host reads it and deletes the segments that both sides are done with;
+- every other change (queues, keys, secrets, parameters, buckets) is saved before it is answered, except what may
+  happen twice anyway (receipts and deletions of messages): those are saved within two seconds.
+
+Environment: MiniStack's own GATEWAY_PORT, STATE_DIR, PERSIST_STATE=1, S3_PERSIST=1, S3_DATA_DIR. The process ends when
+its standard input closes, so it never outlives the host.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app as ministack
+from ministack.core import persistence
+from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region, request_scope
+
+sys.path.append(os.path.dirname(__file__))  # last, so that no file of ours hides one of MiniStack's
+from ministack_journal import Journal, replace_file
+
+SAVE_SECONDS = 2.0
+TTL_SECONDS = float(os.environ.get("TTL_SECONDS", "20"))
+SNAPSHOT_BYTES = 8 * 1024 * 1024  # a snapshot is due when the journal outgrows this and the last snapshot
+LAZY_ACTIONS = {"ReceiveMessage", "DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibility"}
+READ_PREFIXES = (
+    "Get",
+    "List",
+    "Describe",
+    "Query",
+    "Scan",
+    "BatchGet",
+    "Encrypt",
+    "Decrypt",
+    "GenerateDataKey",
+)
+ROW_ACTIONS = {
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "TransactWriteItems",
+    "TransactGetItems",
+}
+Message = dict[str, Any]
+
+
+def import_dynamodb() -> Any:
+    """Import MiniStack's table without its reaper thread: it deletes expired items outside any stream."""
+    start = threading.Thread.start
+
+    def start_others(thread: threading.Thread) -> None:
+        if thread.name != "dynamodb-ttl-reaper":
+            start(thread)
+
+    threading.Thread.start = start_others  # type: ignore[method-assign]
+    try:
+        from ministack.services import dynamodb
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]
+    return dynamodb
+
+
+dynamodb = import_dynamodb()
+
+
+class Saver:
+    """Writes the state of services; requests that wait at the same time share one write."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._snapshot_size = 0
+        self._dirty: set[str] = set()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+
+    def touch(self, service: str) -> None:
+        self._dirty.add(service)
+
+    async def commit(self, service: str) -> None:
+        """Return when the service's present state is on disk."""
+        done = asyncio.get_running_loop().create_future()
+        self._dirty.add(service)
+        self._waiting.append(done)
+        self._wake.set()
+        await done
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), SAVE_SECONDS)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if self.journal.size > max(SNAPSHOT_BYTES, self._snapshot_size):
+                self._dirty.add("dynamodb")
+            dirty, self._dirty = self._dirty, set()
+            waiting, self._waiting = self._waiting, []
+            self.save(dirty)
+            for done in waiting:
+                if not done.done():
+                    done.set_result(None)
+
+    def save(self, services: set[str]) -> None:
+        states = ministack._build_persistence_save_dict()
+        for service in services:
+            if service == "dynamodb":
+                segment = self.journal.rotate()
+                self._snapshot_size = _write_state("dynamodb", _table_state())
+                self.journal.cover(segment)
+            elif service in states:
+                _write_state(service, states[service]())
+
+    def save_all(self) -> None:
+        self.save({*ministack._build_persistence_save_dict(), "dynamodb"})
+
+
+def _table_state() -> dict[str, Any]:
+    """Return what dynamodb.get_state() returns, without copying every item: the event loop writes it at once."""
+    tables = AccountRegionScopedDict()
+    for (account, region, name), table in dynamodb._tables.all_items():
+        plain = {key: value for key, value in table.items() if key != dynamodb._INDEX_MEMBERS}
+        tables.set_scoped(account, region, name, plain)
+    return {"tables": tables, "tags": dynamodb._tags, "ttl_settings": dynamodb._ttl_settings}
+
+
+def _write_state(service: str, state: Any) -> int:
+    wrapped = {"__ministack_format__": persistence._state_format_version(service), "payload": state}
+    text = json.dumps(
+        wrapped, default=persistence._json_default
+    )  # dump() to a file would not use the C encoder
+    directory = Path(persistence.STATE_DIR)
+    directory.mkdir(parents=True, exist_ok=True)
+    replace_file(directory / f"{service}.json", text)
+    return len(text)
+
+
+def replay(journal: Journal) -> None:
+    """Apply the journal's images to the tables. Images are whole items, so applying one twice changes nothing."""
+    for entry in journal.lines():
+        with request_scope(*entry["a"]):
+            for name, old, new, _ in entry["w"]:
+                table = dynamodb._tables.get(name)
+                if table is None:
+                    continue
+                keys = [dynamodb._extract_key_val((new or old)[key]) for key in _key_names(table)]
+                pk, sk = keys[0], keys[1] if len(keys) > 1 else "__no_sort__"
+                if new is None:
+                    dynamodb._remove_item(table, pk, sk)
+                else:
+                    dynamodb._set_item(table, pk, sk, new)
+
+
+def _key_names(table: dict[str, Any]) -> list[str]:
+    return [name for name in (table["pk_name"], table["sk_name"]) if name]
+
+
+def install_journal(journal: Journal) -> None:
+    """Make each DynamoDB request write its images before it is answered."""
+    handle_request = dynamodb.handle_request
+
+    def emit(table: str, event: str, old: Any, new: Any, replicate: bool = True) -> None:
+        if not (event == "MODIFY" and old == new):
+            journal.add(table, old, new)
+
+    async def handle_and_flush(*args: Any, **kwargs: Any) -> Any:
+        # MiniStack's handler runs without giving way to another request, so what is pending is this request's.
+        try:
+            return await handle_request(*args, **kwargs)
+        finally:
+            journal.flush(get_account_id(), get_region())
+
+    dynamodb._emit_stream_event = emit
+    dynamodb.handle_request = handle_and_flush
+
+
+async def expire_items(journal: Journal) -> None:
+    """Delete expired items as DynamoDB does, with a record that the stream can tell from a user's deletion."""
+    while True:
+        await asyncio.sleep(TTL_SECONDS)
+        now = time.time()
+        for (account, region, name), setting in dynamodb._ttl_settings.all_items():
+            table = dynamodb._tables.get_scoped(account, region, name)
+            if table is None or setting.get("TimeToLiveStatus") != "ENABLED":
+                continue
+            attribute = setting["AttributeName"]
+            expired = [
+                (pk, sk)
+                for pk, items in table["items"].items()
+                for sk, item in items.items()
+                if 0 < float(item.get(attribute, {}).get("N", 0)) <= now
+            ]
+            with request_scope(account, region):
+                for pk, sk in expired:
+                    journal.add(name, dynamodb._remove_item(table, pk, sk), None, expired=True)
+                    journal.flush(account, region)
+
+
+def durable_app(saver: Saver) -> Callable[..., Awaitable[None]]:
+    """Wrap MiniStack's application: a change is on disk before its answer leaves."""
+
+    async def app(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
+        service, must_commit = _change(scope) if scope["type"] == "http" else ("", False)
+        if not service:
+            await ministack.app(scope, receive, send)
+            return
+
+        async def send_saved(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if must_commit:
+                    await saver.commit(service)
+                else:
+                    saver.touch(service)
+            await send(message)
+
+        await ministack.app(scope, receive, send_saved)
+
+    return app
+
+
+def _change(scope: Message) -> tuple[str, bool]:
+    """Return the service that this request may change ("" for none), and whether its answer waits for the save."""
+    headers = dict(scope["headers"])
+    credential = (
+        headers.get(b"authorization", b"").partition(b"Credential=")[2].split(b",")[0].decode().split("/")
+    )
+    service = credential[3] if len(credential) > 3 else ""
+    action = headers.get(b"x-amz-target", b"").decode().rpartition(".")[2]
+    if scope["method"] in ("GET", "HEAD") or action.startswith(READ_PREFIXES):
+        return "", False
+    if service == "dynamodb" and action in ROW_ACTIONS:
+        return "", False
+    is_object = service == "s3" and "/" in scope["path"].strip("/")  # its bytes are on disk already
+    return service, not (action in LAZY_ACTIONS or is_object)
+
+
+async def main() -> None:
+    journal = Journal(Path(persistence.STATE_DIR) / "journal")
+    saver = Saver(journal)
+    load = ministack._load_persisted_state
+
+    def load_and_replay() -> None:
+        load()
+        replay(journal)
+        journal.rotate()
+        install_journal(journal)
+
+    ministack._load_persisted_state = load_and_replay
+    ministack.save_all = lambda states: saver.save_all()
+
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group; the host decides
+    threading.Thread(
+        target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stop.set)), daemon=True
+    ).start()
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{os.environ['GATEWAY_PORT']}"]
+    config.keep_alive_timeout = 600
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    tasks = [asyncio.create_task(saver.run()), asyncio.create_task(expire_items(journal))]
+    await serve(durable_app(saver), config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    for task in tasks:
+        task.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,71 @@
+"""EventBridge's event patterns, which DynamoDB and SQS filters also use."""
+
+from typing import Any
+
+
+def matches(pattern: Any, event: Any) -> bool:
+    """Tell whether an event has every field that the pattern names, with one of the values it gives."""
+    if not isinstance(pattern, dict):
+        raise ValueError(f"a pattern must be an object, not {pattern!r}")
+    for key, wanted in pattern.items():
+        if key == "$or":
+            if not any(matches(option, event) for option in wanted):
+                return False
+            continue
+        present = isinstance(event, dict) and key in event
+        value = event[key] if present else None
+        if isinstance(wanted, dict):
+            if not matches(wanted, value):
+                return False
+        elif not any(_accepts(rule, value, present) for rule in wanted):
+            return False
+    return True
+
+
+def _accepts(rule: Any, value: Any, present: bool) -> bool:
+    if isinstance(rule, dict):
+        (kind, operand), *_ = rule.items()
+        if kind == "exists":
+            return bool(present == operand)
+        return present and any(
+            _compare(kind, operand, item) for item in (value if _is_list(value) else [value])
+        )
+    return present and (rule in value if _is_list(value) else _equal(rule, value))
+
+
+def _compare(kind: str, operand: Any, value: Any) -> bool:
+    if kind == "anything-but":
+        if isinstance(operand, dict):
+            return not any(_compare(inner, part, value) for inner, part in operand.items())
+        return not any(_equal(part, value) for part in (operand if _is_list(operand) else [operand]))
+    if kind == "numeric":
+        return isinstance(value, int | float) and all(
+            _NUMERIC[operator](value, bound)
+            for operator, bound in zip(operand[::2], operand[1::2], strict=True)
+        )
+    if not isinstance(value, str):
+        return False
+    if kind == "prefix":
+        return value.startswith(operand)
+    if kind == "suffix":
+        return value.endswith(operand)
+    if kind == "equals-ignore-case":
+        return value.lower() == operand.lower()
+    raise ValueError(f"unknown filter {kind!r}")
+
+
+def _equal(rule: Any, value: Any) -> bool:
+    return bool(rule == value) and isinstance(rule, bool) == isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+_NUMERIC = {
+    "=": lambda value, bound: value == bound,
+    "<": lambda value, bound: value < bound,
+    "<=": lambda value, bound: value <= bound,
+    ">": lambda value, bound: value > bound,
+    ">=": lambda value, bound: value >= bound,
+}

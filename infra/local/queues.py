@@ -1,0 +1,111 @@
+"""Feeds SQS queues to the functions whose template entries name them."""
+
+import asyncio
+import hashlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.local.gateway import report_failure
+from infra.local.options import REGION
+from infra.local.patterns import matches
+from infra.local.pool import Pool
+from infra.local.resources import Clients
+
+POLL_SECONDS = 10
+MOST_MESSAGES = 10  # SQS hands out no more at once
+
+
+async def poll_queue(
+    pool: Pool, clients: Clients, function: str, url: str, properties: dict[str, Any]
+) -> None:
+    """Receive, call, delete what succeeded, for ever. What failed comes back after the queue's visibility timeout.
+
+    One batch at a time, so that the order of a FIFO queue holds.
+    """
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, f"queue-{function}")
+    size = min(int(properties.get("BatchSize", 10)), MOST_MESSAGES)
+
+    def receive() -> list[dict[str, Any]]:
+        received: list[dict[str, Any]] = clients("sqs").receive_message(
+            QueueUrl=url, MaxNumberOfMessages=size, WaitTimeSeconds=POLL_SECONDS,
+            MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"],
+        ).get("Messages", [])  # fmt: skip
+        return received
+
+    def delete(messages: list[dict[str, Any]]) -> None:
+        entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
+        if entries:
+            clients("sqs").delete_message_batch(QueueUrl=url, Entries=entries)
+
+    while True:
+        try:
+            messages = await loop.run_in_executor(thread, receive)
+            if messages:
+                done = await handle_batch(pool, function, messages, properties)
+                await loop.run_in_executor(thread, delete, done)
+        except (BotoCoreError, ClientError) as error:
+            print(f"queue {url.rpartition('/')[2]}: {error}", flush=True)
+            await asyncio.sleep(1)
+
+
+async def handle_batch(
+    pool: Pool, function: str, messages: list[dict[str, Any]], properties: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Call the function with a batch and return the messages that need not come back."""
+    arn = properties["Queue"]
+    records = {message["MessageId"]: _record(message, arn) for message in messages}
+    patterns = [
+        json.loads(entry["Pattern"]) for entry in properties.get("FilterCriteria", {}).get("Filters", [])
+    ]
+    wanted = [
+        record
+        for record in records.values()
+        if not patterns or any(matches(pattern, {**record, "body": _body(record)}) for pattern in patterns)
+    ]
+    if not wanted:
+        return messages
+    answer = await pool.call(function, json.dumps({"Records": wanted}).encode())
+    if answer.failed:
+        report_failure(function, answer, pool)
+        return [message for message in messages if records[message["MessageId"]] not in wanted]
+    if "ReportBatchItemFailures" not in properties.get("FunctionResponseTypes", []):
+        return messages
+    result = answer.value() or {}
+    failed = {failure.get("itemIdentifier") for failure in result.get("batchItemFailures") or []}
+    if not failed <= records.keys():  # as Lambda: an answer that names no message fails the whole batch
+        return []
+    return [message for message in messages if message["MessageId"] not in failed]
+
+
+def _body(record: dict[str, Any]) -> Any:
+    try:
+        return json.loads(record["body"])
+    except ValueError:
+        return record["body"]
+
+
+def _record(message: dict[str, Any], arn: str) -> dict[str, Any]:
+    attributes = {"SentTimestamp": str(int(time.time() * 1000)), **message.get("Attributes", {})}
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": attributes,
+        "messageAttributes": {
+            key: {
+                "stringValue": value.get("StringValue"),
+                "dataType": value["DataType"],
+                "stringListValues": [],
+                "binaryListValues": [],
+            }
+            for key, value in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message.get("MD5OfBody") or hashlib.md5(message["Body"].encode()).hexdigest(),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": REGION,
+    }

@@ -1,0 +1,90 @@
+"""Schedules of the template, and the event that tells functions that a durable execution has ended."""
+
+import asyncio
+import json
+import re
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from infra.local.gateway import report_failure
+from infra.local.options import ACCOUNT, REGION
+from infra.local.patterns import matches
+from infra.local.pool import Pool
+from infra.local.template import Function
+
+UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
+RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+
+
+def rate_seconds(expression: str) -> int | None:
+    """Return the seconds of `rate(5 minutes)`, None for any other expression."""
+    found = RATE.fullmatch(expression.strip())
+    return int(found[1]) * UNIT_SECONDS[found[2]] if found else None
+
+
+async def run_schedule(pool: Pool, function: Function, name: str, properties: dict[str, Any]) -> None:
+    """Call a function at its rate, the first time at once."""
+    expression = properties.get("Schedule") or properties.get("ScheduleExpression", "")
+    seconds = rate_seconds(expression)
+    if seconds is None:
+        print(f"{function.id}: the local host runs it once, now; it does not know {expression}", flush=True)
+    while True:
+        event = json.loads(properties["Input"]) if "Input" in properties else _scheduled_event(function, name)
+        answer = await pool.call(function.id, json.dumps(event).encode())
+        if answer.failed:
+            report_failure(function.id, answer, pool)
+        if seconds is None:
+            return
+        await asyncio.sleep(seconds)
+
+
+def _scheduled_event(function: Function, name: str) -> dict[str, Any]:
+    rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{function.name}-{name}"
+    return _envelope("aws.events", "Scheduled Event", [rule], {})
+
+
+def status_event(function: Function, execution: Any) -> dict[str, Any]:
+    """Return EventBridge's "Durable Execution Status Change" for an execution that has ended."""
+    operation = execution.get_operation_execution_started()
+    detail = {
+        "durableExecutionArn": execution.durable_execution_arn,
+        "durableExecutionName": execution.start_input.execution_name,
+        "functionArn": f"{function.arn}:{execution.start_input.function_qualifier}",
+        "status": execution.current_status().value,
+        "startTimestamp": _iso(operation.start_timestamp),
+        "endTimestamp": _iso(operation.end_timestamp),
+    }
+    kind = "Durable Execution Status Change"
+    return _envelope("aws.lambda", kind, [execution.durable_execution_arn], detail)
+
+
+def rule_targets(functions: dict[str, Function], event: dict[str, Any]) -> list[Function]:
+    """Return the functions whose EventBridge rules match an event."""
+    return [
+        function
+        for function in functions.values()
+        if any(
+            source["Type"] in ("EventBridgeRule", "CloudWatchEvent")
+            and matches(source["Properties"].get("Pattern", {}), event)
+            for source in function.events.values()
+        )
+    ]
+
+
+def _envelope(source: str, kind: str, resources: list[str], detail: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": kind,
+        "source": source,
+        "account": ACCOUNT,
+        "time": _iso(datetime.now(UTC)),
+        "region": REGION,
+        "resources": resources,
+        "detail": detail,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

@@ -1,0 +1,340 @@
+"""AI agents, their runs, tools and memories, as they are on the wire."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from weconnect.entities import TenantEntity, Wire, text
+
+Name = text(255)
+ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=100)]
+SessionId = text(100)
+Json = dict[str, Any]
+
+
+class MemoryType(StrEnum):
+    CONVERSATION = "conversation"
+    EPISODIC = "episodic"
+    SEMANTIC = "semantic"
+    PROCEDURAL = "procedural"
+
+
+class ExecutionStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+
+OPEN = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
+
+
+# Agents
+
+
+class MemoryConfig(Wire):
+    """How much of a conversation a run sees: its last turns, as far as their tokens fit."""
+
+    window_size: int = Field(default=10, ge=0, le=100, description="Turns")
+    max_tokens: int = Field(default=2_000, ge=0, le=100_000)
+
+
+class AgentConfiguration(Wire):
+    system_prompt: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    temperature: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    stop_sequences: list[text(100)] | None = Field(default=None, max_length=8)  # type: ignore[valid-type]
+    memory_type: MemoryType | None = None
+    memory_config: MemoryConfig | None = None
+
+
+class AgentLimits(Wire):
+    """A run ends with `budget_exceeded` before the model request that would pass one of these."""
+
+    max_steps: int = Field(default=10, ge=1, le=100, description="Model requests")
+    timeout_seconds: int = Field(default=120, ge=1, le=3_600)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_cost_usd: float | None = Field(default=None, gt=0)
+
+
+class AgentDefinition(Wire):
+    """What a run needs of an agent. Every change of it makes a new, immutable version."""
+
+    description: Annotated[str, StringConstraints(max_length=10_000)] = ""
+    provider: text(50) = "embedded"  # type: ignore[valid-type]
+    model: text(100) = "embedded"  # type: ignore[valid-type]
+    base_url: text(500) | None = Field(default=None, description="For openai_compatible")  # type: ignore[valid-type]
+    configuration: AgentConfiguration = Field(default_factory=AgentConfiguration)
+    limits: AgentLimits = Field(default_factory=AgentLimits)
+
+
+class NewAIAgent(AgentDefinition):
+    """What a caller gives to create an agent."""
+
+    name: Name  # type: ignore[valid-type]
+    is_active: bool = True
+
+
+class AIAgentChanges(Wire):
+    """Fields to change; a missing one stays, and `configuration` and `limits` are replaced whole."""
+
+    name: Name | None = None  # type: ignore[valid-type]
+    description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    provider: text(50) | None = None  # type: ignore[valid-type]
+    model: text(100) | None = None  # type: ignore[valid-type]
+    base_url: text(500) | None = None  # type: ignore[valid-type]
+    configuration: AgentConfiguration | None = None
+    limits: AgentLimits | None = None
+    is_active: bool | None = None
+
+
+class AgentSummary(TenantEntity):
+    """An agent in a list: its description cut to 500 characters, without its configuration."""
+
+    name: Name  # type: ignore[valid-type]
+    description: str
+    provider: str
+    model: str
+    is_active: bool = True
+    agent_version: int = Field(default=1, description="Of the definition; `version` is the row's")
+    total_executions: int = 0
+    average_response_time: float = Field(default=0, description="Milliseconds, over finished runs")
+    success_rate: float = Field(default=0, description="Percent of the finished runs")
+    last_executed_at: AwareDatetime | None = None
+
+
+class AIAgent(AgentSummary):
+    base_url: str | None = None
+    configuration: AgentConfiguration = Field(default_factory=AgentConfiguration)
+    limits: AgentLimits = Field(default_factory=AgentLimits)
+
+
+class AgentStats(Wire):
+    """Over all finished runs. `cost_usd` leaves out `runs_without_price`, whose model has no known price."""
+
+    agent_id: UUID
+    runs: dict[str, int]
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    runs_without_price: int
+    average_response_time: float = Field(description="Milliseconds")
+    success_rate: float = Field(description="Percent")
+    last_executed_at: AwareDatetime | None = None
+
+
+# Runs
+
+
+class NewExecution(Wire):
+    """A request to an agent; with a `sessionId` the conversation so far is part of it."""
+
+    input: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
+    session_id: SessionId | None = None  # type: ignore[valid-type]
+
+
+class ExecutionMetadata(Wire):
+    provider: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    user_id: UUID | None = None
+    session_id: str | None = None
+    tools_used: list[str] = []
+    warnings: list[str] = []
+    is_language_model: bool = Field(default=True, description="False for the rule-based `embedded` provider")
+
+
+class AIAgentExecution(TenantEntity):
+    """One run of an agent."""
+
+    agent_id: UUID
+    agent_version: int = 1
+    status: ExecutionStatus = ExecutionStatus.PENDING
+    input: str
+    output: str | None = None
+    input_tokens: int = 0
+    output_tokens: int | None = None
+    execution_time: int = Field(default=0, description="Milliseconds")
+    cost: float | None = Field(default=None, description="USD; null when the model's price is not known")
+    error: str | None = None
+    error_code: str | None = None
+    metadata: ExecutionMetadata = Field(default_factory=ExecutionMetadata)
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    cancel_requested_at: AwareDatetime | None = None
+
+
+class ExecutionStep(Wire):
+    """A model request or a tool call of a run, in order; times in milliseconds."""
+
+    number: int
+    type: Literal["model", "tool"]
+    name: str
+    started_at: AwareDatetime
+    duration_ms: int
+    arguments: Json | None = None
+    result: Any = None
+    error: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost: float | None = None
+    finish_reason: str | None = None
+
+
+class ExecutionWithSteps(AIAgentExecution):
+    steps: list[ExecutionStep] = []
+
+
+# Tools
+
+
+class ToolType(StrEnum):
+    HTTP = "http"
+    BUILTIN = "builtin"
+
+
+class ToolConfiguration(Wire):
+    """How to call an HTTP tool. `{name}` in the endpoint is filled from the arguments; `apiKey` is never shown."""
+
+    api_endpoint: text(2_000) | None = None  # type: ignore[valid-type]
+    api_key: text(4_000) | None = Field(default=None, description="Stored encrypted, never returned")  # type: ignore[valid-type]
+    parameters: Json | None = Field(
+        default=None, description="`method`, `headers`, `query`, `apiKeyHeader`, `apiKeyPrefix`"
+    )
+    timeout: int | None = Field(default=None, ge=1, le=300, description="Seconds")
+    retry_count: int | None = Field(default=None, ge=0, le=5)
+
+
+class _ToolFields(Wire):
+    tool_name: ToolName
+    display_name: Name = ""  # type: ignore[valid-type]
+    description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    tool_type: ToolType = ToolType.BUILTIN
+    configuration: ToolConfiguration = Field(default_factory=ToolConfiguration)
+    input_schema: Json | None = Field(default=None, description="JSON Schema of the arguments; a builtin has its own")
+    is_active: bool = True
+
+
+class NewAIAgentTool(_ToolFields):
+    """What a caller gives to equip an agent. A builtin tool is named by `toolName`."""
+
+    @model_validator(mode="after")
+    def _http_has_endpoint(self) -> Self:
+        if self.tool_type == ToolType.HTTP and not self.configuration.api_endpoint:
+            raise ValueError("an http tool needs configuration.apiEndpoint")
+        return self
+
+
+class AIAgentToolChanges(Wire):
+    """Fields to change; a missing one stays, and so does `configuration.apiKey` when it is not given."""
+
+    display_name: Name | None = None  # type: ignore[valid-type]
+    description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    configuration: ToolConfiguration | None = None
+    input_schema: Json | None = None
+    is_active: bool | None = None
+
+
+class AIAgentTool(TenantEntity, _ToolFields):
+    agent_id: UUID
+    usage_count: int = 0
+    last_used_at: AwareDatetime | None = None
+    has_api_key: bool = False
+
+
+class ToolTest(Wire):
+    arguments: Json = {}
+
+
+class ToolTestResult(Wire):
+    """What one call of a tool gave: `result` or `error`."""
+
+    result: Any = None
+    error: str | None = None
+    duration_ms: int
+
+
+# Memories
+
+
+class MemoryMetadata(Wire):
+    importance: float | None = Field(default=None, ge=0, le=1)
+    tags: list[text(100)] = Field(default=[], max_length=50)  # type: ignore[valid-type]
+    expires: AwareDatetime | None = None
+    source: text(255) | None = None  # type: ignore[valid-type]
+
+
+class NewAIAgentMemory(Wire):
+    """Something to remember. `key` names the fact: writing a key again supersedes what was there."""
+
+    key: Name | None = Field(default=None, description="Made from the content when missing")  # type: ignore[valid-type]
+    content: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+    memory_type: MemoryType = MemoryType.SEMANTIC
+    session_id: SessionId | None = None  # type: ignore[valid-type]
+    metadata: MemoryMetadata = Field(default_factory=MemoryMetadata)
+
+
+class AIAgentMemoryChanges(Wire):
+    content: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
+    metadata: MemoryMetadata | None = None
+
+
+class AIAgentMemory(TenantEntity):
+    agent_id: UUID
+    session_id: str | None = None
+    memory_type: MemoryType = MemoryType.CONVERSATION
+    key: str
+    content: str
+    metadata: MemoryMetadata = Field(default_factory=MemoryMetadata)
+    valid_from: AwareDatetime
+    valid_to: AwareDatetime | None = None
+    superseded_by: UUID | None = None
+
+
+class MemoryWritten(Wire):
+    """What became of a write: `added`, `duplicate_of` an equal one, or `supersedes` an older value of its key."""
+
+    decision: Literal["added", "duplicate_of", "supersedes"]
+    other_id: UUID | None = None
+    memory: AIAgentMemory
+
+
+class MemorySearch(Wire):
+    query: text(2_000)  # type: ignore[valid-type]
+    memory_type: MemoryType | None = None
+    session_id: SessionId | None = None  # type: ignore[valid-type]
+    limit: int = Field(default=10, ge=1, le=100)
+
+
+class MemoryHit(Wire):
+    """A memory that fits; `reasons` say why it stands where it stands."""
+
+    memory: AIAgentMemory
+    score: float
+    reasons: list[str]
+
+
+class MemoryHits(Wire):
+    items: list[MemoryHit]
+
+
+class SessionErased(Wire):
+    deleted: int
+
+
+class AgentSession(Wire):
+    """A conversation with an agent."""
+
+    session_id: str
+    turns: int
+    created_at: AwareDatetime
+    last_used_at: AwareDatetime

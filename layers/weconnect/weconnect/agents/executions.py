@@ -1,0 +1,308 @@
+"""Runs of agents: start, read, list, cancel. What a run does stands in `loop`."""
+
+import functools
+import json
+import time
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import boto3
+from pynamodb.expressions.condition import Condition
+
+from weconnect import clock, faults, ids, payloads, table
+from weconnect.agents import service
+from weconnect.agents.entities import (
+    OPEN,
+    AIAgentExecution,
+    ExecutionMetadata,
+    ExecutionStatus,
+    ExecutionStep,
+    ExecutionWithSteps,
+    NewExecution,
+)
+from weconnect.agents.rows import RUN_SHARDS, AgentRow, ExecutionRow, StepRow
+from weconnect.auth import limits
+from weconnect.caller import Caller
+from weconnect.errors import Conflict, NotFound
+from weconnect.idempotency import new_id
+from weconnect.log import logger
+from weconnect.pages import Page, query_page
+from weconnect.settings import settings
+
+INLINE_BYTES = 4_000  # the run's row stands in three indexes: longer texts leave it
+SWEEP_AFTER_SECONDS = 30
+ABANDONED_AFTER_SECONDS = 2 * 3_600
+
+
+def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution:
+    """Store a run and start it. What was stored runs, whatever happens: the sweeper starts it again if need be.
+
+    Raises NotFound, Conflict `agent_inactive`, LimitReached with its Retry-After.
+    """
+    found = table.get_many([*service.keys(caller.organization_id, agent_id), *limits.keys(caller)])
+    head, definition = service.pick(found, caller.organization_id, agent_id)
+    if not head.is_active:
+        raise Conflict("The agent is not active", code="agent_inactive")
+    execution_id, moment = new_id(), clock.now()
+    execution = AIAgentExecution(
+        id=execution_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        agent_id=agent_id,
+        agent_version=head.agent_version,
+        input=new.input,
+        metadata=ExecutionMetadata(
+            provider=definition.provider,
+            model=definition.model,
+            temperature=definition.configuration.temperature,
+            max_tokens=definition.configuration.max_tokens,
+            user_id=caller.user_id,
+            session_id=new.session_id,
+            is_language_model=definition.provider != "embedded",
+        ),
+    )
+    taken = limits.take(caller, found)
+    row = _row(execution, taken.retention_days)
+    try:
+        table.create(row, caller.actor(), Conflict(code="already_started"))
+    except Exception as error:
+        taken.give_back()
+        stored = table.get(ExecutionRow, (row.pk, row.sk), consistent=True)
+        if not (isinstance(error, Conflict) and stored):
+            raise
+        row = stored  # an earlier try of the same request got this far
+    invoke(row)
+    return entity(row)
+
+
+def invoke(row: ExecutionRow) -> None:
+    """Ask for the run's durable function, by the run's id: asking twice is harmless. Failure leaves it to the sweeper."""
+    payload = {"organizationId": row.organization_id, "agentId": row.agent_id, "executionId": row.id}
+    faults.point("before:invoke")
+    try:
+        lambda_client().invoke(
+            FunctionName=settings.run_agent_function,
+            InvocationType="Event",
+            DurableExecutionName=row.id,
+            Payload=json.dumps(payload),
+        )
+    except Exception as error:
+        logger.warning("could not start a run; the sweeper will", execution_id=row.id, error=repr(error))
+    faults.point("after:invoke")
+
+
+@functools.cache
+def lambda_client() -> Any:
+    """The client that starts runs, made at its first use."""
+    return boto3.client("lambda", region_name=settings.region)
+
+
+def wait(caller: Caller, execution: AIAgentExecution, seconds: int) -> AIAgentExecution:
+    """Look again, ever less often, until the run has ended or `seconds` are over."""
+    until, pause = time.monotonic() + seconds, 0.05
+    while execution.status in OPEN and time.monotonic() < until:
+        time.sleep(max(0, min(pause, until - time.monotonic())))
+        pause = min(1.0, pause * 1.5)
+        execution = entity(_need(caller, execution.agent_id, execution.id))
+    return execution
+
+
+def get(caller: Caller, agent_id: UUID, execution_id: UUID) -> ExecutionWithSteps:
+    """A run with its steps."""
+    row = _need(caller, agent_id, execution_id)
+    pk, prefix = StepRow.of_run(caller.organization_id, execution_id)
+    steps = [_step(step) for step in StepRow.query(pk, StepRow.sk.startswith(prefix), consistent_read=True)]
+    return ExecutionWithSteps(**entity(row).model_dump(), steps=steps)
+
+
+def find(
+    caller: Caller,
+    agent_id: UUID,
+    *,
+    limit: int,
+    cursor: str | None,
+    status: ExecutionStatus | None = None,
+    session_id: str | None = None,
+    after: datetime | None = None,
+    before: datetime | None = None,
+    sort: Literal["newest", "slowest"] = "newest",
+) -> Page[AIAgentExecution]:
+    """Runs of an agent; `from` and `to` bound the time of their start, `slowest` lists finished ones."""
+    service.need(caller, agent_id)
+    organization_id = caller.organization_id
+    index, pk, prefix = None, ExecutionRow.of_agent(organization_id, agent_id), table.key("EXECUTION", "")
+    if sort == "slowest":
+        index, pk, prefix = "gsi3", ExecutionRow.by_time(organization_id, agent_id), ""
+    elif session_id:
+        index, pk, prefix = "gsi1", ExecutionRow.by_session(organization_id, agent_id, session_id), ""
+    elif status:
+        index, pk, prefix = "gsi2", ExecutionRow.by_status(organization_id, agent_id, status), ""
+    low, high = after.timestamp() if after else 0, before.timestamp() if before else 2**40
+
+    def keep(row: ExecutionRow) -> bool:
+        return (
+            (status is None or row.status == status)
+            and (session_id is None or row.metadata.get("session_id") == session_id)
+            and low <= ids.time_of(UUID(row.id)) < high
+        )
+
+    bounded = sort == "newest" and bool(after or before)
+    lowest, highest = str(ids.lowest_id(low)), str(ids.lowest_id(min(high, 2**33)))
+    between = (prefix + lowest, prefix + highest) if bounded else None
+    filters = [status, session_id, after, before, sort]
+    needs_filter = any(value is not None for value in filters[:4])
+    rows, following = query_page(
+        ExecutionRow,
+        pk,
+        prefix,
+        index=index,
+        limit=limit,
+        cursor=cursor,
+        keep=keep if needs_filter else None,
+        filters=filters,
+        between=between,
+    )
+    return Page(items=[entity(row) for row in rows], next_cursor=following)
+
+
+def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
+    """Ask a run to stop: at once when it has not begun, else before its next step. A finished one is Conflict."""
+    row = _need(caller, agent_id, execution_id)
+    if row.status == ExecutionStatus.PENDING and finish(
+        row, ExecutionStatus.CANCELLED, condition=ExecutionRow.status == ExecutionStatus.PENDING.value
+    ):
+        return entity(_need(caller, agent_id, execution_id))
+    asked = {"cancel_requested_at": clock.iso(clock.now())}
+    if not table.touch(row, put=asked, condition=ExecutionRow.status == ExecutionStatus.RUNNING.value):
+        raise Conflict(f"The run is {_need(caller, agent_id, execution_id).status}", code="already_finished")
+    return entity(row)
+
+
+def finish(
+    row: ExecutionRow,
+    status: ExecutionStatus,
+    *,
+    output: str | None = None,
+    error: str | None = None,
+    error_code: str | None = None,
+    totals: dict[str, Any] | None = None,
+    condition: Condition | None = None,
+) -> bool:
+    """End a run and count it, in one transaction; False when it had ended already. A terminal state never changes."""
+    moment = clock.now()
+    organization_id, agent_id, execution_id = (UUID(row.organization_id), UUID(row.agent_id), UUID(row.id))
+    started = datetime.fromisoformat(row.started_at) if row.started_at else moment
+    milliseconds = max(0, int((moment - started).total_seconds() * 1000))
+    totals = totals or {}
+    values = {
+        "status": status.value,
+        "output": payloads.store(organization_id, f"runs/{row.id}/output", output, days_left(row), INLINE_BYTES)
+        if output is not None
+        else None,
+        "error": error,
+        "error_code": error_code,
+        "finished_at": clock.iso(moment),
+        "execution_time": milliseconds,
+        **totals,
+        **ExecutionRow.index_keys(organization_id, agent_id, execution_id, status, milliseconds),
+    }
+    still_open = ExecutionRow.status.is_in(*[state.value for state in OPEN])
+    counted = {
+        "total_executions": 1,
+        status.value: 1,
+        "total_time": milliseconds,
+        "input_tokens": totals.get("input_tokens", 0),
+        "output_tokens": totals.get("output_tokens") or 0,
+        "cost_micros": totals.get("cost_micros") or 0,
+        "without_price": 1 if totals and totals.get("cost_micros") is None else 0,
+    }
+    head = AgentRow(*AgentRow.at(organization_id, agent_id))
+    for counts in (True, False):  # an agent that went to the trash meanwhile is not counted
+        writes = table.Transaction({"system": "runs"})
+        writes.change(row, values, condition=still_open if condition is None else still_open & condition)
+        if counts:
+            writes.touch(head, counted, {"last_executed_at": clock.iso(moment)}, missing=NotFound())
+        try:
+            writes.commit()
+            return True
+        except NotFound:
+            continue
+        except Conflict:
+            break
+    return False
+
+
+def entity(row: ExecutionRow) -> AIAgentExecution:
+    """The run on the wire, its long texts fetched."""
+    values = row.values()
+    organization_id = UUID(row.organization_id)
+    for name in ("input", "output"):
+        if values.get(name) is not None:
+            values[name] = payloads.load(organization_id, values[name])
+    return AIAgentExecution.model_validate(values | {"cost": _dollars(row.cost_micros)}, by_name=True)
+
+
+def sweep() -> int:
+    """Start runs again that were stored and never began, and close those that nobody works on; answers how many."""
+    swept = 0
+    for shard in RUN_SHARDS:
+        for row in _open_since(ExecutionStatus.PENDING, shard, SWEEP_AFTER_SECONDS):
+            invoke(row)
+            swept += 1
+        for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_SECONDS):
+            finish(row, ExecutionStatus.TIMEOUT, error="Nothing was heard of the run for two hours", error_code="lost")
+            swept += 1
+    return swept
+
+
+def close(execution_id: str, platform_status: str, error: str) -> bool:
+    """End a run whose durable function ended without doing so; False when it is closed or unknown."""
+    shard = ExecutionRow.shard(execution_id)
+    for status in OPEN:
+        at = ExecutionRow.open(status.value, shard)
+        for row in ExecutionRow.gsi3.query(at, ExecutionRow.gsi3sk == execution_id):
+            ended = ExecutionStatus.TIMEOUT if platform_status == "TIMED_OUT" else ExecutionStatus.FAILED
+            return finish(row, ended, error=error, error_code="platform_" + platform_status.lower())
+    return False
+
+
+def _open_since(status: ExecutionStatus, shard: str, seconds: int) -> list[ExecutionRow]:
+    oldest = str(ids.lowest_id(clock.epoch() - seconds))
+    return list(ExecutionRow.gsi3.query(ExecutionRow.open(status.value, shard), ExecutionRow.gsi3sk < oldest))
+
+
+def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
+    organization_id, agent_id = execution.organization_id, execution.agent_id
+    pk, sk = ExecutionRow.at(organization_id, agent_id, execution.id)
+    keys = ExecutionRow.index_keys(organization_id, agent_id, execution.id, execution.status)
+    if session_id := execution.metadata.session_id:
+        keys["gsi1pk"] = ExecutionRow.by_session(organization_id, agent_id, session_id)
+        keys["gsi1sk"] = str(execution.id)
+    text = payloads.store(organization_id, f"runs/{execution.id}/input", execution.input, retention_days, INLINE_BYTES)
+    ttl = clock.epoch() + retention_days * 86_400
+    return ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
+
+
+def days_left(row: ExecutionRow) -> int:
+    """Days until the run's row expires: how long its texts are kept."""
+    return max(1, (int(row.ttl or 0) - clock.epoch()) // 86_400 + 1)
+
+
+def _need(caller: Caller, agent_id: UUID, execution_id: UUID) -> ExecutionRow:
+    at = ExecutionRow.at(caller.organization_id, agent_id, execution_id)
+    return table.need(ExecutionRow, at, "execution", consistent=True)
+
+
+def _step(row: StepRow) -> ExecutionStep:
+    values = row.values()
+    if values.get("result") is not None:
+        organization_id = UUID(row.pk.split("#")[1])
+        values["result"] = json.loads(payloads.load(organization_id, values["result"]))
+    return ExecutionStep.model_validate(values | {"cost": _dollars(row.cost_micros)}, by_name=True)
+
+
+def _dollars(micros: int | None) -> float | None:
+    return None if micros is None else micros / 1e6

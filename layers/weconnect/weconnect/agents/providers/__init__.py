@@ -1,0 +1,21 @@
+"""Model providers: one request in, one reply out. A provider's library is imported when it is first asked."""
+
+from weconnect.agents.providers.errors import ProviderError
+from weconnect.agents.providers.messages import ModelReply, ModelRequest
+
+
+def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
+    """Ask a model once, without a retry. Raise ProviderError when no answer came.
+
+    `bedrock` without a key uses the function's own role.
+    """
+    if request.provider == "embedded":
+        from weconnect.agents.providers import embedded
+
+        return embedded.reply(request)
+    from weconnect.agents.providers import pydantic_ai_adapter
+
+    return pydantic_ai_adapter.complete(request, api_key)
+
+
+__all__ = ["ModelReply", "ModelRequest", "ProviderError", "complete"]

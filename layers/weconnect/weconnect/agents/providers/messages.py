@@ -1,0 +1,70 @@
+"""The language between the agent loop and a model provider, independent of both.
+
+Everything here goes through durable checkpoints, so everything is plain JSON data.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class ToolSpec(BaseModel):
+    """A tool as a model sees it; `input_schema` is a JSON Schema object."""
+
+    name: str
+    description: str = ""
+    input_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+class ToolCall(BaseModel):
+    id: str
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class Message(BaseModel):
+    """One turn. `tool` messages answer the call `tool_call_id` of the assistant's turn before them."""
+
+    role: Literal["user", "assistant", "tool"]
+    content: str = ""
+    tool_calls: list[ToolCall] = []
+    tool_call_id: str | None = None
+    tool_name: str | None = None
+    is_error: bool = False
+
+
+class ModelSettings(BaseModel):
+    """The seed's configuration fields that reach a provider's wire."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop_sequences: list[str] | None = None
+
+
+class ModelRequest(BaseModel):
+    """One request. `timeout_seconds` bounds the whole exchange."""
+
+    provider: str
+    model: str
+    system: str = ""
+    messages: list[Message]
+    tools: list[ToolSpec] = []
+    settings: ModelSettings = ModelSettings()
+    base_url: str | None = None
+    timeout_seconds: float = 60
+
+
+class ModelReply(BaseModel):
+    """What came back. `cost_micros` is USD * 10^6, None when the model's price is not known."""
+
+    text: str = ""
+    tool_calls: list[ToolCall] = []
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_micros: int | None = None
+    finish_reason: str = "stop"
+    warnings: list[str] = []

@@ -1,0 +1,222 @@
+"""Single model requests through pydantic-ai, whose loop, retries and agents are not used.
+
+Every call makes its own event loop and client and closes both: nothing outlives a call, so that a thawed
+Lambda never meets a dead connection or a closed loop. Libraries are imported when they are first used.
+"""
+
+import asyncio
+import json
+import warnings
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from pydantic.alias_generators import to_camel
+from pydantic_ai.direct import model_request
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
+
+from weconnect import outbound
+from weconnect.agents.providers.conversation import calls_of, finish_reason, parameters, text_of, turns
+from weconnect.agents.providers.errors import ProviderError
+from weconnect.agents.providers.failures import provider_error, without_answer
+from weconnect.agents.providers.messages import ModelReply, ModelRequest
+from weconnect.agents.providers.pricing import cost_micros
+from weconnect.settings import settings
+
+if TYPE_CHECKING:
+    import httpx2
+
+# Named here and not left to the libraries, which would read other addresses from the environment.
+ADDRESSES: dict[str, str | None] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "google": "https://generativelanguage.googleapis.com",
+    "bedrock": None,
+}
+
+# Claude needs a limit. The library's own, all that the model can, would bill without bound, outlast any
+# timeout and turn the request into a stream.
+CLAUDE_MAX_TOKENS = 16_384
+
+# What each setting may be called on a wire; one that is sent under none of these was dropped.
+WIRE_NAMES = {
+    "temperature": ("temperature",),
+    "max_tokens": ("max_tokens", "max_completion_tokens", "maxTokens", "maxOutputTokens"),
+    "top_p": ("top_p", "topP"),
+    "frequency_penalty": ("frequency_penalty", "frequencyPenalty"),
+    "presence_penalty": ("presence_penalty", "presencePenalty"),
+    "stop_sequences": ("stop", "stop_sequences", "stopSequences"),
+}
+
+
+def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
+    """Ask the provider once. Raise ProviderError when no answer came."""
+    if request.provider not in MODELS and request.provider != "bedrock":
+        raise ProviderError("invalid_request", f"There is no model provider named {request.provider}.")
+    if request.provider in ("openai", "anthropic", "google") and not api_key:
+        raise ProviderError("unauthorized", f"There is no key for {request.provider}.")
+    if request.provider == "openai_compatible" and not request.base_url:
+        raise ProviderError("invalid_request", "openai_compatible needs a base URL.")
+    # The library says on stderr what `_dropped` reports to the caller.
+    warnings.filterwarnings("ignore", r"Sampling parameters|The `\w+` setting is not supported", UserWarning)
+    sent: list[bytes] = []
+    try:
+        answer = asyncio.run(_ask(request, api_key, sent))
+    except Exception as error:
+        # Not chained: the provider's own exception may quote the key.
+        raise provider_error(error, api_key, bool(sent)) from None
+    return _reply(request, answer, sent)
+
+
+async def _ask(request: ModelRequest, api_key: str | None, sent: list[bytes]) -> ModelResponse:
+    limits: ModelSettings = {"request_timeout": request.timeout_seconds}
+    if request.provider == "bedrock":
+        with closing(_bedrock_client(request, api_key, sent)) as client:
+            return await _send(request, _bedrock(request, client), limits)
+
+    async def note(outgoing: "httpx2.Request") -> None:
+        sent.append(await outgoing.aread())
+
+    limits |= {"timeout": request.timeout_seconds, "max_retries": 0}
+    async with outbound.async_client(timeout_seconds=request.timeout_seconds) as http:
+        http.event_hooks["request"].append(note)
+        return await _send(request, MODELS[request.provider](request, api_key, http), limits)
+
+
+async def _send(request: ModelRequest, model: Model[Any], limits: ModelSettings) -> ModelResponse:
+    chosen = request.settings.model_dump(exclude_none=True)
+    if request.provider in ("anthropic", "bedrock") and model.profile.get("anthropic_max_output_tokens"):
+        chosen.setdefault("max_tokens", CLAUDE_MAX_TOKENS)
+    return await model_request(
+        model,
+        turns(request),
+        model_settings=ModelSettings(**chosen, **limits),  # type: ignore[typeddict-item]
+        model_request_parameters=parameters(request.tools),
+    )
+
+
+def _openai(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+    from openai import AsyncOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    client = AsyncOpenAI(api_key=api_key, base_url=ADDRESSES["openai"], http_client=http, max_retries=0)
+    return OpenAIChatModel(request.model, provider=OpenAIProvider(openai_client=client))
+
+
+def _openai_compatible(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+    from openai import AsyncOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    # Without a key the client would take OPENAI_API_KEY; an Ollama wants none and ignores this one.
+    client = AsyncOpenAI(
+        api_key=api_key or "none", base_url=request.base_url, http_client=http, max_retries=0
+    )
+    # Mistral refuses the newer name of maxTokens; Azure's newer models refuse the older one.
+    newer = client.base_url.host.endswith(".azure.com")
+    provider = OpenAICompatibleProvider(
+        "openai_compatible",
+        openai_client=client,
+        profile=OpenAIModelProfile(openai_chat_supports_max_completion_tokens=newer),
+    )
+    return OpenAIChatModel(request.model, provider=provider)
+
+
+def _anthropic(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+    from anthropic import AsyncAnthropic
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    client = AsyncAnthropic(api_key=api_key, base_url=ADDRESSES["anthropic"], http_client=http, max_retries=0)
+    return AnthropicModel(request.model, provider=AnthropicProvider(anthropic_client=client))
+
+
+def _google(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+    from google.genai import Client
+    from google.genai.types import HttpOptions
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    options = HttpOptions(base_url=ADDRESSES["google"], httpx_async_client=http)
+    client = Client(vertexai=False, api_key=api_key, http_options=options)
+    return GoogleModel(request.model, provider=GoogleProvider(client=client))
+
+
+def _bedrock(request: ModelRequest, client: Any) -> Model[Any]:
+    from pydantic_ai.models.bedrock import BedrockConverseModel
+    from pydantic_ai.providers.bedrock import BedrockProvider
+
+    return BedrockConverseModel(request.model, provider=BedrockProvider(bedrock_client=client))
+
+
+def _bedrock_client(request: ModelRequest, api_key: str | None, sent: list[bytes]) -> Any:
+    """A boto3 client, the one exception to the guarded client: it only ever calls AWS.
+
+    With a key it sends that as a bearer token, else it signs as the function's role.
+    """
+    import boto3
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    def before_call(params: dict[str, Any], **_: Any) -> None:
+        sent.append(params["body"])
+        if api_key:
+            params["headers"]["Authorization"] = f"Bearer {api_key}"
+
+    config = Config(
+        connect_timeout=request.timeout_seconds,
+        read_timeout=request.timeout_seconds,
+        retries={"total_max_attempts": 1},
+        signature_version=UNSIGNED if api_key else None,
+        # An emulator that stands in for AWS has no models.
+        ignore_configured_endpoint_urls=True,
+    )
+    client = boto3.Session(region_name=settings.region).client(
+        "bedrock-runtime", config=config, endpoint_url=ADDRESSES["bedrock"]
+    )
+    client.meta.events.register("before-call.bedrock-runtime", before_call)
+    return client
+
+
+def _reply(request: ModelRequest, answer: ModelResponse, sent: list[bytes]) -> ModelReply:
+    calls, notes = calls_of(answer)
+    reply = ModelReply(
+        text=text_of(answer),
+        tool_calls=calls,
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+        cached_tokens=answer.usage.cache_read_tokens,
+        cost_micros=cost_micros(request, answer),
+        finish_reason=finish_reason(answer),
+        warnings=_dropped(request, sent) + notes,
+    )
+    if not reply.text and not reply.tool_calls and (error := without_answer(answer, reply)):
+        raise error
+    return reply
+
+
+def _dropped(request: ModelRequest, sent: list[bytes]) -> list[str]:
+    """A warning for each setting that did not go out as asked for, read from the request that went out."""
+    body = json.loads(sent[-1])
+    wire = {**body, **body.get("generationConfig", {}), **body.get("inferenceConfig", {})}
+    found: list[str] = []
+    for name, value in request.settings.model_dump(exclude_none=True).items():
+        there = [wire[alias] for alias in WIRE_NAMES[name] if alias in wire]
+        if not there and value != []:
+            found.append(
+                f"{to_camel(name)} was not sent: {request.provider} does not take it for {request.model}."
+            )
+        elif there and there[0] != value:
+            found.append(f"{to_camel(name)} was sent as {there[0]}: {request.model} does not take {value}.")
+    return found
+
+
+MODELS = {
+    "openai": _openai,
+    "openai_compatible": _openai_compatible,
+    "anthropic": _anthropic,
+    "google": _google,
+}

@@ -1,0 +1,256 @@
+"""The agents' rows and every key that they are found by."""
+
+from uuid import UUID
+
+from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+
+from weconnect.agents.entities import AIAgentExecution, AIAgentMemory, AIAgentTool, AgentDefinition, AgentSummary
+from weconnect.agents.entities import ExecutionStatus, ExecutionStep, OPEN
+from weconnect.table import Row, key
+
+RUN_SHARDS = "0123456789abcdef"
+
+
+class AgentRow(Row, discriminator="AGENT"):
+    """The head of an agent. Its counters are moved by finished runs, in the transaction that ends the run."""
+
+    entity = AgentSummary
+    apart = frozenset({"average_response_time", "success_rate"})
+
+    total_executions = NumberAttribute(default=0, attr_name="totalExecutions")
+    completed = NumberAttribute(default=0)
+    failed = NumberAttribute(default=0)
+    timeout = NumberAttribute(default=0)
+    cancelled = NumberAttribute(default=0)
+    total_time = NumberAttribute(default=0, attr_name="totalTime")
+    input_tokens = NumberAttribute(default=0, attr_name="inputTokens")
+    output_tokens = NumberAttribute(default=0, attr_name="outputTokens")
+    cost_micros = NumberAttribute(default=0, attr_name="costMicros")
+    without_price = NumberAttribute(default=0, attr_name="withoutPrice")
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id), key("AGENT", agent_id)
+
+    @staticmethod
+    def in_trash(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id), key("TRASH", "AGENT", agent_id)
+
+    @staticmethod
+    def of_organization(organization_id: UUID, *, deleted: bool = False) -> tuple[str, str]:
+        """The partition and the prefix of an organization's agents, or of those in its trash."""
+        return key("ORG", organization_id), key("TRASH", "AGENT", "") if deleted else key("AGENT", "")
+
+    @staticmethod
+    def by_model(organization_id: UUID, provider: str, model: str = "", agent_id: object = "") -> tuple[str, str]:
+        """gsi1: agents of an organization by provider and model."""
+        parts = [provider, model, agent_id] if model else [provider, ""]
+        return key("ORG", organization_id, "AGENT"), key(*parts)
+
+    def rates(self) -> dict[str, float]:
+        """The averages, from sums and counts."""
+        finished = self.total_executions
+        return {
+            "average_response_time": round(self.total_time / finished, 3) if finished else 0,
+            "success_rate": round(100 * self.completed / finished, 3) if finished else 0,
+        }
+
+
+class AgentVersionRow(Row, discriminator="AGENTVERSION"):
+    """An immutable definition; `current` is a copy of the newest, so that one batch reads an agent whole."""
+
+    entity = AgentDefinition
+    number = NumberAttribute()
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, number: int | None = None) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("VERSION", "current" if number is None else f"{number:06d}")
+
+
+class NameRow(Row, discriminator="NAME"):
+    """Marks a name as taken within its organization."""
+
+    @staticmethod
+    def at(organization_id: UUID, what: str, name: str) -> tuple[str, str]:
+        return key("ORG", organization_id), key("NAME", what, name.casefold())
+
+
+class CountRow(Row, discriminator="COUNT"):
+    """How many of a thing an organization has; the condition of the write that makes one more."""
+
+    count = NumberAttribute(default=0)
+
+    @staticmethod
+    def at(organization_id: UUID, what: str) -> tuple[str, str]:
+        return key("ORG", organization_id), key("COUNT", what)
+
+
+class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
+    """A run. `input` and `output` are texts, or pointers to longer ones."""
+
+    entity = AIAgentExecution
+    apart = frozenset({"cost"})
+
+    input = JSONAttribute()
+    output = JSONAttribute(null=True)
+    cost_micros = NumberAttribute(null=True, attr_name="costMicros")
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("EXECUTION", execution_id)
+
+    @staticmethod
+    def of_agent(organization_id: UUID, agent_id: UUID) -> str:
+        return child(organization_id, agent_id)
+
+    @staticmethod
+    def by_session(organization_id: UUID, agent_id: UUID, session_id: str) -> str:
+        """gsi1: runs of a session."""
+        return key("ORG", organization_id, "AGENT", agent_id, "SESSION", session_id)
+
+    @staticmethod
+    def by_status(organization_id: UUID, agent_id: UUID, status: str) -> str:
+        """gsi2: runs of an agent by status."""
+        return key("ORG", organization_id, "AGENT", agent_id, "STATUS", status)
+
+    @staticmethod
+    def by_time(organization_id: UUID, agent_id: UUID) -> str:
+        """gsi3: finished runs of an agent, slowest last."""
+        return key("ORG", organization_id, "AGENT", agent_id, "SLOW")
+
+    @staticmethod
+    def open(status: str, shard: str) -> str:
+        """gsi3: pending and running runs of all organizations, for the sweeper and the closer."""
+        return key("RUN", status, shard)
+
+    @staticmethod
+    def shard(execution_id: object) -> str:
+        """The last digit: the first ones of a UUIDv7 are its time, and would make one hot partition."""
+        return str(execution_id)[-1]
+
+    @classmethod
+    def index_keys(
+        cls, organization_id: UUID, agent_id: UUID, execution_id: UUID, status: str, time: int = 0
+    ) -> dict[str, str]:
+        """The keys that move with the status."""
+        is_open = ExecutionStatus(status) in OPEN
+        return {
+            "gsi2pk": cls.by_status(organization_id, agent_id, status),
+            "gsi2sk": str(execution_id),
+            "gsi3pk": cls.open(status, cls.shard(execution_id)) if is_open else cls.by_time(organization_id, agent_id),
+            "gsi3sk": str(execution_id) if is_open else key(f"{time:010d}", execution_id),
+        }
+
+
+class StepRow(Row, discriminator="AGENTSTEP"):
+    """A step of a run; `result` is JSON text, or a pointer to a longer one."""
+
+    entity = ExecutionStep
+    apart = frozenset({"cost"})
+
+    result = JSONAttribute(null=True)
+    cost_micros = NumberAttribute(null=True, attr_name="costMicros")
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, number: int) -> tuple[str, str]:
+        return key("ORG", organization_id, "RUN", execution_id), key("STEP", f"{number:04d}")
+
+    @staticmethod
+    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id, "RUN", execution_id), key("STEP", "")
+
+
+class ToolRow(Row, discriminator="AGENTTOOL"):
+    """A tool; the API key stands in `sealed_key`, encrypted."""
+
+    entity = AIAgentTool
+    usage_count = NumberAttribute(default=0, attr_name="usageCount")
+    sealed_key = UnicodeAttribute(null=True, attr_name="sealedKey")
+    key_version = NumberAttribute(default=0, attr_name="keyVersion")
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, tool_id: UUID) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("TOOL", tool_id)
+
+    @staticmethod
+    def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("TOOL", "")
+
+
+class ToolNameRow(Row, discriminator="TOOLNAME"):
+    """Marks a tool's name as taken within its agent."""
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, name: str) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("TOOLNAME", name)
+
+
+class MemoryRow(Row, discriminator="AGENTMEMORY"):
+    """A memory. The sort key gives a session's window in one consistent query; gsi1 gives one by its id."""
+
+    entity = AIAgentMemory
+    content = JSONAttribute()
+
+    @staticmethod
+    def at(
+        organization_id: UUID, agent_id: UUID, memory_type: str, session_id: str | None, memory_id: UUID
+    ) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("MEMORY", memory_type, session_id or "", memory_id)
+
+    @staticmethod
+    def of_type(organization_id: UUID, agent_id: UUID, *parts: str) -> tuple[str, str]:
+        """All of a type, or of a type and a session."""
+        return child(organization_id, agent_id), key("MEMORY", *parts, "")
+
+    @staticmethod
+    def by_id(organization_id: UUID, agent_id: UUID) -> str:
+        """gsi1: memories of an agent by id, so newest first."""
+        return key("ORG", organization_id, "AGENT", agent_id, "MEMORY")
+
+
+class MemoryKeyRow(Row, discriminator="MEMORYKEY"):
+    """Which memory holds the present value of a key."""
+
+    memory_sk = UnicodeAttribute(attr_name="memorySk")
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, memory_type: str, name: str) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("MEMORYKEY", memory_type, name)
+
+
+class AgentSessionRow(Row, discriminator="AGENTSESSION"):
+    """A conversation; `turns` and `last_used_at` are moved by its runs."""
+
+    session_id = UnicodeAttribute(attr_name="sessionId")
+    turns = NumberAttribute(default=0)
+    last_used_at = UnicodeAttribute(attr_name="lastUsedAt")
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, session_id: str) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("SESSION", session_id)
+
+    @staticmethod
+    def by_use(organization_id: UUID, agent_id: UUID) -> str:
+        """gsi1: sessions of an agent by their last use."""
+        return key("ORG", organization_id, "AGENT", agent_id, "SESSIONS")
+
+
+_CHILD_PREFIXES: dict[type[Row], str] = {
+    AgentVersionRow: "VERSION",
+    ToolRow: "TOOL",
+    ToolNameRow: "TOOLNAME",
+    MemoryRow: "MEMORY",
+    MemoryKeyRow: "MEMORYKEY",
+    AgentSessionRow: "SESSION",
+}
+CHILDREN = list(_CHILD_PREFIXES)  # what goes with its agent
+
+
+def child(organization_id: UUID, agent_id: UUID) -> str:
+    """The partition of everything that belongs to one agent."""
+    return key("ORG", organization_id, "AGENT", agent_id)
+
+
+def prefix_of(kind: type[Row]) -> str:
+    """The sort-key prefix of all of an agent's rows of a kind."""
+    return key(_CHILD_PREFIXES[kind], "")

@@ -1,0 +1,244 @@
+"""Agents: create, read, change, put in the trash and bring back."""
+
+from typing import Any
+from uuid import UUID
+
+from weconnect import clock, table
+from weconnect.agents.entities import (
+    AgentDefinition,
+    AgentStats,
+    AgentSummary,
+    AIAgent,
+    AIAgentChanges,
+    NewAIAgent,
+)
+from weconnect.agents.providers.registry import validate_model_choice
+from weconnect.agents.rows import AgentRow, AgentVersionRow, CountRow, NameRow
+from weconnect.caller import Caller
+from weconnect.errors import Conflict, LimitReached, NotFound
+from weconnect.idempotency import new_id
+from weconnect.organizations.rows import OrganizationRow
+from weconnect.pages import Page, query_page
+
+SUMMARY_LENGTH = 500
+
+
+def create(caller: Caller, new: NewAIAgent) -> AIAgent:
+    """Create an agent; raises Conflict `name_taken` and LimitReached at the plan's number of agents."""
+    validate_model_choice(new.provider, new.model, new.base_url)
+    definition = AgentDefinition.model_validate(new.model_dump(exclude={"name", "is_active"}))
+    row = _head(caller, new_id(), new.name, new.is_active, definition)
+    with table.transaction(caller.actor()) as writes:
+        _claim(writes, caller, row)
+        writes.create(row)
+        _put_version(writes, caller.organization_id, row, definition, 1)
+    return _agent(row, definition)
+
+
+def get(caller: Caller, agent_id: UUID) -> AIAgent:
+    """One agent, in one call to the table."""
+    row, definition = read(caller.organization_id, agent_id)
+    return _agent(row, definition)
+
+
+def read(organization_id: UUID, agent_id: UUID) -> tuple[AgentRow, AgentDefinition]:
+    """The head of an agent and its present definition; raises NotFound."""
+    found = table.get_many(keys(organization_id, agent_id))
+    return pick(found, organization_id, agent_id)
+
+
+def keys(organization_id: UUID, agent_id: UUID) -> list[tuple[str, str]]:
+    """What to read for an agent."""
+    return [AgentRow.at(organization_id, agent_id), AgentVersionRow.at(organization_id, agent_id)]
+
+
+def pick(
+    found: dict[tuple[str, str], table.Row], organization_id: UUID, agent_id: UUID
+) -> tuple[AgentRow, AgentDefinition]:
+    """The agent among rows read by `keys`; raises NotFound."""
+    head, version = (found.get(at) for at in keys(organization_id, agent_id))
+    if not isinstance(head, AgentRow) or version is None:
+        raise NotFound("No such agent", code="agent_not_found")
+    return head, version.to_entity()
+
+
+def need(caller: Caller, agent_id: UUID) -> AgentRow:
+    """The head of an agent: what every route of its children asks first."""
+    return table.need(AgentRow, AgentRow.at(caller.organization_id, agent_id), "agent")
+
+
+def find(
+    caller: Caller,
+    *,
+    limit: int,
+    cursor: str | None,
+    provider: str | None = None,
+    model: str | None = None,
+    is_active: bool | None = None,
+    search: str | None = None,
+    deleted: bool = False,
+) -> Page[AgentSummary]:
+    """Agents of the organization, newest first; by provider and model they come by model."""
+    wanted = (search or "").casefold()
+
+    def keep(row: AgentRow) -> bool:
+        return (
+            (is_active is None or row.is_active == is_active)
+            and (provider is None or row.provider == provider)
+            and (model is None or row.model == model)
+            and (not wanted or wanted in row.name.casefold() or wanted in (row.description or "").casefold())
+        )
+
+    index, (pk, prefix) = None, AgentRow.of_organization(caller.organization_id, deleted=deleted)
+    if provider and not deleted:
+        index, (pk, prefix) = "gsi1", AgentRow.by_model(caller.organization_id, provider, model or "")
+    filters = [provider, model, is_active, search]
+    rows, following = query_page(
+        AgentRow,
+        pk,
+        prefix,
+        index=index,
+        limit=limit,
+        cursor=cursor,
+        keep=keep if any(value is not None for value in filters) else None,
+        filters=filters,
+    )
+    return Page(items=[_summary(row) for row in rows], next_cursor=following)
+
+
+def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: int | None) -> AIAgent:
+    """Change an agent; whatever belongs to its definition makes a new version of that."""
+    row, before = read(caller.organization_id, agent_id)
+    given = {name: getattr(changes, name) for name in changes.model_fields_set}
+    given = {name: value for name, value in given.items() if value is not None or name == "base_url"}
+    definition = before.model_copy(update={name: given[name] for name in given if name in AgentDefinition.model_fields})
+    validate_model_choice(definition.provider, definition.model, definition.base_url)
+    values: dict[str, Any] = {name: given[name] for name in ("name", "is_active") if name in given}
+    if definition != before:
+        values |= _head_values(definition) | {"agent_version": row.agent_version + 1}
+        values |= _model_keys(caller.organization_id, definition, agent_id)
+    old_name = row.name
+    with table.transaction(caller.actor()) as writes:
+        writes.change(row, values, if_match=if_match)
+        if values.get("name", old_name).casefold() != old_name.casefold():
+            writes.discard(_name_row(caller.organization_id, old_name))
+            writes.create(_name_row(caller.organization_id, values["name"]), _name_taken(values["name"]))
+        if definition != before:
+            _put_version(writes, caller.organization_id, row, definition, values["agent_version"])
+    return get(caller, agent_id)
+
+
+def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
+    """Move an agent to the trash; with `purge`, end one that is there."""
+    if purge:
+        gone = _need_in_trash(caller, agent_id)
+        with table.transaction(caller.actor()) as writes:
+            writes.delete(gone, if_match=if_match)
+        return
+    row = need(caller, agent_id)
+    with table.transaction(caller.actor()) as writes:
+        table.trash(writes, row, AgentRow.in_trash(caller.organization_id, agent_id), if_match=if_match)
+        writes.discard(_name_row(caller.organization_id, row.name))
+        writes.count(_count_row(caller.organization_id), "count", -1)
+
+
+def restore(caller: Caller, agent_id: UUID) -> AIAgent:
+    """Bring an agent back; fails as creation does when its name or its place was taken meanwhile."""
+    row = _need_in_trash(caller, agent_id)
+    index = {"gsi1pk": "", "gsi1sk": ""}
+    index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(caller.organization_id, row.provider, row.model, agent_id)
+    with table.transaction(caller.actor()) as writes:
+        table.untrash(writes, row, AgentRow.at(caller.organization_id, agent_id), **index)
+        _claim(writes, caller, row)
+    return get(caller, agent_id)
+
+
+def stats(caller: Caller, agent_id: UUID) -> AgentStats:
+    """Counts, tokens and cost over all finished runs."""
+    row = need(caller, agent_id)
+    statuses = ("completed", "failed", "timeout", "cancelled")
+    return AgentStats(
+        agent_id=agent_id,
+        runs={status: int(getattr(row, status)) for status in statuses},
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        cost_usd=row.cost_micros / 1e6,
+        runs_without_price=row.without_price,
+        last_executed_at=row.last_executed_at,
+        **row.rates(),
+    )
+
+
+def _head(caller: Caller, agent_id: UUID, name: str, is_active: bool, definition: AgentDefinition) -> AgentRow:
+    moment = clock.now()
+    summary = AgentSummary(
+        id=agent_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        name=name,
+        is_active=is_active,
+        **_head_values(definition),
+    )
+    pk, sk = AgentRow.at(caller.organization_id, agent_id)
+    return AgentRow.of(summary, pk=pk, sk=sk, **_model_keys(caller.organization_id, definition, agent_id))
+
+
+def _head_values(definition: AgentDefinition) -> dict[str, Any]:
+    return {
+        "description": definition.description[:SUMMARY_LENGTH],
+        "provider": definition.provider,
+        "model": definition.model,
+    }
+
+
+def _model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UUID) -> dict[str, str]:
+    pk, sk = AgentRow.by_model(organization_id, definition.provider, definition.model, agent_id)
+    return {"gsi1pk": pk, "gsi1sk": sk}
+
+
+def _claim(writes: table.Transaction, caller: Caller, row: AgentRow) -> None:
+    """Take the name and a place of the plan."""
+    organization = table.need(OrganizationRow, OrganizationRow.at(caller.organization_id), "organization")
+    limit = organization.to_entity().get_plan_limits().max_agents
+    writes.create(_name_row(caller.organization_id, row.name), _name_taken(row.name))
+    refused = LimitReached(f"The plan takes {limit} agents", code="agent_limit_reached")
+    writes.count(_count_row(caller.organization_id), "count", 1, limit=limit, refused=refused)
+
+
+def _put_version(
+    writes: table.Transaction, organization_id: UUID, row: AgentRow, definition: AgentDefinition, number: int
+) -> None:
+    agent_id = UUID(row.id)
+    for sort in (number, None):
+        pk, sk = AgentVersionRow.at(organization_id, agent_id, sort)
+        writes.put(AgentVersionRow.of(definition, pk=pk, sk=sk, number=number))
+
+
+def _name_row(organization_id: UUID, name: str) -> NameRow:
+    pk, sk = NameRow.at(organization_id, "AGENT", name)
+    return NameRow(pk=pk, sk=sk)
+
+
+def _name_taken(name: str) -> Conflict:
+    errors = [{"pointer": "/name", "detail": "taken"}]
+    return Conflict(f"There is an agent named {name!r} already", code="name_taken", errors=errors)
+
+
+def _count_row(organization_id: UUID) -> CountRow:
+    pk, sk = CountRow.at(organization_id, "AGENT")
+    return CountRow(pk=pk, sk=sk)
+
+
+def _need_in_trash(caller: Caller, agent_id: UUID) -> AgentRow:
+    return table.need(AgentRow, AgentRow.in_trash(caller.organization_id, agent_id), "agent")
+
+
+def _summary(row: AgentRow) -> AgentSummary:
+    return row.to_entity(**row.rates())  # type: ignore[no-any-return]
+
+
+def _agent(row: AgentRow, definition: AgentDefinition) -> AIAgent:
+    values = row.values() | row.rates() | definition.model_dump()
+    return AIAgent.model_validate(values, by_name=True)

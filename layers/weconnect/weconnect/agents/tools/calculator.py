@@ -1,0 +1,216 @@
+"""Arithmetic over a whitelisted syntax tree: nothing is evaluated by Python, everything is bounded."""
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+from weconnect.agents.tools.errors import ToolError
+
+NAME = "calculator"
+DISPLAY_NAME = "Calculator"
+DESCRIPTION = (
+    "Computes an arithmetic expression exactly. Operators + - * / // % **, parentheses, percentages, "
+    "sqrt, cbrt, abs, round, min, max, floor, ceil, log, log2, log10, exp, sin, cos, tan, factorial, pi, e."
+)
+INPUT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "expression": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 500,
+            "description": "Arithmetic expression, for example (17 + 4) * 23 or sqrt(2) / 2",
+        }
+    },
+    "required": ["expression"],
+    "additionalProperties": False,
+}
+
+MAX_LENGTH = 500
+MAX_DEPTH = 50
+MAX_DIGITS = 1000
+MAX_FACTORIAL = 400
+
+Number = int | float
+Function = Callable[..., Any]
+
+SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "**", "π": " pi "})
+THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,])")
+# "50%" is a percentage when no right operand can follow; "10 % 3" and "10%3" are remainders.
+PERCENT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(?:%(?=\s*(?:$|[-+*/),]))|\s+%(?=\s*(?:$|[*/),])))")
+# Strings, and numbers that run into letters: Python's tokenizer would warn about them. 1e5 is a number.
+ODD = re.compile(r"""['"\\]|\d(?!e[-+]?\d)[A-Za-z_]""", re.IGNORECASE)
+NUMERIC_CALL = re.compile(r"[A-Za-z_]\w*\s*\($")
+
+CONSTANTS: dict[str, Number] = {"pi": math.pi, "e": math.e}
+BINARY: dict[type[ast.operator], Function] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: lambda a, b: _divide(a, b),
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: lambda a, b: _power(a, b),
+}
+UNARY: dict[type[ast.unaryop], Function] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+# Name: function, fewest and most arguments.
+FUNCTIONS: dict[str, tuple[Function, int, int]] = {
+    "sqrt": (lambda x: _root(x), 1, 1),
+    "cbrt": (lambda x: _cube_root(x), 1, 1),
+    "abs": (abs, 1, 1),
+    "round": (lambda x, digits=None: _round(x, digits), 1, 2),
+    "min": (min, 1, 100),
+    "max": (max, 1, 100),
+    "floor": (math.floor, 1, 1),
+    "ceil": (math.ceil, 1, 1),
+    "log": (math.log, 1, 2),
+    "ln": (math.log, 1, 1),
+    "log2": (math.log2, 1, 1),
+    "log10": (math.log10, 1, 1),
+    "exp": (math.exp, 1, 1),
+    "sin": (math.sin, 1, 1),
+    "cos": (math.cos, 1, 1),
+    "tan": (math.tan, 1, 1),
+    "factorial": (lambda x: _factorial(x), 1, 1),
+}
+
+
+def run(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Compute `expression`; answer `{"result": number}`, an integer where the value is exactly one."""
+    expression = arguments.get("expression")
+    if not isinstance(expression, str) or not expression.strip():
+        raise ToolError("expression must be a non-empty string, for example 17 * 23")
+    if len(expression) > MAX_LENGTH:
+        raise ToolError(f"The expression is longer than {MAX_LENGTH} characters")
+    return {"result": _number(_evaluate(_parse(expression), 0))}
+
+
+def plain(expression: str) -> str:
+    """Rewrite signs people use (×, ÷, ^, 1,000 and 20%) in Python's."""
+    text = expression.strip().removesuffix("=").translate(SIGNS)
+    return PERCENT.sub(r"(\1 / 100)", _without_thousands(text)).strip()
+
+
+def _without_thousands(text: str) -> str:
+    """Drop thousands separators, except within a call's arguments: max(1,200) has two."""
+
+    def strip(match: re.Match[str]) -> str:
+        depth = 0
+        for position in range(match.start() - 1, -1, -1):
+            depth += {")": 1, "(": -1}.get(text[position], 0)
+            if depth < 0:
+                if NUMERIC_CALL.search(text[: position + 1]):
+                    return match.group()
+                depth = 0
+        return match.group().replace(",", "")
+
+    return THOUSANDS.sub(strip, text)
+
+
+def _parse(expression: str) -> ast.expr:
+    text = plain(expression)
+    try:
+        if not text.isascii() or ODD.search(text):
+            raise SyntaxError
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ToolError(f"This is not an arithmetic expression: {expression.strip()[:80]}") from None
+
+
+def _evaluate(node: ast.expr, depth: int) -> Number:
+    if depth > MAX_DEPTH:
+        raise ToolError(f"The expression is nested deeper than {MAX_DEPTH} levels")
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return _bounded(value)
+        case ast.Name(id=name):
+            if name.lower() in CONSTANTS:
+                return CONSTANTS[name.lower()]
+            raise ToolError(f"Unknown name {name!r}; known are {', '.join([*CONSTANTS, *FUNCTIONS])}")
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in UNARY:
+            return _bounded(UNARY[type(op)](_evaluate(operand, depth + 1)))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+            return _apply(BINARY[type(op)], [_evaluate(left, depth + 1), _evaluate(right, depth + 1)])
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+            return _call(name, [_evaluate(argument, depth + 1) for argument in args])
+    raise ToolError("Only numbers, + - * / // % **, parentheses and the named functions are allowed")
+
+
+def _call(name: str, values: list[Number]) -> Number:
+    if name.lower() not in FUNCTIONS:
+        raise ToolError(f"Unknown function {name!r}; known are {', '.join(FUNCTIONS)}")
+    function, fewest, most = FUNCTIONS[name.lower()]
+    if not fewest <= len(values) <= most:
+        raise ToolError(f"{name} takes {fewest if fewest == most else f'{fewest} to {most}'} argument(s)")
+    return _apply(function, values)
+
+
+def _apply(function: Function, values: list[Number]) -> Number:
+    try:
+        return _bounded(function(*values))
+    except ZeroDivisionError:
+        raise ToolError("Division by zero") from None
+    except OverflowError:
+        raise ToolError("The result is too large") from None
+    except (ValueError, TypeError):
+        raise ToolError("The result is not a real number") from None
+
+
+def _bounded(value: Any) -> Number:
+    if isinstance(value, int):
+        if value.bit_length() > MAX_DIGITS * 3.33:
+            raise ToolError(f"The result has more than {MAX_DIGITS} digits")
+        return value
+    if not isinstance(value, float):
+        raise ToolError("The result is not a real number")
+    if not math.isfinite(value):
+        raise ToolError("The result is too large" if math.isinf(value) else "The result is not a real number")
+    return value
+
+
+def _number(value: Number) -> Number:
+    return 0.0 if value == 0 and isinstance(value, float) else value
+
+
+def _divide(a: Number, b: Number) -> Number:
+    if isinstance(a, int) and isinstance(b, int) and b and a % b == 0:
+        return a // b
+    return a / b
+
+
+def _power(base: Number, exponent: Number) -> Number:
+    whole = isinstance(base, int) and isinstance(exponent, int)
+    # Known before it is computed: 9**9**9 must fail at once, not after an hour.
+    if whole and exponent > 0 and abs(base) > 1 and exponent * math.log10(abs(base)) > MAX_DIGITS:
+        raise ToolError(f"The result has more than {MAX_DIGITS} digits")
+    value: Any = base**exponent
+    return _bounded(value)
+
+
+def _root(x: Number) -> Number:
+    if isinstance(x, int) and x >= 0 and math.isqrt(x) ** 2 == x:
+        return math.isqrt(x)
+    return math.sqrt(x)
+
+
+def _cube_root(x: Number) -> Number:
+    root = math.cbrt(x)
+    whole = round(root)
+    return whole if isinstance(x, int) and whole**3 == x else root
+
+
+def _round(x: Number, digits: Number | None) -> Number:
+    if digits is None:
+        return round(x)
+    if not isinstance(digits, int) or abs(digits) > 300:
+        raise ToolError("round takes a whole number of digits")
+    return round(x, digits)
+
+
+def _factorial(x: Number) -> int:
+    if not isinstance(x, int) or not 0 <= x <= MAX_FACTORIAL:
+        raise ToolError(f"factorial takes a whole number from 0 to {MAX_FACTORIAL}")
+    return math.factorial(x)

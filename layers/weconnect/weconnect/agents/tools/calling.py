@@ -1,0 +1,84 @@
+"""Call a tool: check the arguments, decrypt its key in the only place that needs it, answer JSON."""
+
+from typing import Any
+from uuid import UUID
+
+import jsonschema
+from pydantic import BaseModel
+
+from weconnect import encryption
+from weconnect.agents.entities import ToolConfiguration, ToolType
+from weconnect.agents.providers.messages import ToolSpec
+from weconnect.agents.rows import ToolRow
+from weconnect.agents.tools import http
+from weconnect.agents.tools.builtins import BUILTINS
+from weconnect.agents.tools.context import ToolContext
+from weconnect.agents.tools.errors import ToolError
+from weconnect.errors import Problem
+
+ANY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+class Tool(BaseModel):
+    """A tool as a run pins it: plain data, its key still sealed."""
+
+    id: UUID
+    name: str
+    description: str
+    type: ToolType
+    input_schema: dict[str, Any]
+    configuration: ToolConfiguration
+    sealed_key: str | None = None
+
+    def spec(self) -> ToolSpec:
+        """What a model is told of it."""
+        return ToolSpec(name=self.name, description=self.description, input_schema=self.input_schema)
+
+
+def pin(row: ToolRow) -> Tool:
+    """The tool as it is now."""
+    builtin = BUILTINS.get(row.tool_name) if row.tool_type == ToolType.BUILTIN else None
+    return Tool(
+        id=UUID(row.id),
+        name=row.tool_name,
+        description=row.description or (builtin.description if builtin else row.display_name),
+        type=ToolType(row.tool_type),
+        input_schema=(builtin.input_schema if builtin else row.input_schema) or ANY_OBJECT,
+        configuration=ToolConfiguration.model_validate(row.configuration or {}, by_name=True),
+        sealed_key=row.sealed_key,
+    )
+
+
+def call(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
+    """The tool's JSON answer; raises ToolError with a text for the model, never with a secret."""
+    validator = jsonschema.Draft202012Validator(tool.input_schema)
+    for error in validator.iter_errors(arguments):
+        place = "/".join(str(part) for part in error.absolute_path)
+        raise ToolError(f"The arguments do not fit: {place + ': ' if place else ''}{error.message}"[:500])
+    try:
+        if tool.type == ToolType.BUILTIN:
+            return BUILTINS[tool.name].run(arguments, context)
+        configuration = tool.configuration.model_dump(by_alias=True, exclude_none=True)
+        return http.call_declared(
+            configuration,
+            tool.input_schema,
+            arguments,
+            api_key=unseal(context.organization_id, tool.id, tool.sealed_key),
+            idempotency_key=context.call_key,
+        )
+    except Problem as problem:
+        raise ToolError(problem.detail) from problem
+
+
+def seal(organization_id: UUID, tool_id: UUID, api_key: str, version: int) -> str:
+    """Encrypt a tool's key for its row."""
+    return encryption.encrypt(
+        organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", text=api_key, secret_version=version
+    )
+
+
+def unseal(organization_id: UUID, tool_id: UUID, sealed: str | None) -> str | None:
+    """Decrypt it again."""
+    if sealed is None:
+        return None
+    return encryption.decrypt(organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", sealed=sealed)

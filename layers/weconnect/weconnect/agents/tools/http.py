@@ -1,0 +1,294 @@
+"""HTTP as a tool: the builtin `http_request`, and tools that a tenant declares with an endpoint and a key."""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from weconnect.agents.tools.errors import ToolError
+
+NAME = "http_request"
+DISPLAY_NAME = "HTTP request"
+DESCRIPTION = "Calls a public web address over HTTP and answers its status, main headers and body."
+INPUT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "url": {"type": "string", "description": "An http or https address", "maxLength": 8000},
+        "method": {
+            "type": "string",
+            "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            "default": "GET",
+        },
+        "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+        "body": {"description": "Sent as JSON when it is an object or a list, as it stands when it is text"},
+    },
+    "required": ["url"],
+    "additionalProperties": False,
+}
+
+TIMEOUT_SECONDS = 20
+TEXT_BYTES = 16 * 1024
+JSON_BYTES = 64 * 1024
+ERROR_CHARACTERS = 300
+MASK = "••••"
+
+_SHOWN_HEADERS = ("content-type", "etag", "last-modified", "link", "location", "retry-after", "x-request-id")
+_WITHOUT_BODY = ("GET", "HEAD", "DELETE")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.-]*)\}")
+_SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password|signature")
+_LONGEST_PAUSE = 10.0
+
+sleep = time.sleep
+
+
+def run(
+    arguments: dict[str, Any], *, timeout_seconds: float = TIMEOUT_SECONDS, idempotency_key: str | None = None
+) -> dict[str, Any]:
+    """Make one request; answers `{"status", "headers", "body"}` whatever the status."""
+    url, headers = arguments.get("url"), arguments.get("headers") or {}
+    if not isinstance(url, str):
+        raise ToolError("url must be an address, for example https://example.com/")
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        raise ToolError("headers must be an object of texts")
+    method = str(arguments.get("method") or "GET").upper()
+    if idempotency_key and method not in ("GET", "HEAD"):
+        headers = {"idempotency-key": idempotency_key} | {name.lower(): headers[name] for name in headers}
+    return _answer(_send(method, url, headers, arguments.get("body"), timeout_seconds), [])
+
+
+def call_declared(
+    configuration: Mapping[str, Any],
+    input_schema: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any],
+    *,
+    api_key: str | None,
+    idempotency_key: str,
+) -> dict[str, Any]:
+    """Call a declared tool's `apiEndpoint`; answers `{"status", "headers", "body"}`.
+
+    `{name}` in the endpoint is filled from the arguments; the others go into the query of GET, HEAD and
+    DELETE, and into a JSON body otherwise. Connection errors, 429 and 5xx are tried `retryCount` times again,
+    all under one Idempotency-Key. Raises ToolError for any status but 2xx. Answers and errors hold no secret.
+    """
+    template = str(configuration.get("apiEndpoint") or "")
+    parameters = _object(configuration, "parameters")
+    method = str(parameters.get("method") or "GET").upper()
+    headers = {name.lower(): str(value) for name, value in _object(parameters, "headers").items()}
+    fixed = _object(parameters, "query")
+    secrets = _secrets(api_key, [*headers.items(), *fixed.items(), *parse_qsl(template.partition("?")[2])])
+    if api_key:
+        name = str(parameters.get("apiKeyHeader") or "authorization").lower()
+        prefix = parameters.get("apiKeyPrefix", "Bearer " if name == "authorization" else "")
+        headers[name] = f"{prefix or ''}{api_key}"
+    headers["idempotency-key"] = idempotency_key
+    try:
+        values = _with_defaults(input_schema, arguments)
+        url, rest = _fill(template, values)
+        in_query = method in _WITHOUT_BODY
+        url = _with_query(url, fixed, rest if in_query else {})
+        body = None if in_query else rest
+        return _tried(method, url, headers, body, configuration, secrets)
+    except ToolError as error:
+        raise ToolError(_hidden(str(error), secrets)) from None
+
+
+def _tried(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: Any,
+    configuration: Mapping[str, Any],
+    secrets: list[str],
+) -> dict[str, Any]:
+    timeout_seconds = float(configuration.get("timeout") or TIMEOUT_SECONDS)
+    retries = int(configuration.get("retryCount") or 0)
+    for attempt in range(retries + 1):
+        pause = min(0.5 * 2**attempt, _LONGEST_PAUSE)
+        try:
+            found = _send(method, url, headers, body, timeout_seconds)
+        except _UnreachableError:
+            if attempt == retries:
+                raise
+        else:
+            if 200 <= found.status < 300:
+                return _answer(found, secrets)
+            if attempt == retries or not (found.status == 429 or found.status >= 500):
+                said = _hidden(found.text, secrets)[:ERROR_CHARACTERS].strip()
+                raise ToolError(f"{urlsplit(url).hostname} answered {found.status}: {said}")
+            after = found.headers.get("retry-after", "")
+            pause = min(float(after), _LONGEST_PAUSE) if after.isdecimal() else pause
+        sleep(pause)
+    raise AssertionError("the last attempt answers or raises")
+
+
+class _UnreachableError(ToolError):
+    """Nothing usable came back; it may the next time."""
+
+
+def _send(method: str, url: str, headers: Mapping[str, str], body: Any, timeout_seconds: float) -> Any:
+    from weconnect import outbound  # httpx2 is not cheap, and most agents have no such tool
+    from weconnect.errors import UpstreamFailed
+
+    content = body if isinstance(body, str) else None
+    try:
+        return outbound.send(
+            method,
+            url,
+            headers=headers,
+            json=None if isinstance(body, str) else body,
+            content=content,
+            timeout_seconds=timeout_seconds,
+            max_bytes=2 * 1024 * 1024,
+            follow_redirects=True,
+        )
+    except outbound.OutboundRefused as error:
+        raise ToolError(error.detail) from None
+    except UpstreamFailed as error:
+        lasting = error.code in ("upstream_too_large", "too_many_redirects")
+        raise (ToolError if lasting else _UnreachableError)(error.detail) from None
+
+
+def _answer(found: Any, secrets: list[str]) -> dict[str, Any]:
+    headers = {name: found.headers[name] for name in _SHOWN_HEADERS if name in found.headers}
+    answer = {"status": found.status, "headers": headers, "body": _body(found, secrets)}
+    return {name: _hidden(value, secrets) for name, value in answer.items()}
+
+
+def _body(found: Any, secrets: list[str]) -> Any:
+    """JSON as its value, other text cut to 16 KB (after secrets are gone, so that no half of one stays)."""
+    from weconnect.errors import UpstreamFailed
+
+    if len(found.body) <= JSON_BYTES:
+        try:
+            return found.json()
+        except UpstreamFailed:
+            pass
+    if b"\0" in found.body:
+        return f"({len(found.body)} bytes that are not text)"
+    text = str(_hidden(found.text, secrets)).encode(errors="replace")
+    return text[:TEXT_BYTES].decode(errors="ignore")
+
+
+# The request of a declared tool
+
+
+def _with_defaults(input_schema: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    properties = (input_schema or {}).get("properties") or {}
+    defaults = {
+        name: schema["default"]
+        for name, schema in properties.items()
+        if isinstance(schema, Mapping) and "default" in schema
+    }
+    return {name: value for name, value in (defaults | dict(arguments)).items() if value is not None}
+
+
+def _object(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = holder.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise ToolError(f"The tool's {name} must be an object")
+    return dict(value)
+
+
+def _fill(template: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The endpoint with its placeholders filled, and the arguments that it did not take."""
+    parts = _split(template)
+    if parts.scheme not in ("http", "https") or not parts.netloc or _PLACEHOLDER.search(parts.netloc):
+        raise ToolError("The tool's apiEndpoint must name its host: https://api.example.com/things/{id}")
+    taken: set[str] = set()
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        taken.add(name)
+        if name not in values:
+            raise ToolError(f"The argument {name} is missing")
+        text = _text(values[name])
+        if isinstance(values[name], dict | list) or not text:
+            raise ToolError(
+                f"The argument {name} stands in the address and must be a text or a number, not empty"
+            )
+        return _quoted(text)
+
+    url = _PLACEHOLDER.sub(value, template)
+    filled = _split(url)
+    if (filled.scheme, filled.netloc) != (parts.scheme, parts.netloc):
+        raise ToolError("An argument may not change the host")
+    before, after = parts.path.split("/"), filled.path.split("/")
+    if len(before) != len(after) or any(
+        _is_step(new) for old, new in zip(before, after, strict=True) if old != new
+    ):
+        raise ToolError("An argument may not change the path beyond its own place")
+    return url, {name: value for name, value in values.items() if name not in taken}
+
+
+def _with_query(url: str, fixed: dict[str, Any], rest: dict[str, Any]) -> str:
+    """Add the query; what the tool's owner has fixed cannot be given a second time by an argument."""
+    base, _, _ = url.partition("#")
+    path, _, own = base.partition("?")
+    names = {unquote(pair.partition("=")[0].replace("+", " ")) for pair in own.split("&") if pair}
+    pairs = [(name, item) for name, value in fixed.items() for item in _items(value)]
+    pairs += [
+        (name, item)
+        for name, value in rest.items()
+        if name not in names and name not in fixed
+        for item in _items(value)
+    ]
+    try:
+        query = "&".join(part for part in (own, urlencode(pairs, quote_via=quote)) if part)
+    except UnicodeError:
+        raise ToolError("An argument holds half a surrogate pair, which is no character") from None
+    return f"{path}?{query}" if query else path
+
+
+def _items(value: Any) -> list[str]:
+    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _quoted(text: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeError:
+        raise ToolError("An argument holds half a surrogate pair, which is no character") from None
+
+
+def _is_step(segment: str) -> bool:
+    return unquote(segment) in (".", "..")
+
+
+def _split(url: str) -> Any:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ToolError("The tool's apiEndpoint is not an address") from None
+
+
+# Secrets
+
+
+def _secrets(api_key: str | None, beside: list[tuple[str, Any]]) -> list[str]:
+    """Every text that must not come back, longest first: the key and secrets `beside` it, in every form."""
+    found = [api_key] if api_key else []
+    for name, value in beside:
+        if _SECRET_NAME.search(name) and isinstance(value, str):
+            # A short one is a word that answers may well hold.
+            found += [text for text in (value, *value.split()[1:]) if len(text) >= 8]
+    encoded = {form for text in found for form in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
+    return sorted(encoded, key=len, reverse=True)
+
+
+def _hidden(value: Any, secrets: list[str]) -> Any:
+    """The value with every secret in its texts replaced."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+        return value
+    if isinstance(value, dict):
+        return {_hidden(name, secrets): _hidden(item, secrets) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item, secrets) for item in value]
+    return MASK if isinstance(value, int | float) and json.dumps(value) in secrets else value

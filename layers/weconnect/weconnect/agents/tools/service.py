@@ -1,0 +1,172 @@
+"""The tools of an agent: give, change, take away, try."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+import jsonschema
+
+from weconnect import clock, ids, table
+from weconnect.agents import service as agents
+from weconnect.agents.entities import (
+    AIAgentTool,
+    AIAgentToolChanges,
+    NewAIAgentTool,
+    ToolTest,
+    ToolTestResult,
+    ToolType,
+)
+from weconnect.agents.rows import ToolNameRow, ToolRow
+from weconnect.agents.tools import calling
+from weconnect.agents.tools.builtins import BUILTINS
+from weconnect.agents.tools.context import ToolContext
+from weconnect.agents.tools.errors import ToolError
+from weconnect.caller import Caller
+from weconnect.errors import Conflict, Invalid
+from weconnect.idempotency import new_id
+from weconnect.pages import Page, query_page
+
+MAX_TOOLS = 100
+
+
+def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
+    """Give the agent a tool; its name is unique within the agent."""
+    agents.need(caller, agent_id)
+    _check(new.tool_type, new.tool_name, new.input_schema)
+    if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
+        raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
+    builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
+    moment, tool_id = clock.now(), new_id()
+    values = new.model_dump()
+    values["display_name"] = new.display_name or (builtin.display_name if builtin else new.tool_name)
+    api_key = values["configuration"].pop("api_key")
+    tool = AIAgentTool(
+        id=tool_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        agent_id=agent_id,
+        **values,
+    )
+    sealed: dict[str, Any] = {}
+    if api_key:
+        sealed = {"sealed_key": calling.seal(caller.organization_id, tool_id, api_key, 1), "key_version": 1}
+    pk, sk = ToolRow.at(caller.organization_id, agent_id, tool_id)
+    row = ToolRow.of(tool, pk=pk, sk=sk, **sealed)
+    taken = Conflict(
+        f"The agent has a tool named {new.tool_name!r} already",
+        code="tool_name_taken",
+        errors=[{"pointer": "/toolName", "detail": "taken"}],
+    )
+    with table.transaction(caller.actor()) as writes:
+        writes.create(ToolNameRow(*ToolNameRow.at(caller.organization_id, agent_id, new.tool_name)), taken)
+        writes.create(row)
+    return _tool(row)
+
+
+def get(caller: Caller, agent_id: UUID, tool_id: UUID) -> AIAgentTool:
+    """One tool; raises NotFound."""
+    return _tool(_need(caller, agent_id, tool_id))
+
+
+def find(
+    caller: Caller, agent_id: UUID, *, limit: int, cursor: str | None, is_active: bool | None
+) -> Page[AIAgentTool]:
+    """Tools of an agent, newest first."""
+    agents.need(caller, agent_id)
+    pk, prefix = ToolRow.of_agent(caller.organization_id, agent_id)
+    keep = None if is_active is None else lambda row: row.is_active == is_active
+    rows, following = query_page(
+        ToolRow, pk, prefix, limit=limit, cursor=cursor, keep=keep, filters=[is_active]
+    )
+    return Page(items=[_tool(row) for row in rows], next_cursor=following)
+
+
+def active(organization_id: UUID, agent_id: UUID, *, also_inactive: bool = False) -> list[ToolRow]:
+    """The tools that a run may use, oldest first."""
+    pk, prefix = ToolRow.of_agent(organization_id, agent_id)
+    rows = ToolRow.query(pk, ToolRow.sk.startswith(prefix), consistent_read=True)
+    return [row for row in rows if row.is_active or also_inactive]
+
+
+def update(
+    caller: Caller, agent_id: UUID, tool_id: UUID, changes: AIAgentToolChanges, if_match: int | None
+) -> AIAgentTool:
+    """Change a tool; a new API key is sealed, none given keeps the old one."""
+    row = _need(caller, agent_id, tool_id)
+    given = {name: getattr(changes, name) for name in changes.model_fields_set if getattr(changes, name) is not None}
+    values: dict[str, Any] = {name: given[name] for name in given if name not in ("configuration",)}
+    if changes.input_schema is not None:
+        _check(ToolType(row.tool_type), row.tool_name, changes.input_schema)
+    if changes.configuration is not None:
+        configuration = changes.configuration.model_dump(mode="json")
+        api_key = configuration.pop("api_key")
+        if row.tool_type == ToolType.HTTP and not configuration["api_endpoint"]:
+            raise Invalid(
+                "An http tool needs an endpoint",
+                errors=[{"pointer": "/configuration/apiEndpoint", "detail": "missing"}],
+            )
+        values["configuration"] = configuration
+        if api_key:
+            version = int(row.key_version or 0) + 1
+            values["sealed_key"] = calling.seal(caller.organization_id, tool_id, api_key, version)
+            values["key_version"] = version
+    return _tool(table.change(row, values, caller.actor(), if_match=if_match))
+
+
+def delete(caller: Caller, agent_id: UUID, tool_id: UUID, if_match: int | None) -> None:
+    """Take a tool away; runs that are under way have pinned it."""
+    row = _need(caller, agent_id, tool_id)
+    with table.transaction(caller.actor()) as writes:
+        writes.delete(row, if_match=if_match)
+        writes.discard(ToolNameRow(*ToolNameRow.at(caller.organization_id, agent_id, row.tool_name)))
+
+
+def copy(caller: Caller, source_id: UUID, target_id: UUID) -> None:
+    """Give an agent the tools of another, their keys sealed anew."""
+    for row in active(caller.organization_id, source_id, also_inactive=True):
+        values = row.to_entity().model_dump(include=set(NewAIAgentTool.model_fields))
+        if api_key := calling.unseal(caller.organization_id, UUID(row.id), row.sealed_key):
+            values["configuration"]["api_key"] = api_key
+        create(caller, target_id, NewAIAgentTool.model_validate(values, by_name=True))
+
+
+def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> ToolTestResult:
+    """Call a tool once with the given arguments; what the tool refuses is an answer, not an error."""
+    row = _need(caller, agent_id, tool_id)
+    context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
+    began = time.monotonic()
+    try:
+        result, error = calling.call(calling.pin(row), request.arguments, context), None
+    except ToolError as failure:
+        result, error = None, str(failure)
+    return ToolTestResult(result=result, error=error, duration_ms=int((time.monotonic() - began) * 1000))
+
+
+def _need(caller: Caller, agent_id: UUID, tool_id: UUID) -> ToolRow:
+    agents.need(caller, agent_id)
+    return table.need(ToolRow, ToolRow.at(caller.organization_id, agent_id, tool_id), "tool")
+
+
+def _check(tool_type: ToolType, name: str, schema: dict[str, Any] | None) -> None:
+    if tool_type == ToolType.BUILTIN and name not in BUILTINS:
+        raise Invalid(
+            f"There is no builtin tool {name!r}; there are {', '.join(sorted(BUILTINS))}",
+            errors=[{"pointer": "/toolName", "detail": "unknown builtin"}],
+        )
+    if schema is None:
+        return
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+        if schema.get("type", "object") != "object":
+            raise jsonschema.SchemaError("the arguments of a tool are an object")
+    except jsonschema.SchemaError as error:
+        place = "".join(f"/{part}" for part in error.absolute_path)
+        raise Invalid(
+            "inputSchema is not a JSON Schema", errors=[{"pointer": f"/inputSchema{place}", "detail": error.message}]
+        ) from error
+
+
+def _tool(row: ToolRow) -> AIAgentTool:
+    return row.to_entity(has_api_key=bool(row.sealed_key))  # type: ignore[no-any-return]

@@ -1,0 +1,180 @@
+"""Execution limits at the start of a run: the member's own, then the plan's month.
+
+Each count is one conditional `ADD` of its own and not part of a transaction, because transactions on one hot
+row cancel each other. A start that crashes half-way leaves a count too many, never one too few. The calls go
+without retries: an `ADD` that is sent twice counts twice.
+"""
+
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from weconnect import aws, clock, table
+from weconnect.auth import periods
+from weconnect.auth.entities import LimitType
+from weconnect.auth.rows import ExecutionLimitRow
+from weconnect.caller import Caller
+from weconnect.errors import LimitReached, NotFound, Unavailable
+from weconnect.log import logger
+from weconnect.organizations.entities import Organization
+from weconnect.organizations.rows import OrganizationRow, UsageRow
+from weconnect.settings import settings
+from weconnect.table import Row
+
+ATTEMPTS = 20
+
+
+@dataclass
+class Taken:
+    """What a start has counted; `retention_days` is how long its run is kept."""
+
+    retention_days: int
+    _undo: list[dict[str, Any]] = field(default_factory=list)
+
+    def give_back(self) -> None:
+        """Subtract again, for a run that was not stored. What fails here stays counted."""
+        while self._undo:
+            try:
+                _update(self._undo.pop())
+            except Unavailable as error:
+                logger.warning("a count was not given back", error=repr(error.__cause__))
+
+
+def keys(caller: Caller) -> list[tuple[str, str]]:
+    """The rows that `take` wants to have been read: the organization's and four limits'."""
+    limits = [ExecutionLimitRow.at(caller.organization_id, caller.user_id, kind) for kind in LimitType]
+    return [OrganizationRow.at(caller.organization_id), *limits]
+
+
+def take(caller: Caller, rows: dict[tuple[str, str], Row]) -> Taken:
+    """Count one run; `rows` has what was found at `keys`.
+
+    Raises LimitReached `execution_limit_reached` with Retry-After when one is full; then nothing is counted.
+    """
+    row = rows.get(OrganizationRow.at(caller.organization_id))
+    if row is None:
+        raise NotFound("No such organization", code="organization_not_found")
+    organization: Organization = row.to_entity()
+    taken = Taken(retention_days(organization))
+    try:
+        for kind in LimitType:
+            limit = rows.get(ExecutionLimitRow.at(caller.organization_id, caller.user_id, kind))
+            if isinstance(limit, ExecutionLimitRow):
+                _take_of_member(taken, limit, kind)
+        _take_of_plan(taken, organization)
+    except BaseException:
+        taken.give_back()
+        raise
+    return taken
+
+
+def retention_days(organization: Organization) -> int:
+    """How many days a run is kept: the plan's, or the organization's own where that is less."""
+    days = organization.get_plan_limits().retention_days
+    own = (
+        organization.custom_settings.workflow.default_retention
+        if organization.custom_settings.workflow
+        else None
+    )
+    return min(days, own) if own and days > 0 else own or days
+
+
+def _take_of_member(taken: Taken, row: ExecutionLimitRow | None, kind: LimitType) -> None:
+    """Count in the row's period; the first run of a new period starts it."""
+    for _ in range(ATTEMPTS):
+        if row is None or not row.is_active:
+            return
+        start, end = (clock.iso(moment) for moment in periods.of(kind, clock.now()))
+        if row.period_start < start:
+            counted = _update(_new_period(row, start, end))
+        else:
+            start = row.period_start  # another machine's clock may be in the next period already
+            counted = _update(_one_more(row, start))
+        if counted:
+            taken._undo.append(_one_less(row, "currentExecutions", start))
+            return
+        row = table.get(ExecutionLimitRow, (row.pk, row.sk), consistent=True)
+        if row and row.is_active:
+            current = row.current_executions if row.period_start >= start else 0
+            if current >= row.max_executions:
+                raise _reached(f"Your {kind} limit of {row.max_executions} executions is reached", kind)
+    raise Unavailable("Too many runs are started at once; try again")
+
+
+def _take_of_plan(taken: Taken, organization: Organization) -> None:
+    """Count in the organization's month. An unlimited plan counts too, for its usage."""
+    allowed = organization.get_plan_limits().max_executions_per_month
+    start, _ = periods.of(LimitType.MONTHLY, clock.now())
+    pk, sk = UsageRow.at(organization.id, start.strftime("%Y-%m"))
+    row = UsageRow(pk=pk, sk=sk)
+    request = _request(
+        row, "SET kind = :kind ADD executions :one", {":one": 1, ":kind": UsageRow.kind_name()}
+    )
+    if allowed >= 0:
+        request["ConditionExpression"] = "attribute_not_exists(executions) OR executions < :allowed"
+        request["ExpressionAttributeValues"][":allowed"] = {"N": str(allowed)}
+    if allowed == 0 or not _update(request):
+        detail = f"The organization's plan allows {allowed} executions a month, and they are used up"
+        raise _reached(detail, LimitType.MONTHLY)
+    taken._undo.append(_one_less(row, "executions", None))
+
+
+def _one_more(row: Row, start: str) -> dict[str, Any]:
+    request = _request(row, "ADD currentExecutions :one", {":one": 1, ":start": start, ":true": True})
+    request["ConditionExpression"] = (
+        "isActive = :true AND periodStart = :start AND currentExecutions < maxExecutions"
+    )
+    return request
+
+
+def _new_period(row: Row, start: str, end: str) -> dict[str, Any]:
+    values = {":one": 1, ":start": start, ":end": end, ":before": row.period_start, ":true": True, ":zero": 0}
+    expression = "SET periodStart = :start, periodEnd = :end, currentExecutions = :one"
+    request = _request(row, expression, values)
+    request["ConditionExpression"] = "isActive = :true AND periodStart = :before AND maxExecutions > :zero"
+    return request
+
+
+def _one_less(row: Row, attribute: str, start: str | None) -> dict[str, Any]:
+    """The subtraction; not in a period that has begun since, and never below nothing."""
+    values: dict[str, Any] = {":less": -1, ":zero": 0} | ({":start": start} if start else {})
+    request = _request(row, f"ADD {attribute} :less", values)
+    in_period = " AND periodStart = :start" if start else ""
+    request["ConditionExpression"] = f"{attribute} > :zero{in_period}"
+    return request
+
+
+def _request(row: Row, expression: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "TableName": settings.table_name,
+        "Key": {"pk": {"S": row.pk}, "sk": {"S": row.sk}},
+        "UpdateExpression": expression,
+        "ExpressionAttributeValues": {name: _typed(value) for name, value in values.items()},
+    }
+
+
+def _typed(value: bool | int | str) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": str(value)} if isinstance(value, int) else {"S": value}
+
+
+def _update(request: dict[str, Any]) -> bool:
+    """Send one update, once; False when its condition does not hold."""
+    try:
+        aws.call("dynamodb", "UpdateItem", request, attempts=1)
+    except aws.AwsError as error:
+        if error.code == "ConditionalCheckFailedException":
+            return False
+        raise Unavailable("Executions cannot be counted now; try again shortly") from error
+    return True
+
+
+def _reached(detail: str, kind: LimitType) -> LimitReached:
+    moment = clock.now()
+    _, end = periods.of(kind, moment)
+    return LimitReached(
+        f"{detail}; it starts again at {end:%Y-%m-%dT%H:%M:%SZ}",
+        code="execution_limit_reached",
+        headers={"Retry-After": str(ceil((end - moment).total_seconds()))},
+    )

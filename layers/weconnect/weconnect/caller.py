@@ -1,0 +1,126 @@
+"""Who is calling, and what a route asks of them: a permission is the type of a route's parameter."""
+
+import json
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler.depends import Depends
+
+from weconnect.errors import PROBLEMS_BY_STATUS, Forbidden, Problem, Unauthenticated
+
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True)
+class RequestInfo:
+    """Where a request came from; every change it makes carries this."""
+
+    id: str = "-"
+    ip: str = "-"
+    user_agent: str = "-"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The authenticated user or API key of a request, in one organization."""
+
+    user_id: UUID
+    organization_id: UUID
+    role: str
+    permissions: frozenset[str]
+    session_id: str | None = None
+    api_key_id: UUID | None = None
+    is_operator: bool = False
+    request: RequestInfo = field(default_factory=RequestInfo)
+
+    def may(self, permission: str) -> bool:
+        """Whether the caller holds `resource:action`."""
+        return EVERYTHING in self.permissions or permission in self.permissions
+
+    def require(self, permission: str) -> None:
+        """Raise Forbidden unless the caller holds `permission`."""
+        if not self.may(permission):
+            raise Forbidden(f"This needs the permission {permission}", code="permission_missing")
+
+    def actor(self) -> dict[str, Any]:
+        """What the stream's audit needs to know about who made a change."""
+        return {
+            "userId": str(self.user_id),
+            "organizationId": str(self.organization_id),
+            "apiKeyId": str(self.api_key_id) if self.api_key_id else None,
+            "operator": self.is_operator,
+            "requestId": self.request.id,
+            "ip": self.request.ip,
+            "userAgent": self.request.user_agent,
+        }
+
+
+_current: ContextVar[Caller] = ContextVar("caller")
+
+
+def request_info(event: dict[str, Any]) -> RequestInfo:
+    """Read the request's own data from a payload-2.0 event."""
+    context = event.get("requestContext", {})
+    http = context.get("http", {})
+    return RequestInfo(
+        id=context.get("requestId", "-"),
+        ip=http.get("sourceIp", "-"),
+        user_agent=http.get("userAgent", "-")[:300],
+    )
+
+
+def from_event(event: dict[str, Any]) -> Caller:
+    """The caller that the authorizer put into the event; raises the problem that it found instead."""
+    context = event.get("requestContext", {}).get("authorizer", {}).get("lambda") or {}
+    if problem := context.get("problem"):
+        raise _problem(json.loads(problem))
+    if not context.get("userId") or not context.get("organizationId"):
+        raise Unauthenticated()
+    key = context.get("apiKeyId")
+    return Caller(
+        user_id=UUID(context["userId"]),
+        organization_id=UUID(context["organizationId"]),
+        role=context.get("role", ""),
+        permissions=frozenset((context.get("permissions") or "").split()),
+        session_id=context.get("sessionId") or None,
+        api_key_id=UUID(key) if key else None,
+        is_operator=context.get("operator") == "true",
+        request=request_info(event),
+    )
+
+
+def become(caller: Caller) -> None:
+    """Make `caller` the one that this request's dependencies answer."""
+    _current.set(caller)
+
+
+def _problem(found: dict[str, Any]) -> Problem:
+    kind = PROBLEMS_BY_STATUS.get(found["status"], Unauthenticated)
+    return kind(found.get("detail"), code=found.get("code"), headers=found.get("headers"))
+
+
+@cache
+def requires(permission: str | None) -> Any:
+    """The parameter type of a route that only callers with `permission` may use."""
+
+    def caller() -> Caller:
+        return _current.get()
+
+    caller.permission = permission  # type: ignore[attr-defined]
+    return Annotated[Caller, Depends(caller)]
+
+
+def permission_of(function: Callable[..., Any]) -> str | None:
+    """The permission that a route's function asks for; None when any signed-in caller will do."""
+    for annotation in getattr(function, "__annotations__", {}).values():
+        for extra in getattr(annotation, "__metadata__", ()):
+            if isinstance(extra, Depends) and hasattr(extra.dependency, "permission"):
+                return extra.dependency.permission  # type: ignore[no-any-return]
+    return None
+
+
+SignedIn = requires(None)

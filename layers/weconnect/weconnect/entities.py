@@ -1,0 +1,47 @@
+"""What every entity and every body on the wire has in common."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+
+class Wire(BaseModel):
+    """camelCase JSON outside, snake_case Python inside, nothing that is not declared."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", ser_json_inf_nan="null"
+    )
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON value that stands for this outside of Python, without unset optionals."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class BaseEntity(Wire):
+    """The fields that every stored thing has; `version` is the optimistic lock and the ETag."""
+
+    id: UUID
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    deleted_at: AwareDatetime | None = None
+    version: int = 1
+
+
+class TenantEntity(BaseEntity):
+    """Something an organization owns; `user_id` made it."""
+
+    organization_id: UUID
+    user_id: UUID
+
+
+def text(max_length: int, min_length: int = 1) -> Any:
+    """A string type of bounded length without surrounding blanks: `Annotated[str, …]`."""
+    return Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=min_length, max_length=max_length)
+    ]
+
+
+__all__ = ["AwareDatetime", "BaseEntity", "Field", "TenantEntity", "UUID", "Wire", "datetime", "text"]

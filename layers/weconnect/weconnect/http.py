@@ -1,0 +1,270 @@
+"""The one resolver, the one error table, and the one `handler` that all routes share.
+
+A route file says `@app.post("/v1/agents", …)` and re-exports `handler`. What a route may add: `public=True` when it
+takes no caller, `secret=True` when its answer shows a secret that a replay must not find in clear.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+    ResponseValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from pydantic import BeforeValidator
+
+from weconnect import caller as callers
+from weconnect.caller import Caller, permission_of, request_info
+from weconnect.errors import BadRequest, Invalid, Problem, TooLarge
+from weconnect.log import logger
+
+BODY_LIMIT = 4 * 1024 * 1024
+PROBLEM_JSON = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route as the gateway knows it."""
+
+    method: str
+    path: str
+    function: Callable[..., Any]
+    public: bool
+    secret: bool
+
+    @property
+    def permission(self) -> str | None:
+        return permission_of(self.function)
+
+
+class Api(APIGatewayHttpResolver):
+    """Powertools' resolver that also remembers its operations by the gateway's route key."""
+
+    operations: dict[str, Operation]
+
+    def __init__(self) -> None:
+        super().__init__(
+            enable_validation=True,
+            response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+            json_body_deserializer=_parse,
+            serializer=_serialize,
+        )
+        self.operations = {}
+
+    def route(  # type: ignore[override]
+        self, rule: str, method: str | list[str] = "GET", *args: Any, public: bool = False, secret: bool = False, **options: Any
+    ) -> Callable[..., Any]:
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            path = rule.replace("<", "{").replace(">", "}")
+            operation = Operation(str(method), path, function, public, secret)
+            self.operations[f"{method} {path}"] = operation
+            options["operation_id"] = function.__name__
+            options["summary"] = (function.__doc__ or function.__name__).strip().splitlines()[0]
+            options["description"] = (function.__doc__ or "").strip()
+            return super(Api, self).route(rule, method, *args, **options)(function)  # type: ignore[no-any-return]
+
+        return register
+
+    def get(self, rule: str, **options: Any) -> Callable[..., Any]:  # type: ignore[override]
+        return self.route(rule, "GET", **options)
+
+    def post(self, rule: str, **options: Any) -> Callable[..., Any]:  # type: ignore[override]
+        return self.route(rule, "POST", **options)
+
+    def put(self, rule: str, **options: Any) -> Callable[..., Any]:  # type: ignore[override]
+        return self.route(rule, "PUT", **options)
+
+    def patch(self, rule: str, **options: Any) -> Callable[..., Any]:  # type: ignore[override]
+        return self.route(rule, "PATCH", **options)
+
+    def delete(self, rule: str, **options: Any) -> Callable[..., Any]:  # type: ignore[override]
+        return self.route(rule, "DELETE", **options)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+
+
+def _parse(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise BadRequest("The JSON is nested too deeply", code="malformed_json") from None
+    except UnicodeEncodeError:
+        raise BadRequest("The JSON has text that is not valid Unicode", code="malformed_json") from None
+    return value
+
+
+def _serialize(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+app = Api()
+
+
+# Parameter types that several modules' routes share
+
+
+def _version_of_etag(value: str | None) -> int | None:
+    if value is None or value == "*":
+        return None
+    try:
+        return int(value.removeprefix("W/").strip('"'))
+    except ValueError:
+        raise ValueError("must be the ETag of an answer, such as \"3\"") from None
+
+
+def _wait_of_prefer(value: str | None) -> int:
+    for preference in (value or "").split(","):
+        name, _, number = preference.strip().partition("=")
+        if name.lower() == "wait":
+            if not number.strip('" ').isdigit():
+                raise ValueError("wait takes a number of seconds, such as wait=10")
+            return min(25, int(number.strip('" ')))
+    return 0
+
+
+IfMatch = Annotated[
+    int | None, BeforeValidator(_version_of_etag), Header(alias="If-Match", description="Change only this version")
+]
+PreferWait = Annotated[
+    int,
+    BeforeValidator(_wait_of_prefer),
+    Header(alias="Prefer", description="RFC 7240 `wait=N`: wait up to N (25) seconds for the result"),
+]
+
+
+def path_id(name: str) -> Any:
+    """The type of an id in a path."""
+    return Annotated[UUID, Path(alias=name)]
+
+
+def no_content() -> Response[None]:
+    """204."""
+    return Response(status_code=204, body=None)
+
+
+# Answers
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one payload-2.0 event. Refuses every event without a caller unless its route is declared public."""
+    request = request_info(event)
+    logger.structure_logs(append=False, request_id=request.id, route=event.get("routeKey"))
+    try:
+        answer = _answer(event, context)
+    except Exception as error:
+        answer = _problem_answer(error, event)
+    answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": request.id, **_SECURITY_HEADERS}
+    return answer
+
+
+_SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+
+
+def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    operation = app.operations[event["routeKey"]]
+    caller: Caller | None = None
+    if not operation.public:
+        caller = callers.from_event(event)
+        callers.become(caller)
+        logger.append_keys(organization_id=str(caller.organization_id), user_id=str(caller.user_id))
+        if operation.permission:
+            caller.require(operation.permission)
+    if len(event.get("body") or "") > BODY_LIMIT:
+        raise TooLarge("A request may have 4 MB")
+    if caller and operation.method == "POST" and "idempotency-key" in event.get("headers", {}):
+        from weconnect import idempotency  # only requests with the header pay for it
+
+        return idempotency.replayed(event, caller, operation, lambda: app.resolve(event, context))
+    return app.resolve(event, context)
+
+
+def _mark(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response[Any]:
+    """Give the answer of an entity its ETag, and of something new its Location."""
+    answer = next_middleware(app)
+    body = answer.body if isinstance(answer.body, dict) else {}
+    if "version" in body:
+        answer.headers.setdefault("ETag", f'"{body["version"]}"')
+    if answer.status_code in (201, 202) and "id" in body:
+        answer.headers.setdefault("Location", f"{app.current_event.path}/{body['id']}")
+    return answer
+
+
+app.use([_mark])
+
+
+@app.exception_handler(Exception)
+def _on_exception(error: Exception) -> Response[str]:
+    answer = _problem_answer(error, app.current_event.raw_event)
+    return Response(answer["statusCode"], PROBLEM_JSON, answer["body"], answer["headers"])
+
+
+app.exception_handler([Problem, RequestValidationError, ServiceError])(_on_exception)
+
+
+def _problem_answer(error: Exception, event: dict[str, Any]) -> dict[str, Any]:
+    """RFC 9457, and a log line: a warning for what the caller did, an error with its traceback for what we did."""
+    problem = _as_problem(error)
+    if problem.status >= 500 and not isinstance(error, Problem):
+        logger.exception("request failed", exc_info=error)
+    else:
+        logger.info("request refused", code=problem.code, status=problem.status, detail=problem.detail)
+    body = {
+        "type": f"urn:weconnect:problem:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": event.get("rawPath"),
+        "code": problem.code,
+        "errors": problem.errors,
+        "requestId": request_info(event).id,
+    }
+    return {
+        "statusCode": problem.status,
+        "headers": {"Content-Type": PROBLEM_JSON, **problem.headers},
+        "body": _serialize(body),
+        "isBase64Encoded": False,
+        "cookies": [],
+    }
+
+
+def _as_problem(error: Exception) -> Problem:
+    """The one table from exceptions to problems."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestUnsupportedContentType):
+        return BadRequest("Send application/json", code="unsupported_content_type")
+    if isinstance(error, RequestValidationError) and not isinstance(error, ResponseValidationError):
+        return _invalid(error.errors())
+    if isinstance(error, ServiceError) and error.status_code < 500:
+        return BadRequest(str(error.msg))
+    return Problem("Something went wrong here; the request id tells us what")
+
+
+def _invalid(found: Any) -> Problem:
+    errors = [{"pointer": _pointer(item["loc"]), "detail": item["msg"], "type": item["type"]} for item in found]
+    if any(item["type"] == "json_invalid" for item in errors):
+        return BadRequest("The body is not JSON", code="malformed_json", errors=errors)
+    places = ", ".join(item["pointer"] for item in errors[:3])
+    return Invalid(f"Not valid: {places}", errors=errors[:50])
+
+
+def _pointer(location: Any) -> str:
+    """RFC 6901 within the body; parameters as `/query/limit`, `/path/agentId`, `/header/if-match`."""
+    parts = location[1:] if location[0] == "body" else location
+    return "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in parts)

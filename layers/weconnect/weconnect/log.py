@@ -1,0 +1,51 @@
+"""Structured logs, one JSON object a line, with secrets taken out before anything is written."""
+
+import logging
+import re
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+_SECRET_NAMES = re.compile(
+    r"(?i)^(.*(password|secret|authorization|cookie|private.?key|token(?!s)).*|.*api.?key|ciphertext|mfa.?code)$"
+)
+_SECRET_TEXT = re.compile(
+    r"(?i)(wc_[A-Za-z0-9_-]{43}"  # our API keys
+    r"|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+"  # JWTs
+    r"|(?<=bearer )[^\s\"',;]+|(?<=basic )[^\s\"',;]+"
+    r"|\bsk-[\w-]{8,}|AKIA[0-9A-Z]{16}"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=[?&]key=)[^&\s\"']+|(?<=[?&]token=)[^&\s\"']+|(?<=[?&]api_key=)[^&\s\"']+)"
+)
+MASK = "••••"
+
+
+def redact(value: Any, name: str = "") -> Any:
+    """The value without anything that looks like a secret, by its name or by its form."""
+    if name and isinstance(value, str | bytes | int | float) and _SECRET_NAMES.match(name):
+        return MASK
+    if isinstance(value, str):
+        return _SECRET_TEXT.sub(MASK, value)
+    if isinstance(value, dict):
+        return {key: redact(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(item, name) for item in value]
+    return value
+
+
+class _Redaction(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = redact(record.getMessage() if record.args else record.msg)
+        record.args = None
+        for name, value in list(record.__dict__.items()):
+            if name not in _STANDARD:
+                setattr(record, name, redact(value, name))
+        if record.exc_info and record.exc_info[1] is not None:
+            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({})))
+
+logger = Logger(utc=True)
+logger.addFilter(_Redaction())

@@ -1,0 +1,52 @@
+"""The only reader of the environment. template.yaml's `Globals.Function.Environment` names the same variables."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+
+def _env(name: str, default: str = "") -> str:
+    return os.environ.get(name, default)
+
+
+def _list(name: str) -> frozenset[str]:
+    return frozenset(part.strip().lower() for part in _env(name).split(",") if part.strip())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One deployment's settings; `settings` below is the only instance."""
+
+    stage: str = _env("STAGE", "dev")
+    region: str = _env("AWS_REGION", _env("AWS_DEFAULT_REGION", "us-east-1"))
+    endpoint_url: str | None = _env("AWS_ENDPOINT_URL") or None
+    table_name: str = _env("TABLE_NAME", "weconnect")
+    bucket_name: str = _env("BUCKET_NAME", "weconnect")
+    key_arn: str = _env("KEY_ARN")
+    signing_secret_arn: str = _env("SIGNING_SECRET_ARN")
+    model_keys_arn: str = _env("MODEL_KEYS_ARN")
+    url_parameter: str = _env("URL_PARAMETER")
+    run_agent_function: str = _env("RUN_AGENT_FUNCTION", "run-agent:live")
+    purge_queue_url: str = _env("PURGE_QUEUE_URL")
+    operator_emails: frozenset[str] = _list("OPERATOR_EMAILS")
+    default_plan: str = _env("DEFAULT_PLAN", "free")
+    mail_from: str = _env("MAIL_FROM")
+    app_url: str = _env("APP_URL")
+    outbound_allowed_hosts: frozenset[str] = _list("OUTBOUND_ALLOWED_HOSTS")
+    registrations_per_minute: int = int(_env("REGISTRATIONS_PER_MINUTE", "5"))
+    bcrypt_cost: int = int(_env("BCRYPT_COST", "12"))
+    ollama_url: str = _env("OLLAMA_URL", "http://127.0.0.1:11434")
+
+    kill_at: str = _env("WECONNECT_KILL_AT")
+
+    @cached_property
+    def is_local(self) -> bool:
+        return self.stage == "local"
+
+
+settings = Settings()
+
+
+def aws_credentials() -> tuple[str, str, str]:
+    """Access key id, secret key and session token ("" without one), read each time: a warm process gets new ones."""
+    return _env("AWS_ACCESS_KEY_ID"), _env("AWS_SECRET_ACCESS_KEY"), _env("AWS_SESSION_TOKEN")

@@ -1,0 +1,26 @@
+"""The table's stream: what committed, sorted into the queues of those who want to know.
+
+A stream shard takes two readers at the most, so there is one dispatcher, and each consumer has a queue of its own.
+"""
+
+import functools
+import json
+from typing import Any
+
+import boto3
+
+from weconnect.settings import settings
+
+
+@functools.cache
+def sqs() -> Any:
+    """The queue client, made at its first use."""
+    return boto3.client("sqs", region_name=settings.region)
+
+
+def dispatch(record: dict[str, Any]) -> None:
+    """Send one stream record to its queues. A record is delivered at least once, and so are its messages."""
+    keys = {name: value["S"] for name, value in record["dynamodb"]["Keys"].items()}
+    if record["eventName"] == "REMOVE" and keys["sk"].startswith("TRASH#"):
+        message = {"trash": keys, "eventId": record["eventID"]}
+        sqs().send_message(QueueUrl=settings.purge_queue_url, MessageBody=json.dumps(message))

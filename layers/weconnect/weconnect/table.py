@@ -1,0 +1,410 @@
+"""The one table: rows, keys, and the few ways in which a row changes.
+
+An entity's fields are written down once, in its pydantic class; a row class adds its keys. Values are stored as the
+JSON that the entity has on the wire, so a row turns into its entity by validation and back by a dump.
+
+Three ways to write: `create` and `change` make a new version under a condition and carry their actor, `touch` moves
+counters and stamps without either, and `transaction` joins several under one outcome.
+"""
+
+import random
+import time
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    DiscriminatorAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from weconnect import clock, faults
+from weconnect.errors import Conflict, NotFound, Problem, Stale, Unavailable
+from weconnect.keys import key as key
+from weconnect.settings import settings
+
+TRASH_DAYS = 30
+CONFLICT_ATTEMPTS = 12
+
+
+class _Index(GlobalSecondaryIndex[Any]):
+    """An overloaded, sparse index: a row without its keys is not in it."""
+
+
+def _index(name: str) -> Any:
+    meta = type("Meta", (), {"index_name": name, "projection": AllProjection()})
+    keys = {
+        f"{name}pk": UnicodeAttribute(hash_key=True, null=True),
+        f"{name}sk": UnicodeAttribute(range_key=True, null=True),
+    }
+    return type(name, (_Index,), {"Meta": meta, **keys})()
+
+
+class Row(Model):
+    """A row of the table. Subclasses name their `entity`, the fields they keep `apart` elsewhere, and their keys."""
+
+    class Meta:
+        table_name = settings.table_name
+        region = settings.region
+        host = settings.endpoint_url
+        connect_timeout_seconds = 2
+        read_timeout_seconds = 5
+        max_retry_attempts = 3
+
+    entity: ClassVar[type[BaseModel] | None] = None
+    apart: ClassVar[frozenset[str]] = frozenset()
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    kind = DiscriminatorAttribute()
+    version = NumberAttribute(default_for_new=1)
+    created_at = UnicodeAttribute(null=True, attr_name="createdAt")
+    updated_at = UnicodeAttribute(null=True, attr_name="updatedAt")
+    actor = JSONAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+    gsi1pk = UnicodeAttribute(null=True)
+    gsi1sk = UnicodeAttribute(null=True)
+    gsi2pk = UnicodeAttribute(null=True)
+    gsi2sk = UnicodeAttribute(null=True)
+    gsi3pk = UnicodeAttribute(null=True)
+    gsi3sk = UnicodeAttribute(null=True)
+    gsi1 = _index("gsi1")
+    gsi2 = _index("gsi2")
+    gsi3 = _index("gsi3")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if entity := cls.__dict__.get("entity"):
+            for name, field in entity.model_fields.items():
+                if name not in cls.apart and name not in Row.get_attributes() and name not in cls.__dict__:
+                    setattr(cls, name, _attribute(field.annotation, to_camel(name)))
+
+    @classmethod
+    def of(cls, entity: BaseModel, **more: Any) -> Self:
+        """A new row that holds `entity`; `more` gives its keys and whatever the entity does not know."""
+        values = entity.model_dump(mode="json", exclude=set(cls.apart))
+        return cls(**{name: value for name, value in (values | more).items() if value is not None})
+
+    def values(self) -> dict[str, Any]:
+        """What the row knows of its entity, by field name."""
+        assert self.entity
+        found = {name: getattr(self, name, None) for name in self.entity.model_fields if name not in self.apart}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def to_entity(self, **more: Any) -> Any:
+        """The entity that this row stands for; `more` brings the fields that are kept apart."""
+        assert self.entity
+        return self.entity.model_validate(self.values() | more, by_name=True)
+
+    @classmethod
+    def kind_name(cls) -> str:
+        """The discriminator, as it stands in the table."""
+        return str(cls._attributes["kind"].get_discriminator(cls))  # type: ignore[attr-defined]
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Fields that come from the entity."""
+
+
+R = TypeVar("R", bound=Row)
+
+_PLAIN: dict[type, type[Attribute[Any]]] = {bool: BooleanAttribute, int: NumberAttribute, float: NumberAttribute}
+
+
+def _attribute(annotation: Any, name: str) -> Attribute[Any]:
+    """The attribute for a field's type: numbers and flags as such, text-like things as text, the rest as JSON."""
+    while get_origin(annotation) in (types.UnionType, Union):
+        annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
+    if annotation in _PLAIN:
+        return _PLAIN[annotation](null=True, attr_name=name)
+    structured = get_origin(annotation) in (list, dict, set, frozenset, tuple) or (
+        isinstance(annotation, type) and issubclass(annotation, BaseModel | dict | list)
+    )
+    return (JSONAttribute if structured else UnicodeAttribute)(null=True, attr_name=name)
+
+
+# Reading
+
+
+def get(kind: type[R], at: tuple[str, str], *, consistent: bool = False) -> R | None:
+    """The row at (pk, sk), or None; an expired one does not count, because TTL removes late."""
+    try:
+        row = kind.get(*at, consistent_read=consistent)
+    except kind.DoesNotExist:
+        return None
+    return None if is_expired(row) else row
+
+
+def need(kind: type[R], at: tuple[str, str], what: str, *, consistent: bool = False) -> R:
+    """The row at (pk, sk); raises NotFound naming `what`."""
+    row = get(kind, at, consistent=consistent)
+    if row is None:
+        raise NotFound(f"No such {what}", code=f"{what.replace(' ', '_')}_not_found")
+    return row
+
+
+def get_many(keys: list[tuple[str, str]], *, consistent: bool = False) -> dict[tuple[str, str], Row]:
+    """The rows that exist among at most 100 keys, of any kinds, in one call."""
+    found = Row.batch_get(list(dict.fromkeys(keys)), consistent_read=consistent)
+    return {(row.pk, row.sk): row for row in found if not is_expired(row)}
+
+
+def is_expired(row: Row) -> bool:
+    """Whether the row's time to live is over."""
+    return row.ttl is not None and row.ttl <= clock.epoch()
+
+
+# Writing
+
+
+def create(row: R, actor: dict[str, Any], taken: Problem | None = None) -> R:
+    """Put a row that must not exist yet; raises `taken` (409 by default) when it does."""
+    _stamp(row, actor)
+    faults.point(f"before:put:{row.kind_name()}")
+    try:
+        row.save(condition=_is_free())
+    except PutError as error:
+        raise (taken or Conflict("It exists already")) if _refused(error) else error from error
+    faults.point(f"after:put:{row.kind_name()}")
+    return row
+
+
+def put(row: Row, actor: dict[str, Any]) -> None:
+    """Put a row, whatever was there."""
+    _stamp(row, actor)
+    row.save()
+
+
+def change(
+    row: R,
+    values: dict[str, Any],
+    actor: dict[str, Any],
+    *,
+    if_match: int | None = None,
+    condition: Condition | None = None,
+) -> R:
+    """Set `values` (None removes) as the row's next version.
+
+    Raises Stale when `if_match` is not the row's version, Conflict when somebody else was faster.
+    """
+    actions, holds = _next_version(row, values, actor, if_match)
+    try:
+        row.update(actions=actions, condition=holds if condition is None else holds & condition)
+    except UpdateError as error:
+        raise _lost() if _refused(error) else error from error
+    return row
+
+
+def touch(
+    row: Row, *, add: dict[str, float] | None = None, put: dict[str, Any] | None = None, condition: Condition | None = None
+) -> bool:
+    """Move counters and stamps without a new version; False when the row is gone or `condition` fails."""
+    exists = Row.pk.exists()
+    try:
+        row.update(actions=_moves(type(row), add or {}, put or {}), condition=exists if condition is None else exists & condition)
+    except UpdateError as error:
+        if _refused(error):
+            return False
+        raise
+    return True
+
+
+class Transaction:
+    """Up to 100 writes that all happen or none does. Each names the problem to raise when it is the one refused."""
+
+    def __init__(self, actor: dict[str, Any]) -> None:
+        self.actor = actor
+        self._checks: list[tuple[Any, ...]] = []
+        self._deletes: list[tuple[Any, ...]] = []
+        self._puts: list[tuple[Any, ...]] = []
+        self._updates: list[tuple[Any, ...]] = []
+
+    def check(self, kind: type[Row], at: tuple[str, str], condition: Condition, refused: Problem) -> None:
+        self._checks.append((refused, kind, at, condition))
+
+    def create(self, row: Row, taken: Problem | None = None) -> None:
+        """Put a row that must not exist."""
+        _stamp(row, self.actor)
+        self._puts.append((taken or Conflict("It exists already"), row, _is_free()))
+
+    def put(self, row: Row) -> None:
+        """Put a row, whatever was there."""
+        _stamp(row, self.actor)
+        self._puts.append((None, row, None))
+
+    def delete(self, row: Row, *, if_match: int | None = None) -> None:
+        """Delete a row in the version that was read; a row that was only named by its key must just exist."""
+        _expect(row, if_match)
+        holds = Row.version == row.version if row.created_at else Row.pk.exists()
+        self._deletes.append((_lost(), row, holds))
+
+    def discard(self, row: Row) -> None:
+        """Delete whatever is at the row's key."""
+        self._deletes.append((None, row, None))
+
+    def change(
+        self,
+        row: Row,
+        values: dict[str, Any],
+        *,
+        if_match: int | None = None,
+        condition: Condition | None = None,
+        refused: Problem | None = None,
+    ) -> None:
+        """Set `values` as the row's next version."""
+        actions, holds = _next_version(row, values, self.actor, if_match)
+        self._updates.append((refused or _lost(), row, actions, holds if condition is None else holds & condition))
+
+    def touch(self, row: Row, add: dict[str, float], put: dict[str, Any], missing: Problem) -> None:
+        """Move counters and stamps of a row without a new version; refused when the row is not there."""
+        self._updates.append((missing, row, _moves(type(row), add, put), Row.pk.exists()))
+
+    def count(
+        self,
+        row: Row,
+        field: str,
+        step: int,
+        *,
+        limit: int = -1,
+        refused: Problem | None = None,
+        put: dict[str, Any] | None = None,
+    ) -> None:
+        """Add `step` to a counter row, made when missing; refused when it would pass `limit` (-1: none)."""
+        counter = getattr(type(row), field)
+        condition = (counter.does_not_exist() | (counter <= limit - step)) if step > 0 and limit >= 0 else None
+        if condition is not None and limit < step:
+            raise refused or Conflict("Limit reached")
+        made = Row.created_at.set(Row.created_at | clock.iso(clock.now()))
+        actions = [counter.add(step), type(row).kind.set(type(row)), made, *_settings(type(row), put or {})]
+        self._updates.append((refused, row, actions, condition))
+
+    def commit(self) -> None:
+        """Carry it out; raises the refused write's problem. Writes that merely collided are tried again."""
+        order = [*self._checks, *self._deletes, *self._puts, *self._updates]
+        for attempt in range(CONFLICT_ATTEMPTS):
+            try:
+                self._send()
+                return
+            except TransactWriteError as error:
+                reasons = [reason.code if reason else "None" for reason in error.cancellation_reasons]
+                for reason, (problem, *_) in zip(reasons, order, strict=False):
+                    if reason == "ConditionalCheckFailed":
+                        raise (problem or _lost()) from error
+                if not {"TransactionConflict", "ThrottlingError"} & set(reasons) and not _is_conflict(error):
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
+        raise Unavailable("Too many changes to the same thing at once; try again")
+
+    def _send(self) -> None:
+        with TransactWrite(connection=_connection()) as write:
+            for _, kind, at, condition in self._checks:
+                write.condition_check(kind, *at, condition=condition)
+            for _, row, condition in self._deletes:
+                write.delete(row, condition=condition)
+            for _, row, condition in self._puts:
+                write.save(row, condition=condition)
+            for _, row, actions, condition in self._updates:
+                write.update(row, actions=list(actions), condition=condition)
+
+
+@contextmanager
+def transaction(actor: dict[str, Any]) -> Iterator[Transaction]:
+    """Collect writes and commit them together at the end of the block."""
+    writes = Transaction(actor)
+    yield writes
+    writes.commit()
+
+
+def trash(writes: Transaction, row: Row, to: tuple[str, str], *, if_match: int | None = None) -> Row:
+    """Move a head row to the trash, whence it expires after 30 days. Markers and counters are the caller's to move."""
+    writes.delete(row, if_match=if_match)
+    gone = _copy(row, to, version=row.version + 1, ttl=clock.epoch() + TRASH_DAYS * 86_400)
+    gone.deleted_at = clock.iso(clock.now())
+    writes.put(gone)
+    return gone
+
+
+def untrash(writes: Transaction, row: Row, to: tuple[str, str], **keys: str) -> Row:
+    """Bring a row back from the trash to its place, with its index keys."""
+    writes.delete(row)
+    back = _copy(row, to, version=row.version + 1, **keys)
+    back.deleted_at = None
+    writes.create(back)
+    return back
+
+
+def _copy(row: Row, to: tuple[str, str], **more: Any) -> Row:
+    names = set(type(row).get_attributes()) - {"pk", "sk", "kind", "ttl", *_INDEX_KEYS}
+    values = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
+    return type(row)(pk=to[0], sk=to[1], **(values | more))
+
+
+_INDEX_KEYS = {f"gsi{number}{part}" for number in (1, 2, 3) for part in ("pk", "sk")}
+
+
+def _stamp(row: Row, actor: dict[str, Any]) -> None:
+    moment = clock.iso(clock.now())
+    row.created_at = row.created_at or moment
+    row.updated_at = moment
+    row.actor = actor
+
+
+def _is_free() -> Condition:
+    """Nothing stands there, or only what TTL has not removed yet."""
+    return Row.pk.does_not_exist() | (Row.ttl <= clock.epoch())
+
+
+def _next_version(
+    row: Row, values: dict[str, Any], actor: dict[str, Any], if_match: int | None
+) -> tuple[list[Any], Condition]:
+    _expect(row, if_match)
+    stamps = {"version": row.version + 1, "updated_at": clock.iso(clock.now()), "actor": actor}
+    return _settings(type(row), values | stamps), Row.version == row.version
+
+
+def _moves(kind: type[Row], add: dict[str, float], put: dict[str, Any]) -> list[Any]:
+    return [getattr(kind, name).add(number) for name, number in add.items() if number] + _settings(kind, put)
+
+
+def _settings(kind: type[Row], values: dict[str, Any]) -> list[Any]:
+    return [
+        getattr(kind, name).remove() if value is None else getattr(kind, name).set(value)
+        for name, value in values.items()
+    ]
+
+
+def _expect(row: Row, if_match: int | None) -> None:
+    if if_match is not None and if_match != row.version:
+        raise Stale(f"The version is {row.version}, not {if_match}")
+
+
+def _lost() -> Conflict:
+    return Conflict("Somebody else changed it at the same time; read it again", code="version_conflict")
+
+
+def _refused(error: PutError | UpdateError) -> bool:
+    return error.cause_response_code == "ConditionalCheckFailedException"
+
+
+def _is_conflict(error: TransactWriteError) -> bool:
+    return error.cause_response_code in ("TransactionInProgressException", "TransactionConflictException")
+
+
+def _connection() -> Connection:
+    return Connection(
+        region=settings.region, host=settings.endpoint_url, connect_timeout_seconds=2, read_timeout_seconds=5
+    )

@@ -1,0 +1,77 @@
+"""The environment of all tests: settings first, because they are read at import."""
+
+import os
+
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_REGION="us-east-1",
+    AWS_LAMBDA_FUNCTION_NAME="test",
+    STAGE="test",
+    TABLE_NAME="weconnect",
+    BUCKET_NAME="weconnect",
+    BCRYPT_COST="4",
+    SIGNING_SECRET_ARN="signing",
+    RUN_AGENT_FUNCTION="run-agent:live",
+    REGISTRATIONS_PER_MINUTE="1000000",
+    DEFAULT_PLAN="enterprise",
+    MAIL_FROM="weconnect@localhost",
+    POWERTOOLS_SERVICE_NAME="weconnect",
+    POWERTOOLS_METRICS_NAMESPACE="WeConnect",
+    POWERTOOLS_DEV="false",
+)
+
+from collections.abc import Callable, Iterator  # noqa: E402
+from typing import Any  # noqa: E402
+
+import boto3  # noqa: E402
+import pytest  # noqa: E402
+from botocore import xform_name  # noqa: E402
+from botocore.exceptions import ClientError  # noqa: E402
+from moto import mock_aws  # noqa: E402
+
+from infra import cloudformation  # noqa: E402
+from weconnect import aws as weconnect_aws  # noqa: E402
+from weconnect import signing  # noqa: E402
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The table, the bucket, the key and the mail sender in moto, which our own AWS client is led to as well."""
+    from weconnect.settings import settings
+
+    with mock_aws():
+        boto3.client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
+        boto3.client("s3").create_bucket(Bucket="weconnect")
+        boto3.client("sesv2").create_email_identity(EmailIdentity=os.environ["MAIL_FROM"])
+        monkeypatch.setattr(weconnect_aws, "call", _call_through_boto3())
+        object.__setattr__(settings, "key_arn", boto3.client("kms").create_key()["KeyMetadata"]["Arn"])
+        yield
+
+
+def _call_through_boto3() -> Callable[..., dict[str, Any]]:
+    """`aws.call` by way of botocore, because moto intercepts nothing else."""
+    clients: dict[str, Any] = {}
+
+    def call(service: str, operation: str, body: dict[str, Any], *, attempts: int = 2) -> dict[str, Any]:
+        if service not in clients:
+            clients[service] = boto3.client(service)
+        client = clients[service]
+        try:
+            answer = getattr(client, xform_name(operation.rpartition(".")[2]))(**body)
+        except ClientError as error:
+            found = error.response
+            status = found["ResponseMetadata"]["HTTPStatusCode"]
+            raise weconnect_aws.AwsError(found["Error"]["Code"], found["Error"]["Message"], status, found) from error
+        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def signing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signing secret that needs no Secrets Manager."""
+    key = signing.SigningKey(id="test-version", secret=b"s" * 64)
+    monkeypatch.setattr(signing, "_current", key)
+    monkeypatch.setattr(signing, "_known", {key.id: key})

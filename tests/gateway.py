@@ -1,0 +1,135 @@
+"""Call a route as the gateway does: match the path, ask the authorizer, build the payload-2.0 event, call the handler."""
+
+import base64
+import importlib
+import json
+import re
+import uuid
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from infra import routes
+from weconnect.http import Operation
+
+CONTEXT = SimpleNamespace(
+    function_name="test",
+    memory_limit_in_mb=128,
+    invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:test",
+    aws_request_id="test",
+    get_remaining_time_in_millis=lambda: 29_000,
+)
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+    event: dict[str, Any] = field(repr=False)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Client:
+    """A caller with a way to authenticate; `headers` go with every call."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    ip: str = "203.0.113.7"
+
+    def get(self, path: str, **options: Any) -> Answer:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return self.call("POST", path, body, **options)
+
+    def put(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return self.call("PUT", path, body, **options)
+
+    def patch(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return self.call("PATCH", path, body, **options)
+
+    def delete(self, path: str, **options: Any) -> Answer:
+        return self.call("DELETE", path, **options)
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, raw: str | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """One request; `raw` is a body that is not JSON on purpose."""
+        operation, parameters = match(method, path)
+        text = raw if raw is not None else None if body is None else json.dumps(body)
+        event = make_event(operation, path, parameters, text, self.headers | (headers or {}), self.ip)
+        if not operation.public:
+            event["requestContext"]["authorizer"] = {"lambda": authorize(event)}
+        module = importlib.import_module(operation.function.__module__)
+        answer = module.handler(event, CONTEXT)
+        text = answer.get("body") or ""
+        if answer.get("isBase64Encoded"):
+            text = base64.b64decode(text).decode()
+        return Answer(int(answer["statusCode"]), answer.get("headers", {}), text, event)
+
+
+def match(method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    """The operation for a path, static segments before parameters, as the gateway chooses."""
+    found = []
+    for operation in routes.load().values():
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(operation.path))
+        if operation.method == method and (hit := re.fullmatch(pattern, urlsplit(path).path)):
+            found.append((operation.path.count("{"), operation, hit.groupdict()))
+    assert found, f"no route {method} {path}"
+    _, operation, parameters = min(found, key=lambda item: item[0])
+    return operation, parameters
+
+
+def make_event(
+    operation: Operation, path: str, parameters: dict[str, str], text: str | None, headers: dict[str, str], ip: str
+) -> dict[str, Any]:
+    """The gateway's payload format 2.0."""
+    url = urlsplit(path)
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(url.query, keep_blank_values=True):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    lower = {"content-type": "application/json", **{name.lower(): value for name, value in headers.items()}}
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"{operation.method} {operation.path}",
+        "rawPath": url.path,
+        "rawQueryString": url.query,
+        "headers": lower,
+        "requestContext": {
+            "http": {
+                "method": operation.method,
+                "path": url.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": ip,
+                "userAgent": lower.get("user-agent", "tests"),
+            },
+            "requestId": str(uuid.uuid4()),
+            "stage": "$default",
+            "routeKey": f"{operation.method} {operation.path}",
+        },
+        "isBase64Encoded": False,
+    }
+    if query:
+        event["queryStringParameters"] = query
+    if parameters:
+        event["pathParameters"] = parameters
+    if text is not None:
+        event["body"] = text
+    return event
+
+
+def authorize(event: dict[str, Any]) -> dict[str, Any]:
+    """What the authorizer puts into the event's context."""
+    from auth.authorize import handler
+
+    request = {name: event[name] for name in ("version", "routeKey", "rawPath", "headers", "requestContext")}
+    answer = handler({"type": "REQUEST", **request}, CONTEXT)
+    assert answer["isAuthorized"]
+    return answer["context"]  # type: ignore[no-any-return]

@@ -1,0 +1,50 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.host.local_host import LocalHost
+
+PROJECT = Path(__file__).parent / "project"
+
+
+class Table:
+    """Counters that the test project's functions keep in the host's table."""
+
+    def __init__(self, host: LocalHost) -> None:
+        self.client = host.client("dynamodb")
+        self.name = "weconnect-table"
+
+    def put(self, pk: str, sk: str = "x", **attributes: Any) -> None:
+        self.client.put_item(TableName=self.name, Item={"pk": {"S": pk}, "sk": {"S": sk}, **attributes})
+
+    def counts(self, pk: str) -> dict[str, int]:
+        items = self.client.query(
+            TableName=self.name,
+            KeyConditionExpression="pk = :p",
+            ExpressionAttributeValues={":p": {"S": pk}},
+            ConsistentRead=True,
+        )["Items"]
+        return {item["sk"]["S"]: int(item.get("n", {"N": "0"})["N"]) for item in items}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
+    """A host that serves the tiny project; shared by the tests of a module that do not kill it."""
+    host = LocalHost(tmp_path_factory.mktemp("host"), PROJECT).start()
+    yield host
+    host.stop()
+
+
+@pytest.fixture
+def own_host(tmp_path: Path) -> Iterator[LocalHost]:
+    """A host of this test's own, to be killed."""
+    host = LocalHost(tmp_path / "state", PROJECT).start()
+    yield host
+    host.stop()
+
+
+@pytest.fixture
+def table(host: LocalHost) -> Table:
+    return Table(host)

@@ -1,0 +1,140 @@
+"""API Gateway's behaviour: events, routes, authorizer, errors, the pool behind it."""
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.host.local_host import LocalHost
+
+GOOD = {"authorization": "good"}
+
+
+def echo(response: httpx.Response) -> dict[str, Any]:
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def test_event_has_the_shape_of_payload_2(host: LocalHost) -> None:
+    response = host.request(
+        "POST",
+        "/private/a%20b/tools?q=1&q=2&empty=&s=x%2Cy",
+        content='{"name": "ä"}',
+        headers=[("Authorization", "good"), ("X-Many", "1"), ("x-many", "2"), ("Cookie", "k=v; l=w"), ("User-Agent", "t")],
+    )
+    event = echo(response)["event"]
+    assert event["version"] == "2.0"
+    assert event["routeKey"] == "POST /private/{id}/tools"
+    assert event["rawPath"] == "/private/a b/tools"
+    assert event["rawQueryString"] == "q=1&q=2&empty=&s=x%2Cy"
+    assert event["queryStringParameters"] == {"q": "1,2", "empty": "", "s": "x,y"}
+    assert event["pathParameters"] == {"id": "a b"}
+    assert event["headers"]["x-many"] == "1,2"
+    assert "cookie" not in event["headers"]
+    assert event["cookies"] == ["k=v", "l=w"]
+    assert event["body"] == '{"name": "ä"}'
+    assert event["isBase64Encoded"] is False
+    context = event["requestContext"]
+    assert context["http"] == {
+        "method": "POST", "path": "/private/a b/tools", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "t",
+    }  # fmt: skip
+    assert context["stage"] == "$default"
+    assert context["routeKey"] == event["routeKey"]
+    assert context["requestId"] == response.headers["apigw-requestid"]
+    assert isinstance(context["timeEpoch"], int)
+    assert context["authorizer"] == {"lambda": {"user": "me", "route": "POST /private/{id}/tools"}}
+
+
+def test_context_and_environment_are_the_functions_own(host: LocalHost) -> None:
+    answer = echo(host.request("GET", "/private/1", headers=GOOD))
+    assert answer["environment"] | {"STAGE": "local"} == answer["environment"]
+    assert answer["environment"]["PLAN"] == "enterprise"
+    assert answer["environment"]["GREETING"] == "hello from weconnect"
+    assert answer["environment"]["OWN"] == "own-weconnect-queue"
+    assert answer["environment"]["AWS_LAMBDA_FUNCTION_NAME"] == "weconnect-Echo"
+    context = answer["context"]
+    assert context["memory_limit_in_mb"] == "512"
+    assert context["invoked_function_arn"] == "arn:aws:lambda:us-east-1:000000000000:function:weconnect-Echo"
+    assert 20_000 < context["remaining"] <= 29_000
+    assert echo(host.request("GET", "/public"))["environment"]["OWN"] is None
+
+
+def test_answer_keeps_status_headers_and_cookies(host: LocalHost) -> None:
+    response = host.request("GET", "/public")
+    assert response.headers["x-test"] == "yes"
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+
+
+def test_binary_body_is_base64(host: LocalHost) -> None:
+    event = echo(host.request("POST", "/public", content=b"\xff\xfe"))["event"]
+    assert event["isBase64Encoded"] is True
+    assert base64.b64decode(event["body"]) == b"\xff\xfe"
+
+
+def test_no_body_and_no_query_are_absent(host: LocalHost) -> None:
+    event = echo(host.request("GET", "/public"))["event"]
+    assert not {"body", "queryStringParameters", "pathParameters", "cookies"} & event.keys()
+
+
+def test_authorizer_decides(host: LocalHost) -> None:
+    response = host.request("GET", "/private/1", headers={"authorization": "bad"})
+    assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
+    assert host.request("GET", "/public").status_code == 200
+
+
+def test_literal_path_wins_over_variable(host: LocalHost) -> None:
+    assert echo(host.request("GET", "/private/me", headers=GOOD))["event"]["routeKey"] == "GET /private/me"
+
+
+def test_greedy_path(host: LocalHost) -> None:
+    assert echo(host.request("GET", "/files/a/b/c"))["event"]["pathParameters"] == {"path": "a/b/c"}
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("PATCH", "/public"), ("GET", "/private//tools")])
+def test_unknown_path_is_404(host: LocalHost, method: str, path: str) -> None:
+    response = host.request(method, path)
+    assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
+
+
+def test_body_over_ten_megabytes_is_413(host: LocalHost) -> None:
+    assert host.request("POST", "/public", content=b"x" * (10 * 1024 * 1024 + 1)).status_code == 413
+    assert host.request("POST", "/public", content=b"x" * (5 * 1024 * 1024)).status_code == 200
+
+
+def test_handler_error_is_500_and_is_reported_with_its_log(host: LocalHost) -> None:
+    response = host.request("GET", "/fail")
+    assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"})
+    assert "error in GET /fail: KeyError" in host.output
+    assert "secret detail" in (host.state / "log" / "functions.log").read_text()
+
+
+def test_handler_over_its_time_loses_its_process(host: LocalHost) -> None:
+    assert host.request("GET", "/slow").status_code == 500
+    assert "Task timed out after 1.00 seconds" in host.output
+    assert host.request("GET", "/public").status_code == 200
+
+
+def test_pool_grows_for_callers_that_wait_for_each_other(host: LocalHost) -> None:
+    """Twelve calls that each return only when all twelve run: any fixed number of workers below would deadlock."""
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda _: host.request("POST", "/meet/plain/12"), range(12)))
+    assert {answer.text for answer in answers} == {"met"}
+
+
+def test_callers_that_say_they_wait_get_workers_at_once(host: LocalHost) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        prefer = {"prefer": "wait=20"}
+        answers = list(threads.map(lambda _: host.request("POST", "/meet/prefer/8", headers=prefer), range(8)))
+    assert {answer.text for answer in answers} == {"met"}
+
+
+def test_mail_lands_in_the_mailbox(host: LocalHost) -> None:
+    assert host.request("POST", "/mail").status_code == 204
+    (path,) = (host.state / "mailbox").glob("*ann@example.com.txt")
+    assert path.read_text() == "From: weconnect@localhost\nTo: ann@example.com\nSubject: Hello\n\ntoken-123\n"
+    assert f"mail for ann@example.com: {path}" in host.output
+    assert Path(path).stat().st_mode & 0o077 == 0

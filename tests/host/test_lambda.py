@@ -1,0 +1,141 @@
+"""Lambda's API: invocations, durable executions, their names, callbacks and ends."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.host.conftest import Table
+from tests.host.local_host import LocalHost, wait_until
+
+RUN = "weconnect-run:live"
+
+
+@pytest.fixture(scope="module")
+def lambda_client(host: LocalHost) -> Any:
+    return host.client("lambda")
+
+
+def start(client: Any, payload: dict[str, Any], name: str | None = None) -> str:
+    """Start an execution and return its ARN."""
+    options = {"DurableExecutionName": name} if name else {}
+    answer = client.invoke(FunctionName=RUN, InvocationType="Event", Payload=json.dumps(payload), **options)
+    assert answer["StatusCode"] == 202
+    return str(answer["DurableExecutionArn"])
+
+
+def ended(client: Any, arn: str) -> dict[str, Any]:
+    """Return an execution's details once it has ended."""
+
+    def details() -> dict[str, Any] | None:
+        answer: dict[str, Any] = client.get_durable_execution(DurableExecutionArn=arn)
+        return answer if answer["Status"] != "RUNNING" else None
+
+    found: dict[str, Any] = wait_until(details)
+    return found
+
+
+def test_request_response(lambda_client: Any) -> None:
+    answer = lambda_client.invoke(FunctionName="weconnect-Echo", Payload=b'{"a": 1}')
+    assert json.loads(json.loads(answer["Payload"].read())["body"])["event"] == {"a": 1}
+    assert "FunctionError" not in answer
+
+
+def test_function_error(lambda_client: Any) -> None:
+    answer = lambda_client.invoke(FunctionName="weconnect-Fail", Payload=b"{}")
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"].read())["errorType"] == "KeyError"
+
+
+def test_unknown_function(lambda_client: Any) -> None:
+    with pytest.raises(lambda_client.exceptions.ResourceNotFoundException):
+        lambda_client.invoke(FunctionName="weconnect-Nothing", Payload=b"{}")
+
+
+def test_asynchronous_invocation_is_retried(host: LocalHost, lambda_client: Any) -> None:
+    before = host.output.count("error in Fail: KeyError")
+    assert lambda_client.invoke(FunctionName="weconnect-Fail", InvocationType="Event", Payload=b"{}")["StatusCode"] == 202
+    wait_until(lambda: host.output.count("error in Fail: KeyError") == before + 3)
+
+
+def test_durable_execution_runs_each_step_once_and_reports_its_end(lambda_client: Any, table: Table) -> None:
+    name = uuid.uuid4().hex
+    arn = start(lambda_client, {"name": name, "steps": 4}, name)
+    assert arn.startswith("arn:aws:lambda:us-east-1:000000000000:function:weconnect-run:live/durable-execution/" + name)
+    details = ended(lambda_client, arn)
+    assert (details["Status"], json.loads(details["Result"])) == ("SUCCEEDED", {"name": name})
+    assert table.counts(f"RUN#{name}") == {f"step-{n}": 1 for n in range(4)}
+    wait_until(lambda: table.counts("ENDED").get(f"{name}#SUCCEEDED") == 1)
+
+
+def test_waiting_call_gets_the_result(lambda_client: Any) -> None:
+    answer = lambda_client.invoke(FunctionName=RUN, Payload=json.dumps({"name": uuid.uuid4().hex, "wait": 1}))
+    assert "name" in json.loads(answer["Payload"].read())
+    answer = lambda_client.invoke(FunctionName=RUN, Payload=json.dumps({"name": uuid.uuid4().hex, "fail": True}))
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"].read())["errorMessage"] == "as told"
+
+
+def test_failed_execution_reports_its_end(lambda_client: Any, table: Table) -> None:
+    name = uuid.uuid4().hex
+    details = ended(lambda_client, start(lambda_client, {"name": name, "steps": 1, "fail": True}, name))
+    assert (details["Status"], details["Error"]["ErrorMessage"]) == ("FAILED", "as told")
+    wait_until(lambda: table.counts("ENDED").get(f"{name}#FAILED") == 1)
+
+
+def test_same_name_and_payload_is_the_same_execution(lambda_client: Any, table: Table) -> None:
+    name = uuid.uuid4().hex
+    first = start(lambda_client, {"name": name}, name)
+    assert start(lambda_client, {"name": name}, name) == first
+    ended(lambda_client, first)
+    assert start(lambda_client, {"name": name}, name) == first
+    assert set(table.counts(f"RUN#{name}").values()) == {1}
+
+
+def test_same_name_with_another_payload_is_refused(lambda_client: Any) -> None:
+    name = uuid.uuid4().hex
+    start(lambda_client, {"name": name}, name)
+    with pytest.raises(lambda_client.exceptions.DurableExecutionAlreadyStartedException):
+        start(lambda_client, {"name": name, "steps": 1}, name)
+
+
+def test_durable_function_needs_a_qualifier(lambda_client: Any) -> None:
+    with pytest.raises(lambda_client.exceptions.InvalidParameterValueException):
+        lambda_client.invoke(FunctionName="weconnect-run", InvocationType="Event", Payload=b'{"name": "x"}')
+
+
+def test_callback(lambda_client: Any, table: Table) -> None:
+    name = uuid.uuid4().hex
+    arn = start(lambda_client, {"name": name, "steps": 0, "callback": 60}, name)
+    (key,) = wait_until(lambda: table.counts(f"RUN#{name}"))
+    lambda_client.send_durable_execution_callback_success(CallbackId=key.removeprefix("callback#"), Result=b'"yes"')
+    assert json.loads(json.loads(ended(lambda_client, arn)["Result"])["answer"]) == "yes"
+
+
+def test_stop_keeps_its_error(lambda_client: Any, table: Table) -> None:
+    name = uuid.uuid4().hex
+    arn = start(lambda_client, {"name": name, "wait": 60}, name)
+    wait_until(lambda: len(table.counts(f"RUN#{name}")) == 3)
+    lambda_client.stop_durable_execution(DurableExecutionArn=arn, Error={"ErrorMessage": "enough", "ErrorType": "T"})
+    assert ended(lambda_client, arn)["Status"] == "STOPPED"
+    assert ended(lambda_client, arn)["Error"]["ErrorMessage"] == "enough"
+    wait_until(lambda: table.counts("ENDED").get(f"{name}#STOPPED") == 1)
+
+
+def test_list_by_name_and_status(lambda_client: Any) -> None:
+    name = uuid.uuid4().hex
+    ended(lambda_client, start(lambda_client, {"name": name}, name))
+
+    def listed(*statuses: str) -> int:
+        answer = lambda_client.list_durable_executions_by_function(
+            FunctionName=RUN, DurableExecutionName=name, Statuses=[*statuses]
+        )
+        return len(answer["DurableExecutions"])
+
+    assert (listed("RUNNING"), listed("SUCCEEDED", "FAILED")) == (0, 1)
+
+
+def test_unknown_execution(lambda_client: Any) -> None:
+    with pytest.raises(lambda_client.exceptions.ResourceNotFoundException):
+        lambda_client.get_durable_execution(DurableExecutionArn="arn:aws:lambda:us-east-1:0:function:x:1/durable-execution/a/b")
