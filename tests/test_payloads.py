@@ -6,7 +6,7 @@ import pytest
 
 from weconnect import payloads
 from weconnect.errors import Invalid
-from weconnect.payloads import INLINE_BYTES, load, store
+from weconnect.payloads import INLINE_BYTES, discard, load, store
 from weconnect.settings import settings
 
 pytestmark = pytest.mark.usefixtures("aws", "fresh")
@@ -53,6 +53,19 @@ def test_retention_is_rounded_up(days: int, tag: str) -> None:
     assert isinstance(pointer, dict)
     found = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
     assert found["TagSet"] == [{"Key": "retention", "Value": tag}]
+
+
+def test_without_a_retention_it_stays_until_it_is_discarded() -> None:
+    pointer = store(ONE, "a", LONG)
+    assert isinstance(pointer, dict)
+    found = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
+    assert found["TagSet"] == []
+    with pytest.raises(ValueError, match="does not belong"):
+        discard(OTHER, pointer)
+    discard(ONE, "a text in its row")
+    assert objects() == [pointer["payload"]]
+    discard(ONE, pointer)
+    assert objects() == []
 
 
 def test_no_promise_that_is_not_kept() -> None:

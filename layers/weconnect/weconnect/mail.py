@@ -50,6 +50,4 @@ def _read_url(parameter: str) -> str:
 
 @cache
 def _client(service: str) -> Any:
-    return boto3.client(
-        service, region_name=settings.region, endpoint_url=settings.endpoint_url, config=_CONFIG
-    )
+    return boto3.client(service, region_name=settings.region, config=_CONFIG)
