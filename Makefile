@@ -15,7 +15,7 @@ run: .venv/run.stamp .venv-ministack/stamp  ## serve everything on 127.0.0.1
 	@$(BIN)/python -m infra.local
 
 demo: .venv/run.stamp .venv-ministack/stamp  ## the main job end to end, on a host of its own unless URL is given
-	@$(BIN)/python -m infra.local.demo $(URL)
+	@$(BIN)/python -m infra.local.tour $(URL)
 
 test: lint unit validate  ## all that CI runs
 

@@ -22,7 +22,8 @@ os.environ.update(
     POWERTOOLS_DEV="false",
 )
 
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from functools import cache  # noqa: E402
 from typing import Any  # noqa: E402
 
 import boto3  # noqa: E402
@@ -38,35 +39,37 @@ from weconnect import signing  # noqa: E402
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The table, the bucket, the key and the mail sender in moto, which our own AWS client is led to as well."""
+    """The table, bucket, key and mail sender in moto, which our own AWS client is led to as well."""
     from weconnect.settings import settings
 
     with mock_aws():
-        boto3.client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
-        boto3.client("s3").create_bucket(Bucket="weconnect")
-        boto3.client("sesv2").create_email_identity(EmailIdentity=os.environ["MAIL_FROM"])
-        monkeypatch.setattr(weconnect_aws, "call", _call_through_boto3())
-        object.__setattr__(settings, "key_arn", boto3.client("kms").create_key()["KeyMetadata"]["Arn"])
+        client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
+        client("s3").create_bucket(Bucket="weconnect")
+        client("sesv2").create_email_identity(EmailIdentity=os.environ["MAIL_FROM"])
+        monkeypatch.setattr(weconnect_aws, "call", _call_through_boto3)
+        object.__setattr__(settings, "key_arn", client("kms").create_key()["KeyMetadata"]["Arn"])
         yield
 
 
-def _call_through_boto3() -> Callable[..., dict[str, Any]]:
+@cache
+def client(service: str) -> Any:
+    """A client for all tests: making one costs more than most tests do."""
+    return boto3.client(service)
+
+
+def _call_through_boto3(
+    service: str, operation: str, body: dict[str, Any], *, attempts: int = 2
+) -> dict[str, Any]:
     """`aws.call` by way of botocore, because moto intercepts nothing else."""
-    clients: dict[str, Any] = {}
-
-    def call(service: str, operation: str, body: dict[str, Any], *, attempts: int = 2) -> dict[str, Any]:
-        if service not in clients:
-            clients[service] = boto3.client(service)
-        client = clients[service]
-        try:
-            answer = getattr(client, xform_name(operation.rpartition(".")[2]))(**body)
-        except ClientError as error:
-            found = error.response
-            status = found["ResponseMetadata"]["HTTPStatusCode"]
-            raise weconnect_aws.AwsError(found["Error"]["Code"], found["Error"]["Message"], status, found) from error
-        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-
-    return call
+    try:
+        answer = getattr(client(service), xform_name(operation.rpartition(".")[2]))(**body)
+    except ClientError as error:
+        found = error.response
+        status = found["ResponseMetadata"]["HTTPStatusCode"]
+        raise weconnect_aws.AwsError(
+            found["Error"]["Code"], found["Error"]["Message"], status, found
+        ) from error
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,144 @@
+"""`make demo`: the main job end to end, as a new user, on a host of its own in a temporary directory.
+
+Registers, makes an agent with a calculator and an HTTP tool, runs it, lets it remember and recall, prints the steps.
+With an address (`make demo URL=http://127.0.0.1:3000`) it uses the host that runs there; that host must have been
+started with OUTBOUND_ALLOWED_HOSTS=127.0.0.1:8765, where the tour serves its weather.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from infra.local.client import Client
+from infra.local.demo import register
+
+WEATHER_PORT = 8765
+START_SECONDS = 120
+
+
+class Weather(BaseHTTPRequestHandler):
+    """The service that the agent's HTTP tool calls."""
+
+    def do_GET(self) -> None:
+        city = parse_qs(urlsplit(self.path).query).get("city", ["?"])[0]
+        body = json.dumps({"city": city, "temperature": 21, "sky": "clear"}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def tour(address: str, weather: str) -> None:
+    """Go through the main job and print what happens."""
+    email = f"tour-{int(time.time())}@example.com"
+    say(f"1. register {email}")
+    registered = register(Client(address), email, "Correct-Horse-7-Battery")
+    user = Client(address).signed_in(registered["accessToken"])
+    organization = registered["organization"]
+    say(f"   organization {organization['name']!r}, plan {organization['plan']}")
+
+    say("2. create an agent with a calculator, an HTTP tool and a memory")
+    agent = user.call("POST", "/v1/agents", {"name": "Tour guide", "provider": "embedded", "model": "embedded"})
+    http_tool = {
+        "toolName": "get_weather",
+        "toolType": "http",
+        "displayName": "Weather",
+        "description": "Current weather of a city",
+        "inputSchema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "configuration": {"apiEndpoint": weather, "apiKey": "a-key-nobody-sees", "timeout": 5, "retryCount": 2},
+    }
+    builtins = [{"toolName": name} for name in ("calculator", "memory_save", "memory_search")]
+    for tool in [*builtins, http_tool]:
+        made = user.call("POST", f"/v1/agents/{agent['id']}/tools", tool)
+        say(f"   tool {made['toolName']}")
+
+    questions = [
+        "what is 17 * 23?",
+        "What is the weather in Lisbon?",
+        "Remember that our office is in Lisbon",
+        "Where is our office?",
+    ]
+    for number, question in enumerate(questions, start=3):
+        say(f"{number}. ask: {question}")
+        show(user.run(agent["id"], question))
+    stats = user.call("GET", f"/v1/agents/{agent['id']}/stats")
+    say(f"{number + 1}. runs {stats['runs']}, {stats['averageResponseTime']:.0f} ms on average")
+    say(f"\nThe API is documented at {address}/docs")
+
+
+def show(run: dict[str, Any]) -> None:
+    """Print a run's steps and its answer."""
+    for step in run["steps"]:
+        what = step["name"] if step["type"] == "model" else f"{step['name']}({json.dumps(step['arguments'])})"
+        found = step["error"] or (json.dumps(step["result"], ensure_ascii=False) if step["type"] == "tool" else "")
+        say(f"   step {step['number']}  {step['type']:<6}{step['durationMs']:>5} ms  {what}  {found[:120]}")
+    say(f"   {run['status']}: {run['output'] or run['error']}")
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    print(text, flush=True)
+
+
+@contextlib.contextmanager
+def serve_weather() -> Iterator[str]:
+    """Serve the weather; gives the tool's endpoint."""
+    server = HTTPServer(("127.0.0.1", WEATHER_PORT), Weather)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{WEATHER_PORT}/weather"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def host() -> Iterator[str]:
+    """A local host of our own; gives its address."""
+    with tempfile.TemporaryDirectory(prefix="weconnect-") as state:
+        more = {"PORT": "0", "STATE_DIR": state, "OUTBOUND_ALLOWED_HOSTS": f"127.0.0.1:{WEATHER_PORT}"}
+        log = (Path(state) / "host.out").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"], env=os.environ | more, stdout=log, stderr=log
+        )
+        try:
+            yield _address(process, Path(state))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            log.close()
+
+
+def _address(process: subprocess.Popen[bytes], state: Path) -> str:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError, ValueError):
+            return f"http://127.0.0.1:{json.loads((state / 'host.json').read_text())['port']}"
+        time.sleep(0.1)
+    sys.exit(f"the host did not start:\n{(state / 'host.out').read_text()}")
+
+
+def main() -> None:
+    """Run the tour against the address given, or a host of its own."""
+    with serve_weather() as weather, contextlib.ExitStack() as stack:
+        address = sys.argv[1] if len(sys.argv) > 1 else stack.enter_context(host())
+        tour(address.rstrip("/"), weather)
+
+
+if __name__ == "__main__":
+    main()
