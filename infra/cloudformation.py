@@ -38,4 +38,8 @@ def table_definition(table_name: str, root: Path = ROOT) -> dict[str, Any]:
     properties = load(root / "infra" / "data.yaml")["Resources"]["Table"]["Properties"]
     taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
-    return {"TableName": table_name, "StreamSpecification": stream, **{name: properties[name] for name in taken}}
+    return {
+        "TableName": table_name,
+        "StreamSpecification": stream,
+        **{name: properties[name] for name in taken},
+    }

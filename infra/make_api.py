@@ -108,14 +108,19 @@ def _invocation(logical_id: str) -> dict[str, str]:
 def documentation(operations: dict[str, Operation]) -> dict[str, Any]:
     """OpenAPI 3.1, with problems in the place of Powertools' own error schemas."""
     document = json.loads(
-        app.get_openapi_json_schema(title=TITLE, version=VERSION, description=DESCRIPTION, openapi_version="3.1.0")
+        app.get_openapi_json_schema(
+            title=TITLE, version=VERSION, description=DESCRIPTION, openapi_version="3.1.0"
+        )
     )
     document["servers"] = [{"url": "/"}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = PROBLEM
-    answer = {"description": "A problem", "content": {"application/problem+json": {"schema": _ref("Problem")}}}
+    answer = {
+        "description": "A problem",
+        "content": {"application/problem+json": {"schema": _ref("Problem")}},
+    }
     for operation in operations.values():
         entry = document["paths"].get(operation.path, {}).get(operation.method.lower())
         if entry is None:

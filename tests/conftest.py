@@ -22,19 +22,19 @@ os.environ.update(
     POWERTOOLS_DEV="false",
 )
 
-from collections.abc import Iterator  # noqa: E402
-from functools import cache  # noqa: E402
-from typing import Any  # noqa: E402
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
-import boto3  # noqa: E402
-import pytest  # noqa: E402
-from botocore import xform_name  # noqa: E402
-from botocore.exceptions import ClientError  # noqa: E402
-from moto import mock_aws  # noqa: E402
+import boto3
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from moto import mock_aws
 
-from infra import cloudformation  # noqa: E402
-from weconnect import aws as weconnect_aws  # noqa: E402
-from weconnect import signing  # noqa: E402
+from infra import cloudformation
+from weconnect import aws as weconnect_aws
+from weconnect import signing
 
 
 @pytest.fixture

@@ -3,8 +3,12 @@
 import itertools
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from tests.gateway import Client
+from weconnect import table
+from weconnect.organizations.entities import OrganizationRole
+from weconnect.organizations.rows import MemberRow
 
 PASSWORD = "Correct-Horse-7-Battery"
 _numbers = itertools.count(1)
@@ -39,3 +43,17 @@ def registered(email: str | None = None, **more: Any) -> Registered:
     found = answer.json
     tokens = {name: found[name] for name in ("accessToken", "refreshToken", "tokenType", "expiresIn")}
     return Registered(bearer(tokens), found["user"], found["organization"], tokens)
+
+
+def join(person: Registered, owner: Registered, role: str) -> None:
+    """Make `person` a member of the owner's organization, and sign in there."""
+    organization, user = owner.organization["id"], person.user["id"]
+    own = MemberRow.get(*MemberRow.at(person.organization["id"], user)).to_entity()
+    member = own.model_copy(update={"organization_id": UUID(organization), "role": OrganizationRole(role)})
+    pk, sk = MemberRow.at(organization, user)
+    keys = {"gsi1pk": MemberRow.of_user(user), "gsi1sk": MemberRow.of_user_order(organization)}
+    table.create(MemberRow.of(member, pk=pk, sk=sk, **keys), {})
+    answer = person.client.post(f"/v1/organizations/{organization}/switch")
+    assert answer.status == 200, answer.text
+    person.tokens = answer.json
+    person.client.headers["Authorization"] = f"Bearer {answer.json['accessToken']}"

@@ -59,7 +59,13 @@ class Client:
         return self.call("DELETE", path, **options)
 
     def call(
-        self, method: str, path: str, body: Any = None, *, raw: str | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """One request; `raw` is a body that is not JSON on purpose."""
         operation, parameters = match(method, path)
@@ -88,7 +94,12 @@ def match(method: str, path: str) -> tuple[Operation, dict[str, str]]:
 
 
 def make_event(
-    operation: Operation, path: str, parameters: dict[str, str], text: str | None, headers: dict[str, str], ip: str
+    operation: Operation,
+    path: str,
+    parameters: dict[str, str],
+    text: str | None,
+    headers: dict[str, str],
+    ip: str,
 ) -> dict[str, Any]:
     """The gateway's payload format 2.0."""
     url = urlsplit(path)

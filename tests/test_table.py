@@ -34,7 +34,12 @@ def make(organization: object = "o", **more: object) -> ThingRow:
     moment = clock.now()
     values = {"name": "a", **more}
     thing = Thing(
-        id=ids.new_id(), created_at=moment, updated_at=moment, organization_id=uuid4(), user_id=uuid4(), **values
+        id=ids.new_id(),
+        created_at=moment,
+        updated_at=moment,
+        organization_id=uuid4(),
+        user_id=uuid4(),
+        **values,
     )
     pk, sk = ThingRow.at(organization, thing.id)
     return ThingRow.of(thing, pk=pk, sk=sk, gsi1pk=key("ORG", organization, "THINGS"), gsi1sk=str(thing.id))

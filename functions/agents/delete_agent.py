@@ -1,6 +1,7 @@
 """DELETE /v1/agents/{agentId}"""
 
 from aws_lambda_powertools.event_handler import Response
+
 from weconnect.agents import service
 from weconnect.agents.parameters import AgentId, PurgeFlag
 from weconnect.agents.permissions import AgentsDelete

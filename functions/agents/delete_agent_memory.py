@@ -1,6 +1,7 @@
 """DELETE /v1/agents/{agentId}/memories/{memoryId}"""
 
 from aws_lambda_powertools.event_handler import Response
+
 from weconnect.agents.memories import service
 from weconnect.agents.parameters import AgentId, MemoryId
 from weconnect.agents.permissions import AgentsUpdate

@@ -1,6 +1,7 @@
 """DELETE /v1/agents/{agentId}/tools/{toolId}"""
 
 from aws_lambda_powertools.event_handler import Response
+
 from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.agents.tools import service

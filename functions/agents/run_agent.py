@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
+
 from weconnect.agents.loop import Run, run_agent
 from weconnect.durable import DurableSteps
 

@@ -1,6 +1,7 @@
 """POST /v1/agents/{agentId}/executions"""
 
 from aws_lambda_powertools.event_handler import Response
+
 from weconnect.agents import executions
 from weconnect.agents.entities import AIAgentExecution, NewExecution
 from weconnect.agents.parameters import AgentId, accepted

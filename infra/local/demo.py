@@ -1,5 +1,6 @@
 """The demo that `make run` makes once: a user who operates the deployment, an organization, an agent, two runs."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from infra.local.client import Client
+from infra.local.client import Client, Refused
 
 EMAIL = "demo@example.com"
 AGENT = {
@@ -22,11 +23,17 @@ TOOLS = ["calculator", "date_time", "http_request", "memory_search", "memory_sav
 
 
 def seed(address: str, state: Path) -> list[str]:
-    """Make the demo unless it is there; answers the lines to print, with three commands that can be pasted."""
+    """Make the demo unless it is there; answers the lines to print, with three commands that can be pasted.
+
+    What is made is noted at once, so that a start that was killed in the middle goes on at the next one.
+    """
     kept = state / "demo.json"
-    if not kept.exists():
-        _keep(kept, _make(Client(address), state))
-    demo = json.loads(kept.read_text())
+    demo = json.loads(kept.read_text()) if kept.exists() else {}
+    client = Client(address)
+    for name, make in STEPS.items():
+        if name not in demo:
+            demo[name] = make(client, state, demo)
+            _keep(kept, demo)
     return _lines(address, demo)
 
 
@@ -44,27 +51,52 @@ def verify(client: Client, state: Path, email: str) -> None:
     client.call("POST", "/v1/auth/verify-email", {"token": token[1]})
 
 
-def _make(client: Client, state: Path) -> dict[str, Any]:
-    password = secrets.token_urlsafe(16)
-    registered = register(client, EMAIL, password)
-    verify(client, state, EMAIL)
-    signed_in = client.call("POST", "/v1/auth/login", {"email": EMAIL, "password": password})
-    user = client.signed_in(signed_in["accessToken"])
+def _password(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    return secrets.token_urlsafe(16)
+
+
+def _organization(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    with contextlib.suppress(Refused):  # registered at a start that was killed
+        register(client, EMAIL, demo["password"])
+    with contextlib.suppress(Refused):  # and its address confirmed
+        verify(client, state, EMAIL)
+    return str(_user(client, demo).call("GET", "/v1/users/me")["currentOrganizationId"])
+
+
+def _api_key(client: Client, state: Path, demo: dict[str, Any]) -> str:
     permissions = {"canRead": True, "canWrite": True, "canDelete": True, "canExecute": True}
-    key = user.call("POST", "/v1/api-keys", {"name": "demo", "scopes": ["*"], "permissions": permissions})
+    body = {"name": "demo", "scopes": ["*"], "permissions": permissions}
+    return str(_user(client, demo).call("POST", "/v1/api-keys", body)["key"])
+
+
+def _agent(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    user = _user(client, demo)
+    for unfinished in user.call("GET", "/v1/agents")["items"]:
+        user.call("DELETE", f"/v1/agents/{unfinished['id']}")
     agent = user.call("POST", "/v1/agents", AGENT)
     for tool in TOOLS:
         user.call("POST", f"/v1/agents/{agent['id']}/tools", {"toolName": tool})
-    user.run(agent["id"], "Remember that my favourite colour is teal")
-    run = user.run(agent["id"], "What is 12 * 12?")
-    return {
-        "email": EMAIL,
-        "password": password,
-        "apiKey": key["key"],
-        "organizationId": registered["organization"]["id"],
-        "agentId": agent["id"],
-        "executionId": run["id"],
-    }
+    return str(agent["id"])
+
+
+def _execution(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    user = _user(client, demo)
+    user.run(demo["agentId"], "Remember that my favourite colour is teal")
+    return str(user.run(demo["agentId"], "What is 12 * 12?")["id"])
+
+
+STEPS = {
+    "password": _password,
+    "organizationId": _organization,
+    "apiKey": _api_key,
+    "agentId": _agent,
+    "executionId": _execution,
+}
+
+
+def _user(client: Client, demo: dict[str, Any]) -> Client:
+    signed_in = client.call("POST", "/v1/auth/login", {"email": EMAIL, "password": demo["password"]})
+    return client.signed_in(signed_in["accessToken"])
 
 
 def _keep(path: Path, demo: dict[str, Any]) -> None:
@@ -81,7 +113,7 @@ def _lines(address: str, demo: dict[str, Any]) -> list[str]:
     json_body = "-H 'Content-Type: application/json'"
     question = shlex.quote(json.dumps({"input": "What is my favourite colour?"}))
     return [
-        f"demo user: {demo['email']} / {demo['password']}",
+        f"demo user: {EMAIL} / {demo['password']} (operates this deployment)",
         "",
         "Three commands to paste:",
         "",

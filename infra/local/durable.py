@@ -57,7 +57,7 @@ DEFAULT_RETENTION_DAYS = 14
 Call = Callable[[Function, str, bytes], Answer]  # function, qualifier (":live" or ""), payload; blocks
 
 
-class DurableExecutionAlreadyStartedException(AwsApiException):  # noqa: N818 - AWS's name
+class DurableExecutionAlreadyStartedException(AwsApiException):
     """An execution of this name exists and was started with another payload."""
 
     http_status_code = 409

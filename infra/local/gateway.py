@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from infra.local.web import Request, Response
 from infra.local.options import ACCOUNT
 from infra.local.pool import Answer, Pool
+from infra.local.web import Request, Response
 
 INTEGRATION_SECONDS = 30.0
 _FUNCTION_ID = re.compile(r"\$\{(\w+)\.Arn\}")

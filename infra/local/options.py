@@ -1,6 +1,5 @@
 """Settings of the local host, from the environment."""
 
-import os
 import re
 import sys
 from collections.abc import Mapping

@@ -53,14 +53,21 @@ def tour(address: str, weather: str) -> None:
     say(f"   organization {organization['name']!r}, plan {organization['plan']}")
 
     say("2. create an agent with a calculator, an HTTP tool and a memory")
-    agent = user.call("POST", "/v1/agents", {"name": "Tour guide", "provider": "embedded", "model": "embedded"})
+    agent = user.call(
+        "POST", "/v1/agents", {"name": "Tour guide", "provider": "embedded", "model": "embedded"}
+    )
     http_tool = {
         "toolName": "get_weather",
         "toolType": "http",
         "displayName": "Weather",
         "description": "Current weather of a city",
         "inputSchema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-        "configuration": {"apiEndpoint": weather, "apiKey": "a-key-nobody-sees", "timeout": 5, "retryCount": 2},
+        "configuration": {
+            "apiEndpoint": weather,
+            "apiKey": "a-key-nobody-sees",
+            "timeout": 5,
+            "retryCount": 2,
+        },
     }
     builtins = [{"toolName": name} for name in ("calculator", "memory_save", "memory_search")]
     for tool in [*builtins, http_tool]:
@@ -85,7 +92,9 @@ def show(run: dict[str, Any]) -> None:
     """Print a run's steps and its answer."""
     for step in run["steps"]:
         what = step["name"] if step["type"] == "model" else f"{step['name']}({json.dumps(step['arguments'])})"
-        found = step["error"] or (json.dumps(step["result"], ensure_ascii=False) if step["type"] == "tool" else "")
+        found = step["error"] or (
+            json.dumps(step["result"], ensure_ascii=False) if step["type"] == "tool" else ""
+        )
         say(f"   step {step['number']}  {step['type']:<6}{step['durationMs']:>5} ms  {what}  {found[:120]}")
     say(f"   {run['status']}: {run['output'] or run['error']}")
 

@@ -38,7 +38,11 @@ def test_create_and_read(me) -> None:
 def test_a_name_is_taken_once(me) -> None:
     assert me.client.post("/v1/agents", NEW).status == 201
     again = me.client.post("/v1/agents", NEW | {"name": "HELPER"})
-    assert (again.status, again.json["code"], again.json["errors"][0]["pointer"]) == (409, "name_taken", "/name")
+    assert (again.status, again.json["code"], again.json["errors"][0]["pointer"]) == (
+        409,
+        "name_taken",
+        "/name",
+    )
     assert registered().client.post("/v1/agents", NEW).status == 201
 
 
@@ -78,7 +82,11 @@ def test_trash_restore_and_purge(me) -> None:
 def test_lists_filter_and_page(me) -> None:
     for number in range(5):
         active = number % 2 == 0
-        body = NEW | {"name": f"Agent {number}", "isActive": active, "description": "even" if active else "odd"}
+        body = NEW | {
+            "name": f"Agent {number}",
+            "isActive": active,
+            "description": "even" if active else "odd",
+        }
         assert me.client.post("/v1/agents", body).status == 201
     first = me.client.get("/v1/agents?limit=2").json
     assert [item["name"] for item in first["items"]] == ["Agent 4", "Agent 3"]
@@ -133,12 +141,17 @@ def test_duplicate_takes_tools_and_their_keys(me) -> None:
     path = me.client.post("/v1/agents", NEW).headers["Location"]
     me.client.post(f"{path}/tools", {"toolName": "calculator"})
     configuration = {"apiEndpoint": "https://example.com/{city}", "apiKey": "sesame-1234"}
-    tool = me.client.post(f"{path}/tools", {"toolName": "weather", "toolType": "http", "configuration": configuration})
+    tool = me.client.post(
+        f"{path}/tools", {"toolName": "weather", "toolType": "http", "configuration": configuration}
+    )
     assert tool.status == 201 and "sesame" not in tool.text and tool.json["hasApiKey"] is True
     copy = me.client.post(f"{path}/duplicate")
     assert copy.status == 201 and copy.json["name"] == "Helper (copy)"
     tools = me.client.get(f"/v1/agents/{copy.json['id']}/tools").json["items"]
-    assert {(item["toolName"], item["hasApiKey"]) for item in tools} == {("calculator", False), ("weather", True)}
+    assert {(item["toolName"], item["hasApiKey"]) for item in tools} == {
+        ("calculator", False),
+        ("weather", True),
+    }
 
 
 def test_idempotency_key(me) -> None:
@@ -146,7 +159,10 @@ def test_idempotency_key(me) -> None:
     first = me.client.post("/v1/agents", NEW, headers=key)
     again = me.client.post("/v1/agents", NEW, headers=key)
     assert again.status == 201 and again.json == first.json
-    assert again.headers["Idempotent-Replayed"] == "true" and again.headers["Location"] == first.headers["Location"]
+    assert (
+        again.headers["Idempotent-Replayed"] == "true"
+        and again.headers["Location"] == first.headers["Location"]
+    )
     other = me.client.post("/v1/agents", NEW | {"name": "other"}, headers=key)
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
     stranger = registered().client.post("/v1/agents", NEW, headers=key)

@@ -59,8 +59,15 @@ def test_a_run_uses_a_tool_and_is_counted(me, starter: Starter) -> None:
     done = run(me, starter, path, "what is 17 * 23?")
     assert (done["status"], done["metadata"]["toolsUsed"]) == ("completed", ["calculator"])
     assert "391" in done["output"]
-    assert [(step["number"], step["type"]) for step in done["steps"]] == [(1, "model"), (2, "tool"), (3, "model")]
-    assert done["steps"][1]["arguments"] == {"expression": "17 * 23"} and done["steps"][1]["result"]["result"] == 391
+    assert [(step["number"], step["type"]) for step in done["steps"]] == [
+        (1, "model"),
+        (2, "tool"),
+        (3, "model"),
+    ]
+    assert (
+        done["steps"][1]["arguments"] == {"expression": "17 * 23"}
+        and done["steps"][1]["result"]["result"] == 391
+    )
     assert done["metadata"]["isLanguageModel"] is False and done["cost"] == 0
     head = me.client.get(path)
     assert head.headers["ETag"] == '"1"', "a run breaks nobody's If-Match"
@@ -101,7 +108,9 @@ def test_a_conversation_is_windowed(me, starter: Starter, monkeypatch: pytest.Mo
 
 def test_budget_is_checked_before_each_request(me, starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     path = agent(me, "calculator", limits={"maxSteps": 2})
-    call = ModelReply(tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1+1"})], cost_micros=1)
+    call = ModelReply(
+        tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1+1"})], cost_micros=1
+    )
     seen = script(monkeypatch, call, call, call)
     done = run(me, starter, path, "loop for ever")
     assert (done["status"], done["errorCode"], len(seen)) == ("failed", "budget_exceeded", 2)
@@ -123,7 +132,11 @@ def test_provider_errors_end_the_run_with_their_code(me, starter: Starter, monke
     path = agent(me)
     script(monkeypatch, ProviderError("rate_limited", "slow down"))
     done = run(me, starter, path, "hello")
-    assert (done["status"], done["errorCode"], done["error"]) == ("failed", "provider_rate_limited", "slow down")
+    assert (done["status"], done["errorCode"], done["error"]) == (
+        "failed",
+        "provider_rate_limited",
+        "slow down",
+    )
     assert done["steps"][0]["error"] == "slow down"
 
 

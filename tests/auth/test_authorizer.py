@@ -72,7 +72,12 @@ def test_a_token_asks_nobody(aws: None, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(weconnect_aws, "call", lambda *_, **__: pytest.fail("AWS was asked"))
     found = context(person.client)
     assert found["userId"] == person.user["id"] and found["organizationId"] == person.organization["id"]
-    assert (found["role"], found["permissions"], found["operator"], found["apiKeyId"]) == ("owner", "*", "", "")
+    assert (found["role"], found["permissions"], found["operator"], found["apiKeyId"]) == (
+        "owner",
+        "*",
+        "",
+        "",
+    )
 
 
 def test_a_key_acts_as_its_user_within_its_scopes(aws: None) -> None:
@@ -118,7 +123,17 @@ def test_a_key_has_no_more_than_its_user(aws: None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "wc_", "wc_" + "a" * 42, "wc_" + "a" * 43, "wc_" + "a" * 44, "WC_" + "a" * 43, "wc_" + "é" * 43]
+    "text",
+    [
+        "",
+        "x",
+        "wc_",
+        "wc_" + "a" * 42,
+        "wc_" + "a" * 43,
+        "wc_" + "a" * 44,
+        "WC_" + "a" * 43,
+        "wc_" + "é" * 43,
+    ],
 )
 def test_an_unknown_key_is_refused(aws: None, text: str) -> None:
     status, code = problem(Client(headers={"X-API-Key": text}))

@@ -141,7 +141,9 @@ def test_who_was_deactivated_cannot_refresh_or_sign_in(aws: None, row_class: str
     table.change(row, {"is_active": False}, {})
     expected = 401 if row_class == "user" else 403
     assert refresh(person.tokens).status == expected
-    assert Client().post("/v1/auth/login", {"email": "ada@example.com", "password": PASSWORD}).status == expected
+    assert (
+        Client().post("/v1/auth/login", {"email": "ada@example.com", "password": PASSWORD}).status == expected
+    )
 
 
 def test_a_pending_member_has_no_rights(aws: None) -> None:
@@ -159,7 +161,9 @@ def test_a_refresh_for_a_strangers_organization_is_refused_and_costs_nothing(aws
 
 def test_nothing_of_a_token_is_stored(aws: None) -> None:
     person = registered()
-    rows = list(SessionRow.query(UserRow.at(person.user["id"])[0], SessionRow.sk.startswith(SessionRow.PREFIX)))
+    rows = list(
+        SessionRow.query(UserRow.at(person.user["id"])[0], SessionRow.sk.startswith(SessionRow.PREFIX))
+    )
     stored = repr([row.to_simple_dict() for row in rows])
     assert len(rows) == 1
     assert person.tokens["refreshToken"].split(".")[0] not in stored and "eyJ" not in stored

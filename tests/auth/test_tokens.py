@@ -14,7 +14,9 @@ from weconnect.auth import tokens
 from weconnect.auth.tokens import Access
 from weconnect.errors import Unauthenticated
 
-ACCESS = Access(str(uuid4()), str(uuid4()), str(uuid4()), "member", ("agents:create", "agents:read"), mfa=True)
+ACCESS = Access(
+    str(uuid4()), str(uuid4()), str(uuid4()), "member", ("agents:create", "agents:read"), mfa=True
+)
 
 
 def claims(**more: object) -> dict[str, object]:
@@ -107,7 +109,10 @@ def test_a_changed_token_is_refused() -> None:
 
 @pytest.mark.parametrize("missing", tokens.REQUIRED)
 def test_a_token_without_a_claim_is_refused(missing: str) -> None:
-    assert refused(signed({name: value for name, value in claims().items() if name != missing})) == "invalid_token"
+    assert (
+        refused(signed({name: value for name, value in claims().items() if name != missing}))
+        == "invalid_token"
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +158,9 @@ def test_a_refresh_token_names_its_generation_and_nothing_else_does() -> None:
         raw[place] ^= 1
 
 
-@pytest.mark.parametrize("token", ["", ".", "test-version", "é.test-version", "AAAA.test-version", "A" * 91 + "."])
+@pytest.mark.parametrize(
+    "token", ["", ".", "test-version", "é.test-version", "AAAA.test-version", "A" * 91 + "."]
+)
 def test_what_is_no_refresh_token_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing, "_read_at", clock.epoch())
     with pytest.raises(Unauthenticated):

@@ -77,6 +77,13 @@ class LocalHost:
         wait_until(lambda: not group_members(self.group))
         self._process = None
 
+    def wait_killed(self, seconds: float = 60) -> None:
+        """Wait until the host has been killed from within."""
+        assert self._process
+        self._process.wait(seconds)
+        wait_until(lambda: not group_members(self.group))
+        self._process = None
+
     def restart(self) -> "LocalHost":
         """Kill and start again with the same state and port."""
         self.kill()

@@ -25,7 +25,9 @@ def readiness() -> Health:
         "queue": lambda: boto3.client("sqs", region_name=settings.region).get_queue_attributes(
             QueueUrl=settings.purge_queue_url, AttributeNames=["QueueArn"]
         ),
-        "bucket": lambda: boto3.client("s3", region_name=settings.region).head_bucket(Bucket=settings.bucket_name),
+        "bucket": lambda: boto3.client("s3", region_name=settings.region).head_bucket(
+            Bucket=settings.bucket_name
+        ),
         "key": lambda: boto3.client("kms", region_name=settings.region).describe_key(KeyId=settings.key_arn),
         "signing secret": signing.current,
     }
@@ -56,7 +58,7 @@ def docs() -> str:
     style = (folder / "swagger-ui.min.css").read_text()
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>WeConnect API</title>'
-        f"<style>{style}</style></head><body><div id=\"ui\"></div><script>{script}</script>"
+        f'<style>{style}</style></head><body><div id="ui"></div><script>{script}</script>'
         "<script>SwaggerUIBundle({url:'/openapi.json',dom_id:'#ui',deepLinking:true,persistAuthorization:true,"
         "tagsSorter:'alpha'})</script></body></html>"
     )

@@ -35,7 +35,9 @@ class DurableSteps:
         self._run_id = run_id
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
-        from aws_durable_execution_sdk_python.config import StepConfig  # 0.3 s that only durable functions pay
+        from aws_durable_execution_sdk_python.config import (
+            StepConfig,  # 0.3 s that only durable functions pay
+        )
         from aws_durable_execution_sdk_python.exceptions import StepError
         from aws_durable_execution_sdk_python.retries import RetryDecision
 

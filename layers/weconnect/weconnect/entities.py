@@ -1,10 +1,9 @@
 """What every entity and every body on the wire has in common."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
 
@@ -37,11 +36,6 @@ class TenantEntity(BaseEntity):
     user_id: UUID
 
 
-def text(max_length: int, min_length: int = 1) -> Any:
-    """A string type of bounded length without surrounding blanks: `Annotated[str, …]`."""
-    return Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=min_length, max_length=max_length)
-    ]
-
-
-__all__ = ["AwareDatetime", "BaseEntity", "Field", "TenantEntity", "UUID", "Wire", "datetime", "text"]
+def up_to(max_length: int, min_length: int = 1) -> StringConstraints:
+    """Text of bounded length without surrounding blanks: `Annotated[str, up_to(255)]`."""
+    return StringConstraints(strip_whitespace=True, min_length=min_length, max_length=max_length)

@@ -60,7 +60,13 @@ class Api(APIGatewayHttpResolver):
         self.operations = {}
 
     def route(  # type: ignore[override]
-        self, rule: str, method: str | list[str] = "GET", *args: Any, public: bool = False, secret: bool = False, **options: Any
+        self,
+        rule: str,
+        method: str | list[str] = "GET",
+        *args: Any,
+        public: bool = False,
+        secret: bool = False,
+        **options: Any,
     ) -> Callable[..., Any]:
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             path = rule.replace("<", "{").replace(">", "}")
@@ -120,7 +126,7 @@ def _version_of_etag(value: str | None) -> int | None:
     try:
         return int(value.removeprefix("W/").strip('"'))
     except ValueError:
-        raise ValueError("must be the ETag of an answer, such as \"3\"") from None
+        raise ValueError('must be the ETag of an answer, such as "3"') from None
 
 
 def _wait_of_prefer(value: str | None) -> int:
@@ -134,7 +140,9 @@ def _wait_of_prefer(value: str | None) -> int:
 
 
 IfMatch = Annotated[
-    int | None, BeforeValidator(_version_of_etag), Header(alias="If-Match", description="Change only this version")
+    int | None,
+    BeforeValidator(_version_of_etag),
+    Header(alias="If-Match", description="Change only this version"),
 ]
 PreferWait = Annotated[
     int,
@@ -208,7 +216,7 @@ def _mark(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response
 app.use([_mark])
 
 
-@app.exception_handler(Exception)
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def _on_exception(error: Exception) -> Response[str]:
     answer = _problem_answer(error, app.current_event.raw_event)
     return Response(answer["statusCode"], PROBLEM_JSON, answer["body"], answer["headers"])
@@ -257,7 +265,9 @@ def _as_problem(error: Exception) -> Problem:
 
 
 def _invalid(found: Any) -> Problem:
-    errors = [{"pointer": _pointer(item["loc"]), "detail": item["msg"], "type": item["type"]} for item in found]
+    errors = [
+        {"pointer": _pointer(item["loc"]), "detail": item["msg"], "type": item["type"]} for item in found
+    ]
     if any(item["type"] == "json_invalid" for item in errors):
         return BadRequest("The body is not JSON", code="malformed_json", errors=errors)
     places = ", ".join(item["pointer"] for item in errors[:3])

@@ -55,7 +55,9 @@ def replayed(
     """
     text = event["headers"]["idempotency-key"]
     if not 1 <= len(text) <= 255 or not text.isprintable():
-        raise BadRequest("Idempotency-Key takes 1 to 255 printable characters", code="invalid_idempotency_key")
+        raise BadRequest(
+            "Idempotency-Key takes 1 to 255 printable characters", code="invalid_idempotency_key"
+        )
     who = caller.api_key_id or caller.user_id
     scope = json.dumps([str(caller.organization_id), str(who), operation.method, event["rawPath"], text])
     digest = hashlib.sha256(scope.encode())
@@ -72,7 +74,9 @@ def replayed(
         _derived.reset(token)
     if 200 <= int(answer["statusCode"]) < 300:
         sealed = _seal(caller, operation, row, answer)
-        row.update([IdempotencyRow.answer.set(sealed)], condition=IdempotencyRow.lease_until == row.lease_until)
+        row.update(
+            [IdempotencyRow.answer.set(sealed)], condition=IdempotencyRow.lease_until == row.lease_until
+        )
     else:
         _release(row)
     return answer
@@ -121,12 +125,20 @@ def _begin(digest: str, body_hash: str) -> IdempotencyRow:
     return row
 
 
-def _seal(caller: Caller, operation: Operation, row: IdempotencyRow, answer: dict[str, Any]) -> dict[str, Any]:
-    kept = {"status": int(answer["statusCode"]), "headers": answer.get("headers", {}), "secret": operation.secret}
+def _seal(
+    caller: Caller, operation: Operation, row: IdempotencyRow, answer: dict[str, Any]
+) -> dict[str, Any]:
+    kept = {
+        "status": int(answer["statusCode"]),
+        "headers": answer.get("headers", {}),
+        "secret": operation.secret,
+    }
     body = answer.get("body") or ""
     if operation.secret:
         body = encryption.encrypt(caller.organization_id, kind="IDEM", id=row.pk, field="answer", text=body)
-    return kept | {"body": payloads.store(caller.organization_id, f"idempotency/{row.pk}", body, RETENTION_DAYS)}
+    return kept | {
+        "body": payloads.store(caller.organization_id, f"idempotency/{row.pk}", body, RETENTION_DAYS)
+    }
 
 
 def _open(caller: Caller, operation: Operation, row: IdempotencyRow) -> dict[str, Any]:

@@ -97,4 +97,6 @@ def _open_cursor(cursor: str, scope: str) -> dict[str, Any]:
 
 
 def _mac(body: bytes, scope: str) -> bytes:
-    return hmac.new(signing.current().key("cursor"), scope.encode() + b"\0" + body, hashlib.sha256).digest()[:16]
+    return hmac.new(signing.current().key("cursor"), scope.encode() + b"\0" + body, hashlib.sha256).digest()[
+        :16
+    ]

@@ -48,18 +48,18 @@ def store(
         Key=place,
         Body=content,
         ContentType="text/plain; charset=utf-8",
-        Tagging=_retention_tag(retention_days),
+        **_tagging(retention_days),
     )
     return {"payload": place, "bytes": len(content)}
 
 
-def _retention_tag(days: int | None) -> str:
+def _tagging(days: int | None) -> dict[str, str]:
     if days is None:
-        return ""
+        return {}
     retention = next((kept for kept in RETENTIONS if kept >= days), None)
     if retention is None:
         raise ValueError(f"Payloads are kept for {RETENTIONS[-1]} days at most")
-    return f"retention={retention}"
+    return {"Tagging": f"retention={retention}"}
 
 
 def load(organization_id: UUID | str, value: str | Pointer) -> str:

@@ -48,5 +48,5 @@ settings = Settings()
 
 
 def aws_credentials() -> tuple[str, str, str]:
-    """Access key id, secret key and session token ("" without one), read each time: a warm process gets new ones."""
+    """Access key id, secret key and session token or "", read each time: a warm process gets new ones."""
     return _env("AWS_ACCESS_KEY_ID"), _env("AWS_SECRET_ACCESS_KEY"), _env("AWS_SESSION_TOKEN")

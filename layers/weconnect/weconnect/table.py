@@ -40,7 +40,7 @@ TRASH_DAYS = 30
 CONFLICT_ATTEMPTS = 12
 
 
-class _Index(GlobalSecondaryIndex[Any]):
+class _Index(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     """An overloaded, sparse index: a row without its keys is not in it."""
 
 
@@ -101,13 +101,20 @@ class Row(Model):
     def values(self) -> dict[str, Any]:
         """What the row knows of its entity, by field name."""
         assert self.entity
-        found = {name: getattr(self, name, None) for name in self.entity.model_fields if name not in self.apart}
+        found = {
+            name: getattr(self, name, None) for name in self.entity.model_fields if name not in self.apart
+        }
         return {name: value for name, value in found.items() if value is not None}
 
     def to_entity(self, **more: Any) -> Any:
         """The entity that this row stands for; `more` brings the fields that are kept apart."""
         assert self.entity
         return self.entity.model_validate(self.values() | more, by_name=True)
+
+    def set(self, **values: Any) -> None:
+        """Set fields of the row in memory."""
+        for name, value in values.items():
+            setattr(self, name, value)
 
     @classmethod
     def kind_name(cls) -> str:
@@ -122,7 +129,11 @@ class Row(Model):
 
 R = TypeVar("R", bound=Row)
 
-_PLAIN: dict[type, type[Attribute[Any]]] = {bool: BooleanAttribute, int: NumberAttribute, float: NumberAttribute}
+_PLAIN: dict[type, type[Attribute[Any]]] = {
+    bool: BooleanAttribute,
+    int: NumberAttribute,
+    float: NumberAttribute,
+}
 
 
 def _attribute(annotation: Any, name: str) -> Attribute[Any]:
@@ -210,12 +221,19 @@ def change(
 
 
 def touch(
-    row: Row, *, add: dict[str, float] | None = None, put: dict[str, Any] | None = None, condition: Condition | None = None
+    row: Row,
+    *,
+    add: dict[str, float] | None = None,
+    put: dict[str, Any] | None = None,
+    condition: Condition | None = None,
 ) -> bool:
     """Move counters and stamps without a new version; False when the row is gone or `condition` fails."""
     exists = Row.pk.exists()
     try:
-        row.update(actions=_moves(type(row), add or {}, put or {}), condition=exists if condition is None else exists & condition)
+        row.update(
+            actions=_moves(type(row), add or {}, put or {}),
+            condition=exists if condition is None else exists & condition,
+        )
     except UpdateError as error:
         if _refused(error):
             return False
@@ -267,7 +285,9 @@ class Transaction:
     ) -> None:
         """Set `values` as the row's next version."""
         actions, holds = _next_version(row, values, self.actor, if_match)
-        self._updates.append((refused or _lost(), row, actions, holds if condition is None else holds & condition))
+        self._updates.append(
+            (refused or _lost(), row, actions, holds if condition is None else holds & condition)
+        )
 
     def touch(self, row: Row, add: dict[str, float], put: dict[str, Any], missing: Problem) -> None:
         """Move counters and stamps of a row without a new version; refused when the row is not there."""
@@ -285,7 +305,9 @@ class Transaction:
     ) -> None:
         """Add `step` to a counter row, made when missing; refused when it would pass `limit` (-1: none)."""
         counter = getattr(type(row), field)
-        condition = (counter.does_not_exist() | (counter <= limit - step)) if step > 0 and limit >= 0 else None
+        condition = (
+            (counter.does_not_exist() | (counter <= limit - step)) if step > 0 and limit >= 0 else None
+        )
         if condition is not None and limit < step:
             raise refused or Conflict("Limit reached")
         made = Row.created_at.set(Row.created_at | clock.iso(clock.now()))
@@ -312,7 +334,7 @@ class Transaction:
     def _send(self) -> None:
         with TransactWrite(connection=_connection()) as write:
             for _, kind, at, condition in self._checks:
-                write.condition_check(kind, *at, condition=condition)
+                write.condition_check(kind, at[0], at[1], condition)
             for _, row, condition in self._deletes:
                 write.delete(row, condition=condition)
             for _, row, condition in self._puts:
@@ -333,7 +355,7 @@ def trash(writes: Transaction, row: Row, to: tuple[str, str], *, if_match: int |
     """Move a head row to the trash, whence it expires after 30 days. Markers and counters are the caller's to move."""
     writes.delete(row, if_match=if_match)
     gone = _copy(row, to, version=row.version + 1, ttl=clock.epoch() + TRASH_DAYS * 86_400)
-    gone.deleted_at = clock.iso(clock.now())
+    gone.set(deleted_at=clock.iso(clock.now()))
     writes.put(gone)
     return gone
 
@@ -342,7 +364,7 @@ def untrash(writes: Transaction, row: Row, to: tuple[str, str], **keys: str) -> 
     """Bring a row back from the trash to its place, with its index keys."""
     writes.delete(row)
     back = _copy(row, to, version=row.version + 1, **keys)
-    back.deleted_at = None
+    back.set(deleted_at=None)
     writes.create(back)
     return back
 
@@ -365,7 +387,8 @@ def _stamp(row: Row, actor: dict[str, Any]) -> None:
 
 def _is_free() -> Condition:
     """Nothing stands there, or only what TTL has not removed yet."""
-    return Row.pk.does_not_exist() | (Row.ttl <= clock.epoch())
+    free: Condition = Row.pk.does_not_exist() | (Row.ttl <= clock.epoch())
+    return free
 
 
 def _next_version(

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from weconnect.entities import TenantEntity, Wire, text
+from weconnect.entities import TenantEntity, Wire, up_to
 
-Name = text(255)
+Name = Annotated[str, up_to(255)]
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=100)]
-SessionId = text(100)
+SessionId = Annotated[str, up_to(100)]
 Json = dict[str, Any]
 
 
@@ -50,7 +50,7 @@ class AgentConfiguration(Wire):
     top_p: float | None = Field(default=None, ge=0, le=1)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    stop_sequences: list[text(100)] | None = Field(default=None, max_length=8)  # type: ignore[valid-type]
+    stop_sequences: list[Annotated[str, up_to(100)]] | None = Field(default=None, max_length=8)
     memory_type: MemoryType | None = None
     memory_config: MemoryConfig | None = None
 
@@ -68,9 +68,9 @@ class AgentDefinition(Wire):
     """What a run needs of an agent. Every change of it makes a new, immutable version."""
 
     description: Annotated[str, StringConstraints(max_length=10_000)] = ""
-    provider: text(50) = "embedded"  # type: ignore[valid-type]
-    model: text(100) = "embedded"  # type: ignore[valid-type]
-    base_url: text(500) | None = Field(default=None, description="For openai_compatible")  # type: ignore[valid-type]
+    provider: Annotated[str, up_to(50)] = "embedded"
+    model: Annotated[str, up_to(100)] = "embedded"
+    base_url: Annotated[str, up_to(500)] | None = Field(default=None, description="For openai_compatible")
     configuration: AgentConfiguration = Field(default_factory=AgentConfiguration)
     limits: AgentLimits = Field(default_factory=AgentLimits)
 
@@ -78,18 +78,18 @@ class AgentDefinition(Wire):
 class NewAIAgent(AgentDefinition):
     """What a caller gives to create an agent."""
 
-    name: Name  # type: ignore[valid-type]
+    name: Name
     is_active: bool = True
 
 
 class AIAgentChanges(Wire):
     """Fields to change; a missing one stays, and `configuration` and `limits` are replaced whole."""
 
-    name: Name | None = None  # type: ignore[valid-type]
+    name: Name | None = None
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
-    provider: text(50) | None = None  # type: ignore[valid-type]
-    model: text(100) | None = None  # type: ignore[valid-type]
-    base_url: text(500) | None = None  # type: ignore[valid-type]
+    provider: Annotated[str, up_to(50)] | None = None
+    model: Annotated[str, up_to(100)] | None = None
+    base_url: Annotated[str, up_to(500)] | None = None
     configuration: AgentConfiguration | None = None
     limits: AgentLimits | None = None
     is_active: bool | None = None
@@ -98,7 +98,7 @@ class AIAgentChanges(Wire):
 class AgentSummary(TenantEntity):
     """An agent in a list: its description cut to 500 characters, without its configuration."""
 
-    name: Name  # type: ignore[valid-type]
+    name: Name
     description: str
     provider: str
     model: str
@@ -137,7 +137,7 @@ class NewExecution(Wire):
     """A request to an agent; with a `sessionId` the conversation so far is part of it."""
 
     input: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
-    session_id: SessionId | None = None  # type: ignore[valid-type]
+    session_id: SessionId | None = None
 
 
 class ExecutionMetadata(Wire):
@@ -205,8 +205,10 @@ class ToolType(StrEnum):
 class ToolConfiguration(Wire):
     """How to call an HTTP tool. `{name}` in the endpoint is filled from the arguments; `apiKey` is never shown."""
 
-    api_endpoint: text(2_000) | None = None  # type: ignore[valid-type]
-    api_key: text(4_000) | None = Field(default=None, description="Stored encrypted, never returned")  # type: ignore[valid-type]
+    api_endpoint: Annotated[str, up_to(2_000)] | None = None
+    api_key: Annotated[str, up_to(4_000)] | None = Field(
+        default=None, description="Stored encrypted, never returned"
+    )
     parameters: Json | None = Field(
         default=None, description="`method`, `headers`, `query`, `apiKeyHeader`, `apiKeyPrefix`"
     )
@@ -216,11 +218,13 @@ class ToolConfiguration(Wire):
 
 class _ToolFields(Wire):
     tool_name: ToolName
-    display_name: Name = ""  # type: ignore[valid-type]
+    display_name: Name = ""
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     tool_type: ToolType = ToolType.BUILTIN
     configuration: ToolConfiguration = Field(default_factory=ToolConfiguration)
-    input_schema: Json | None = Field(default=None, description="JSON Schema of the arguments; a builtin has its own")
+    input_schema: Json | None = Field(
+        default=None, description="JSON Schema of the arguments; a builtin has its own"
+    )
     is_active: bool = True
 
 
@@ -237,7 +241,7 @@ class NewAIAgentTool(_ToolFields):
 class AIAgentToolChanges(Wire):
     """Fields to change; a missing one stays, and so does `configuration.apiKey` when it is not given."""
 
-    display_name: Name | None = None  # type: ignore[valid-type]
+    display_name: Name | None = None
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     configuration: ToolConfiguration | None = None
     input_schema: Json | None = None
@@ -268,18 +272,18 @@ class ToolTestResult(Wire):
 
 class MemoryMetadata(Wire):
     importance: float | None = Field(default=None, ge=0, le=1)
-    tags: list[text(100)] = Field(default=[], max_length=50)  # type: ignore[valid-type]
+    tags: list[Annotated[str, up_to(100)]] = Field(default=[], max_length=50)
     expires: AwareDatetime | None = None
-    source: text(255) | None = None  # type: ignore[valid-type]
+    source: Annotated[str, up_to(255)] | None = None
 
 
 class NewAIAgentMemory(Wire):
     """Something to remember. `key` names the fact: writing a key again supersedes what was there."""
 
-    key: Name | None = Field(default=None, description="Made from the content when missing")  # type: ignore[valid-type]
+    key: Name | None = Field(default=None, description="Made from the content when missing")
     content: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
     memory_type: MemoryType = MemoryType.SEMANTIC
-    session_id: SessionId | None = None  # type: ignore[valid-type]
+    session_id: SessionId | None = None
     metadata: MemoryMetadata = Field(default_factory=MemoryMetadata)
 
 
@@ -309,9 +313,9 @@ class MemoryWritten(Wire):
 
 
 class MemorySearch(Wire):
-    query: text(2_000)  # type: ignore[valid-type]
+    query: Annotated[str, up_to(2_000)]
     memory_type: MemoryType | None = None
-    session_id: SessionId | None = None  # type: ignore[valid-type]
+    session_id: SessionId | None = None
     limit: int = Field(default=10, ge=1, le=100)
 
 

@@ -199,7 +199,9 @@ def finish(
     totals = totals or {}
     values = {
         "status": status.value,
-        "output": payloads.store(organization_id, f"runs/{row.id}/output", output, days_left(row), INLINE_BYTES)
+        "output": payloads.store(
+            organization_id, f"runs/{row.id}/output", output, days_left(row), INLINE_BYTES
+        )
         if output is not None
         else None,
         "error": error,
@@ -253,7 +255,12 @@ def sweep() -> int:
             invoke(row)
             swept += 1
         for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_SECONDS):
-            finish(row, ExecutionStatus.TIMEOUT, error="Nothing was heard of the run for two hours", error_code="lost")
+            finish(
+                row,
+                ExecutionStatus.TIMEOUT,
+                error="Nothing was heard of the run for two hours",
+                error_code="lost",
+            )
             swept += 1
     return swept
 
@@ -281,7 +288,9 @@ def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
     if session_id := execution.metadata.session_id:
         keys["gsi1pk"] = ExecutionRow.by_session(organization_id, agent_id, session_id)
         keys["gsi1sk"] = str(execution.id)
-    text = payloads.store(organization_id, f"runs/{execution.id}/input", execution.input, retention_days, INLINE_BYTES)
+    text = payloads.store(
+        organization_id, f"runs/{execution.id}/input", execution.input, retention_days, INLINE_BYTES
+    )
     ttl = clock.epoch() + retention_days * 86_400
     return ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
 
@@ -304,5 +313,5 @@ def _step(row: StepRow) -> ExecutionStep:
     return ExecutionStep.model_validate(values | {"cost": _dollars(row.cost_micros)}, by_name=True)
 
 
-def _dollars(micros: int | None) -> float | None:
+def _dollars(micros: float | None) -> float | None:
     return None if micros is None else micros / 1e6

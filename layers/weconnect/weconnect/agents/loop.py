@@ -98,7 +98,9 @@ def run_agent(steps: Steps, run: Run) -> dict[str, Any]:
         pinned = Pinned.model_validate(begun)
         outcome = _converse(steps, run, pinned, spent)
     except StepFailed as failure:
-        outcome = Outcome(status=ExecutionStatus.FAILED, error=f"Internal error in step {failure}", code="internal_error")
+        outcome = Outcome(
+            status=ExecutionStatus.FAILED, error=f"Internal error in step {failure}", code="internal_error"
+        )
     if pinned and pinned.session_id and outcome.status == ExecutionStatus.COMPLETED:
         said = {"user": pinned.input, "assistant": outcome.output or ""}
         session = pinned.session_id, pinned.user_id
@@ -137,8 +139,13 @@ def _begin(run: Run) -> dict[str, Any] | None:
 
 def _history(run: Run, session_id: str, definition: AgentDefinition) -> list[Message]:
     bounds = definition.configuration.memory_config or MemoryConfig()
-    said = memories.window(run.organization_id, run.agent_id, session_id, bounds.window_size, bounds.max_tokens)
-    return [Message(role="assistant" if speaker == "assistant" else "user", content=content) for speaker, content in said]
+    said = memories.window(
+        run.organization_id, run.agent_id, session_id, bounds.window_size, bounds.max_tokens
+    )
+    return [
+        Message(role="assistant" if speaker == "assistant" else "user", content=content)
+        for speaker, content in said
+    ]
 
 
 def _converse(steps: Steps, run: Run, pinned: Pinned, spent: Spent) -> Outcome:
@@ -176,7 +183,9 @@ def _converse(steps: Steps, run: Run, pinned: Pinned, spent: Spent) -> Outcome:
             )
 
 
-def _ask(run: Run, pinned: Pinned, spent: Spent, messages: list[Message], number: int) -> Callable[[], dict[str, Any]]:
+def _ask(
+    run: Run, pinned: Pinned, spent: Spent, messages: list[Message], number: int
+) -> Callable[[], dict[str, Any]]:
     """The step of one model request: fence, budget, request, journal."""
     definition = pinned.definition
     configuration = definition.configuration
@@ -193,7 +202,9 @@ def _ask(run: Run, pinned: Pinned, spent: Spent, messages: list[Message], number
             system=configuration.system_prompt or "",
             messages=messages,
             tools=[tool.spec() for tool in pinned.tools],
-            settings=ModelSettings.model_validate(configuration.model_dump(include=set(ModelSettings.model_fields))),
+            settings=ModelSettings.model_validate(
+                configuration.model_dump(include=set(ModelSettings.model_fields))
+            ),
             base_url=definition.base_url,
             timeout_seconds=max(1.0, left),
         )
@@ -289,7 +300,9 @@ def _over_budget(pinned: Pinned, used: Spent) -> Outcome | None:
         over = f"{limits.max_cost_usd} USD"
     if over is None:
         return None
-    return Outcome(status=ExecutionStatus.FAILED, error=f"The budget is used up: {over}", code="budget_exceeded")
+    return Outcome(
+        status=ExecutionStatus.FAILED, error=f"The budget is used up: {over}", code="budget_exceeded"
+    )
 
 
 def _journal(row: ExecutionRow, step: ExecutionStep, result: Any, micros: int | None) -> None:
@@ -318,7 +331,12 @@ def _finish(run: Run, outcome: Outcome, spent: Spent) -> bool:
         "metadata": metadata,
     }
     ended = executions.finish(
-        row, outcome.status, output=outcome.output, error=outcome.error, error_code=outcome.code, totals=totals
+        row,
+        outcome.status,
+        output=outcome.output,
+        error=outcome.error,
+        error_code=outcome.code,
+        totals=totals,
     )
     if ended:
         metrics.run_ended(str(outcome.status), spent.requests, spent.input_tokens + spent.output_tokens)

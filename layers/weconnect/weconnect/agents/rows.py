@@ -4,8 +4,16 @@ from uuid import UUID
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 
-from weconnect.agents.entities import AIAgentExecution, AIAgentMemory, AIAgentTool, AgentDefinition, AgentSummary
-from weconnect.agents.entities import ExecutionStatus, ExecutionStep, OPEN
+from weconnect.agents.entities import (
+    OPEN,
+    AgentDefinition,
+    AgentSummary,
+    AIAgentExecution,
+    AIAgentMemory,
+    AIAgentTool,
+    ExecutionStatus,
+    ExecutionStep,
+)
 from weconnect.table import Row, key
 
 RUN_SHARDS = "0123456789abcdef"
@@ -42,7 +50,9 @@ class AgentRow(Row, discriminator="AGENT"):
         return key("ORG", organization_id), key("TRASH", "AGENT", "") if deleted else key("AGENT", "")
 
     @staticmethod
-    def by_model(organization_id: UUID, provider: str, model: str = "", agent_id: object = "") -> tuple[str, str]:
+    def by_model(
+        organization_id: UUID, provider: str, model: str = "", agent_id: object = ""
+    ) -> tuple[str, str]:
         """gsi1: agents of an organization by provider and model."""
         parts = [provider, model, agent_id] if model else [provider, ""]
         return key("ORG", organization_id, "AGENT"), key(*parts)
@@ -64,7 +74,9 @@ class AgentVersionRow(Row, discriminator="AGENTVERSION"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, number: int | None = None) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("VERSION", "current" if number is None else f"{number:06d}")
+        return child(organization_id, agent_id), key(
+            "VERSION", "current" if number is None else f"{number:06d}"
+        )
 
 
 class NameRow(Row, discriminator="NAME"):
@@ -78,7 +90,7 @@ class NameRow(Row, discriminator="NAME"):
 class CountRow(Row, discriminator="COUNT"):
     """How many of a thing an organization has; the condition of the write that makes one more."""
 
-    count = NumberAttribute(default=0)
+    count = NumberAttribute(default=0)  # type: ignore[assignment]  # not PynamoDB's count()
 
     @staticmethod
     def at(organization_id: UUID, what: str) -> tuple[str, str]:
@@ -91,6 +103,7 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
     entity = AIAgentExecution
     apart = frozenset({"cost"})
 
+    status = UnicodeAttribute()
     input = JSONAttribute()
     output = JSONAttribute(null=True)
     cost_micros = NumberAttribute(null=True, attr_name="costMicros")
@@ -137,7 +150,9 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
         return {
             "gsi2pk": cls.by_status(organization_id, agent_id, status),
             "gsi2sk": str(execution_id),
-            "gsi3pk": cls.open(status, cls.shard(execution_id)) if is_open else cls.by_time(organization_id, agent_id),
+            "gsi3pk": cls.open(status, cls.shard(execution_id))
+            if is_open
+            else cls.by_time(organization_id, agent_id),
             "gsi3sk": str(execution_id) if is_open else key(f"{time:010d}", execution_id),
         }
 

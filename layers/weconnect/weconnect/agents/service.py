@@ -17,6 +17,7 @@ from weconnect.agents.rows import AgentRow, AgentVersionRow, CountRow, NameRow
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, LimitReached, NotFound
 from weconnect.idempotency import new_id
+from weconnect.organizations.permissions import require_own
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.pages import Page, query_page
 
@@ -67,6 +68,13 @@ def need(caller: Caller, agent_id: UUID) -> AgentRow:
     return table.need(AgentRow, AgentRow.at(caller.organization_id, agent_id), "agent")
 
 
+def need_own(caller: Caller, agent_id: UUID) -> AgentRow:
+    """The head of an agent that the caller may change: a plain member changes only what is theirs (403)."""
+    row = need(caller, agent_id)
+    require_own(caller, UUID(row.user_id))
+    return row
+
+
 def find(
     caller: Caller,
     *,
@@ -109,9 +117,12 @@ def find(
 def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: int | None) -> AIAgent:
     """Change an agent; whatever belongs to its definition makes a new version of that."""
     row, before = read(caller.organization_id, agent_id)
+    require_own(caller, UUID(row.user_id))
     given = {name: getattr(changes, name) for name in changes.model_fields_set}
     given = {name: value for name, value in given.items() if value is not None or name == "base_url"}
-    definition = before.model_copy(update={name: given[name] for name in given if name in AgentDefinition.model_fields})
+    definition = before.model_copy(
+        update={name: given[name] for name in given if name in AgentDefinition.model_fields}
+    )
     validate_model_choice(definition.provider, definition.model, definition.base_url)
     values: dict[str, Any] = {name: given[name] for name in ("name", "is_active") if name in given}
     if definition != before:
@@ -146,7 +157,9 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
     """Bring an agent back; fails as creation does when its name or its place was taken meanwhile."""
     row = _need_in_trash(caller, agent_id)
     index = {"gsi1pk": "", "gsi1sk": ""}
-    index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(caller.organization_id, row.provider, row.model, agent_id)
+    index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(
+        caller.organization_id, row.provider, row.model, agent_id
+    )
     with table.transaction(caller.actor()) as writes:
         table.untrash(writes, row, AgentRow.at(caller.organization_id, agent_id), **index)
         _claim(writes, caller, row)
@@ -169,7 +182,9 @@ def stats(caller: Caller, agent_id: UUID) -> AgentStats:
     )
 
 
-def _head(caller: Caller, agent_id: UUID, name: str, is_active: bool, definition: AgentDefinition) -> AgentRow:
+def _head(
+    caller: Caller, agent_id: UUID, name: str, is_active: bool, definition: AgentDefinition
+) -> AgentRow:
     moment = clock.now()
     summary = AgentSummary(
         id=agent_id,

@@ -17,8 +17,60 @@ CANDIDATES = 2_000  # the newest; all of them for nearly every agent
 K1, B = 1.2, 0.75
 HALF_LIFE_DAYS = 30
 _COMMON = frozenset(
-    "a an and are as at be but by do does for from has have he her his how i in is it its me my of on or our she that "
-    "the their them they this to was we were what when where which who whose why will with you your".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "but",
+        "by",
+        "do",
+        "does",
+        "for",
+        "from",
+        "has",
+        "have",
+        "he",
+        "her",
+        "his",
+        "how",
+        "i",
+        "in",
+        "is",
+        "it",
+        "its",
+        "me",
+        "my",
+        "of",
+        "on",
+        "or",
+        "our",
+        "she",
+        "that",
+        "the",
+        "their",
+        "them",
+        "they",
+        "this",
+        "to",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "you",
+        "your",
+    ]
 )
 
 
@@ -53,7 +105,9 @@ def candidates(organization_id: UUID, agent_id: UUID, request: MemorySearch) -> 
     """Memories that hold now: not superseded, not expired."""
     parts = [str(request.memory_type)] if request.memory_type else []
     pk, prefix = MemoryRow.of_type(organization_id, agent_id, *parts)
-    rows: Any = MemoryRow.query(pk, MemoryRow.sk.startswith(prefix), consistent_read=True, scan_index_forward=False)
+    rows: Any = MemoryRow.query(
+        pk, MemoryRow.sk.startswith(prefix), consistent_read=True, scan_index_forward=False
+    )
     found = []
     for row in rows:
         if row.valid_to is None and not table.is_expired(row):
@@ -82,7 +136,9 @@ def rank(query: str, texts: list[str]) -> list[tuple[int, float, set[str]]]:
         for word in matched:
             rarity = math.log(1 + (len(documents) - spread[word] + 0.5) / (spread[word] + 0.5))
             frequency = document[word]
-            score += rarity * frequency * (K1 + 1) / (frequency + K1 * (1 - B + B * lengths[position] / average))
+            score += (
+                rarity * frequency * (K1 + 1) / (frequency + K1 * (1 - B + B * lengths[position] / average))
+            )
         ranked.append((position, score, matched))
     return sorted(ranked, key=lambda item: -item[1])
 

@@ -27,7 +27,7 @@ from weconnect.pages import Page, query_page
 
 def create(caller: Caller, agent_id: UUID, new: NewAIAgentMemory) -> MemoryWritten:
     """Write a memory for the agent; the answer says what was decided."""
-    agents.need(caller, agent_id)
+    agents.need_own(caller, agent_id)
     return write(caller.organization_id, agent_id, caller.user_id, new, caller.actor())
 
 
@@ -48,7 +48,9 @@ def write(
         if marker:
             writes.change(marker, {"memory_sk": row.sk, "ttl": row.ttl})
         else:
-            writes.create(pointer, Conflict("The same key was written at the same time", code="version_conflict"))
+            writes.create(
+                pointer, Conflict("The same key was written at the same time", code="version_conflict")
+            )
         if before:
             ended = {"valid_to": clock.iso(clock.now()), "superseded_by": row.id}
             writes.change(before, ended)
@@ -60,6 +62,7 @@ def write(
 
 def get(caller: Caller, agent_id: UUID, memory_id: UUID) -> AIAgentMemory:
     """One memory; raises NotFound."""
+    agents.need(caller, agent_id)
     return memory(_need(caller, agent_id, memory_id))
 
 
@@ -75,10 +78,14 @@ def find(
 ) -> Page[AIAgentMemory]:
     """Memories, newest first, superseded ones among them."""
     agents.need(caller, agent_id)
-    index, pk, prefix = "gsi1", MemoryRow.by_id(caller.organization_id, agent_id), ""
+    index: str | None = "gsi1"
+    pk, prefix = MemoryRow.by_id(caller.organization_id, agent_id), ""
     if memory_type:
-        index, (pk, prefix) = None, MemoryRow.of_type(
-            caller.organization_id, agent_id, memory_type, *([session_id] if session_id else [])
+        index, (pk, prefix) = (
+            None,
+            MemoryRow.of_type(
+                caller.organization_id, agent_id, memory_type, *([session_id] if session_id else [])
+            ),
         )
 
     def keep(row: MemoryRow) -> bool:
@@ -104,6 +111,7 @@ def update(
     caller: Caller, agent_id: UUID, memory_id: UUID, changes: AIAgentMemoryChanges, if_match: int | None
 ) -> AIAgentMemory:
     """Correct a memory's content or metadata."""
+    agents.need_own(caller, agent_id)
     row = _need(caller, agent_id, memory_id)
     values: dict[str, Any] = {}
     if changes.content is not None:
@@ -116,8 +124,11 @@ def update(
 
 def delete(caller: Caller, agent_id: UUID, memory_id: UUID, if_match: int | None) -> None:
     """Delete a memory for good, and the claim on its key."""
+    agents.need_own(caller, agent_id)
     row = _need(caller, agent_id, memory_id)
-    marker = table.get(MemoryKeyRow, MemoryKeyRow.at(caller.organization_id, agent_id, row.memory_type, row.key))
+    marker = table.get(
+        MemoryKeyRow, MemoryKeyRow.at(caller.organization_id, agent_id, row.memory_type, row.key)
+    )
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
         if marker and marker.memory_sk == row.sk:
@@ -127,7 +138,7 @@ def delete(caller: Caller, agent_id: UUID, memory_id: UUID, if_match: int | None
 
 def erase_session(caller: Caller, agent_id: UUID, session_id: str) -> SessionErased:
     """Delete all memories of a session, and the session; safe to repeat when it was interrupted."""
-    agents.need(caller, agent_id)
+    agents.need_own(caller, agent_id)
     deleted = 0
     for memory_type in MemoryType:
         pk, prefix = MemoryRow.of_type(caller.organization_id, agent_id, memory_type, session_id)
@@ -187,7 +198,9 @@ def add_turn(
         with table.transaction({"system": "run_agent"}) as writes:
             for position, (speaker, content) in enumerate(said.items()):
                 digest = hashlib.sha256(f"{execution_id}{speaker}".encode()).digest()
-                memory_id = ids.derived_id(int(ids.time_of(execution_id) * 1000), bytes([0, position]) + digest)
+                memory_id = ids.derived_id(
+                    int(ids.time_of(execution_id) * 1000), bytes([0, position]) + digest
+                )
                 new = NewAIAgentMemory.model_construct(
                     content=content,
                     memory_type=MemoryType.CONVERSATION,
@@ -201,11 +214,17 @@ def add_turn(
         return  # the step was repeated
 
 
-def window(organization_id: UUID, agent_id: UUID, session_id: str, turns: int, tokens: int) -> list[tuple[str, str]]:
+def window(
+    organization_id: UUID, agent_id: UUID, session_id: str, turns: int, tokens: int
+) -> list[tuple[str, str]]:
     """The last `turns` of a session, as far as they fit into `tokens`: (speaker, content), oldest first."""
     pk, prefix = MemoryRow.of_type(organization_id, agent_id, MemoryType.CONVERSATION, session_id)
     newest = MemoryRow.query(
-        pk, MemoryRow.sk.startswith(prefix), consistent_read=True, scan_index_forward=False, limit=max(1, 2 * turns)
+        pk,
+        MemoryRow.sk.startswith(prefix),
+        consistent_read=True,
+        scan_index_forward=False,
+        limit=max(1, 2 * turns),
     )
     said: list[tuple[str, str]] = []
     for row in newest if turns else []:
@@ -263,9 +282,9 @@ def _ttl(metadata: MemoryMetadata) -> int | None:
 
 
 def _need(caller: Caller, agent_id: UUID, memory_id: UUID) -> MemoryRow:
-    agents.need(caller, agent_id)
     pk = MemoryRow.by_id(caller.organization_id, agent_id)
     found = next(iter(MemoryRow.gsi1.query(pk, MemoryRow.gsi1sk == str(memory_id))), None)
-    at = (found.pk, found.sk) if found else MemoryRow.at(caller.organization_id, agent_id, "", None, memory_id)
+    at = (
+        (found.pk, found.sk) if found else MemoryRow.at(caller.organization_id, agent_id, "", None, memory_id)
+    )
     return table.need(MemoryRow, at, "memory", consistent=True)
-

@@ -25,7 +25,14 @@ def sentence(call: ToolCall, result: Message, question: str) -> str:
     if call.name == "memory_search":
         return embedded_memory.answer(question, value)
     said = known[call.name](call.arguments, value) if call.name in known and isinstance(value, dict) else None
-    return said or f"{call.name}: {brief(value)}"
+    return said or f"{call.name}: {brief(_told(value))}"
+
+
+def _told(value: Any) -> Any:
+    """What a declared HTTP tool was told, without the envelope of the exchange."""
+    return (
+        value["body"] if isinstance(value, dict) and value.keys() == {"status", "headers", "body"} else value
+    )
 
 
 def brief(value: Any) -> str:

@@ -73,7 +73,12 @@ def call(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
 def seal(organization_id: UUID, tool_id: UUID, api_key: str, version: int) -> str:
     """Encrypt a tool's key for its row."""
     return encryption.encrypt(
-        organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", text=api_key, secret_version=version
+        organization_id,
+        kind="AGENTTOOL",
+        id=str(tool_id),
+        field="apiKey",
+        text=api_key,
+        secret_version=version,
     )
 
 
@@ -81,4 +86,6 @@ def unseal(organization_id: UUID, tool_id: UUID, sealed: str | None) -> str | No
     """Decrypt it again."""
     if sealed is None:
         return None
-    return encryption.decrypt(organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", sealed=sealed)
+    return encryption.decrypt(
+        organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", sealed=sealed
+    )

@@ -30,7 +30,11 @@ SAVE_INPUT_SCHEMA = {
     "properties": {
         "content": {"type": "string", "minLength": 1, "maxLength": 20000},
         "key": {"type": "string", "minLength": 1, "maxLength": 255},
-        "tags": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 100}, "maxItems": 50},
+        "tags": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 100},
+            "maxItems": 50,
+        },
     },
     "required": ["content"],
     "additionalProperties": False,
@@ -65,6 +69,10 @@ def run_save(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
         )
     except ValidationError as error:
         raise ToolError(str(error.errors()[0]["msg"])) from error
-    actor = {"agentId": str(context.agent_id), "executionId": str(context.execution_id), "userId": str(context.user_id)}
+    actor = {
+        "agentId": str(context.agent_id),
+        "executionId": str(context.execution_id),
+        "userId": str(context.user_id),
+    }
     written = service.write(context.organization_id, context.agent_id, context.user_id, new, actor)
     return {"decision": written.decision, "id": str(written.memory.id), "content": written.memory.content}

@@ -31,7 +31,7 @@ MAX_TOOLS = 100
 
 def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     """Give the agent a tool; its name is unique within the agent."""
-    agents.need(caller, agent_id)
+    agents.need_own(caller, agent_id)
     _check(new.tool_type, new.tool_name, new.input_schema)
     if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
         raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
@@ -67,6 +67,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
 
 def get(caller: Caller, agent_id: UUID, tool_id: UUID) -> AIAgentTool:
     """One tool; raises NotFound."""
+    agents.need(caller, agent_id)
     return _tool(_need(caller, agent_id, tool_id))
 
 
@@ -94,8 +95,13 @@ def update(
     caller: Caller, agent_id: UUID, tool_id: UUID, changes: AIAgentToolChanges, if_match: int | None
 ) -> AIAgentTool:
     """Change a tool; a new API key is sealed, none given keeps the old one."""
+    agents.need_own(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
-    given = {name: getattr(changes, name) for name in changes.model_fields_set if getattr(changes, name) is not None}
+    given = {
+        name: getattr(changes, name)
+        for name in changes.model_fields_set
+        if getattr(changes, name) is not None
+    }
     values: dict[str, Any] = {name: given[name] for name in given if name not in ("configuration",)}
     if changes.input_schema is not None:
         _check(ToolType(row.tool_type), row.tool_name, changes.input_schema)
@@ -117,6 +123,7 @@ def update(
 
 def delete(caller: Caller, agent_id: UUID, tool_id: UUID, if_match: int | None) -> None:
     """Take a tool away; runs that are under way have pinned it."""
+    agents.need_own(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
@@ -134,6 +141,7 @@ def copy(caller: Caller, source_id: UUID, target_id: UUID) -> None:
 
 def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> ToolTestResult:
     """Call a tool once with the given arguments; what the tool refuses is an answer, not an error."""
+    agents.need(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
     context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
     began = time.monotonic()
@@ -145,7 +153,6 @@ def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> To
 
 
 def _need(caller: Caller, agent_id: UUID, tool_id: UUID) -> ToolRow:
-    agents.need(caller, agent_id)
     return table.need(ToolRow, ToolRow.at(caller.organization_id, agent_id, tool_id), "tool")
 
 
@@ -164,7 +171,8 @@ def _check(tool_type: ToolType, name: str, schema: dict[str, Any] | None) -> Non
     except jsonschema.SchemaError as error:
         place = "".join(f"/{part}" for part in error.absolute_path)
         raise Invalid(
-            "inputSchema is not a JSON Schema", errors=[{"pointer": f"/inputSchema{place}", "detail": error.message}]
+            "inputSchema is not a JSON Schema",
+            errors=[{"pointer": f"/inputSchema{place}", "detail": error.message}],
         ) from error
 
 

@@ -3,9 +3,10 @@
 import time
 from typing import Any
 
-from app.clients import add
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
+
+from app.clients import add
 
 
 @durable_execution

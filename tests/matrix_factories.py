@@ -1,0 +1,236 @@
+"""The world of the tenancy matrix, and what to ask of each route in it.
+
+A new route needs one entry in `ASKED`; what its path names comes from `Side.ids` by the parameter's name.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.agents.runs import Starter
+from tests.factories import Registered, bearer, registered
+from tests.gateway import Client
+from weconnect import clock
+from weconnect.http import Operation
+from weconnect.organizations.entities import OrganizationMember
+from weconnect.organizations.rows import MemberRow
+from weconnect.table import create
+
+ALL_FLAGS = {"canRead": True, "canWrite": True, "canDelete": True, "canExecute": True}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: its body, its query, and path parameters that are not the side's thing of the same name."""
+
+    body: Any = None
+    query: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, operation: Operation, ids: Mapping[str, str]) -> str:
+        """The route's path with a side's ids."""
+        names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+        return operation.path.format(**{name: ids[self.ids.get(name, name)] for name in names}) + self.query
+
+    def send(self, client: Client, operation: Operation, ids: Mapping[str, str], **options: Any) -> Any:
+        """Ask it as `client`, with a side's ids."""
+        return client.call(operation.method, self.path(operation, ids), self.body, **options)
+
+
+ASKED: dict[str, Asked] = {
+    "cancel_agent_execution": Asked(ids={"executionId": "pendingExecutionId"}),
+    "create_agent": Asked({"name": "A new agent"}),
+    "create_agent_memory": Asked({"content": "The sky is blue", "key": "sky", "sessionId": "session-1"}),
+    "create_agent_tool": Asked({"toolName": "http_request"}),
+    "create_api_key": Asked({"name": "new", "scopes": ["agents:read"]}),
+    "delete_agent": Asked(),
+    "delete_agent_memory": Asked(),
+    "delete_agent_tool": Asked(),
+    "delete_api_key": Asked(),
+    "duplicate_agent": Asked(),
+    "erase_agent_session": Asked(query="?sessionId=session-1"),
+    "get_agent": Asked(),
+    "get_agent_execution": Asked(),
+    "get_agent_memory": Asked(),
+    "get_agent_stats": Asked(),
+    "get_agent_tool": Asked(),
+    "get_api_key": Asked(),
+    "get_me": Asked(),
+    "get_member": Asked(),
+    "get_organization": Asked(),
+    "list_agent_executions": Asked(),
+    "list_agent_memories": Asked(),
+    "list_agent_sessions": Asked(),
+    "list_agent_tools": Asked(),
+    "list_agents": Asked(),
+    "list_api_keys": Asked(),
+    "list_execution_limits": Asked(),
+    "list_members": Asked(),
+    "list_model_providers": Asked(),
+    "list_organizations": Asked(),
+    "logout": Asked(),
+    "put_execution_limit": Asked({"maxExecutions": 7}),
+    "restore_agent": Asked(ids={"agentId": "trashedAgentId"}),
+    "search_agent_memories": Asked({"query": "colour"}),
+    "start_agent_execution": Asked({"input": "hello", "sessionId": "session-1"}),
+    "switch_organization": Asked(),
+    "test_agent_tool": Asked({"arguments": {"expression": "1 + 1"}}),
+    "update_agent": Asked({"description": "changed", "configuration": {"temperature": 0.5}}),
+    "update_agent_memory": Asked({"content": "My favourite colour is red"}),
+    "update_agent_tool": Asked({"description": "changed"}),
+    # Public ones: nobody is refused, so the matrix only looks that they answer without a caller.
+    "get_docs": Asked(),
+    "get_health": Asked(),
+    "get_openapi": Asked(),
+    "get_readiness": Asked(),
+    "login": Asked({"email": "nobody@example.com", "password": "wrong"}),
+    "refresh_session": Asked({"refreshToken": "not a token"}),
+    "register": Asked({"email": "no address"}),
+    "verify_email": Asked({"token": "not a token"}),
+}
+
+
+@dataclass
+class Side:
+    """An organization's owner with one or two of everything; both sides have the same names and keys."""
+
+    person: Registered
+    ids: dict[str, str]
+
+    @property
+    def client(self) -> Client:
+        return self.person.client
+
+    def keys(self) -> set[str]:
+        """What the partitions of this side's rows contain."""
+        return {self.person.user["id"], self.person.organization["id"]}
+
+
+@dataclass
+class World:
+    """The owner, his colleagues by role, API keys by what they may, and the stranger."""
+
+    owner: Side
+    stranger: Side
+    colleagues: dict[str, Client]
+    keys: dict[str, Client]
+
+
+def build(permissions: set[str], starter: Starter) -> World:
+    """Make the world through the routes; `permissions` are those that an API key is wanted for."""
+    owner, stranger = _side("owner@example.com", starter), _side("stranger@example.com", starter)
+    colleagues = {role: _colleague(owner, role) for role in ("admin", "member", "viewer")}
+    keys = {word: _api_key(owner, [word], ALL_FLAGS) for word in sorted(permissions)}
+    keys["no flags"] = _api_key(owner, ["*"], dict.fromkeys(ALL_FLAGS, False))
+    return World(owner, stranger, colleagues, keys)
+
+
+def _side(email: str, starter: Starter) -> Side:
+    person = registered(email, organizationName="Engines")
+    ask = person.client
+    agent = _made(ask.post("/v1/agents", {"name": "Helper", "description": "Answers"}))
+    trashed = _made(ask.post("/v1/agents", {"name": "Trashed"}))
+    assert ask.delete(f"/v1/agents/{trashed['id']}").status == 204
+    _made(ask.post("/v1/agents", {"name": "Second"}))
+    path = f"/v1/agents/{agent['id']}"
+    tool = _made(ask.post(f"{path}/tools", {"toolName": "calculator"}))
+    _made(ask.post(f"{path}/tools", {"toolName": "date_time"}))
+    fact = {"content": "My favourite colour is teal", "key": "colour", "sessionId": "session-1"}
+    memory = _made(ask.post(f"{path}/memories", fact))["memory"]
+    for session in ("session-1", "session-2"):
+        execution = _made(ask.post(f"{path}/executions", {"input": "What is 2 + 2?", "sessionId": session}))
+        starter.run_pending()
+    pending = _made(ask.post(f"{path}/executions", {"input": "wait"}))
+    starter.asked.clear()
+    api_key = _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
+    _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
+    limit = ask.put(f"/v1/execution-limits/{person.user['id']}/yearly", {"maxExecutions": 1_000})
+    assert limit.status == 200, limit.text
+    return Side(
+        person,
+        {
+            "agentId": agent["id"],
+            "trashedAgentId": trashed["id"],
+            "toolId": tool["id"],
+            "memoryId": memory["id"],
+            "executionId": execution["id"],
+            "pendingExecutionId": pending["id"],
+            "apiKeyId": api_key["id"],
+            "organizationId": person.organization["id"],
+            "userId": person.user["id"],
+            "limitType": "hourly",
+        },
+    )
+
+
+def _made(answer: Any) -> Any:
+    assert answer.status in (201, 202), answer.text
+    return answer.json
+
+
+def _colleague(side: Side, role: str) -> Client:
+    """A new user with `role` in the side's organization, whose owner joins theirs: both lists have two."""
+    person = registered(f"{role}@example.com")
+    _join(side.person.organization["id"], person.user["id"], role)
+    _join(person.organization["id"], side.person.user["id"], "viewer")
+    tokens = person.client.post(f"/v1/organizations/{side.person.organization['id']}/switch")
+    assert tokens.status == 200, tokens.text
+    return bearer(tokens.json)
+
+
+def _join(organization_id: str, user_id: str, role: str) -> None:
+    moment = clock.now()
+    member = OrganizationMember(
+        id=user_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=organization_id,
+        user_id=user_id,
+        role=role,
+        joined_at=moment,
+    )
+    pk, sk = MemberRow.at(organization_id, user_id)
+    index = {"gsi1pk": MemberRow.of_user(user_id), "gsi1sk": MemberRow.of_user_order(organization_id)}
+    create(MemberRow.of(member, pk=pk, sk=sk, **index), {})
+
+
+def _api_key(side: Side, scopes: list[str], flags: dict[str, bool]) -> Client:
+    made = _made(side.client.post("/v1/api-keys", {"name": "k", "scopes": scopes, "permissions": flags}))
+    return Client(headers={"X-API-Key": made["key"]})
+
+
+# Looking at the table, and putting it back as it was
+
+
+class Snapshot:
+    """moto's table as it was at a moment; `restore` makes it so again, which is cheaper than a new one."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._items = json.dumps(contents(table))
+
+    def restore(self) -> None:
+        from moto.dynamodb.models.dynamo_type import DynamoType, Item
+
+        self._table.items.clear()
+        for item in json.loads(self._items).values():
+            keys = DynamoType(item["pk"]), DynamoType(item["sk"])
+            self._table.items[keys[0]][keys[1]] = Item(*keys, item)
+
+
+def moto_table(name: str = "weconnect") -> Any:
+    """moto's own table."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.dynamodb.models import dynamodb_backends
+
+    return dynamodb_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].tables[name]
+
+
+def contents(table: Any) -> dict[str, Any]:
+    """Every item by its key, in DynamoDB's JSON."""
+    return {
+        f"{item.hash_key.value} {item.range_key.value}": item.to_json()["Attributes"]
+        for items in table.items.values()
+        for item in items.values()
+    }

@@ -1,0 +1,307 @@
+"""Who may do what, for every route of the route table: tenants, roles, API keys, replays and cursors.
+
+Nothing here names a route. The expected outcome is a cell of `OUTCOMES`; what to ask comes from `matrix_factories`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from infra import cloudformation, routes
+from tests import conftest
+from tests.agents.runs import Starter
+from tests.gateway import Answer, Client
+from tests.matrix_factories import ASKED, Side, Snapshot, World, build, contents, moto_table
+from weconnect import aws as weconnect_aws
+from weconnect import ids, signing
+from weconnect.agents import executions
+from weconnect.http import PROBLEM_JSON, Operation
+from weconnect.settings import settings
+
+OPERATIONS = {operation.function.__name__: operation for operation in routes.load().values()}
+PRIVATE = {name: operation for name, operation in OPERATIONS.items() if not operation.public}
+PERMISSIONS = {operation.permission for operation in PRIVATE.values() if operation.permission}
+
+# Each public route, by name: a new one has to be put here on purpose.
+PUBLIC = {"get_health", "get_readiness", "get_openapi", "get_docs", "register", "login", "refresh_session"}
+PUBLIC |= {"verify_email"}
+# Routes that only a person may use, beside /v1/auth and /v1/api-keys.
+FOR_PERSONS = {"switch_organization"}
+# POSTs that change nothing.
+READING_POSTS = {"search_agent_memories"}
+
+KINDS = ("read", "create", "update", "delete", "execute", "manage", "signed in", "person", "own")
+OK, FORBIDDEN, UNSEEN = 200, 403, 404
+OUTCOMES = {
+    # role:              read       create     update     delete     execute    manage     signed in  person     own
+    "owner": (OK, OK, OK, OK, OK, OK, OK, OK, OK),
+    "admin": (OK, OK, OK, OK, OK, OK, OK, OK, UNSEEN),
+    "member": (OK, OK, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, OK, OK, UNSEEN),
+    "viewer": (OK, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK, OK, UNSEEN),
+    "key with the scope": (OK, OK, OK, OK, OK, OK, OK, FORBIDDEN, FORBIDDEN),
+    "key of another scope": (*[FORBIDDEN] * 6, OK, FORBIDDEN, FORBIDDEN),
+    "key without flags": (*[FORBIDDEN] * 6, OK, FORBIDDEN, FORBIDDEN),
+}
+
+
+def kind_of(operation: Operation) -> str:
+    """The column of `OUTCOMES`, by the permission and the path."""
+    if "{apiKeyId}" in operation.path:
+        return "own"
+    for_person = operation.path.startswith(("/v1/auth/", "/v1/api-keys"))
+    if for_person or operation.function.__name__ in FOR_PERSONS:
+        return "person"
+    if operation.permission is None:
+        return "signed in"
+    resource, _, action = operation.permission.partition(":")
+    return "manage" if resource == "organization" else action
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """One world for all rows; `untouched` puts the table back after each."""
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        starter = Starter()
+        definition = cloudformation.table_definition("weconnect")
+        conftest.client("dynamodb").create_table(
+            **definition | {"StreamSpecification": {"StreamEnabled": False}}
+        )
+        conftest.client("s3").create_bucket(Bucket="weconnect")
+        conftest.client("sesv2").create_email_identity(EmailIdentity=settings.mail_from)
+        object.__setattr__(settings, "key_arn", conftest.client("kms").create_key()["KeyMetadata"]["Arn"])
+        patch.setattr(weconnect_aws, "call", conftest._call_through_boto3)
+        key = signing.SigningKey(id="test-version", secret=b"s" * 64)
+        patch.setattr(signing, "_current", key)
+        patch.setattr(signing, "_known", {key.id: key})
+        patch.setattr(executions, "lambda_client", lambda: starter)
+        yield build(PERMISSIONS, starter)
+
+
+@pytest.fixture(scope="module")
+def snapshot(world: World) -> Snapshot:
+    return Snapshot(moto_table())
+
+
+@pytest.fixture(autouse=True)
+def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Begin each row in the same world."""
+    if "world" in request.fixturenames:
+        request.getfixturevalue("snapshot").restore()
+    yield
+
+
+def asked(name: str, client: Client, side: Side, **options: Any) -> Answer:
+    answer = ASKED[name].send(client, OPERATIONS[name], side.ids, **options)
+    if answer.status >= 400:
+        assert answer.headers["Content-Type"] == PROBLEM_JSON, answer.text
+        assert answer.json["status"] == answer.status and answer.json["code"] and answer.json["requestId"]
+    return answer
+
+
+def rows_of(side: Side) -> dict[str, Any]:
+    """The side's rows, but for the stamps that using an API key leaves."""
+    found = {at: item for at, item in contents(moto_table()).items() if any(key in at for key in side.keys())}
+    return {at: {name: item[name] for name in item if name != "lastUsedAt"} for at, item in found.items()}
+
+
+def everything() -> dict[str, Any]:
+    """All rows, but for the stamps that using an API key leaves."""
+    stamps = ("lastUsedAt", "usageCount")
+    return {
+        at: {name: item[name] for name in item if not (at.startswith("APIKEY#") and name in stamps)}
+        for at, item in contents(moto_table()).items()
+    }
+
+
+def told(answer: Answer) -> str:
+    """The answer without what repeats the request."""
+    return re.sub(r'"(instance|requestId)":"[^"]*"', "", answer.text)
+
+
+def owned(world: World) -> set[str]:
+    """Every id and address that stands in the owner's rows, and not in the stranger's too."""
+    pattern = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[\w.]+@example\.com")
+    return set(pattern.findall(str(rows_of(world.owner)))) - set(
+        pattern.findall(str(rows_of(world.stranger)))
+    )
+
+
+def client_of(role: str, world: World, operation: Operation) -> Client:
+    if role == "owner":
+        return world.owner.client
+    if role == "key with the scope":
+        return world.keys[operation.permission or "agents:read"]
+    if role == "key of another scope":
+        return next(key for word, key in world.keys.items() if word not in (operation.permission, "no flags"))
+    return world.keys["no flags"] if role == "key without flags" else world.colleagues[role]
+
+
+def test_every_route_is_in_the_matrix() -> None:
+    assert sorted(OPERATIONS.keys() - ASKED.keys()) == [], "give these an entry in tests/matrix_factories.py"
+    assert sorted(ASKED.keys() - OPERATIONS.keys()) == [], "these are no routes any more"
+    assert {name for name, operation in OPERATIONS.items() if operation.public} == PUBLIC
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_a_permission_fits_its_method(name: str) -> None:
+    operation = OPERATIONS[name]
+    assert kind_of(operation) in KINDS
+    reads = operation.method == "GET" or name in READING_POSTS
+    if operation.permission and kind_of(operation) != "manage":
+        assert operation.permission.endswith(":read") == reads
+
+
+@pytest.mark.parametrize("role", OUTCOMES)
+@pytest.mark.parametrize("name", PRIVATE)
+def test_role(world: World, name: str, role: str) -> None:
+    operation = OPERATIONS[name]
+    expected = OUTCOMES[role][KINDS.index(kind_of(operation))]
+    before = everything()
+    answer = asked(name, client_of(role, world, operation), world.owner)
+    if expected == OK:
+        assert 200 <= answer.status < 300, answer.text
+        if operation.method == "GET" or name in READING_POSTS:
+            assert everything() == before
+        elif operation.method in ("PUT", "PATCH", "DELETE"):
+            assert everything() != before, "the row proves nothing: its request changes nothing"
+    else:
+        assert answer.status == expected, answer.text
+        assert everything() == before
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_anonymous(world: World, name: str) -> None:
+    before = everything()
+    for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"X-API-Key": "wc_" + "a" * 43}):
+        answer = asked(name, Client(headers=headers), world.owner)
+        assert answer.status == 401, answer.text
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert everything() == before
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_routes_ask_for_no_caller(world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = asked(name, Client(), world.owner)
+    assert "organization" not in answer.text or name in ("get_openapi", "get_docs")
+    assert answer.json["code"] != "unauthenticated" if answer.status == 401 else answer.status != 403
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_stranger(world: World, name: str) -> None:
+    """The owner of another organization, who has the same things, asks with the first owner's ids."""
+    operation = OPERATIONS[name]
+    mine = asked(name, world.stranger.client, world.stranger)
+    assert 200 <= mine.status < 300, mine.text
+    conftest_rows = rows_of(world.owner)
+    answer = asked(name, world.stranger.client, world.owner)
+    if "{" in operation.path:
+        assert answer.status == UNSEEN, answer.text
+        unknown = {
+            key: value if key == "limitType" else str(ids.new_id()) for key, value in world.owner.ids.items()
+        }
+        nowhere = ASKED[name].send(world.stranger.client, operation, unknown)
+        assert told(nowhere) == told(answer), "what is another's looks as if it were not there"
+    leaked = {secret for secret in owned(world) if secret in told(answer)}
+    assert not leaked
+    assert rows_of(world.owner) == conftest_rows
+
+
+@pytest.mark.parametrize("name", [name for name in PRIVATE if PRIVATE[name].path.count("{") > 1])
+def test_stranger_with_some_ids_of_his_own(world: World, name: str) -> None:
+    """A thing of the owner's under the stranger's own parent, and the other way round."""
+    operation = OPERATIONS[name]
+    names = [
+        part[1:-1] for part in operation.path.split("/") if part.startswith("{") and part != "{limitType}"
+    ]
+    before = rows_of(world.owner)
+    for foreign in names if len(names) > 1 else []:
+        taken = ASKED[name].ids.get(foreign, foreign)
+        answer = ASKED[name].send(
+            world.stranger.client, operation, world.stranger.ids | {taken: world.owner.ids[taken]}
+        )
+        assert answer.status == UNSEEN, (foreign, answer.text)
+    assert rows_of(world.owner) == before
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_the_organization_header_opens_nothing(world: World, name: str) -> None:
+    other = {"X-Organization-Id": world.stranger.ids["organizationId"]}
+    before = everything()
+    for client in (world.owner.client, client_of("key with the scope", world, OPERATIONS[name])):
+        for side in (world.owner, world.stranger):
+            answer = asked(name, client, side, headers=other)
+            assert (answer.status, answer.json["code"]) == (FORBIDDEN, "wrong_organization")
+    assert everything() == before
+    own = {"X-Organization-Id": world.owner.ids["organizationId"]}
+    assert 200 <= asked(name, world.owner.client, world.owner, headers=own).status < 300
+
+
+def lists() -> list[str]:
+    found = {
+        operation_id(item) for path in document()["paths"].values() for item in path.values() if pages(item)
+    }
+    return sorted(found)
+
+
+def document() -> dict[str, Any]:
+    import json
+
+    from weconnect.base import openapi
+
+    return json.loads(openapi())  # type: ignore[no-any-return]
+
+
+def operation_id(item: dict[str, Any]) -> str:
+    return str(item["operationId"])
+
+
+def pages(item: dict[str, Any]) -> bool:
+    return any(parameter["name"] == "cursor" for parameter in item.get("parameters", []))
+
+
+@pytest.mark.parametrize("name", lists())
+def test_cursors_belong_to_one_list_of_one_tenant(world: World, name: str) -> None:
+    operation, ask = OPERATIONS[name], ASKED[name]
+
+    def page(client: Client, side: Side, query: str) -> Answer:
+        return client.get(ask.path(operation, side.ids) + query)
+
+    first = page(world.owner.client, world.owner, "?limit=1")
+    cursor = first.json["nextCursor"]
+    assert cursor and len(first.json["items"]) == 1, "the world has one of these only"
+    second = page(world.owner.client, world.owner, f"?limit=1&cursor={cursor}")
+    assert second.status == 200 and second.json["items"] and second.json["items"] != first.json["items"]
+    stolen = page(world.stranger.client, world.stranger, f"?limit=1&cursor={cursor}")
+    assert (stolen.status, stolen.json["code"]) == (400, "invalid_cursor")
+    for other in lists():
+        if other != name:
+            elsewhere = world.owner.client.get(
+                ASKED[other].path(OPERATIONS[other], world.owner.ids) + f"?cursor={cursor}"
+            )
+            assert (elsewhere.status, elsewhere.json["code"]) == (400, "invalid_cursor"), other
+
+
+@pytest.mark.parametrize("name", [name for name in PRIVATE if PRIVATE[name].method == "POST"])
+def test_idempotency_keys_belong_to_one_caller(world: World, name: str) -> None:
+    header = {"Idempotency-Key": "the same for all"}
+    first = asked(name, world.owner.client, world.owner, headers=header)
+    assert 200 <= first.status < 300, first.text
+    again = asked(name, world.owner.client, world.owner, headers=header)
+    if OPERATIONS[name].path.startswith("/v1/auth/"):
+        assert "Idempotent-Replayed" not in again.headers
+        return
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (again.status, again.text) == (first.status, first.text)
+    theirs = asked(name, world.stranger.client, world.stranger, headers=header)
+    assert 200 <= theirs.status < 300, theirs.text
+    assert "Idempotent-Replayed" not in theirs.headers
+    assert not {secret for secret in owned(world) if secret in told(theirs)}
+    foreign = asked(name, world.stranger.client, world.owner, headers={"Idempotency-Key": "another"})
+    assert "Idempotent-Replayed" not in foreign.headers
+    viewer = asked(name, world.colleagues["viewer"], world.owner, headers=header)
+    assert "Idempotent-Replayed" not in viewer.headers
+    if OPERATIONS[name].permission and name not in READING_POSTS:
+        assert viewer.status == FORBIDDEN, "permission comes before the replay"
