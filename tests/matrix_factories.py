@@ -204,19 +204,23 @@ def _api_key(side: Side, scopes: list[str], flags: dict[str, bool]) -> Client:
 
 
 class Snapshot:
-    """moto's table as it was at a moment; `restore` makes it so again, which is cheaper than a new one."""
+    """moto's table as it was at a moment; `restore` puts back what has changed since."""
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self._items = json.dumps(contents(table))
+    def __init__(self) -> None:
+        self._items = json.dumps(contents())
 
     def restore(self) -> None:
         from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
-        self._table.items.clear()
-        for item in json.loads(self._items).values():
-            keys = DynamoType(item["pk"]), DynamoType(item["sk"])
-            self._table.items[keys[0]][keys[1]] = Item(*keys, item)
+        # moto replaces the table by a copy when a transaction fails, so it is looked up each time.
+        before, now, items = json.loads(self._items), contents(), moto_table().items
+        for at in before.keys() | now.keys():
+            if before.get(at) != now.get(at):
+                item = before.get(at) or now[at]
+                pk, sk = DynamoType(item["pk"]), DynamoType(item["sk"])
+                items[pk].pop(sk, None)
+                if at in before:
+                    items[pk][sk] = Item(pk, sk, item)
 
 
 def moto_table(name: str = "weconnect") -> Any:
@@ -227,10 +231,10 @@ def moto_table(name: str = "weconnect") -> Any:
     return dynamodb_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].tables[name]
 
 
-def contents(table: Any) -> dict[str, Any]:
+def contents() -> dict[str, Any]:
     """Every item by its key, in DynamoDB's JSON."""
     return {
         f"{item.hash_key.value} {item.range_key.value}": item.to_json()["Attributes"]
-        for items in table.items.values()
+        for items in moto_table().items.values()
         for item in items.values()
     }

@@ -14,7 +14,7 @@ from infra import cloudformation, routes
 from tests import conftest
 from tests.agents.runs import Starter
 from tests.gateway import Answer, Client
-from tests.matrix_factories import ASKED, Side, Snapshot, World, build, contents, moto_table
+from tests.matrix_factories import ASKED, Side, Snapshot, World, build, contents
 from weconnect import aws as weconnect_aws
 from weconnect import ids, signing
 from weconnect.agents import executions
@@ -82,7 +82,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def snapshot(world: World) -> Snapshot:
-    return Snapshot(moto_table())
+    return Snapshot()
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def asked(name: str, client: Client, side: Side, **options: Any) -> Answer:
 
 def rows_of(side: Side) -> dict[str, Any]:
     """The side's rows, but for the stamps that using an API key leaves."""
-    found = {at: item for at, item in contents(moto_table()).items() if any(key in at for key in side.keys())}
+    found = {at: item for at, item in contents().items() if any(key in at for key in side.keys())}
     return {at: {name: item[name] for name in item if name != "lastUsedAt"} for at, item in found.items()}
 
 
@@ -112,7 +112,7 @@ def everything() -> dict[str, Any]:
     stamps = ("lastUsedAt", "usageCount")
     return {
         at: {name: item[name] for name in item if not (at.startswith("APIKEY#") and name in stamps)}
-        for at, item in contents(moto_table()).items()
+        for at, item in contents().items()
     }
 
 

@@ -272,6 +272,7 @@ async def main() -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 600
+    config.keep_alive_max_requests = 1 << 60
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
     tasks = [asyncio.create_task(saver.run()), asyncio.create_task(expire_items(journal))]

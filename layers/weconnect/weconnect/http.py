@@ -44,6 +44,11 @@ class Operation:
     def permission(self) -> str | None:
         return permission_of(self.function)
 
+    @property
+    def may_replay(self) -> bool:
+        """Whether `Idempotency-Key` counts: on a POST, but not where people sign in and out."""
+        return self.method == "POST" and not self.path.startswith("/v1/auth/")
+
 
 class Api(APIGatewayHttpResolver):
     """Powertools' resolver that also remembers its operations by the gateway's route key."""
@@ -195,7 +200,7 @@ def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
             caller.require(operation.permission)
     if len(event.get("body") or "") > BODY_LIMIT:
         raise TooLarge("A request may have 4 MB")
-    if caller and operation.method == "POST" and "idempotency-key" in event.get("headers", {}):
+    if caller and operation.may_replay and "idempotency-key" in event.get("headers", {}):
         from weconnect import idempotency  # only requests with the header pay for it
 
         return idempotency.replayed(event, caller, operation, lambda: app.resolve(event, context))

@@ -1,0 +1,34 @@
+"""Cut botocore's data to the services that WeConnect calls: less to ship, and less to read at every cold start."""
+
+import gzip
+import json
+import shutil
+import sys
+from pathlib import Path
+
+SERVICES = ("bedrock-runtime", "dynamodb", "kms", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "ssm", "sts")
+
+
+def trim(data: Path) -> None:
+    """Remove the models of other services from `botocore/data`, and their lines from its endpoints."""
+    for folder in data.iterdir():
+        if folder.is_dir() and folder.name not in SERVICES:
+            shutil.rmtree(folder)
+    for examples in data.glob("*/*/examples-1.json*"):
+        examples.unlink()
+    prefixes = {_endpoint_prefix(data / service) for service in SERVICES}
+    path = data / "endpoints.json"
+    endpoints = json.loads(path.read_text())
+    for partition in endpoints["partitions"]:
+        kept = {name: found for name, found in partition["services"].items() if name in prefixes}
+        partition["services"] = kept
+    path.write_text(json.dumps(endpoints, separators=(",", ":")))
+
+
+def _endpoint_prefix(service: Path) -> str:
+    newest = max(service.glob("*/service-2.json.gz"))
+    return str(json.loads(gzip.decompress(newest.read_bytes()))["metadata"]["endpointPrefix"])
+
+
+if __name__ == "__main__":
+    trim(Path(sys.argv[1]))
