@@ -4,17 +4,26 @@ A new route needs one entry in `ASKED`; what its path names comes from `Side.ids
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+from moto import mock_aws
+
+from infra import cloudformation
+from tests import conftest
 from tests.agents.runs import Starter
-from tests.factories import Registered, bearer, registered
+from tests.factories import PASSWORD, Registered, bearer, registered
 from tests.gateway import Client
-from weconnect import clock
+from weconnect import aws as weconnect_aws
+from weconnect import clock, signing
+from weconnect.agents import executions
 from weconnect.http import Operation
 from weconnect.organizations.entities import OrganizationMember
 from weconnect.organizations.rows import MemberRow
+from weconnect.settings import settings
 from weconnect.table import create
 
 ALL_FLAGS = {"canRead": True, "canWrite": True, "canDelete": True, "canExecute": True}
@@ -79,14 +88,16 @@ ASKED: dict[str, Asked] = {
     "update_agent": Asked({"description": "changed", "configuration": {"temperature": 0.5}}),
     "update_agent_memory": Asked({"content": "My favourite colour is red"}),
     "update_agent_tool": Asked({"description": "changed"}),
-    # Public ones: nobody is refused, so the matrix only looks that they answer without a caller.
+    # Public ones: the matrix only looks that they ask for no caller.
     "get_docs": Asked(),
     "get_health": Asked(),
     "get_openapi": Asked(),
     "get_readiness": Asked(),
     "login": Asked({"email": "nobody@example.com", "password": "wrong"}),
     "refresh_session": Asked({"refreshToken": "not a token"}),
-    "register": Asked({"email": "no address"}),
+    "register": Asked(
+        {"email": "new@example.com", "password": PASSWORD, "firstName": "Ada", "lastName": "Lovelace"}
+    ),
     "verify_email": Asked({"token": "not a token"}),
 }
 
@@ -102,8 +113,8 @@ class Side:
     def client(self) -> Client:
         return self.person.client
 
-    def keys(self) -> set[str]:
-        """What the partitions of this side's rows contain."""
+    def partitions(self) -> set[str]:
+        """What the partition keys of this side's rows contain."""
         return {self.person.user["id"], self.person.organization["id"]}
 
 
@@ -117,16 +128,36 @@ class World:
     keys: dict[str, Client]
 
 
+@contextmanager
+def services() -> Iterator[Starter]:
+    """moto with our table, for a whole module; without the table's stream, which moto copies with each transaction."""
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        starter, key = Starter(), signing.SigningKey(id="test-version", secret=b"s" * 64)
+        definition = cloudformation.table_definition("weconnect")
+        conftest.client("dynamodb").create_table(
+            **definition | {"StreamSpecification": {"StreamEnabled": False}}
+        )
+        conftest.client("s3").create_bucket(Bucket="weconnect")
+        conftest.client("sesv2").create_email_identity(EmailIdentity=settings.mail_from)
+        object.__setattr__(settings, "key_arn", conftest.client("kms").create_key()["KeyMetadata"]["Arn"])
+        patch.setattr(weconnect_aws, "call", conftest._call_through_boto3)
+        patch.setattr(signing, "_current", key)
+        patch.setattr(signing, "_known", {key.id: key})
+        patch.setattr(executions, "lambda_client", lambda: starter)
+        yield starter
+
+
 def build(permissions: set[str], starter: Starter) -> World:
     """Make the world through the routes; `permissions` are those that an API key is wanted for."""
-    owner, stranger = _side("owner@example.com", starter), _side("stranger@example.com", starter)
+    owner, stranger = make_side("owner@example.com", starter), make_side("stranger@example.com", starter)
     colleagues = {role: _colleague(owner, role) for role in ("admin", "member", "viewer")}
     keys = {word: _api_key(owner, [word], ALL_FLAGS) for word in sorted(permissions)}
     keys["no flags"] = _api_key(owner, ["*"], dict.fromkeys(ALL_FLAGS, False))
     return World(owner, stranger, colleagues, keys)
 
 
-def _side(email: str, starter: Starter) -> Side:
+def make_side(email: str, starter: Starter) -> Side:
+    """Register an owner and give his organization one or two of everything."""
     person = registered(email, organizationName="Engines")
     ask = person.client
     agent = _made(ask.post("/v1/agents", {"name": "Helper", "description": "Answers"}))

@@ -5,6 +5,7 @@ import copy
 import importlib
 import json
 import re
+import runpy
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -463,3 +464,36 @@ def test_routes_end_before_the_gateway_gives_up() -> None:
     base = TEMPLATE["Globals"]["Function"]["Timeout"]
     for found in OPERATIONS.values():
         assert FUNCTIONS[routes.logical_id(_file_of(found.function))].get("Timeout", base) < 30
+
+
+# What `sam build` puts into the layers
+
+
+def test_botocore_keeps_the_services_that_are_called() -> None:
+    kept = runpy.run_path(str(ROOT / "layers/deps/trim_botocore.py"))["SERVICES"]
+    called = {"dynamodb", "lambda"}  # PynamoDB's and the durable SDK's
+    for path in (ROOT / "layers/weconnect/weconnect").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("client", "resource")):
+                called |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()  # type: ignore[arg-type]
+    assert len(called) > 5
+    assert called <= set(kept), "layers/deps/trim_botocore.py would take away what the code calls"
+
+
+def test_what_the_layer_of_models_leaves_out_stands_in_the_other() -> None:
+    found = re.search(r"^SHARED = (.+)$", (ROOT / "layers/models/Makefile").read_text(), re.MULTILINE)
+    assert found
+    deps, models = (_pins(ROOT / "layers" / name / "requirements.txt") for name in ("deps", "models"))
+    for name in found[1].replace("_", "-").split():
+        assert deps[name] == models[name]
+
+
+def _pins(path: Any) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", path.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_layer_has_its_recipe(layer: str) -> None:
+    folder = ROOT / RESOURCES[layer]["Properties"]["ContentUri"]
+    assert RESOURCES[layer]["Metadata"] == {"BuildMethod": "makefile", "BuildArchitecture": "arm64"}
+    assert f"build-{layer}:" in (folder / "Makefile").read_text()

@@ -170,7 +170,7 @@ class Executions(Executor):
         self.store = store
         self._ended = ended
         self._starting = threading.Lock()
-        scheduler.start()
+        scheduler.start()  # type: ignore[no-untyped-call]
 
     def start(self, function: Function, qualifier: str, name: str | None, payload: str) -> str:
         """Start an execution and return its ARN. The same name and payload is the same execution."""
@@ -259,7 +259,7 @@ class Executions(Executor):
 
     def close(self) -> None:
         self.shutdown()
-        self._scheduler.stop()
+        self._scheduler.stop()  # type: ignore[no-untyped-call]
         self._registry.shutdown()
 
 

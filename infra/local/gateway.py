@@ -160,8 +160,8 @@ def build_response(answer: Answer) -> Response:
         body = result.encode() if isinstance(result, str) else json.dumps(result).encode()
         return Response(200, [("content-type", "application/json")], body)
     try:
-        body = result.get("body") or ""
-        content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
+        text = result.get("body") or ""
+        content = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode()
         headers = [(name.lower(), str(value)) for name, value in (result.get("headers") or {}).items()]
         headers += [("set-cookie", cookie) for cookie in result.get("cookies") or []]
         status = int(result["statusCode"])

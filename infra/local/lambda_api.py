@@ -185,8 +185,8 @@ class LambdaApi:
             return executions.checkpoint_execution(arn, token, wanted.updates, client_token).to_dict()
         if action == "state":
             size = int(query["MaxItems"]) if "MaxItems" in query else None
-            token, marker = query.get("CheckpointToken"), query.get("Marker") or None
-            return executions.get_execution_state(arn, token, marker, size).to_dict()
+            marker = query.get("Marker") or None
+            return executions.get_execution_state(arn, query.get("CheckpointToken"), marker, size).to_dict()
         if action == "history":
             return executions.get_execution_history(
                 arn,

@@ -12,7 +12,7 @@ def replace_file(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old or the new text, never a part."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _read(path: Path) -> str:
@@ -20,7 +20,10 @@ def _read(path: Path) -> str:
 
 
 class Journal:
-    """Item images in numbered segments of JSON lines: {"n": sequence, "t": seconds, "w": [[table, old, new, expired]]}."""
+    """Item images in numbered segments of JSON lines.
+
+    A line is one request: {"n": sequence, "t": seconds, "a": [account, region], "w": [[table, old, new, expired]]}.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -65,7 +68,8 @@ class Journal:
         if self._file:
             self._file.close()
         self.segment += 1
-        self._file = open(self.directory / f"{self.segment:08d}.jsonl", "ab", buffering=0)
+        path = self.directory / f"{self.segment:08d}.jsonl"
+        self._file = path.open("ab", buffering=0)
         return self.segment - 1
 
     def cover(self, segment: int) -> None:

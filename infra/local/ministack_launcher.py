@@ -14,6 +14,7 @@ its standard input closes, so it never outlives the host.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ from ministack import app as ministack
 from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region, request_scope
 
-sys.path.append(os.path.dirname(__file__))  # last, so that no file of ours hides one of MiniStack's
+sys.path.append(str(Path(__file__).parent))  # last, so that no file of ours hides one of MiniStack's
 from ministack_journal import Journal, replace_file
 
 SAVE_SECONDS = 2.0
@@ -101,10 +102,8 @@ class Saver:
 
     async def run(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), SAVE_SECONDS)
-            except TimeoutError:
-                pass
             self._wake.clear()
             if self.journal.size > max(SNAPSHOT_BYTES, self._snapshot_size):
                 self._dirty.add("dynamodb")

@@ -5,6 +5,7 @@ Usage: python -m infra.local.nursery <control socket> <life pipe>. The host hand
 worker. Only the host holds the life pipe's other end: when the host is gone, whatever way, every worker ends.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -43,10 +44,8 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
     control, life = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     for module in COMMON_MODULES:
-        try:
+        with contextlib.suppress(ImportError):
             importlib.import_module(module)
-        except ImportError:
-            pass
     frame = read_frame(control)
     if frame is None:
         return
@@ -155,7 +154,7 @@ def _invoke(
 
 
 def _authorizer_request(event: dict[str, Any], authorizer_arn: str) -> dict[str, Any]:
-    """Return the payload-2.0 REQUEST event that API Gateway sends to a Lambda authorizer: the request without a body."""
+    """Return the payload-2.0 REQUEST event of a Lambda authorizer: the request without its body."""
     request = {key: value for key, value in event.items() if key not in ("body", "isBase64Encoded")}
     http = event["requestContext"]["http"]
     api = ":".join(authorizer_arn.replace(":lambda:", ":execute-api:").split(":")[:5])

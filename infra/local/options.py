@@ -8,6 +8,7 @@ from pathlib import Path
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+OLLAMA_URL = "http://127.0.0.1:11434"
 STACK = "weconnect"
 CODE_ROOT = Path(__file__).resolve().parents[2]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -30,29 +31,38 @@ class Options:
     project: Path
     state: Path
     ministack_python: Path
+    demo: bool  # make the demo user, agent and runs at the first start
     parameters: Mapping[str, str]  # the template's parameters that differ from their defaults
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def parameter(self, name: str) -> str | None:
+        """Return a template parameter's value here, None for its default."""
+        return self.parameters.get(name)
+
 
 def read_options(environ: Mapping[str, str]) -> Options:
-    """Read PORT, STATE_DIR, WECONNECT_PROJECT (the project to serve) and MINISTACK_PYTHON."""
+    """Read PORT, STATE_DIR, MINISTACK_PYTHON, WECONNECT_PROJECT (the project to serve) and WECONNECT_DEMO=no."""
     python = (
         CODE_ROOT / ".venv-ministack" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     )
+    project = Path(environ.get("WECONNECT_PROJECT", CODE_ROOT)).resolve()
     return Options(
         port=int(environ.get("PORT", "3000")),
-        project=Path(environ.get("WECONNECT_PROJECT", CODE_ROOT)).resolve(),
+        project=project,
         state=Path(environ.get("STATE_DIR", ".local")).resolve(),
         ministack_python=Path(environ.get("MINISTACK_PYTHON", python)),
-        parameters=LOCAL_PARAMETERS,
+        demo=project == CODE_ROOT and environ.get("WECONNECT_DEMO", "yes") != "no",
+        parameters=_parameters(environ),
     )
 
 
-def parameter_from_environment(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return BCRYPT_COST for BcryptCost and so on, for those parameters that the environment may set."""
-    if name not in ENVIRONMENT_PARAMETERS:
-        return None
-    return environ.get(re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper())
+def _parameters(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the local values of parameters; BCRYPT_COST in the environment sets BcryptCost, and so on."""
+    names = {name: re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in ENVIRONMENT_PARAMETERS}
+    given = {name: environ[variable] for name, variable in names.items() if variable in environ}
+    ollama = environ.get("OLLAMA_URL", OLLAMA_URL).partition("://")[2].rstrip("/")
+    hosts = ",".join(filter(None, [given.get("OutboundAllowedHosts"), ollama]))
+    return {**LOCAL_PARAMETERS, **given, "OutboundAllowedHosts": hosts}

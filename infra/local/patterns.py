@@ -46,11 +46,11 @@ def _compare(kind: str, operand: Any, value: Any) -> bool:
     if not isinstance(value, str):
         return False
     if kind == "prefix":
-        return value.startswith(operand)
+        return value.startswith(str(operand))
     if kind == "suffix":
-        return value.endswith(operand)
+        return value.endswith(str(operand))
     if kind == "equals-ignore-case":
-        return value.lower() == operand.lower()
+        return value.lower() == str(operand).lower()
     raise ValueError(f"unknown filter {kind!r}")
 
 

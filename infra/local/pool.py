@@ -1,6 +1,7 @@
 """Workers: forked on demand by the nursery, one call at a time each."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -56,8 +57,8 @@ class Pool:
     (runs, queues, invocations by functions) get a worker at once, plain requests after a short wait for a free one.
     """
 
-    def __init__(self, functions: dict[str, Function], log: Path) -> None:
-        self.functions = functions
+    def __init__(self, log: Path) -> None:
+        self.functions: dict[str, Function] = {}  # by logical id, known once the template is resolved
         self.log = log
         self.count = 0
         self._idle: list[Worker] = []
@@ -188,10 +189,8 @@ class Pool:
     def _discard(self, worker: Worker) -> None:
         self.count -= 1
         worker.writer.close()
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     async def reap(self) -> None:
         """End workers that have had nothing to do for a while; runs until it is cancelled."""

@@ -1,4 +1,7 @@
-"""Creates the template's data in MiniStack: tables, buckets, keys, secrets, parameters, queues. Twice changes nothing."""
+"""Creates the template's data in MiniStack: tables, buckets, keys, secrets, parameters, queues.
+
+What is there already stays as it is.
+"""
 
 import json
 import secrets
@@ -104,12 +107,10 @@ def _create_table(template: Template, clients: Clients, name: str, properties: d
                     AttributeDefinitions=wanted["AttributeDefinitions"],
                     GlobalSecondaryIndexUpdates=[{"Create": index}],
                 )
-    if ttl := properties.get("TimeToLiveSpecification"):
-        if (
-            client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"]
-            != "ENABLED"
-        ):
-            client.update_time_to_live(TableName=table, TimeToLiveSpecification=ttl)
+    ttl = properties.get("TimeToLiveSpecification")
+    present_ttl = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    if ttl and present_ttl["TimeToLiveStatus"] != "ENABLED":
+        client.update_time_to_live(TableName=table, TimeToLiveSpecification=ttl)
     arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}"
     template.scope.refs[name] = table
     template.scope.attributes[name, "Arn"] = arn

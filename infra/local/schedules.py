@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,7 +60,7 @@ def status_event(function: Function, execution: Any) -> dict[str, Any]:
     return _envelope("aws.lambda", kind, [execution.durable_execution_arn], detail)
 
 
-def rule_targets(functions: dict[str, Function], event: dict[str, Any]) -> list[Function]:
+def rule_targets(functions: Mapping[str, Function], event: dict[str, Any]) -> list[Function]:
     """Return the functions whose EventBridge rules match an event."""
     return [
         function

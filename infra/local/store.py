@@ -91,7 +91,7 @@ class SqliteStore(ExecutionStore):
         reverse_order: bool = False,
     ) -> tuple[list[Execution], str | None]:  # fmt: skip
         """Return a page of executions and the marker of the next; statuses are separated by commas."""
-        conditions = {
+        conditions: dict[str, list[Any]] = {
             "function = ?": [function_name],
             "name = ?": [execution_name],
             "started >= ?": [float(started_after)] if started_after else [None],
@@ -229,7 +229,7 @@ class SqliteStore(ExecutionStore):
 
 
 def _state(execution: Execution) -> dict[str, Any]:
-    """Return what changes from save to save. The last checkpoint's answer is left out: its caller dies with the host."""
+    """Return what changes from save to save, without the last checkpoint's answer: its caller dies with the host."""
     result = execution.result
     return {
         "InvocationCompletions": [

@@ -90,3 +90,12 @@ def test_without_a_sender_the_address_counts_as_verified_but_makes_no_operator(
     person = registered("boss@example.com")
     assert (person.user["emailVerified"], person.user["role"]) == (True, "user")
     assert texts() == []
+
+
+def test_mail_may_have_an_endpoint_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:2")
+    mail._client.cache_clear()
+    assert mail._client("sesv2").meta.endpoint_url == "http://127.0.0.1:2"
+    assert mail._client("ssm").meta.endpoint_url == "http://127.0.0.1:1"
+    mail._client.cache_clear()

@@ -19,7 +19,11 @@ START_SECONDS = 90
 
 
 class LocalHost:
-    """A host on a free port with a state directory of its own; the same state after a restart."""
+    """A host on a free port with a state directory of its own; the same state and port after a restart.
+
+    Serves this project without its demo, unless told otherwise. `environment` is added to what the host gets:
+    BCRYPT_COST, DEFAULT_PLAN, WECONNECT_DEMO, WECONNECT_KILL_AT … It may be changed between two starts.
+    """
 
     def __init__(
         self, state: Path, project: Path = ROOT, environment: Mapping[str, str] | None = None
@@ -49,6 +53,7 @@ class LocalHost:
             "PORT": str(self.details.get("port", 0)),
             "STATE_DIR": str(self.state),
             "WECONNECT_PROJECT": str(self.project),
+            "WECONNECT_DEMO": "no",
             **self.environment,
         }
         with (self.state / "output.txt").open("ab") as output:

@@ -24,7 +24,13 @@ def test_event_has_the_shape_of_payload_2(host: LocalHost) -> None:
         "POST",
         "/private/a%20b/tools?q=1&q=2&empty=&s=x%2Cy",
         content='{"name": "ä"}',
-        headers=[("Authorization", "good"), ("X-Many", "1"), ("x-many", "2"), ("Cookie", "k=v; l=w"), ("User-Agent", "t")],
+        headers=[
+            ("Authorization", "good"),
+            ("X-Many", "1"),
+            ("x-many", "2"),
+            ("Cookie", "k=v; l=w"),
+            ("User-Agent", "t"),
+        ],
     )
     event = echo(response)["event"]
     assert event["version"] == "2.0"
@@ -40,8 +46,12 @@ def test_event_has_the_shape_of_payload_2(host: LocalHost) -> None:
     assert event["isBase64Encoded"] is False
     context = event["requestContext"]
     assert context["http"] == {
-        "method": "POST", "path": "/private/a b/tools", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "t",
-    }  # fmt: skip
+        "method": "POST",
+        "path": "/private/a b/tools",
+        "protocol": "HTTP/1.1",
+        "sourceIp": "127.0.0.1",
+        "userAgent": "t",
+    }
     assert context["stage"] == "$default"
     assert context["routeKey"] == event["routeKey"]
     assert context["requestId"] == response.headers["apigw-requestid"]
@@ -94,7 +104,9 @@ def test_greedy_path(host: LocalHost) -> None:
     assert echo(host.request("GET", "/files/a/b/c"))["event"]["pathParameters"] == {"path": "a/b/c"}
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("PATCH", "/public"), ("GET", "/private//tools")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nowhere"), ("PATCH", "/public"), ("GET", "/private//tools")]
+)
 def test_unknown_path_is_404(host: LocalHost, method: str, path: str) -> None:
     response = host.request(method, path)
     assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
@@ -128,7 +140,9 @@ def test_pool_grows_for_callers_that_wait_for_each_other(host: LocalHost) -> Non
 def test_callers_that_say_they_wait_get_workers_at_once(host: LocalHost) -> None:
     with ThreadPoolExecutor(8) as threads:
         prefer = {"prefer": "wait=20"}
-        answers = list(threads.map(lambda _: host.request("POST", "/meet/prefer/8", headers=prefer), range(8)))
+        answers = list(
+            threads.map(lambda _: host.request("POST", "/meet/prefer/8", headers=prefer), range(8))
+        )
     assert {answer.text for answer in answers} == {"met"}
 
 

@@ -15,11 +15,14 @@ from tests.host.test_lambda import ended, start
 def test_rows_transactions_objects_messages_and_keys_survive(own_host: LocalHost) -> None:
     table, s3, kms = Table(own_host), own_host.client("s3"), own_host.client("kms")
     secret = own_host.client("secretsmanager").get_secret_value(SecretId="weconnect-secret")["SecretString"]
-    sealed = kms.encrypt(KeyId="alias/weconnect-Key", Plaintext=b"data", EncryptionContext={"o": "1"})["CiphertextBlob"]
+    sealed = kms.encrypt(KeyId="alias/weconnect-Key", Plaintext=b"data", EncryptionContext={"o": "1"})[
+        "CiphertextBlob"
+    ]
     for number in range(20):
         table.put("KEPT", str(number))
     puts = [
-        {"Put": {"TableName": table.name, "Item": {"pk": {"S": "TOGETHER"}, "sk": {"S": str(n)}}}} for n in range(10)
+        {"Put": {"TableName": table.name, "Item": {"pk": {"S": "TOGETHER"}, "sk": {"S": str(n)}}}}
+        for n in range(10)
     ]
     table.client.transact_write_items(TransactItems=puts)
     table.client.delete_item(TableName=table.name, Key={"pk": {"S": "KEPT"}, "sk": {"S": "0"}})
@@ -37,7 +40,9 @@ def test_rows_transactions_objects_messages_and_keys_survive(own_host: LocalHost
     assert kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"o": "1"})["Plaintext"] == b"data"
     found = own_host.client("secretsmanager").get_secret_value(SecretId="weconnect-secret")["SecretString"]
     assert found == secret
-    messages = own_host.client("sqs").receive_message(QueueUrl=own_host.details["ministack"] + dead)["Messages"]
+    messages = own_host.client("sqs").receive_message(QueueUrl=own_host.details["ministack"] + dead)[
+        "Messages"
+    ]
     assert [message["Body"] for message in messages] == ["kept"]
 
 
@@ -82,7 +87,9 @@ def test_durable_execution_goes_on(own_host: LocalHost, done: int) -> None:
     assert all(counts[f"step-{n}"] == 1 for n in range(done)), "a checkpointed step ran again"
     assert sum(counts.values()) <= 6, "only the step that the kill interrupted may run twice"
     wait_until(lambda: table.counts("ENDED").get(f"{name}#SUCCEEDED"))
-    assert start(own_host.client("lambda"), {"name": name, "steps": 5, "seconds": 0.3, "wait": 1}, name) == arn
+    assert (
+        start(own_host.client("lambda"), {"name": name, "steps": 5, "seconds": 0.3, "wait": 1}, name) == arn
+    )
 
 
 def test_timeouts_are_armed_again(own_host: LocalHost) -> None:

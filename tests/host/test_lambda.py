@@ -55,14 +55,21 @@ def test_unknown_function(lambda_client: Any) -> None:
 
 def test_asynchronous_invocation_is_retried(host: LocalHost, lambda_client: Any) -> None:
     before = host.output.count("error in Fail: KeyError")
-    assert lambda_client.invoke(FunctionName="weconnect-Fail", InvocationType="Event", Payload=b"{}")["StatusCode"] == 202
+    assert (
+        lambda_client.invoke(FunctionName="weconnect-Fail", InvocationType="Event", Payload=b"{}")[
+            "StatusCode"
+        ]
+        == 202
+    )
     wait_until(lambda: host.output.count("error in Fail: KeyError") == before + 3)
 
 
 def test_durable_execution_runs_each_step_once_and_reports_its_end(lambda_client: Any, table: Table) -> None:
     name = uuid.uuid4().hex
     arn = start(lambda_client, {"name": name, "steps": 4}, name)
-    assert arn.startswith("arn:aws:lambda:us-east-1:000000000000:function:weconnect-run:live/durable-execution/" + name)
+    assert arn.startswith(
+        "arn:aws:lambda:us-east-1:000000000000:function:weconnect-run:live/durable-execution/" + name
+    )
     details = ended(lambda_client, arn)
     assert (details["Status"], json.loads(details["Result"])) == ("SUCCEEDED", {"name": name})
     assert table.counts(f"RUN#{name}") == {f"step-{n}": 1 for n in range(4)}
@@ -72,7 +79,9 @@ def test_durable_execution_runs_each_step_once_and_reports_its_end(lambda_client
 def test_waiting_call_gets_the_result(lambda_client: Any) -> None:
     answer = lambda_client.invoke(FunctionName=RUN, Payload=json.dumps({"name": uuid.uuid4().hex, "wait": 1}))
     assert "name" in json.loads(answer["Payload"].read())
-    answer = lambda_client.invoke(FunctionName=RUN, Payload=json.dumps({"name": uuid.uuid4().hex, "fail": True}))
+    answer = lambda_client.invoke(
+        FunctionName=RUN, Payload=json.dumps({"name": uuid.uuid4().hex, "fail": True})
+    )
     assert answer["FunctionError"] == "Unhandled"
     assert json.loads(answer["Payload"].read())["errorMessage"] == "as told"
 
@@ -109,7 +118,9 @@ def test_callback(lambda_client: Any, table: Table) -> None:
     name = uuid.uuid4().hex
     arn = start(lambda_client, {"name": name, "steps": 0, "callback": 60}, name)
     (key,) = wait_until(lambda: table.counts(f"RUN#{name}"))
-    lambda_client.send_durable_execution_callback_success(CallbackId=key.removeprefix("callback#"), Result=b'"yes"')
+    lambda_client.send_durable_execution_callback_success(
+        CallbackId=key.removeprefix("callback#"), Result=b'"yes"'
+    )
     assert json.loads(json.loads(ended(lambda_client, arn)["Result"])["answer"]) == "yes"
 
 
@@ -117,7 +128,9 @@ def test_stop_keeps_its_error(lambda_client: Any, table: Table) -> None:
     name = uuid.uuid4().hex
     arn = start(lambda_client, {"name": name, "wait": 60}, name)
     wait_until(lambda: len(table.counts(f"RUN#{name}")) == 3)
-    lambda_client.stop_durable_execution(DurableExecutionArn=arn, Error={"ErrorMessage": "enough", "ErrorType": "T"})
+    lambda_client.stop_durable_execution(
+        DurableExecutionArn=arn, Error={"ErrorMessage": "enough", "ErrorType": "T"}
+    )
     assert ended(lambda_client, arn)["Status"] == "STOPPED"
     assert ended(lambda_client, arn)["Error"]["ErrorMessage"] == "enough"
     wait_until(lambda: table.counts("ENDED").get(f"{name}#STOPPED") == 1)
@@ -138,4 +151,6 @@ def test_list_by_name_and_status(lambda_client: Any) -> None:
 
 def test_unknown_execution(lambda_client: Any) -> None:
     with pytest.raises(lambda_client.exceptions.ResourceNotFoundException):
-        lambda_client.get_durable_execution(DurableExecutionArn="arn:aws:lambda:us-east-1:0:function:x:1/durable-execution/a/b")
+        lambda_client.get_durable_execution(
+            DurableExecutionArn="arn:aws:lambda:us-east-1:0:function:x:1/durable-execution/a/b"
+        )

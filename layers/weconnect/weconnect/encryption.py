@@ -128,7 +128,7 @@ def _data_key(organization_id: str, number: int, *, make: bool = False) -> bytes
 
 def _read(organization_id: str, number: int, make: bool) -> bytes:
     at = DataKeyRow.at(organization_id, number)
-    row = get(DataKeyRow, at, consistent=True)
+    row = get(DataKeyRow, at)
     if row is None and make:
         made = kms().generate_data_key(
             KeyId=settings.key_arn, KeySpec="AES_256", EncryptionContext=_context(organization_id)
@@ -137,7 +137,7 @@ def _read(organization_id: str, number: int, make: bool) -> bytes:
         try:
             create(row, {"system": "encryption"})
         except Conflict:  # another process was faster, and its key is the one
-            row = get(DataKeyRow, at, consistent=True)
+            row = get(DataKeyRow, at)
         else:
             return bytes(made["Plaintext"])
     if row is None:

@@ -214,8 +214,13 @@ def _mark(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response
     if "version" in body:
         answer.headers.setdefault("ETag", f'"{body["version"]}"')
     if answer.status_code in (201, 202) and "id" in body:
-        answer.headers.setdefault("Location", f"{app.current_event.path}/{body['id']}")
+        answer.headers.setdefault("Location", f"{_collection(app.current_event.path)}/{body['id']}")
     return answer
+
+
+def _collection(path: str) -> str:
+    """Where what a POST made can be found: collections are plural, and an action on an item answers one of its kind."""
+    return path if path.endswith("s") else path.rsplit("/", 2)[0]
 
 
 app.use([_mark])

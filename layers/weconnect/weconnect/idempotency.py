@@ -6,6 +6,7 @@ lease over, keeps its time, and so derives the id of the very run that the first
 
 import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -25,7 +26,7 @@ LEASE_SECONDS = 60
 KEEP_SECONDS = 24 * 3_600
 RETENTION_DAYS = 7
 
-_derived: ContextVar[UUID | None] = ContextVar("derived id", default=None)
+_next_id: ContextVar[Callable[[], UUID]] = ContextVar("next id", default=ids.new_id)
 
 
 class IdempotencyRow(Row, discriminator="IDEMPOTENCY"):
@@ -42,8 +43,8 @@ class IdempotencyRow(Row, discriminator="IDEMPOTENCY"):
 
 
 def new_id() -> UUID:
-    """An id for the thing a request makes: derived from its Idempotency-Key when it has one."""
-    return _derived.get() or ids.new_id()
+    """An id for a thing that a request makes: derived from its Idempotency-Key when it has one."""
+    return _next_id.get()()
 
 
 def replayed(
@@ -64,14 +65,14 @@ def replayed(
     row = _begin(digest.hexdigest(), hashlib.sha256((event.get("body") or "").encode()).hexdigest())
     if row.answer:
         return _open(caller, operation, row)
-    token = _derived.set(ids.derived_id(int(row.first_seen), digest.digest()))
+    token = _next_id.set(_ids_of(int(row.first_seen), digest.digest()))
     try:
         answer = work()
     except BaseException:
         _release(row)
         raise
     finally:
-        _derived.reset(token)
+        _next_id.reset(token)
     if 200 <= int(answer["statusCode"]) < 300:
         sealed = _seal(caller, operation, row, answer)
         row.update(
@@ -80,6 +81,18 @@ def replayed(
     else:
         _release(row)
     return answer
+
+
+def _ids_of(milliseconds: int, digest: bytes) -> Callable[[], UUID]:
+    """The ids of the things that one request makes: a row of them, the same at each try."""
+    numbers = itertools.count()
+
+    def next_id() -> UUID:
+        number = next(numbers)
+        own = hashlib.sha256(digest + number.to_bytes(4)).digest() if number else digest
+        return ids.derived_id(milliseconds, own)
+
+    return next_id
 
 
 def _release(row: IdempotencyRow) -> None:
@@ -106,7 +119,7 @@ def _begin(digest: str, body_hash: str) -> IdempotencyRow:
     except PutError as error:
         if error.cause_response_code != "ConditionalCheckFailedException":
             raise
-    row = get(IdempotencyRow, (pk, sk), consistent=True)
+    row = get(IdempotencyRow, (pk, sk))
     if row is None:
         return _begin(digest, body_hash)
     if row.body_hash != body_hash:

@@ -58,6 +58,7 @@ def query_page(
         condition,
         scan_index_forward=not newest_first,
         last_evaluated_key=_open_cursor(cursor, scope) if cursor else None,
+        consistent_read=index is None,
         page_size=limit + 1 if keep is None else SCAN_LIMIT,
     )
     rows: list[R] = []

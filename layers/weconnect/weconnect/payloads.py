@@ -1,6 +1,6 @@
 """Texts too long for a row. They go to S3 under their organization's prefix, and a pointer takes their place.
 
-A pointer is `{"payload": "organizations/<organization>/<name>", "bytes": 123456}`. The bucket's life cycle
+A pointer is `{"payload": "organizations/<organization>/<name>", "bytes": 123456, "head": "…"}`. The bucket's life cycle
 removes objects by their tag `retention`.
 """
 
@@ -13,6 +13,7 @@ from weconnect.errors import Invalid, Problem
 from weconnect.settings import settings
 
 INLINE_BYTES = 32 * 1024
+PREVIEW_CHARACTERS = 500
 RETENTIONS = (7, 30, 90, 365)
 
 Pointer = dict[str, Any]
@@ -50,7 +51,7 @@ def store(
         ContentType="text/plain; charset=utf-8",
         **_tagging(retention_days),
     )
-    return {"payload": place, "bytes": len(content)}
+    return {"payload": place, "bytes": len(content), "head": text[:PREVIEW_CHARACTERS]}
 
 
 def _tagging(days: int | None) -> dict[str, str]:
@@ -74,6 +75,11 @@ def load(organization_id: UUID | str, value: str | Pointer) -> str:
     except s3().exceptions.NoSuchKey as error:
         raise PayloadGone() from error
     return str(found["Body"].read().decode())
+
+
+def preview(value: str | Pointer) -> str:
+    """The text, or the beginning of a long one, without fetching it."""
+    return value if isinstance(value, str) else f"{value['head']}…"
 
 
 def discard(organization_id: UUID | str, value: str | Pointer) -> None:

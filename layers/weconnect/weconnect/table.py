@@ -148,29 +148,29 @@ def _attribute(annotation: Any, name: str) -> Attribute[Any]:
     return (JSONAttribute if structured else UnicodeAttribute)(null=True, attr_name=name)
 
 
-# Reading
+# Reading: always consistent, so that whoever wrote a thing finds it
 
 
-def get(kind: type[R], at: tuple[str, str], *, consistent: bool = False) -> R | None:
+def get(kind: type[R], at: tuple[str, str]) -> R | None:
     """The row at (pk, sk), or None; an expired one does not count, because TTL removes late."""
     try:
-        row = kind.get(*at, consistent_read=consistent)
+        row = kind.get(*at, consistent_read=True)
     except kind.DoesNotExist:
         return None
     return None if is_expired(row) else row
 
 
-def need(kind: type[R], at: tuple[str, str], what: str, *, consistent: bool = False) -> R:
+def need(kind: type[R], at: tuple[str, str], what: str) -> R:
     """The row at (pk, sk); raises NotFound naming `what`."""
-    row = get(kind, at, consistent=consistent)
+    row = get(kind, at)
     if row is None:
         raise NotFound(f"No such {what}", code=f"{what.replace(' ', '_')}_not_found")
     return row
 
 
-def get_many(keys: list[tuple[str, str]], *, consistent: bool = False) -> dict[tuple[str, str], Row]:
+def get_many(keys: list[tuple[str, str]]) -> dict[tuple[str, str], Row]:
     """The rows that exist among at most 100 keys, of any kinds, in one call."""
-    found = Row.batch_get(list(dict.fromkeys(keys)), consistent_read=consistent)
+    found = Row.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
     return {(row.pk, row.sk): row for row in found if not is_expired(row)}
 
 

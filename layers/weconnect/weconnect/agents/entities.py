@@ -212,7 +212,7 @@ class ToolConfiguration(Wire):
     parameters: Json | None = Field(
         default=None, description="`method`, `headers`, `query`, `apiKeyHeader`, `apiKeyPrefix`"
     )
-    timeout: int | None = Field(default=None, ge=1, le=300, description="Seconds")
+    timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt")
     retry_count: int | None = Field(default=None, ge=0, le=5)
 
 

@@ -65,15 +65,14 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
         ),
     )
     taken = limits.take(caller, found)
-    row = _row(execution, taken.retention_days)
     try:
-        table.create(row, caller.actor(), Conflict(code="already_started"))
+        row = table.create(_row(execution, taken.retention_days), caller.actor(), Conflict(code="already_started"))
     except Exception as error:
         taken.give_back()
-        stored = table.get(ExecutionRow, (row.pk, row.sk), consistent=True)
-        if not (isinstance(error, Conflict) and stored):
+        earlier = table.get(ExecutionRow, ExecutionRow.at(caller.organization_id, agent_id, execution_id))
+        if not (isinstance(error, Conflict) and earlier):
             raise
-        row = stored  # an earlier try of the same request got this far
+        row = earlier  # an earlier try of the same request got this far
     invoke(row)
     return entity(row)
 
@@ -130,7 +129,7 @@ def find(
     before: datetime | None = None,
     sort: Literal["newest", "slowest"] = "newest",
 ) -> Page[AIAgentExecution]:
-    """Runs of an agent; `from` and `to` bound the time of their start, `slowest` lists finished ones."""
+    """Runs of an agent, their long texts cut; `from` and `to` bound their start, `slowest` lists finished ones."""
     service.need(caller, agent_id)
     organization_id = caller.organization_id
     index, pk, prefix = None, ExecutionRow.of_agent(organization_id, agent_id), table.key("EXECUTION", "")
@@ -165,7 +164,7 @@ def find(
         filters=filters,
         between=between,
     )
-    return Page(items=[entity(row) for row in rows], next_cursor=following)
+    return Page(items=[entity(row, whole=False) for row in rows], next_cursor=following)
 
 
 def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
@@ -237,13 +236,12 @@ def finish(
     return False
 
 
-def entity(row: ExecutionRow) -> AIAgentExecution:
-    """The run on the wire, its long texts fetched."""
+def entity(row: ExecutionRow, *, whole: bool = True) -> AIAgentExecution:
+    """The run on the wire, its long texts fetched, or cut where a list shows it."""
     values = row.values()
-    organization_id = UUID(row.organization_id)
     for name in ("input", "output"):
-        if values.get(name) is not None:
-            values[name] = payloads.load(organization_id, values[name])
+        if (text := values.get(name)) is not None:
+            values[name] = payloads.load(row.organization_id, text) if whole else payloads.preview(text)
     return AIAgentExecution.model_validate(values | {"cost": _dollars(row.cost_micros)}, by_name=True)
 
 
@@ -302,7 +300,7 @@ def days_left(row: ExecutionRow) -> int:
 
 def _need(caller: Caller, agent_id: UUID, execution_id: UUID) -> ExecutionRow:
     at = ExecutionRow.at(caller.organization_id, agent_id, execution_id)
-    return table.need(ExecutionRow, at, "execution", consistent=True)
+    return table.need(ExecutionRow, at, "execution")
 
 
 def _step(row: StepRow) -> ExecutionStep:

@@ -30,6 +30,7 @@ from weconnect.errors import Conflict
 from weconnect.log import logger
 
 ACTOR = {"system": "run_agent"}
+REQUEST_SECONDS = 300.0  # one step must fit into one invocation of the function
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Run:
     def row(self) -> ExecutionRow:
         """The run as it stands now."""
         at = ExecutionRow.at(self.organization_id, self.agent_id, self.id)
-        return table.need(ExecutionRow, at, "execution", consistent=True)
+        return table.need(ExecutionRow, at, "execution")
 
 
 class Pinned(BaseModel):
@@ -206,7 +207,7 @@ def _ask(
                 configuration.model_dump(include=set(ModelSettings.model_fields))
             ),
             base_url=definition.base_url,
-            timeout_seconds=max(1.0, left),
+            timeout_seconds=min(max(1.0, left), REQUEST_SECONDS),
         )
         started, began = clock.now(), time.monotonic()
         reply, failure = ModelReply(), None

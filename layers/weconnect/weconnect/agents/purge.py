@@ -20,7 +20,7 @@ def purge(trash: dict[str, str]) -> int:
         return 0
     organization_id, agent_id = UUID(organization), UUID(agent)
     places = [AgentRow.at(organization_id, agent_id), AgentRow.in_trash(organization_id, agent_id)]
-    if table.get_many(places, consistent=True):
+    if table.get_many(places):
         return 0
     deleted = 0
     for kind in CHILDREN:

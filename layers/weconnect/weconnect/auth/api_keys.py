@@ -72,7 +72,7 @@ def _need(caller: Caller, api_key_id: UUID, user_id: UUID | None) -> ApiKeyRow:
     """The key among its user's; the index tells the hash, the table tells the rest."""
     pk = ApiKeyRow.of_user(caller.organization_id, _owner(caller, user_id))
     found = next(iter(ApiKeyRow.gsi1.query(pk, ApiKeyRow.gsi1sk == str(api_key_id))), None)
-    row = table.get(ApiKeyRow, (found.pk, found.sk), consistent=True) if found else None
+    row = table.get(ApiKeyRow, (found.pk, found.sk)) if found else None
     if row is None:
         raise NotFound("No such API key", code="api_key_not_found")
     return row

@@ -27,7 +27,7 @@ def put(
     """Set a member's limit in this organization. What was counted in the current period stays counted."""
     table.need(MemberRow, MemberRow.at(caller.organization_id, user_id), "member")
     at = ExecutionLimitRow.at(caller.organization_id, user_id, limit_type)
-    row = table.get(ExecutionLimitRow, at, consistent=True)
+    row = table.get(ExecutionLimitRow, at)
     if row is None:
         if if_match is not None:
             raise Stale("There is no such limit yet")

@@ -93,7 +93,7 @@ def _take_of_member(taken: Taken, row: ExecutionLimitRow | None, kind: LimitType
         if counted:
             taken._undo.append(_one_less(row, "currentExecutions", start))
             return
-        row = table.get(ExecutionLimitRow, (row.pk, row.sk), consistent=True)
+        row = table.get(ExecutionLimitRow, (row.pk, row.sk))
         if row and row.is_active:
             current = row.current_executions if row.period_start >= start else 0
             if current >= row.max_executions:

@@ -59,7 +59,7 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
         logger.warning("no mail sender is configured, the address counts as verified", user_id=str(user.id))
     who = Standing(user, founded.member, founded.organization)
     issued = sessions.issue(session, who)
-    stored = table.need(UserRow, UserRow.at(user.id), "user", consistent=True)
+    stored = table.need(UserRow, UserRow.at(user.id), "user")
     return Registration(
         **issued.model_dump(), user=stored.to_entity().public(), organization=founded.organization
     )
@@ -130,8 +130,8 @@ def _user_by_email(email: str) -> UserRow | None:
         address = normal(email)
     except ValueError:
         address = email
-    found = table.get(EmailRow, EmailRow.at(address), consistent=True)
-    return table.get(UserRow, UserRow.at(found.user_id if found else NOBODY), consistent=True)
+    found = table.get(EmailRow, EmailRow.at(address))
+    return table.get(UserRow, UserRow.at(found.user_id if found else NOBODY))
 
 
 def _standing(row: UserRow, organization_id: UUID | None) -> Standing:

@@ -42,7 +42,7 @@ class Standing:
 def standing(user_id: object, organization_id: object) -> Standing:
     """Read a user's standing; raises Unauthenticated or Forbidden when there is none."""
     at = (UserRow.at(user_id), MemberRow.at(organization_id, user_id), OrganizationRow.at(organization_id))
-    found = table.get_many(list(at), consistent=True)
+    found = table.get_many(list(at))
     user, member, organization = (found[key].to_entity() if key in found else None for key in at)
     if not user or not user.is_active:
         raise Unauthenticated("This account is not active", code="account_inactive")
@@ -132,7 +132,7 @@ def end_all(user_id: UUID) -> None:
 
 
 def _need(user_id: UUID, session_id: object) -> SessionRow:
-    session = table.get(SessionRow, SessionRow.at(user_id, session_id), consistent=True)
+    session = table.get(SessionRow, SessionRow.at(user_id, session_id))
     if session is None:
         raise _ended()
     return session

@@ -63,7 +63,7 @@ def switch(caller: Caller, organization_id: UUID) -> Tokens:
         if error.code == "not_a_member":
             raise _no_organization() from error
         raise
-    row = table.need(UserRow, UserRow.at(who.user.id), "user", consistent=True)
+    row = table.need(UserRow, UserRow.at(who.user.id), "user")
     if row.current_organization_id != str(organization_id):
         current = str(organization_id)
         values = {"current_organization_id": current, "gsi1pk": UserRow.by_current_organization(current)}

@@ -21,7 +21,7 @@ from weconnect.agents.entities import (
 )
 from weconnect.agents.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
 from weconnect.caller import Caller
-from weconnect.errors import Conflict
+from weconnect.errors import Conflict, Invalid
 from weconnect.pages import Page, query_page
 
 
@@ -35,10 +35,11 @@ def write(
     organization_id: UUID, agent_id: UUID, user_id: UUID, new: NewAIAgentMemory, actor: dict[str, Any]
 ) -> MemoryWritten:
     """Add a memory, or find it there already, or let it supersede the older value of its key."""
+    _check_expiry(new.metadata)
     name = new.key or hashlib.sha256(new.content.casefold().encode()).hexdigest()[:32]
     marker_at = MemoryKeyRow.at(organization_id, agent_id, new.memory_type, name)
-    marker = table.get(MemoryKeyRow, marker_at, consistent=True)
-    before = table.get(MemoryRow, (marker_at[0], marker.memory_sk), consistent=True) if marker else None
+    marker = table.get(MemoryKeyRow, marker_at)
+    before = table.get(MemoryRow, (marker_at[0], marker.memory_sk)) if marker else None
     if before and memory(before).content == new.content:
         return MemoryWritten(decision="duplicate_of", other_id=UUID(before.id), memory=memory(before))
     row = _row(organization_id, agent_id, user_id, new, name, ids.new_id())
@@ -117,6 +118,7 @@ def update(
     if changes.content is not None:
         values["content"] = _stored(caller.organization_id, memory_id, changes.content)
     if changes.metadata is not None:
+        _check_expiry(changes.metadata)
         values["metadata"] = changes.metadata.model_dump(mode="json")
         values["ttl"] = _ttl(changes.metadata)
     return memory(table.change(row, values, caller.actor(), if_match=if_match))
@@ -277,6 +279,12 @@ def _stored(organization_id: UUID, memory_id: UUID, content: str) -> Any:
     return payloads.store(organization_id, f"memories/{memory_id}/{ids.new_id()}", content)
 
 
+def _check_expiry(metadata: MemoryMetadata) -> None:
+    if metadata.expires and metadata.expires <= clock.now():
+        errors = [{"pointer": "/metadata/expires", "detail": "lies in the past"}]
+        raise Invalid("A memory cannot expire before it is written", errors=errors)
+
+
 def _ttl(metadata: MemoryMetadata) -> int | None:
     return int(metadata.expires.timestamp()) if metadata.expires else None
 
@@ -287,4 +295,4 @@ def _need(caller: Caller, agent_id: UUID, memory_id: UUID) -> MemoryRow:
     at = (
         (found.pk, found.sk) if found else MemoryRow.at(caller.organization_id, agent_id, "", None, memory_id)
     )
-    return table.need(MemoryRow, at, "memory", consistent=True)
+    return table.need(MemoryRow, at, "memory")

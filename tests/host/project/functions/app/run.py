@@ -23,7 +23,9 @@ def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
     if event.get("wait"):
         context.wait(Duration.from_seconds(event["wait"]))
     if event.get("callback"):
-        callback = context.create_callback("approval", CallbackConfig(timeout=Duration.from_seconds(event["callback"])))
+        callback = context.create_callback(
+            "approval", CallbackConfig(timeout=Duration.from_seconds(event["callback"]))
+        )
         context.step(lambda _: add(f"RUN#{name}", f"callback#{callback.callback_id}"), name="tell")
         return {"answer": callback.result()}
     if event.get("fail"):

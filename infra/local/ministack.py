@@ -1,0 +1,75 @@
+"""The MiniStack process: its own Python, its own port, its state under the host's."""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+
+from infra.local.options import Options
+
+START_SECONDS = 60
+
+
+class MiniStack:
+    """MiniStack, started through the launcher that gives it a journal."""
+
+    def __init__(self, options: Options) -> None:
+        self.port = _free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.log = options.state / "log" / "ministack.log"
+        state = options.state / "ministack"
+        self.journal = state / "journal"
+        (state / "tmp").mkdir(parents=True, exist_ok=True)
+        if not options.ministack_python.exists():
+            sys.exit(f"{options.ministack_python} does not exist: `make run` makes MiniStack's environment")
+        launcher = importlib.util.find_spec("infra.local.ministack_launcher")
+        assert launcher and launcher.origin
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        environment |= {
+            "GATEWAY_PORT": str(self.port),
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(state),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(state / "s3"),
+            "TMPDIR": str(state / "tmp"),
+            "LOG_LEVEL": "WARNING",
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+        }
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [options.ministack_python, "-P", launcher.origin],
+                stdin=subprocess.PIPE,  # it ends when this closes
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+
+    async def wait_until_up(self) -> None:
+        for _ in range(START_SECONDS * 50):
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.close()
+                return
+            if self.process.poll() is not None:
+                break
+            await asyncio.sleep(0.02)
+        sys.exit(f"MiniStack did not start: see {self.log}")
+
+    def stop(self) -> None:
+        """Let it save its state and end."""
+        if self.process.stdin:
+            self.process.stdin.close()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
