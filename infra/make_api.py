@@ -112,6 +112,7 @@ def documentation(operations: dict[str, Operation]) -> dict[str, Any]:
             title=TITLE, version=VERSION, description=DESCRIPTION, openapi_version="3.1.0"
         )
     )
+    document["paths"] = dict(sorted(document["paths"].items()))
     document["servers"] = [{"url": "/"}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):

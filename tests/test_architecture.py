@@ -222,7 +222,7 @@ def test_the_search_for_built_keys_finds_them(tmp_path: Path, monkeypatch: pytes
     for bad in ('f"ORG#{x}"', '"ORG#" + x', 'x + "#" + y', '"#".join([x])', '"USERS#admin"', '"ORG#%s" % x', 'f"{x}#{y}"'):
         source.write_text(f"value = {bad}")
         assert list(_key_builders(source)), bad
-    source.write_text('"""ORG#o"""\nx = key.partition("ORG#")[2]  # ORG#')
+    source.write_text('"""ORG#o"""\nx = key.partition("ORG#")[2]  # ORG#o')
     assert list(_key_builders(source)) == []
 
 

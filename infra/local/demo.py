@@ -14,7 +14,7 @@ from infra.local.client import Client, Refused
 EMAIL = "demo@example.com"
 AGENT = {
     "name": "Demo assistant",
-    "description": "Calculates, tells dates, fetches pages, remembers. Its rules are built in and are no language model.",
+    "description": "Calculates, tells dates, fetches pages, remembers. Rules, not a language model.",
     "provider": "embedded",
     "model": "embedded",
     "configuration": {"systemPrompt": "You are a helpful assistant.", "memoryType": "semantic"},

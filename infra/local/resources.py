@@ -66,6 +66,7 @@ def provision(template: Template, clients: Clients, parameter: Callable[[str], s
             for create, name, properties in made
         ]:
             done.result()
+    _join_dead_letters(template, clients)
 
 
 def put_parameter(clients: Clients, name: str, value: str) -> None:
@@ -179,14 +180,20 @@ def _name_queues(template: Template, endpoint: str) -> None:
 def _create_queue(template: Template, clients: Clients, name: str, properties: dict[str, Any]) -> None:
     queue, client = template.scope.attributes[name, "QueueName"], clients("sqs")
     attributes = {key: _text(properties[key]) for key in QUEUE_ATTRIBUTES if key in properties}
-    address = template.scope.refs[name]
     try:
         client.get_queue_url(QueueName=queue)
     except client.exceptions.QueueDoesNotExist:
         client.create_queue(QueueName=queue, Attributes=attributes)
-    if "RedrivePolicy" in properties:
-        policy = {"RedrivePolicy": json.dumps(properties["RedrivePolicy"])}
-        client.set_queue_attributes(QueueUrl=address, Attributes=policy)
+
+
+def _join_dead_letters(template: Template, clients: Clients) -> None:
+    """Set redrive policies once every queue is there."""
+    for name, resource in template.resources.items():
+        if resource["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in resource.get("Properties", {}):
+            policy = json.dumps(template.scope.resolve(resource["Properties"]["RedrivePolicy"]))
+            clients("sqs").set_queue_attributes(
+                QueueUrl=template.scope.refs[name], Attributes={"RedrivePolicy": policy}
+            )
 
 
 def _text(value: Any) -> str:

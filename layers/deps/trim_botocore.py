@@ -6,7 +6,18 @@ import shutil
 import sys
 from pathlib import Path
 
-SERVICES = ("bedrock-runtime", "dynamodb", "kms", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "ssm", "sts")
+SERVICES = (
+    "bedrock-runtime",
+    "dynamodb",
+    "kms",
+    "lambda",
+    "s3",
+    "secretsmanager",
+    "sesv2",
+    "sqs",
+    "ssm",
+    "sts",
+)
 
 
 def trim(data: Path) -> None:

@@ -1,6 +1,5 @@
 """The routes of API keys; how a key is checked stands in test_authorizer."""
 
-import uuid
 from datetime import timedelta
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`kill -9` of the whole host at chosen points of a run: it ends all the same, and nothing checkpointed is done again."""
+"""`kill -9` of the whole host at chosen points of a run: it ends all the same, nothing checkpointed is done again."""
 
 import contextlib
 from collections.abc import Iterator

@@ -53,6 +53,10 @@ class TooLarge(Problem):
     status, code, title = 413, "too_large", "Too large"
 
 
+class UnsupportedMediaType(Problem):
+    status, code, title = 415, "unsupported_media_type", "Unsupported media type"
+
+
 class Invalid(Problem):
     status, code, title = 422, "invalid", "The request is not valid"
 

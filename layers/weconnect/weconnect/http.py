@@ -14,7 +14,6 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
     RequestValidationError,
     ResponseValidationError,
 )
@@ -23,10 +22,11 @@ from pydantic import BeforeValidator
 
 from weconnect import caller as callers
 from weconnect.caller import Caller, permission_of, request_info
-from weconnect.errors import BadRequest, Invalid, Problem, TooLarge
+from weconnect.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
 from weconnect.log import logger
 
 BODY_LIMIT = 4 * 1024 * 1024
+JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -198,13 +198,20 @@ def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(organization_id=str(caller.organization_id), user_id=str(caller.user_id))
         if operation.permission:
             caller.require(operation.permission)
-    if len(event.get("body") or "") > BODY_LIMIT:
-        raise TooLarge("A request may have 4 MB")
+    _check_body(event)
     if caller and operation.may_replay and "idempotency-key" in event.get("headers", {}):
         from weconnect import idempotency  # only requests with the header pay for it
 
         return idempotency.replayed(event, caller, operation, lambda: app.resolve(event, context))
     return app.resolve(event, context)
+
+
+def _check_body(event: dict[str, Any]) -> None:
+    if len(event.get("body") or "") > BODY_LIMIT:
+        raise TooLarge("A request may have 4 MB")
+    media_type = event.get("headers", {}).get("content-type", JSON).partition(";")[0].strip().lower()
+    if event.get("body") and media_type != JSON:
+        raise UnsupportedMediaType(f"Send the header Content-Type: {JSON}, not {media_type[:100]}")
 
 
 def _mark(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response[Any]:
@@ -265,8 +272,6 @@ def _as_problem(error: Exception) -> Problem:
     """The one table from exceptions to problems."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, RequestUnsupportedContentType):
-        return BadRequest("Send application/json", code="unsupported_content_type")
     if isinstance(error, RequestValidationError) and not isinstance(error, ResponseValidationError):
         return _invalid(error.errors())
     if isinstance(error, ServiceError) and error.status_code < 500:

@@ -66,7 +66,9 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
     )
     taken = limits.take(caller, found)
     try:
-        row = table.create(_row(execution, taken.retention_days), caller.actor(), Conflict(code="already_started"))
+        row = table.create(
+            _row(execution, taken.retention_days), caller.actor(), Conflict(code="already_started")
+        )
     except Exception as error:
         taken.give_back()
         earlier = table.get(ExecutionRow, ExecutionRow.at(caller.organization_id, agent_id, execution_id))
@@ -78,7 +80,7 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
 
 
 def invoke(row: ExecutionRow) -> None:
-    """Ask for the run's durable function, by the run's id: asking twice is harmless. Failure leaves it to the sweeper."""
+    """Ask for the run's durable function by the run's id: twice is harmless, and what fails is left to the sweeper."""
     payload = {"organizationId": row.organization_id, "agentId": row.agent_id, "executionId": row.id}
     faults.point("before:invoke")
     try:

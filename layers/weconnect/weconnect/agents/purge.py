@@ -14,7 +14,7 @@ def purge(trash: dict[str, str]) -> int:
     Does nothing for an agent that was restored, or that is in the trash again. Runs are kept until they expire.
     Interrupted, it goes on where it was: what is gone is not read again.
     """
-    _, organization, _ = trash["pk"].partition("ORG#")
+    organization = trash["pk"].removeprefix("ORG#")
     _, is_agent, agent = trash["sk"].partition("TRASH#AGENT#")
     if not is_agent:
         return 0

@@ -110,9 +110,9 @@ def candidates(organization_id: UUID, agent_id: UUID, request: MemorySearch) -> 
     )
     found = []
     for row in rows:
-        if row.valid_to is None and not table.is_expired(row):
-            if request.session_id is None or row.session_id == request.session_id:
-                found.append(memory(row))
+        wanted = request.session_id is None or row.session_id == request.session_id
+        if wanted and row.valid_to is None and not table.is_expired(row):
+            found.append(memory(row))
         if len(found) == CANDIDATES:
             break
     return found

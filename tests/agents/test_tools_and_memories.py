@@ -1,0 +1,164 @@
+"""Tools and memories of an agent through their routes."""
+
+from datetime import timedelta
+
+import boto3
+import pytest
+
+from tests.factories import registered
+from weconnect import clock
+
+
+@pytest.fixture
+def me(aws: None):
+    return registered()
+
+
+@pytest.fixture
+def path(me) -> str:
+    return me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
+
+
+HTTP_TOOL = {
+    "toolName": "orders",
+    "toolType": "http",
+    "displayName": "Orders",
+    "inputSchema": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
+    "configuration": {
+        "apiEndpoint": "https://example.com/{id}",
+        "apiKey": "canary-key-7",
+        "timeout": 3,
+        "retryCount": 1,
+    },
+}
+
+
+def test_a_builtin_brings_its_own_schema_and_names(me, path: str) -> None:
+    made = me.client.post(f"{path}/tools", {"toolName": "calculator"})
+    assert (made.status, made.json["displayName"], made.json["toolType"]) == (201, "Calculator", "builtin")
+    unknown = me.client.post(f"{path}/tools", {"toolName": "teleport"})
+    assert (unknown.status, unknown.json["errors"][0]["pointer"]) == (422, "/toolName")
+    again = me.client.post(f"{path}/tools", {"toolName": "calculator"})
+    assert (again.status, again.json["code"]) == (409, "tool_name_taken")
+
+
+def test_a_tools_key_never_leaves(me, path: str, capsys: pytest.CaptureFixture) -> None:
+    made = me.client.post(f"{path}/tools", HTTP_TOOL)
+    location = made.headers["Location"]
+    changed = me.client.patch(location, {"configuration": {"apiEndpoint": "https://example.org/{id}"}})
+    answers = [made, me.client.get(location), me.client.get(f"{path}/tools"), changed]
+    assert all("canary-key-7" not in answer.text for answer in answers)
+    assert changed.json["hasApiKey"] is True, "a change without a key keeps the old one"
+    stored = str(boto3.client("dynamodb").scan(TableName="weconnect")["Items"])
+    assert "sealedKey" in stored and "canary-key-7" not in stored
+    assert "canary-key-7" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"toolName": "has blanks"}, "/toolName"),
+        ({"toolType": "magic"}, "/toolType"),
+        ({"configuration": {"apiEndpoint": "https://x", "timeout": 0}}, "/configuration/timeout"),
+        ({"configuration": {"apiEndpoint": "https://x", "retryCount": 99}}, "/configuration/retryCount"),
+        ({"inputSchema": {"type": "nonsense"}}, "/inputSchema/type"),
+        ({"inputSchema": {"type": "array"}}, "/inputSchema"),
+        ({"usageCount": 3}, "/usageCount"),
+    ],
+)
+def test_bad_tools_are_named(me, path: str, change: dict, pointer: str) -> None:
+    answer = me.client.post(f"{path}/tools", HTTP_TOOL | change)
+    assert answer.status == 422 and pointer in [error["pointer"] for error in answer.json["errors"]]
+
+
+def test_try_a_tool(me, path: str) -> None:
+    tool = me.client.post(f"{path}/tools", {"toolName": "calculator"}).headers["Location"]
+    assert me.client.post(f"{tool}/test", {"arguments": {"expression": "6*7"}}).json["result"] == {
+        "result": 42
+    }
+    assert "zero" in me.client.post(f"{tool}/test", {"arguments": {"expression": "1/0"}}).json["error"]
+    assert "expression" in me.client.post(f"{tool}/test", {"arguments": {}}).json["error"]
+    private = me.client.post(
+        f"{path}/tools", HTTP_TOOL | {"configuration": {"apiEndpoint": "http://127.0.0.1/"}}
+    )
+    tried = me.client.post(f"{private.headers['Location']}/test", {"arguments": {"id": "1"}}).json
+    assert "not on the public internet" in tried["error"]
+
+
+def test_inactive_tools_are_listed_apart(me, path: str) -> None:
+    tool = me.client.post(f"{path}/tools", {"toolName": "calculator"}).headers["Location"]
+    me.client.post(f"{path}/tools", {"toolName": "date_time"})
+    me.client.patch(tool, {"isActive": False}, headers={"If-Match": '"1"'})
+    assert [item["toolName"] for item in me.client.get(f"{path}/tools?isActive=true").json["items"]] == [
+        "date_time"
+    ]
+    assert me.client.delete(tool, headers={"If-Match": '"1"'}).status == 412
+    assert me.client.delete(tool, headers={"If-Match": '"2"'}).status == 204
+    assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201
+
+
+def test_a_memory_is_added_once_and_superseded(me, path: str) -> None:
+    fact = {
+        "key": "office",
+        "content": "The office is in Lisbon",
+        "metadata": {"tags": ["place"], "importance": 0.5},
+    }
+    added = me.client.post(f"{path}/memories", fact)
+    assert (added.status, added.json["decision"], added.json["otherId"]) == (201, "added", None)
+    first = added.json["memory"]["id"]
+    assert me.client.post(f"{path}/memories", fact).json["decision"] == "duplicate_of"
+    moved = me.client.post(f"{path}/memories", fact | {"content": "The office is in Porto"}).json
+    assert (moved["decision"], moved["otherId"]) == ("supersedes", first)
+    old = me.client.get(f"{path}/memories/{first}").json
+    assert old["validTo"] and old["supersededBy"] == moved["memory"]["id"]
+    hits = me.client.post(f"{path}/memories/search", {"query": "where is the office"}).json["items"]
+    assert [hit["memory"]["content"] for hit in hits] == ["The office is in Porto"]
+    assert any("office" in reason for reason in hits[0]["reasons"])
+
+
+def test_memories_expire_the_second_they_should(me, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    soon = clock.now() + timedelta(seconds=30)
+    fact = {"key": "code", "content": "The door code is 4711", "metadata": {"expires": clock.iso(soon)}}
+    made = me.client.post(f"{path}/memories", fact).json["memory"]
+    assert me.client.get(f"{path}/memories/{made['id']}").status == 200
+    monkeypatch.setattr(clock, "now", lambda: soon)
+    assert me.client.get(f"{path}/memories/{made['id']}").status == 404
+    assert me.client.get(f"{path}/memories").json["items"] == []
+    assert me.client.post(f"{path}/memories/search", {"query": "door code"}).json["items"] == []
+    again = fact | {"metadata": {}}
+    assert me.client.post(f"{path}/memories", again).json["decision"] == "added", "its key is free again"
+    past = me.client.post(f"{path}/memories", fact | {"key": "other"})
+    assert past.json["errors"][0]["pointer"] == "/metadata/expires"
+
+
+def test_memories_by_type_session_and_tag(me, path: str) -> None:
+    for number, kind in enumerate(["semantic", "episodic", "procedural", "semantic"]):
+        body = {
+            "content": f"fact {number}",
+            "memoryType": kind,
+            "sessionId": f"s{number % 2}",
+            "metadata": {"tags": [f"t{number}"]},
+        }
+        assert me.client.post(f"{path}/memories", body).status == 201
+
+    def found(query: str) -> list[str]:
+        return [item["content"] for item in me.client.get(f"{path}/memories?{query}").json["items"]]
+
+    assert found("") == ["fact 3", "fact 2", "fact 1", "fact 0"]
+    assert found("memoryType=semantic&sessionId=s0") == ["fact 0"]
+    assert found("sessionId=s1") == ["fact 3", "fact 1"]
+    assert found("tag=t2") == ["fact 2"]
+    assert me.client.delete(f"{path}/memories").status == 422, "a session must be named"
+    assert me.client.delete(f"{path}/memories?sessionId=s1").json == {"deleted": 2}
+    assert found("") == ["fact 2", "fact 0"]
+
+
+def test_correct_and_delete_a_memory(me, path: str) -> None:
+    made = me.client.post(f"{path}/memories", {"key": "k", "content": "x" * 50_000}).json["memory"]
+    place = f"{path}/memories/{made['id']}"
+    assert me.client.get(place).json["content"] == "x" * 50_000
+    assert me.client.patch(place, {"content": "y"}, headers={"If-Match": '"7"'}).status == 412
+    assert me.client.patch(place, {"content": "y"}).json["content"] == "y"
+    assert me.client.delete(place).status == 204
+    assert me.client.get(place).status == 404
+    assert me.client.post(f"{path}/memories", {"key": "k", "content": "z"}).json["decision"] == "added"
