@@ -192,6 +192,7 @@ def _key_builders(path: Path) -> Iterator[str]:
         for node in ast.walk(tree)
         if path.name == "rows.py" and isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PREFIX"
     }
+    skipped = reading | prefixes | _docstrings(tree)
     for node in ast.walk(tree):
         where = f"{_name(path)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.JoinedStr):
@@ -205,7 +206,7 @@ def _key_builders(path: Path) -> Iterator[str]:
                 yield where
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("'#'.join",):
             yield where
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in reading | prefixes:
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in skipped:
             if re.fullmatch(r"[A-Z]+#\S*", node.value):
                 yield where
 

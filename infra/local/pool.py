@@ -54,13 +54,14 @@ class Pool:
     """Runs handlers in workers.
 
     Callers may wait for what other callers do (`Prefer: wait`), so no fixed number of workers is enough: urgent calls
-    (runs, queues, invocations by functions) get a worker at once, plain requests after a short wait for a free one.
+    (runs, queues, invocations by functions) get a worker at once, plain requests queue as long as workers come back.
     """
 
     def __init__(self, log: Path) -> None:
         self.functions: dict[str, Function] = {}  # by logical id, known once the template is resolved
         self.log = log
         self.count = 0
+        self._given_back = 0
         self._idle: list[Worker] = []
         self._waiting: deque[asyncio.Future[Worker]] = deque()
         self._ready = asyncio.Event()
@@ -154,14 +155,20 @@ class Pool:
         waiter: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            await asyncio.wait([waiter], timeout=PATIENCE_SECONDS)
-            if not waiter.done() and self.count < MOST_WORKERS:
-                self._waiting.remove(waiter)
-                return await self._fork()
-            return await waiter
+            while not waiter.done():
+                before = self._given_back
+                await asyncio.wait([waiter], timeout=PATIENCE_SECONDS)
+                # While workers come back, waiting is only queueing; when none does, they all wait for something.
+                stuck = not waiter.done() and self._given_back == before
+                if stuck and self.count < MOST_WORKERS and self._waiting.index(waiter) < USUAL_WORKERS:
+                    self._waiting.remove(waiter)
+                    return await self._fork()
+            return waiter.result()
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done():
                 self._give_back(waiter.result())
+            else:
+                waiter.cancel()
             raise
 
     async def _fork(self) -> Worker:
@@ -178,6 +185,7 @@ class Pool:
             raise
 
     def _give_back(self, worker: Worker) -> None:
+        self._given_back += 1
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():

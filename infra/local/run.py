@@ -34,6 +34,7 @@ from infra.local.template import Function, load_template, read_functions, shared
 from infra.local.web import Request, Response, asgi
 
 EXECUTIONS_KEPT_SECONDS = 14 * 86400
+CLOSE_SECONDS = 5
 
 
 def main() -> None:
@@ -69,7 +70,6 @@ class Host:
         self.ministack = MiniStack(options)
         self.clients = Clients(self.ministack.endpoint)
         self.pool = Pool(options.state / "log" / "functions.log")
-        self.executions: Executions | None = None
 
     async def run(self) -> None:
         """Start everything, serve until told to stop, and leave no process behind."""
@@ -82,7 +82,8 @@ class Host:
             await self.ministack.wait_until_up()
             await asyncio.to_thread(self._provision)
             self.executions = self._open()
-            server = self._serve()
+            server = self._server()
+            serving = self._spawn(server.serve(sockets=[self.listener]))
             failures = await self.pool.start(self._environment(), self._python_path())
             for name, failure in failures.items():
                 print(f"{name}: {failure} (see {self.pool.log})", flush=True)
@@ -100,7 +101,11 @@ class Host:
             temporary.write_text(json.dumps(details))
             temporary.replace(state_file)
             await self.stop.wait()
+            await asyncio.to_thread(
+                self.executions.close
+            )  # from here on a failing worker is no failed attempt
             server.should_exit = True
+            await asyncio.wait([serving], timeout=CLOSE_SECONDS)  # answers under way are finished
         finally:
             state_file.unlink(missing_ok=True)
             await self._close()
@@ -158,7 +163,7 @@ class Host:
         layers = [path for path in sorted((self.options.project / "layers").glob("*")) if path.is_dir()]
         return [str(path) for path in (self.options.project / "functions", *layers)]
 
-    def _serve(self) -> uvicorn.Server:
+    def _server(self) -> uvicorn.Server:
         config = uvicorn.Config(
             asgi(self._answer),
             http="httptools",
@@ -170,9 +175,7 @@ class Host:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )
-        server = _Server(config)
-        self._spawn(server.serve(sockets=[self.listener]))
-        return server
+        return _Server(config)
 
     async def _answer(self, request: Request) -> Response:
         if request.path == MAIL_PATH:
@@ -209,10 +212,11 @@ class Host:
                     print(f"a process that the host needs has ended: see {log}", flush=True)
                     self.stop.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._task_done)
+        return task
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
@@ -222,11 +226,8 @@ class Host:
             print(f"error in the host: {error!r} (see {log})", flush=True)
 
     async def _close(self) -> None:
-        await asyncio.sleep(0.1)  # the server takes its last answers along
         for task in list(self.tasks):
             task.cancel()
-        if self.executions:
-            self.executions.close()
         self.pool.close()
         self.ministack.stop()
 

@@ -1,6 +1,7 @@
 """A request and a response, and the ASGI application that turns the one into the other."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +54,11 @@ def asgi(application: Application) -> Callable[..., Awaitable[None]]:
         if body is None:
             response = Response.message(413, "Request Entity Too Large")
         else:
-            response = await application(_request(scope, body))
+            try:
+                response = await application(_request(scope, body))
+            except Exception:
+                logging.exception("the host failed to answer %s %s", scope["method"], scope["path"])
+                response = Response.message(500, "Internal Server Error")
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
         if response.status not in (204, 304):
             headers = [pair for pair in headers if pair[0] != b"content-length"]

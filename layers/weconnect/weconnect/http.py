@@ -4,10 +4,12 @@ A route file says `@app.post("/v1/agents", …)` and re-exports `handler`. What 
 takes no caller, `secret=True` when its answer shows a secret that a replay must not find in clear.
 """
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import isfinite
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -43,6 +45,11 @@ class Operation:
     @property
     def permission(self) -> str | None:
         return permission_of(self.function)
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a JSON body is among its parameters."""
+        return "body" in self.function.__annotations__
 
     @property
     def may_replay(self) -> bool:
@@ -100,19 +107,46 @@ class Api(APIGatewayHttpResolver):
         return self.route(rule, "DELETE", **options)
 
 
-def _refuse_constant(name: str) -> Any:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
-
-
-def _parse(text: str) -> Any:
+def _parse(text: str) -> dict[str, Any] | None:
+    """The body: one JSON object that every reader understands alike (RFC 7493), or null."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
         json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
-        raise BadRequest("The JSON is nested too deeply", code="malformed_json") from None
+        raise _malformed("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise _malformed(str(error)) from None
     except UnicodeEncodeError:
-        raise BadRequest("The JSON has text that is not valid Unicode", code="malformed_json") from None
-    return value
+        raise _malformed("a text is not valid Unicode") from None
+    except ValueError:
+        raise _malformed("a number has too many digits") from None
+    if value is None or isinstance(value, dict):
+        return value
+    detail = "Input should be an object"
+    raise Invalid("The body is not an object", errors=[{"pointer": "", "detail": detail, "type": "dict_type"}])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _malformed(f"the key {twice[:100]!a} stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> Any:
+    raise _malformed(f"{name} is not JSON")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _no_number("A number beyond the range of floats")
+
+
+def _malformed(detail: str) -> BadRequest:
+    errors = [{"pointer": "", "detail": detail}]
+    return BadRequest(f"The body is not JSON: {detail}", code="malformed_json", errors=errors)
 
 
 def _serialize(value: Any) -> str:
@@ -198,7 +232,7 @@ def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(organization_id=str(caller.organization_id), user_id=str(caller.user_id))
         if operation.permission:
             caller.require(operation.permission)
-    _check_body(event)
+    _check_body(event, operation)
     if caller and operation.may_replay and "idempotency-key" in event.get("headers", {}):
         from weconnect import idempotency  # only requests with the header pay for it
 
@@ -206,12 +240,22 @@ def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-def _check_body(event: dict[str, Any]) -> None:
-    if len(event.get("body") or "") > BODY_LIMIT:
+def _check_body(event: dict[str, Any], operation: Operation) -> None:
+    """Refuse what is too large, and for a route with a body what is not JSON text; base64 becomes the text it is."""
+    body = event.get("body") or ""
+    if len(body) > BODY_LIMIT or (not body.isascii() and len(body.encode()) > BODY_LIMIT):
         raise TooLarge("A request may have 4 MB")
+    if not body or not operation.takes_body:
+        return
     media_type = event.get("headers", {}).get("content-type", JSON).partition(";")[0].strip().lower()
-    if event.get("body") and media_type != JSON:
+    if media_type != JSON:
         raise UnsupportedMediaType(f"Send the header Content-Type: {JSON}, not {media_type[:100]}")
+    if event.get("isBase64Encoded"):
+        try:
+            text = base64.b64decode(body).decode()
+        except ValueError:
+            raise _malformed("it is not UTF-8") from None
+        event |= {"body": text, "isBase64Encoded": False}
 
 
 def _mark(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response[Any]:
@@ -283,8 +327,6 @@ def _invalid(found: Any) -> Problem:
     errors = [
         {"pointer": _pointer(item["loc"]), "detail": item["msg"], "type": item["type"]} for item in found
     ]
-    if any(item["type"] == "json_invalid" for item in errors):
-        return BadRequest("The body is not JSON", code="malformed_json", errors=errors)
     places = ", ".join(item["pointer"] for item in errors[:3])
     return Invalid(f"Not valid: {places}", errors=errors[:50])
 
@@ -292,4 +334,4 @@ def _invalid(found: Any) -> Problem:
 def _pointer(location: Any) -> str:
     """RFC 6901 within the body; parameters as `/query/limit`, `/path/agentId`, `/header/if-match`."""
     parts = location[1:] if location[0] == "body" else location
-    return "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
