@@ -152,7 +152,7 @@ def spoiled(body: Any, schema: dict[str, Any], at: Place, value: Any) -> Any:
     here = the_object(schema)["properties"] if isinstance(at[0], str) else None
     if here is not None:
         found = copy.deepcopy(body) if isinstance(body, dict) else {}
-        found[at[0]] = spoiled(found.get(at[0]), here[at[0]], at[1:], value)
+        found[at[0]] = spoiled(found.get(at[0]), here.get(at[0], {}), at[1:], value)
         return found
     items = next(branch for branch in branches(schema) if branch.get("type") == "array")["items"]
     return [spoiled(good(items), items, at[1:], value)]
@@ -246,9 +246,8 @@ def test_a_field_that_does_not_exist(me: Side, name: str) -> None:
     nested = [place for place, field in places(schema) if any("properties" in one for one in branches(field))]
     for place in [(), *nested]:
         for field in foreign:
-            body = spoiled(ASKED[name].body or {}, schema, (*place, field), 1) if not place else None
-            if place:
-                body = spoiled(ASKED[name].body or {}, schema, place, {field: 1})
+            at, value = (place, {field: 1}) if place else ((field,), 1)
+            body = spoiled(ASKED[name].body or {}, schema, at, value)
             problem = refused(ask(me, name, raw=json.dumps(body)), 422)
             expected = pointer((*place, field.replace("~", "~0").replace("/", "~1")))
             assert expected in [error["pointer"] for error in problem["errors"]], (expected, problem)

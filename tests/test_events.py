@@ -78,7 +78,9 @@ def test_every_event_source_has_an_example() -> None:
 
 
 def test_a_route(me: Registered) -> None:
-    answer = invoke("create_agent", event("create_agent", organization=me.organization["id"], user=me.user["id"]))
+    answer = invoke(
+        "create_agent", event("create_agent", organization=me.organization["id"], user=me.user["id"])
+    )
     made = json.loads(answer["body"])
     assert answer["statusCode"] == 201
     assert me.client.get(f"/v1/agents/{made['id']}").json == made
@@ -92,10 +94,16 @@ def test_a_public_route() -> None:
 def test_the_authorizer(me: Registered) -> None:
     asked = event("authorize")
     refused = invoke("authorize", asked)
-    assert refused["isAuthorized"] is True and json.loads(refused["context"]["problem"])["code"] == "invalid_token"
+    assert (
+        refused["isAuthorized"] is True
+        and json.loads(refused["context"]["problem"])["code"] == "invalid_token"
+    )
     asked["headers"]["authorization"] = me.client.headers["Authorization"]
     answer = invoke("authorize", asked)
-    assert (answer["context"]["userId"], answer["context"]["organizationId"]) == (me.user["id"], me.organization["id"])
+    assert (answer["context"]["userId"], answer["context"]["organizationId"]) == (
+        me.user["id"],
+        me.organization["id"],
+    )
 
 
 def made_agent(me: Registered) -> tuple[str, str]:
@@ -110,7 +118,9 @@ def made_agent(me: Registered) -> tuple[str, str]:
 def expire(organization: str, agent: str) -> None:
     """What TTL does with a trash row, which moto does not."""
     key = {"pk": {"S": f"ORG#{organization}"}, "sk": {"S": f"TRASH#AGENT#{agent}"}}
-    assert boto3.client("dynamodb").delete_item(TableName="weconnect", Key=key, ReturnValues="ALL_OLD")["Attributes"]
+    assert boto3.client("dynamodb").delete_item(TableName="weconnect", Key=key, ReturnValues="ALL_OLD")[
+        "Attributes"
+    ]
 
 
 def delivered(queue: str, organization: str, agent: str) -> dict[str, Any]:
@@ -119,7 +129,9 @@ def delivered(queue: str, organization: str, agent: str) -> dict[str, Any]:
     assert invoke("on_table_change", changed) == {"batchItemFailures": []}
     (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
     found = event("on_agent_purged", organization=organization, agent=agent)
-    assert json.loads(message["Body"]) == json.loads(found["Records"][0]["body"]), "the example is what is sent"
+    assert json.loads(message["Body"]) == json.loads(found["Records"][0]["body"]), (
+        "the example is what is sent"
+    )
     found["Records"][0]["body"] = message["Body"]
     return found  # type: ignore[no-any-return]
 
@@ -184,7 +196,9 @@ def test_one_bad_message_does_not_hold_the_others(me: Registered) -> None:
     expire(organization, agent)
     good = event("on_agent_purged", organization=organization, agent=agent)["Records"][0]
     bad = good | {"messageId": "bad", "body": "{}"}
-    assert invoke("on_agent_purged", {"Records": [bad, good]}) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert invoke("on_agent_purged", {"Records": [bad, good]}) == {
+        "batchItemFailures": [{"itemIdentifier": "bad"}]
+    }
     assert rows_of(organization, agent) == []
 
 

@@ -1,4 +1,4 @@
-"""The durable function itself, on the SDK's own in-memory runner: every step is one checkpoint, and none is done twice."""
+"""The durable function on the SDK's own in-memory runner: a step is one checkpoint, and none is done twice."""
 
 import json
 from collections import Counter
@@ -75,13 +75,17 @@ def handler(found: Any, context: Any) -> Any:
 @pytest.fixture
 def runner() -> Iterator[DurableFunctionTestRunner]:
     with DurableFunctionTestRunner(handler=handler, poll_interval=0.02) as runner:
+        runner._executor.RETRY_BACKOFF_SECONDS = 0  # not five
         yield runner
     runner._scheduler._loop.close()  # which its own close forgets
 
 
 def run(runner: DurableFunctionTestRunner, started: dict[str, str]) -> Any:
     return runner.run(
-        input=started["payload"], function_name="run-agent:live", execution_name=started["name"], execution_timeout=60
+        input=started["payload"],
+        function_name="run-agent:live",
+        execution_name=started["name"],
+        execution_timeout=60,
     )
 
 
@@ -102,7 +106,11 @@ def check_ended_well(me: Registered, started: dict[str, str], ended: Any) -> Non
     assert json.loads(ended.result) == {"status": "completed"}
     done = me.client.get(started["path"]).json
     assert done["status"] == "completed" and "391" in done["output"]
-    assert [(step["number"], step["type"]) for step in done["steps"]] == [(1, "model"), (2, "tool"), (3, "model")]
+    assert [(step["number"], step["type"]) for step in done["steps"]] == [
+        (1, "model"),
+        (2, "tool"),
+        (3, "model"),
+    ]
     agent = me.client.get(started["path"].partition("/executions")[0]).json
     assert agent["totalExecutions"] == 1, "counted once"
 
@@ -132,9 +140,15 @@ def test_a_death_between_effect_and_checkpoint_repeats_that_step_alone(
     passed = die_once(monkeypatch, f"after:{step}")
     check_ended_well(me, started, run(runner, started))
     kind = step.partition("-")[0]
-    expected = {"model": 2 + (kind == "model"), "tool": 1 + (kind == "tool"), "tool-1-1": 1 + (kind == "tool")}
+    expected = {
+        "model": 2 + (kind == "model"),
+        "tool": 1 + (kind == "tool"),
+        "tool-1-1": 1 + (kind == "tool"),
+    }
     assert effects == expected, "the repeated tool call carries the same key"
-    assert {name: passed.count(f"before:{name}") for name in STEPS} == {name: 1 + (name == step) for name in STEPS}
+    assert {name: passed.count(f"before:{name}") for name in STEPS} == {
+        name: 1 + (name == step) for name in STEPS
+    }
 
 
 def test_a_run_that_has_ended_is_left_alone(me: Registered, started, runner, effects: Counter[str]) -> None:

@@ -474,7 +474,11 @@ def test_botocore_keeps_the_services_that_are_called() -> None:
     called = {"dynamodb", "lambda"}  # PynamoDB's and the durable SDK's
     for path in (ROOT / "layers/weconnect/weconnect").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("client", "resource")):
+            if (
+                isinstance(node, ast.Call)
+                and node.args
+                and ast.unparse(node.func).endswith(("client", "resource"))
+            ):
                 called |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()  # type: ignore[arg-type]
     assert len(called) > 5
     assert called <= set(kept), "layers/deps/trim_botocore.py would take away what the code calls"

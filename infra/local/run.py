@@ -35,6 +35,7 @@ from infra.local.web import Request, Response, asgi
 
 EXECUTIONS_KEPT_SECONDS = 14 * 86400
 CLOSE_SECONDS = 5
+LAMBDA_PATHS = ("/2015-03-31/", "/2025-12-01/")
 
 
 def main() -> None:
@@ -178,11 +179,12 @@ class Host:
         return _Server(config)
 
     async def _answer(self, request: Request) -> Response:
-        if request.path == MAIL_PATH:
-            return await self.mailbox(request)
-        if request.path.startswith(("/2015-03-31/", "/2025-12-01/")):
-            return await self.api(request)
-        return await self.gateway(request)
+        if request.path != MAIL_PATH and not request.path.startswith(LAMBDA_PATHS):
+            return await self.gateway(request)
+        # AWS clients sign; a web page of another origin cannot send this header, so it cannot call functions directly.
+        if not (request.header("authorization") or "").startswith("AWS4-HMAC-SHA256 "):
+            return Response.json(403, {"message": "Missing Authentication Token"})
+        return await (self.mailbox if request.path == MAIL_PATH else self.api)(request)
 
     async def _announce(self, seconds: float, resumed: int) -> None:
         """Seed the demo, if the project has one, and print where everything is."""

@@ -32,7 +32,7 @@ class Table:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
     """A host that serves the tiny project; shared by the tests of a module that do not kill it."""
-    host = LocalHost(tmp_path_factory.mktemp("host"), PROJECT).start()
+    host = LocalHost(tmp_path_factory.mktemp("host"), PROJECT, {"TTL_SECONDS": "1"}).start()
     yield host
     host.stop()
 

@@ -53,6 +53,13 @@ def test_unknown_function(lambda_client: Any) -> None:
         lambda_client.invoke(FunctionName="weconnect-Nothing", Payload=b"{}")
 
 
+@pytest.mark.parametrize(
+    "path", ["/2015-03-31/functions/weconnect-Echo/invocations", "/v2/email/outbound-emails"]
+)
+def test_unsigned_calls_of_aws_apis_are_refused(host: LocalHost, path: str) -> None:
+    assert host.request("POST", path, content=b"{}").status_code == 403
+
+
 def test_asynchronous_invocation_is_retried(host: LocalHost, lambda_client: Any) -> None:
     before = host.output.count("error in Fail: KeyError")
     assert (

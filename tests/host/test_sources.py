@@ -48,5 +48,12 @@ def test_failed_stream_record_comes_again(table: Table) -> None:
     wait_until(lambda: table.counts("CHANGE").get("flaky#INSERT") == 2)
 
 
+def test_expired_item_leaves_with_the_services_identity(table: Table) -> None:
+    name = uuid.uuid4().hex
+    table.put(f"WATCHED#{name}", ttl={"N": "1000"})
+    wait_until(lambda: table.counts("CHANGE").get(f"{name}#REMOVE#ttl") == 1)
+    assert table.counts(f"WATCHED#{name}") == {}
+
+
 def test_schedule_runs_at_the_start(table: Table) -> None:
     wait_until(lambda: table.counts("TICK").get("Scheduled Event"))

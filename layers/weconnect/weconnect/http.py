@@ -4,12 +4,10 @@ A route file says `@app.post("/v1/agents", …)` and re-exports `handler`. What 
 takes no caller, `secret=True` when its answer shows a secret that a replay must not find in clear.
 """
 
-import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from math import isfinite
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,13 +20,12 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from pydantic import BeforeValidator
 
+from weconnect import bodies
 from weconnect import caller as callers
 from weconnect.caller import Caller, permission_of, request_info
-from weconnect.errors import BadRequest, Invalid, Problem, TooLarge, UnsupportedMediaType
+from weconnect.errors import BadRequest, Invalid, Problem
 from weconnect.log import logger
 
-BODY_LIMIT = 4 * 1024 * 1024
-JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -66,7 +63,7 @@ class Api(APIGatewayHttpResolver):
         super().__init__(
             enable_validation=True,
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
-            json_body_deserializer=_parse,
+            json_body_deserializer=bodies.parse,
             serializer=_serialize,
         )
         self.operations = {}
@@ -105,48 +102,6 @@ class Api(APIGatewayHttpResolver):
 
     def delete(self, rule: str, **options: Any) -> Callable[..., Any]:  # type: ignore[override]
         return self.route(rule, "DELETE", **options)
-
-
-def _parse(text: str) -> dict[str, Any] | None:
-    """The body: one JSON object that every reader understands alike (RFC 7493), or null."""
-    try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
-        json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise _malformed("nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise _malformed(str(error)) from None
-    except UnicodeEncodeError:
-        raise _malformed("a text is not valid Unicode") from None
-    except ValueError:
-        raise _malformed("a number has too many digits") from None
-    if value is None or isinstance(value, dict):
-        return value
-    detail = "Input should be an object"
-    raise Invalid("The body is not an object", errors=[{"pointer": "", "detail": detail, "type": "dict_type"}])
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _malformed(f"the key {twice[:100]!a} stands twice in one object")
-    return found
-
-
-def _no_number(name: str) -> Any:
-    raise _malformed(f"{name} is not JSON")
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    return number if isfinite(number) else _no_number("A number beyond the range of floats")
-
-
-def _malformed(detail: str) -> BadRequest:
-    errors = [{"pointer": "", "detail": detail}]
-    return BadRequest(f"The body is not JSON: {detail}", code="malformed_json", errors=errors)
 
 
 def _serialize(value: Any) -> str:
@@ -232,30 +187,14 @@ def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(organization_id=str(caller.organization_id), user_id=str(caller.user_id))
         if operation.permission:
             caller.require(operation.permission)
-    _check_body(event, operation)
+    bodies.check_size(event)
+    if operation.takes_body:
+        bodies.check_text(event)
     if caller and operation.may_replay and "idempotency-key" in event.get("headers", {}):
         from weconnect import idempotency  # only requests with the header pay for it
 
         return idempotency.replayed(event, caller, operation, lambda: app.resolve(event, context))
     return app.resolve(event, context)
-
-
-def _check_body(event: dict[str, Any], operation: Operation) -> None:
-    """Refuse what is too large, and for a route with a body what is not JSON text; base64 becomes the text it is."""
-    body = event.get("body") or ""
-    if len(body) > BODY_LIMIT or (not body.isascii() and len(body.encode()) > BODY_LIMIT):
-        raise TooLarge("A request may have 4 MB")
-    if not body or not operation.takes_body:
-        return
-    media_type = event.get("headers", {}).get("content-type", JSON).partition(";")[0].strip().lower()
-    if media_type != JSON:
-        raise UnsupportedMediaType(f"Send the header Content-Type: {JSON}, not {media_type[:100]}")
-    if event.get("isBase64Encoded"):
-        try:
-            text = base64.b64decode(body).decode()
-        except ValueError:
-            raise _malformed("it is not UTF-8") from None
-        event |= {"body": text, "isBase64Encoded": False}
 
 
 def _mark(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response[Any]:

@@ -218,7 +218,7 @@ class ToolConfiguration(Wire):
 
 class _ToolFields(Wire):
     tool_name: ToolName
-    display_name: Name = ""
+    display_name: Annotated[str, StringConstraints(max_length=255)] = ""  # empty: the tool's own
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     tool_type: ToolType = ToolType.BUILTIN
     configuration: ToolConfiguration = Field(default_factory=ToolConfiguration)

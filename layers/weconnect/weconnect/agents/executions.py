@@ -297,7 +297,7 @@ def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
 
 def days_left(row: ExecutionRow) -> int:
     """Days until the run's row expires: how long its texts are kept."""
-    return max(1, (int(row.ttl or 0) - clock.epoch()) // 86_400 + 1)
+    return max(1, -((clock.epoch() - int(row.ttl or 0)) // 86_400))
 
 
 def _need(caller: Caller, agent_id: UUID, execution_id: UUID) -> ExecutionRow:

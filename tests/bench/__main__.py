@@ -1,0 +1,16 @@
+"""`make bench`: one table of figures, each with the baseline that was measured beside it."""
+
+import logging
+import platform
+import sys
+
+from tests.bench import calls, sizes, starts, steps
+from tests.bench.rows import Line, table
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    parts = {"starts": starts, "calls": calls, "steps": steps, "sizes": sizes}
+    chosen = sys.argv[1:] or list(parts)
+    lines: list[Line] = [line for name in chosen for line in parts[name].lines()]
+    print(f"Python {platform.python_version()}, {platform.machine()}; medians of interleaved repetitions\n")
+    print(table(lines))

@@ -1,0 +1,15 @@
+"""A cold GET: import of the route's file and its first call."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+event = json.loads(sys.stdin.read())
+
+from agents.get_agent import handler  # noqa: E402
+
+context = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r"
+)
+answer = handler(event["get_agent"], context)
+assert answer["statusCode"] == 200, answer

@@ -1,0 +1,41 @@
+"""The usual recipe: resolver with validation, Logger, Metrics, all entities. Without Tracer, which would add to it."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+event = json.loads(sys.stdin.read())
+
+from aws_lambda_powertools import Logger, Metrics  # noqa: E402
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver  # noqa: E402
+
+import weconnect.agents.rows  # noqa: E402
+import weconnect.rows  # noqa: E402, F401
+from weconnect.agents.entities import AIAgent  # noqa: E402
+from weconnect.agents.rows import AgentRow, AgentVersionRow  # noqa: E402
+
+app = APIGatewayHttpResolver(enable_validation=True)
+logger, metrics = Logger(service="x"), Metrics(namespace="x", service="x")
+
+
+@app.get("/v1/agents/<agent_id>")
+def get_agent(agent_id: str) -> AIAgent:
+    organization = event["get_agent"]["requestContext"]["authorizer"]["lambda"]["organizationId"]
+    head = AgentRow.get(*AgentRow.at(organization, agent_id))
+    version = AgentVersionRow.get(*AgentVersionRow.at(organization, agent_id))
+    values = head.values() | head.rates() | version.to_entity().model_dump()
+    return AIAgent.model_validate(values, by_name=True)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event, context):
+    metrics.add_metric("Reads", "Count", 1)
+    return app.resolve(event, context)
+
+
+context = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r"
+)
+answer = handler(event["get_agent"], context)
+assert answer["statusCode"] == 200, answer

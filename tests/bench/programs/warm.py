@@ -1,0 +1,38 @@
+"""Warm calls, interleaved with bare PynamoDB gets of the same rows; CPU microseconds a call, as JSON."""
+
+import json
+import statistics
+import sys
+import time
+from types import SimpleNamespace
+
+event = json.loads(sys.stdin.read())
+
+from agents.get_agent import handler  # noqa: E402
+from auth import get_me  # noqa: E402, F401
+
+from weconnect.agents.rows import AgentRow  # noqa: E402
+from weconnect.auth.rows import UserRow  # noqa: E402
+
+ROUNDS, CALLS = 25, 20
+context = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r"
+)
+caller = event["get_me"]["requestContext"]["authorizer"]["lambda"]
+agent = AgentRow.at(caller["organizationId"], event["get_agent"]["pathParameters"]["agentId"])
+user = UserRow.at(caller["userId"])
+work = {
+    "get_agent": lambda: handler(event["get_agent"], context),
+    "get_me": lambda: handler(event["get_me"], context),
+    "bare_agent": lambda: AgentRow.get(*agent),
+    "bare_user": lambda: UserRow.get(*user),
+}
+assert all(work[name]()["statusCode"] == 200 for name in ("get_agent", "get_me"))
+took = {name: [] for name in work}
+for _ in range(ROUNDS + 2):
+    for name, call in work.items():
+        started = time.process_time()
+        for _ in range(CALLS):
+            call()
+        took[name].append((time.process_time() - started) / CALLS * 1e6)
+print(json.dumps({name: statistics.median(values[2:]) for name, values in took.items()}))
