@@ -24,7 +24,7 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: .venv/test.stamp .venv-ministack/stamp
+unit: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp
 	$(BIN)/python -m pytest $(TESTS)
 
 validate: .venv-sam/stamp

@@ -92,7 +92,10 @@ def gateway(operations: dict[str, Operation]) -> dict[str, Any]:
                 "authorization", "content-type", "idempotency-key", "if-match", "prefer", "x-api-key",
                 "x-organization-id",
             ],
-            "exposeHeaders": ["etag", "location", "retry-after", "x-request-id", "idempotent-replayed"],
+            "exposeHeaders": [
+                "etag", "location", "retry-after", "x-request-id", "idempotent-replayed", "ratelimit-limit",
+                "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy",
+            ],
             "maxAge": 600,
         },
     }  # fmt: skip

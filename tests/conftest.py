@@ -34,7 +34,7 @@ from moto import mock_aws
 
 from infra import cloudformation
 from weconnect import aws as weconnect_aws
-from weconnect import signing
+from weconnect import encryption, ids, signing
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         client("s3").create_bucket(Bucket="weconnect")
         client("sesv2").create_email_identity(EmailIdentity=os.environ["MAIL_FROM"])
         monkeypatch.setattr(weconnect_aws, "call", _call_through_boto3)
+        monkeypatch.setattr(encryption, "_cache", {})  # the platform's data key is another in each test
         object.__setattr__(settings, "key_arn", client("kms").create_key()["KeyMetadata"]["Arn"])
         yield
 
@@ -78,3 +79,9 @@ def signing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     key = signing.SigningKey(id="test-version", secret=b"s" * 64)
     monkeypatch.setattr(signing, "_current", key)
     monkeypatch.setattr(signing, "_known", {key.id: key})
+
+
+@pytest.fixture(autouse=True)
+def ids_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids never go back in time, so a test that moves the clock would leave its future to all after it."""
+    monkeypatch.setattr(ids, "_last", (0, 0))

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from tests.gateway import Client
 from weconnect import table
+from weconnect.auth.rows import UserRow
+from weconnect.auth.users import role_keys
 from weconnect.organizations.entities import OrganizationRole
-from weconnect.organizations.rows import MemberRow
+from weconnect.organizations.rows import MemberCountRow, MemberRow
 
 PASSWORD = "Correct-Horse-7-Battery"
 _numbers = itertools.count(1)
@@ -45,6 +47,17 @@ def registered(email: str | None = None, **more: Any) -> Registered:
     return Registered(bearer(tokens), found["user"], found["organization"], tokens)
 
 
+def become(person: Registered, role: str = "admin", *, verified: bool = True) -> Registered:
+    """Give a user a role, such as `admin` for an operator, and sign in anew."""
+    row = UserRow.get(*UserRow.at(person.user["id"]))
+    keys = role_keys(role, bool(row.is_active), row.id)
+    table.change(row, {"role": role, "email_verified": verified, **keys}, {})
+    credentials = {"email": person.user["email"], "password": PASSWORD}
+    person.tokens = Client().post("/v1/auth/login", credentials).json
+    person.client.headers["Authorization"] = f"Bearer {person.tokens['accessToken']}"
+    return person
+
+
 def join(person: Registered, owner: Registered, role: str) -> None:
     """Make `person` a member of the owner's organization, and sign in there."""
     organization, user = owner.organization["id"], person.user["id"]
@@ -52,7 +65,10 @@ def join(person: Registered, owner: Registered, role: str) -> None:
     member = own.model_copy(update={"organization_id": UUID(organization), "role": OrganizationRole(role)})
     pk, sk = MemberRow.at(organization, user)
     keys = {"gsi1pk": MemberRow.of_user(user), "gsi1sk": MemberRow.of_user_order(organization)}
-    table.create(MemberRow.of(member, pk=pk, sk=sk, **keys), {})
+    count_pk, count_sk = MemberCountRow.at(organization)
+    with table.transaction({}) as writes:
+        writes.create(MemberRow.of(member, pk=pk, sk=sk, **keys))
+        writes.count(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
     answer = person.client.post(f"/v1/organizations/{organization}/switch")
     assert answer.status == 200, answer.text
     person.tokens = answer.json

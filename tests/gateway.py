@@ -30,6 +30,7 @@ class Answer:
     headers: dict[str, str]
     text: str
     event: dict[str, Any] = field(repr=False)
+    cookies: list[str] = field(default_factory=list)
 
     @property
     def json(self) -> Any:
@@ -78,7 +79,8 @@ class Client:
         text = answer.get("body") or ""
         if answer.get("isBase64Encoded"):
             text = base64.b64decode(text).decode()
-        return Answer(int(answer["statusCode"]), answer.get("headers", {}), text, event)
+        cookies = answer.get("cookies") or []
+        return Answer(int(answer["statusCode"]), answer.get("headers", {}), text, event, cookies)
 
 
 def match(method: str, path: str) -> tuple[Operation, dict[str, str]]:
@@ -107,6 +109,7 @@ def make_event(
     for name, value in parse_qsl(url.query, keep_blank_values=True):
         query[name] = f"{query[name]},{value}" if name in query else value
     lower = {"content-type": "application/json", **{name.lower(): value for name, value in headers.items()}}
+    cookies = [part.strip() for part in lower.pop("cookie", "").split(";") if part.strip()]
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": f"{operation.method} {operation.path}",
@@ -127,6 +130,8 @@ def make_event(
         },
         "isBase64Encoded": False,
     }
+    if cookies:
+        event["cookies"] = cookies
     if query:
         event["queryStringParameters"] = query
     if parameters:

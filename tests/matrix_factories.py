@@ -3,39 +3,53 @@
 A new route needs one entry in `ASKED`; what its path names comes from `Side.ids` by the parameter's name.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
+from uuid import UUID
 
+import pyotp
 import pytest
 from moto import mock_aws
 
 from infra import cloudformation
 from tests import conftest
 from tests.agents.runs import Starter
-from tests.factories import PASSWORD, Registered, bearer, registered
+from tests.auth import mailbox
+from tests.factories import PASSWORD, Registered, bearer, become, registered
 from tests.gateway import Client
 from weconnect import aws as weconnect_aws
-from weconnect import clock, signing
+from weconnect import clock, encryption, ids, signing, table
 from weconnect.agents import executions
+from weconnect.auth import oidc
+from weconnect.auth.rows import UserRow
 from weconnect.http import Operation
+from weconnect.organizations import billing
 from weconnect.organizations.entities import OrganizationMember
 from weconnect.organizations.rows import MemberRow
 from weconnect.settings import settings
 from weconnect.table import create
 
+ISSUER = "https://idp.example.com"
+ENDPOINTS = oidc.Endpoints(f"{ISSUER}/authorize", f"{ISSUER}/token", f"{ISSUER}/keys", False, False)
 ALL_FLAGS = {"canRead": True, "canWrite": True, "canDelete": True, "canExecute": True}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its body, its query, and path parameters that are not the side's thing of the same name."""
+    """One request: its body, its query, and path parameters that are not the side's thing of the same name.
+
+    `made` prepares the caller, when the route takes something that comes from another one, and answers the body.
+    """
 
     body: Any = None
     query: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)
+    made: Callable[[Client], Any] | None = None
 
     def path(self, operation: Operation, ids: Mapping[str, str]) -> str:
         """The route's path with a side's ids."""
@@ -44,19 +58,87 @@ class Asked:
 
     def send(self, client: Client, operation: Operation, ids: Mapping[str, str], **options: Any) -> Any:
         """Ask it as `client`, with a side's ids."""
-        return client.call(operation.method, self.path(operation, ids), self.body, **options)
+        asking = Client(client.headers | options.get("headers", {}), client.ip)
+        body = self.made(asking) if self.made else self.body
+        return client.call(operation.method, self.path(operation, ids), body, **options)
+
+
+def _confirming(client: Client) -> dict[str, str]:
+    """The first code of a second factor that the caller enrolls."""
+    secret = client.post("/v1/auth/mfa/enroll").json.get("secret", pyotp.random_base32())
+    return {"code": pyotp.TOTP(secret).at(clock.now())}
+
+
+def _disabling(client: Client) -> dict[str, str]:
+    """Password and recovery code of a second factor that the caller turns on."""
+    enrolled = client.post("/v1/auth/mfa/enroll").json
+    code = pyotp.TOTP(enrolled.get("secret", pyotp.random_base32())).at(clock.now())
+    client.post("/v1/auth/mfa/confirm", {"code": code})
+    return {"password": PASSWORD, "code": enrolled.get("recoveryCodes", ["none at all"])[0]}
+
+
+def _leaving(client: Client) -> None:
+    """Make all colleagues owners, wherever the caller is one."""
+    for organization in client.get("/v1/organizations").json.get("items", []):
+        path = f"/v1/organizations/{organization['id']}"
+        switched = client.post(f"{path}/switch")
+        if organization["role"] == "owner" and switched.status == 200:
+            there = bearer(switched.json)
+            for member in there.get(f"{path}/members").json["items"]:
+                there.patch(f"{path}/members/{member['userId']}", {"role": "owner"})
+
+
+INVITED: dict[str, str] = {}
+"""The token of an invitation that waits for each person, by their id."""
+
+
+def _invited(client: Client) -> dict[str, str]:
+    """The token that was mailed to the caller."""
+    return {"token": INVITED.get(client.get("/v1/users/me").json.get("id", ""), "none")}
+
+
+def _heir(client: Client) -> dict[str, str]:
+    """Another member of the caller's organization."""
+    me = client.get("/v1/users/me").json
+    found = client.get(f"/v1/organizations/{me.get('currentOrganizationId')}/members").json.get("items", [])
+    others = sorted(member["userId"] for member in found if member["userId"] != me["id"])
+    return {"userId": others[0] if others else str(ids.new_id())}
 
 
 ASKED: dict[str, Asked] = {
+    "accept_invitation": Asked({"token": "none"}, made=_invited),
+    "change_password": Asked({"currentPassword": PASSWORD, "newPassword": "Another-Horse-8-Battery"}),
+    "confirm_mfa": Asked({"code": "123456"}, made=_confirming),
+    "delete_me": Asked(made=_leaving),
+    "delete_session": Asked(),
+    "disable_mfa": Asked({"password": PASSWORD, "code": "123456"}, made=_disabling),
+    "enroll_mfa": Asked(),
+    "export_me": Asked(),
+    "forgot_password": Asked({"email": "nobody@example.com"}),
+    "get_user": Asked(),
+    "list_sessions": Asked(),
+    "list_users": Asked(),
+    "resend_verification": Asked({"email": "nobody@example.com"}),
+    "reset_password": Asked({"token": "not a token", "password": PASSWORD}),
+    "update_me": Asked({"firstName": "Changed"}),
+    "update_user": Asked({"isActive": True}),
     "cancel_agent_execution": Asked(ids={"executionId": "pendingExecutionId"}),
     "create_agent": Asked({"name": "A new agent"}),
     "create_agent_memory": Asked({"content": "The sky is blue", "key": "sky", "sessionId": "session-1"}),
     "create_agent_tool": Asked({"toolName": "http_request"}),
+    "create_invitation": Asked({"email": "invited@example.com", "role": "viewer"}),
+    "create_organization": Asked({"name": "Another"}),
+    "create_role": Asked({"name": "A new role", "permissions": ["agents:read"]}),
     "create_api_key": Asked({"name": "new", "scopes": ["agents:read"]}),
     "delete_agent": Asked(),
     "delete_agent_memory": Asked(),
     "delete_agent_tool": Asked(),
     "delete_api_key": Asked(),
+    "delete_execution_limit": Asked(),
+    "delete_identity_provider": Asked(),
+    "delete_organization": Asked(),
+    "delete_role": Asked(),
+    "export_organization": Asked(),
     "duplicate_agent": Asked(),
     "erase_agent_session": Asked(query="?sessionId=session-1"),
     "get_agent": Asked(),
@@ -65,9 +147,13 @@ ASKED: dict[str, Asked] = {
     "get_agent_stats": Asked(),
     "get_agent_tool": Asked(),
     "get_api_key": Asked(),
+    "get_identity_provider": Asked(),
     "get_me": Asked(),
     "get_member": Asked(),
     "get_organization": Asked(),
+    "get_role": Asked(),
+    "get_usage": Asked(),
+    "leave_organization": Asked(),
     "list_agent_executions": Asked(),
     "list_agent_memories": Asked(),
     "list_agent_sessions": Asked(),
@@ -75,12 +161,29 @@ ASKED: dict[str, Asked] = {
     "list_agents": Asked(),
     "list_api_keys": Asked(),
     "list_execution_limits": Asked(),
+    "list_invitations": Asked(),
     "list_members": Asked(),
     "list_model_providers": Asked(),
     "list_organizations": Asked(),
+    "list_roles": Asked(),
+    "open_billing_portal": Asked(),
+    "put_plan": Asked({"plan": "free"}),
+    "remove_member": Asked(ids={"userId": "otherUserId"}),
+    "resend_invitation": Asked(),
+    "restore_organization": Asked(ids={"organizationId": "trashedOrganizationId"}),
+    "revoke_invitation": Asked(),
+    "start_checkout": Asked({"plan": "pro"}),
+    "transfer_ownership": Asked({"userId": str(UUID(int=1))}, made=_heir),
+    "update_member": Asked({"role": "member"}, ids={"userId": "otherUserId"}),
+    "update_organization": Asked({"name": "Changed"}),
+    "update_role": Asked({"description": "changed"}),
     "logout": Asked(),
     "put_execution_limit": Asked({"maxExecutions": 7}),
+    "put_identity_provider": Asked(
+        {"issuer": ISSUER, "clientId": "another", "clientSecret": "another secret"}
+    ),
     "restore_agent": Asked(ids={"agentId": "trashedAgentId"}),
+    "rotate_api_key": Asked({"overlapSeconds": 60}),
     "search_agent_memories": Asked({"query": "colour"}),
     "start_agent_execution": Asked({"input": "hello", "sessionId": "session-1"}),
     "switch_organization": Asked(),
@@ -88,7 +191,11 @@ ASKED: dict[str, Asked] = {
     "update_agent": Asked({"description": "changed", "configuration": {"temperature": 0.5}}),
     "update_agent_memory": Asked({"content": "My favourite colour is red"}),
     "update_agent_tool": Asked({"description": "changed"}),
+    "update_api_key": Asked({"name": "changed"}),
     # Public ones: the matrix only looks that they ask for no caller.
+    "decline_invitation": Asked({"token": "not a token"}),
+    "receive_stripe_event": Asked({}),
+    "finish_sso": Asked(query="?state=unknown&code=x"),
     "get_docs": Asked(),
     "get_health": Asked(),
     "get_openapi": Asked(),
@@ -98,6 +205,7 @@ ASKED: dict[str, Asked] = {
     "register": Asked(
         {"email": "new@example.com", "password": PASSWORD, "firstName": "Ada", "lastName": "Lovelace"}
     ),
+    "start_sso": Asked({"organization": "nobody"}),
     "verify_email": Asked({"token": "not a token"}),
 }
 
@@ -124,6 +232,7 @@ class World:
 
     owner: Side
     stranger: Side
+    operator: Client
     colleagues: dict[str, Client]
     keys: dict[str, Client]
 
@@ -141,10 +250,27 @@ def services() -> Iterator[Starter]:
         conftest.client("sesv2").create_email_identity(EmailIdentity=settings.mail_from)
         object.__setattr__(settings, "key_arn", conftest.client("kms").create_key()["KeyMetadata"]["Arn"])
         patch.setattr(weconnect_aws, "call", conftest._call_through_boto3)
+        patch.setattr(encryption, "_cache", {})
         patch.setattr(signing, "_current", key)
         patch.setattr(signing, "_known", {key.id: key})
         patch.setattr(executions, "lambda_client", lambda: starter)
+        patch.setattr(oidc, "discover", lambda issuer: ENDPOINTS)
+        patch.setattr(
+            billing,
+            "keys",
+            lambda: {"secretKey": "sk", "prices": {"starter": "s", "pro": "p", "enterprise": "e"}},
+        )
+        patch.setattr(billing, "_make_client", lambda *_: MagicMock())
+        patch.setattr(billing, "_ask", _stripe)
+        patch.setattr(billing, "_back", lambda: "https://app.example.com")
         yield starter
+
+
+def _stripe(_: Any, asked: dict[str, Any], options: Any = None) -> Any:
+    """What Stripe answers: a customer, or a link."""
+    return SimpleNamespace(
+        id=f"cus_{asked.get('metadata', {}).get('organizationId')}", url="https://stripe.example"
+    )
 
 
 def build(permissions: set[str], starter: Starter) -> World:
@@ -153,7 +279,9 @@ def build(permissions: set[str], starter: Starter) -> World:
     colleagues = {role: _colleague(owner, role) for role in ("admin", "member", "viewer")}
     keys = {word: _api_key(owner, [word], ALL_FLAGS) for word in sorted(permissions)}
     keys["no flags"] = _api_key(owner, ["*"], dict.fromkeys(ALL_FLAGS, False))
-    return World(owner, stranger, colleagues, keys)
+    _invite(owner.client, stranger.client, *colleagues.values())
+    operator = become(registered("operator@example.com"), "admin").client
+    return World(owner, stranger, operator, colleagues, keys)
 
 
 def make_side(email: str, starter: Starter) -> Side:
@@ -176,8 +304,14 @@ def make_side(email: str, starter: Starter) -> Side:
     starter.asked.clear()
     api_key = _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
-    limit = ask.put(f"/v1/execution-limits/{person.user['id']}/yearly", {"maxExecutions": 1_000})
+    limit = ask.put(f"/v1/execution-limits/{person.user['id']}/hourly", {"maxExecutions": 1_000})
     assert limit.status == 200, limit.text
+    provider = {"issuer": ISSUER, "clientId": "weconnect", "clientSecret": "a secret"}
+    path = f"/v1/organizations/{person.organization['id']}/identity-provider"
+    assert ask.put(path, provider).status == 200
+    credentials = {"email": email, "password": PASSWORD}
+    assert Client().post("/v1/auth/login", credentials).status == 200
+    (ended,) = [item for item in ask.get("/v1/auth/sessions").json["items"] if not item["current"]]
     return Side(
         person,
         {
@@ -188,11 +322,52 @@ def make_side(email: str, starter: Starter) -> Side:
             "executionId": execution["id"],
             "pendingExecutionId": pending["id"],
             "apiKeyId": api_key["id"],
+            **_more(person),
             "organizationId": person.organization["id"],
             "userId": person.user["id"],
             "limitType": "hourly",
+            "sessionId": ended["id"],
         },
     )
+
+
+def _more(person: Registered) -> dict[str, str]:
+    """Another member, two roles, two invitations, a customer of Stripe's, an organization in the trash."""
+    ask, path = person.client, f"/v1/organizations/{person.organization['id']}"
+    _confirm(person)
+    other = registered(f"other-{person.user['email']}")
+    _join(person.organization["id"], other.user["id"], "viewer")
+    _join(person.organization["id"], registered(f"co-{person.user['email']}").user["id"], "owner")
+    role, _ = (
+        _made(ask.post(f"{path}/roles", {"name": name, "permissions": ["agents:read"]})) for name in "ab"
+    )
+    found = [_made(ask.post(f"{path}/invitations", {"email": f"{name}@example.com"})) for name in "ab"]
+    assert ask.post(f"{path}/billing/checkout", {"plan": "pro"}).status == 200
+    trashed = _made(ask.post("/v1/organizations", {"name": "Trashed"}))["id"]
+    there = bearer(ask.post(f"/v1/organizations/{trashed}/switch").json)
+    assert there.delete(f"/v1/organizations/{trashed}").status == 204
+    assert ask.post(f"{path}/switch").status == 200
+    return {
+        "otherUserId": other.user["id"],
+        "roleId": role["id"],
+        "invitationId": found[0]["id"],
+        "trashedOrganizationId": trashed,
+    }
+
+
+def _confirm(person: Registered) -> None:
+    table.touch(UserRow(*UserRow.at(person.user["id"])), put={"email_verified": True})
+
+
+def _invite(*clients: Client) -> None:
+    """Invite everybody to the organization of somebody else."""
+    host = registered("host@example.com")
+    _confirm(host)
+    for client in clients:
+        me = client.get("/v1/users/me").json
+        path = f"/v1/organizations/{host.organization['id']}/invitations"
+        _made(host.client.post(path, {"email": me["email"], "role": "viewer"}))
+        INVITED[me["id"]] = mailbox.last_token()
 
 
 def _made(answer: Any) -> Any:
@@ -203,6 +378,7 @@ def _made(answer: Any) -> Any:
 def _colleague(side: Side, role: str) -> Client:
     """A new user with `role` in the side's organization, whose owner joins theirs: both lists have two."""
     person = registered(f"{role}@example.com")
+    _confirm(person)
     _join(side.person.organization["id"], person.user["id"], role)
     _join(person.organization["id"], side.person.user["id"], "viewer")
     tokens = person.client.post(f"/v1/organizations/{side.person.organization['id']}/switch")
@@ -238,13 +414,13 @@ class Snapshot:
     """moto's table as it was at a moment; `restore` puts back what has changed since."""
 
     def __init__(self) -> None:
-        self._items = json.dumps(contents())
+        self._items = copy.deepcopy(contents())
 
     def restore(self) -> None:
         from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
         # moto replaces the table by a copy when a transaction fails, so it is looked up each time.
-        before, now, items = json.loads(self._items), contents(), moto_table().items
+        before, now, items = copy.deepcopy(self._items), contents(), moto_table().items
         for at in before.keys() | now.keys():
             if before.get(at) != now.get(at):
                 item = before.get(at) or now[at]

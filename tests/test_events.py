@@ -128,7 +128,7 @@ def delivered(queue: str, organization: str, agent: str) -> dict[str, Any]:
     changed = event("on_table_change", organization=organization, agent=agent)
     assert invoke("on_table_change", changed) == {"batchItemFailures": []}
     (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
-    found = event("on_agent_purged", organization=organization, agent=agent)
+    found = event("on_purged", organization=organization, agent=agent)
     assert json.loads(message["Body"]) == json.loads(found["Records"][0]["body"]), (
         "the example is what is sent"
     )
@@ -147,12 +147,12 @@ def test_an_agent_that_expired_in_the_trash_takes_its_children_along(
     assert len(rows_of(organization, agent)) == 7
     assert me.client.delete(path).status == 204
     expire(organization, agent)
-    assert invoke("on_agent_purged", delivered(queue, organization, agent)) == {"batchItemFailures": []}
+    assert invoke("on_purged", delivered(queue, organization, agent)) == {"batchItemFailures": []}
     (left,) = rows_of(organization, agent)
     assert left.startswith("EXECUTION#"), "runs end by their own time to live"
     assert neighbour != agent
-    again = event("on_agent_purged", organization=organization, agent=agent)
-    assert invoke("on_agent_purged", again) == {"batchItemFailures": []}, "delivered twice"
+    again = event("on_purged", organization=organization, agent=agent)
+    assert invoke("on_purged", again) == {"batchItemFailures": []}, "delivered twice"
 
 
 def test_a_restored_agent_keeps_its_children(me: Registered, queue: str) -> None:
@@ -161,10 +161,10 @@ def test_a_restored_agent_keeps_its_children(me: Registered, queue: str) -> None
     before = rows_of(organization, agent)
     assert me.client.delete(path).status == 204
     assert me.client.post(f"{path}/restore").status == 200
-    invoke("on_agent_purged", delivered(queue, organization, agent))
+    invoke("on_purged", delivered(queue, organization, agent))
     assert rows_of(organization, agent) == before
     me.client.delete(path)
-    invoke("on_agent_purged", event("on_agent_purged", organization=organization, agent=agent))
+    invoke("on_purged", event("on_purged", organization=organization, agent=agent))
     assert rows_of(organization, agent) == before, "in the trash again: a late message ends nothing"
 
 
@@ -194,9 +194,9 @@ def test_one_bad_message_does_not_hold_the_others(me: Registered) -> None:
     organization = me.organization["id"]
     me.client.delete(path)
     expire(organization, agent)
-    good = event("on_agent_purged", organization=organization, agent=agent)["Records"][0]
+    good = event("on_purged", organization=organization, agent=agent)["Records"][0]
     bad = good | {"messageId": "bad", "body": "{}"}
-    assert invoke("on_agent_purged", {"Records": [bad, good]}) == {
+    assert invoke("on_purged", {"Records": [bad, good]}) == {
         "batchItemFailures": [{"itemIdentifier": "bad"}]
     }
     assert rows_of(organization, agent) == []

@@ -35,7 +35,8 @@ def test_up_to_32_kilobytes_stay(text: str) -> None:
 @pytest.mark.parametrize("text", [LONG, "x" * (INLINE_BYTES + 1), "\0\r\n☃" * 9000])
 def test_longer_ones_go_to_the_bucket(text: str) -> None:
     pointer = store(ONE, "runs/1/input", text, 7)
-    assert pointer == {"payload": f"organizations/{ONE}/runs/1/input", "bytes": len(text.encode())}
+    place = f"organizations/{ONE}/runs/1/input"
+    assert pointer == {"payload": place, "bytes": len(text.encode()), "head": text[:500]}
     assert load(ONE, pointer) == load(str(ONE), pointer) == text
 
 

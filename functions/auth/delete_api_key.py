@@ -3,7 +3,7 @@
 from aws_lambda_powertools.event_handler import Response
 
 from weconnect.auth import api_keys
-from weconnect.auth.parameters import ApiKeyId, OfUser, Person
+from weconnect.auth.parameters import AnyPerson, ApiKeyId, OfUser
 from weconnect.http import IfMatch, app, handler, no_content
 
 __all__ = ["handler"]
@@ -11,7 +11,7 @@ __all__ = ["handler"]
 
 @app.delete("/v1/api-keys/<apiKeyId>", status_code=204, tags=["API keys"])
 def delete_api_key(
-    api_key_id: ApiKeyId, caller: Person, user_id: OfUser = None, if_match: IfMatch = None
+    api_key_id: ApiKeyId, caller: AnyPerson, user_id: OfUser = None, if_match: IfMatch = None
 ) -> Response[None]:
     """Revoke a key at once."""
     api_keys.revoke(caller, api_key_id, user_id, if_match)

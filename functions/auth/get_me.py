@@ -1,6 +1,6 @@
 """GET /v1/users/me"""
 
-from weconnect.auth import service
+from weconnect.auth import profile
 from weconnect.auth.entities import PublicUser
 from weconnect.caller import SignedIn
 from weconnect.http import app, handler
@@ -8,7 +8,7 @@ from weconnect.http import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/users/me", tags=["Users"])
+@app.get("/v1/users/me", own=True, tags=["Users"])
 def get_me(caller: SignedIn) -> PublicUser:
     """The caller."""
-    return service.me(caller)
+    return profile.get(caller)

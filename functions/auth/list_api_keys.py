@@ -2,7 +2,7 @@
 
 from weconnect.auth import api_keys
 from weconnect.auth.entities import PublicApiKey
-from weconnect.auth.parameters import IsActive, OfUser, Person
+from weconnect.auth.parameters import AnyPerson, ExpiringBefore, IsActive, OfUser
 from weconnect.http import app, handler
 from weconnect.pages import Cursor, Limit, Page
 
@@ -11,11 +11,14 @@ __all__ = ["handler"]
 
 @app.get("/v1/api-keys", tags=["API keys"])
 def list_api_keys(
-    caller: Person,
+    caller: AnyPerson,
     user_id: OfUser = None,
     is_active: IsActive = None,
+    expiring_before: ExpiringBefore = None,
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Page[PublicApiKey]:
-    """The caller's keys in this organization."""
-    return api_keys.find(caller, user_id, is_active=is_active, limit=limit, cursor=cursor)
+    """The caller's keys in this organization, or all members' that end soon."""
+    return api_keys.find(
+        caller, user_id, is_active=is_active, expiring_before=expiring_before, limit=limit, cursor=cursor
+    )

@@ -4,14 +4,14 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.auth import service
 from weconnect.auth.entities import Logout
-from weconnect.auth.parameters import Person
+from weconnect.auth.parameters import AnyPerson
 from weconnect.http import app, handler, no_content
 
 __all__ = ["handler"]
 
 
-@app.post("/v1/auth/logout", status_code=204, tags=["Authentication"])
-def logout(caller: Person, body: Logout | None = None) -> Response[None]:
+@app.post("/v1/auth/logout", status_code=204, own=True, tags=["Authentication"])
+def logout(caller: AnyPerson, body: Logout | None = None) -> Response[None]:
     """End this session, or all of the caller's with `everywhere`."""
     service.logout(caller, body)
     return no_content()

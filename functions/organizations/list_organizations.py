@@ -4,14 +4,15 @@ from weconnect.caller import SignedIn
 from weconnect.http import app, handler
 from weconnect.organizations import service
 from weconnect.organizations.entities import OrganizationSummary
+from weconnect.organizations.parameters import Deleted
 from weconnect.pages import Cursor, Limit, Page
 
 __all__ = ["handler"]
 
 
-@app.get("/v1/organizations", tags=["Organizations"])
+@app.get("/v1/organizations", own=True, tags=["Organizations"])
 def list_organizations(
-    caller: SignedIn, limit: Limit = 25, cursor: Cursor = None
+    caller: SignedIn, limit: Limit = 25, cursor: Cursor = None, deleted: Deleted = False
 ) -> Page[OrganizationSummary]:
     """Organizations that the caller is a member of, with the caller's role."""
-    return service.find(caller, limit=limit, cursor=cursor)
+    return service.find(caller, limit=limit, cursor=cursor, deleted=deleted)

@@ -9,7 +9,7 @@ from weconnect.organizations.parameters import OrganizationId
 __all__ = ["handler"]
 
 
-@app.post("/v1/organizations/<organizationId>/switch", secret=True, tags=["Organizations"])
+@app.post("/v1/organizations/<organizationId>/switch", secret=True, own=True, tags=["Organizations"])
 def switch_organization(organization_id: OrganizationId, caller: Person) -> Tokens:
     """Make this the caller's current organization; answers new tokens for it."""
     return service.switch(caller, organization_id)

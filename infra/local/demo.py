@@ -45,10 +45,17 @@ def register(client: Client, email: str, password: str) -> Any:
 
 def verify(client: Client, state: Path, email: str) -> None:
     """Confirm an address with the token in the mailbox."""
+    client.call("POST", "/v1/auth/verify-email", {"token": mailed_token(state, email, "confirm")})
+
+
+def mailed_token(state: Path, email: str, about: str) -> str:
+    """The token in the newest mail to an address whose text has the words `about`."""
     mails = sorted((state / "mailbox").glob(f"*-{email}.txt"), key=lambda path: path.stat().st_mtime)
-    token = re.search(r"Your token:\s+(\S+)", mails[-1].read_text())
-    assert token, f"no token in {mails[-1]}"
-    client.call("POST", "/v1/auth/verify-email", {"token": token[1]})
+    texts = [text for path in mails if about in (text := path.read_text())]
+    assert texts, f"no mail to {email}"
+    token = re.search(r"Your token:\s+(\S+)", texts[-1])
+    assert token, f"no token in {texts[-1]}"
+    return token[1]
 
 
 def _password(client: Client, state: Path, demo: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from infra.local.options import Options
+from infra.local.options import CREDENTIALS, Options
 
 START_SECONDS = 60
 
@@ -28,6 +28,7 @@ class MiniStack:
         launcher = importlib.util.find_spec("infra.local.ministack_launcher")
         assert launcher and launcher.origin
         environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        environment |= CREDENTIALS  # presigned addresses are checked against these
         environment |= {
             "GATEWAY_PORT": str(self.port),
             "PERSIST_STATE": "1",

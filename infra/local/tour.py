@@ -1,8 +1,10 @@
 """`make demo`: the main job end to end, as a new user, on a host of its own in a temporary directory.
 
 Registers, makes an agent with a calculator and an HTTP tool, runs it, lets it remember and recall, prints the steps.
-With an address (`make demo URL=http://127.0.0.1:3000`) it uses the host that runs there; that host must have been
-started with OUTBOUND_ALLOWED_HOSTS=127.0.0.1:8765, where the tour serves its weather.
+Then a second person is invited by mail, joins, loses a role, and is refused.
+With an address (`make demo URL=http://127.0.0.1:3000`) it uses the host that runs there, with the same STATE_DIR for
+its mailbox; that host must have been started with OUTBOUND_ALLOWED_HOSTS=127.0.0.1:8765, where the tour serves its
+weather.
 """
 
 import contextlib
@@ -20,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from infra.local.client import Client
-from infra.local.demo import register
+from infra.local.client import Client, Refused
+from infra.local.demo import mailed_token, register, verify
 
 WEATHER_PORT = 8765
 START_SECONDS = 120
@@ -43,7 +45,7 @@ class Weather(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def tour(address: str, weather: str) -> None:
+def tour(address: str, weather: str, state: Path) -> None:
     """Go through the main job and print what happens."""
     email = f"tour-{int(time.time())}@example.com"
     say(f"1. register {email}")
@@ -85,7 +87,45 @@ def tour(address: str, weather: str) -> None:
         show(user.run(agent["id"], question))
     stats = user.call("GET", f"/v1/agents/{agent['id']}/stats")
     say(f"{number + 1}. runs {stats['runs']}, {stats['averageResponseTime']:.0f} ms on average")
+    verify(Client(address), state, email)
+    team(address, state, user, f"/v1/organizations/{organization['id']}", number + 2)
     say(f"\nThe API is documented at {address}/docs")
+
+
+def team(address: str, state: Path, owner: Client, organization: str, number: int) -> None:
+    """Invite a second person, change what they may do, and show that it is held."""
+    email = f"colleague-{int(time.time())}@example.com"
+    say(f"{number}. invite {email} as a member")
+    invitation = owner.call("POST", f"{organization}/invitations", {"email": email, "role": "member"})
+    say(f"   sent {invitation['sentAt']}, good until {invitation['expiresAt']}")
+
+    say(f"{number + 1}. register as {email}, and accept with the token from the mail")
+    registered = register(Client(address), email, "Correct-Horse-8-Battery")
+    colleague = Client(address).signed_in(registered["accessToken"])
+    token = mailed_token(state, email, "invites you")
+    joined = colleague.call("POST", "/v1/invitations/accept", {"token": token})
+    say(f"   joined {joined['name']!r} as {joined['role']}")
+    tokens = colleague.call("POST", f"{organization}/switch")
+    colleague = Client(address).signed_in(tokens["accessToken"])
+    made = colleague.call("POST", "/v1/agents", {"name": "Colleague's helper"})
+    say(f"   creates the agent {made['name']!r}")
+
+    say(f"{number + 2}. the owner makes the colleague a viewer")
+    user = registered["user"]["id"]
+    changed = owner.call("PATCH", f"{organization}/members/{user}", {"role": "viewer"})
+    say(f"   now {changed['role']}, who may {', '.join(changed['effectivePermissions'][:3])} …")
+
+    say(f"{number + 3}. with the next token the colleague reads, and writes no more")
+    tokens = colleague.call("POST", "/v1/auth/refresh", {"refreshToken": tokens["refreshToken"]})
+    colleague = Client(address).signed_in(tokens["accessToken"])
+    say(f"   reads {len(colleague.call('GET', '/v1/agents')['items'])} agents")
+    try:
+        colleague.call("POST", "/v1/agents", {"name": "One more"})
+    except Refused as refused:
+        problem = json.loads(str(refused).partition(" 403 ")[2])
+        say(f"   POST /v1/agents: {problem['status']} {problem['code']}: {problem['detail']}")
+    else:
+        sys.exit("a viewer wrote")
 
 
 def show(run: dict[str, Any]) -> None:
@@ -117,8 +157,8 @@ def serve_weather() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def host() -> Iterator[str]:
-    """A local host of our own; gives its address."""
+def host() -> Iterator[tuple[str, Path]]:
+    """A local host of our own; gives its address and where its mailbox is."""
     with tempfile.TemporaryDirectory(prefix="weconnect-") as state:
         more = {"PORT": "0", "STATE_DIR": state, "OUTBOUND_ALLOWED_HOSTS": f"127.0.0.1:{WEATHER_PORT}"}
         log = (Path(state) / "host.out").open("wb")
@@ -126,7 +166,7 @@ def host() -> Iterator[str]:
             [sys.executable, "-m", "infra.local"], env=os.environ | more, stdout=log, stderr=log
         )
         try:
-            yield _address(process, Path(state))
+            yield _address(process, Path(state)), Path(state)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
@@ -145,8 +185,11 @@ def _address(process: subprocess.Popen[bytes], state: Path) -> str:
 def main() -> None:
     """Run the tour against the address given, or a host of its own."""
     with serve_weather() as weather, contextlib.ExitStack() as stack:
-        address = sys.argv[1] if len(sys.argv) > 1 else stack.enter_context(host())
-        tour(address.rstrip("/"), weather)
+        if len(sys.argv) > 1:
+            address, state = sys.argv[1], Path(os.environ.get("STATE_DIR", ".local"))
+        else:
+            address, state = stack.enter_context(host())
+        tour(address.rstrip("/"), weather, state)
 
 
 if __name__ == "__main__":

@@ -16,3 +16,9 @@ def last_token() -> str:
     found = re.search(r"Your token:\s+(\S+)", texts()[-1])
     assert found
     return found[1]
+
+
+def to(address: str) -> list[str]:
+    """The texts of the mails to one address, oldest first."""
+    found = ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages
+    return [message.body for message in found if message.destinations["ToAddresses"] == [address]]

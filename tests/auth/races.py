@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import boto3
@@ -12,9 +13,10 @@ import boto3
 from infra import cloudformation
 from tests.factories import Registered, registered
 from weconnect import clock, rows, signing, table
-from weconnect.auth import limits, periods, service, sessions
+from weconnect.auth import authorizer, limits, periods, service, sessions, sso
 from weconnect.auth.entities import LimitType, NewUser
-from weconnect.auth.rows import ExecutionLimitRow
+from weconnect.auth.rows import ApiKeyRow, ExecutionLimitRow, RateRow, TokenRow
+from weconnect.auth.sso_entities import Returned
 from weconnect.caller import Caller, RequestInfo
 from weconnect.errors import Problem
 from weconnect.organizations.rows import OrganizationRow, UsageRow
@@ -77,6 +79,34 @@ def starts(
     return found | {"after": counts()}
 
 
+def key_uses(limits: dict[str, int]) -> dict[str, Any]:
+    """A hundred uses at once of an API key that may be used ten times."""
+    person = registered()
+    body = {"name": "ci", "scopes": ["*"], "rateLimits": limits}
+    key = person.client.post("/v1/api-keys", body).json["key"]
+    context = {"http": {"sourceIp": "203.0.113.1"}}
+    event = {"headers": {"x-api-key": key}, "requestContext": context}
+    ends, contexts = at_once(lambda: authorizer.identify(event), each=EACH)
+    left = sorted(int(json.loads(found["headers"])["RateLimit-Remaining"]) for found in contexts)
+    rows = RateRow.query(ApiKeyRow.at(sha256(key.encode()).hexdigest())[0], RateRow.sk.startswith("RATE#"))
+    raw = [row.to_simple_dict() for row in rows]
+    return {
+        "ends": ends,
+        "left": left,
+        "counts": {name: row[name] for row in raw for name in "hd" if row.get(name)},
+    }
+
+
+def sign_ins() -> Counter[str]:
+    """One state of a single sign-on from many at once."""
+    state, organization = "s" * 43, uuid.uuid4()
+    pk, sk = TokenRow.at(state)
+    details = {"organization_id": str(organization), "browser": sha256(b"browser").hexdigest()}
+    table.create(TokenRow(pk=pk, sk=sk, purpose=sso.PURPOSE, details=details, ttl=clock.epoch() + 60), {})
+    back = Returned(state=state, code="x", error=None, issuer=None, browser="browser")
+    return at_once(lambda: sso._take(back, RequestInfo()), threads=8)[0]
+
+
 def refreshes() -> dict[str, int]:
     """One refresh token from many tabs at once."""
     person = registered()
@@ -115,6 +145,12 @@ def main() -> None:
         "rolled": starts(10, last_year=True),
         "plan": starts(left_of_plan=10),
         "both": starts(15, left_of_plan=10),
+        "per minute": key_uses({"requestsPerMinute": 10}),
+        "per hour": key_uses({"requestsPerHour": 10}),
+        "per day": key_uses({"requestsPerDay": 10}),
+        "per minute and hour": key_uses({"requestsPerMinute": 10, "requestsPerHour": 1_000}),
+        "per day and hour": key_uses({"requestsPerHour": 1_000, "requestsPerDay": 10}),
+        "sign-ins": sign_ins(),
         "refreshes": refreshes(),
         "registrations": registrations(),
     }

@@ -137,7 +137,7 @@ SEED: dict[str, dict[str, Any]] = {
 }
 
 ADDED = {
-    "User": set(),
+    "User": {"mfaEnabled"},
     "ApiKey": {"organizationId"},
     "ExecutionLimit": {"organizationId"},
     "Organization": set(),

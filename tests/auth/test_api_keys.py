@@ -9,6 +9,7 @@ import pytest
 from infra import routes
 from tests.factories import Registered, join, registered
 from tests.gateway import Client
+from tests.matrix_factories import ASKED
 from weconnect import clock, table
 from weconnect.auth.rows import ApiKeyRow
 
@@ -139,9 +140,8 @@ def test_no_key_may_manage_keys_or_sessions(aws: None) -> None:
     ]
     assert len(guarded) >= 5
     for operation in guarded:
-        path = operation.path.replace("{apiKeyId}", made["id"])
-        body = NEW if operation.function.__name__ == "create_api_key" else None
-        answer = client.call(operation.method, path, body)
+        path = operation.path.replace("{apiKeyId}", made["id"]).replace("{sessionId}", made["id"])
+        answer = client.call(operation.method, path, ASKED[operation.function.__name__].body)
         assert (answer.status, answer.json["code"]) == (403, "api_key_not_allowed"), operation.path
 
 

@@ -9,8 +9,8 @@ import pytest
 from tests.factories import Registered, join, registered
 from weconnect import aws as weconnect_aws
 from weconnect import clock, rows, table
-from weconnect.auth import limits, periods
-from weconnect.auth.entities import LimitType
+from weconnect.auth import execution_limits, limits, periods
+from weconnect.auth.entities import ExecutionLimit, ExecutionLimitChanges, LimitType
 from weconnect.auth.rows import ExecutionLimitRow
 from weconnect.caller import Caller
 from weconnect.errors import LimitReached, Unavailable
@@ -302,3 +302,96 @@ def test_counts_are_sent_once_and_a_failure_gives_back(
 def _usage(person: Registered, number: int) -> UsageRow:
     pk, sk = UsageRow.at(person.organization["id"], "2026-11")
     return UsageRow(pk=pk, sk=sk, executions=number)
+
+
+# Every kind of period, lower limits, removal
+
+
+def put(person: Registered, kind: str, maximum: int) -> ExecutionLimit:
+    """Set a limit below the routes, whose access tokens end after 15 minutes."""
+    who = caller(person)
+    changes = ExecutionLimitChanges(max_executions=maximum)
+    return execution_limits.put(who, who.user_id, LimitType(kind), changes, None)
+
+
+def counted(person: Registered) -> list[int]:
+    return [item.current_executions for item in execution_limits.find(caller(person), None).items]
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "first"),
+    [
+        ("hourly", datetime(2026, 11, 22, 13, 59, 59, tzinfo=UTC), datetime(2026, 11, 22, 14, tzinfo=UTC)),
+        ("daily", datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)),
+        ("monthly", datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)),
+        ("yearly", datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)),
+        ("monthly", datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC), datetime(2028, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_each_kind_of_limit_holds_to_the_last_second_of_its_period(
+    aws: None, time: list[datetime], kind: str, last: datetime, first: datetime
+) -> None:
+    person = registered()
+    time[0] = periods.of(LimitType(kind), last)[0]
+    put(person, kind, 1)
+    take(person)
+    time[0] = last
+    with pytest.raises(LimitReached, match=kind) as refused:
+        take(person)
+    assert refused.value.headers["Retry-After"] == "1"
+    time[0] = first
+    assert counted(person) == [0]
+    take(person)
+    assert counted(person) == [1]
+    with pytest.raises(LimitReached, match=kind):
+        take(person)
+
+
+def test_a_limit_below_its_use_is_taken_and_refuses_the_next_start(aws: None, time: list[datetime]) -> None:
+    person = registered()
+    limit(person, "daily", maxExecutions=5)
+    for _ in range(3):
+        take(person)
+    lowered = limit(person, "daily", maxExecutions=2)
+    assert (lowered["currentExecutions"], lowered["remainingExecutions"], lowered["isExceeded"]) == (
+        3,
+        0,
+        True,
+    )
+    with pytest.raises(LimitReached):
+        take(person)
+    assert current(person) == {"daily": 3}
+    limit(person, "daily", maxExecutions=4)
+    take(person)
+    with pytest.raises(LimitReached):
+        take(person)
+    time[0] = datetime(2026, 11, 23, tzinfo=UTC)
+    assert put(person, "daily", 2).current_executions == 0
+    take(person)
+
+
+def test_a_removed_limit_limits_nothing_and_forgets_what_it_counted(aws: None, time: list[datetime]) -> None:
+    owner, member = registered(), registered()
+    join(member, owner, "member")
+    path = f"/v1/execution-limits/{member.user['id']}/monthly"
+    assert owner.client.put(path, {"maxExecutions": 0}).status == 200
+    who = Caller(UUID(member.user["id"]), UUID(owner.organization["id"]), "member", frozenset({"*"}))
+    with pytest.raises(LimitReached):
+        limits.take(who, table.get_many(limits.keys(who)))
+    assert member.client.delete(path).json["code"] == "permission_missing"
+    assert owner.client.delete(path, headers={"If-Match": '"2"'}).status == 412
+    assert owner.client.delete(path, headers={"If-Match": '"1"'}).status == 204
+    again = owner.client.delete(path)
+    assert (again.status, again.json["code"]) == (404, "execution_limit_not_found")
+    assert member.client.get("/v1/execution-limits").json["items"] == []
+    limits.take(who, table.get_many(limits.keys(who)))
+    assert owner.client.put(path, {"maxExecutions": 1}).json["currentExecutions"] == 0
+
+
+def test_a_strangers_limit_is_not_there(aws: None) -> None:
+    owner, stranger = registered(), registered()
+    limit(owner, "hourly", maxExecutions=1)
+    path = f"/v1/execution-limits/{owner.user['id']}/hourly"
+    assert stranger.client.delete(path).status == 404
+    assert stranger.client.put(path, {"maxExecutions": 9}).status == 404
+    assert owner.client.get("/v1/execution-limits").json["items"][0]["maxExecutions"] == 1

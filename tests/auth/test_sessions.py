@@ -1,35 +1,15 @@
 """Refreshing, reuse, two tabs, ends."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.auth.clocks import Clock
 from tests.factories import PASSWORD, Registered, bearer, registered
 from tests.gateway import Answer, Client
 from weconnect import clock, table
 from weconnect.auth.rows import SessionRow, UserRow
 from weconnect.organizations.rows import MemberRow, OrganizationRow
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = clock.now()
-
-    def now(self) -> datetime:
-        return self.time
-
-    def move(self, **by: float) -> None:
-        self.time += timedelta(**by)
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(clock, "now", found.now)
-    return found
 
 
 def refresh(tokens: dict[str, Any], **more: Any) -> Answer:
@@ -135,15 +115,21 @@ def test_logging_out_everywhere_ends_all(aws: None) -> None:
 
 
 @pytest.mark.parametrize("row_class", ["user", "member", "organization"])
-def test_who_was_deactivated_cannot_refresh_or_sign_in(aws: None, row_class: str) -> None:
+def test_who_was_deactivated_cannot_refresh_or_sign_in_there(aws: None, row_class: str) -> None:
     person = registered("ada@example.com")
     row = _row(person, row_class)
     table.change(row, {"is_active": False}, {})
     expected = 401 if row_class == "user" else 403
     assert refresh(person.tokens).status == expected
-    assert (
-        Client().post("/v1/auth/login", {"email": "ada@example.com", "password": PASSWORD}).status == expected
-    )
+    credentials = {"email": "ada@example.com", "password": PASSWORD}
+    there = credentials | {"organizationId": person.organization["id"]}
+    assert Client().post("/v1/auth/login", there).status == expected
+    anywhere = Client().post("/v1/auth/login", credentials)
+    if row_class == "user":
+        assert anywhere.json["code"] == "account_inactive"
+    else:  # who is left without an organization gets a personal one again
+        found = bearer(anywhere.json).get("/v1/organizations").json["items"]
+        assert person.organization["id"] not in [item["id"] for item in found if item["isActive"]]
 
 
 def test_a_pending_member_has_no_rights(aws: None) -> None:

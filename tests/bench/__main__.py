@@ -3,14 +3,17 @@
 import logging
 import platform
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
-from tests.bench import calls, sizes, starts, steps
+from tests.bench import calls, host, sizes, starts, steps
 from tests.bench.rows import Line, table
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    parts = {"starts": starts, "calls": calls, "steps": steps, "sizes": sizes}
+    parts = {"starts": starts, "calls": calls, "steps": steps, "host": host, "sizes": sizes}
     chosen = sys.argv[1:] or list(parts)
-    lines: list[Line] = [line for name in chosen for line in parts[name].lines()]
+    with redirect_stdout(StringIO()):  # the metrics of runs are lines on it
+        lines: list[Line] = [line for name in chosen for line in parts[name].lines()]
     print(f"Python {platform.python_version()}, {platform.machine()}; medians of interleaved repetitions\n")
     print(table(lines))

@@ -22,9 +22,16 @@ def lines() -> Iterator[Line]:
     for name, found in template["Resources"].items():
         if found["Type"] == "AWS::Serverless::Function":
             layers = common + [layer["Ref"] for layer in found["Properties"].get("Layers", [])]
-            in_all[name] = _megabytes(BUILT / found["Properties"].get("CodeUri", name)) + sum(size[layer] for layer in layers)
+            in_all[name] = _megabytes(BUILT / found["Properties"].get("CodeUri", name)) + sum(
+                size[layer] for layer in layers
+            )
     for name in ("GetAgent", max(in_all, key=lambda name: in_all[name])):
-        yield Line(f"unzipped with its layers: {name}", f"{in_all[name]:.0f} MB", bound="< 250 MB", met=in_all[name] < 250)
+        yield Line(
+            f"unzipped with its layers: {name}",
+            f"{in_all[name]:.0f} MB",
+            bound="< 250 MB",
+            met=in_all[name] < 250,
+        )
     package = size["GetAgent"]
     yield Line("functions package", f"{package:.2f} MB", bound="< 2 MB", met=package < 2)
 

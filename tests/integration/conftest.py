@@ -7,11 +7,13 @@ from typing import Any
 
 import boto3
 import pytest
+from pynamodb.connection import TableConnection
 
 from infra import cloudformation
 from infra.local.ministack import MiniStack
 from infra.local.options import REGION, read_options
 from tests.agents.runs import Starter
+from tests.integration.racing import hang_up
 from weconnect import encryption, payloads, table
 from weconnect.agents import executions
 from weconnect.settings import settings
@@ -33,16 +35,32 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.stop()
 
 
+@pytest.fixture(scope="session")
+def rows(ministack: str) -> Iterator[TableConnection]:
+    """The rows' connection to the emulator, made once: to make a client takes as long as a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table.Row, "_connection", None)
+        patch.setattr(table.Row.Meta, "host", ministack)
+        patch.setattr(table.Row.Meta, "max_pool_connections", 100, raising=False)
+        found = table.Row._get_connection()
+        client = found.connection.client
+    yield found
+    client.close()
+
+
 @pytest.fixture
-def aws(ministack: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(ministack: str, rows: TableConnection, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lead everything that talks to AWS to the emulator, and forget afterwards that it ever was."""
     before = {name: getattr(settings, name) for name in ("endpoint_url", "mail_from")}
     _set(endpoint_url=ministack, mail_from="")
-    monkeypatch.setattr(table.Row.Meta, "host", ministack)
-    _forget_clients()
+    monkeypatch.setattr(table.Row, "_connection", rows)
+    for client in (payloads.s3, encryption.kms):
+        client.cache_clear()
     yield
+    hang_up()
     _set(**before)
-    _forget_clients()
+    for client in (payloads.s3, encryption.kms):
+        client.cache_clear()
 
 
 @pytest.fixture
@@ -56,12 +74,3 @@ def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
 def _set(**values: Any) -> None:
     for name, value in values.items():
         object.__setattr__(settings, name, value)
-
-
-def _forget_clients() -> None:
-    kinds = [table.Row]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
-        kind._connection = None
-    for client in (table._connection, payloads.s3, encryption.kms):
-        client.cache_clear()

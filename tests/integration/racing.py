@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.factories import Registered
+from weconnect import aws
 from weconnect.caller import Caller
 from weconnect.errors import Problem
 
@@ -22,9 +23,18 @@ def together(count: int, work: Callable[[int], Any]) -> list[Any]:
             return work(number)
         except Problem as problem:
             return problem
+        finally:
+            hang_up()
 
     with ThreadPoolExecutor(count) as threads:
         return list(threads.map(one, range(count)))
+
+
+def hang_up() -> None:
+    """Close the connections that this thread keeps."""
+    kept = aws._connections()
+    while kept:
+        kept.popitem()[1].close()
 
 
 def outcomes(answers: list[Any]) -> Counter[str]:

@@ -11,10 +11,10 @@ from tests.integration.racing import caller_of, outcomes, together
 from weconnect import clock, table
 from weconnect.agents import service
 from weconnect.agents.entities import AIAgentChanges, NewAIAgent
-from weconnect.agents.rows import AgentRow, AgentVersionRow, CountRow, NameRow
+from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.errors import Conflict, Problem, Unavailable
 from weconnect.idempotency import IdempotencyRow
-from weconnect.organizations.rows import OrganizationRow
+from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def rows_of(me: Registered, kind: type[table.Row], prefix: str) -> list[table.Ro
 
 
 def count(me: Registered) -> int:
-    row = table.get(CountRow, CountRow.at(UUID(me.organization["id"]), "AGENT"), consistent=True)
+    row = table.get(CountRow, CountRow.at(UUID(me.organization["id"]), "AGENT"))
     return int(row.count) if row else 0
 
 
@@ -181,4 +181,4 @@ def _conflict() -> Exception:
 
     code = {"Error": {"Code": "TransactionCanceledException", "Message": "cancelled"}}
     reasons = [None, CancellationReason(code="TransactionConflict", message="ongoing")]
-    return VerboseClientError(code, "TransactWriteItems", {}, reasons)
+    return VerboseClientError(code, "TransactWriteItems", {}, cancellation_reasons=reasons)

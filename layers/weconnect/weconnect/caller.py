@@ -13,6 +13,8 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from weconnect.errors import PROBLEMS_BY_STATUS, Forbidden, Problem, Unauthenticated
 
 EVERYTHING = "*"
+OPERATOR = "operator"
+"""The permission of those who operate the deployment; no member holds it, not even an owner."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,22 @@ class RequestInfo:
     ip: str = "-"
     user_agent: str = "-"
 
+    def actor(self, user_id: object) -> dict[str, Any]:
+        """What the stream's audit needs where nobody is signed in: whom a token or a password proved to be there."""
+        return {
+            "userId": str(user_id),
+            "requestId": self.id,
+            "ip": self.ip,
+            "userAgent": self.user_agent,
+        }
+
 
 @dataclass(frozen=True)
 class Caller:
-    """The authenticated user or API key of a request, in one organization."""
+    """The authenticated user or API key of a request, in one organization.
+
+    `sso`: they signed in through that organization's own identity provider, which speaks for no other one.
+    """
 
     user_id: UUID
     organization_id: UUID
@@ -35,16 +49,45 @@ class Caller:
     session_id: str | None = None
     api_key_id: UUID | None = None
     is_operator: bool = False
+    user_role: str = "user"
+    needs_second_factor: bool = False
+    sso: bool = False
     request: RequestInfo = field(default_factory=RequestInfo)
 
     def may(self, permission: str) -> bool:
         """Whether the caller holds `resource:action`."""
+        if permission == OPERATOR:
+            return self.is_operator
         return EVERYTHING in self.permissions or permission in self.permissions
 
     def require(self, permission: str) -> None:
         """Raise Forbidden unless the caller holds `permission`."""
         if not self.may(permission):
             raise Forbidden(f"This needs the permission {permission}", code="permission_missing")
+
+    def admit(self, *, own: bool, writes: bool) -> None:
+        """Hold the user roles on a route, before anything else of it happens.
+
+        What is one's own is open to all. Beyond it a `readonly` user writes nothing, a `guest` sees only what is
+        shared with them, which nothing is yet, and nobody acts without the second factor their organization wants.
+        """
+        if own:
+            return
+        if self.needs_second_factor:
+            raise Forbidden(
+                "This organization wants a second factor: POST /v1/auth/mfa/enroll, confirm it and refresh, "
+                "or sign in again with it",
+                code="mfa_required_by_organization",
+            )
+        if self.user_role == "guest":
+            raise Forbidden("Guests see only what is shared with them", code="guest")
+        if self.user_role == "readonly" and writes:
+            raise Forbidden("Your account may only read", code="read_only")
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the caller may see nothing beyond this organization, not even the user's other ones."""
+        return self.api_key_id is not None or self.sso
 
     def actor(self) -> dict[str, Any]:
         """What the stream's audit needs to know about who made a change."""
@@ -89,8 +132,18 @@ def from_event(event: dict[str, Any]) -> Caller:
         session_id=context.get("sessionId") or None,
         api_key_id=UUID(key) if key else None,
         is_operator=context.get("operator") == "true",
+        user_role=context.get("userRole") or "user",
+        needs_second_factor=context.get("needsSecondFactor") == "true",
+        sso=context.get("sso") == "true",
         request=request_info(event),
     )
+
+
+def answer_headers(event: dict[str, Any]) -> dict[str, str]:
+    """The headers that the authorizer wants on the answer: what is left of an API key's limits."""
+    context = event.get("requestContext", {}).get("authorizer", {}).get("lambda") or {}
+    found: dict[str, str] = json.loads(context.get("headers") or "{}")
+    return found
 
 
 def become(caller: Caller) -> None:

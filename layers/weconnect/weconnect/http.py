@@ -1,7 +1,9 @@
 """The one resolver, the one error table, and the one `handler` that all routes share.
 
 A route file says `@app.post("/v1/agents", …)` and re-exports `handler`. What a route may add: `public=True` when it
-takes no caller, `secret=True` when its answer shows a secret that a replay must not find in clear.
+takes no caller, `secret=True` when its answer shows a secret that a replay must not find in clear, `own=True` when it
+touches nothing but what is the caller's own (profile, password, sessions, second factor): those routes alone are open
+to everybody who is signed in, whatever their role; `Caller.admit` holds the others to it.
 """
 
 import json
@@ -38,6 +40,7 @@ class Operation:
     function: Callable[..., Any]
     public: bool
     secret: bool
+    own: bool
 
     @property
     def permission(self) -> str | None:
@@ -47,6 +50,11 @@ class Operation:
     def takes_body(self) -> bool:
         """Whether a JSON body is among its parameters."""
         return "body" in self.function.__annotations__
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change something; a POST that asks for a `:read` permission only searches."""
+        return self.method != "GET" and not (self.permission or "").endswith(":read")
 
     @property
     def may_replay(self) -> bool:
@@ -75,11 +83,12 @@ class Api(APIGatewayHttpResolver):
         *args: Any,
         public: bool = False,
         secret: bool = False,
+        own: bool = False,
         **options: Any,
     ) -> Callable[..., Any]:
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             path = rule.replace("<", "{").replace(">", "}")
-            operation = Operation(str(method), path, function, public, secret)
+            operation = Operation(str(method), path, function, public, secret, own)
             self.operations[f"{method} {path}"] = operation
             options["operation_id"] = function.__name__
             options["summary"] = (function.__doc__ or function.__name__).strip().splitlines()[0]
@@ -166,7 +175,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         answer = _answer(event, context)
     except Exception as error:
         answer = _problem_answer(error, event)
-    answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": request.id, **_SECURITY_HEADERS}
+    answer["headers"] = {
+        **callers.answer_headers(event),
+        **answer.get("headers", {}),
+        "X-Request-Id": request.id,
+        **_SECURITY_HEADERS,
+    }
     return answer
 
 
@@ -185,6 +199,7 @@ def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         caller = callers.from_event(event)
         callers.become(caller)
         logger.append_keys(organization_id=str(caller.organization_id), user_id=str(caller.user_id))
+        caller.admit(own=operation.own, writes=operation.writes)
         if operation.permission:
             caller.require(operation.permission)
     bodies.check_size(event)

@@ -41,7 +41,7 @@ def store(
         raise Invalid("The text holds half a surrogate pair, which is no character") from error
     if len(content) <= inline_bytes:
         return text
-    place = _prefix(organization_id) + quote(name, safe="/")
+    place = prefix_of(organization_id) + quote(name, safe="/")
     if not _is_plain(place):
         raise ValueError(f"{name!r} is no name for a payload")
     s3().put_object(
@@ -77,6 +77,12 @@ def load(organization_id: UUID | str, value: str | Pointer) -> str:
     return str(found["Body"].read().decode())
 
 
+def address(organization_id: UUID | str, pointer: Pointer, seconds: int) -> str:
+    """An address that gives the text behind a pointer to whoever has it, for so long."""
+    place = {"Bucket": settings.bucket_name, "Key": _place(organization_id, pointer)}
+    return str(s3().generate_presigned_url("get_object", Params=place, ExpiresIn=seconds))
+
+
 def preview(value: str | Pointer) -> str:
     """The text, or the beginning of a long one, without fetching it."""
     return value if isinstance(value, str) else f"{value['head']}…"
@@ -90,7 +96,7 @@ def discard(organization_id: UUID | str, value: str | Pointer) -> None:
 
 def _place(organization_id: UUID | str, pointer: Pointer) -> str:
     place = pointer.get("payload")
-    if not isinstance(place, str) or not place.startswith(_prefix(organization_id)) or not _is_plain(place):
+    if not isinstance(place, str) or not place.startswith(prefix_of(organization_id)) or not _is_plain(place):
         raise ValueError("This pointer does not belong to the organization")
     return place
 
@@ -105,6 +111,7 @@ def s3() -> Any:
         connect_timeout=2,
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 3},
+        signature_version="s3v4",  # an address that is handed out opens what KMS encrypts only so
         # An emulator's host has no names for buckets.
         s3={"addressing_style": "path"} if settings.endpoint_url else {},
     )
@@ -113,7 +120,8 @@ def s3() -> Any:
     )
 
 
-def _prefix(organization_id: UUID | str) -> str:
+def prefix_of(organization_id: UUID | str) -> str:
+    """What the names of all payloads of an organization begin with."""
     return f"organizations/{quote(str(organization_id), safe='')}/"
 
 

@@ -25,6 +25,7 @@ class Settings:
     key_arn: str = _env("KEY_ARN")
     signing_secret_arn: str = _env("SIGNING_SECRET_ARN")
     model_keys_arn: str = _env("MODEL_KEYS_ARN")
+    stripe_keys_arn: str = _env("STRIPE_KEYS_ARN")
     url_parameter: str = _env("URL_PARAMETER")
     run_agent_function: str = _env("RUN_AGENT_FUNCTION", "run-agent:live")
     purge_queue_url: str = _env("PURGE_QUEUE_URL")

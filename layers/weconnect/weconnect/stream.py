@@ -22,5 +22,9 @@ def dispatch(record: dict[str, Any]) -> None:
     """Send one stream record to its queues. A record is delivered at least once, and so are its messages."""
     keys = {name: value["S"] for name, value in record["dynamodb"]["Keys"].items()}
     if record["eventName"] == "REMOVE" and keys["sk"].startswith("TRASH#"):
-        message = {"trash": keys, "eventId": record["eventID"]}
-        sqs().send_message(QueueUrl=settings.purge_queue_url, MessageBody=json.dumps(message))
+        ask_for_purge({"trash": keys, "eventId": record["eventID"]})
+
+
+def ask_for_purge(message: dict[str, Any]) -> None:
+    """Put a message into the purge queue: from the stream, or from a purge that has more to do."""
+    sqs().send_message(QueueUrl=settings.purge_queue_url, MessageBody=json.dumps(message))

@@ -1,152 +1,30 @@
-"""The one table: rows, keys, and the few ways in which a row changes.
-
-An entity's fields are written down once, in its pydantic class; a row class adds its keys. Values are stored as the
-JSON that the entity has on the wire, so a row turns into its entity by validation and back by a dump.
+"""The one table: reading, and the few ways in which a row changes.
 
 Three ways to write: `create` and `change` make a new version under a condition and carry their actor, `touch` moves
 counters and stamps without either, and `transaction` joins several under one outcome.
 """
 
-import functools
 import random
 import time
-import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
-from pynamodb.attributes import (
-    Attribute,
-    BooleanAttribute,
-    DiscriminatorAttribute,
-    JSONAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-)
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
-from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from weconnect import clock, faults
 from weconnect.errors import Conflict, NotFound, Problem, Stale, Unavailable
 from weconnect.keys import key as key
-from weconnect.settings import settings
+from weconnect.row import Row as Row
 
 TRASH_DAYS = 30
 CONFLICT_ATTEMPTS = 12
 
 
-class _Index(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """An overloaded, sparse index: a row without its keys is not in it."""
-
-
-def _index(name: str) -> Any:
-    meta = type("Meta", (), {"index_name": name, "projection": AllProjection()})
-    keys = {
-        f"{name}pk": UnicodeAttribute(hash_key=True, null=True),
-        f"{name}sk": UnicodeAttribute(range_key=True, null=True),
-    }
-    return type(name, (_Index,), {"Meta": meta, **keys})()
-
-
-class Row(Model):
-    """A row of the table. Subclasses name their `entity`, the fields they keep `apart` elsewhere, and their keys."""
-
-    class Meta:
-        table_name = settings.table_name
-        region = settings.region
-        host = settings.endpoint_url
-        connect_timeout_seconds = 2
-        read_timeout_seconds = 5
-        max_retry_attempts = 3
-
-    entity: ClassVar[type[BaseModel] | None] = None
-    apart: ClassVar[frozenset[str]] = frozenset()
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
-    kind = DiscriminatorAttribute()
-    version = NumberAttribute(default_for_new=1)
-    created_at = UnicodeAttribute(null=True, attr_name="createdAt")
-    updated_at = UnicodeAttribute(null=True, attr_name="updatedAt")
-    actor = JSONAttribute(null=True)
-    ttl = NumberAttribute(null=True)
-    gsi1pk = UnicodeAttribute(null=True)
-    gsi1sk = UnicodeAttribute(null=True)
-    gsi2pk = UnicodeAttribute(null=True)
-    gsi2sk = UnicodeAttribute(null=True)
-    gsi3pk = UnicodeAttribute(null=True)
-    gsi3sk = UnicodeAttribute(null=True)
-    gsi1 = _index("gsi1")
-    gsi2 = _index("gsi2")
-    gsi3 = _index("gsi3")
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if entity := cls.__dict__.get("entity"):
-            for name, field in entity.model_fields.items():
-                if name not in cls.apart and name not in Row.get_attributes() and name not in cls.__dict__:
-                    setattr(cls, name, _attribute(field.annotation, to_camel(name)))
-
-    @classmethod
-    def of(cls, entity: BaseModel, **more: Any) -> Self:
-        """A new row that holds `entity`; `more` gives its keys and whatever the entity does not know."""
-        values = entity.model_dump(mode="json", exclude=set(cls.apart))
-        return cls(**{name: value for name, value in (values | more).items() if value is not None})
-
-    def values(self) -> dict[str, Any]:
-        """What the row knows of its entity, by field name."""
-        assert self.entity
-        found = {
-            name: getattr(self, name, None) for name in self.entity.model_fields if name not in self.apart
-        }
-        return {name: value for name, value in found.items() if value is not None}
-
-    def to_entity(self, **more: Any) -> Any:
-        """The entity that this row stands for; `more` brings the fields that are kept apart."""
-        assert self.entity
-        return self.entity.model_validate(self.values() | more, by_name=True)
-
-    def set(self, **values: Any) -> None:
-        """Set fields of the row in memory."""
-        for name, value in values.items():
-            setattr(self, name, value)
-
-    @classmethod
-    def kind_name(cls) -> str:
-        """The discriminator, as it stands in the table."""
-        return str(cls._attributes["kind"].get_discriminator(cls))  # type: ignore[attr-defined]
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Fields that come from the entity."""
-
-
 R = TypeVar("R", bound=Row)
-
-_PLAIN: dict[type, type[Attribute[Any]]] = {
-    bool: BooleanAttribute,
-    int: NumberAttribute,
-    float: NumberAttribute,
-}
-
-
-def _attribute(annotation: Any, name: str) -> Attribute[Any]:
-    """The attribute for a field's type: numbers and flags as such, text-like things as text, the rest as JSON."""
-    while get_origin(annotation) in (types.UnionType, Union):
-        annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
-    if annotation in _PLAIN:
-        return _PLAIN[annotation](null=True, attr_name=name)
-    structured = get_origin(annotation) in (list, dict, set, frozenset, tuple) or (
-        isinstance(annotation, type) and issubclass(annotation, BaseModel | dict | list)
-    )
-    return (JSONAttribute if structured else UnicodeAttribute)(null=True, attr_name=name)
 
 
 # Reading: always consistent, so that whoever wrote a thing finds it
@@ -251,6 +129,7 @@ class Transaction:
         self._deletes: list[tuple[Any, ...]] = []
         self._puts: list[tuple[Any, ...]] = []
         self._updates: list[tuple[Any, ...]] = []
+        self._changed: list[tuple[Row, dict[str, Any]]] = []
 
     def check(self, kind: type[Row], at: tuple[str, str], condition: Condition, refused: Problem) -> None:
         self._checks.append((refused, kind, at, condition))
@@ -265,11 +144,18 @@ class Transaction:
         _stamp(row, self.actor)
         self._puts.append((None, row, None))
 
-    def delete(self, row: Row, *, if_match: int | None = None) -> None:
+    def delete(
+        self,
+        row: Row,
+        *,
+        if_match: int | None = None,
+        condition: Condition | None = None,
+        refused: Problem | None = None,
+    ) -> None:
         """Delete a row in the version that was read; a row that was only named by its key must just exist."""
         _expect(row, if_match)
         holds = Row.version == row.version if row.created_at else Row.pk.exists()
-        self._deletes.append((_lost(), row, holds))
+        self._deletes.append((refused or _lost(), row, holds if condition is None else holds & condition))
 
     def discard(self, row: Row) -> None:
         """Delete whatever is at the row's key."""
@@ -284,8 +170,9 @@ class Transaction:
         condition: Condition | None = None,
         refused: Problem | None = None,
     ) -> None:
-        """Set `values` as the row's next version."""
+        """Set `values` as the row's next version; the row in memory has them once the transaction is through."""
         actions, holds = _next_version(row, values, self.actor, if_match)
+        self._changed.append((row, values | _stamps(row, self.actor)))
         self._updates.append(
             (refused or _lost(), row, actions, holds if condition is None else holds & condition)
         )
@@ -321,6 +208,8 @@ class Transaction:
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
                 self._send()
+                for row, values in self._changed:
+                    row.set(**values)
                 return
             except TransactWriteError as error:
                 reasons = [reason.code if reason else "None" for reason in error.cancellation_reasons]
@@ -352,9 +241,17 @@ def transaction(actor: dict[str, Any]) -> Iterator[Transaction]:
     writes.commit()
 
 
-def trash(writes: Transaction, row: Row, to: tuple[str, str], *, if_match: int | None = None) -> Row:
+def trash(
+    writes: Transaction,
+    row: Row,
+    to: tuple[str, str],
+    *,
+    if_match: int | None = None,
+    condition: Condition | None = None,
+    refused: Problem | None = None,
+) -> Row:
     """Move a head row to the trash, whence it expires after 30 days. Markers and counters are the caller's to move."""
-    writes.delete(row, if_match=if_match)
+    writes.delete(row, if_match=if_match, condition=condition, refused=refused)
     gone = _copy(row, to, version=row.version + 1, ttl=clock.epoch() + TRASH_DAYS * 86_400)
     gone.set(deleted_at=clock.iso(clock.now()))
     writes.put(gone)
@@ -396,8 +293,11 @@ def _next_version(
     row: Row, values: dict[str, Any], actor: dict[str, Any], if_match: int | None
 ) -> tuple[list[Any], Condition]:
     _expect(row, if_match)
-    stamps = {"version": row.version + 1, "updated_at": clock.iso(clock.now()), "actor": actor}
-    return _settings(type(row), values | stamps), Row.version == row.version
+    return _settings(type(row), values | _stamps(row, actor)), Row.version == row.version
+
+
+def _stamps(row: Row, actor: dict[str, Any]) -> dict[str, Any]:
+    return {"version": row.version + 1, "updated_at": clock.iso(clock.now()), "actor": actor}
 
 
 def _moves(kind: type[Row], add: dict[str, float], put: dict[str, Any]) -> list[Any]:
@@ -428,9 +328,6 @@ def _is_conflict(error: TransactWriteError) -> bool:
     return error.cause_response_code in ("TransactionInProgressException", "TransactionConflictException")
 
 
-@functools.cache
 def _connection() -> Connection:
-    """The transactions' connection: a client costs 150 ms to make."""
-    return Connection(
-        region=settings.region, host=settings.endpoint_url, connect_timeout_seconds=2, read_timeout_seconds=5
-    )
+    """The transactions' connection: the rows'."""
+    return Row._get_connection().connection

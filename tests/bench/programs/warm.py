@@ -10,7 +10,6 @@ event = json.loads(sys.stdin.read())
 
 from agents.get_agent import handler  # noqa: E402
 from auth import get_me  # noqa: E402, F401
-
 from weconnect.agents.rows import AgentRow  # noqa: E402
 from weconnect.auth.rows import UserRow  # noqa: E402
 

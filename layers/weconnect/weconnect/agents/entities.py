@@ -1,10 +1,11 @@
 """AI agents, their runs, tools and memories, as they are on the wire."""
 
+import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from weconnect.entities import TenantEntity, Wire, up_to
 
@@ -12,6 +13,24 @@ Name = Annotated[str, up_to(255)]
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=100)]
 SessionId = Annotated[str, up_to(100)]
 Json = dict[str, Any]
+
+PROMPT_BYTES = 300_000
+JSON_BYTES = 60_000
+
+
+def _fits(limit: int) -> AfterValidator:
+    """A bound of what a value takes in its row, which has 400 KB for everything."""
+
+    def check(value: Any) -> Any:
+        if len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) > limit:
+            raise ValueError(f"takes more than {limit} bytes as JSON")
+        return value
+
+    return AfterValidator(check)
+
+
+Prompt = Annotated[str, StringConstraints(max_length=100_000), _fits(PROMPT_BYTES)]
+StoredJson = Annotated[Json, _fits(JSON_BYTES)]
 
 
 class MemoryType(StrEnum):
@@ -44,7 +63,7 @@ class MemoryConfig(Wire):
 
 
 class AgentConfiguration(Wire):
-    system_prompt: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    system_prompt: Prompt | None = None
     temperature: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     top_p: float | None = Field(default=None, ge=0, le=1)
@@ -209,7 +228,7 @@ class ToolConfiguration(Wire):
     api_key: Annotated[str, up_to(4_000)] | None = Field(
         default=None, description="Stored encrypted, never returned"
     )
-    parameters: Json | None = Field(
+    parameters: StoredJson | None = Field(
         default=None, description="`method`, `headers`, `query`, `apiKeyHeader`, `apiKeyPrefix`"
     )
     timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt")
@@ -222,7 +241,7 @@ class _ToolFields(Wire):
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     tool_type: ToolType = ToolType.BUILTIN
     configuration: ToolConfiguration = Field(default_factory=ToolConfiguration)
-    input_schema: Json | None = Field(
+    input_schema: StoredJson | None = Field(
         default=None, description="JSON Schema of the arguments; a builtin has its own"
     )
     is_active: bool = True
@@ -244,7 +263,7 @@ class AIAgentToolChanges(Wire):
     display_name: Name | None = None
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     configuration: ToolConfiguration | None = None
-    input_schema: Json | None = None
+    input_schema: StoredJson | None = None
     is_active: bool | None = None
 
 

@@ -2,10 +2,19 @@
 
 from uuid import UUID
 
-from weconnect import payloads, table
-from weconnect.agents.rows import CHILDREN, AgentRow, MemoryRow, child, prefix_of
+from weconnect import clock, payloads, table
+from weconnect.agents.rows import (
+    CHILDREN,
+    AgentRow,
+    ExecutionRow,
+    MemoryRow,
+    PurgedAgentRow,
+    child,
+    prefix_of,
+)
 from weconnect.log import logger
-from weconnect.table import Row
+from weconnect.payloads import RETENTIONS
+from weconnect.table import Row, key
 
 
 def purge(trash: dict[str, str]) -> int:
@@ -31,5 +40,17 @@ def purge(trash: dict[str, str]) -> int:
                     payloads.discard(organization_id, row.content)
                 batch.delete(row)
                 deleted += 1
+    _name_its_runs(organization_id, agent_id)
     logger.info("purged an agent", agent_id=agent, rows=deleted)
     return deleted
+
+
+def _name_its_runs(organization_id: UUID, agent_id: UUID) -> None:
+    """Note the agent while it has runs, for the longest that one is kept: their organization may be purged before."""
+    runs = ExecutionRow.query(
+        child(organization_id, agent_id), Row.sk.startswith(key("EXECUTION", "")), limit=1
+    )
+    if next(iter(runs), None):
+        pk, sk = PurgedAgentRow.at(organization_id, agent_id)
+        row = PurgedAgentRow(pk=pk, sk=sk, ttl=clock.epoch() + RETENTIONS[-1] * 86_400)
+        table.put(row, {"system": "purge"})

@@ -79,22 +79,14 @@ class AgentVersionRow(Row, discriminator="AGENTVERSION"):
         )
 
 
-class NameRow(Row, discriminator="NAME"):
-    """Marks a name as taken within its organization."""
+class PurgedAgentRow(Row, discriminator="PURGEDAGENT"):
+    """Names an agent that is gone while its runs live on, so that their organization can still end them."""
+
+    PREFIX = "PURGED#AGENT#"
 
     @staticmethod
-    def at(organization_id: UUID, what: str, name: str) -> tuple[str, str]:
-        return key("ORG", organization_id), key("NAME", what, name.casefold())
-
-
-class CountRow(Row, discriminator="COUNT"):
-    """How many of a thing an organization has; the condition of the write that makes one more."""
-
-    count = NumberAttribute(default=0)  # type: ignore[assignment]  # not PynamoDB's count()
-
-    @staticmethod
-    def at(organization_id: UUID, what: str) -> tuple[str, str]:
-        return key("ORG", organization_id), key("COUNT", what)
+    def at(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id), key("PURGED", "AGENT", agent_id)
 
 
 class ExecutionRow(Row, discriminator="AGENTEXECUTION"):

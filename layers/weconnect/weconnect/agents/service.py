@@ -1,5 +1,7 @@
 """Agents: create, read, change, put in the trash and bring back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +15,13 @@ from weconnect.agents.entities import (
     NewAIAgent,
 )
 from weconnect.agents.providers.registry import validate_model_choice
-from weconnect.agents.rows import AgentRow, AgentVersionRow, CountRow, NameRow
+from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, LimitReached, NotFound
 from weconnect.idempotency import new_id
+from weconnect.organizations.entities import Organization
 from weconnect.organizations.permissions import require_own
-from weconnect.organizations.rows import OrganizationRow
+from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 from weconnect.pages import Page, query_page
 
 SUMMARY_LENGTH = 500
@@ -29,8 +32,7 @@ def create(caller: Caller, new: NewAIAgent) -> AIAgent:
     validate_model_choice(new.provider, new.model, new.base_url)
     definition = AgentDefinition.model_validate(new.model_dump(exclude={"name", "is_active"}))
     row = _head(caller, new_id(), new.name, new.is_active, definition)
-    with table.transaction(caller.actor()) as writes:
-        _claim(writes, caller, row)
+    with _claimed(caller, row) as writes:
         writes.create(row)
         _put_version(writes, caller.organization_id, row, definition, 1)
     return _agent(row, definition)
@@ -136,7 +138,7 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
             writes.create(_name_row(caller.organization_id, values["name"]), _name_taken(values["name"]))
         if definition != before:
             _put_version(writes, caller.organization_id, row, definition, values["agent_version"])
-    return get(caller, agent_id)
+    return _agent(row, definition)
 
 
 def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
@@ -160,9 +162,8 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
     index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(
         caller.organization_id, row.provider, row.model, agent_id
     )
-    with table.transaction(caller.actor()) as writes:
+    with _claimed(caller, row) as writes:
         table.untrash(writes, row, AgentRow.at(caller.organization_id, agent_id), **index)
-        _claim(writes, caller, row)
     return get(caller, agent_id)
 
 
@@ -213,13 +214,36 @@ def _model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UU
     return {"gsi1pk": pk, "gsi1sk": sk}
 
 
-def _claim(writes: table.Transaction, caller: Caller, row: AgentRow) -> None:
-    """Take the name and a place of the plan."""
-    organization = table.need(OrganizationRow, OrganizationRow.at(caller.organization_id), "organization")
-    limit = organization.to_entity().get_plan_limits().max_agents
-    writes.create(_name_row(caller.organization_id, row.name), _name_taken(row.name))
+@contextmanager
+def _claimed(caller: Caller, row: AgentRow) -> Iterator[table.Transaction]:
+    """A transaction that takes the name and a place of the plan as well; it tells when few places are left."""
+    at, count = OrganizationRow.at(caller.organization_id), _count_row(caller.organization_id)
+    found = table.get_many([at, (count.pk, count.sk)])
+    if at not in found:
+        raise NotFound("No such organization", code="organization_not_found")
+    organization: Organization = found[at].to_entity()
+    limit = organization.get_plan_limits().max_agents
+    counted = found.get((count.pk, count.sk))
+    used = int(counted.count) if isinstance(counted, CountRow) else 0
     refused = LimitReached(f"The plan takes {limit} agents", code="agent_limit_reached")
-    writes.count(_count_row(caller.organization_id), "count", 1, limit=limit, refused=refused)
+    try:
+        with table.transaction(caller.actor()) as writes:
+            yield writes
+            writes.create(_name_row(caller.organization_id, row.name), _name_taken(row.name))
+            writes.count(count, "count", 1, limit=limit, refused=refused)
+    except LimitReached:
+        _note(organization, limit)
+        raise
+    _note(organization, used + 1)
+
+
+def _note(organization: Organization, used: int) -> None:
+    """Raise what reaching a threshold raises. Imported late: most organizations are far from one."""
+    limit = organization.get_plan_limits().max_agents
+    if limit > 0 and used * 100 >= limit * 80:
+        from weconnect.organizations import usage
+
+        usage.note(organization, "agents", used)
 
 
 def _put_version(

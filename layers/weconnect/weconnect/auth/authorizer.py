@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from weconnect import aws, clock
-from weconnect.auth import keys, tokens
+from weconnect.auth import keys, rates, tokens
 from weconnect.errors import Forbidden, NotFound, Problem, Unauthenticated, Unavailable
 from weconnect.organizations import permissions
 from weconnect.settings import settings
@@ -60,7 +60,9 @@ def _by_token(token: str, wanted: str) -> dict[str, str]:
             raise _wrong_organization()
         if not _item(keys.organization(wanted)):
             raise NotFound("No such organization", code="organization_not_found")
-        organization, role, granted = wanted, "owner", (permissions.EVERYTHING,)
+        organization = wanted
+    if access.operator:
+        role, granted = "owner", (permissions.EVERYTHING,)
     return {
         "userId": access.user_id,
         "organizationId": organization,
@@ -69,6 +71,9 @@ def _by_token(token: str, wanted: str) -> dict[str, str]:
         "sessionId": access.session_id,
         "apiKeyId": "",
         "operator": "true" if access.operator else "",
+        "userRole": access.user_role,
+        "needsSecondFactor": "true" if access.needs_second_factor else "",
+        "sso": "true" if access.sso else "",
     }
 
 
@@ -95,9 +100,18 @@ def _by_api_key(text: str, wanted: str, ip: str) -> dict[str, str]:
         raise Forbidden("This key's user is not a member of the organization", code="not_a_member")
     if not organization or not organization.get("isActive"):
         raise Forbidden("This key's organization is not active", code="organization_inactive")
-    granted = permissions.effective(member["role"], json.loads(member.get("permissions", "{}")))
+    custom_role = _custom_role(organization_id, member.get("customRoleId"))
+    own = json.loads(member.get("permissions", "{}"))
+    granted = permissions.effective(member["role"], own, custom_role)
     granted = permissions.within_user_role(granted, user["role"])
     granted = permissions.of_api_key(granted, json.loads(found.get("scopes", "[]")), flags)
+    security = json.loads(organization.get("customSettings", "{}")).get("security") or {}
+    if security.get("enforce_sso") and found.get("madeBy") != "sso":
+        raise Forbidden(
+            "This organization takes only keys that were made after signing in through its identity provider",
+            code="sso_required",
+        )
+    headers = rates.take(key_hash, json.loads(found.get("rateLimits", "{}")))
     _note_use(key_hash, found.get("lastUsedAt"))
     return {
         "userId": user_id,
@@ -107,7 +121,23 @@ def _by_api_key(text: str, wanted: str, ip: str) -> dict[str, str]:
         "sessionId": "",
         "apiKeyId": found["id"],
         "operator": "",
+        "userRole": user["role"],
+        "needsSecondFactor": "true" if _lacks_second_factor(user, found, security) else "",
+        "headers": json.dumps(headers) if headers else "",
     }
+
+
+def _custom_role(organization_id: str, role_id: str | None) -> list[str] | None:
+    """The words of a member's custom role, none for one that is not there; None without one."""
+    if not role_id:
+        return None
+    row = _item(keys.role(organization_id, role_id))
+    return list(json.loads(row["permissions"])) if row else []
+
+
+def _lacks_second_factor(user: dict[str, Any], api_key: dict[str, Any], security: dict[str, Any]) -> bool:
+    shown = user.get("mfaEnabled") or api_key.get("madeBy") == "sso"
+    return bool(security.get("enforce_mfa")) and not shown
 
 
 def _ip_allowed(ip: str, ranges: list[str] | None) -> bool:

@@ -97,6 +97,7 @@ class PublicUser(BaseEntity):
     role: UserRole = UserRole.USER
     is_active: bool = True
     email_verified: bool = False
+    mfa_enabled: bool = False
     current_organization_id: UUID | None = None
     last_login_at: AwareDatetime | None = None
     password_changed_at: AwareDatetime | None = None
@@ -187,6 +188,24 @@ class NewApiKey(Wire):
     rate_limits: RateLimits = RateLimits()
 
 
+class ApiKeyChanges(Wire):
+    """Fields to change; a missing one stays. `permissions` and `rate_limits` are replaced whole."""
+
+    name: Name | None = None
+    scopes: list[Scope] | None = Field(default=None, min_length=1, max_length=len(WORDS) + 1)
+    permissions: ApiKeyPermissions | None = None
+    rate_limits: RateLimits | None = None
+    is_active: bool | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class ApiKeyRotation(Wire):
+    """How long the old key works beside its successor, and when the successor ends."""
+
+    overlap_seconds: int = Field(default=86_400, ge=0, le=7 * 86_400)
+    expires_at: AwareDatetime | None = None
+
+
 class ExecutionLimit(TenantEntity):
     """How many runs a member may start in the current hour, day, month or year (UTC)."""
 
@@ -220,20 +239,22 @@ class ExecutionLimits(Wire):
 
 
 class NewUser(Wire):
-    """A registration; the role is always `user`."""
+    """A registration; the role is always `user`. With an `invitation_token` from a mail it joins that organization."""
 
     email: Email
     password: Password
     first_name: PersonName
     last_name: PersonName
     organization_name: Name | None = None
+    invitation_token: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
 class Login(Wire):
-    """Signs in to `organization_id`, else to the user's current organization."""
+    """Signs in to `organization_id`, else to the user's current organization; `mfa_code` where it is asked for."""
 
     email: Annotated[str, Field(max_length=255)]
     password: Secret
+    mfa_code: str | None = Field(default=None, max_length=40)
     organization_id: UUID | None = None
 
 

@@ -24,7 +24,10 @@ def find(caller: Caller, user_id: UUID | None) -> ExecutionLimits:
 def put(
     caller: Caller, user_id: UUID, limit_type: LimitType, changes: ExecutionLimitChanges, if_match: int | None
 ) -> ExecutionLimit:
-    """Set a member's limit in this organization. What was counted in the current period stays counted."""
+    """Set a member's limit in this organization. What was counted in the current period stays counted.
+
+    A limit below that is taken: it counts as exceeded, and the next start is refused until a new period begins.
+    """
     table.need(MemberRow, MemberRow.at(caller.organization_id, user_id), "member")
     at = ExecutionLimitRow.at(caller.organization_id, user_id, limit_type)
     row = table.get(ExecutionLimitRow, at)
@@ -35,6 +38,14 @@ def put(
     else:
         row = table.change(row, changes.model_dump(), caller.actor(), if_match=if_match)
     return _today(row.to_entity())
+
+
+def delete(caller: Caller, user_id: UUID, limit_type: LimitType, if_match: int | None) -> None:
+    """Remove a limit. One that is set again later begins at nothing."""
+    at = ExecutionLimitRow.at(caller.organization_id, user_id, limit_type)
+    row = table.need(ExecutionLimitRow, at, "execution limit")
+    with table.transaction(caller.actor()) as writes:
+        writes.delete(row, if_match=if_match)
 
 
 def _row(

@@ -113,10 +113,30 @@ def _take_of_plan(taken: Taken, organization: Organization) -> None:
     if allowed >= 0:
         request["ConditionExpression"] = "attribute_not_exists(executions) OR executions < :allowed"
         request["ExpressionAttributeValues"][":allowed"] = {"N": str(allowed)}
-    if allowed == 0 or not _update(request):
+        request["ReturnValues"] = "UPDATED_NEW"
+    counted = _executions_after(request) if allowed else None
+    if allowed >= 0:
+        _note(organization, allowed if counted is None else counted)
+    if counted is None:
         detail = f"The organization's plan allows {allowed} executions a month, and they are used up"
         raise _reached(detail, LimitType.MONTHLY)
     taken._undo.append(_one_less(row, "executions", None))
+
+
+def _executions_after(request: dict[str, Any]) -> int | None:
+    """Send one update of the month; what stands there then (0 unless it asked), None when it was refused."""
+    answer = _send(request)
+    if answer is None:
+        return None
+    return int(answer.get("Attributes", {}).get("executions", {}).get("N", 0))
+
+
+def _note(organization: Organization, used: int) -> None:
+    """Raise what reaching a threshold raises. Imported late: most starts are far from one."""
+    if used * 100 >= organization.get_plan_limits().max_executions_per_month * 80:
+        from weconnect.organizations import usage
+
+        usage.note(organization, "executions", used)
 
 
 def _one_more(row: Row, start: str) -> dict[str, Any]:
@@ -161,13 +181,17 @@ def _typed(value: bool | int | str) -> dict[str, Any]:
 
 def _update(request: dict[str, Any]) -> bool:
     """Send one update, once; False when its condition does not hold."""
+    return _send(request) is not None
+
+
+def _send(request: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer to one update, sent once; None when its condition does not hold."""
     try:
-        aws.call("dynamodb", "UpdateItem", request, attempts=1)
+        return aws.call("dynamodb", "UpdateItem", request, attempts=1)
     except aws.AwsError as error:
         if error.code == "ConditionalCheckFailedException":
-            return False
+            return None
         raise Unavailable("Executions cannot be counted now; try again shortly") from error
-    return True
 
 
 def _reached(detail: str, kind: LimitType) -> LimitReached:

@@ -19,13 +19,13 @@ MIN_LENGTH = 10
 MAX_LENGTH = 1_000
 
 
-def check(password: str, email: str) -> None:
+def check(password: str, email: str, pointer: str = "/password") -> None:
     """Refuse a password that is among the most common ones or is the e-mail address (422 `weak_password`)."""
     plain = _normal(password).casefold()
     if plain in _common():
-        _refuse("This password is one of the most common ones; choose another")
+        _refuse("This password is one of the most common ones; choose another", pointer)
     if plain in (email.casefold(), email.casefold().partition("@")[0]):
-        _refuse("The password must not be the e-mail address; choose another")
+        _refuse("The password must not be the e-mail address; choose another", pointer)
 
 
 def hashed(password: str) -> str:
@@ -57,5 +57,5 @@ def _common() -> frozenset[str]:
     return frozenset((Path(__file__).parent / "common_passwords.txt").read_text(encoding="utf-8").split())
 
 
-def _refuse(detail: str) -> None:
-    raise Invalid(detail, code="weak_password", errors=[{"pointer": "/password", "detail": detail}])
+def _refuse(detail: str, pointer: str) -> None:
+    raise Invalid(detail, code="weak_password", errors=[{"pointer": pointer, "detail": detail}])

@@ -3,10 +3,17 @@
 import hashlib
 from typing import Any
 
-from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import (
+    BooleanAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
 
 from weconnect.auth import keys
 from weconnect.auth.entities import ApiKey, ExecutionLimit, LimitType, User
+from weconnect.auth.sso_entities import IdentityProvider
 from weconnect.table import Row, key
 
 
@@ -16,6 +23,9 @@ class UserRow(Row, discriminator="USER"):
     entity = User
     apart = frozenset({"metadata", "full_name"})
 
+    password = UnicodeAttribute()
+    is_active = BooleanAttribute(default=True, attr_name="isActive")
+    mfa_enabled = BooleanAttribute(default=False, attr_name="mfaEnabled")
     login_count = NumberAttribute(null=True, attr_name="loginCount")
     last_ip_address = UnicodeAttribute(null=True, attr_name="lastIpAddress")
     user_agent = UnicodeAttribute(null=True, attr_name="userAgent")
@@ -56,7 +66,10 @@ class EmailRow(Row, discriminator="EMAIL"):
 
 
 class SessionRow(Row, discriminator="SESSION"):
-    """A sign-in and its refreshes. No token is stored, only which generation is the current one."""
+    """A sign-in and its refreshes. No token is stored, only which generation is the current one.
+
+    `sso_organization_id` and `sso_provider` say whose identity provider vouched for it (see `ways_in`).
+    """
 
     user_id = UnicodeAttribute(attr_name="userId")
     organization_id = UnicodeAttribute(attr_name="organizationId")
@@ -65,6 +78,8 @@ class SessionRow(Row, discriminator="SESSION"):
     mfa = BooleanAttribute(default=False)
     ip = UnicodeAttribute(null=True)
     user_agent = UnicodeAttribute(null=True, attr_name="userAgent")
+    sso_organization_id = UnicodeAttribute(null=True, attr_name="ssoOrganizationId")
+    sso_provider = UnicodeAttribute(null=True, attr_name="ssoProvider")
 
     PREFIX = "SESSION#"
 
@@ -79,17 +94,70 @@ class TokenRow(Row, discriminator="TOKEN"):
     purpose = UnicodeAttribute()
     user_id = UnicodeAttribute(null=True, attr_name="userId")
     email = UnicodeAttribute(null=True)
+    old_email = UnicodeAttribute(null=True, attr_name="oldEmail")
+    details = JSONAttribute(null=True)
 
     @staticmethod
     def at(token: str) -> tuple[str, str]:
         return key("TOKEN", hashlib.sha256(token.encode()).hexdigest()), "TOKEN"
 
 
+class MfaRow(Row, discriminator="MFA"):
+    """A user's second factor: the sealed TOTP secret, the last code's step, the hashes of unused recovery codes."""
+
+    secret = UnicodeAttribute()
+    confirmed = BooleanAttribute(default=False)
+    last_step = NumberAttribute(null=True, attr_name="lastStep")
+    recovery_codes = UnicodeSetAttribute(null=True, attr_name="recoveryCodes")
+
+    @staticmethod
+    def at(user_id: object) -> tuple[str, str]:
+        return key("USER", user_id), "MFA"
+
+
+class AttemptsRow(Row, discriminator="ATTEMPTS"):
+    """How often something failed, or was asked for, since the window began that ends with `ttl`."""
+
+    total = NumberAttribute(default=0)
+    last_at = NumberAttribute(null=True, attr_name="lastAt")
+
+    @staticmethod
+    def at(email: str, network: str) -> tuple[str, str]:
+        """Sign-ins to an account from one network address."""
+        return key("LOGIN", email), key("IP", network)
+
+    @staticmethod
+    def at_account(email: str) -> tuple[str, str]:
+        """Sign-ins to an account from anywhere."""
+        return key("LOGIN", email), "ALL"
+
+    @staticmethod
+    def at_network(network: str) -> tuple[str, str]:
+        """Sign-ins from one network address."""
+        return key("LOGINS", network), "ALL"
+
+    @staticmethod
+    def at_mails_to(email: str) -> tuple[str, str]:
+        """Mails that somebody had sent to an address."""
+        return key("LOGIN", email), "MAILS"
+
+    @staticmethod
+    def at_mails_from(network: str) -> tuple[str, str]:
+        """Mails that one network address asked for."""
+        return key("LOGINS", network), "MAILS"
+
+
 class ApiKeyRow(Row, discriminator="APIKEY"):
-    """An API key, found by its hash; listed by user, and by expiry for the organization's admins."""
+    """An API key, found by its hash; listed by user, and by expiry for the organization's admins.
+
+    `made_by` says how its maker had signed in: by `password`, or by the organization's own provider (`sso`).
+    """
 
     entity = ApiKey
     apart = frozenset({"is_expired"})
+
+    made_by = UnicodeAttribute(null=True, attr_name="madeBy")
+    successor_id = UnicodeAttribute(null=True, attr_name="successorId")
 
     at = staticmethod(keys.api_key)
 
@@ -112,6 +180,15 @@ class ApiKeyRow(Row, discriminator="APIKEY"):
         return key(expires_at or "never", api_key_id)
 
 
+class RateRow(Row, discriminator="RATE"):
+    """The requests of one API key in an hour (`h`, and `m00` to `m59` by the minute) or in a day (`d`)."""
+
+    h = NumberAttribute(null=True)
+    d = NumberAttribute(null=True)
+
+    at = staticmethod(keys.api_key_rate)
+
+
 class ExecutionLimitRow(Row, discriminator="LIMIT"):
     """One limit of one member."""
 
@@ -131,3 +208,45 @@ class RegistrationsRow(Row, discriminator="REGISTRATIONS"):
     @staticmethod
     def at(network: str, minute: str) -> tuple[str, str]:
         return key("REGISTRATIONS", network), key("MINUTE", minute)
+
+
+class IdentityProviderRow(Row, discriminator="IDENTITYPROVIDER"):
+    """An organization's OIDC provider; the secret is sealed, the endpoints are those that discovery gave."""
+
+    entity = IdentityProvider
+    apart = frozenset({"redirect_uri"})
+
+    client_secret = UnicodeAttribute(attr_name="clientSecret")
+    endpoints = JSONAttribute()
+
+    @staticmethod
+    def at(organization_id: object) -> tuple[str, str]:
+        return key("ORG", organization_id), "IDENTITYPROVIDER"
+
+    @staticmethod
+    def by_domain(domain: str) -> str:
+        """gsi2; the sort key is the organization's id."""
+        return key("SSO", domain)
+
+    @property
+    def trust(self) -> str:
+        """What a session that it vouched for depends on: another issuer or client is another provider."""
+        return key(self.issuer, self.client_id)
+
+
+class IdentityRow(Row, discriminator="IDENTITY"):
+    """Whom a provider's subject stands for in an organization."""
+
+    user_id = UnicodeAttribute(attr_name="userId")
+
+    @staticmethod
+    def at(organization_id: object, trust: str, subject: str) -> tuple[str, str]:
+        return key("ORG", organization_id), key("IDENTITY", trust, subject)
+
+
+class IdentityOfUserRow(Row, discriminator="IDENTITYOFUSER"):
+    """Holds a user for one subject of a provider: an address that is given to somebody else opens nothing."""
+
+    @staticmethod
+    def at(organization_id: object, trust: str, user_id: object) -> tuple[str, str]:
+        return key("ORG", organization_id), key("IDENTITYOF", trust, user_id)

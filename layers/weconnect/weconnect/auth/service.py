@@ -1,31 +1,34 @@
 """Registering, signing in and out."""
 
-import ipaddress
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from weconnect import clock, ids, table
-from weconnect.auth import passwords, sessions, verification
-from weconnect.auth.entities import Login, Logout, NewUser, PublicUser, Refresh, Registration, Tokens, User
-from weconnect.auth.entities import normal_email as normal
-from weconnect.auth.rows import EmailRow, RegistrationsRow, UserRow
+from weconnect.auth import mfa, one_time, passwords, sessions, throttling, users, verification, ways_in
+from weconnect.auth.entities import Login, Logout, NewUser, Refresh, Registration, Tokens, User
+from weconnect.auth.rows import RegistrationsRow, UserRow
 from weconnect.auth.sessions import Standing
+from weconnect.auth.users import NOBODY
 from weconnect.caller import Caller, RequestInfo
-from weconnect.errors import Conflict, Forbidden, LimitReached, Unauthenticated
+from weconnect.errors import Conflict, Forbidden, LimitReached
 from weconnect.log import logger
 from weconnect.organizations import founding
 from weconnect.organizations.rows import MemberRow
 from weconnect.settings import settings
 
-NOBODY = UUID(int=0)
+if TYPE_CHECKING:
+    from weconnect.organizations import invitation_answers
 
 
 def register(body: NewUser, request: RequestInfo) -> Registration:
     """Make a user with a personal organization and sign in; Conflict `email_taken` for a known address."""
     _take_registration(request.ip)
     passwords.check(body.password, body.email)
+    invitation = _invitation(body)
+    verified = invitation is not None or not settings.mail_from
     moment = clock.now()
     user = User(
         id=ids.new_id(),
@@ -35,27 +38,32 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
         password=passwords.hashed(body.password),
         first_name=body.first_name,
         last_name=body.last_name,
-        email_verified=not settings.mail_from,
+        email_verified=verified,
         password_changed_at=moment,
         last_login_at=moment,
     )
     founded = founding.found(user.id, body.organization_name or f"{body.first_name}'s organization")
     user.current_organization_id = founded.organization.id
     session = sessions.new_row(user.id, founded.organization.id, request)
-    token, token_row = verification.new_token(user)
+    token, token_row = one_time.new(verification.PURPOSE, user.id, user.email, verification.TOKEN_SECONDS)
     actor = Caller(
         user.id, founded.organization.id, founded.member.role, frozenset(), request=request
     ).actor()
     with table.transaction(actor) as writes:
-        writes.create(_email_row(user), Conflict("This address has an account already", code="email_taken"))
+        writes.create(
+            users.email_row(user.email, user.id),
+            Conflict("This address has an account already", code="email_taken"),
+        )
         writes.create(_user_row(user, request))
         founded.write(writes)
         writes.create(session)
-        if settings.mail_from:
+        if invitation:
+            invitation.join(writes, user.id)
+        if not verified:
             writes.create(token_row)
-    if settings.mail_from:
+    if not verified:
         verification.send(user, token)
-    else:
+    elif not settings.mail_from:
         logger.warning("no mail sender is configured, the address counts as verified", user_id=str(user.id))
     who = Standing(user, founded.member, founded.organization)
     issued = sessions.issue(session, who)
@@ -65,20 +73,41 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
     )
 
 
+def _invitation(body: NewUser) -> "invitation_answers.Newcomer | None":
+    """What the newcomer was invited to: its token came from the mail to the address, and so verifies it."""
+    if body.invitation_token is None:
+        return None
+    from weconnect.organizations import invitation_answers  # only who is invited pays for it
+
+    return invitation_answers.Newcomer(body.invitation_token, body.email)
+
+
 def login(body: Login, request: RequestInfo) -> Tokens:
     """Sign in; the work is the same for an address that has no user."""
-    row = _user_by_email(body.email)
-    if not passwords.matches(body.password, row.password if row else None) or row is None:
-        raise Unauthenticated("The address or the password is wrong", code="wrong_credentials")
+    attempt = throttling.begin(body.email, request.ip)
+    row = users.by_email(attempt.email)
+    matching = passwords.matches(body.password, row.password if row else None)
+    if row is None or not matching or not attempt.account_open:
+        throttling.failed(attempt)
+        raise throttling.wrong_credentials()
+    if row.mfa_enabled:
+        mfa.require_code(row.id, body.mfa_code, attempt)
+    throttling.passed(attempt)
     who = _standing(row, body.organization_id)
-    session = sessions.new_row(who.user.id, who.organization.id, request)
+    session = sessions.new_row(who.user.id, who.organization.id, request, mfa=bool(row.mfa_enabled))
+    ways_in.require(session, who)
+    if body.organization_id:
+        sessions.require_second_factor(session, who)
     table.create(session, Caller(who.user.id, who.organization.id, who.member.role, frozenset()).actor())
     stamps = {
         "last_login_at": clock.iso(clock.now()),
         "last_ip_address": request.ip,
         "user_agent": request.user_agent,
     }
-    table.touch(row, add={"login_count": 1}, put=stamps)
+    unchanged = (UserRow.password == row.password) & (UserRow.is_active == True)  # noqa: E712
+    if not table.touch(row, add={"login_count": 1}, put=stamps, condition=unchanged):
+        session.delete()  # the password was changed, or the account closed, while we looked
+        raise throttling.wrong_credentials()
     return sessions.issue(session, who)
 
 
@@ -89,22 +118,16 @@ def refresh(body: Refresh) -> Tokens:
 
 def logout(caller: Caller, body: Logout | None) -> None:
     """End the caller's session, or all of them."""
+    if body and body.everywhere and caller.sso:
+        raise Forbidden(
+            "Signed in through an organization's identity provider you end this session only",
+            code="sso_session",
+        )
     if body and body.everywhere:
         sessions.end_all(caller.user_id)
     else:
         assert caller.session_id
         sessions.end(caller.user_id, caller.session_id)
-
-
-def me(caller: Caller) -> PublicUser:
-    """The caller as a user."""
-    row = table.need(UserRow, UserRow.at(caller.user_id), "user")
-    return row.to_entity().public()  # type: ignore[no-any-return]
-
-
-def _email_row(user: User) -> EmailRow:
-    pk, sk = EmailRow.at(user.email)
-    return EmailRow(pk=pk, sk=sk, user_id=str(user.id))
 
 
 def _user_row(user: User, request: RequestInfo) -> UserRow:
@@ -124,16 +147,6 @@ def _user_row(user: User, request: RequestInfo) -> UserRow:
     )
 
 
-def _user_by_email(email: str) -> UserRow | None:
-    """The user at an address; an address without one costs the same two reads."""
-    try:
-        address = normal(email)
-    except ValueError:
-        address = email
-    found = table.get(EmailRow, EmailRow.at(address))
-    return table.get(UserRow, UserRow.at(found.user_id if found else NOBODY))
-
-
 def _standing(row: UserRow, organization_id: UUID | None) -> Standing:
     """Where to sign in: the organization that was asked for, else the current one, else any."""
     if organization_id:
@@ -141,23 +154,27 @@ def _standing(row: UserRow, organization_id: UUID | None) -> Standing:
     try:
         return sessions.standing(row.id, row.current_organization_id or NOBODY)
     except Forbidden:
-        return sessions.standing(row.id, _first_organization(row.id))
+        return _any_standing(row)
 
 
-def _first_organization(user_id: str) -> str | UUID:
-    """An organization that the user is an active member of, for one whose current organization is gone."""
-    for row in MemberRow.gsi1.query(MemberRow.of_user(user_id)):
-        member = row.to_entity()
-        if member.is_active and not member.is_pending:
-            return member.organization_id  # type: ignore[no-any-return]
-    return NOBODY
+def _any_standing(row: UserRow) -> Standing:
+    """Anywhere, for one whose current organization is gone; who is left without any gets a personal one again."""
+    for member in MemberRow.gsi1.query(MemberRow.of_user(row.id)):
+        try:
+            return sessions.standing(row.id, member.organization_id)
+        except Forbidden:
+            continue
+    founded = founding.found(UUID(row.id), f"{row.first_name}'s organization")
+    with table.transaction({"userId": row.id, "organizationId": str(founded.organization.id)}) as writes:
+        founded.write(writes)
+    return sessions.standing(row.id, founded.organization.id)
 
 
 def _take_registration(ip: str) -> None:
     """Count a registration of this network address; raises LimitReached above the number a minute."""
     moment = clock.now()
     limit = settings.registrations_per_minute
-    pk, sk = RegistrationsRow.at(_network(ip), moment.strftime("%Y-%m-%dT%H:%M"))
+    pk, sk = RegistrationsRow.at(throttling.network_of(ip), moment.strftime("%Y-%m-%dT%H:%M"))
     row = RegistrationsRow(pk=pk, sk=sk)
     total = RegistrationsRow.total
     actions: list[Action] = [
@@ -175,12 +192,3 @@ def _take_registration(ip: str) -> None:
             code="too_many_registrations",
             headers={"Retry-After": str(60 - moment.second)},
         ) from error
-
-
-def _network(ip: str) -> str:
-    """The address, or the /64 of an IPv6 one: a household has that many."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ip
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else ip

@@ -5,20 +5,22 @@ seconds, because two tabs refresh at once; an older one means that a token was c
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from weconnect import clock, ids, table
-from weconnect.auth import tokens
+from weconnect.auth import tokens, ways_in
 from weconnect.auth.entities import Tokens, User
+from weconnect.auth.forms import Session
 from weconnect.auth.rows import SessionRow, UserRow
 from weconnect.auth.tokens import Access
-from weconnect.caller import RequestInfo
+from weconnect.caller import Caller, RequestInfo
 from weconnect.errors import Forbidden, Unauthenticated
 from weconnect.log import logger
 from weconnect.organizations import permissions
 from weconnect.organizations.entities import Organization, OrganizationMember
-from weconnect.organizations.rows import MemberRow, OrganizationRow
+from weconnect.organizations.rows import MemberRow, OrganizationRow, RoleRow
+from weconnect.pages import Page, query_page
 from weconnect.table import Row
 
 IDLE_SECONDS = 30 * 86_400
@@ -33,10 +35,11 @@ class Standing:
     user: User
     member: OrganizationMember
     organization: Organization
+    custom_role: list[str] | None = None
 
     def permissions(self) -> frozenset[str]:
         """What the user may do here."""
-        return permissions.within_user_role(self.member.effective_words(), self.user.role)
+        return permissions.within_user_role(self.member.effective_words(self.custom_role), self.user.role)
 
 
 def standing(user_id: object, organization_id: object) -> Standing:
@@ -50,11 +53,18 @@ def standing(user_id: object, organization_id: object) -> Standing:
         raise Forbidden("You are not a member of this organization", code="not_a_member")
     if not organization.is_active:
         raise Forbidden("This organization is not active", code="organization_inactive")
-    return Standing(user, member, organization)
+    return Standing(user, member, organization, _custom_role(member))
 
 
-def new_row(user_id: UUID, organization_id: UUID, request: RequestInfo) -> SessionRow:
-    """A session that begins now, to be stored by the caller."""
+def _custom_role(member: OrganizationMember) -> list[str] | None:
+    if member.custom_role_id is None:
+        return None
+    row = table.get(RoleRow, RoleRow.at(member.organization_id, member.custom_role_id))
+    return list(row.permissions) if row else None
+
+
+def new_row(user_id: UUID, organization_id: UUID, request: RequestInfo, *, mfa: bool = False) -> SessionRow:
+    """A session that begins now, to be stored by the caller; `mfa` when a second factor was shown."""
     pk, sk = SessionRow.at(user_id, ids.new_id())
     return SessionRow(
         pk=pk,
@@ -63,6 +73,7 @@ def new_row(user_id: UUID, organization_id: UUID, request: RequestInfo) -> Sessi
         organization_id=str(organization_id),
         generation=1,
         rotated_at=clock.now().timestamp(),
+        mfa=mfa,
         ip=request.ip,
         user_agent=request.user_agent,
         ttl=clock.epoch() + IDLE_SECONDS,
@@ -78,14 +89,36 @@ def issue(session: SessionRow, who: Standing) -> Tokens:
         organization_id=str(who.organization.id),
         role=who.member.role,
         permissions=tuple(sorted(who.permissions())),
-        mfa=bool(session.mfa),
-        operator=is_operator(who.user),
+        mfa=bool(session.mfa and who.user.mfa_enabled),
+        operator=is_operator(who.user) and not session.sso_organization_id,
+        sso=bool(session.sso_organization_id),
+        user_role=who.user.role,
+        needs_second_factor=lacks_second_factor(session, who),
     )
     return Tokens(
         access_token=tokens.sign_access(access),
         refresh_token=tokens.sign_refresh(who.user.id, UUID(session_id), int(session.generation)),
         expires_in=tokens.ACCESS_SECONDS,
     )
+
+
+def lacks_second_factor(session: SessionRow, who: Standing) -> bool:
+    """Whether the organization wants a second factor that this session was not begun with.
+
+    Where people sign in through the organization's own provider, the factors are that one's business.
+    """
+    security = who.organization.custom_settings.security
+    shown = bool(session.sso_organization_id) or (session.mfa and who.user.mfa_enabled)
+    return bool(security and security.enforce_mfa) and not shown
+
+
+def require_second_factor(session: SessionRow, who: Standing) -> None:
+    """Refuse an organization that was asked for by name; a session that is there already may only enroll."""
+    if lacks_second_factor(session, who):
+        raise Forbidden(
+            "This organization wants a second factor; turn it on in another one first, or sign in with it",
+            code="mfa_required_by_organization",
+        )
 
 
 def is_operator(user: User) -> bool:
@@ -98,8 +131,12 @@ def refresh(refresh_token: str, organization_id: UUID | None) -> Tokens:
     user_id, session_id, generation = tokens.read_refresh(refresh_token)
     session = _need(user_id, session_id)
     _refuse_reuse(session, generation)
+    ways_in.require_here(session, organization_id or session.organization_id)
     who = standing(user_id, organization_id or session.organization_id)
+    ways_in.require(session, who)
     _refuse_overage(session, who.organization)
+    if organization_id and str(organization_id) != session.organization_id:
+        require_second_factor(session, who)
     if generation == session.generation and not _advance(session, who.organization.id):
         session = _need(user_id, session_id)
         _refuse_reuse(session, generation)
@@ -109,12 +146,15 @@ def refresh(refresh_token: str, organization_id: UUID | None) -> Tokens:
 def switch(user_id: UUID, session_id: str, organization_id: UUID) -> tuple[Tokens, Standing]:
     """Move a session to another organization of its user, as its next generation."""
     session = _need(user_id, session_id)
+    ways_in.require_here(session, organization_id)
     who = standing(user_id, organization_id)
+    ways_in.require(session, who)
     _refuse_overage(session, who.organization)
+    require_second_factor(session, who)
     if not _advance(session, organization_id):
         session = _need(user_id, session_id)
         if not _advance(session, organization_id):
-            raise _ended()
+            raise ended()
     return issue(session, who), who
 
 
@@ -124,17 +164,58 @@ def end(user_id: UUID, session_id: str) -> None:
     SessionRow(pk=pk, sk=sk).delete()
 
 
-def end_all(user_id: UUID) -> None:
-    """End every session of a user."""
+def end_all(user_id: object, *, but: str | None = None) -> None:
+    """End every session of a user, but for one."""
+    for session in of_user(user_id):
+        if but is None or session.sk != SessionRow.at(user_id, but)[1]:
+            session.delete()
+
+
+def of_user(user_id: object) -> list[SessionRow]:
+    """The rows of a user's sessions, oldest first."""
     pk, _ = SessionRow.at(user_id, "")
-    for session in SessionRow.query(pk, SessionRow.sk.startswith(SessionRow.PREFIX), consistent_read=True):
-        session.delete()
+    found = SessionRow.query(pk, SessionRow.sk.startswith(SessionRow.PREFIX), consistent_read=True)
+    return [session for session in found if not table.is_expired(session)]
+
+
+def find(caller: Caller, *, limit: int, cursor: str | None) -> Page[Session]:
+    """The caller's open sessions, newest first."""
+    pk, _ = SessionRow.at(caller.user_id, "")
+    rows, next_cursor = query_page(SessionRow, pk, SessionRow.PREFIX, limit=limit, cursor=cursor)
+    return Page(items=[view(row, caller.session_id) for row in rows], next_cursor=next_cursor)
+
+
+def view(row: SessionRow, current: str | None) -> Session:
+    """A session as its user sees it; `current` is the session that asks."""
+    session_id = row.sk.removeprefix(SessionRow.PREFIX)
+    assert row.created_at and row.ttl
+    return Session(
+        id=UUID(session_id),
+        organization_id=UUID(row.organization_id),
+        created_at=datetime.fromisoformat(row.created_at),
+        last_used_at=datetime.fromtimestamp(row.rotated_at, UTC),
+        expires_at=datetime.fromtimestamp(row.ttl, UTC),
+        ip=row.ip,
+        user_agent=row.user_agent,
+        mfa=bool(row.mfa),
+        current=session_id == current,
+    )
+
+
+def end_one(caller: Caller, session_id: UUID) -> None:
+    """End one of the caller's sessions."""
+    table.need(SessionRow, SessionRow.at(caller.user_id, session_id), "session").delete()
+
+
+def require_open(caller: Caller) -> SessionRow:
+    """The caller's session; raises Unauthenticated when it has ended since its access token was made."""
+    return _need(caller.user_id, caller.session_id)
 
 
 def _need(user_id: UUID, session_id: object) -> SessionRow:
     session = table.get(SessionRow, SessionRow.at(user_id, session_id))
     if session is None:
-        raise _ended()
+        raise ended()
     return session
 
 
@@ -172,5 +253,5 @@ def _age(session: Row) -> float:
     return clock.now().timestamp() - datetime.fromisoformat(session.created_at).timestamp()
 
 
-def _ended() -> Unauthenticated:
+def ended() -> Unauthenticated:
     return Unauthenticated("The session has ended; sign in again", code="session_ended")

@@ -47,6 +47,9 @@ class Access:
     permissions: tuple[str, ...]
     mfa: bool = False
     operator: bool = False
+    user_role: str = "user"
+    needs_second_factor: bool = False
+    sso: bool = False
 
 
 def sign_access(access: Access) -> str:
@@ -64,6 +67,12 @@ def sign_access(access: Access) -> str:
     }
     if access.operator:
         claims["op"] = True
+    if access.user_role != "user":
+        claims["urole"] = access.user_role
+    if access.needs_second_factor:
+        claims["enroll"] = True
+    if access.sso:
+        claims["sso"] = True
     secret = signing.current()
     return str(_jwt.encode(claims, secret.key("access"), "HS256", headers={"kid": secret.id}))
 
@@ -86,6 +95,9 @@ def read_access(token: str) -> Access:
             permissions=tuple(str(word) for word in claims["perms"]),
             mfa=claims.get("mfa") is True,
             operator=claims.get("op") is True,
+            user_role=str(claims.get("urole", "user")),
+            needs_second_factor=claims.get("enroll") is True,
+            sso=claims.get("sso") is True,
         )
     except (_jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as error:
         raise Unauthenticated("The access token is not valid", code="invalid_token") from error

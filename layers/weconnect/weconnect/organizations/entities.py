@@ -1,5 +1,6 @@
 """Organizations, their plans and their members, with the seed's fields."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -65,9 +66,10 @@ class Branding(Wire):
 
 
 class Security(Wire):
-    """`session_timeout` is in minutes."""
+    """`session_timeout` is in minutes; `enforce_mfa` lets nobody act here without a second factor."""
 
     enforce_sso: bool | None = Field(default=None, alias="enforceSSO")
+    enforce_mfa: bool | None = None
     allowed_domains: list[Text255] | None = Field(default=None, max_length=100)
     session_timeout: int | None = Field(default=None, ge=1)
 
@@ -153,6 +155,7 @@ class OrganizationSummary(Wire):
     is_active: bool
     role: OrganizationRole
     joined_at: datetime | None = None
+    deleted_at: datetime | None = None
 
 
 class WorkflowPermissions(Wire):
@@ -231,15 +234,19 @@ class OrganizationMember(BaseEntity):
     def is_pending(self) -> bool:
         return self.invited_at is not None and self.joined_at is None
 
-    def effective_words(self) -> frozenset[str]:
-        """The permissions that result from role and own booleans; none while inactive or pending."""
+    def effective_words(self, custom_role: Iterable[str] | None = None) -> frozenset[str]:
+        """The permissions that result from role and own booleans; none while inactive or pending.
+
+        `custom_role` brings the words of the role that `custom_role_id` names; without them it grants nothing.
+        """
         if not self.is_active or self.is_pending:
             return frozenset()
-        return permissions.effective(self.role, self.permissions.model_dump(exclude_none=True))
+        words = None if self.custom_role_id is None else (custom_role or ())
+        return permissions.effective(self.role, self.permissions.model_dump(exclude_none=True), words)
 
-    def has_permission(self, resource: str, action: str) -> bool:
+    def has_permission(self, resource: str, action: str, custom_role: Iterable[str] | None = None) -> bool:
         """Whether the member holds `resource:action`."""
-        held = self.effective_words()
+        held = self.effective_words(custom_role)
         return permissions.EVERYTHING in held or f"{resource}:{action}" in held
 
 
@@ -259,11 +266,17 @@ class MemberView(OrganizationMember):
     effective_permissions: list[str] = Field(default=[])
 
     @classmethod
-    def of(cls, member: OrganizationMember, user: Any) -> "MemberView":
-        """Join a membership and its user (any object with the person's fields, or None)."""
+    def of(
+        cls, member: OrganizationMember, user: Any, custom_role: Iterable[str] | None = None
+    ) -> "MemberView":
+        """Join a membership and its user (any object with the person's fields, or None).
+
+        Who has not joined yet shows nobody their name: an invitation would tell who stands behind any address.
+        """
+        shown = user is not None and not member.is_pending
         person = (
-            MemberUser(**{name: getattr(user, name) for name in MemberUser.model_fields}) if user else None
+            MemberUser(**{name: getattr(user, name) for name in MemberUser.model_fields}) if shown else None
         )
         values = {name: getattr(member, name) for name in OrganizationMember.model_fields}
-        words = sorted(permissions.spelled_out(member.effective_words()))
+        words = sorted(permissions.spelled_out(member.effective_words(custom_role)))
         return cls(**values, user=person, effective_permissions=words)

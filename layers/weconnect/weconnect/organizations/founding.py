@@ -4,6 +4,7 @@ import re
 import secrets
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from weconnect import clock, ids
@@ -39,9 +40,7 @@ class Founded:
                 gsi2sk=OrganizationRow.by_plan_order(organization.is_active, organization.id),
             )
         )
-        slug_pk, slug_sk = SlugRow.at(organization.slug)
-        taken = Conflict("This slug is taken", code="slug_taken")
-        writes.create(SlugRow(pk=slug_pk, sk=slug_sk, organization_id=str(organization.id)), taken)
+        hold_slug(writes, organization.slug, organization.id)
         member_pk, member_sk = MemberRow.at(organization.id, member.user_id)
         writes.create(
             MemberRow.of(
@@ -56,16 +55,19 @@ class Founded:
         writes.count(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
 
 
-def found(user_id: UUID, name: str) -> Founded:
+def found(
+    user_id: UUID, name: str, *, organization_id: UUID | None = None, slug: str | None = None, **more: Any
+) -> Founded:
     """A new organization of the deployment's plan, owned by `user_id`; nothing is stored yet."""
     moment = clock.now()
     organization = Organization(
-        id=ids.new_id(),
+        id=organization_id or ids.new_id(),
         created_at=moment,
         updated_at=moment,
-        slug=_slug(name),
+        slug=slug or _slug(name),
         name=name,
         plan=OrganizationPlan(settings.default_plan),
+        **more,
     )
     member = OrganizationMember(
         id=ids.new_id(),
@@ -77,6 +79,20 @@ def found(user_id: UUID, name: str) -> Founded:
         joined_at=moment,
     )
     return Founded(organization, member)
+
+
+def hold_slug(writes: Transaction, slug: str, organization_id: UUID | str) -> None:
+    """Take a slug for an organization; Conflict `slug_taken` when another has it."""
+    pk, sk = SlugRow.at(slug)
+    errors = [{"pointer": "/slug", "detail": "taken"}]
+    taken = Conflict("This slug is taken", code="slug_taken", errors=errors)
+    writes.create(SlugRow(pk=pk, sk=sk, organization_id=str(organization_id)), taken)
+
+
+def drop_slug(writes: Transaction, slug: str) -> None:
+    """Give a slug back."""
+    pk, sk = SlugRow.at(slug)
+    writes.discard(SlugRow(pk=pk, sk=sk))
 
 
 def _slug(name: str) -> str:

@@ -7,32 +7,46 @@ from weconnect.auth import periods, sessions
 from weconnect.auth.entities import LimitType, Tokens
 from weconnect.auth.rows import UserRow
 from weconnect.caller import Caller
-from weconnect.errors import Forbidden, NotFound
+from weconnect.errors import Forbidden, Invalid, NotFound
+from weconnect.idempotency import new_id
+from weconnect.organizations import founding, membership
 from weconnect.organizations.entities import (
+    CustomSettings,
     MemberView,
     Organization,
     OrganizationRole,
     OrganizationSummary,
+    PlanLimits,
 )
+from weconnect.organizations.forms import NewOrganization, OrganizationChanges
 from weconnect.organizations.rows import MemberRow, OrganizationRow, UsageRow
 from weconnect.pages import Page, query_page
 
+EMPTIED_BY_NULL = {"description", "logo", "website", "billing_info", "custom_settings"}
 
-def find(caller: Caller, *, limit: int, cursor: str | None) -> Page[OrganizationSummary]:
-    """The organizations that the caller is a member of, newest first. An API key sees its own only."""
+
+def find(
+    caller: Caller, *, limit: int, cursor: str | None, deleted: bool = False
+) -> Page[OrganizationSummary]:
+    """The organizations that the caller is a member of, newest first; `deleted` ones are for their owners.
+
+    An API key sees its own only, and so does who signed in through an organization's identity provider.
+    """
     rows, next_cursor = query_page(
         MemberRow,
         MemberRow.of_user(caller.user_id),
         index="gsi1",
         limit=limit,
         cursor=cursor,
-        keep=lambda row: _has_rights(caller, row),
+        keep=lambda row: _has_rights(caller, row) and (not deleted or row.role == OrganizationRole.OWNER),
+        filters=[deleted],
     )
-    found = table.get_many([OrganizationRow.at(row.organization_id) for row in rows]) if rows else {}
+    place = OrganizationRow.in_trash if deleted else OrganizationRow.at
+    found = table.get_many([place(row.organization_id) for row in rows]) if rows else {}
     items = []
     for row in rows:
-        if organization := found.get(OrganizationRow.at(row.organization_id)):
-            names = ("id", "slug", "name", "logo", "plan", "is_active")
+        if organization := found.get(place(row.organization_id)):
+            names = ("id", "slug", "name", "logo", "plan", "is_active", "deleted_at")
             values = {name: getattr(organization, name) for name in names}
             items.append(OrganizationSummary(**values, role=row.role, joined_at=row.joined_at))
     return Page(items=items, next_cursor=next_cursor)
@@ -40,18 +54,83 @@ def find(caller: Caller, *, limit: int, cursor: str | None) -> Page[Organization
 
 def get(caller: Caller, organization_id: UUID) -> Organization:
     """The caller's organization with this month's executions; billing is for those who manage it."""
-    require_current(caller, organization_id)
+    membership.require_current(caller, organization_id)
     start, end = periods.of(LimitType.MONTHLY, clock.now())
     at, usage_at = OrganizationRow.at(organization_id), UsageRow.at(organization_id, start.strftime("%Y-%m"))
     found = table.get_many([at, usage_at])
     if at not in found:
-        raise _no_organization()
+        raise membership.no_organization()
     used = int(found[usage_at].executions) if usage_at in found else 0
     organization: Organization = found[at].to_entity(current_month_executions=used, execution_reset_date=end)
     if not (caller.may("organization:manage") or caller.may("organization:billing")):
         hidden = {"billing_info": None, "stripe_customer_id": None, "stripe_subscription_id": None}
         organization = organization.model_copy(update=hidden)
     return organization
+
+
+def create(caller: Caller, new: NewOrganization) -> Organization:
+    """Make an organization whose owner is the caller; one signs in to it with `switch`."""
+    more = new.model_dump(exclude={"name", "slug"})
+    founded = founding.found(caller.user_id, new.name, organization_id=new_id(), slug=new.slug, **more)
+    organization = founded.organization
+    with table.transaction(caller.actor() | {"organizationId": str(organization.id)}) as writes:
+        founded.write(writes)
+    return _need(organization.id).to_entity()  # type: ignore[no-any-return]
+
+
+def update(
+    caller: Caller, organization_id: UUID, changes: OrganizationChanges, if_match: int | None
+) -> Organization:
+    """Change what belongs to its members; plan, limits, status and Stripe's ids are not theirs to change."""
+    membership.require_current(caller, organization_id)
+    row = _need(organization_id)
+    before: Organization = row.to_entity()
+    given = {name: getattr(changes, name) for name in changes.model_fields_set}
+    given = {name: value for name, value in given.items() if value is not None or name in EMPTIED_BY_NULL}
+    if "custom_settings" in given:
+        settings = _merged(before.custom_settings, changes.custom_settings)
+        _check(organization_id, before, settings)
+        given["custom_settings"] = settings.model_dump(mode="json")
+    if given.get("billing_info") is not None:
+        given["billing_info"] = given["billing_info"].model_dump(mode="json")
+    with table.transaction(caller.actor()) as writes:
+        writes.change(row, given, if_match=if_match)
+        if given.get("slug", before.slug) != before.slug:
+            founding.drop_slug(writes, before.slug)
+            founding.hold_slug(writes, given["slug"], organization_id)
+    return get(caller, organization_id)
+
+
+def _merged(before: CustomSettings, changes: CustomSettings | None) -> CustomSettings:
+    """Each part that was sent takes the place of the one before."""
+    if changes is None:
+        return CustomSettings()
+    return before.model_copy(update={name: getattr(changes, name) for name in changes.model_fields_set})
+
+
+def _check(organization_id: UUID, before: Organization, settings: CustomSettings) -> None:
+    """Own settings stay within the plan (B18), and single sign-on is enforced only where there is one."""
+    limits: PlanLimits = before.get_plan_limits()
+    errors = []
+    if settings.workflow:
+        bounds = {
+            "default_retention": limits.retention_days,
+            "max_complexity": limits.max_workflow_complexity,
+        }
+        for name, bound in bounds.items():
+            value = getattr(settings.workflow, name)
+            if value is not None and bound != -1 and value > bound:
+                pointer = "defaultRetention" if name == "default_retention" else "maxComplexity"
+                errors.append(
+                    {"pointer": f"/customSettings/workflow/{pointer}", "detail": f"the plan allows {bound}"}
+                )
+    if errors:
+        raise Invalid(f"Not valid: {errors[0]['pointer']}", errors=errors)
+    enforced = before.custom_settings.security and before.custom_settings.security.enforce_sso
+    if settings.security and settings.security.enforce_sso and not enforced:
+        from weconnect.auth import sso  # and with it the library of OpenID Connect
+
+        sso.check_can_enforce(organization_id)
 
 
 def switch(caller: Caller, organization_id: UUID) -> Tokens:
@@ -61,7 +140,7 @@ def switch(caller: Caller, organization_id: UUID) -> Tokens:
         issued, who = sessions.switch(caller.user_id, caller.session_id, organization_id)
     except Forbidden as error:
         if error.code == "not_a_member":
-            raise _no_organization() from error
+            raise membership.no_organization() from error
         raise
     row = table.need(UserRow, UserRow.at(who.user.id), "user")
     if row.current_organization_id != str(organization_id):
@@ -81,7 +160,7 @@ def members(
     cursor: str | None,
 ) -> Page[MemberView]:
     """Members with their names and what they may do, newest user first."""
-    require_current(caller, organization_id)
+    membership.require_current(caller, organization_id)
 
     def keep(row: MemberRow) -> bool:
         return role in (None, row.role) and is_active in (None, row.is_active)
@@ -91,32 +170,32 @@ def members(
         MemberRow, pk, MemberRow.PREFIX, limit=limit, cursor=cursor, keep=keep, filters=[role, is_active]
     )
     users = table.get_many([UserRow.at(row.user_id) for row in rows]) if rows else {}
-    items = [MemberView.of(row.to_entity(), users.get(UserRow.at(row.user_id))) for row in rows]
+    words = membership.words_by_role(organization_id, [row.custom_role_id for row in rows])
+    items = [
+        MemberView.of(row.to_entity(), users.get(UserRow.at(row.user_id)), words.get(row.custom_role_id))
+        for row in rows
+    ]
     return Page(items=items, next_cursor=next_cursor)
 
 
 def member(caller: Caller, organization_id: UUID, user_id: UUID) -> MemberView:
     """One member with the permissions that result."""
-    require_current(caller, organization_id)
+    membership.require_current(caller, organization_id)
     at, user_at = MemberRow.at(organization_id, user_id), UserRow.at(user_id)
     found = table.get_many([at, user_at])
     if at not in found:
         raise NotFound("No such member", code="member_not_found")
-    return MemberView.of(found[at].to_entity(), found.get(user_at))
-
-
-def require_current(caller: Caller, organization_id: UUID) -> None:
-    """Raise NotFound unless the path's organization is the caller's: no other one is to be seen."""
-    if organization_id != caller.organization_id:
-        raise _no_organization()
+    entity = found[at].to_entity()
+    words = membership.role_words(organization_id, entity.custom_role_id)
+    return MemberView.of(entity, found.get(user_at), words)
 
 
 def _has_rights(caller: Caller, row: MemberRow) -> bool:
-    if caller.api_key_id and row.organization_id != str(caller.organization_id):
+    if caller.is_bound and row.organization_id != str(caller.organization_id):
         return False
     entity = row.to_entity()
     return bool(entity.is_active and not entity.is_pending)
 
 
-def _no_organization() -> NotFound:
-    return NotFound("No such organization", code="organization_not_found")
+def _need(organization_id: UUID) -> OrganizationRow:
+    return table.need(OrganizationRow, OrganizationRow.at(organization_id), "organization")

@@ -1,0 +1,19 @@
+"""DELETE /v1/execution-limits/{userId}/{limitType}"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from weconnect.auth import execution_limits
+from weconnect.auth.parameters import LimitTypeOfPath
+from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.organizations.parameters import OrganizationManage, UserId
+
+__all__ = ["handler"]
+
+
+@app.delete("/v1/execution-limits/<userId>/<limitType>", status_code=204, tags=["Execution limits"])
+def delete_execution_limit(
+    user_id: UserId, limit_type: LimitTypeOfPath, caller: OrganizationManage, if_match: IfMatch = None
+) -> Response[None]:
+    """Remove a member's limit and what it has counted."""
+    execution_limits.delete(caller, user_id, limit_type, if_match)
+    return no_content()

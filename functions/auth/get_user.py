@@ -1,0 +1,15 @@
+"""GET /v1/users/{userId}"""
+
+from weconnect.auth import users
+from weconnect.auth.entities import PublicUser
+from weconnect.auth.parameters import Operator
+from weconnect.http import app, handler
+from weconnect.organizations.parameters import UserId
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/users/<userId>", tags=["Users"])
+def get_user(user_id: UserId, caller: Operator) -> PublicUser:
+    """One user, for operators."""
+    return users.get(user_id)

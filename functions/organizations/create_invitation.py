@@ -1,0 +1,18 @@
+"""POST /v1/organizations/{organizationId}/invitations"""
+
+from weconnect.http import app, handler
+from weconnect.organizations import invitations
+from weconnect.organizations.forms import NewInvitation, SentInvitation
+from weconnect.organizations.parameters import OrganizationId, OrganizationInvite
+
+__all__ = ["handler"]
+
+
+@app.post(
+    "/v1/organizations/<organizationId>/invitations", status_code=201, secret=True, tags=["Invitations"]
+)
+def create_invitation(
+    organization_id: OrganizationId, body: NewInvitation, caller: OrganizationInvite
+) -> SentInvitation:
+    """Invite an address to a role; the token goes there by mail and is good for seven days."""
+    return invitations.create(caller, organization_id, body)

@@ -1,0 +1,18 @@
+"""DELETE /v1/organizations/{organizationId}/identity-provider"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from weconnect.auth import identity_providers
+from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.organizations.parameters import OrganizationId, OrganizationManage
+
+__all__ = ["handler"]
+
+
+@app.delete("/v1/organizations/<organizationId>/identity-provider", status_code=204, tags=["Single sign-on"])
+def delete_identity_provider(
+    organization_id: OrganizationId, caller: OrganizationManage, if_match: IfMatch = None
+) -> Response[None]:
+    """Remove the provider and end the sessions that it began; refused while enforceSSO is on."""
+    identity_providers.delete(caller, organization_id, if_match)
+    return no_content()

@@ -1,0 +1,19 @@
+"""DELETE /v1/organizations/{organizationId}"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from weconnect.auth.parameters import AnyPerson
+from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.organizations import deletion
+from weconnect.organizations.parameters import OrganizationId, Purge
+
+__all__ = ["handler"]
+
+
+@app.delete("/v1/organizations/<organizationId>", status_code=204, tags=["Organizations"])
+def delete_organization(
+    organization_id: OrganizationId, caller: AnyPerson, if_match: IfMatch = None, purge: Purge = False
+) -> Response[None]:
+    """Move the organization to the trash for 30 days; `purge` ends one that is there. For its owner."""
+    deletion.delete(caller, organization_id, if_match, purge=purge)
+    return no_content()

@@ -1,0 +1,15 @@
+"""POST /v1/organizations/{organizationId}/export"""
+
+from weconnect.auth.parameters import AnyPerson
+from weconnect.http import app, handler
+from weconnect.organizations import export
+from weconnect.organizations.forms import Export
+from weconnect.organizations.parameters import OrganizationId
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/organizations/<organizationId>/export", tags=["Organizations"])
+def export_organization(organization_id: OrganizationId, caller: AnyPerson) -> Export:
+    """Take everything along as one JSON document, without secrets. For its owner."""
+    return export.export(caller, organization_id)

@@ -1,0 +1,17 @@
+"""POST /v1/organizations/{organizationId}/leave"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from weconnect.auth.parameters import AnyPerson
+from weconnect.http import app, handler, no_content
+from weconnect.organizations import members
+from weconnect.organizations.parameters import OrganizationId
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/organizations/<organizationId>/leave", status_code=204, own=True, tags=["Members"])
+def leave_organization(organization_id: OrganizationId, caller: AnyPerson) -> Response[None]:
+    """Leave the organization; refused for its last owner."""
+    members.leave(caller, organization_id)
+    return no_content()

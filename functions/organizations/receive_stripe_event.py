@@ -1,0 +1,14 @@
+"""POST /v1/billing/stripe-events"""
+
+from weconnect.http import app, handler
+from weconnect.organizations import stripe_events
+from weconnect.organizations.forms import Received
+from weconnect.organizations.parameters import Signed
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/billing/stripe-events", public=True, tags=["Billing"])
+def receive_stripe_event(event: Signed) -> Received:
+    """Stripe's webhook: the signature is checked, each event is taken once."""
+    return stripe_events.receive(event)

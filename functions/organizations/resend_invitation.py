@@ -1,0 +1,18 @@
+"""POST /v1/organizations/{organizationId}/invitations/{invitationId}/resend"""
+
+from weconnect.http import app, handler
+from weconnect.organizations import invitations
+from weconnect.organizations.forms import SentInvitation
+from weconnect.organizations.parameters import InvitationId, OrganizationId, OrganizationInvite
+
+__all__ = ["handler"]
+
+
+@app.post(
+    "/v1/organizations/<organizationId>/invitations/<invitationId>/resend", secret=True, tags=["Invitations"]
+)
+def resend_invitation(
+    organization_id: OrganizationId, invitation_id: InvitationId, caller: OrganizationInvite
+) -> SentInvitation:
+    """Send it again with a new token; the one before opens nothing more."""
+    return invitations.resend(caller, organization_id, invitation_id)

@@ -1,0 +1,18 @@
+"""POST /v1/organizations/{organizationId}/transfer-ownership"""
+
+from weconnect.auth.parameters import AnyPerson
+from weconnect.http import app, handler
+from weconnect.organizations import members
+from weconnect.organizations.entities import MemberView
+from weconnect.organizations.forms import OwnershipTransfer
+from weconnect.organizations.parameters import OrganizationId
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/organizations/<organizationId>/transfer-ownership", tags=["Members"])
+def transfer_ownership(
+    organization_id: OrganizationId, body: OwnershipTransfer, caller: AnyPerson
+) -> MemberView:
+    """Make another member the owner; the caller stays as an admin."""
+    return members.transfer(caller, organization_id, body)

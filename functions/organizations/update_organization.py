@@ -1,0 +1,20 @@
+"""PATCH /v1/organizations/{organizationId}"""
+
+from weconnect.http import IfMatch, app, handler
+from weconnect.organizations import service
+from weconnect.organizations.entities import Organization
+from weconnect.organizations.forms import OrganizationChanges
+from weconnect.organizations.parameters import OrganizationId, OrganizationManage
+
+__all__ = ["handler"]
+
+
+@app.patch("/v1/organizations/<organizationId>", tags=["Organizations"])
+def update_organization(
+    organization_id: OrganizationId,
+    body: OrganizationChanges,
+    caller: OrganizationManage,
+    if_match: IfMatch = None,
+) -> Organization:
+    """Change name, slug, settings, billing information."""
+    return service.update(caller, organization_id, body, if_match)

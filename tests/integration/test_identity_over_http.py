@@ -1,0 +1,83 @@
+"""Keys' limits and single sign-on over HTTP: the local host and an OpenID provider, each in processes of its own."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.auth.providers import real_provider
+from tests.factories import PASSWORD
+from tests.host.local_host import LocalHost
+from tests.integration.racing import together
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    with real_provider() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, provider: str) -> Iterator[httpx2.Client]:
+    allowed = provider.removeprefix("http://")
+    environment = {"BCRYPT_COST": "4", "WECONNECT_DEMO": "no", "OUTBOUND_ALLOWED_HOSTS": allowed}
+    host = LocalHost(tmp_path_factory.mktemp("host"), environment=environment).start()
+    with httpx2.Client(base_url=host.address, timeout=60) as client:
+        yield client
+    host.stop()
+
+
+def registered(api: httpx2.Client, email: str) -> dict[str, Any]:
+    names = {"firstName": "Ada", "lastName": "Lovelace"}
+    answer = api.post("/v1/auth/register", json={"email": email, "password": PASSWORD, **names})
+    assert answer.status_code == 201, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def bearer(tokens: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens['accessToken']}"}
+
+
+def test_a_key_that_may_be_used_ten_times_is_used_ten_times_by_a_hundred(api: httpx2.Client) -> None:
+    me = registered(api, "keys@example.com")
+    body = {"name": "ci", "scopes": ["*"], "rateLimits": {"requestsPerDay": 10}}
+    key = api.post("/v1/api-keys", json=body, headers=bearer(me)).json()["key"]
+    with httpx2.Client(base_url=api.base_url, timeout=60, limits=httpx2.Limits(max_connections=25)) as many:
+        answers = together(100, lambda _: many.get("/v1/users/me", headers={"X-API-Key": key}))
+    assert Counter(answer.status_code for answer in answers) == {200: 10, 429: 90}
+    taken = [answer for answer in answers if answer.status_code == 200]
+    assert sorted(int(answer.headers["RateLimit-Remaining"]) for answer in taken) == list(range(10))
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["code"] == "rate_limited" and int(refused.headers["Retry-After"]) > 0
+    assert refused.headers["RateLimit-Policy"] == "10;w=86400"
+
+
+def test_a_person_signs_in_through_a_provider_as_a_browser_does(api: httpx2.Client, provider: str) -> None:
+    owner = registered(api, "owner@example.com")
+    organization = owner["organization"]
+    settings = {"issuer": provider, "clientId": "weconnect", "clientSecret": "anything"}
+    path = f"/v1/organizations/{organization['id']}/identity-provider"
+    made = api.put(path, json=settings, headers=bearer(owner))
+    assert made.status_code == 200, made.text
+    callback = f"{api.base_url}".rstrip("/") + "/v1/auth/sso/callback"
+    assert made.json()["redirectUri"] == callback
+    claims = {"email": "grace@example.com", "email_verified": True, "name": "Grace Hopper"}
+    assert httpx2.put(f"{provider}/users/u-1", json=claims).status_code == 204
+    with httpx2.Client(timeout=60) as browser:
+        started = browser.post(
+            f"{api.base_url}".rstrip("/") + "/v1/auth/sso/start", json={"organization": organization["slug"]}
+        )
+        assert started.status_code == 200, started.text
+        sent = browser.post(started.json()["authorizationUrl"], data={"sub": "u-1"})
+        location = sent.headers["location"]
+        assert sent.status_code == 302 and location.startswith(callback)
+        assert httpx2.get(location).json()["code"] == "invalid_sso_state", "another browser"
+        tokens = browser.get(location)
+        assert tokens.status_code == 200, tokens.text
+        assert browser.get(location).json()["code"] == "invalid_sso_state", "a second time"
+    me = api.get("/v1/users/me", headers=bearer(tokens.json())).json()
+    assert (me["email"], me["fullName"]) == ("grace@example.com", "Grace Hopper")
+    refused = api.post("/v1/organizations", json={"name": "Mine"}, headers=bearer(tokens.json()))
+    assert (refused.status_code, refused.json()["code"]) == (403, "sso_session")
