@@ -1,4 +1,4 @@
-"""Call a route as the gateway does: match the path, build the payload-2.0 event, ask the authorizer, call the handler."""
+"""Call a route as the gateway does: match the path, build the event, ask the authorizer, call the handler."""
 
 import base64
 import importlib

@@ -378,7 +378,8 @@ def test_a_session_by_a_provider_does_not_reach_the_account(aws: None, idp: Prov
         about = about or name in ("create_organization", "restore_organization", "switch_organization")
         if operation.public or not about or name in ("logout", "get_me"):
             continue
-        ids = {"sessionId": person.user["id"], "organizationId": person.organization["id"]}
+        own = person.organization["id"]
+        ids = {"sessionId": person.user["id"], "organizationId": own, "trashedOrganizationId": own}
         asked = ASKED[name].send(client, operation, ids)
         assert asked.status in (403, 404), (name, asked.text)
         reached.append(name)
