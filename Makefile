@@ -9,7 +9,7 @@ export PORT STATE_DIR
 
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
-.PHONY: run demo test lint unit validate api openapi bench soak package lock clean
+.PHONY: run demo test lint unit validate api openapi bench package lock clean
 
 run: .venv/run.stamp .venv-ministack/stamp  ## serve everything on 127.0.0.1
 	@$(BIN)/python -m infra.local
@@ -24,8 +24,14 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp
+SLOW := tests/host tests/integration tests/e2e
+unit: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp  ## TESTS=tests/agents runs some of it
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(foreach folder,$(SLOW),--ignore $(folder))
+	$(BIN)/python -m pytest $(SLOW)
+endif
 
 validate: .venv-sam/stamp
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint

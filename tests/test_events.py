@@ -196,9 +196,7 @@ def test_one_bad_message_does_not_hold_the_others(me: Registered) -> None:
     expire(organization, agent)
     good = event("on_purged", organization=organization, agent=agent)["Records"][0]
     bad = good | {"messageId": "bad", "body": "{}"}
-    assert invoke("on_purged", {"Records": [bad, good]}) == {
-        "batchItemFailures": [{"itemIdentifier": "bad"}]
-    }
+    assert invoke("on_purged", {"Records": [bad, good]}) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert rows_of(organization, agent) == []
 
 

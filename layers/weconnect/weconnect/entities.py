@@ -11,7 +11,11 @@ class Wire(BaseModel):
     """camelCase JSON outside, snake_case Python inside, nothing that is not declared."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", ser_json_inf_nan="null", defer_build=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        ser_json_inf_nan="null",
+        defer_build=True,
     )
 
     def wire(self) -> dict[str, Any]:

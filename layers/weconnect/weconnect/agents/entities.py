@@ -90,8 +90,8 @@ class AgentDefinition(Wire):
     provider: Annotated[str, up_to(50)] = "embedded"
     model: Annotated[str, up_to(100)] = "embedded"
     base_url: Annotated[str, up_to(500)] | None = Field(default=None, description="For openai_compatible")
-    configuration: AgentConfiguration = Field(default_factory=AgentConfiguration)
-    limits: AgentLimits = Field(default_factory=AgentLimits)
+    configuration: AgentConfiguration = AgentConfiguration()
+    limits: AgentLimits = AgentLimits()
 
 
 class NewAIAgent(AgentDefinition):
@@ -119,8 +119,8 @@ class AgentSummary(TenantEntity):
 
     name: Name
     description: str
-    provider: str
-    model: str
+    provider: Annotated[str, up_to(50)]
+    model: Annotated[str, up_to(100)]
     is_active: bool = True
     agent_version: int = Field(default=1, description="Of the definition; `version` is the row's")
     total_executions: int = 0
@@ -131,8 +131,8 @@ class AgentSummary(TenantEntity):
 
 class AIAgent(AgentSummary):
     base_url: str | None = None
-    configuration: AgentConfiguration = Field(default_factory=AgentConfiguration)
-    limits: AgentLimits = Field(default_factory=AgentLimits)
+    configuration: AgentConfiguration = AgentConfiguration()
+    limits: AgentLimits = AgentLimits()
 
 
 class AgentStats(Wire):
@@ -179,13 +179,13 @@ class AIAgentExecution(TenantEntity):
     status: ExecutionStatus = ExecutionStatus.PENDING
     input: str
     output: str | None = None
-    input_tokens: int = 0
+    input_tokens: int
     output_tokens: int | None = None
-    execution_time: int = Field(default=0, description="Milliseconds")
+    execution_time: int = Field(description="Milliseconds")
     cost: float | None = Field(default=None, description="USD; null when the model's price is not known")
     error: str | None = None
     error_code: str | None = None
-    metadata: ExecutionMetadata = Field(default_factory=ExecutionMetadata)
+    metadata: ExecutionMetadata = ExecutionMetadata()
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
     cancel_requested_at: AwareDatetime | None = None
@@ -240,7 +240,7 @@ class _ToolFields(Wire):
     display_name: Annotated[str, StringConstraints(max_length=255)] = ""  # empty: the tool's own
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     tool_type: ToolType = ToolType.BUILTIN
-    configuration: ToolConfiguration = Field(default_factory=ToolConfiguration)
+    configuration: ToolConfiguration = ToolConfiguration()
     input_schema: StoredJson | None = Field(
         default=None, description="JSON Schema of the arguments; a builtin has its own"
     )
@@ -269,6 +269,7 @@ class AIAgentToolChanges(Wire):
 
 class AIAgentTool(TenantEntity, _ToolFields):
     agent_id: UUID
+    display_name: Name
     usage_count: int = 0
     last_used_at: AwareDatetime | None = None
     has_api_key: bool = False
@@ -303,7 +304,7 @@ class NewAIAgentMemory(Wire):
     content: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
     memory_type: MemoryType = MemoryType.SEMANTIC
     session_id: SessionId | None = None
-    metadata: MemoryMetadata = Field(default_factory=MemoryMetadata)
+    metadata: MemoryMetadata = MemoryMetadata()
 
 
 class AIAgentMemoryChanges(Wire):
@@ -313,11 +314,11 @@ class AIAgentMemoryChanges(Wire):
 
 class AIAgentMemory(TenantEntity):
     agent_id: UUID
-    session_id: str | None = None
+    session_id: SessionId | None = None
     memory_type: MemoryType = MemoryType.CONVERSATION
-    key: str
+    key: Name
     content: str
-    metadata: MemoryMetadata = Field(default_factory=MemoryMetadata)
+    metadata: MemoryMetadata = MemoryMetadata()
     valid_from: AwareDatetime
     valid_to: AwareDatetime | None = None
     superseded_by: UUID | None = None

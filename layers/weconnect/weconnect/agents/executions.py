@@ -54,6 +54,8 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
         agent_id=agent_id,
         agent_version=head.agent_version,
         input=new.input,
+        input_tokens=0,
+        execution_time=0,
         metadata=ExecutionMetadata(
             provider=definition.provider,
             model=definition.model,

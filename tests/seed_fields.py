@@ -1,4 +1,4 @@
-"""The fields of the seed's authentication and organization entities, by their names on the wire.
+"""The fields of the entities that the data model was given with, by their names on the wire.
 
 A field is (type, default, longest); `MUST` has no default, `None` may be missing. An enum is its values, a
 structure is a dict of its fields. `limits` and `permissions` that were added to the seed's are not listed.
@@ -8,6 +8,7 @@ from typing import Any
 
 MUST: Any = object()
 TIME, ID, TEXT, INT, FLAG, TEXTS = "date-time", "uuid", "string", "integer", "boolean", "array"
+FLOAT, OBJECT = "number", "object"
 
 BASE = {
     "id": (ID, MUST, None),
@@ -27,7 +28,77 @@ USER_ROLES = ("admin", "user", "readonly", "guest")
 PLANS = ("free", "starter", "pro", "enterprise")
 ROLES = ("owner", "admin", "member", "viewer")
 
+MEMORY_TYPES = ("conversation", "episodic", "semantic", "procedural")
+STATUSES = ("pending", "running", "completed", "failed", "timeout", "cancelled")  # the last is ours
+
 SEED: dict[str, dict[str, Any]] = {
+    "AIAgent": {
+        **BASE,
+        "name": (TEXT, MUST, 255),
+        "description": (TEXT, MUST, None),
+        "provider": (TEXT, MUST, 50),
+        "model": (TEXT, MUST, 100),
+        "configuration": {
+            **optional(TEXT, "systemPrompt"),
+            **optional(FLOAT, "temperature", "topP", "frequencyPenalty", "presencePenalty"),
+            **optional(INT, "maxTokens"),
+            **optional(TEXTS, "stopSequences"),
+            "memoryType": (MEMORY_TYPES, None, None),
+            "memoryConfig": {"windowSize": (INT, 10, None), "maxTokens": (INT, 2_000, None)},
+        },
+        "totalExecutions": (INT, 0, None),
+        "averageResponseTime": (FLOAT, 0, None),
+        "successRate": (FLOAT, 0, None),
+        "lastExecutedAt": (TIME, None, None),
+    },
+    "AIAgentExecution": {
+        **BASE,
+        "agentId": (ID, MUST, None),
+        "status": (STATUSES, "pending", None),
+        "input": (TEXT, MUST, None),
+        "output": (TEXT, None, None),
+        "inputTokens": (INT, MUST, None),
+        "outputTokens": (INT, None, None),
+        "executionTime": (INT, MUST, None),
+        "cost": (FLOAT, None, None),
+        "error": (TEXT, None, None),
+        "metadata": {
+            **optional(TEXT, "provider", "model", "sessionId"),
+            **optional(FLOAT, "temperature"),
+            **optional(INT, "maxTokens"),
+            **optional(ID, "userId"),
+            "toolsUsed": (TEXTS, [], None),
+        },
+    },
+    "AIAgentTool": {
+        **BASE,
+        "agentId": (ID, MUST, None),
+        "toolName": (TEXT, MUST, 100),
+        "displayName": (TEXT, MUST, 255),
+        "description": (TEXT, None, None),
+        "configuration": {
+            **optional(TEXT, "apiEndpoint", "apiKey"),
+            **optional(OBJECT, "parameters"),
+            **optional(INT, "timeout", "retryCount"),
+        },
+        "isActive": (FLAG, True, None),
+        "usageCount": (INT, 0, None),
+        "lastUsedAt": (TIME, None, None),
+    },
+    "AIAgentMemory": {
+        **BASE,
+        "agentId": (ID, MUST, None),
+        "sessionId": (TEXT, None, 100),
+        "memoryType": (MEMORY_TYPES, "conversation", None),
+        "key": (TEXT, MUST, 255),
+        "content": (TEXT, MUST, None),
+        "metadata": {
+            **optional(FLOAT, "importance"),
+            "tags": (TEXTS, [], None),
+            **optional(TIME, "expires"),
+            **optional(TEXT, "source"),
+        },
+    },
     "User": {
         **BASE,
         "email": (TEXT, MUST, 255),
@@ -137,6 +208,13 @@ SEED: dict[str, dict[str, Any]] = {
 }
 
 ADDED = {
+    "AIAgent": {"organizationId", "userId", "isActive", "agentVersion", "baseUrl", "limits"},
+    "AIAgentExecution": {
+        *("organizationId", "userId", "agentVersion", "errorCode", "startedAt", "finishedAt"),
+        "cancelRequestedAt",
+    },
+    "AIAgentTool": {"organizationId", "userId", "toolType", "inputSchema", "hasApiKey"},
+    "AIAgentMemory": {"organizationId", "userId", "validFrom", "validTo", "supersededBy"},
     "User": {"mfaEnabled"},
     "ApiKey": {"organizationId"},
     "ExecutionLimit": {"organizationId"},
@@ -144,7 +222,7 @@ ADDED = {
     "OrganizationMember": {"customRoleId"},
 }
 
-EMPTY_BY_DEFAULT = {"preferences", "metadata", "rateLimits", "customSettings"} | {
+EMPTY_BY_DEFAULT = {"preferences", "metadata", "configuration", "rateLimits", "customSettings"} | {
     "ApiKey.permissions",
     "OrganizationMember.permissions",
 }

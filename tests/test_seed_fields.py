@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.auth.seed_fields import ADDED, EMPTY_BY_DEFAULT, MUST, SEED
+from tests.seed_fields import ADDED, EMPTY_BY_DEFAULT, MUST, SEED
 from weconnect import clock
+from weconnect.agents.entities import AIAgent, AIAgentExecution, AIAgentMemory, AIAgentTool
 from weconnect.auth import passwords
 from weconnect.auth.entities import ApiKey, ExecutionLimit, LimitType, User
 from weconnect.organizations.entities import (
@@ -21,7 +22,9 @@ from weconnect.organizations.entities import (
 )
 
 ENTITIES: dict[str, Any] = {
-    kind.__name__: kind for kind in (User, ApiKey, ExecutionLimit, Organization, OrganizationMember)
+    kind.__name__: kind
+    for kind in (AIAgent, AIAgentExecution, AIAgentTool, AIAgentMemory)
+    + (User, ApiKey, ExecutionLimit, Organization, OrganizationMember)
 }
 NOW = clock.now()
 BASE = {"id": uuid4(), "created_at": NOW, "updated_at": NOW}
@@ -46,7 +49,8 @@ def check(fields: dict[str, Any], schema: dict[str, Any], definitions: dict[str,
         if isinstance(seed, dict):
             assert not required, place
             if {name, place} & EMPTY_BY_DEFAULT:
-                assert not [value for value in (found["default"] or {}).values() if value is not None], place
+                given = found["default"] or {}
+                assert not [given[name] for name in seed if given.get(name) not in (None, [])], place
             else:
                 assert found.get("default") is None, place
             check(seed, found, definitions, place)
