@@ -23,8 +23,10 @@ from weconnect.organizations.entities import (
 
 ENTITIES: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (AIAgent, AIAgentExecution, AIAgentTool, AIAgentMemory)
-    + (User, ApiKey, ExecutionLimit, Organization, OrganizationMember)
+    for kind in (
+        *(AIAgent, AIAgentExecution, AIAgentTool, AIAgentMemory),
+        *(User, ApiKey, ExecutionLimit, Organization, OrganizationMember),
+    )
 }
 NOW = clock.now()
 BASE = {"id": uuid4(), "created_at": NOW, "updated_at": NOW}

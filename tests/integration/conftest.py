@@ -1,7 +1,5 @@
 """MiniStack itself, without the local host: it takes conditions, transactions and counters seriously; moto does not."""
 
-import asyncio
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +8,9 @@ import pytest
 from pynamodb.connection import TableConnection
 
 from infra import cloudformation
-from infra.local.ministack import MiniStack
-from infra.local.options import REGION, read_options
+from infra.local.options import REGION
 from tests.agents.runs import Starter
+from tests.integration.emulator import emulator
 from tests.integration.racing import hang_up
 from weconnect import encryption, payloads, table
 from weconnect.agents import executions
@@ -22,17 +20,11 @@ from weconnect.settings import settings
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an emulator that has our table; each test makes an organization of its own in it."""
-    state = tmp_path_factory.mktemp("ministack")
-    (state / "log").mkdir()
-    process = MiniStack(read_options(os.environ | {"STATE_DIR": str(state), "PORT": "0"}))
-    try:
-        asyncio.run(process.wait_until_up())
-        client = boto3.client("dynamodb", region_name=REGION, endpoint_url=process.endpoint)
+    with emulator(tmp_path_factory.mktemp("ministack")) as address:
+        client = boto3.client("dynamodb", region_name=REGION, endpoint_url=address)
         client.create_table(**cloudformation.table_definition(settings.table_name))
         client.close()
-        yield process.endpoint
-    finally:
-        process.stop()
+        yield address
 
 
 @pytest.fixture(scope="session")

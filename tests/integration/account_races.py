@@ -9,8 +9,8 @@ import boto3
 import pyotp
 
 from infra import cloudformation
-from tests.auth.races import at_once
 from tests.factories import PASSWORD, registered
+from tests.integration.limit_races import at_once
 from weconnect import clock, rows, signing, table
 from weconnect.auth import mfa, one_time, password_changes, service, users, verification
 from weconnect.auth.entities import EmailVerification, Login

@@ -1,34 +1,16 @@
 """One account under concurrency, on the emulator: failures, codes, addresses and tokens count exactly."""
 
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from infra.cloudformation import ROOT
-from tests.auth.test_races import MINISTACK, emulator
+from tests.integration.emulator import raced
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What came of the races."""
-    if not MINISTACK.exists():
-        pytest.skip("MiniStack's environment is not made: `make run` or `make test` makes it")
-    paths = [ROOT / "layers" / "weconnect", ROOT / "functions", ROOT]
-    with emulator(tmp_path_factory.mktemp("ministack")) as address:
-        environment = os.environ | {
-            "AWS_ENDPOINT_URL": address,
-            "MAIL_FROM": "",
-            "PYTHONPATH": ":".join(map(str, paths)),
-            "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-        }
-        command = [sys.executable, "-m", "tests.auth.account_races"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    return raced("tests.integration.account_races", tmp_path_factory.mktemp("ministack"))
 
 
 def test_five_of_a_hundred_failures_at_once_learn_something(found: dict[str, Any]) -> None:
