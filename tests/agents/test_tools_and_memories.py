@@ -45,7 +45,7 @@ def test_a_builtin_brings_its_own_schema_and_names(me, path: str) -> None:
 def test_a_tools_key_never_leaves(me, path: str, capsys: pytest.CaptureFixture) -> None:
     made = me.client.post(f"{path}/tools", HTTP_TOOL)
     location = made.headers["Location"]
-    changed = me.client.patch(location, {"configuration": {"apiEndpoint": "https://example.org/{id}"}})
+    changed = me.client.patch(location, {"configuration": {"apiEndpoint": "https://example.com/v2/{id}"}})
     answers = [made, me.client.get(location), me.client.get(f"{path}/tools"), changed]
     assert all("canary-key-7" not in answer.text for answer in answers)
     assert changed.json["hasApiKey"] is True, "a change without a key keeps the old one"

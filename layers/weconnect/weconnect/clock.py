@@ -15,4 +15,8 @@ def epoch() -> int:
 
 def iso(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds: sorts as text in the order of time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:  # within a day of the first or the last moment that there is
+        moment = (datetime.max if moment.year > 1 else datetime.min).replace(tzinfo=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -18,7 +18,8 @@ def send(to: str, subject: str, text: str) -> bool:
     if not settings.mail_from:
         logger.info("no mail sender is configured, mail not sent", subject=subject)
         return False
-    content = {"Simple": {"Subject": {"Data": subject}, "Body": {"Text": {"Data": text}}}}
+    line = " ".join(subject.split())  # names in it are their owners', and a second line would refuse the mail
+    content = {"Simple": {"Subject": {"Data": line}, "Body": {"Text": {"Data": text}}}}
     try:
         _client("sesv2").send_email(
             FromEmailAddress=settings.mail_from, Destination={"ToAddresses": [to]}, Content=content

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from weconnect import clock, ids, table
+from weconnect.auth import sessions
 from weconnect.auth.entities import (
     ApiKey,
     ApiKeyChanges,
@@ -26,6 +27,7 @@ BY_PROVIDER, BY_PASSWORD = "sso", "password"
 
 def create(caller: Caller, new: NewApiKey) -> CreatedApiKey:
     """Make a key for the caller in this organization. Its text is in this answer and nowhere else."""
+    sessions.require_open(caller)  # a key would outlive the access token of a session that was ended
     _refuse_scopes_not_held(caller, new.scopes)
     text, row = _new(caller, new)
     return _shown(table.create(row, caller.actor()), text)
@@ -89,6 +91,7 @@ def rotate(
     Only its own user may: the answer has a text that acts as them. A key that had an end gets a successor that lives
     as long, counted from now.
     """
+    sessions.require_open(caller)
     rotation = rotation or ApiKeyRotation()
     row = _need(caller, api_key_id, None)
     if row.successor_id:
@@ -96,7 +99,10 @@ def rotate(
     old: ApiKey = row.to_entity()
     _refuse_scopes_not_held(caller, old.scopes)
     moment = clock.now()
-    expires = rotation.expires_at or (old.expires_at and moment + (old.expires_at - old.created_at))
+    try:
+        expires = rotation.expires_at or (old.expires_at and moment + (old.expires_at - old.created_at))
+    except OverflowError:
+        expires = old.expires_at
     settings = {name: getattr(old, name) for name in ("name", "scopes", "permissions", "rate_limits")}
     text, successor = _new(caller, NewApiKey(**settings, expires_at=expires))
     ends = moment + timedelta(seconds=rotation.overlap_seconds)

@@ -65,7 +65,7 @@ Secret = Annotated[str, Field(min_length=1, max_length=passwords.MAX_LENGTH)]
 Password = Annotated[str, Field(min_length=passwords.MIN_LENGTH, max_length=passwords.MAX_LENGTH)]
 Scope = Annotated[str, Field(max_length=100), AfterValidator(_scope)]
 IpRange = Annotated[str, Field(max_length=50), AfterValidator(_network)]
-RequestLimit = Annotated[int, Field(ge=1)]
+RequestLimit = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 class Notifications(Wire):

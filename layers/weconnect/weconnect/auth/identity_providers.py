@@ -1,5 +1,6 @@
 """An organization's OIDC provider: read, set, removed."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,9 @@ from weconnect.auth.rows import IdentityProviderRow, UserRow
 from weconnect.auth.sso_entities import CALLBACK, IdentityProvider, IdentityProviderSettings
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, NotConfigured, NotFound, Stale
+from weconnect.organizations import membership
 from weconnect.organizations.entities import Organization, OrganizationRole
+from weconnect.organizations.permissions import ROLES
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 
 KIND, FIELD = "IDENTITYPROVIDER", "client_secret"
@@ -51,8 +54,13 @@ def get(caller: Caller, organization_id: UUID) -> IdentityProvider:
 def put(
     caller: Caller, organization_id: UUID, body: IdentityProviderSettings, if_match: int | None
 ) -> IdentityProvider:
-    """Set the provider after reading its discovery document; one of another issuer or client ends its sessions."""
+    """Set the provider after reading its discovery document; one of another issuer or client ends its sessions.
+
+    A provider says who is an admin, so that only who holds all that an admin does may choose one.
+    """
     _require_current(caller, organization_id)
+    user = replace(caller, api_key_id=None)  # of a key, the scope organization:manage is enough
+    membership.require_may_grant(membership.holder(user), "", ROLES["admin"])
     row = _find(organization_id)
     if row is None and if_match is not None:
         raise Stale("There is no provider yet")

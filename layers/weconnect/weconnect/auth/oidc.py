@@ -56,14 +56,14 @@ def discover(issuer: str) -> Endpoints:
         raise _bad_issuer(f"its discovery document answers {status}" if status != 200 else "it has none")
     if found.get("issuer") != issuer:
         raise _bad_issuer("its discovery document names another issuer; take that one letter by letter")
-    if "code" not in found.get("response_types_supported", ["code"]):
+    if "code" not in _listed(found, "response_types_supported", "code"):
         raise _bad_issuer("it does not offer the code flow")
-    if not set(ALGORITHMS) & set(found.get("id_token_signing_alg_values_supported", ["RS256"])):
+    if not set(ALGORITHMS) & _listed(found, "id_token_signing_alg_values_supported", "RS256"):
         raise _bad_issuer("it signs neither with RS256 nor with ES256")
-    if "S256" not in found.get("code_challenge_methods_supported", ["S256"]):
+    if "S256" not in _listed(found, "code_challenge_methods_supported", "S256"):
         raise _bad_issuer("it does not take PKCE with S256")
-    methods = found.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-    if not {"client_secret_basic", "client_secret_post"} & set(methods):
+    methods = _listed(found, "token_endpoint_auth_methods_supported", "client_secret_basic")
+    if not {"client_secret_basic", "client_secret_post"} & methods:
         raise _bad_issuer("it does not take a client secret")
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
         require_address(found.get(name), f"its {name}")
@@ -74,6 +74,14 @@ def discover(issuer: str) -> Endpoints:
         secret_in_body="client_secret_basic" not in methods,
         names_itself=found.get("authorization_response_iss_parameter_supported") is True,
     )
+
+
+def _listed(document: dict[str, Any], name: str, default: str) -> set[str]:
+    """The texts of a list in a discovery document; `default` where it has none."""
+    found = document.get(name, [default])
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise _bad_issuer(f"its {name} is no list of texts")
+    return set(found)
 
 
 def require_address(url: Any, what: str) -> None:
@@ -152,6 +160,7 @@ def verify(token: str, keys: list[dict[str, Any]]) -> dict[str, Any]:
         head, body, signature = token.split(".")
         header, claims = json.loads(_decode(head)), json.loads(_decode(body))
         raw = _decode(signature)
+        json.dumps(claims, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
     except (ValueError, RecursionError):
         raise failed("the ID token is malformed") from None
     if not isinstance(header, dict) or not isinstance(claims, dict) or "crit" in header:

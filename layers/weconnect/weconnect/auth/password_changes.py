@@ -6,6 +6,7 @@ that there is no account where there is none.
 
 from datetime import datetime
 from urllib.parse import quote
+from uuid import UUID
 
 from weconnect import clock, mail, table
 from weconnect.auth import one_time, passwords, sessions, throttling, users
@@ -14,6 +15,8 @@ from weconnect.auth.rows import UserRow
 from weconnect.auth.throttling import Attempt
 from weconnect.caller import Caller, RequestInfo
 from weconnect.errors import Invalid
+from weconnect.organizations import membership
+from weconnect.organizations.rows import MemberRow
 from weconnect.settings import settings
 
 PURPOSE = "reset_password"
@@ -37,13 +40,16 @@ def reset(body: PasswordReset, request: RequestInfo) -> None:
     """Set a new password with a token, once, and end all sessions."""
     found = one_time.find(body.token, PURPOSE)
     row = table.get(UserRow, UserRow.at(found.user_id))
-    if row is None or not row.is_active or row.email != found.email or _is_older(found.created_at, row):
+    if row is None or not row.is_active or row.email != found.email or is_older(found.created_at, row):
         raise one_time.invalid()
     passwords.check(body.password, row.email)
+    sessions.end_all(row.id)  # before as well, so that who is cut off leaves nobody signed in
     with table.transaction(request.actor(row.id)) as writes:
         writes.delete(found, refused=one_time.invalid())
         writes.change(row, _values(body.password))
     sessions.end_all(row.id)
+    if not row.email_verified:
+        _end_keys(row, request)
     _tell(row)
 
 
@@ -53,6 +59,7 @@ def change(caller: Caller, body: PasswordChange) -> None:
     attempt = require_password(caller, row, body.current_password, "/currentPassword")
     throttling.passed(attempt)
     passwords.check(body.new_password, row.email, "/newPassword")
+    sessions.end_all(caller.user_id, but=caller.session_id)
     table.change(row, _values(body.new_password), caller.actor())
     sessions.end_all(caller.user_id, but=caller.session_id)
     _tell(row)
@@ -78,11 +85,17 @@ If it was you, try the address that you registered with; else ignore this mail.
 """
 
 
+def _end_keys(row: UserRow, request: RequestInfo) -> None:
+    """Revoke all keys of a user whose address nobody had proved before: who registered with it may be another."""
+    for member in MemberRow.gsi1.query(MemberRow.of_user(row.id)):
+        membership.end_keys(request.actor(row.id), UUID(member.organization_id), UUID(row.id))
+
+
 def _values(password: str) -> dict[str, str]:
     return {"password": passwords.hashed(password), "password_changed_at": clock.iso(clock.now())}
 
 
-def _is_older(made_at: str | None, row: UserRow) -> bool:
+def is_older(made_at: str | None, row: UserRow) -> bool:
     """Whether a token was made before the password was last changed."""
     if not made_at or not row.password_changed_at:
         return False

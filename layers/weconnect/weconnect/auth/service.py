@@ -16,6 +16,7 @@ from weconnect.caller import Caller, RequestInfo
 from weconnect.errors import Conflict, Forbidden, LimitReached
 from weconnect.log import logger
 from weconnect.organizations import founding
+from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.rows import MemberRow
 from weconnect.settings import settings
 
@@ -95,7 +96,13 @@ def login(body: Login, request: RequestInfo) -> Tokens:
     throttling.passed(attempt)
     who = _standing(row, body.organization_id)
     session = sessions.new_row(who.user.id, who.organization.id, request, mfa=bool(row.mfa_enabled))
-    ways_in.require(session, who)
+    try:
+        ways_in.require(session, who)
+    except Forbidden:
+        if body.organization_id or not _is_stranded(who):
+            raise
+        who = _found(row)
+        session.organization_id = str(who.organization.id)
     if body.organization_id:
         sessions.require_second_factor(session, who)
     table.create(session, Caller(who.user.id, who.organization.id, who.member.role, frozenset()).actor())
@@ -164,10 +171,25 @@ def _any_standing(row: UserRow) -> Standing:
             return sessions.standing(row.id, member.organization_id)
         except Forbidden:
             continue
+    return _found(row)
+
+
+def _found(row: UserRow) -> Standing:
+    """A personal organization again, as the current one."""
     founded = founding.found(UUID(row.id), f"{row.first_name}'s organization")
-    with table.transaction({"userId": row.id, "organizationId": str(founded.organization.id)}) as writes:
+    current = str(founded.organization.id)
+    with table.transaction({"userId": row.id, "organizationId": current}) as writes:
         founded.write(writes)
+        moved = {"current_organization_id": current, "gsi1pk": UserRow.by_current_organization(current)}
+        writes.change(row, moved)
     return sessions.standing(row.id, founded.organization.id)
+
+
+def _is_stranded(who: Standing) -> bool:
+    """Whether only an organization's provider leads anywhere: its tenant may have made the account with it."""
+    rows = MemberRow.gsi1.query(MemberRow.of_user(who.user.id))
+    others = [row for row in rows if row.organization_id != str(who.organization.id) and row.joined_at]
+    return who.member.role != OrganizationRole.OWNER and not others
 
 
 def _take_registration(ip: str) -> None:

@@ -11,7 +11,7 @@ from weconnect import mail, table
 from weconnect.auth import one_time, throttling, users
 from weconnect.auth.entities import EmailVerification, PublicUser, User, UserRole
 from weconnect.auth.forms import MailRequest
-from weconnect.auth.password_changes import NO_ACCOUNT
+from weconnect.auth.password_changes import NO_ACCOUNT, is_older
 from weconnect.auth.rows import UserRow
 from weconnect.caller import Caller, RequestInfo
 from weconnect.errors import Conflict, LimitReached
@@ -65,6 +65,8 @@ def verify(body: EmailVerification, request: RequestInfo) -> PublicUser:
     if row is None or row.email != (found.old_email or found.email):
         raise one_time.invalid()
     before, changing = row.email, found.purpose == CHANGE
+    if changing and is_older(found.created_at, row):  # whoever asked may have known the old password only
+        raise one_time.invalid()
     with table.transaction(request.actor(row.id)) as writes:
         writes.delete(found, refused=one_time.invalid())
         if changing:

@@ -17,7 +17,8 @@ def accept(caller: Caller, body: InvitationToken) -> OrganizationSummary:
     row = invitations.by_token(body.token)
     user = table.need(UserRow, UserRow.at(caller.user_id), "user")
     organization = invitations.check(row, user.email)
-    membership.end_keys(caller, organization.id, caller.user_id)  # none of an earlier membership lives on
+    # None of an earlier membership lives on.
+    membership.end_keys(caller.actor(), organization.id, caller.user_id)
     with table.transaction(caller.actor() | {"organizationId": str(organization.id)}) as writes:
         invitations.join(writes, row, caller.user_id)
         if not user.email_verified:

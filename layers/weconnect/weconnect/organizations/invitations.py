@@ -118,9 +118,7 @@ def close(writes: Transaction, row: InvitationRow, *, if_match: int | None = Non
     membership.free_place(writes, organization_id)
     custom = row.custom_role_id
     membership.count_role(writes, organization_id, UUID(custom) if custom else None, -1)
-    if row.user_id:
-        pk, sk = MemberRow.at(organization_id, row.user_id)
-        writes.discard(MemberRow(pk=pk, sk=sk))
+    _drop_pending(writes, row)
 
 
 def by_token(token: str) -> InvitationRow:
@@ -157,14 +155,13 @@ def join(writes: Transaction, row: InvitationRow, user_id: UUID) -> None:
     if present is not None and not present.to_entity().is_pending:
         raise Conflict("You are a member already", code="already_member")
     if present is not None:
-        writes.change(present, {"joined_at": clock.iso(moment)})
+        writes.change(present, {"joined_at": clock.iso(moment), **_granted(row.to_entity())})
     else:
         member = _pending(row.to_entity(), user_id)
         member.joined_at = clock.iso(moment)
         writes.create(member, Conflict("You are a member already", code="already_member"))
-    if row.user_id and row.user_id != str(user_id):
-        pk, sk = MemberRow.at(organization_id, row.user_id)
-        writes.discard(MemberRow(pk=pk, sk=sk))
+    if row.user_id != str(user_id):
+        _drop_pending(writes, row)
 
 
 def gone() -> NotFound:
@@ -229,6 +226,25 @@ def _pending(invitation: Invitation, user_id: UUID | str) -> MemberRow:
         "gsi1sk": MemberRow.of_user_order(member.organization_id),
     }
     return MemberRow.of(member, pk=pk, sk=sk, **keys)
+
+
+def _granted(invitation: Invitation) -> dict[str, Any]:
+    """What an invitation gives, as a member's row has it: another one may have made the pending member."""
+    custom = invitation.custom_role_id
+    return {
+        "role": invitation.role.value,
+        "custom_role_id": str(custom) if custom else None,
+        "permissions": invitation.permissions.model_dump(mode="json"),
+    }
+
+
+def _drop_pending(writes: Transaction, row: InvitationRow) -> None:
+    """Delete the pending member of an invitation; one who joined by another invitation stays."""
+    if row.user_id is None:
+        return
+    found = table.get(MemberRow, MemberRow.at(row.organization_id, row.user_id))
+    if found is not None and found.to_entity().is_pending:
+        writes.delete(found, refused=gone())
 
 
 def _close_expired(caller: Caller, organization_id: UUID) -> None:

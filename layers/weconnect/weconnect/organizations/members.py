@@ -110,7 +110,8 @@ def transfer(caller: Caller, organization_id: UUID, body: OwnershipTransfer) -> 
 
 def _end_all(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
     membership.end_sessions(organization_id, user_id)
-    membership.end_keys(caller, organization_id, user_id)
+    membership.end_keys(caller.actor(), organization_id, user_id)
+    membership.forget_limits(organization_id, user_id)
 
 
 def _need_joined(organization_id: UUID, user_id: UUID) -> MemberRow:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from weconnect import table
@@ -12,7 +12,7 @@ from weconnect.auth.rows import ApiKeyRow, ExecutionLimitRow
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Forbidden, LimitReached, NotFound
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
-from weconnect.organizations.permissions import WORDS, spelled_out
+from weconnect.organizations.permissions import ROLES, WORDS, spelled_out
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, RoleRow
 from weconnect.table import Transaction
 
@@ -38,7 +38,11 @@ class OwnerLost(Conflict):
 
 
 def holder(caller: Caller, organization_id: UUID | None = None) -> Holder:
-    """The caller's standing in their organization, or in another, else Forbidden; an operator's is an owner's."""
+    """The caller's standing in their organization, or in another, else Forbidden; an operator's is an owner's.
+
+    Through an API key one gives what a plain member has and what the key may do itself, and is an owner only when
+    that is everything.
+    """
     organization_id = organization_id or caller.organization_id
     if caller.is_operator:
         return Holder(OrganizationRole.OWNER, WORDS)
@@ -46,7 +50,9 @@ def holder(caller: Caller, organization_id: UUID | None = None) -> Holder:
     member: OrganizationMember | None = row.to_entity() if row else None
     if member is None or member.is_pending or not member.is_active:
         raise Forbidden("You are not a member of this organization", code="not_a_member")
-    return Holder(member.role, words_of(member))
+    own = words_of(member)
+    words = own & (caller.permissions | ROLES["member"]) if caller.api_key_id else own
+    return Holder(member.role if words == own else "", words)
 
 
 def require_current(caller: Caller, organization_id: UUID) -> None:
@@ -219,13 +225,17 @@ def end_sessions(organization_id: UUID, user_id: UUID) -> None:
             session.delete()
 
 
-def end_keys(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
-    """Revoke a user's API keys in an organization, and forget their execution limits there."""
+def forget_limits(organization_id: UUID, user_id: UUID) -> None:
+    """Remove a user's execution limits in an organization."""
     for kind in LimitType:
         pk, sk = ExecutionLimitRow.at(organization_id, user_id, kind)
         ExecutionLimitRow(pk=pk, sk=sk).delete()
+
+
+def end_keys(actor: dict[str, Any], organization_id: UUID, user_id: UUID) -> None:
+    """Revoke a user's API keys in an organization."""
     for found in ApiKeyRow.gsi1.query(ApiKeyRow.of_user(organization_id, user_id)):
         row = table.get(ApiKeyRow, (found.pk, found.sk))
         if row is not None:
-            with table.transaction(caller.actor()) as writes:
+            with table.transaction(actor) as writes:
                 table.trash(writes, row, ApiKeyRow.trashed_at(organization_id, UUID(row.id)))

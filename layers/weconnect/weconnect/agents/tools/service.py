@@ -1,5 +1,6 @@
 """The tools of an agent: give, change, take away, try."""
 
+import re
 import time
 from typing import Any
 from uuid import UUID
@@ -113,6 +114,11 @@ def update(
                 "An http tool needs an endpoint",
                 errors=[{"pointer": "/configuration/apiEndpoint", "detail": "missing"}],
             )
+        before = (row.configuration or {}).get("api_endpoint")
+        if row.sealed_key and not api_key and _server(before) != _server(configuration["api_endpoint"]):
+            detail = "the key was given for another server; send it again, or one for the new server"
+            errors = [{"pointer": "/configuration/apiKey", "detail": detail}]
+            raise Invalid("Not valid: /configuration/apiKey", code="api_key_needed", errors=errors)
         values["configuration"] = configuration
         if api_key:
             version = int(row.key_version or 0) + 1
@@ -154,6 +160,12 @@ def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> To
 
 def _need(caller: Caller, agent_id: UUID, tool_id: UUID) -> ToolRow:
     return table.need(ToolRow, ToolRow.at(caller.organization_id, agent_id, tool_id), "tool")
+
+
+def _server(endpoint: str | None) -> tuple[str, str]:
+    """Scheme and authority of an endpoint: where a key that was given for it may go."""
+    scheme, _, rest = (endpoint or "").lower().partition("://")
+    return scheme, re.split(r"[/?#]", rest)[0]
 
 
 def _check(tool_type: ToolType, name: str, schema: dict[str, Any] | None) -> None:
