@@ -22,6 +22,13 @@ DESCRIPTION = (
     "A multi-tenant backend for AI agents and workflow automation. Sign in with `Authorization: Bearer …` or "
     "`X-API-Key: wc_…`. Errors are RFC 9457 problems; lists take `limit` and `cursor`; entities have an `ETag`."
 )
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body within 24 hours have one effect and one answer",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 PROBLEM = {
     "type": "object",
     "description": "RFC 9457. `code` is stable; `errors` names places by JSON pointer.",
@@ -133,6 +140,8 @@ def documentation(operations: dict[str, Operation]) -> dict[str, Any]:
             entry["responses"].pop(status, None)
         entry["responses"]["default"] = answer
         entry["security"] = [] if operation.public else [{"bearer": []}, {"apiKey": []}]
+        if operation.may_replay and not operation.public:
+            entry.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
         if operation.permission:
             entry["description"] = f"{entry['description']}\n\nNeeds `{operation.permission}`."
     document["components"]["securitySchemes"] = {

@@ -368,7 +368,14 @@ BAD_HEADERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "header"), [(name, header) for name, header, _ in parameters("header")])
+HEADERS = [
+    (name, header)
+    for name, header, _ in parameters("header")
+    if header != "Idempotency-Key"  # has a test of its own
+]
+
+
+@pytest.mark.parametrize(("name", "header"), HEADERS)
 def test_header_parameters(me: Side, name: str, header: str) -> None:
     before = contents()
     for value in BAD_HEADERS[header]:

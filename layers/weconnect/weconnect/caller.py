@@ -63,7 +63,10 @@ class Caller:
     def require(self, permission: str) -> None:
         """Raise Forbidden unless the caller holds `permission`."""
         if not self.may(permission):
-            raise Forbidden(f"This needs the permission {permission}", code="permission_missing")
+            needed = f"This needs the permission {permission}"
+            if self.api_key_id:
+                needed += ", which an API key has by a scope and by a flag: canRead, canWrite, canDelete, canExecute"
+            raise Forbidden(needed, code="permission_missing")
 
     def admit(self, *, own: bool, writes: bool) -> None:
         """Hold the user roles on a route, before anything else of it happens.

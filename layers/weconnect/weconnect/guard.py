@@ -61,7 +61,9 @@ def checked(host: str, port: int, found: list[str]) -> list[str]:
     """The addresses to connect to. One that is not public spoils all, unless the operator allows the host."""
     names = {name for form in (host.lower(), f"[{host.lower()}]") for name in (form, f"{form}:{port}")}
     if not names & settings.outbound_allowed_hosts and not all(map(is_public, found)):
-        raise OutboundRefused(f"{host} is not on the public internet")
+        raise OutboundRefused(
+            f"{host} is not on the public internet; an operator allows it by OUTBOUND_ALLOWED_HOSTS={host}:{port}"
+        )
     return found
 
 

@@ -279,10 +279,15 @@ def _as_problem(error: Exception) -> Problem:
 
 def _invalid(found: Any) -> Problem:
     errors = [
-        {"pointer": _pointer(item["loc"]), "detail": item["msg"], "type": item["type"]} for item in found
+        {
+            "pointer": _pointer(item["loc"]),
+            "detail": item["msg"].removeprefix("Value error, "),
+            "type": item["type"],
+        }
+        for item in found
     ]
-    places = ", ".join(item["pointer"] for item in errors[:3])
-    return Invalid(f"Not valid: {places}", errors=errors[:50])
+    said = "; ".join(f"{item['pointer']} {item['detail']}".strip() for item in errors[:3])
+    return Invalid(f"Not valid: {said}", errors=errors[:50])
 
 
 def _pointer(location: Any) -> str:

@@ -151,6 +151,8 @@ def validate_model_choice(provider: str, model: str, base_url: str | None) -> No
         raise _invalid("/model", "A model is needed.")
     if provider == "embedded" and model != "embedded":
         raise _invalid("/model", "The embedded provider has one model: embedded.")
+    if model == "embedded" and provider != "embedded":
+        raise _invalid("/model", f"Name a model of {provider}; GET /v1/model-providers lists some.")
     if not known.requires_base_url:
         # A key of the deployment would go to whatever stands there.
         if base_url:

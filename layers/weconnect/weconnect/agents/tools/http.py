@@ -191,11 +191,17 @@ def _object(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _fill(template: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The endpoint with its placeholders filled, and the arguments that it did not take."""
+def check_endpoint(template: str) -> Any:
+    """The parts of an endpoint; raises ToolError when it could never be called."""
     parts = _split(template)
     if parts.scheme not in ("http", "https") or not parts.netloc or _PLACEHOLDER.search(parts.netloc):
         raise ToolError("The tool's apiEndpoint must name its host: https://api.example.com/things/{id}")
+    return parts
+
+
+def _fill(template: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The endpoint with its placeholders filled, and the arguments that it did not take."""
+    parts = check_endpoint(template)
     taken: set[str] = set()
 
     def value(match: re.Match[str]) -> str:

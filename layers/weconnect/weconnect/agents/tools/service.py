@@ -18,7 +18,7 @@ from weconnect.agents.entities import (
     ToolType,
 )
 from weconnect.agents.rows import ToolNameRow, ToolRow
-from weconnect.agents.tools import calling
+from weconnect.agents.tools import calling, http
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
@@ -34,6 +34,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     """Give the agent a tool; its name is unique within the agent."""
     agents.need_own(caller, agent_id)
     _check(new.tool_type, new.tool_name, new.input_schema)
+    _check_endpoint(new.configuration.api_endpoint)
     if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
         raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
     builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
@@ -107,6 +108,7 @@ def update(
     if changes.input_schema is not None:
         _check(ToolType(row.tool_type), row.tool_name, changes.input_schema)
     if changes.configuration is not None:
+        _check_endpoint(changes.configuration.api_endpoint)
         configuration = changes.configuration.model_dump(mode="json")
         api_key = configuration.pop("api_key")
         if row.tool_type == ToolType.HTTP and not configuration["api_endpoint"]:
@@ -185,6 +187,16 @@ def _check(tool_type: ToolType, name: str, schema: dict[str, Any] | None) -> Non
         raise Invalid(
             "inputSchema is not a JSON Schema",
             errors=[{"pointer": f"/inputSchema{place}", "detail": error.message}],
+        ) from error
+
+
+def _check_endpoint(endpoint: str | None) -> None:
+    try:
+        if endpoint is not None:
+            http.check_endpoint(endpoint)
+    except ToolError as error:
+        raise Invalid(
+            str(error), errors=[{"pointer": "/configuration/apiEndpoint", "detail": str(error)}]
         ) from error
 
 
