@@ -1,18 +1,18 @@
 """Path and query parameters that the agents' routes share."""
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime
 
 from weconnect.agents.entities import OPEN, AIAgentExecution, ExecutionStatus, MemoryType
+from weconnect.http import path_id
 
-AgentId = Annotated[UUID, Path(alias="agentId")]
-ExecutionId = Annotated[UUID, Path(alias="executionId")]
-ToolId = Annotated[UUID, Path(alias="toolId")]
-MemoryId = Annotated[UUID, Path(alias="memoryId")]
+AgentId = path_id("agentId")
+ExecutionId = path_id("executionId")
+ToolId = path_id("toolId")
+MemoryId = path_id("memoryId")
 
 ProviderFilter = Annotated[str | None, Query(max_length=50)]
 ModelFilter = Annotated[str | None, Query(max_length=100)]
