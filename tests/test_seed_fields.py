@@ -8,7 +8,9 @@ import pytest
 
 from tests.seed_fields import ADDED, EMPTY_BY_DEFAULT, MUST, SEED
 from weconnect import clock
-from weconnect.agents.entities import AIAgent, AIAgentExecution, AIAgentMemory, AIAgentTool
+from weconnect.agents.entities import AIAgent, AIAgentExecution
+from weconnect.agents.memories.entities import AIAgentMemory
+from weconnect.agents.tools.entities import AIAgentTool
 from weconnect.auth import passwords
 from weconnect.auth.entities import ApiKey, ExecutionLimit, LimitType, User
 from weconnect.organizations.entities import (

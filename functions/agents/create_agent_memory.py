@@ -1,7 +1,7 @@
 """POST /v1/agents/{agentId}/memories"""
 
-from weconnect.agents.entities import MemoryWritten, NewAIAgentMemory
 from weconnect.agents.memories import service
+from weconnect.agents.memories.entities import MemoryWritten, NewAIAgentMemory
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.http import app, handler

@@ -1,9 +1,9 @@
 """POST /v1/agents/{agentId}/tools"""
 
-from weconnect.agents.entities import AIAgentTool, NewAIAgentTool
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.agents.tools import service
+from weconnect.agents.tools.entities import AIAgentTool, NewAIAgentTool
 from weconnect.http import app, handler
 
 __all__ = ["handler"]

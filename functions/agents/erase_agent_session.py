@@ -1,7 +1,7 @@
 """DELETE /v1/agents/{agentId}/memories"""
 
-from weconnect.agents.entities import SessionErased
 from weconnect.agents.memories import service
+from weconnect.agents.memories.entities import SessionErased
 from weconnect.agents.parameters import AgentId, SessionToErase
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.http import app, handler

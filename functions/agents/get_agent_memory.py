@@ -1,7 +1,7 @@
 """GET /v1/agents/{agentId}/memories/{memoryId}"""
 
-from weconnect.agents.entities import AIAgentMemory
 from weconnect.agents.memories import service
+from weconnect.agents.memories.entities import AIAgentMemory
 from weconnect.agents.parameters import AgentId, MemoryId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.http import app, handler

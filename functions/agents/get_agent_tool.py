@@ -1,9 +1,9 @@
 """GET /v1/agents/{agentId}/tools/{toolId}"""
 
-from weconnect.agents.entities import AIAgentTool
 from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.agents.tools import service
+from weconnect.agents.tools.entities import AIAgentTool
 from weconnect.http import app, handler
 
 __all__ = ["handler"]

@@ -1,7 +1,7 @@
 """GET /v1/agents/{agentId}/sessions"""
 
-from weconnect.agents.entities import AgentSession
 from weconnect.agents.memories import service
+from weconnect.agents.memories.entities import AgentSession
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.http import app, handler

@@ -1,7 +1,7 @@
 """POST /v1/agents/{agentId}/memories/search"""
 
-from weconnect.agents.entities import MemoryHits, MemorySearch
 from weconnect.agents.memories import search
+from weconnect.agents.memories.entities import MemoryHits, MemorySearch
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.http import app, handler

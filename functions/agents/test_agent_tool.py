@@ -1,9 +1,9 @@
 """POST /v1/agents/{agentId}/tools/{toolId}/test"""
 
-from weconnect.agents.entities import ToolTest, ToolTestResult
 from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsExecute
 from weconnect.agents.tools import service
+from weconnect.agents.tools.entities import ToolTest, ToolTestResult
 from weconnect.http import app, handler
 
 __all__ = ["handler"]

@@ -1,7 +1,7 @@
 """PATCH /v1/agents/{agentId}/memories/{memoryId}"""
 
-from weconnect.agents.entities import AIAgentMemory, AIAgentMemoryChanges
 from weconnect.agents.memories import service
+from weconnect.agents.memories.entities import AIAgentMemory, AIAgentMemoryChanges
 from weconnect.agents.parameters import AgentId, MemoryId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.http import IfMatch, app, handler

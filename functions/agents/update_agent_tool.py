@@ -1,9 +1,9 @@
 """PATCH /v1/agents/{agentId}/tools/{toolId}"""
 
-from weconnect.agents.entities import AIAgentTool, AIAgentToolChanges
 from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.agents.tools import service
+from weconnect.agents.tools.entities import AIAgentTool, AIAgentToolChanges
 from weconnect.http import IfMatch, app, handler
 
 __all__ = ["handler"]

@@ -1,32 +1,63 @@
 """Runs of agents in a test: starting one hands it to `run_pending`, which carries it out step by step."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from weconnect.agents.loop import Run, run_agent
 
 
+class Suspended(BaseException):
+    """The run waits for a callback, as a durable function that ends its invocation."""
+
+
 class Recorded:
     """Steps in memory, replayable as the durable SDK does: what was checkpointed is not done again."""
 
-    def __init__(self) -> None:
-        self.done: dict[str, str] = {}
-        self.names: list[str] = []
+    def __init__(self, place: str = "", kept: "Recorded | None" = None) -> None:
+        self.place = place
+        self.done: dict[str, str] = kept.done if kept else {}
+        self.names: list[str] = kept.names if kept else []
+        self.waited: list[int] = kept.waited if kept else []
+        self.sent: dict[str, Any] = kept.sent if kept else {}
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
+        name = self.place + name
         if name not in self.done:
             self.names.append(name)
             self.done[name] = json.dumps(work())
         return json.loads(self.done[name])
 
+    def wait(self, name: str, seconds: int) -> None:
+        self.step(name, lambda: self.waited.append(seconds))
+
+    def parallel(self, name: str, branches: "Sequence[Callable[[Recorded], Any]]") -> list[Any]:
+        """One after the other; a branch that waits does not keep the next one from its turn."""
+        results, suspended = [], None
+        for number, branch in enumerate(branches, start=1):
+            try:
+                results.append(branch(Recorded(f"{self.place}{name}-{number}/", self)))
+            except Suspended as waiting:
+                suspended = waiting
+        if suspended:
+            raise suspended
+        return results
+
+    def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
+        """The callback's id is its name; a test sends its value into `sent`, or None when its time is over."""
+        self.step(f"{name}-announced", lambda: announce(self.place + name))
+        if self.place + name not in self.sent:
+            raise Suspended
+        return self.sent[self.place + name]
+
 
 class Starter:
-    """Stands where Lambda's client stands; keeps what was asked for."""
+    """Stands where Lambda's client stands; keeps what was asked for, and the runs that wait for a callback."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.waiting: list[tuple[dict[str, Any], Any]] = []
         self.fails = False
 
     def __call__(self, service: str, **_: Any) -> "Starter":
@@ -39,9 +70,25 @@ class Starter:
         self.asked.append(request)
         return {}
 
+    def send_durable_execution_callback_success(self, **sent: Any) -> dict[str, Any]:
+        """Send a value to the run that waits for it, and carry it on."""
+        if self.fails:
+            raise ConnectionError("no Lambda")
+        waiting, self.waiting = self.waiting, []
+        for request, steps in waiting:
+            steps.sent[sent["CallbackId"]] = json.loads(sent["Result"])
+            self._carry(request, steps)
+        return {}
+
     def run_pending(self, steps: Any = None) -> None:
-        """Carry out all that was asked for."""
+        """Carry out all that was asked for, as far as it goes."""
         while self.asked:
-            payload = json.loads(self.asked.pop(0)["Payload"])
-            run = Run(UUID(payload["organizationId"]), UUID(payload["agentId"]), UUID(payload["executionId"]))
-            run_agent(steps or Recorded(), run)
+            self._carry(self.asked.pop(0), steps or Recorded())
+
+    def _carry(self, request: dict[str, Any], steps: Any) -> None:
+        payload = json.loads(request["Payload"])
+        run = Run(UUID(payload["organizationId"]), UUID(payload["agentId"]), UUID(payload["executionId"]))
+        try:
+            run_agent(steps, run)
+        except Suspended:
+            self.waiting.append((request, steps))

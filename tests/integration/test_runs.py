@@ -12,10 +12,12 @@ from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, outcomes, together
 from weconnect import idempotency, table
 from weconnect.agents import executions
-from weconnect.agents.entities import ExecutionStatus, NewAIAgentMemory, NewExecution
+from weconnect.agents.entities import ExecutionStatus, NewExecution
 from weconnect.agents.loop import Run, run_agent
 from weconnect.agents.memories import service as memories
-from weconnect.agents.rows import AgentRow, ExecutionRow, MemoryRow
+from weconnect.agents.memories.entities import NewAIAgentMemory
+from weconnect.agents.memories.rows import MemoryRow
+from weconnect.agents.rows import AgentRow, ExecutionRow
 from weconnect.auth.rows import ExecutionLimitRow
 from weconnect.errors import Problem
 from weconnect.organizations.rows import UsageRow

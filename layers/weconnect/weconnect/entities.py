@@ -1,9 +1,10 @@
 """What every entity and every body on the wire has in common."""
 
-from typing import Any
+import json
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
 
@@ -43,3 +44,19 @@ class TenantEntity(BaseEntity):
 def up_to(max_length: int, min_length: int = 1) -> StringConstraints:
     """Text of bounded length without surrounding blanks: `Annotated[str, up_to(255)]`."""
     return StringConstraints(strip_whitespace=True, min_length=min_length, max_length=max_length)
+
+
+def fits(limit: int) -> AfterValidator:
+    """A bound of what a value takes in its row, which has 400 KB for everything."""
+
+    def check(value: Any) -> Any:
+        if len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) > limit:
+            raise ValueError(f"takes more than {limit} bytes as JSON")
+        return value
+
+    return AfterValidator(check)
+
+
+Json = dict[str, Any]
+StoredJson = Annotated[Json, fits(60_000)]
+Name = Annotated[str, up_to(255)]

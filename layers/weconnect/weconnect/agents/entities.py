@@ -1,43 +1,18 @@
-"""AI agents, their runs, tools and memories, as they are on the wire."""
+"""AI agents, and their runs, as they are on the wire."""
 
-import json
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints
 
-from weconnect.entities import TenantEntity, Wire, up_to
-
-Name = Annotated[str, up_to(255)]
-ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=100)]
-SessionId = Annotated[str, up_to(100)]
-Json = dict[str, Any]
+from weconnect.agents.memories.entities import MemoryConfig, MemoryType, SessionId
+from weconnect.entities import Json, Name, TenantEntity, Wire, fits, up_to
 
 PROMPT_BYTES = 300_000
-JSON_BYTES = 60_000
 
 
-def _fits(limit: int) -> AfterValidator:
-    """A bound of what a value takes in its row, which has 400 KB for everything."""
-
-    def check(value: Any) -> Any:
-        if len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) > limit:
-            raise ValueError(f"takes more than {limit} bytes as JSON")
-        return value
-
-    return AfterValidator(check)
-
-
-Prompt = Annotated[str, StringConstraints(max_length=100_000), _fits(PROMPT_BYTES)]
-StoredJson = Annotated[Json, _fits(JSON_BYTES)]
-
-
-class MemoryType(StrEnum):
-    CONVERSATION = "conversation"
-    EPISODIC = "episodic"
-    SEMANTIC = "semantic"
-    PROCEDURAL = "procedural"
+Prompt = Annotated[str, StringConstraints(max_length=100_000), fits(PROMPT_BYTES)]
 
 
 class ExecutionStatus(StrEnum):
@@ -53,13 +28,6 @@ OPEN = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
 
 
 # Agents
-
-
-class MemoryConfig(Wire):
-    """How much of a conversation a run sees: its last turns, as far as their tokens fit."""
-
-    window_size: int = Field(default=10, ge=0, le=100, description="Turns")
-    max_tokens: int = Field(default=2_000, ge=0, le=100_000)
 
 
 class AgentConfiguration(Wire):
@@ -211,154 +179,3 @@ class ExecutionStep(Wire):
 
 class ExecutionWithSteps(AIAgentExecution):
     steps: list[ExecutionStep] = []
-
-
-# Tools
-
-
-class ToolType(StrEnum):
-    HTTP = "http"
-    BUILTIN = "builtin"
-
-
-class ToolConfiguration(Wire):
-    """How to call an HTTP tool. `{name}` in the endpoint is filled from the arguments; `apiKey` is never shown."""
-
-    api_endpoint: Annotated[str, up_to(2_000)] | None = None
-    api_key: Annotated[str, up_to(4_000)] | None = Field(
-        default=None, description="Stored encrypted, never returned"
-    )
-    parameters: StoredJson | None = Field(
-        default=None, description="`method`, `headers`, `query`, `apiKeyHeader`, `apiKeyPrefix`"
-    )
-    timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt")
-    retry_count: int | None = Field(default=None, ge=0, le=5)
-
-
-class _ToolFields(Wire):
-    tool_name: ToolName
-    display_name: Annotated[str, StringConstraints(max_length=255)] = ""  # empty: the tool's own
-    description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
-    tool_type: ToolType = ToolType.BUILTIN
-    configuration: ToolConfiguration = ToolConfiguration()
-    input_schema: StoredJson | None = Field(
-        default=None, description="JSON Schema of the arguments; a builtin has its own"
-    )
-    is_active: bool = True
-
-
-class NewAIAgentTool(_ToolFields):
-    """What a caller gives to equip an agent. A builtin tool is named by `toolName`."""
-
-    @model_validator(mode="after")
-    def _http_has_endpoint(self) -> Self:
-        if self.tool_type == ToolType.HTTP and not self.configuration.api_endpoint:
-            raise ValueError("an http tool needs configuration.apiEndpoint")
-        return self
-
-
-class AIAgentToolChanges(Wire):
-    """Fields to change; a missing one stays, and so does `configuration.apiKey` when it is not given."""
-
-    display_name: Name | None = None
-    description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
-    configuration: ToolConfiguration | None = None
-    input_schema: StoredJson | None = None
-    is_active: bool | None = None
-
-
-class AIAgentTool(TenantEntity, _ToolFields):
-    agent_id: UUID
-    display_name: Name
-    usage_count: int = 0
-    last_used_at: AwareDatetime | None = None
-    has_api_key: bool = False
-
-
-class ToolTest(Wire):
-    arguments: Json = {}
-
-
-class ToolTestResult(Wire):
-    """What one call of a tool gave: `result` or `error`."""
-
-    result: Any = None
-    error: str | None = None
-    duration_ms: int
-
-
-# Memories
-
-
-class MemoryMetadata(Wire):
-    importance: float | None = Field(default=None, ge=0, le=1)
-    tags: list[Annotated[str, up_to(100)]] = Field(default=[], max_length=50)
-    expires: AwareDatetime | None = None
-    source: Annotated[str, up_to(255)] | None = None
-
-
-class NewAIAgentMemory(Wire):
-    """Something to remember. `key` names the fact: writing a key again supersedes what was there."""
-
-    key: Name | None = Field(default=None, description="Made from the content when missing")
-    content: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
-    memory_type: MemoryType = MemoryType.SEMANTIC
-    session_id: SessionId | None = None
-    metadata: MemoryMetadata = MemoryMetadata()
-
-
-class AIAgentMemoryChanges(Wire):
-    content: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
-    metadata: MemoryMetadata | None = None
-
-
-class AIAgentMemory(TenantEntity):
-    agent_id: UUID
-    session_id: SessionId | None = None
-    memory_type: MemoryType = MemoryType.CONVERSATION
-    key: Name
-    content: str
-    metadata: MemoryMetadata = MemoryMetadata()
-    valid_from: AwareDatetime
-    valid_to: AwareDatetime | None = None
-    superseded_by: UUID | None = None
-
-
-class MemoryWritten(Wire):
-    """What became of a write: `added`, `duplicate_of` an equal one, or `supersedes` an older value of its key."""
-
-    decision: Literal["added", "duplicate_of", "supersedes"]
-    other_id: UUID | None = None
-    memory: AIAgentMemory
-
-
-class MemorySearch(Wire):
-    query: Annotated[str, up_to(2_000)]
-    memory_type: MemoryType | None = None
-    session_id: SessionId | None = None
-    limit: int = Field(default=10, ge=1, le=100)
-
-
-class MemoryHit(Wire):
-    """A memory that fits; `reasons` say why it stands where it stands."""
-
-    memory: AIAgentMemory
-    score: float
-    reasons: list[str]
-
-
-class MemoryHits(Wire):
-    items: list[MemoryHit]
-
-
-class SessionErased(Wire):
-    deleted: int
-
-
-class AgentSession(Wire):
-    """A conversation with an agent."""
-
-    session_id: str
-    turns: int
-    created_at: AwareDatetime
-    last_used_at: AwareDatetime

@@ -15,16 +15,18 @@ from pydantic import BaseModel
 
 from weconnect import clock, faults, metrics, payloads, table
 from weconnect.agents import executions
-from weconnect.agents.entities import OPEN, AgentDefinition, ExecutionStatus, ExecutionStep, MemoryConfig
+from weconnect.agents.entities import OPEN, AgentDefinition, ExecutionStatus, ExecutionStep
 from weconnect.agents.memories import service as memories
+from weconnect.agents.memories.entities import MemoryConfig
 from weconnect.agents.providers import ProviderError, complete, keys
 from weconnect.agents.providers.messages import Message, ModelReply, ModelRequest, ModelSettings, ToolCall
-from weconnect.agents.rows import AgentVersionRow, ExecutionRow, StepRow, ToolRow
+from weconnect.agents.rows import AgentVersionRow, ExecutionRow, StepRow
 from weconnect.agents.tools import calling
 from weconnect.agents.tools import service as tools
 from weconnect.agents.tools.calling import Tool
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
+from weconnect.agents.tools.rows import ToolRow
 from weconnect.durable import StepFailed, Steps
 from weconnect.errors import Conflict
 from weconnect.log import logger

@@ -6,7 +6,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime
 
-from weconnect.agents.entities import OPEN, AIAgentExecution, ExecutionStatus, MemoryType
+from weconnect.agents.entities import OPEN, AIAgentExecution, ExecutionStatus
+from weconnect.agents.memories.entities import MemoryType
 from weconnect.http import path_id
 
 AgentId = path_id("agentId")

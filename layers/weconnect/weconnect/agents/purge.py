@@ -3,18 +3,21 @@
 from uuid import UUID
 
 from weconnect import clock, payloads, table
-from weconnect.agents.rows import (
-    CHILDREN,
-    AgentRow,
-    ExecutionRow,
-    MemoryRow,
-    PurgedAgentRow,
-    child,
-    prefix_of,
-)
+from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
+from weconnect.agents.rows import AgentRow, AgentVersionRow, ExecutionRow, PurgedAgentRow, child
+from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.log import logger
 from weconnect.payloads import RETENTIONS
 from weconnect.table import Row, key
+
+CHILDREN: dict[type[Row], str] = {
+    AgentVersionRow: "VERSION",
+    ToolRow: "TOOL",
+    ToolNameRow: "TOOLNAME",
+    MemoryRow: "MEMORY",
+    MemoryKeyRow: "MEMORYKEY",
+    AgentSessionRow: "SESSION",
+}
 
 
 def purge(trash: dict[str, str]) -> int:
@@ -32,8 +35,8 @@ def purge(trash: dict[str, str]) -> int:
     if table.get_many(places):
         return 0
     deleted = 0
-    for kind in CHILDREN:
-        rows = kind.query(child(organization_id, agent_id), Row.sk.startswith(prefix_of(kind)))
+    for kind, prefix in CHILDREN.items():
+        rows = kind.query(child(organization_id, agent_id), Row.sk.startswith(key(prefix, "")))
         with kind.batch_write() as batch:
             for row in rows:
                 if isinstance(row, MemoryRow):

@@ -9,8 +9,6 @@ from weconnect.agents.entities import (
     AgentDefinition,
     AgentSummary,
     AIAgentExecution,
-    AIAgentMemory,
-    AIAgentTool,
     ExecutionStatus,
     ExecutionStep,
 )
@@ -167,97 +165,6 @@ class StepRow(Row, discriminator="AGENTSTEP"):
         return key("ORG", organization_id, "RUN", execution_id), key("STEP", "")
 
 
-class ToolRow(Row, discriminator="AGENTTOOL"):
-    """A tool; the API key stands in `sealed_key`, encrypted."""
-
-    entity = AIAgentTool
-    usage_count = NumberAttribute(default=0, attr_name="usageCount")
-    sealed_key = UnicodeAttribute(null=True, attr_name="sealedKey")
-    key_version = NumberAttribute(default=0, attr_name="keyVersion")
-
-    @staticmethod
-    def at(organization_id: UUID, agent_id: UUID, tool_id: UUID) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("TOOL", tool_id)
-
-    @staticmethod
-    def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("TOOL", "")
-
-
-class ToolNameRow(Row, discriminator="TOOLNAME"):
-    """Marks a tool's name as taken within its agent."""
-
-    @staticmethod
-    def at(organization_id: UUID, agent_id: UUID, name: str) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("TOOLNAME", name)
-
-
-class MemoryRow(Row, discriminator="AGENTMEMORY"):
-    """A memory. The sort key gives a session's window in one consistent query; gsi1 gives one by its id."""
-
-    entity = AIAgentMemory
-    content = JSONAttribute()
-
-    @staticmethod
-    def at(
-        organization_id: UUID, agent_id: UUID, memory_type: str, session_id: str | None, memory_id: UUID
-    ) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("MEMORY", memory_type, session_id or "", memory_id)
-
-    @staticmethod
-    def of_type(organization_id: UUID, agent_id: UUID, *parts: str) -> tuple[str, str]:
-        """All of a type, or of a type and a session."""
-        return child(organization_id, agent_id), key("MEMORY", *parts, "")
-
-    @staticmethod
-    def by_id(organization_id: UUID, agent_id: UUID) -> str:
-        """gsi1: memories of an agent by id, so newest first."""
-        return key("ORG", organization_id, "AGENT", agent_id, "MEMORY")
-
-
-class MemoryKeyRow(Row, discriminator="MEMORYKEY"):
-    """Which memory holds the present value of a key."""
-
-    memory_sk = UnicodeAttribute(attr_name="memorySk")
-
-    @staticmethod
-    def at(organization_id: UUID, agent_id: UUID, memory_type: str, name: str) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("MEMORYKEY", memory_type, name)
-
-
-class AgentSessionRow(Row, discriminator="AGENTSESSION"):
-    """A conversation; `turns` and `last_used_at` are moved by its runs."""
-
-    session_id = UnicodeAttribute(attr_name="sessionId")
-    turns = NumberAttribute(default=0)
-    last_used_at = UnicodeAttribute(attr_name="lastUsedAt")
-
-    @staticmethod
-    def at(organization_id: UUID, agent_id: UUID, session_id: str) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("SESSION", session_id)
-
-    @staticmethod
-    def by_use(organization_id: UUID, agent_id: UUID) -> str:
-        """gsi1: sessions of an agent by their last use."""
-        return key("ORG", organization_id, "AGENT", agent_id, "SESSIONS")
-
-
-_CHILD_PREFIXES: dict[type[Row], str] = {
-    AgentVersionRow: "VERSION",
-    ToolRow: "TOOL",
-    ToolNameRow: "TOOLNAME",
-    MemoryRow: "MEMORY",
-    MemoryKeyRow: "MEMORYKEY",
-    AgentSessionRow: "SESSION",
-}
-CHILDREN = list(_CHILD_PREFIXES)  # what goes with its agent
-
-
 def child(organization_id: UUID, agent_id: UUID) -> str:
     """The partition of everything that belongs to one agent."""
     return key("ORG", organization_id, "AGENT", agent_id)
-
-
-def prefix_of(kind: type[Row]) -> str:
-    """The sort-key prefix of all of an agent's rows of a kind."""
-    return key(_CHILD_PREFIXES[kind], "")

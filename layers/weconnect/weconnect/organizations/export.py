@@ -6,7 +6,8 @@ from uuid import UUID
 from weconnect import clock, payloads, table
 from weconnect.agents import service as agents
 from weconnect.agents.memories import service as memories
-from weconnect.agents.rows import AgentRow, MemoryRow
+from weconnect.agents.memories.rows import MemoryRow
+from weconnect.agents.rows import AgentRow
 from weconnect.agents.tools import service as tools
 from weconnect.auth.rows import UserRow
 from weconnect.caller import Caller

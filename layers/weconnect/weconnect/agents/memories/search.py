@@ -8,9 +8,9 @@ from uuid import UUID
 
 from weconnect import clock, table
 from weconnect.agents import service as agents
-from weconnect.agents.entities import AIAgentMemory, MemoryHit, MemoryHits, MemorySearch
+from weconnect.agents.memories.entities import AIAgentMemory, MemoryHit, MemoryHits, MemorySearch
+from weconnect.agents.memories.rows import MemoryRow
 from weconnect.agents.memories.service import memory
-from weconnect.agents.rows import MemoryRow
 from weconnect.caller import Caller
 
 CANDIDATES = 2_000  # the newest; all of them for nearly every agent

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from weconnect import clock, ids, payloads, table
 from weconnect.agents import service as agents
-from weconnect.agents.entities import (
+from weconnect.agents.memories.entities import (
     AgentSession,
     AIAgentMemory,
     AIAgentMemoryChanges,
@@ -19,7 +19,7 @@ from weconnect.agents.entities import (
     NewAIAgentMemory,
     SessionErased,
 )
-from weconnect.agents.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
+from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Invalid
 from weconnect.pages import Page, query_page

@@ -7,13 +7,13 @@ import jsonschema
 from pydantic import BaseModel
 
 from weconnect import encryption
-from weconnect.agents.entities import ToolConfiguration, ToolType
 from weconnect.agents.providers.messages import ToolSpec
-from weconnect.agents.rows import ToolRow
 from weconnect.agents.tools import http
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.context import ToolContext
+from weconnect.agents.tools.entities import ToolConfiguration, ToolType
 from weconnect.agents.tools.errors import ToolError
+from weconnect.agents.tools.rows import ToolRow
 from weconnect.errors import Problem
 
 ANY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}

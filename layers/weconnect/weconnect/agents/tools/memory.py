@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from weconnect.agents.entities import MemoryMetadata, MemorySearch, NewAIAgentMemory
 from weconnect.agents.memories import search, service
+from weconnect.agents.memories.entities import MemoryMetadata, MemorySearch, NewAIAgentMemory
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
 

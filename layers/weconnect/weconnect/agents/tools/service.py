@@ -9,7 +9,10 @@ import jsonschema
 
 from weconnect import clock, ids, table
 from weconnect.agents import service as agents
-from weconnect.agents.entities import (
+from weconnect.agents.tools import calling, http
+from weconnect.agents.tools.builtins import BUILTINS
+from weconnect.agents.tools.context import ToolContext
+from weconnect.agents.tools.entities import (
     AIAgentTool,
     AIAgentToolChanges,
     NewAIAgentTool,
@@ -17,11 +20,8 @@ from weconnect.agents.entities import (
     ToolTestResult,
     ToolType,
 )
-from weconnect.agents.rows import ToolNameRow, ToolRow
-from weconnect.agents.tools import calling, http
-from weconnect.agents.tools.builtins import BUILTINS
-from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
+from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Invalid
 from weconnect.idempotency import new_id
