@@ -14,7 +14,7 @@ from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.gateway import CONTEXT
 from tests.test_template import FUNCTIONS, OPERATIONS
-from weconnect import stream
+from weconnect import durable, stream
 from weconnect.agents import executions
 from weconnect.settings import settings
 
@@ -44,7 +44,7 @@ def me(aws: None) -> Registered:
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     return starter
 
 

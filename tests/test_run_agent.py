@@ -13,7 +13,7 @@ from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.test_events import event
 from weconnect import durable
-from weconnect.agents import executions, loop
+from weconnect.agents import loop
 from weconnect.agents.tools import calling
 
 STEPS = ["load", "model-1", "tool-1-1", "model-2", "finish"]
@@ -52,7 +52,7 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def started(me: Registered, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A pending run of an agent with the calculator: what `executions` asked Lambda for, and the run's path."""
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     agent = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
     assert me.client.post(f"{agent}/tools", {"toolName": "calculator"}).status == 201
     path = me.client.post(f"{agent}/executions", {"input": "what is 17 * 23?"}).headers["Location"]

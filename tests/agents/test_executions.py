@@ -6,7 +6,7 @@ import pytest
 
 from tests.agents.runs import Recorded, Starter
 from tests.factories import registered
-from weconnect import clock, idempotency
+from weconnect import clock, durable, idempotency
 from weconnect.agents import executions, loop
 from weconnect.agents.providers import ProviderError
 from weconnect.agents.providers.messages import ModelReply, ToolCall
@@ -15,7 +15,7 @@ from weconnect.agents.providers.messages import ModelReply, ToolCall
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     return starter
 
 

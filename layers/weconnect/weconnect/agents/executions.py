@@ -1,16 +1,14 @@
 """Runs of agents: start, read, list, cancel. What a run does stands in `loop`."""
 
-import functools
 import json
 import time
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import boto3
 from pynamodb.expressions.condition import Condition
 
-from weconnect import clock, faults, ids, payloads, table
+from weconnect import clock, durable, faults, ids, payloads, table
 from weconnect.agents import service
 from weconnect.agents.entities import (
     OPEN,
@@ -86,7 +84,7 @@ def invoke(row: ExecutionRow) -> None:
     payload = {"organizationId": row.organization_id, "agentId": row.agent_id, "executionId": row.id}
     faults.point("before:invoke")
     try:
-        lambda_client().invoke(
+        durable.lambda_client().invoke(
             FunctionName=settings.run_agent_function,
             InvocationType="Event",
             DurableExecutionName=row.id,
@@ -95,12 +93,6 @@ def invoke(row: ExecutionRow) -> None:
     except Exception as error:
         logger.warning("could not start a run; the sweeper will", execution_id=row.id, error=repr(error))
     faults.point("after:invoke")
-
-
-@functools.cache
-def lambda_client() -> Any:
-    """The client that starts runs, made at its first use."""
-    return boto3.client("lambda", region_name=settings.region)
 
 
 def wait(caller: Caller, execution: AIAgentExecution, seconds: int) -> AIAgentExecution:
