@@ -1,6 +1,5 @@
 """Model requests of a run: tried again, held by budgets, answered in a schema."""
 
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,7 +10,7 @@ from weconnect import durable
 from weconnect.agents import asking, budgets
 from weconnect.agents.budgets import Amount
 from weconnect.agents.providers import ProviderError, pricing
-from weconnect.agents.providers.messages import ModelReply, ModelRequest, ToolCall
+from weconnect.agents.providers.messages import ModelReply, ToolCall
 
 ORGANIZATION = UUID(int=1)
 RUNS = [UUID(int=number) for number in range(2, 12)]
@@ -228,6 +227,29 @@ def test_a_request_waits_for_reservations_that_may_come_back(
     assert len(slept) == 3
 
 
+def test_a_run_comes_back_when_all_is_reserved(
+    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch, bounded: None
+) -> None:
+    path = agent(me, provider="openai", model="gpt-4o-mini", limits={"maxCostUsdPerMonth": 0.001})
+    month = budgets.of_month(UUID(me.organization["id"]), UUID(path.rpartition("/")[2]), None, 0.001)
+    bound = Amount(1, 1_000)
+    assert month
+    budgets.reserve([month], RUNS[0], bound)
+    monkeypatch.setattr(budgets, "PATIENCE_SECONDS", 0)
+    seen, steps = script(monkeypatch, ModelReply(text="hello", cost_micros=1)), Recorded()
+    wait = steps.wait
+
+    def settled(name: str, seconds: int) -> None:
+        budgets.settle([month], RUNS[0], bound, Amount(1, 1))
+        wait(name, seconds)
+
+    monkeypatch.setattr(steps, "wait", settled)
+    started = me.client.post(f"{path}/executions", {"input": "hello"})
+    starter.run_pending(steps)
+    assert me.client.get(started.headers["Location"]).json["status"] == "completed"
+    assert steps.waited == [10] and seen[0].settings.max_tokens == 16_384
+
+
 def test_a_timeout_may_have_been_paid_for(
     me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch, bounded: None
 ) -> None:
@@ -235,5 +257,3 @@ def test_a_timeout_may_have_been_paid_for(
     seen = script(monkeypatch, *[ProviderError("timeout", "slow", retryable=False)] * 3)
     codes = [run(me, starter, path, "hello")["errorCode"] for _ in range(3)]
     assert codes == ["provider_timeout", "provider_timeout", "budget_exceeded"] and len(seen) == 2
-
-

@@ -28,6 +28,8 @@ from weconnect.durable import Steps
 REQUEST_SECONDS = 300.0  # one step must fit into one invocation of the function
 ATTEMPTS = 4
 LONGEST_PAUSE = 120
+PAUSE_FOR_OTHERS = 10
+BOUNDED_TOKENS = 16_384
 
 
 def ask(
@@ -57,15 +59,14 @@ def _try(
     row, ended = fence(run)
     if ended := ended or over_budget(pinned, spent):
         return ended.ended()
-    request = _request(pinned, messages, seconds_left(pinned, spent))
     shared = _shared_budgets(run, pinned)
-    bound = Amount(0, 0)
-    if shared:
-        try:
-            bound = _bound(request, shared)
-            budgets.reserve(shared, run.id, bound, min(budgets.PATIENCE_SECONDS, request.timeout_seconds))
-        except budgets.UsedUp as full:
-            return used_up(str(full)).ended()
+    request = _request(pinned, messages, seconds_left(pinned, spent), is_bounded=bool(shared))
+    try:
+        bound = _reserve(run, request, shared)
+    except budgets.UsedUp as full:
+        if isinstance(full, budgets.Reserved) and attempt < ATTEMPTS:
+            return {"pause": PAUSE_FOR_OTHERS}
+        return used_up(str(full)).ended()
     started, began = clock.now(), time.monotonic()
     reply, failure = ModelReply(), None
     try:
@@ -99,19 +100,22 @@ def _try(
     return outcome.ended() | {"billed": bill}
 
 
-def _request(pinned: Pinned, messages: list[Message], left: float) -> ModelRequest:
+def _request(pinned: Pinned, messages: list[Message], left: float, *, is_bounded: bool) -> ModelRequest:
+    """The request; one that a shared budget holds has a limit of its own, or it would reserve all that a model can."""
     definition = pinned.definition
     configuration = definition.configuration
+    settings = ModelSettings.model_validate(configuration.model_dump(include=set(ModelSettings.model_fields)))
+    if is_bounded and settings.max_tokens is None and definition.provider != "embedded":
+        settings.max_tokens = BOUNDED_TOKENS
     return ModelRequest(
         provider=definition.provider,
         model=definition.model,
         system=configuration.system_prompt or "",
         messages=messages,
         tools=[tool.spec() for tool in pinned.tools],
-        settings=ModelSettings.model_validate(
-            configuration.model_dump(include=set(ModelSettings.model_fields))
-        ),
+        settings=settings,
         base_url=definition.base_url,
+        output_schema=definition.output_schema,
         timeout_seconds=min(max(1.0, left), REQUEST_SECONDS),
     )
 
@@ -127,8 +131,10 @@ def _shared_budgets(run: Run, pinned: Pinned) -> list[Budget]:
     return [budget for budget in found if budget]
 
 
-def _bound(request: ModelRequest, shared: list[Budget]) -> Amount:
-    """The most that the request can use; raises UsedUp where money is limited and the price is not known."""
+def _reserve(run: Run, request: ModelRequest, shared: list[Budget]) -> Amount:
+    """Reserve the most that the request can use; raises UsedUp, also where money is limited and the price not known."""
+    if not shared:
+        return Amount(0, 0)
     from weconnect.agents.providers import pricing  # the price list is slow to import
 
     bound = pricing.bound(request)
@@ -136,7 +142,9 @@ def _bound(request: ModelRequest, shared: list[Budget]) -> Amount:
         for budget in shared:
             if budget.max_micros is not None:
                 raise budgets.UsedUp(f"{budget}: the model's price is not known, so the cost cannot be held")
-    return Amount(bound.tokens, bound.micros or 0)
+    most = Amount(bound.tokens, bound.micros or 0)
+    budgets.reserve(shared, run.id, most, min(budgets.PATIENCE_SECONDS, request.timeout_seconds))
+    return most
 
 
 def _used(reply: ModelReply, failure: ProviderError | None, bound: Amount) -> Amount:

@@ -55,6 +55,10 @@ class UsedUp(Exception):
     """A budget lets no request in; the text names it."""
 
 
+class Reserved(UsedUp):
+    """What is left of a budget is reserved by requests of other runs, and may come back."""
+
+
 def of_month(
     organization_id: UUID,
     agent_id: UUID | None,
@@ -117,8 +121,10 @@ def _reserve(budget: Budget, run_id: UUID, bound: Amount, patience: float) -> No
         except counters.Refused as refused:
             if mine in refused.item:
                 return  # reserved before a crash
-            if patience <= 0 or not budget.left(refused.item, "spent"):
+            if not budget.left(refused.item, "spent"):
                 raise UsedUp(str(budget)) from None
+            if patience <= 0:
+                raise Reserved(f"{budget}, the rest of it reserved by other requests") from None
         time.sleep(min(pause, patience))
         patience, pause = patience - pause, min(2.0, pause * 1.5)
 
