@@ -104,7 +104,7 @@ def update(
         for name in changes.model_fields_set
         if getattr(changes, name) is not None
     }
-    values: dict[str, Any] = {name: given[name] for name in given if name not in ("configuration",)}
+    values: dict[str, Any] = changes.model_dump(mode="json", include=set(given) - {"configuration"})
     if changes.input_schema is not None:
         _check(ToolType(row.tool_type), row.tool_name, changes.input_schema)
     if changes.configuration is not None:
