@@ -134,7 +134,7 @@ def _begin(run: Run) -> dict[str, Any] | None:
         input=execution.input,
         started=clock.now().timestamp(),
         definition=definition,
-        tools=[calling.pin(tool) for tool in tools.active(run.organization_id, run.agent_id)],
+        tools=[tool for row in tools.active(run.organization_id, run.agent_id) for tool in calling.pin(row)],
         history=_history(run, session_id, definition) if session_id else [],
     )
     return pinned.model_dump(mode="json")

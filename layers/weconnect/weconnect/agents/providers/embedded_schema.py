@@ -1,8 +1,9 @@
 """Reading a tool's JSON Schema without trusting it: it comes from whoever made the tool."""
 
 import json
-import re
 from typing import Any
+
+from weconnect import schemas
 
 
 def properties_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -43,15 +44,8 @@ def _refuse(constant: str) -> Any:
 
 def accepts(schema: dict[str, Any], arguments: dict[str, Any]) -> bool:
     """Check arguments against a schema; one that is itself wrong, or that lies elsewhere, accepts nothing."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, ValidationError
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
     try:
-        Draft202012Validator.check_schema(schema)
-        # An empty registry fetches nothing.
-        Draft202012Validator(schema, registry=Registry()).validate(arguments)
-    except (SchemaError, ValidationError, Unresolvable, re.error, RecursionError):
+        schemas.check(schema, patterns=False)
+    except schemas.BadSchema:
         return False
-    return True
+    return schemas.problem(schema, arguments) is None
