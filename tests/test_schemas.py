@@ -11,6 +11,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from weconnect import schemas
+from weconnect.errors import Invalid
+
+
+def problem(schema: Any, value: Any) -> str | None:
+    found = schemas.mismatch(schema, value)
+    return found and str(found)
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +43,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_does_not_fit_is_placed(schema: dict, value: Any, place: str) -> None:
-    schemas.check(schema)
-    assert (schemas.problem(schema, value) or "").startswith(f"{place}: ")
+    schemas.inspect(schema)
+    assert (problem(schema, value) or "").startswith(f"{place}: ")
 
 
 @pytest.mark.parametrize(
@@ -57,8 +63,8 @@ def test_what_does_not_fit_is_placed(schema: dict, value: Any, place: str) -> No
     ],
 )
 def test_what_fits(schema: Any, value: Any) -> None:
-    schemas.check(schema)
-    assert schemas.problem(schema, value) is None
+    schemas.inspect(schema)
+    assert problem(schema, value) is None
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def deep(levels: int) -> dict[str, Any]:
 )
 def test_what_cannot_be_used_is_refused(schema: Any, pointer: str) -> None:
     with pytest.raises(schemas.BadSchema) as refused:
-        schemas.check(schema)
+        schemas.inspect(schema)
     assert refused.value.pointer == pointer
 
 
@@ -98,18 +104,29 @@ def test_what_cannot_be_used_is_refused(schema: Any, pointer: str) -> None:
 )
 def test_nothing_is_opened(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Not even for a schema that nobody has checked."""
-    schemas.problem({"pattern": "a"}, "a")  # imports what it needs
+    problem({"pattern": "a"}, "a")  # imports what it needs
     monkeypatch.setattr("builtins.open", None)
-    assert "not usable" in (schemas.problem({"$ref": place}, {}) or "")
+    assert "not usable" in (problem({"$ref": place}, {}) or "")
     hidden = {"$id": place, "$defs": {"a": {"$id": "b"}}, "allOf": [{"$id": "c", "$ref": "#/$defs/a"}]}
-    assert schemas.problem(hidden, {}) == "the schema refers to what is not in it"
+    assert "which is not in it" in (problem(hidden, {}) or "")
+
+
+def test_a_refusal_names_the_place_in_the_request() -> None:
+    for schema, place in [
+        ({"type": "array"}, "/x/type"),
+        ({"properties": {"a": {"pattern": "("}}}, "/x/properties/a/pattern"),
+    ]:
+        with pytest.raises(Invalid) as refused:
+            schemas.check(schema, "/x")
+        assert refused.value.errors[0]["pointer"] == place
+    schemas.check({"type": "array"}, "/x", of_object=False)
 
 
 @pytest.mark.parametrize("schema", [deep(40), deep(5_000), {"enum": [json.loads("[" * 900 + "]" * 900)]}])
 def test_deep_schemas_are_refused(schema: Any) -> None:
     with pytest.raises(schemas.BadSchema):
-        schemas.check(schema)
-    assert "not usable" in (schemas.problem(schema, {}) or "")
+        schemas.inspect(schema)
+    assert "not usable" in (problem(schema, {}) or "")
 
 
 def doubling(word: str) -> dict[str, Any]:
@@ -134,28 +151,30 @@ def doubling(word: str) -> dict[str, Any]:
     ],
 )
 def test_a_check_comes_to_an_end(schema: dict, value: Any) -> None:
-    schemas.check(schema)
-    assert schemas.problem(schema, value) == "it takes too long to check"
+    schemas.inspect(schema)
+    assert problem(schema, value) == "/: it takes too long to check"
 
 
 def test_patterns_take_linear_time() -> None:
     schema = {"type": "string", "pattern": "^(a+)+$"}
-    schemas.check(schema)
-    assert schemas.problem(schema, "a" * 5_000) is None
-    assert "does not match" in (schemas.problem(schema, "a" * 5_000 + "!") or "")
-    assert "characters" in (schemas.problem(schema, "a" * 50_000) or "")
-    assert schemas.problem({"uniqueItems": True}, [[n] for n in range(20_000)]) is None
+    schemas.inspect(schema)
+    assert problem(schema, "a" * 5_000) is None
+    assert "does not match" in (problem(schema, "a" * 5_000 + "!") or "")
+    assert "characters" in (problem(schema, "a" * 50_000) or "")
+    assert problem({"uniqueItems": True}, [[n] for n in range(20_000)]) is None
 
 
 def test_what_refers_to_nothing() -> None:
-    assert schemas.problem({"$ref": "#/$defs/none"}, {}) == "the schema refers to what is not in it"
+    assert (
+        problem({"$ref": "#/$defs/none"}, {}) == "/: the schema refers to '/$defs/none', which is not in it"
+    )
 
 
 def test_patterns_of_others_hold_nobody_back() -> None:
     schema = {"properties": {"mail": {"type": "string", "pattern": "^(?!\\.).+@.+$"}}}
-    schemas.check(schema, patterns=False)
-    assert schemas.problem(schema, {"mail": "anything"}) is None
-    assert schemas.problem(schema, {"mail": 7})
+    schemas.inspect(schema, patterns=False)
+    assert problem(schema, {"mail": "anything"}) is None
+    assert problem(schema, {"mail": 7})
 
 
 JSON = st.recursive(
@@ -202,8 +221,8 @@ SCHEMAS = st.recursive(
 @given(schema=SCHEMAS, value=JSON)
 @settings(max_examples=300, deadline=None)
 def test_it_agrees_with_the_library(schema: Any, value: Any) -> None:
-    schemas.check(schema)
-    assert (schemas.problem(schema, value) is None) == Draft202012Validator(schema).is_valid(value)
+    schemas.inspect(schema)
+    assert (problem(schema, value) is None) == Draft202012Validator(schema).is_valid(value)
 
 
 @given(
@@ -227,8 +246,8 @@ def test_it_agrees_with_the_library(schema: Any, value: Any) -> None:
 @settings(max_examples=300, deadline=None)
 def test_any_junk_is_a_schema_or_refused(junk: Any, value: Any) -> None:
     try:
-        schemas.check(junk)
+        schemas.inspect(junk)
     except schemas.BadSchema as refused:
         assert refused.detail
         return
-    schemas.problem(junk, value)
+    problem(junk, value)

@@ -19,7 +19,7 @@ from mcp_types import jsonrpc_message_adapter
 from tests.agents.mcp_host import served
 from tests.agents.runs import Starter
 from tests.factories import registered
-from weconnect.agents import executions
+from weconnect import durable
 from weconnect.agents.mcp import names, offered, protocol, server
 
 HANDSHAKE = "2025-11-25"
@@ -29,7 +29,7 @@ STATELESS = "2026-07-28"
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     return starter
 
 
@@ -99,7 +99,7 @@ def stateless(client, method: str, params: dict[str, Any] | None = None, **heade
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", STATELESS])
 def test_the_protocols_own_client(me, at_once, mode: str) -> None:
-    name = agent(me, "Sums & co")
+    shaped, name = agent(me, "Shaped", outputSchema=SHAPE), agent(me, "Sums & co")
     key = me.client.post(
         "/v1/api-keys", {"name": "mcp", "scopes": ["agents:execute"], "permissions": {"canExecute": True}}
     )
@@ -112,12 +112,14 @@ def test_the_protocols_own_client(me, at_once, mode: str) -> None:
                 listed = await client.list_tools()
                 result = await client.call_tool(name, {"input": "what is 17 * 23?"})
                 wrong = await client.call_tool(name, {"text": "what is 17 * 23?"})
+                formed = await client.call_tool(shaped, {"input": "what is 6 * 7?"})
+                assert formed.structured_content == {"answer": "6 * 7 = 42", "from": "us"}
                 return client.protocol_version, listed, result, wrong
 
     with served() as address:
         version, listed, result, wrong = asyncio.run(talk(address))
     assert version == (HANDSHAKE if mode == "legacy" else STATELESS)
-    assert [tool.name for tool in listed.tools] == ["get_agent_run", name]
+    assert [tool.name for tool in listed.tools] == ["get_agent_run", name, shaped]
     assert listed.tools[1].title == "Sums & co" and listed.tools[1].input_schema["required"] == ["input"]
     assert (result.content[0].text, result.is_error) == ("17 * 23 = 391", False)
     assert wrong.is_error and "/input" in wrong.content[0].text
@@ -247,6 +249,30 @@ def test_whoever_may_only_execute_sees_only_their_own_runs(me, starter: Starter,
     ids = ask(me.client, name, input="x")["structuredContent"]
     asked = {"agentId": ids["agentId"], "executionId": ids["executionId"]}
     assert ask(key(canExecute=True), "get_agent_run", **asked)["structuredContent"] == ids, "the same person"
+
+
+SHAPE = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}, "from": {"const": "us"}},
+    "required": ["answer", "from"],
+}
+
+
+def test_an_agent_with_a_form_of_its_own_answers_in_it(me, at_once) -> None:
+    plain, shaped = agent(me), agent(me, "Shaped", outputSchema=SHAPE)
+    listed = {tool["name"]: tool for tool in say(me.client, "tools/list").json["result"]["tools"]}
+    assert listed[shaped]["outputSchema"] == SHAPE and "outputSchema" not in listed[plain]
+    result = ask(me.client, shaped, input="what is 6 * 7?")
+    assert result["structuredContent"] == {"answer": "6 * 7 = 42", "from": "us"}
+    assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
+
+
+def test_a_run_that_is_not_over_is_no_answer_of_that_form(me, starter: Starter, unhurried) -> None:
+    result = ask(me.client, agent(me, outputSchema=SHAPE), input="what is 6 * 7?")
+    assert result["isError"] and "structuredContent" not in result
+    asked = {name: result["_meta"][f"weconnect/{name}"] for name in ("agentId", "executionId")}
+    starter.run_pending()
+    assert ask(me.client, "get_agent_run", **asked)["structuredContent"]["answer"] == "6 * 7 = 42"
 
 
 # The stateless revision

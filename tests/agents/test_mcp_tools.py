@@ -14,7 +14,7 @@ from tests.agents.apis import Api
 from tests.agents.mcp_servers import KEY, Served, warehouse
 from tests.agents.runs import Starter
 from tests.factories import registered
-from weconnect.agents import executions
+from weconnect import durable
 from weconnect.agents.mcp import client, names, protocol
 from weconnect.settings import settings
 
@@ -92,7 +92,7 @@ def test_a_real_server(me, path: str, real: Served) -> None:
 
 def test_an_agent_uses_it(me, path: str, modern: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     made = me.client.post(f"{path}/tools", tool(modern.address, tools=["stock"]))
     started = me.client.post(f"{path}/executions", {"input": "store__stock item=nails"})
     starter.run_pending()

@@ -1,17 +1,20 @@
-"""JSON Schema (2020-12) that a stranger may have written: nothing is fetched, and checking a value comes to an end.
+"""JSON Schema (2020-12): is it one, and does a value fit it. A stranger may have written either.
 
-References stay within the schema. Patterns run on a regular-expression engine whose time is linear (pydantic's, in
-Rust), which has no look-around and no back-references. Every step of a check is counted, because a schema of a few
-references can ask for more of them than there are atoms.
+Nothing is fetched, and checking comes to an end. References stay within the schema. Patterns run on a
+regular-expression engine whose time is linear (pydantic's, in Rust), which has no look-around and no back-references.
+Every step of a check is counted, because a schema of a few references can ask for more of them than there are atoms.
 """
 
 import functools
 import json
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
+
+from weconnect.errors import Invalid
 
 DEPTH = 32
 NODES = 3_000
@@ -38,20 +41,59 @@ class BadSchema(Exception):
 
     def __init__(self, place: Place, detail: str) -> None:
         super().__init__(detail)
-        self.pointer, self.detail = pointer(place), detail
+        self.pointer, self.detail = _pointer(place), detail
 
 
 class _TooCostly(Exception):
     """The steps are used up."""
 
 
-def pointer(place: Any) -> str:
-    """RFC 6901."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+@dataclass(frozen=True)
+class Mismatch:
+    """Where a value does not fit, as an RFC 6901 pointer into it, and why."""
+
+    pointer: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer or '/'}: {self.detail}"
 
 
-def check(schema: Any, *, patterns: bool = True) -> None:
-    """Raise BadSchema unless this is a schema that `problem` can use.
+def mismatch(schema: Any, value: Any) -> Mismatch | None:
+    """The first place where `value` does not fit, None when all of it does; a schema of no use fits nothing."""
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    token = _left.set([STEPS])
+    try:
+        _walk(schema, False)
+        error = next(_validator()(schema, registry=Registry()).iter_errors(value), None)
+    except BadSchema as bad:
+        return Mismatch("", f"the schema is not usable: {bad.detail}")
+    except Unresolvable as unknown:
+        return Mismatch("", f"the schema refers to {unknown.ref!r}, which is not in it")
+    except (_TooCostly, RecursionError):
+        return Mismatch("", "it takes too long to check")
+    finally:
+        _left.reset(token)
+    return error and Mismatch(_pointer(error.absolute_path), error.message[:MESSAGE_LENGTH])
+
+
+def check(schema: Any, pointer: str, *, of_object: bool = True) -> None:
+    """Raise Invalid, with places below `pointer`, for what is not a schema of use (of an object)."""
+    try:
+        inspect(schema)
+        if of_object and schema.get("type", "object") != "object":
+            raise BadSchema(("type",), "it has to describe an object")
+    except BadSchema as error:
+        place = pointer + error.pointer
+        raise Invalid(
+            f"Not a JSON Schema: {place} {error.detail}", errors=[{"pointer": place, "detail": error.detail}]
+        ) from error
+
+
+def inspect(schema: Any, *, patterns: bool = True) -> None:
+    """Raise BadSchema unless this is a schema that `mismatch` can use.
 
     Without `patterns` one that cannot be read here is let through, and holds nobody back.
     """
@@ -66,25 +108,8 @@ def check(schema: Any, *, patterns: bool = True) -> None:
         raise BadSchema(tuple(error.absolute_path), error.message[:MESSAGE_LENGTH])
 
 
-def problem(schema: Any, value: Any) -> str | None:
-    """What of `value` does not fit, led by its place as a JSON pointer; None when all of it fits."""
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    token = _left.set([STEPS])
-    try:
-        _walk(schema, False)
-        for error in _validator()(schema, registry=Registry()).iter_errors(value):
-            return f"{pointer(error.absolute_path) or '/'}: {error.message}"[:MESSAGE_LENGTH]
-    except BadSchema as error:
-        return f"the schema is not usable: {error.detail}"
-    except Unresolvable:
-        return "the schema refers to what is not in it"
-    except (_TooCostly, RecursionError):
-        return "it takes too long to check"
-    finally:
-        _left.reset(token)
-    return None
+def _pointer(place: Any) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
 
 
 def _walk(root: Any, patterns: bool) -> None:

@@ -9,16 +9,18 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from weconnect import table
 from weconnect.agents import executions, service
 from weconnect.agents.entities import OPEN, AgentSummary, AIAgentExecution, ExecutionStatus, NewExecution
 from weconnect.agents.mcp import names
+from weconnect.agents.rows import AgentVersionRow
 from weconnect.caller import Caller
 from weconnect.entities import Wire
 from weconnect.errors import NotFound, Problem
 
 AGENT = "a"
 GET_RUN = "get_agent_run"
-PAGE = 100
+PAGE = 25
 
 AGENT_INPUT: dict[str, Any] = {
     "type": "object",
@@ -64,7 +66,9 @@ class RunAsked(Wire):
 def page(caller: Caller, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """A page of tools and the cursor of the next; raises BadRequest for a cursor of another list."""
     found = service.find(caller, limit=PAGE, cursor=cursor, is_active=True)
-    tools = [_tool(agent) for agent in found.items]
+    places = [AgentVersionRow.at(caller.organization_id, agent.id) for agent in found.items]
+    definitions = table.get_many(places) if places else {}
+    tools = [_tool(agent, definitions.get(at)) for agent, at in zip(found.items, places, strict=True)]
     return ([RUN_TOOL, *tools] if cursor is None else tools), found.next_cursor
 
 
@@ -82,7 +86,7 @@ def call(caller: Caller, name: str, arguments: dict[str, Any], seconds: int) -> 
                 begun = executions.start(caller, agent_id, NewExecution.model_validate(arguments))
             except NotFound:
                 return None
-            return _told(executions.wait(caller, begun, seconds))
+            return _told(executions.wait(caller, begun, seconds), caller)
     except ValidationError as error:
         places = [f"/{'/'.join(map(str, item['loc']))} {item['msg']}" for item in error.errors()[:3]]
         return _failed(f"The arguments do not fit: {'; '.join(places)}", "invalid")
@@ -93,14 +97,16 @@ def call(caller: Caller, name: str, arguments: dict[str, Any], seconds: int) -> 
     return None
 
 
-def _tool(agent: AgentSummary) -> dict[str, Any]:
-    return {
+def _tool(agent: AgentSummary, definition: table.Row | None) -> dict[str, Any]:
+    tool = {
         "name": names.with_id(agent.name, AGENT, agent.id),
         "title": agent.name,
         "description": agent.description or f"Asks the AI agent {agent.name}.",
         "inputSchema": AGENT_INPUT,
         "annotations": {"openWorldHint": True},
     }
+    schema = definition.to_entity().output_schema if definition else None
+    return tool if schema is None else {**tool, "outputSchema": {"type": "object", **schema}}
 
 
 def _run(caller: Caller, asked: RunAsked) -> AIAgentExecution:
@@ -111,14 +117,18 @@ def _run(caller: Caller, asked: RunAsked) -> AIAgentExecution:
     return found
 
 
-def _told(run: AIAgentExecution) -> dict[str, Any]:
-    """A run as a tool's result."""
+def _told(run: AIAgentExecution, promised: Caller | None = None) -> dict[str, Any]:
+    """A run as a tool's result; `promised`, to whom an answer of the agent's own form may have been promised."""
     ids = {"agentId": str(run.agent_id), "executionId": str(run.id), "status": str(run.status)}
     if run.status in OPEN:
         text = f"The run is not over. Ask {GET_RUN} with agentId {run.agent_id} and executionId {run.id}."
+        if promised and service.read(promised.organization_id, run.agent_id)[1].output_schema is not None:
+            return _failed(text, "not_over", ids)  # clients take nothing else for an answer without that form
         return {"content": [_text(text)], "structuredContent": ids, "isError": False}
     if run.status == ExecutionStatus.COMPLETED:
-        return {"content": [_text(run.output or "")], "isError": False, "_meta": _own(ids)}
+        result = {"content": [_text(run.output or "")], "isError": False, "_meta": _own(ids)}
+        own = run.structured_output
+        return result if own is None else {**result, "structuredContent": own}
     return _failed(run.error or f"The run is {run.status}", run.error_code or str(run.status), ids)
 
 

@@ -9,14 +9,28 @@ from weconnect import encryption, schemas
 from weconnect.agents.mcp import names
 from weconnect.agents.providers.messages import ToolSpec
 from weconnect.agents.tools import http, mcp
-from weconnect.agents.tools.builtins import BUILTINS
+from weconnect.agents.tools.builtins import ASK_AGENT, BUILTINS
 from weconnect.agents.tools.context import ToolContext
-from weconnect.agents.tools.entities import RemoteServer, RemoteTool, ToolConfiguration, ToolType
+from weconnect.agents.tools.entities import (
+    RemoteServer,
+    RemoteTool,
+    ToolApproval,
+    ToolConfiguration,
+    ToolType,
+)
 from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.rows import ToolRow
 from weconnect.errors import Problem
 
 ANY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
+QUESTION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "input": {"type": "string", "minLength": 1, "description": "What to ask or tell the agent"}
+    },
+    "required": ["input"],
+    "additionalProperties": False,
+}
 
 
 class Tool(BaseModel):
@@ -32,6 +46,8 @@ class Tool(BaseModel):
     sealed_key: str | None = None
     remote_name: str | None = None
     protocol_version: str | None = None
+    requires_approval: bool = False
+    approval: ToolApproval = ToolApproval()
 
     def spec(self) -> ToolSpec:
         """What a model is told of it."""
@@ -46,10 +62,13 @@ def pin(row: ToolRow) -> list[Tool]:
         name=row.tool_name,
         description=row.description or (builtin.description if builtin else row.display_name),
         type=ToolType(row.tool_type),
-        input_schema=(builtin.input_schema if builtin else row.input_schema) or ANY_OBJECT,
+        input_schema=(builtin.input_schema if builtin else row.input_schema)
+        or (QUESTION if row.tool_type == ToolType.AGENT else ANY_OBJECT),
         output_schema=row.output_schema,
         configuration=ToolConfiguration.model_validate(row.configuration or {}, by_name=True),
         sealed_key=row.sealed_key,
+        requires_approval=bool(row.requires_approval),
+        approval=ToolApproval.model_validate(row.approval or {}, by_name=True),
     )
     if tool.type != ToolType.MCP:
         return [tool]
@@ -70,18 +89,23 @@ def pin(row: ToolRow) -> list[Tool]:
     ]
 
 
+def asks_agent(tool: Tool) -> bool:
+    """Whether a call of it is a run of another agent."""
+    return tool.type == ToolType.AGENT or (tool.type == ToolType.BUILTIN and tool.name == ASK_AGENT)
+
+
 def call(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
     """The tool's JSON answer; raises ToolError with a text for the model, never with a secret."""
-    if wrong := schemas.problem(tool.input_schema, arguments):
-        raise ToolError(f"The arguments do not fit: {wrong}")
+    if error := schemas.mismatch(tool.input_schema, arguments):
+        raise ToolError(f"The arguments do not fit: {error}")
     try:
         result = _called(tool, arguments, context)
     except Problem as problem:
         raise ToolError(problem.detail) from problem
     if tool.output_schema is not None:
         value = result["body"] if tool.type == ToolType.HTTP else result
-        if wrong := schemas.problem(tool.output_schema, value):
-            raise ToolError(f"The result does not fit: {wrong}")
+        if error := schemas.mismatch(tool.output_schema, value):
+            raise ToolError(f"The result does not fit: {error}")
     return result
 
 

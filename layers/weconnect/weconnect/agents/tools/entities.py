@@ -1,7 +1,7 @@
 """Tools of agents, as they are on the wire."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
@@ -15,6 +15,7 @@ class ToolType(StrEnum):
     HTTP = "http"
     BUILTIN = "builtin"
     MCP = "mcp"
+    AGENT = "agent"
 
 
 class ToolConfiguration(Wire):
@@ -33,6 +34,15 @@ class ToolConfiguration(Wire):
     )
     timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt; mcp: in all")
     retry_count: int | None = Field(default=None, ge=0, le=5)
+    agent_id: UUID | None = Field(default=None, description="The agent that an `agent` tool asks")
+
+
+class ToolApproval(Wire):
+    """Who may decide on a call, by id or by role, and for how long it waits; nobody named: whoever may run agents."""
+
+    users: list[UUID] = Field(default=[], max_length=50)
+    roles: list[Literal["owner", "admin", "member", "viewer"]] = []
+    expires_in_seconds: int = Field(default=86_400, ge=1, le=604_800)
 
 
 class _ToolFields(Wire):
@@ -48,6 +58,8 @@ class _ToolFields(Wire):
         default=None,
         description="JSON Schema of the result (of an http tool's body); what does not fit is an error",
     )
+    requires_approval: bool = Field(default=False, description="A call waits until somebody allows it")
+    approval: ToolApproval = ToolApproval()
     is_active: bool = True
 
 
@@ -55,9 +67,11 @@ class NewAIAgentTool(_ToolFields):
     """What a caller gives to equip an agent. A builtin tool is named by `toolName`."""
 
     @model_validator(mode="after")
-    def _has_endpoint(self) -> Self:
-        if self.tool_type != ToolType.BUILTIN and not self.configuration.api_endpoint:
+    def _says_what_it_calls(self) -> Self:
+        if self.tool_type in (ToolType.HTTP, ToolType.MCP) and not self.configuration.api_endpoint:
             raise ValueError(f"an {self.tool_type} tool needs configuration.apiEndpoint")
+        if self.tool_type == ToolType.AGENT and not self.configuration.agent_id:
+            raise ValueError("an agent tool needs configuration.agentId")
         return self
 
 
@@ -69,6 +83,8 @@ class AIAgentToolChanges(Wire):
     configuration: ToolConfiguration | None = None
     input_schema: StoredJson | None = None
     output_schema: StoredJson | None = None
+    requires_approval: bool | None = None
+    approval: ToolApproval | None = None
     is_active: bool | None = None
 
 

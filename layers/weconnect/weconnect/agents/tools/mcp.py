@@ -96,7 +96,7 @@ def _tool(found: dict[str, Any]) -> RemoteTool:
     for word, schema in shapes.items():
         try:
             if schema is not None:
-                schemas.check(schema, patterns=False)
+                schemas.inspect(schema, patterns=False)
         except schemas.BadSchema as error:
             place = f"{word}{error.pointer}"
             raise ToolError(f"The server's tool {name} cannot be used: {place} {error.detail}") from None

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from weconnect import clock, ids, schemas, table
 from weconnect.agents import service as agents
+from weconnect.agents.rows import AgentRow
 from weconnect.agents.tools import calling, http, mcp
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.context import ToolContext
@@ -55,7 +56,7 @@ def create(
     agents.need_own(caller, agent_id)
     _check(new.tool_type, new.tool_name)
     _check_schemas(new.input_schema, new.output_schema)
-    _check_configuration(new.configuration)
+    _check_configuration(caller, new.configuration)
     if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
         raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
     builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
@@ -131,13 +132,13 @@ def update(
         for name in changes.model_fields_set
         if getattr(changes, name) is not None
     }
-    values: dict[str, Any] = {name: given[name] for name in given if name not in ("configuration",)}
+    values: dict[str, Any] = changes.model_dump(mode="json", include=set(given) - {"configuration"})
     _check_schemas(changes.input_schema, changes.output_schema)
     if changes.configuration is not None:
-        _check_configuration(changes.configuration)
+        _check_configuration(caller, changes.configuration)
         configuration = changes.configuration.model_dump(mode="json")
         api_key = configuration.pop("api_key")
-        if row.tool_type != ToolType.BUILTIN and not configuration["api_endpoint"]:
+        if row.tool_type in (ToolType.HTTP, ToolType.MCP) and not configuration["api_endpoint"]:
             raise Invalid(
                 f"An {row.tool_type} tool needs an endpoint",
                 errors=[{"pointer": "/configuration/apiEndpoint", "detail": "missing"}],
@@ -190,10 +191,21 @@ def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> To
     tool.configuration = tool.configuration.model_copy(update=bounds)
     began = time.monotonic()
     try:
-        result, error = calling.call(tool, request.arguments, context), None
+        if calling.asks_agent(tool):
+            from weconnect.agents import nested  # which uses this module
+
+            result, error = nested.ask_alone(caller, tool, request.arguments), None
+        else:
+            result, error = calling.call(tool, request.arguments, context), None
     except ToolError as failure:
         result, error = None, str(failure)
     return ToolTestResult(result=result, error=error, duration_ms=int((time.monotonic() - began) * 1000))
+
+
+def note_use(organization_id: UUID, agent_id: UUID, tool_id: UUID) -> None:
+    """Count a call of a tool."""
+    used = ToolRow(*ToolRow.at(organization_id, agent_id, tool_id))
+    table.touch(used, add={"usage_count": 1}, put={"last_used_at": clock.iso(clock.now())})
 
 
 def _need(caller: Caller, agent_id: UUID, tool_id: UUID) -> ToolRow:
@@ -226,29 +238,26 @@ def _check(tool_type: ToolType, name: str) -> None:
 
 
 def _check_schemas(input_schema: dict[str, Any] | None, output_schema: dict[str, Any] | None) -> None:
-    for field, schema in (("inputSchema", input_schema), ("outputSchema", output_schema)):
-        try:
-            schemas.check({} if schema is None else schema)
-            if field == "inputSchema" and schema and schema.get("type", "object") != "object":
-                raise schemas.BadSchema((), "the arguments of a tool are an object")
-        except schemas.BadSchema as error:
-            place = f"/{field}{error.pointer}"
-            raise Invalid(
-                f"{field} is not a JSON Schema that can be used",
-                errors=[{"pointer": place, "detail": error.detail}],
-            ) from error
+    if input_schema is not None:
+        schemas.check(input_schema, "/inputSchema")
+    if output_schema is not None:
+        schemas.check(output_schema, "/outputSchema", of_object=False)
 
 
-def _check_configuration(configuration: ToolConfiguration) -> None:
+def _check_configuration(caller: Caller, configuration: ToolConfiguration) -> None:
+    """Raise Invalid for an endpoint that could never be called, an agent that is not there, and odd parameters."""
     try:
         if configuration.api_endpoint is not None:
             http.check_endpoint(configuration.api_endpoint)
     except ToolError as error:
         raise _invalid_configuration("/apiEndpoint", str(error)) from error
+    if configuration.agent_id and not table.get(
+        AgentRow, AgentRow.at(caller.organization_id, configuration.agent_id)
+    ):
+        raise _invalid_configuration("/agentId", "There is no such agent")
     for name, value in (configuration.parameters or {}).items():
-        if name in PARAMETERS and (wrong := schemas.problem(PARAMETERS[name], value)):
-            place, _, detail = wrong.partition(": ")
-            raise _invalid_configuration(f"/parameters/{name}{place.rstrip('/')}", detail)
+        if name in PARAMETERS and (wrong := schemas.mismatch(PARAMETERS[name], value)):
+            raise _invalid_configuration(f"/parameters/{name}{wrong.pointer}", wrong.detail)
 
 
 def _fetched(configuration: ToolConfiguration, api_key: str | None) -> RemoteServer:
