@@ -41,6 +41,10 @@ class NotFound(Problem):
     status, code, title = 404, "not_found", "Not found"
 
 
+class NotAllowed(Problem):
+    status, code, title = 405, "method_not_allowed", "This method is not for this address"
+
+
 class Conflict(Problem):
     status, code, title = 409, "conflict", "Conflict"
 

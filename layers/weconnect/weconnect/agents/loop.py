@@ -82,7 +82,7 @@ def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | N
         started=clock.now().timestamp(),
         depth=int(row.depth or 0),
         definition=definition,
-        tools=[calling.pin(tool) for tool in tools.active(run.organization_id, run.agent_id)],
+        tools=[tool for row in tools.active(run.organization_id, run.agent_id) for tool in calling.pin(row)],
         history=_history(run, session_id, definition) if session_id else [],
         most_tokens=share[0],
         most_micros=share[1],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from weconnect.agents.tools.credentials import hidden, key_header, secrets_in
 from weconnect.agents.tools.errors import ToolError
 
 NAME = "http_request"
@@ -32,12 +33,10 @@ TIMEOUT_SECONDS = 20
 TEXT_BYTES = 16 * 1024
 JSON_BYTES = 64 * 1024
 ERROR_CHARACTERS = 300
-MASK = "••••"
 
 _SHOWN_HEADERS = ("content-type", "etag", "last-modified", "link", "location", "retry-after", "x-request-id")
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.-]*)\}")
-_SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password|signature")
 _LONGEST_PAUSE = 10.0
 
 sleep = time.sleep
@@ -77,11 +76,8 @@ def call_declared(
     method = str(parameters.get("method") or "GET").upper()
     headers = {name.lower(): str(value) for name, value in _object(parameters, "headers").items()}
     fixed = _object(parameters, "query")
-    secrets = _secrets(api_key, [*headers.items(), *fixed.items(), *parse_qsl(template.partition("?")[2])])
-    if api_key:
-        name = str(parameters.get("apiKeyHeader") or "authorization").lower()
-        prefix = parameters.get("apiKeyPrefix", "Bearer " if name == "authorization" else "")
-        headers[name] = f"{prefix or ''}{api_key}"
+    secrets = secrets_in(api_key, [*headers.items(), *fixed.items(), *parse_qsl(template.partition("?")[2])])
+    headers |= key_header(parameters, api_key)
     headers["idempotency-key"] = idempotency_key
     try:
         values = _with_defaults(input_schema, arguments)
@@ -91,7 +87,7 @@ def call_declared(
         body = None if in_query else rest
         return _tried(method, url, headers, body, configuration, secrets)
     except ToolError as error:
-        raise ToolError(_hidden(str(error), secrets)) from None
+        raise ToolError(hidden(str(error), secrets)) from None
 
 
 def _tried(
@@ -115,7 +111,7 @@ def _tried(
             if 200 <= found.status < 300:
                 return _answer(found, secrets)
             if attempt == retries or not (found.status == 429 or found.status >= 500):
-                said = _hidden(found.text, secrets)[:ERROR_CHARACTERS].strip()
+                said = hidden(found.text, secrets)[:ERROR_CHARACTERS].strip()
                 raise ToolError(f"{urlsplit(url).hostname} answered {found.status}: {said}")
             after = found.headers.get("retry-after", "")
             pause = min(float(after), _LONGEST_PAUSE) if after.isdecimal() else pause
@@ -153,7 +149,7 @@ def _send(method: str, url: str, headers: Mapping[str, str], body: Any, timeout_
 def _answer(found: Any, secrets: list[str]) -> dict[str, Any]:
     headers = {name: found.headers[name] for name in _SHOWN_HEADERS if name in found.headers}
     answer = {"status": found.status, "headers": headers, "body": _body(found, secrets)}
-    return {name: _hidden(value, secrets) for name, value in answer.items()}
+    return {name: hidden(value, secrets) for name, value in answer.items()}
 
 
 def _body(found: Any, secrets: list[str]) -> Any:
@@ -167,7 +163,7 @@ def _body(found: Any, secrets: list[str]) -> Any:
             pass
     if b"\0" in found.body:
         return f"({len(found.body)} bytes that are not text)"
-    text = str(_hidden(found.text, secrets)).encode(errors="replace")
+    text = str(hidden(found.text, secrets)).encode(errors="replace")
     return text[:TEXT_BYTES].decode(errors="ignore")
 
 
@@ -271,30 +267,3 @@ def _split(url: str) -> Any:
         return urlsplit(url)
     except ValueError:
         raise ToolError("The tool's apiEndpoint is not an address") from None
-
-
-# Secrets
-
-
-def _secrets(api_key: str | None, beside: list[tuple[str, Any]]) -> list[str]:
-    """Every text that must not come back, longest first: the key and secrets `beside` it, in every form."""
-    found = [api_key] if api_key else []
-    for name, value in beside:
-        if _SECRET_NAME.search(name) and isinstance(value, str):
-            # A short one is a word that answers may well hold.
-            found += [text for text in (value, *value.split()[1:]) if len(text) >= 8]
-    encoded = {form for text in found for form in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
-    return sorted(encoded, key=len, reverse=True)
-
-
-def _hidden(value: Any, secrets: list[str]) -> Any:
-    """The value with every secret in its texts replaced."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value
-    if isinstance(value, dict):
-        return {_hidden(name, secrets): _hidden(item, secrets) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_hidden(item, secrets) for item in value]
-    return MASK if isinstance(value, int | float) and json.dumps(value) in secrets else value

@@ -8,13 +8,14 @@ from uuid import UUID
 from weconnect import clock, ids, schemas, table
 from weconnect.agents import service as agents
 from weconnect.agents.rows import AgentRow
-from weconnect.agents.tools import calling, http
+from weconnect.agents.tools import calling, http, mcp
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import (
     AIAgentTool,
     AIAgentToolChanges,
     NewAIAgentTool,
+    RemoteServer,
     ToolConfiguration,
     ToolTest,
     ToolTestResult,
@@ -28,16 +29,39 @@ from weconnect.idempotency import new_id
 from weconnect.pages import Page, query_page
 
 MAX_TOOLS = 100
+TEST_SECONDS = 20
+_HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
+_HEADER_VALUE = {"type": ["string", "number", "boolean"], "pattern": "^[^\\r\\n\\x00]*$", "maxLength": 8_000}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "method": {"type": "string", "pattern": "(?i)^(get|head|post|put|patch|delete)$"},
+    "headers": {"type": "object", "propertyNames": _HEADER_NAME, "additionalProperties": _HEADER_VALUE},
+    "query": {"type": "object"},
+    "apiKeyHeader": {"type": "string", **_HEADER_NAME},
+    "apiKeyPrefix": {"type": ["string", "null"], "pattern": "^[ -~]*$", "maxLength": 100},
+    "tools": {
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "maxItems": 64,
+        "uniqueItems": True,
+    },
+}
+"""What of `configuration.parameters` is known, and its shape; the rest is the owner's own."""
 
 
-def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
-    """Give the agent a tool; its name is unique within the agent."""
+def create(
+    caller: Caller, agent_id: UUID, new: NewAIAgentTool, remote: RemoteServer | None = None
+) -> AIAgentTool:
+    """Give the agent a tool; its name is unique within the agent. An MCP server is asked unless `remote` is known."""
     agents.need_own(caller, agent_id)
-    _check(new.tool_type, new.tool_name, new.input_schema)
-    _check_target(caller, new.configuration)
+    _check(new.tool_type, new.tool_name)
+    _check_schemas(new.input_schema, new.output_schema)
+    _check_configuration(caller, new.configuration)
     if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
         raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
     builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
+    if new.tool_type == ToolType.MCP and remote is None:
+        remote = _fetched(new.configuration, new.configuration.api_key)
     moment, tool_id = clock.now(), new_id()
     values = new.model_dump()
     values["display_name"] = new.display_name or (builtin.display_name if builtin else new.tool_name)
@@ -49,6 +73,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
         organization_id=caller.organization_id,
         user_id=caller.user_id,
         agent_id=agent_id,
+        remote=remote,
         **values,
     )
     sealed: dict[str, Any] = {}
@@ -96,7 +121,10 @@ def active(organization_id: UUID, agent_id: UUID, *, also_inactive: bool = False
 def update(
     caller: Caller, agent_id: UUID, tool_id: UUID, changes: AIAgentToolChanges, if_match: int | None
 ) -> AIAgentTool:
-    """Change a tool; a new API key is sealed, none given keeps the old one."""
+    """Change a tool; a new API key is sealed, none given keeps the old one.
+
+    An MCP server is asked again what it offers, unless the tool is only put to sleep.
+    """
     agents.need_own(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
     given = {
@@ -105,15 +133,14 @@ def update(
         if getattr(changes, name) is not None
     }
     values: dict[str, Any] = changes.model_dump(mode="json", include=set(given) - {"configuration"})
-    if changes.input_schema is not None:
-        _check(ToolType(row.tool_type), row.tool_name, changes.input_schema)
+    _check_schemas(changes.input_schema, changes.output_schema)
     if changes.configuration is not None:
-        _check_target(caller, changes.configuration)
+        _check_configuration(caller, changes.configuration)
         configuration = changes.configuration.model_dump(mode="json")
         api_key = configuration.pop("api_key")
-        if row.tool_type == ToolType.HTTP and not configuration["api_endpoint"]:
+        if row.tool_type in (ToolType.HTTP, ToolType.MCP) and not configuration["api_endpoint"]:
             raise Invalid(
-                "An http tool needs an endpoint",
+                f"An {row.tool_type} tool needs an endpoint",
                 errors=[{"pointer": "/configuration/apiEndpoint", "detail": "missing"}],
             )
         before = (row.configuration or {}).get("api_endpoint")
@@ -126,6 +153,11 @@ def update(
             version = int(row.key_version or 0) + 1
             values["sealed_key"] = calling.seal(caller.organization_id, tool_id, api_key, version)
             values["key_version"] = version
+    if row.tool_type == ToolType.MCP and changes.is_active is not False:
+        sealed = values.get("sealed_key", row.sealed_key)
+        known = ToolConfiguration.model_validate(values.get("configuration", row.configuration), by_name=True)
+        api_key = calling.unseal(caller.organization_id, tool_id, sealed)
+        values["remote"] = _fetched(known, api_key).model_dump(mode="json")
     return _tool(table.change(row, values, caller.actor(), if_match=if_match))
 
 
@@ -144,15 +176,19 @@ def copy(caller: Caller, source_id: UUID, target_id: UUID) -> None:
         values = row.to_entity().model_dump(include=set(NewAIAgentTool.model_fields))
         if api_key := calling.unseal(caller.organization_id, UUID(row.id), row.sealed_key):
             values["configuration"]["api_key"] = api_key
-        create(caller, target_id, NewAIAgentTool.model_validate(values, by_name=True))
+        remote = RemoteServer.model_validate(row.remote, by_name=True) if row.remote else None
+        create(caller, target_id, NewAIAgentTool.model_validate(values, by_name=True), remote)
 
 
 def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> ToolTestResult:
     """Call a tool once with the given arguments; what the tool refuses is an answer, not an error."""
     agents.need(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
-    tool = calling.pin(row)
     context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
+    tool = _one_of(calling.pin(row), request.tool)
+    # The route has less time than a run: no call that takes longer, and no second one.
+    bounds = {"timeout": min(tool.configuration.timeout or TEST_SECONDS, TEST_SECONDS), "retry_count": 0}
+    tool.configuration = tool.configuration.model_copy(update=bounds)
     began = time.monotonic()
     try:
         if calling.asks_agent(tool):
@@ -182,30 +218,57 @@ def _server(endpoint: str | None) -> tuple[str, str]:
     return scheme, re.split(r"[/?#]", rest)[0]
 
 
-def _check(tool_type: ToolType, name: str, schema: dict[str, Any] | None) -> None:
+def _one_of(pinned: list[calling.Tool], name: str | None) -> calling.Tool:
+    """The tool to try: an MCP server has several, of which one must be named."""
+    known = [tool.remote_name for tool in pinned if tool.remote_name]
+    if name is None and len(pinned) == 1:
+        return pinned[0]
+    if name not in known:
+        detail = f"name one of {', '.join(known[:20])}" if known else "this tool is one, and has no others"
+        raise Invalid(f"Not valid: /tool {detail}", errors=[{"pointer": "/tool", "detail": detail}])
+    return pinned[known.index(name)]
+
+
+def _check(tool_type: ToolType, name: str) -> None:
     if tool_type == ToolType.BUILTIN and name not in BUILTINS:
         raise Invalid(
             f"There is no builtin tool {name!r}; there are {', '.join(sorted(BUILTINS))}",
             errors=[{"pointer": "/toolName", "detail": "unknown builtin"}],
         )
-    if schema is not None:
-        schemas.check(schema, "/inputSchema")
 
 
-def _check_target(caller: Caller, configuration: ToolConfiguration) -> None:
-    """Raise Invalid for an endpoint that could never be called, or an agent that is not there."""
+def _check_schemas(input_schema: dict[str, Any] | None, output_schema: dict[str, Any] | None) -> None:
+    if input_schema is not None:
+        schemas.check(input_schema, "/inputSchema")
+    if output_schema is not None:
+        schemas.check(output_schema, "/outputSchema", of_object=False)
+
+
+def _check_configuration(caller: Caller, configuration: ToolConfiguration) -> None:
+    """Raise Invalid for an endpoint that could never be called, an agent that is not there, and odd parameters."""
     try:
         if configuration.api_endpoint is not None:
             http.check_endpoint(configuration.api_endpoint)
     except ToolError as error:
-        raise Invalid(
-            str(error), errors=[{"pointer": "/configuration/apiEndpoint", "detail": str(error)}]
-        ) from error
+        raise _invalid_configuration("/apiEndpoint", str(error)) from error
     if configuration.agent_id and not table.get(
         AgentRow, AgentRow.at(caller.organization_id, configuration.agent_id)
     ):
-        errors = [{"pointer": "/configuration/agentId", "detail": "there is no such agent"}]
-        raise Invalid("There is no such agent", errors=errors)
+        raise _invalid_configuration("/agentId", "There is no such agent")
+    for name, value in (configuration.parameters or {}).items():
+        if name in PARAMETERS and (wrong := schemas.mismatch(PARAMETERS[name], value)):
+            raise _invalid_configuration(f"/parameters/{name}{wrong.pointer}", wrong.detail)
+
+
+def _fetched(configuration: ToolConfiguration, api_key: str | None) -> RemoteServer:
+    try:
+        return mcp.fetch(configuration, api_key)
+    except ToolError as error:
+        raise _invalid_configuration("/apiEndpoint", str(error), "mcp_server_unusable") from error
+
+
+def _invalid_configuration(place: str, detail: str, code: str | None = None) -> Invalid:
+    return Invalid(detail, code=code, errors=[{"pointer": f"/configuration{place}", "detail": detail}])
 
 
 def _tool(row: ToolRow) -> AIAgentTool:
