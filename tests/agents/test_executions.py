@@ -13,13 +13,6 @@ from weconnect.agents.providers.messages import ModelReply, ToolCall
 
 
 @pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
-    return starter
-
-
-@pytest.fixture
 def me(aws: None):
     return registered()
 

@@ -17,7 +17,7 @@ from weconnect.agents.entities import (
 from weconnect.agents.providers.registry import validate_model_choice
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, LimitReached, NotFound
+from weconnect.errors import LimitReached, NotFound, name_taken
 from weconnect.idempotency import new_id
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.permissions import require_own
@@ -135,7 +135,9 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
         writes.change(row, values, if_match=if_match)
         if values.get("name", old_name).casefold() != old_name.casefold():
             writes.discard(_name_row(caller.organization_id, old_name))
-            writes.create(_name_row(caller.organization_id, values["name"]), _name_taken(values["name"]))
+            writes.create(
+                _name_row(caller.organization_id, values["name"]), name_taken("an agent", values["name"])
+            )
         if definition != before:
             _put_version(writes, caller.organization_id, row, definition, values["agent_version"])
     return _agent(row, definition)
@@ -229,7 +231,7 @@ def _claimed(caller: Caller, row: AgentRow) -> Iterator[table.Transaction]:
     try:
         with table.transaction(caller.actor()) as writes:
             yield writes
-            writes.create(_name_row(caller.organization_id, row.name), _name_taken(row.name))
+            writes.create(_name_row(caller.organization_id, row.name), name_taken("an agent", row.name))
             writes.count(count, "count", 1, limit=limit, refused=refused)
     except LimitReached:
         _note(organization, limit)
@@ -258,11 +260,6 @@ def _put_version(
 def _name_row(organization_id: UUID, name: str) -> NameRow:
     pk, sk = NameRow.at(organization_id, "AGENT", name)
     return NameRow(pk=pk, sk=sk)
-
-
-def _name_taken(name: str) -> Conflict:
-    errors = [{"pointer": "/name", "detail": "taken"}]
-    return Conflict(f"There is an agent named {name!r} already", code="name_taken", errors=errors)
 
 
 def _count_row(organization_id: UUID) -> CountRow:
