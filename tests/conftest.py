@@ -35,8 +35,7 @@ from moto import mock_aws
 from infra import cloudformation
 from tests.agents.runs import Starter
 from weconnect import aws as weconnect_aws
-from weconnect import encryption, ids, signing, stream
-from weconnect.agents import executions
+from weconnect import durable, encryption, ids, signing, stream
 from weconnect.settings import settings
 
 
@@ -78,7 +77,7 @@ def _call_through_boto3(
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     """What stands where Lambda's client stands, for the runs that a test starts."""
     found = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: found)
+    monkeypatch.setattr(durable, "lambda_client", lambda: found)
     return found
 
 

@@ -23,8 +23,7 @@ from tests.auth import mailbox
 from tests.factories import PASSWORD, Registered, bearer, become, registered
 from tests.gateway import Client
 from weconnect import aws as weconnect_aws
-from weconnect import clock, encryption, ids, signing, table
-from weconnect.agents import executions
+from weconnect import clock, durable, encryption, ids, signing, table
 from weconnect.auth import oidc
 from weconnect.auth.rows import UserRow
 from weconnect.http import Operation
@@ -253,7 +252,7 @@ def services() -> Iterator[Starter]:
         patch.setattr(encryption, "_cache", {})
         patch.setattr(signing, "_current", key)
         patch.setattr(signing, "_known", {key.id: key})
-        patch.setattr(executions, "lambda_client", lambda: starter)
+        patch.setattr(durable, "lambda_client", lambda: starter)
         patch.setattr(oidc, "discover", lambda issuer: ENDPOINTS)
         patch.setattr(
             billing,

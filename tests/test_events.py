@@ -14,7 +14,7 @@ from tests.factories import Registered, registered
 from tests.gateway import CONTEXT
 from tests.test_template import FUNCTIONS, OPERATIONS
 from weconnect import stream
-from weconnect.agents import executions
+from weconnect.agents import sweeper
 
 EVENTS = ROOT / "tests" / "events"
 ORGANIZATION, AGENT, RUN, USER = (f"01930000-0000-7000-8000-00000000000{digit}" for digit in "abcd")
@@ -194,7 +194,7 @@ def test_the_sweeper(me: Registered, starter: Starter, monkeypatch: pytest.Monke
     starter.fails = True
     started = me.client.post(f"{path}/executions", {"input": "hello"})
     starter.fails = False
-    monkeypatch.setattr(executions, "SWEEP_AFTER_SECONDS", -5)
+    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
     assert invoke("on_sweep", event("on_sweep")) == {"swept": 1}
     assert [request["DurableExecutionName"] for request in starter.asked] == [started.json["id"]]
     starter.run_pending()
