@@ -27,7 +27,7 @@ QUESTION: dict[str, Any] = {
 
 
 class Tool(BaseModel):
-    """A tool as a run pins it: plain data, its key still sealed."""
+    """A tool as a version holds it and a run pins it: plain data, its key still sealed."""
 
     id: UUID
     name: str
@@ -38,6 +38,7 @@ class Tool(BaseModel):
     sealed_key: str | None = None
     requires_approval: bool = False
     approval: ToolApproval = ToolApproval()
+    is_active: bool = True
 
     def spec(self) -> ToolSpec:
         """What a model is told of it."""
@@ -58,6 +59,7 @@ def pin(row: ToolRow) -> Tool:
         sealed_key=row.sealed_key,
         requires_approval=bool(row.requires_approval),
         approval=ToolApproval.model_validate(row.approval or {}, by_name=True),
+        is_active=bool(row.is_active),
     )
 
 

@@ -86,6 +86,21 @@ class AIAgentTool(TenantEntity, _ToolFields):
     has_api_key: bool = False
 
 
+class VersionTool(Wire):
+    """A tool as a version of its agent holds it; its key is never shown."""
+
+    id: UUID
+    name: str
+    description: str
+    type: ToolType
+    input_schema: Json
+    configuration: ToolConfiguration
+    requires_approval: bool
+    approval: ToolApproval
+    is_active: bool
+    has_api_key: bool
+
+
 class ToolTest(Wire):
     arguments: Json = {}
 
