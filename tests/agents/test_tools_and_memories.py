@@ -62,7 +62,7 @@ def test_a_tools_key_never_leaves(me, path: str, capsys: pytest.CaptureFixture) 
         ({"configuration": {"apiEndpoint": "https://x", "timeout": 0}}, "/configuration/timeout"),
         ({"configuration": {"apiEndpoint": "https://x", "retryCount": 99}}, "/configuration/retryCount"),
         ({"inputSchema": {"type": "nonsense"}}, "/inputSchema/type"),
-        ({"inputSchema": {"type": "array"}}, "/inputSchema"),
+        ({"inputSchema": {"type": "array"}}, "/inputSchema/type"),
         ({"usageCount": 3}, "/usageCount"),
     ],
 )
