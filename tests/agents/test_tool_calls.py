@@ -19,13 +19,6 @@ from weconnect.table import get
 
 
 @pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
-
-
-@pytest.fixture
 def me(aws: None) -> Registered:
     return registered()
 
