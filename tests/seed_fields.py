@@ -214,7 +214,9 @@ ADDED = {
         "cancelRequestedAt",
     },
     "AIAgentTool": {"organizationId", "userId", "toolType", "inputSchema", "hasApiKey"},
-    "AIAgentMemory": {"organizationId", "userId", "validFrom", "validTo", "supersededBy"},
+    "AIAgentMemory": {
+        *("organizationId", "userId", "validFrom", "validTo", "supersededBy", "subject", "history"),
+    },
     "User": {"mfaEnabled"},
     "ApiKey": {"organizationId"},
     "ExecutionLimit": {"organizationId"},

@@ -3,7 +3,15 @@
 from uuid import UUID
 
 from weconnect import clock, payloads, table
-from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
+from weconnect.agents.memories.rows import (
+    AgentSessionRow,
+    LexiconRow,
+    MemoryHistoryRow,
+    MemoryKeyRow,
+    MemoryRow,
+    MemoryTermRow,
+    VectorRow,
+)
 from weconnect.agents.rows import AgentRow, AgentVersionRow, ExecutionRow, PurgedAgentRow, child
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.log import logger
@@ -16,6 +24,10 @@ CHILDREN: dict[type[Row], str] = {
     ToolNameRow: "TOOLNAME",
     MemoryRow: "MEMORY",
     MemoryKeyRow: "MEMORYKEY",
+    MemoryHistoryRow: "MEMORYHISTORY",
+    MemoryTermRow: "MEMORYTERM",
+    VectorRow: "VECTOR",
+    LexiconRow: "LEXICON",
     AgentSessionRow: "SESSION",
 }
 
@@ -39,7 +51,7 @@ def purge(trash: dict[str, str]) -> int:
         rows = kind.query(child(organization_id, agent_id), Row.sk.startswith(key(prefix, "")))
         with kind.batch_write() as batch:
             for row in rows:
-                if isinstance(row, MemoryRow):
+                if isinstance(row, MemoryRow | MemoryHistoryRow):
                     payloads.discard(organization_id, row.content)
                 batch.delete(row)
                 deleted += 1
