@@ -264,9 +264,8 @@ def same_details(one: str, other: str) -> bool:
 
 def _details(text: str) -> list[str]:
     """Names (capital letters behind the first word) and numbers."""
-    first, _, rest = text.strip().partition(" ")
+    flat = re.sub(r"[^\W\d_]+", lambda word: NUMBERS.get(word[0].casefold(), word[0]), text.strip())
+    first, _, rest = flat.partition(" ")
     found = [first] if any(map(str.isdigit, first)) else []
     found += re.findall(r"\b(?:[A-Z][\w-]*|\w*\d[\w.,:]*\w|\d)", rest)
-    return [
-        stem(NUMBERS.get(word.casefold(), word.casefold())) for word in found if word.casefold() not in COMMON
-    ]
+    return [stem(word.casefold()) for word in found if word.casefold() not in COMMON]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from weconnect.agents.memories.ranking import Entry
 from weconnect.agents.memories.rows import VectorRow
@@ -51,7 +51,7 @@ def nearest(
             SearchConditionExpression="vectorScope = :scope",
             ExpressionAttributeValues={":scope": {"S": scope}},
         )
-    except (ClientError, NotImplementedError) as error:
+    except (ClientError, BotoCoreError) as error:
         logger.warning("no vector index", error=repr(error)[:300])
         return None
     return {found["Item"]["memorySk"]["S"]: 1 - found["Score"] for found in answer["SearchResults"]}

@@ -186,7 +186,7 @@ def _against(
         return Decision("supersedes", f"The key {name} has another value now", name, marker, before)
     if facts.same_words(said, content):
         return Decision("duplicate_of", "It is there in nearly these words", name, marker, before)
-    if cosine >= ALIKE and facts.same_details(said, content):
+    if cosine >= ALIKE and not (fact and other) and facts.same_details(said, content):
         return Decision("duplicate_of", f"It is there, with a likeness of {cosine:.2f}", name, marker, before)
     return None
 
