@@ -20,7 +20,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an emulator that has our table; each test makes an organization of its own in it."""
     with emulator(tmp_path_factory.mktemp("ministack")) as address:
         client = boto3.client("dynamodb", region_name=REGION, endpoint_url=address)
-        client.create_table(**cloudformation.table_definition(settings.table_name))
+        client.create_table(**cloudformation.table_definition(settings.table_name, vectors=True))
         client.close()
         yield address
 

@@ -3,7 +3,15 @@
 from uuid import UUID
 
 from weconnect import clock, payloads, table
-from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
+from weconnect.agents.memories.rows import (
+    AgentSessionRow,
+    LexiconRow,
+    MemoryHistoryRow,
+    MemoryKeyRow,
+    MemoryRow,
+    MemoryTermRow,
+    VectorRow,
+)
 from weconnect.agents.rows import (
     AgentRow,
     AgentStatsRow,
@@ -26,6 +34,10 @@ CHILDREN: dict[type[Row], str] = {
     ToolNameRow: "TOOLNAME",
     MemoryRow: "MEMORY",
     MemoryKeyRow: "MEMORYKEY",
+    MemoryHistoryRow: "MEMORYHISTORY",
+    MemoryTermRow: "MEMORYTERM",
+    VectorRow: "VECTOR",
+    LexiconRow: "LEXICON",
     AgentSessionRow: "SESSION",
 }
 
@@ -49,7 +61,7 @@ def purge(trash: dict[str, str]) -> int:
         rows = kind.query(child(organization_id, agent_id), Row.sk.startswith(key(prefix, "")))
         with kind.batch_write() as batch:
             for row in rows:
-                if isinstance(row, MemoryRow):
+                if isinstance(row, MemoryRow | MemoryHistoryRow):
                     payloads.discard(organization_id, row.content)
                 if isinstance(row, AgentVersionRow) and row.tools:
                     payloads.discard(organization_id, row.tools)

@@ -46,7 +46,8 @@ class Run:
 class Pinned(BaseModel):
     """What a run begins with; it sees no later change of the agent, its tools, its memory or its organization.
 
-    `most_tokens` and `most_micros` are what a calling run has left for it, the `organization_` ones its month's budget.
+    `recalled` is what memory adds to the system prompt. `most_tokens` and `most_micros` are what a calling run has left
+    for it, the `organization_` ones its month's budget.
     """
 
     user_id: UUID
@@ -56,6 +57,7 @@ class Pinned(BaseModel):
     depth: int
     definition: AgentDefinition
     tools: list[Tool]
+    recalled: str
     history: list[Message]
     most_tokens: int | None = None
     most_micros: int | None = None

@@ -121,7 +121,10 @@ class VersionTool(Wire):
     description: str
     type: ToolType
     input_schema: Json
+    output_schema: Json | None = None
     configuration: ToolConfiguration
+    remote_name: str | None = Field(default=None, description="What its MCP server calls it")
+    protocol_version: str | None = None
     requires_approval: bool
     approval: ToolApproval
     is_active: bool
