@@ -24,6 +24,7 @@ from weconnect.agents.providers.failures import provider_error, without_answer
 from weconnect.agents.providers.messages import ModelReply, ModelRequest
 from weconnect.agents.providers.pricing import claude_limit, cost_micros
 from weconnect.agents.providers.structured import changes, split_answer, with_schema
+from weconnect.guard import ssl_context
 
 if TYPE_CHECKING:
     import httpx2
@@ -170,7 +171,16 @@ def _google(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClien
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    options = HttpOptions(base_url=ADDRESSES["google"], httpx_async_client=http)
+    # What it has beside our client (a synchronous half, websockets) is not used, and would each make a TLS context.
+    unused = outbound.client()
+    unused.close()
+    shared = {"verify": ssl_context(), "ssl": ssl_context()}
+    options = HttpOptions(
+        base_url=ADDRESSES["google"],
+        httpx_async_client=http,
+        httpx_client=unused,
+        async_client_args=shared,
+    )
     client = Client(vertexai=False, api_key=api_key, http_options=options)
     return GoogleModel(request.model, provider=GoogleProvider(client=client))
 
