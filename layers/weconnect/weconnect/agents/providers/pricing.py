@@ -96,11 +96,10 @@ def _output_bound(request: ModelRequest) -> int:
 
 
 def _window(request: ModelRequest) -> int | None:
-    if request.provider not in PRICE_LISTS:
-        return None
+    address = None if request.provider in PRICE_LISTS else request.base_url
     try:
         _, model = get_snapshot().find_provider_model(
-            request.model, None, PRICE_LISTS[request.provider], None
+            request.model, None, PRICE_LISTS.get(request.provider), address
         )
     except LookupError:
         return None
