@@ -36,7 +36,7 @@ def cost_micros(request: ModelRequest, answer: ModelResponse) -> int | None:
 
     A compatible endpoint is priced by its address alone: a model's name there says nothing about its price.
     """
-    if answer.usage.unmeasured_requests or not answer.usage.has_values():
+    if answer.usage.unmeasured_requests or not answer.usage.input_tokens:  # no request is empty
         return None
     for model in dict.fromkeys((answer.model_name or request.model, request.model)):
         price = _price(request, model, answer.usage, answer.timestamp, answer.provider_details)
