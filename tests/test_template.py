@@ -33,7 +33,6 @@ WILDCARDS = {
 ANY_RESOURCE = {
     "ses:SendEmail": "the identity is a parameter's domain or address; the sender is a condition",
     "bedrock:InvokeModel": "models and inference profiles are chosen by agents",
-    "bedrock:InvokeModelWithResponseStream": "as above",
 }
 # Read by weconnect.settings and not set by the template.
 NOT_IN_TEMPLATE = {

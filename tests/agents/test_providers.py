@@ -262,6 +262,12 @@ def test_an_unknown_price_is_none_and_never_zero(serve: Serve) -> None:
     assert complete(ask("google", server), KEY).cost_micros is None
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_to_no_input_was_not_counted(provider: str, serve: Serve) -> None:
+    server = serve(Say("ok", input_tokens=0, output_tokens=5))
+    assert complete(ask(provider, server), KEY).cost_micros is None
+
+
 def _google_without_usage() -> Raw:
     content = {"role": "model", "parts": [{"text": "ok"}]}
     return Raw(200, json.dumps({"candidates": [{"content": content, "finishReason": "STOP"}]}).encode())

@@ -174,7 +174,7 @@ def test_azure_takes_both_at_once() -> None:
 
     request = ModelRequest(provider="openai_compatible", model=MODELS["openai"], messages=[])
     hosts = ("https://x.openai.azure.com/openai/v1", "https://azure.com.example.org/v1", "http://127.0.0.1")
-    assert [structured._is_azure(request.model_copy(update={"base_url": host})) for host in hosts] == [
+    assert [structured.is_azure(request.model_copy(update={"base_url": host})) for host in hosts] == [
         True,
         False,
         False,

@@ -1,22 +1,24 @@
-"""Bedrock's client: boto3 makes and signs the request, our guarded client sends it.
+"""Bedrock's client: botocore makes and signs the request, our guarded client sends it.
 
 botocore's own way out would follow the machine's proxies, and bounds each read but not the whole answer.
 """
 
+import functools
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
+from botocore.session import Session
 
 from weconnect import outbound
 from weconnect.settings import settings
 
 
 def client(api_key: str | None, timeout_seconds: float, sent: list[bytes], address: str | None) -> Any:
-    """A boto3 client for one request, whose body it adds to `sent`.
+    """A client for one request, whose body it adds to `sent`.
 
     With a key it sends that as a bearer token, else it signs as the function's role.
     """
@@ -43,9 +45,15 @@ def client(api_key: str | None, timeout_seconds: float, sent: list[bytes], addre
         # An emulator that stands in for AWS has no models.
         ignore_configured_endpoint_urls=True,
     )
-    made = boto3.Session(region_name=settings.region).client(
-        "bedrock-runtime", config=config, endpoint_url=address
-    )
+    session = Session()
+    session.register_component("data_loader", _loader())
+    made = session.create_client("bedrock-runtime", settings.region, config=config, endpoint_url=address)
     made.meta.events.register("before-call.bedrock-runtime", before_call)
     made.meta.events.register("before-send.bedrock-runtime", before_send)
     return made
+
+
+@functools.cache
+def _loader() -> Loader:
+    """The descriptions of AWS's services, which take longer to read than a request to make."""
+    return create_loader()

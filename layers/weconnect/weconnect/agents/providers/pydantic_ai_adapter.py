@@ -23,7 +23,8 @@ from weconnect.agents.providers.errors import ProviderError
 from weconnect.agents.providers.failures import provider_error, without_answer
 from weconnect.agents.providers.messages import ModelReply, ModelRequest
 from weconnect.agents.providers.pricing import claude_limit, cost_micros
-from weconnect.agents.providers.structured import changes, split_answer, with_schema
+from weconnect.agents.providers.structured import changes, is_azure, split_answer, with_schema
+from weconnect.guard import ssl_context
 
 if TYPE_CHECKING:
     import httpx2
@@ -144,12 +145,11 @@ def _openai_compatible(request: ModelRequest, api_key: str | None, http: "httpx2
         api_key=api_key or "none", base_url=request.base_url, http_client=http, max_retries=0
     )
     # Mistral refuses the newer name of maxTokens; Azure's newer models refuse the older one.
-    newer = client.base_url.host.endswith(".azure.com")
     provider = OpenAICompatibleProvider(
         "openai_compatible",
         openai_client=client,
         profile=OpenAIModelProfile(
-            openai_chat_supports_max_completion_tokens=newer, supports_json_schema_output=True
+            openai_chat_supports_max_completion_tokens=is_azure(request), supports_json_schema_output=True
         ),
     )
     return OpenAIChatModel(request.model, provider=provider)
@@ -170,7 +170,16 @@ def _google(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClien
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    options = HttpOptions(base_url=ADDRESSES["google"], httpx_async_client=http)
+    # What it has beside our client (a synchronous half, websockets) is not used, and would each make a TLS context.
+    unused = outbound.client()
+    unused.close()
+    shared = {"verify": ssl_context(), "ssl": ssl_context()}
+    options = HttpOptions(
+        base_url=ADDRESSES["google"],
+        httpx_async_client=http,
+        httpx_client=unused,
+        async_client_args=shared,
+    )
     client = Client(vertexai=False, api_key=api_key, http_options=options)
     return GoogleModel(request.model, provider=GoogleProvider(client=client))
 
