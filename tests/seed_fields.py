@@ -226,6 +226,8 @@ ADDED = {
         "userId",
         "toolType",
         "inputSchema",
+        "outputSchema",
+        "remote",
         "hasApiKey",
         "requiresApproval",
         "approval",
