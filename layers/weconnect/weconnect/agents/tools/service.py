@@ -36,6 +36,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "method": {"type": "string", "pattern": "(?i)^(get|head|post|put|patch|delete)$"},
     "headers": {"type": "object", "propertyNames": _HEADER_NAME, "additionalProperties": _HEADER_VALUE},
     "query": {"type": "object"},
+    "body": {"type": "object"},
+    "bodyFormat": {"enum": ["json", "form"]},
     "apiKeyHeader": {"type": "string", **_HEADER_NAME},
     "apiKeyPrefix": {"type": ["string", "null"], "pattern": "^[ -~]*$", "maxLength": 100},
     "tools": {
