@@ -138,6 +138,24 @@ def test_a_server_that_is_gone_can_be_put_to_sleep_and_copied(
     assert [item["name"] for item in listed[0]["remote"]["tools"]] == ["stock", "shelf.of", "broken"]
 
 
+def test_no_two_functions_have_one_name(me, path: str, modern: Served) -> None:
+    own = {
+        "toolName": "store__stock",
+        "toolType": "http",
+        "configuration": {"apiEndpoint": "https://example.com"},
+    }
+    first = me.client.post(f"{path}/tools", own)
+    refused = me.client.post(f"{path}/tools", tool(modern.address))
+    assert (refused.status, refused.json["code"]) == (409, "tool_name_taken")
+    made = me.client.post(f"{path}/tools", tool(modern.address, tools=["broken"]))
+    assert made.status == 201
+    wider = {"configuration": {"apiEndpoint": f"{modern.address}/mcp", "parameters": {"tools": ["stock"]}}}
+    assert me.client.patch(made.headers["Location"], wider).json["code"] == "tool_name_taken"
+    assert me.client.delete(first.headers["Location"]).status == 204
+    assert me.client.patch(made.headers["Location"], wider).status == 200
+    assert me.client.post(f"{path}/tools", own).json["code"] == "tool_name_taken"
+
+
 def test_a_wrong_key(me, path: str, modern: Served) -> None:
     wrong = tool(modern.address)
     wrong["configuration"]["apiKey"] = "another-key"

@@ -89,6 +89,11 @@ def pin(row: ToolRow) -> list[Tool]:
     ]
 
 
+def names_of(row: ToolRow) -> set[str]:
+    """What a model would call the row's functions, and the row's own name."""
+    return {row.tool_name} | {tool.name for tool in pin(row)}
+
+
 def asks_agent(tool: Tool) -> bool:
     """Whether a call of it is a run of another agent."""
     return tool.type == ToolType.AGENT or (tool.type == ToolType.BUILTIN and tool.name == ASK_AGENT)

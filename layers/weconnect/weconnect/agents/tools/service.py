@@ -59,7 +59,8 @@ def create(
     _check(new.tool_type, new.tool_name)
     _check_schemas(new.input_schema, new.output_schema)
     _check_configuration(caller, new.configuration)
-    if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
+    others = active(caller.organization_id, agent_id, also_inactive=True)
+    if len(others) >= MAX_TOOLS:
         raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
     builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
     if new.tool_type == ToolType.MCP and remote is None:
@@ -83,13 +84,12 @@ def create(
         sealed = {"sealed_key": calling.seal(caller.organization_id, tool_id, api_key, 1), "key_version": 1}
     pk, sk = ToolRow.at(caller.organization_id, agent_id, tool_id)
     row = ToolRow.of(tool, pk=pk, sk=sk, **sealed)
-    taken = Conflict(
-        f"The agent has a tool named {new.tool_name!r} already",
-        code="tool_name_taken",
-        errors=[{"pointer": "/toolName", "detail": "taken"}],
-    )
+    _check_names(row, others)
     with table.transaction(caller.actor()) as writes:
-        writes.create(ToolNameRow(*ToolNameRow.at(caller.organization_id, agent_id, new.tool_name)), taken)
+        writes.create(
+            ToolNameRow(*ToolNameRow.at(caller.organization_id, agent_id, new.tool_name)),
+            _taken(new.tool_name),
+        )
         writes.create(row)
     return _tool(row)
 
@@ -160,6 +160,8 @@ def update(
         known = ToolConfiguration.model_validate(values.get("configuration", row.configuration), by_name=True)
         api_key = calling.unseal(caller.organization_id, tool_id, sealed)
         values["remote"] = _fetched(known, api_key).model_dump(mode="json")
+        after = ToolRow(row.pk, row.sk, **row.values() | {"remote": values["remote"]})
+        _check_names(after, active(caller.organization_id, agent_id, also_inactive=True))
     return _tool(table.change(row, values, caller.actor(), if_match=if_match))
 
 
@@ -237,6 +239,19 @@ def _check(tool_type: ToolType, name: str) -> None:
             f"There is no builtin tool {name!r}; there are {', '.join(sorted(BUILTINS))}",
             errors=[{"pointer": "/toolName", "detail": "unknown builtin"}],
         )
+
+
+def _check_names(row: ToolRow, others: list[ToolRow]) -> None:
+    """Raise Conflict when a function of the row's would have the name of one that the agent has."""
+    own = calling.names_of(row)
+    for other in others:
+        if other.id != row.id and (both := own & calling.names_of(other)):
+            raise _taken(min(both))
+
+
+def _taken(name: str) -> Conflict:
+    errors = [{"pointer": "/toolName", "detail": "taken"}]
+    return Conflict(f"The agent has a tool named {name!r} already", code="tool_name_taken", errors=errors)
 
 
 def _check_schemas(input_schema: dict[str, Any] | None, output_schema: dict[str, Any] | None) -> None:
