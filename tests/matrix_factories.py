@@ -147,6 +147,7 @@ ASKED: dict[str, Asked] = {
     "get_agent_memory": Asked(),
     "get_agent_stats": Asked(),
     "get_agent_tool": Asked(),
+    "get_agent_version": Asked(),
     "get_api_key": Asked(),
     "get_approval": Asked(),
     "get_identity_provider": Asked(),
@@ -160,6 +161,7 @@ ASKED: dict[str, Asked] = {
     "list_agent_memories": Asked(),
     "list_agent_sessions": Asked(),
     "list_agent_tools": Asked(),
+    "list_agent_versions": Asked(),
     "list_agents": Asked(),
     "list_api_keys": Asked(),
     "list_approvals": Asked(),
@@ -186,6 +188,7 @@ ASKED: dict[str, Asked] = {
     "put_identity_provider": Asked(
         {"issuer": ISSUER, "clientId": "another", "clientSecret": "another secret"}
     ),
+    "publish_agent_version": Asked(),
     "restore_agent": Asked(ids={"agentId": "trashedAgentId"}),
     "rotate_api_key": Asked({"overlapSeconds": 60}),
     "search_agent_memories": Asked({"query": "colour"}),
@@ -323,6 +326,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "agentId": agent["id"],
             "trashedAgentId": trashed["id"],
             "toolId": tool["id"],
+            "version": "1",
             "memoryId": memory["id"],
             "executionId": execution["id"],
             "pendingExecutionId": pending["id"],

@@ -216,7 +216,16 @@ SEED: dict[str, dict[str, Any]] = {
 }
 
 ADDED = {
-    "AIAgent": {"organizationId", "userId", "isActive", "agentVersion", "baseUrl", "limits", "outputSchema"},
+    "AIAgent": {
+        "organizationId",
+        "userId",
+        "isActive",
+        "agentVersion",
+        "baseUrl",
+        "limits",
+        "outputSchema",
+        "publishedVersion",
+    },
     "AIAgentExecution": {
         *("organizationId", "userId", "agentVersion", "errorCode", "startedAt", "finishedAt"),
         *("cancelRequestedAt", "structuredOutput", "waitingFor", "parentExecutionId", "apiKeyId"),

@@ -323,7 +323,8 @@ def test_path_parameters(me: Side, name: str) -> None:
     operation, asked, before = OPERATIONS[name], ASKED[name], contents()
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     for parameter in names:
-        for value in ("x", "1", "%00", "..", "ORG%23x", "%F0%9F%92%A9", "x" * 300, "0" * 32 + "g"):
+        odd = "0" if parameter == "version" else "1"
+        for value in ("x", odd, "%00", "..", "ORG%23x", "%F0%9F%92%A9", "x" * 300, "0" * 32 + "g"):
             ids = me.ids | {asked.ids.get(parameter, parameter): value}
             problem = refused(asked.send(me.client, operation, ids), 422)
             assert f"/path/{parameter}" in [error["pointer"] for error in problem["errors"]]

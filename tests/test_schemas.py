@@ -170,20 +170,16 @@ def test_what_refers_to_nothing() -> None:
     )
 
 
-@pytest.mark.parametrize(("schema", "value"), [({"multipleOf": 0.1}, 10**400), ({"enum": [1]}, 10**5_000)])
-def test_numbers_beyond_all_measure(schema: dict, value: int) -> None:
+@pytest.mark.parametrize(("schema", "power"), [({"multipleOf": 0.1}, 400), ({"enum": [1]}, 5_000)])
+def test_numbers_beyond_all_measure(schema: dict, power: int) -> None:
     schemas.inspect(schema)
-    assert "too large" in (problem(schema, value) or "")
+    assert "too large" in (problem(schema, 10**power) or "")
 
 
 @pytest.mark.parametrize(
     "schema",
     [
-        {"type": ["string", 7]},
-        {"properties": {"a": 7}},
-        {"allOf": 7},
-        {"pattern": 7},
-        {"minimum": "a"},
+        *({"type": [7]}, {"properties": {"a": 7}}, {"allOf": 7}, {"pattern": 7}, {"minimum": "a"}),
         {"items": [{}]},
     ],
 )

@@ -102,6 +102,8 @@ def test_an_agent_uses_it(me, path: str, modern: Served, monkeypatch: pytest.Mon
     assert (step["name"], step["result"]) == ("store__stock", {"item": "nails", "count": 7})
     assert modern.named("idempotency-key") == [f"{run['id']}:tool-1-1"]
     assert me.client.get(made.headers["Location"]).json["usageCount"] == 1
+    version = me.client.get(f"{path}/versions/{run['agentVersion']}").json["tools"]
+    assert [(tool["name"], tool["remoteName"]) for tool in version] == [("store__stock", "stock")]
 
 
 def test_its_key_never_leaves(me, path: str, modern: Served, capsys: pytest.CaptureFixture) -> None:

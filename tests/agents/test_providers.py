@@ -354,6 +354,8 @@ def test_the_timeout_bounds_the_whole_answer(provider: str, serve: Serve) -> Non
     with pytest.raises(ProviderError) as caught:
         complete(ask(provider, server, timeout_seconds=0.3), KEY)
     assert caught.value.code == "timeout"
+    # Nothing goes on reading in the background either.
+    assert server.hung_up.wait(20)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ from pynamodb.connection import TableConnection
 
 from infra import cloudformation
 from infra.local.options import REGION
-from tests.agents.runs import Starter
 from tests.integration.emulator import emulator
 from tests.integration.racing import hang_up
-from weconnect import durable, encryption, payloads, table
+from weconnect import encryption, payloads, table
 from weconnect.settings import settings
 
 
@@ -52,14 +51,6 @@ def aws(ministack: str, rows: TableConnection, monkeypatch: pytest.MonkeyPatch) 
     _set(**before)
     for client in (payloads.s3, encryption.kms):
         client.cache_clear()
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    """What was asked of Lambda."""
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
 
 
 def _set(**values: Any) -> None:

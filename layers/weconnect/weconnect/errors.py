@@ -82,3 +82,9 @@ class Unavailable(Problem):
 
 
 PROBLEMS_BY_STATUS: dict[int, type[Problem]] = {kind.status: kind for kind in Problem.__subclasses__()}
+
+
+def name_taken(what: str, name: str) -> Conflict:
+    """What refuses a second thing of one name in an organization."""
+    errors = [{"pointer": "/name", "detail": "taken"}]
+    return Conflict(f"There is {what} named {name!r} already", code="name_taken", errors=errors)

@@ -9,17 +9,16 @@ import re
 from typing import Any
 
 from weconnect import clock, metrics, schemas, table
-from weconnect.agents import executions
+from weconnect.agents import executions, versions
 from weconnect.agents.acting import act
 from weconnect.agents.asking import ask
 from weconnect.agents.entities import AgentDefinition, ExecutionStatus
 from weconnect.agents.memories import service as memories
 from weconnect.agents.memories.entities import MemoryConfig
 from weconnect.agents.providers.messages import Message, ModelReply
-from weconnect.agents.rows import AgentVersionRow, ExecutionRow
+from weconnect.agents.rows import ExecutionRow
 from weconnect.agents.run import ACTOR, Outcome, Pinned, Run, Spent
-from weconnect.agents.tools import calling
-from weconnect.agents.tools import service as tools
+from weconnect.agents.tools.calling import Tool
 from weconnect.durable import StepFailed, Steps
 from weconnect.errors import Conflict
 from weconnect.log import logger
@@ -71,8 +70,9 @@ def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | N
     if row.status != ExecutionStatus.RUNNING:
         return None
     execution = executions.entity(row)
-    version_at = AgentVersionRow.at(run.organization_id, run.agent_id, execution.agent_version)
-    definition: AgentDefinition = table.need(AgentVersionRow, version_at, "agent version").to_entity()
+    version = versions.need(run.organization_id, run.agent_id, execution.agent_version)
+    definition: AgentDefinition = version.to_entity()
+    tools = [Tool.model_validate(tool) for tool in versions.tools_of(run.organization_id, version)]
     session_id = execution.metadata.session_id
     allowed = _settings(run)
     pinned = Pinned(
@@ -82,7 +82,7 @@ def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | N
         started=clock.now().timestamp(),
         depth=int(row.depth or 0),
         definition=definition,
-        tools=[tool for row in tools.active(run.organization_id, run.agent_id) for tool in calling.pin(row)],
+        tools=[tool for tool in tools if tool.is_active],
         history=_history(run, session_id, definition) if session_id else [],
         most_tokens=share[0],
         most_micros=share[1],

@@ -3,17 +3,19 @@
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
 from weconnect.agents.entities import OPEN, AIAgentExecution, ExecutionStatus
 from weconnect.agents.memories.entities import MemoryType
+from weconnect.agents.rows import LAST_VERSION
 from weconnect.http import path_id
 
 AgentId = path_id("agentId")
 ExecutionId = path_id("executionId")
 ToolId = path_id("toolId")
 MemoryId = path_id("memoryId")
+VersionNumber = Annotated[int, Path(alias="version", ge=1, le=LAST_VERSION)]
 
 ProviderFilter = Annotated[str | None, Query(max_length=50)]
 ModelFilter = Annotated[str | None, Query(max_length=100)]

@@ -4,7 +4,15 @@ from uuid import UUID
 
 from weconnect import clock, payloads, table
 from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
-from weconnect.agents.rows import AgentRow, AgentVersionRow, BudgetRow, ExecutionRow, PurgedAgentRow, child
+from weconnect.agents.rows import (
+    AgentRow,
+    AgentStatsRow,
+    AgentVersionRow,
+    BudgetRow,
+    ExecutionRow,
+    PurgedAgentRow,
+    child,
+)
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.log import logger
 from weconnect.payloads import RETENTIONS
@@ -12,6 +20,7 @@ from weconnect.table import Row, key
 
 CHILDREN: dict[type[Row], str] = {
     AgentVersionRow: "VERSION",
+    AgentStatsRow: "STATS",
     BudgetRow: "AGENTBUDGET",
     ToolRow: "TOOL",
     ToolNameRow: "TOOLNAME",
@@ -42,6 +51,8 @@ def purge(trash: dict[str, str]) -> int:
             for row in rows:
                 if isinstance(row, MemoryRow):
                     payloads.discard(organization_id, row.content)
+                if isinstance(row, AgentVersionRow) and row.tools:
+                    payloads.discard(organization_id, row.tools)
                 batch.delete(row)
                 deleted += 1
     _name_its_runs(organization_id, agent_id)

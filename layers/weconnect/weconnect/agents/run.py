@@ -114,6 +114,9 @@ class Outcome(BaseModel):
         return {"ended": self.model_dump(mode="json")}
 
 
+CANCELLED = Outcome(status=ExecutionStatus.CANCELLED, error="The run was cancelled", code="cancelled")
+
+
 def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
     """The run's row, and how it ends here: nothing has an effect once it, or a run that waits for it, is to stop."""
     family = list(run.family())
@@ -121,10 +124,7 @@ def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
     for member in family:
         row = found.get(member.key)
         if not isinstance(row, ExecutionRow) or row.cancel_requested_at or row.status not in OPEN:
-            stopped = Outcome(
-                status=ExecutionStatus.CANCELLED, error="The run was cancelled", code="cancelled"
-            )
-            return run.row(), stopped
+            return run.row(), CANCELLED
     return found[run.key], None  # type: ignore[return-value]
 
 

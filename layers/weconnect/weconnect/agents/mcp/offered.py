@@ -10,10 +10,10 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from weconnect import table
-from weconnect.agents import executions, service
+from weconnect.agents import executions, service, versions
 from weconnect.agents.entities import OPEN, AgentSummary, AIAgentExecution, ExecutionStatus, NewExecution
 from weconnect.agents.mcp import names
-from weconnect.agents.rows import AgentVersionRow
+from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.caller import Caller
 from weconnect.entities import Wire
 from weconnect.errors import NotFound, Problem
@@ -66,9 +66,13 @@ class RunAsked(Wire):
 def page(caller: Caller, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """A page of tools and the cursor of the next; raises BadRequest for a cursor of another list."""
     found = service.find(caller, limit=PAGE, cursor=cursor, is_active=True)
-    places = [AgentVersionRow.at(caller.organization_id, agent.id) for agent in found.items]
-    definitions = table.get_many(places) if places else {}
-    tools = [_tool(agent, definitions.get(at)) for agent, at in zip(found.items, places, strict=True)]
+    places = [at for agent in found.items for at in versions.keys_to_run(caller.organization_id, agent.id)]
+    read = table.get_many(places) if places else {}
+    tools = [
+        _tool(agent, *versions.pick_to_run(read, caller.organization_id, agent.id))
+        for agent in found.items
+        if AgentRow.at(caller.organization_id, agent.id) in read  # else it was deleted just now
+    ]
     return ([RUN_TOOL, *tools] if cursor is None else tools), found.next_cursor
 
 
@@ -97,7 +101,7 @@ def call(caller: Caller, name: str, arguments: dict[str, Any], seconds: int) -> 
     return None
 
 
-def _tool(agent: AgentSummary, definition: table.Row | None) -> dict[str, Any]:
+def _tool(agent: AgentSummary, _: AgentRow, version: AgentVersionRow) -> dict[str, Any]:
     tool = {
         "name": names.with_id(agent.name, AGENT, agent.id),
         "title": agent.name,
@@ -105,7 +109,7 @@ def _tool(agent: AgentSummary, definition: table.Row | None) -> dict[str, Any]:
         "inputSchema": AGENT_INPUT,
         "annotations": {"openWorldHint": True},
     }
-    schema = definition.to_entity().output_schema if definition else None
+    schema = version.to_entity().output_schema
     return tool if schema is None else {**tool, "outputSchema": {"type": "object", **schema}}
 
 
@@ -122,7 +126,8 @@ def _told(run: AIAgentExecution, promised: Caller | None = None) -> dict[str, An
     ids = {"agentId": str(run.agent_id), "executionId": str(run.id), "status": str(run.status)}
     if run.status in OPEN:
         text = f"The run is not over. Ask {GET_RUN} with agentId {run.agent_id} and executionId {run.id}."
-        if promised and service.read(promised.organization_id, run.agent_id)[1].output_schema is not None:
+        ran = versions.need(run.organization_id, run.agent_id, run.agent_version)
+        if promised and ran.to_entity().output_schema is not None:
             return _failed(text, "not_over", ids)  # clients take nothing else for an answer without that form
         return {"content": [_text(text)], "structuredContent": ids, "isError": False}
     if run.status == ExecutionStatus.COMPLETED:

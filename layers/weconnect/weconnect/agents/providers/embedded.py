@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from weconnect.agents.providers import (
     embedded_answers,
     embedded_arguments,
@@ -308,4 +310,9 @@ def _reply(request: ModelRequest, text: str, calls: list[ToolCall]) -> ModelRepl
         output_tokens=-(-made // 4),
         cost_micros=0,
         finish_reason="tool_calls" if calls else "stop",
+        warnings=[
+            f"{to_camel(name)} was not used: embedded is a set of rules."
+            for name, value in request.settings.model_dump(exclude_none=True).items()
+            if value != []
+        ],
     )

@@ -34,7 +34,10 @@ QUESTION: dict[str, Any] = {
 
 
 class Tool(BaseModel):
-    """A function as a run pins it: plain data, its key still sealed. `id` is its row's, which may have several."""
+    """A function as a version holds it and a run pins it: plain data, its key still sealed.
+
+    `id` is its row's, which may have several.
+    """
 
     id: UUID
     name: str
@@ -48,6 +51,7 @@ class Tool(BaseModel):
     protocol_version: str | None = None
     requires_approval: bool = False
     approval: ToolApproval = ToolApproval()
+    is_active: bool = True
 
     def spec(self) -> ToolSpec:
         """What a model is told of it."""
@@ -69,6 +73,7 @@ def pin(row: ToolRow) -> list[Tool]:
         sealed_key=row.sealed_key,
         requires_approval=bool(row.requires_approval),
         approval=ToolApproval.model_validate(row.approval or {}, by_name=True),
+        is_active=bool(row.is_active),
     )
     if tool.type != ToolType.MCP:
         return [tool]
@@ -87,11 +92,6 @@ def pin(row: ToolRow) -> list[Tool]:
         )
         for remote in server.tools
     ]
-
-
-def names_of(row: ToolRow) -> set[str]:
-    """What a model would call the row's functions, and the row's own name."""
-    return {row.tool_name} | {tool.name for tool in pin(row)}
 
 
 def asks_agent(tool: Tool) -> bool:

@@ -114,6 +114,24 @@ class AIAgentTool(TenantEntity, _ToolFields):
     remote: RemoteServer | None = None
 
 
+class VersionTool(Wire):
+    """A tool as a version of its agent holds it; its key is never shown."""
+
+    id: UUID
+    name: str
+    description: str
+    type: ToolType
+    input_schema: Json
+    output_schema: Json | None = None
+    configuration: ToolConfiguration
+    remote_name: str | None = Field(default=None, description="What its MCP server calls it")
+    protocol_version: str | None = None
+    requires_approval: bool
+    approval: ToolApproval
+    is_active: bool
+    has_api_key: bool
+
+
 class ToolTest(Wire):
     arguments: Json = {}
     tool: Annotated[str, up_to(128)] | None = Field(

@@ -28,6 +28,8 @@ def fetch(configuration: ToolConfiguration, api_key: str | None) -> RemoteServer
         tools = [_tool(found) for found in _chosen(configuration, client.list_tools(remote))]
     except ToolError as error:
         raise ToolError(str(hidden(str(error), secrets))) from None
+    if not tools:
+        raise ToolError("The server offers no tools")
     server = RemoteServer(protocol_version=str(remote.version), tools=tools)
     size = len(json.dumps(server.wire(), ensure_ascii=False).encode(errors="replace"))
     if len(tools) > MOST_TOOLS or size > MOST_BYTES:
