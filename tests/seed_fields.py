@@ -235,11 +235,11 @@ ADDED = {
         "userId",
         "toolType",
         "inputSchema",
-        "hasApiKey",
         "outputSchema",
+        "remote",
+        "hasApiKey",
         "requiresApproval",
         "approval",
-        "remote",
     },
     "AIAgentMemory": {
         *("organizationId", "userId", "validFrom", "validTo", "supersededBy", "subject", "history"),

@@ -170,6 +170,37 @@ def test_what_refers_to_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(("schema", "power"), [({"multipleOf": 0.1}, 400), ({"enum": [1]}, 5_000)])
+def test_numbers_beyond_all_measure(schema: dict, power: int) -> None:
+    schemas.inspect(schema)
+    assert "too large" in (problem(schema, 10**power) or "")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        *({"type": [7]}, {"properties": {"a": 7}}, {"allOf": 7}, {"pattern": 7}, {"minimum": "a"}),
+        {"items": [{}]},
+    ],
+)
+def test_a_schema_that_nobody_has_inspected_fits_nothing(schema: dict) -> None:
+    with pytest.raises(schemas.BadSchema):
+        schemas.inspect(schema)
+    assert all(problem(schema, value) for value in ({"a": 1}, "a", 1, [1]) if _touches(schema, value))
+
+
+def _touches(schema: dict, value: Any) -> bool:
+    kinds = {
+        "type": object,
+        "properties": dict,
+        "allOf": object,
+        "pattern": str,
+        "minimum": int,
+        "items": list,
+    }
+    return isinstance(value, kinds[next(iter(schema))])
+
+
 def test_patterns_of_others_hold_nobody_back() -> None:
     schema = {"properties": {"mail": {"type": "string", "pattern": "^(?!\\.).+@.+$"}}}
     schemas.inspect(schema, patterns=False)
@@ -249,5 +280,4 @@ def test_any_junk_is_a_schema_or_refused(junk: Any, value: Any) -> None:
         schemas.inspect(junk)
     except schemas.BadSchema as refused:
         assert refused.detail
-        return
     problem(junk, value)

@@ -344,6 +344,44 @@ def test_an_address_inside_is_not_tried_again(pauses: list[float]) -> None:
 # Secrets
 
 
+PLACES = {"type": "object", "properties": {"trace": {}, "page": {}, "name": {}, "id": {}}}
+
+
+def test_arguments_stand_in_headers_and_in_the_query(api: Api, call: Callable[..., Any]) -> None:
+    parameters = {
+        "method": "POST",
+        "headers": {"X-Trace": "t-{trace}", "X-Braces": "{not.one}"},
+        "query": {"page": "{page}", "v": 2},
+        "body": {"source": "agent"},
+    }
+    given = {"trace": 7, "page": "a&b", "name": "Ada", "id": "x/y", "v": 9, "source": "me"}
+    call("/u/{id}", given, schema=PLACES, parameters=parameters)
+    seen = api.seen[-1]
+    assert seen["path"] == "/u/x%2Fy?page=a%26b&v=2"
+    assert (seen["headers"]["x-trace"], seen["headers"]["x-braces"]) == ("t-7", "{not.one}")
+    assert json.loads(seen["body"]) == {"name": "Ada", "v": 9, "source": "agent"}
+    call("/u/{id}", {"id": 1}, schema=PLACES, parameters=parameters)
+    assert api.seen[-1]["path"] == "/u/1?v=2" and "x-trace" not in api.seen[-1]["headers"]
+    call("/u/1", {"v": 9, "q": 1}, schema=PLACES, parameters={"query": {"v": "{page}"}})
+    assert api.seen[-1]["path"] == "/u/1?q=1", "what the owner has fixed is theirs, even when it is left out"
+    for value in (["a"], "x\r\ny: z"):
+        with pytest.raises(ToolError):
+            call("/u/1", {"trace": value}, schema=PLACES, parameters=parameters)
+    assert len(api.seen) == 3
+
+
+def test_a_form(api: Api, call: Callable[..., Any]) -> None:
+    call(
+        "/f",
+        {"a": "ü &", "b": [1, 2]},
+        parameters={"method": "POST", "bodyFormat": "form", "body": {"c": True}},
+    )
+    assert api.seen[-1]["body"] == "a=%C3%BC%20%26&b=1&b=2&c=true"
+    assert api.seen[-1]["headers"]["content-type"] == "application/x-www-form-urlencoded"
+    with pytest.raises(ToolError, match="surrogate"):
+        call("/f", {"a": "\ud800"}, parameters={"method": "POST", "bodyFormat": "form"})
+
+
 def test_secrets_do_not_come_back(api: Api, call: Callable[..., Any]) -> None:
     echoed = {
         KEY: 1,

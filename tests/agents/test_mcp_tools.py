@@ -102,6 +102,8 @@ def test_an_agent_uses_it(me, path: str, modern: Served, monkeypatch: pytest.Mon
     assert (step["name"], step["result"]) == ("store__stock", {"item": "nails", "count": 7})
     assert modern.named("idempotency-key") == [f"{run['id']}:tool-1-1"]
     assert me.client.get(made.headers["Location"]).json["usageCount"] == 1
+    version = me.client.get(f"{path}/versions/{run['agentVersion']}").json["tools"]
+    assert [(tool["name"], tool["remoteName"]) for tool in version] == [("store__stock", "stock")]
 
 
 def test_its_key_never_leaves(me, path: str, modern: Served, capsys: pytest.CaptureFixture) -> None:
@@ -136,6 +138,24 @@ def test_a_server_that_is_gone_can_be_put_to_sleep_and_copied(
     copied = me.client.post(f"{path}/duplicate")
     listed = me.client.get(f"/v1/agents/{copied.json['id']}/tools").json["items"]
     assert [item["name"] for item in listed[0]["remote"]["tools"]] == ["stock", "shelf.of", "broken"]
+
+
+def test_no_two_functions_have_one_name(me, path: str, modern: Served) -> None:
+    own = {
+        "toolName": "store__stock",
+        "toolType": "http",
+        "configuration": {"apiEndpoint": "https://example.com"},
+    }
+    first = me.client.post(f"{path}/tools", own)
+    refused = me.client.post(f"{path}/tools", tool(modern.address))
+    assert (refused.status, refused.json["code"]) == (409, "tool_name_taken")
+    made = me.client.post(f"{path}/tools", tool(modern.address, tools=["broken"]))
+    assert made.status == 201
+    wider = {"configuration": {"apiEndpoint": f"{modern.address}/mcp", "parameters": {"tools": ["stock"]}}}
+    assert me.client.patch(made.headers["Location"], wider).json["code"] == "tool_name_taken"
+    assert me.client.delete(first.headers["Location"]).status == 204
+    assert me.client.patch(made.headers["Location"], wider).status == 200
+    assert me.client.post(f"{path}/tools", own).json["code"] == "tool_name_taken"
 
 
 def test_a_wrong_key(me, path: str, modern: Served) -> None:

@@ -61,6 +61,7 @@ class Mismatch:
 
 def mismatch(schema: Any, value: Any) -> Mismatch | None:
     """The first place where `value` does not fit, None when all of it does; a schema of no use fits nothing."""
+    from jsonschema.exceptions import UnknownType
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
@@ -74,6 +75,10 @@ def mismatch(schema: Any, value: Any) -> Mismatch | None:
         return Mismatch("", f"the schema refers to {unknown.ref!r}, which is not in it")
     except (_TooCostly, RecursionError):
         return Mismatch("", "it takes too long to check")
+    except (ArithmeticError, ValueError):
+        return Mismatch("", "a number is too large to be checked")
+    except (AttributeError, TypeError, UnknownType):
+        return Mismatch("", "the schema is not usable")  # nobody has inspected it
     finally:
         _left.reset(token)
     return error and Mismatch(_pointer(error.absolute_path), error.message[:MESSAGE_LENGTH])

@@ -42,7 +42,7 @@ def prefixed(prefix: str, names: Iterable[str]) -> dict[str, str]:
     for name in names:
         plain = f"{prefix}__{re.sub(r'[^a-zA-Z0-9_-]', '_', name)}"
         if len(plain) > LONGEST or plain != f"{prefix}__{name}":
-            mark = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
+            mark = hashlib.sha256(f"{prefix}__{name}".encode(errors="replace")).hexdigest()[:8]
             # Cut in the middle: of a long prefix, too, some of the name remains.
             head, tail = prefix[: LONGEST - 35], plain[len(prefix) + 2 :][:24]
             plain = f"{head}__{tail}_{mark}"

@@ -9,7 +9,8 @@ from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.entities import RemoteServer, ToolConfiguration, ToolType
 from weconnect.agents.tools.errors import ToolError
 from weconnect.caller import Caller
-from weconnect.errors import Invalid
+from weconnect.entities import Json
+from weconnect.errors import Conflict, Invalid
 
 _HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
 _HEADER_VALUE = {"type": ["string", "number", "boolean"], "pattern": "^[^\\r\\n\\x00]*$", "maxLength": 8_000}
@@ -17,6 +18,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "method": {"type": "string", "pattern": "(?i)^(get|head|post|put|patch|delete)$"},
     "headers": {"type": "object", "propertyNames": _HEADER_NAME, "additionalProperties": _HEADER_VALUE},
     "query": {"type": "object"},
+    "body": {"type": "object"},
+    "bodyFormat": {"enum": ["json", "form"]},
     "apiKeyHeader": {"type": "string", **_HEADER_NAME},
     "apiKeyPrefix": {"type": ["string", "null"], "pattern": "^[ -~]*$", "maxLength": 100},
     "tools": {
@@ -37,6 +40,20 @@ def check_name(tool_type: ToolType, name: str) -> None:
             f"There is no builtin tool {name!r}; there are {', '.join(sorted(BUILTINS))}",
             errors=[{"pointer": "/toolName", "detail": "unknown builtin"}],
         )
+
+
+def check_functions(own: list[Json], others: list[Json]) -> None:
+    """Raise Conflict when a model could not tell two functions of an agent apart, those of MCP servers too."""
+    known = {tool["name"] for tool in others}
+    for tool in own:
+        if tool["name"] in known:
+            raise taken(tool["name"])
+
+
+def taken(name: str) -> Conflict:
+    """The agent has a function of this name."""
+    errors = [{"pointer": "/toolName", "detail": "taken"}]
+    return Conflict(f"The agent has a tool named {name!r} already", code="tool_name_taken", errors=errors)
 
 
 def check_schemas(input_schema: dict[str, Any] | None, output_schema: dict[str, Any] | None) -> None:

@@ -21,7 +21,7 @@ class ToolType(StrEnum):
 class ToolConfiguration(Wire):
     """How to call an HTTP tool or an MCP server; `apiKey` is never shown.
 
-    `{name}` in the endpoint of an HTTP tool is filled from the arguments.
+    `{name}` in the endpoint, the headers and the query of an HTTP tool is filled from the arguments.
     """
 
     api_endpoint: Annotated[str, up_to(2_000)] | None = None
@@ -30,7 +30,8 @@ class ToolConfiguration(Wire):
     )
     parameters: StoredJson | None = Field(
         default=None,
-        description="`headers`, `apiKeyHeader`, `apiKeyPrefix`; http: `method`, `query`; mcp: `tools`, names to offer",
+        description="`headers`, `apiKeyHeader`, `apiKeyPrefix`; http: also `method`, `query`, `body` (both fixed), "
+        "`bodyFormat` json or form; mcp: also `tools`, the names of those to offer",
     )
     timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt; mcp: in all")
     retry_count: int | None = Field(default=None, ge=0, le=5)

@@ -67,9 +67,10 @@ def call_declared(
 ) -> dict[str, Any]:
     """Call a declared tool's `apiEndpoint`; answers `{"status", "headers", "body"}`.
 
-    `{name}` in the endpoint is filled from the arguments; the others go into the query of GET, HEAD and
-    DELETE, and into a JSON body otherwise. Connection errors, 429 and 5xx are tried `retryCount` times again,
-    all under one Idempotency-Key. Raises ToolError for any status but 2xx. Answers and errors hold no secret.
+    `{name}` in the endpoint, in `headers` and in `query` is filled from the arguments; the others go into the query of
+    GET, HEAD and DELETE, and into the body otherwise, beside the owner's `body`: as JSON, or as a form where
+    `bodyFormat` says so. Connection errors, 429 and 5xx are tried `retryCount` times again, all under one
+    Idempotency-Key. Raises ToolError for any status but 2xx. Answers and errors hold no secret.
     """
     template = str(configuration.get("apiEndpoint") or "")
     parameters = _object(configuration, "parameters")
@@ -77,15 +78,25 @@ def call_declared(
     headers = {name.lower(): str(value) for name, value in _object(parameters, "headers").items()}
     fixed = _object(parameters, "query")
     secrets = secrets_in(api_key, [*headers.items(), *fixed.items(), *parse_qsl(template.partition("?")[2])])
-    headers |= key_header(parameters, api_key)
-    headers["idempotency-key"] = idempotency_key
     try:
         values = _with_defaults(input_schema, arguments)
+        known = set((input_schema or {}).get("properties") or {})
         url, rest = _fill(template, values)
-        in_query = method in _WITHOUT_BODY
-        url = _with_query(url, fixed, rest if in_query else {})
-        body = None if in_query else rest
-        return _tried(method, url, headers, body, configuration, secrets)
+        filled_headers, filled_query = (_filled(texts, values, known) for texts in (headers, fixed))
+        taken = (_places(headers) | _places(fixed)) & known
+        taken |= fixed.keys() if method in _WITHOUT_BODY else set()
+        rest = {name: value for name, value in rest.items() if name not in taken}
+        sent = {name: _text(value) for name, value in filled_headers.items()} | key_header(
+            parameters, api_key
+        )
+        sent["idempotency-key"] = idempotency_key
+        if method in _WITHOUT_BODY:
+            return _tried(method, _with_query(url, filled_query, rest), sent, None, configuration, secrets)
+        body: Any = rest | _object(parameters, "body")
+        if parameters.get("bodyFormat") == "form":
+            sent.setdefault("content-type", "application/x-www-form-urlencoded")
+            body = _form([(name, item) for name, value in body.items() for item in _items(value)])
+        return _tried(method, _with_query(url, filled_query, {}), sent, body, configuration, secrets)
     except ToolError as error:
         raise ToolError(hidden(str(error), secrets)) from None
 
@@ -224,6 +235,32 @@ def _fill(template: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return url, {name: value for name, value in values.items() if name not in taken}
 
 
+def _places(texts: dict[str, Any]) -> set[str]:
+    return {name for text in texts.values() if isinstance(text, str) for name in _PLACEHOLDER.findall(text)}
+
+
+def _filled(texts: dict[str, Any], values: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """The owner's texts with the arguments in their places; one whose argument was not given is left out.
+
+    Braces around what is no parameter stay as they are.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            return match[0]
+        if isinstance(values[match[1]], dict | list):
+            raise ToolError(
+                f"The argument {match[1]} stands in a header or the query and must be a text or a number"
+            )
+        return _text(values[match[1]])
+
+    return {
+        name: _PLACEHOLDER.sub(value, text) if isinstance(text, str) else text
+        for name, text in texts.items()
+        if not (_places({name: text}) & known) - values.keys()
+    }
+
+
 def _with_query(url: str, fixed: dict[str, Any], rest: dict[str, Any]) -> str:
     """Add the query; what the tool's owner has fixed cannot be given a second time by an argument."""
     base, _, _ = url.partition("#")
@@ -236,11 +273,15 @@ def _with_query(url: str, fixed: dict[str, Any], rest: dict[str, Any]) -> str:
         if name not in names and name not in fixed
         for item in _items(value)
     ]
+    query = "&".join(part for part in (own, _form(pairs)) if part)
+    return f"{path}?{query}" if query else path
+
+
+def _form(pairs: list[tuple[str, str]]) -> str:
     try:
-        query = "&".join(part for part in (own, urlencode(pairs, quote_via=quote)) if part)
+        return urlencode(pairs, quote_via=quote)
     except UnicodeError:
         raise ToolError("An argument holds half a surrogate pair, which is no character") from None
-    return f"{path}?{query}" if query else path
 
 
 def _items(value: Any) -> list[str]:

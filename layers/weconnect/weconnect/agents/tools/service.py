@@ -25,7 +25,7 @@ from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.caller import Caller
 from weconnect.entities import Json
-from weconnect.errors import Conflict, Invalid, LimitReached, NotFound
+from weconnect.errors import Invalid, LimitReached, NotFound
 from weconnect.idempotency import new_id
 from weconnect.pages import Page, query_page
 
@@ -53,8 +53,10 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
             detail = f"an agent takes {MAX_TOOLS} tools"
             errors = [{"pointer": "/toolName", "detail": detail}]
             raise LimitReached(f"Not one more: {detail}", code="tool_limit_reached", errors=errors)
+        own = _pinned(row)
+        checks.check_functions(own, before)
         _put(writes, row)
-        return [*before, *_pinned(row)], _tool(row)
+        return [*before, *own], _tool(row)
 
     return versions.equip(caller, agent_id, give)
 
@@ -101,7 +103,9 @@ def update(
         if values := _changed(caller, row, changes):
             writes.change(row, values, if_match=if_match)
             row.set(**values)
-        return _replaced(before, tool_id, _pinned(row)), row
+        own = _pinned(row)
+        checks.check_functions(own, _replaced(before, tool_id, []))
+        return _replaced(before, tool_id, own), row
 
     return _tool(versions.equip(caller, agent_id, change, [at]))
 
@@ -185,13 +189,8 @@ def _new_row(caller: Caller, agent_id: UUID, new: NewAIAgentTool, remote: Remote
 
 
 def _put(writes: table.Transaction, row: ToolRow) -> None:
-    taken = Conflict(
-        f"The agent has a tool named {row.tool_name!r} already",
-        code="tool_name_taken",
-        errors=[{"pointer": "/toolName", "detail": "taken"}],
-    )
     at = ToolNameRow.at(UUID(row.organization_id), UUID(row.agent_id), row.tool_name)
-    writes.create(ToolNameRow(*at), taken)
+    writes.create(ToolNameRow(*at), checks.taken(row.tool_name))
     writes.create(row)
 
 
