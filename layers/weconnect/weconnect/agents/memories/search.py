@@ -19,6 +19,7 @@ from weconnect.caller import Caller
 
 SPARE = 20  # hits that are read beyond those asked for, because some may have ended meanwhile
 MOST_ROWS = 100  # that one call reads
+NO_INDEX = "The vector index did not answer: older memories were found by rare words alone"
 RARE_ASKED, OF_A_TERM = 4, 20
 
 
@@ -40,7 +41,11 @@ def find(
     likeness: dict[str, float] = {}
     rows: dict[str, MemoryRow] = {}
     if not known.complete:
-        rows, likeness = _older(organization_id, agent_id, request, vector, {entry.id for entry in entries})
+        likest = _likest(organization_id, agent_id, request, vector)
+        if likest is None:
+            note = note or NO_INDEX
+        rows = _older(organization_id, agent_id, request, likest or {}, {entry.id for entry in entries})
+        likeness = {row.id: likest[sk] for sk, row in rows.items() if likest and sk in likest}
         entries += [keeping.entry(row, keeping.text(row), None) for row in rows.values()]
 
     def wanted(entry: Entry) -> bool:
@@ -96,17 +101,31 @@ def _vector(query: str) -> tuple[list[float] | None, str | None]:
     return (found[0] if found else None), note
 
 
-def _older(
-    organization_id: UUID, agent_id: UUID, request: MemorySearch, vector: list[float] | None, known: set[str]
-) -> tuple[dict[str, MemoryRow], dict[str, float]]:
-    """What the lexicon was not read far enough for, by sort key, and the likeness by id that the vector index gives."""
-    cosines: dict[str, float] = {}
+def _likest(
+    organization_id: UUID, agent_id: UUID, request: MemorySearch, vector: list[float] | None
+) -> dict[str, float] | None:
+    """The likeness by sort key of what the vector index answers; None when it does not."""
     embedder = embedders.chosen()
-    if vector and embedder:
-        for past in (False, True) if request.as_of else (False,):
-            found = vectors.nearest(organization_id, agent_id, embedder.NAME, vector, past=past) or {}
-            cosines |= {sk: cosine for sk, cosine in found.items() if cosine >= embedder.FLOOR}
-    sks = sorted(cosines, key=lambda sk: -cosines[sk])[: vectors.TOP]
+    if not vector or not embedder:
+        return {}
+    found: dict[str, float] = {}
+    for past in (False, True) if request.as_of else (False,):
+        answer = vectors.nearest(organization_id, agent_id, embedder.NAME, vector, past=past)
+        if answer is None:
+            return None
+        found |= {sk: cosine for sk, cosine in answer.items() if cosine >= embedder.FLOOR}
+    return found
+
+
+def _older(
+    organization_id: UUID,
+    agent_id: UUID,
+    request: MemorySearch,
+    likest: dict[str, float],
+    known: set[str],
+) -> dict[str, MemoryRow]:
+    """Candidates that the lexicon was not read far enough for, by sort key: the likest, and those of rare words."""
+    sks = sorted(likest, key=lambda sk: -likest[sk])[: vectors.TOP]
     for term in rare(set(words(request.query)), RARE_ASKED):
         pk, prefix = MemoryTermRow.of_term(organization_id, agent_id, term)
         terms = MemoryTermRow.query(
@@ -121,4 +140,4 @@ def _older(
     rows: dict[str, MemoryRow] = {}
     for start in range(0, len(sks), MOST_ROWS):
         rows |= keeping.rows(organization_id, agent_id, sks[start : start + MOST_ROWS])
-    return rows, {row.id: cosines[sk] for sk, row in rows.items() if sk in cosines}
+    return rows
