@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.agents.memories import Owner
 from tests.factories import registered
 from weconnect import clock
+from weconnect.agents import purge
 from weconnect.agents.memories import facts, refusals, search, writing
 from weconnect.agents.memories.entities import MemorySearch, MemoryWritten
 from weconnect.settings import settings as deployment
@@ -324,6 +325,32 @@ def test_an_erased_session_leaves_nothing(me, path: str, letters: None) -> None:
     assert me.client.delete(f"{path}/memories?sessionId=s").json == {"deleted": 4}
     left = memory_rows()
     assert left["AGENTMEMORY"] == left["MEMORYKEY"] == left["MEMORYVECTOR"] == 1
+
+
+def test_an_expiry_that_came_later_ends_the_history_too(moments: Moments, me, path: str) -> None:
+    place = f"{path}/memories/{me.client.post(f'{path}/memories', {'content': 'Alpha'}).json['memory']['id']}"
+    moments.later()
+    soon = clock.iso(moments.now + timedelta(seconds=10))
+    assert me.client.patch(place, {"content": "Beta", "metadata": {"expires": soon}}).status == 200
+    assert [item["content"] for item in me.client.get(place).json["history"]] == ["Alpha"]
+    rows = boto3.client("dynamodb").scan(TableName="weconnect")["Items"]
+    ends = {
+        row["ttl"]["N"] for row in rows if row["kind"]["S"] in ("MEMORYHISTORY", "MEMORYKEY", "AGENTMEMORY")
+    }
+    assert len(ends) == 1
+
+
+def test_a_purged_agent_leaves_nothing_of_its_memory(me, path: str, letters: None) -> None:
+    made = me.client.post(f"{path}/memories", {"content": "Alpha " * 10_000, "key": "k"}).json["memory"]
+    assert me.client.patch(f"{path}/memories/{made['id']}", {"content": "Beta"}).status == 200
+    assert me.client.delete(path).status == 204
+    agent = path.rpartition("/")[2]
+    trash = {"pk": f"ORG#{me.organization['id']}", "sk": f"TRASH#AGENT#{agent}"}
+    boto3.client("dynamodb").delete_item(
+        TableName="weconnect", Key={name: {"S": value} for name, value in trash.items()}
+    )
+    assert len(memory_rows()) == 6 and purge.purge(trash) >= 6
+    assert memory_rows() == {} and boto3.client("s3").list_objects_v2(Bucket="weconnect")["KeyCount"] == 0
 
 
 CITIES = ["Lisbon", "Porto", "Braga"]

@@ -60,11 +60,6 @@ def _recall() -> Iterator[Line]:
             f"≥ {must} (aim {aim})" if path else "says only what likeness adds",
             fused[k] >= must if path else None,
         )
-    began = time.process_time()
-    minilm.embed(["Our headquarters are located in the capital, near the river"] * 10)
-    yield Line(
-        "bundled embedder: CPU of a text of ten words", f"{100 * (time.process_time() - began):.1f} ms"
-    )
 
 
 def _recalls(conversations: Sequence[Conversation], with_likeness: bool) -> dict[int, float]:
@@ -96,19 +91,22 @@ def _entry(key: str, text: str, with_likeness: bool) -> Entry:
 
 
 def _growth() -> Iterator[Line]:
-    """CPU of a search in our process, without the embedder's; the emulator's is not in it."""
+    """CPU of a search in our process and of the bundled embedder for its question; the emulator's is not in it."""
+    began = time.process_time()
+    minilm.embed(["where is the meeting number 500"] * 20)
+    embedding = 50 * (time.process_time() - began)
     with _emulated():
         first = 0.0
         for size in SIZES:
-            calls, milliseconds = _searched(size)
-            first = first or milliseconds
+            calls, own = _searched(size)
+            first = first or own + embedding
             yield Line(
                 f"memory search among {size} memories",
-                f"{milliseconds:.1f} ms CPU, {calls} calls",
+                f"{own:.1f} + {embedding:.1f} ms CPU (embedder), {calls} calls",
                 f"{first:.1f} ms among {SIZES[0]}",
-                milliseconds / first,
+                (own + embedding) / first,
                 "≤ 2 ×; ≤ 8 calls",
-                milliseconds <= 2 * first and calls <= 8,
+                own + embedding <= 2 * first and calls <= 8,
             )
 
 

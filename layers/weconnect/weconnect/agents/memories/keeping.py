@@ -123,17 +123,17 @@ def discard(writes: Transaction, row: MemoryRow) -> None:
 
 def entry(row: MemoryRow, content: str, vector: Sequence[float] | None) -> Entry:
     """What search knows of a memory."""
-    kept = row.to_entity(content="")
+    ended = datetime.fromisoformat(row.valid_to).timestamp() if row.valid_to else None
     direction, norm = ranking.packed(vector) if vector else (b"", 0.0)
     return Entry(
         id=row.id,
         sk=row.sk,
         memory_type=row.memory_type,
         session_id=row.session_id or "",
-        valid_from=kept.valid_from.timestamp(),
-        valid_to=kept.valid_to.timestamp() if kept.valid_to else None,
+        valid_from=datetime.fromisoformat(row.valid_from).timestamp(),
+        valid_to=ended,
         expires=_whole(row.ttl),
-        importance=kept.metadata.importance or 0,
+        importance=row.metadata.get("importance") or 0,
         terms=ranking.terms(content),
         embedder=settings.embedder if vector else "",
         norm=norm,

@@ -53,7 +53,8 @@ def read(organization_id: UUID, agent_id: UUID) -> Lexicon:
         if len(entries) >= (NEWEST if above else ALL):
             complete = False
             break
-        live = _live(row)
+        # An entry that a newer one has taken the place of ends with that one.
+        live = [entry for entry in _live(row) if not (entry.id in entries and entries[entry.id].expires)]
         if row.number:
             size = max(size, len(tail) + int(row.before) + int(row.held))
             above = size > ALL

@@ -130,8 +130,15 @@ def cosines(
     found = {}
     for entry in entries:
         if entry.embedder == embedder and entry.vector:
-            product = sum(map(mul, wanted, memoryview(entry.vector).cast("b")))
+            product = _product(wanted, memoryview(entry.vector).cast("b"))
             cosine = product / (norm * entry.norm)
             if cosine >= floor:
                 found[entry.id] = cosine
     return found
+
+
+def _plain_product(one: Sequence[int], other: Sequence[int]) -> int:
+    return sum(map(mul, one, other))
+
+
+_product = getattr(math, "sumprod", _plain_product)  # Python 3.12 and later, four times as fast

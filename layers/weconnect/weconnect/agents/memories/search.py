@@ -13,13 +13,14 @@ from weconnect.agents import service as agents
 from weconnect.agents.memories import embedders, keeping, lexicon, ranking, vectors
 from weconnect.agents.memories.entities import MemoryHit, MemoryHits, MemorySearch
 from weconnect.agents.memories.ranking import Entry, Ranked
-from weconnect.agents.memories.rows import MemoryTermRow
+from weconnect.agents.memories.rows import MemoryRow, MemoryTermRow
 from weconnect.agents.memories.words import estimate_tokens, rare, words
 from weconnect.caller import Caller
 
 SPARE = 20  # hits that are read beyond those asked for, because some may have ended meanwhile
 MOST_ROWS = 100  # that one call reads
-RARE_ASKED, OF_A_TERM = 4, 25
+NO_INDEX = "The vector index did not answer: older memories were found by rare words alone"
+RARE_ASKED, OF_A_TERM = 4, 20
 
 
 def search(caller: Caller, agent_id: UUID, request: MemorySearch) -> MemoryHits:
@@ -38,9 +39,14 @@ def find(
     known = lexicon.read(organization_id, agent_id)
     entries = list(known.entries)
     likeness: dict[str, float] = {}
+    rows: dict[str, MemoryRow] = {}
     if not known.complete:
-        older, likeness = _older(organization_id, agent_id, request, vector, {entry.id for entry in entries})
-        entries += older
+        likest = _likest(organization_id, agent_id, request, vector)
+        if likest is None:
+            note = note or NO_INDEX
+        rows = _older(organization_id, agent_id, request, likest or {}, {entry.id for entry in entries})
+        likeness = {row.id: likest[sk] for sk, row in rows.items() if likest and sk in likest}
+        entries += [keeping.entry(row, keeping.text(row), None) for row in rows.values()]
 
     def wanted(entry: Entry) -> bool:
         return (
@@ -55,17 +61,22 @@ def find(
     if vector and embedder:
         likeness = likeness | ranking.cosines(vector, entries, embedder.NAME, embedder.FLOOR)
     ranked = ranking.rank(request.query, entries, likeness, clock.now().timestamp(), embedder=name)
-    items, left_out = _hits(organization_id, agent_id, request, ranked)
+    items, left_out = _hits(organization_id, agent_id, request, ranked, rows)
     return MemoryHits(items=items, embedder=name, left_out=left_out, note=note)
 
 
 def _hits(
-    organization_id: UUID, agent_id: UUID, request: MemorySearch, ranked: list[Ranked]
+    organization_id: UUID,
+    agent_id: UUID,
+    request: MemorySearch,
+    ranked: list[Ranked],
+    rows: dict[str, MemoryRow],
 ) -> tuple[list[MemoryHit], int]:
-    """The best that hold and fit into the budget, and how many of them found no room in it."""
+    """The best that hold and fit into the budget, and how many found no room in it; `rows` were read already."""
     moment = request.as_of or clock.now()
     best = ranked[: min(request.limit + SPARE, MOST_ROWS)]
-    rows = keeping.rows(organization_id, agent_id, [hit.entry.sk for hit in best])
+    unread = [hit.entry.sk for hit in best if hit.entry.sk not in rows]
+    rows = rows | keeping.rows(organization_id, agent_id, unread)
     items: list[MemoryHit] = []
     left_out, room = 0, request.max_tokens
     for hit in best:
@@ -90,30 +101,43 @@ def _vector(query: str) -> tuple[list[float] | None, str | None]:
     return (found[0] if found else None), note
 
 
-def _older(
-    organization_id: UUID, agent_id: UUID, request: MemorySearch, vector: list[float] | None, known: set[str]
-) -> tuple[list[Entry], dict[str, float]]:
-    """What the lexicon was not read far enough for, and the likeness that the vector index gives it."""
-    cosines: dict[str, float] = {}
+def _likest(
+    organization_id: UUID, agent_id: UUID, request: MemorySearch, vector: list[float] | None
+) -> dict[str, float] | None:
+    """The likeness by sort key of what the vector index answers; None when it does not."""
     embedder = embedders.chosen()
-    if vector and embedder:
-        for past in (False, True) if request.as_of else (False,):
-            found = vectors.nearest(organization_id, agent_id, embedder.NAME, vector, past=past) or {}
-            cosines |= {sk: cosine for sk, cosine in found.items() if cosine >= embedder.FLOOR}
-    sks = sorted(cosines, key=lambda sk: -cosines[sk])[: vectors.TOP]
+    if not vector or not embedder:
+        return {}
+    found: dict[str, float] = {}
+    for past in (False, True) if request.as_of else (False,):
+        answer = vectors.nearest(organization_id, agent_id, embedder.NAME, vector, past=past)
+        if answer is None:
+            return None
+        found |= {sk: cosine for sk, cosine in answer.items() if cosine >= embedder.FLOOR}
+    return found
+
+
+def _older(
+    organization_id: UUID,
+    agent_id: UUID,
+    request: MemorySearch,
+    likest: dict[str, float],
+    known: set[str],
+) -> dict[str, MemoryRow]:
+    """Candidates that the lexicon was not read far enough for, by sort key: the likest, and those of rare words."""
+    sks = sorted(likest, key=lambda sk: -likest[sk])[: vectors.TOP]
     for term in rare(set(words(request.query)), RARE_ASKED):
         pk, prefix = MemoryTermRow.of_term(organization_id, agent_id, term)
-        rows = MemoryTermRow.query(
+        terms = MemoryTermRow.query(
             pk,
             MemoryTermRow.sk.startswith(prefix),
             consistent_read=True,
             scan_index_forward=False,
             limit=OF_A_TERM,
         )
-        sks += [row.memory_sk for row in rows]
+        sks += [row.memory_sk for row in terms]
     sks = [sk for sk in dict.fromkeys(sks) if sk.rpartition("#")[2] not in known]
-    entries = []
+    rows: dict[str, MemoryRow] = {}
     for start in range(0, len(sks), MOST_ROWS):
-        found_rows = keeping.rows(organization_id, agent_id, sks[start : start + MOST_ROWS])
-        entries += [keeping.entry(row, keeping.text(row), None) for row in found_rows.values()]
-    return entries, {entry.id: cosines[entry.sk] for entry in entries if entry.sk in cosines}
+        rows |= keeping.rows(organization_id, agent_id, sks[start : start + MOST_ROWS])
+    return rows

@@ -120,6 +120,8 @@ def update(
         if marker and marker.ttl != values.get("ttl", row.ttl):
             writes.change(marker, {"ttl": values["ttl"]})
         writes.change(row, values, if_match=if_match)
+    for change in _changes(row) if "ttl" in values else []:
+        table.touch(change, put={"ttl": values["ttl"]})  # what it said ends with it
     return memory(row, history=_history(row))
 
 

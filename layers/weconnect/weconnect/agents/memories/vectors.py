@@ -59,12 +59,12 @@ def nearest(
 
 @functools.cache
 def client() -> Any:
-    """The client of what PynamoDB does not know, made at its first use."""
+    """The client of what PynamoDB does not know, made at its first use; it tries once, since search can do without."""
     import boto3
     from botocore.config import Config
 
     patience = Config(
-        connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+        connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
     )
     return boto3.client(
         "dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url, config=patience
