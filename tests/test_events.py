@@ -144,7 +144,7 @@ def test_an_agent_that_expired_in_the_trash_takes_its_children_along(
     starter.run_pending()
     neighbour = made_agent(registered())[1]
     organization = me.organization["id"]
-    assert len(rows_of(organization, agent)) == 7
+    assert len(rows_of(organization, agent)) == 9
     assert me.client.delete(path).status == 204
     expire(organization, agent)
     assert invoke("on_purged", delivered(queue, organization, agent)) == {"batchItemFailures": []}
