@@ -90,7 +90,7 @@ def store_nested(
         parent_execution_id=UUID(parent.id),
     )
     row = _row(execution, days_left(parent))
-    row.set(depth=int(parent.depth or 0) + 1)
+    row.set(depth=int(parent.depth or 0) + 1, parent_agent_id=parent.agent_id)
     with suppress(Conflict):  # the step was repeated
         table.create(row, actor)
     return execution
@@ -220,8 +220,7 @@ def _move(
     if row.cancel_requested_at or row.status not in (before, after):
         return False
     if row.status == before:
-        keys = ExecutionRow.index_keys(UUID(row.organization_id), UUID(row.agent_id), UUID(row.id), after)
-        values = {"status": after.value, "waiting_for": waiting_for, **keys}
+        values = {"status": after.value, "waiting_for": waiting_for, **row.index_keys(after)}
         still = (ExecutionRow.status == before.value) & ExecutionRow.cancel_requested_at.does_not_exist()
         try:
             table.change(row, values, actor, condition=still)
@@ -247,7 +246,7 @@ def finish(
     Its time leaves out the seconds that it `waited` for somebody.
     """
     moment = clock.now()
-    organization_id, agent_id, execution_id = (UUID(row.organization_id), UUID(row.agent_id), UUID(row.id))
+    organization_id = UUID(row.organization_id)
     started = datetime.fromisoformat(row.started_at) if row.started_at else moment
     milliseconds = max(0, int(((moment - started).total_seconds() - waited) * 1000))
     totals = totals or {}
@@ -265,7 +264,7 @@ def finish(
         "finished_at": clock.iso(moment),
         "execution_time": milliseconds,
         **totals,
-        **ExecutionRow.index_keys(organization_id, agent_id, execution_id, status, milliseconds),
+        **row.index_keys(status, milliseconds),
     }
     still_open = ExecutionRow.status.is_in(*[state.value for state in OPEN])
     for counts in (True, False):  # an agent that went to the trash meanwhile is not counted
@@ -334,7 +333,7 @@ def _execution(
 def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
     organization_id, agent_id = execution.organization_id, execution.agent_id
     pk, sk = ExecutionRow.at(organization_id, agent_id, execution.id)
-    keys = ExecutionRow.index_keys(organization_id, agent_id, execution.id, execution.status)
+    keys: dict[str, Any] = {}
     if session_id := execution.metadata.session_id:
         keys["gsi1pk"] = ExecutionRow.by_session(organization_id, agent_id, session_id)
         keys["gsi1sk"] = str(execution.id)
@@ -342,7 +341,9 @@ def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
         organization_id, f"runs/{execution.id}/input", execution.input, retention_days, INLINE_BYTES
     )
     ttl = clock.epoch() + retention_days * 86_400
-    return ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
+    row = ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
+    row.set(**row.index_keys(execution.status))
+    return row
 
 
 def days_left(row: ExecutionRow) -> int:
