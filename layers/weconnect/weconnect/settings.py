@@ -38,6 +38,9 @@ class Settings:
     bcrypt_cost: int = int(_env("BCRYPT_COST", "12"))
     ollama_url: str = _env("OLLAMA_URL", "http://127.0.0.1:11434")
 
+    # Lambda's Python finds its own libraries by it; a process that we start with no other variable needs it too.
+    library_path: str = _env("LD_LIBRARY_PATH")
+
     kill_at: str = _env("WECONNECT_KILL_AT")
 
     @cached_property

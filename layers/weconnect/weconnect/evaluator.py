@@ -1,0 +1,143 @@
+"""A process that evaluates JSONata for `expressions` and nothing else, so that a bomb takes only this process with it.
+
+Run as a program with the folder of `jsonatapy` as its argument. On standard input, one JSON request a line:
+`{"parse": [source]}` or `{"sources": [source], "contexts": [{"data", "bindings"}], "shared": {…}, "now": ISO 8601}`.
+On standard output, one JSON answer a line: `{"errors": [text or null]}`, `{"results": [[value per source] per
+context]}` or `{"error": {"source", "context", "message"}}`. It ends when its input does.
+"""
+
+import contextlib
+import json
+import resource
+import sys
+from collections.abc import Callable
+from typing import Any
+
+MAX_MEMORY = 512 * 2**20
+MAX_MILLISECONDS = 500
+MAX_DEPTH = 300
+MAX_SEQUENCE = 100_000
+MAX_OUTPUT = 4 * 2**20
+MAX_WIDTH = 10_000
+REFUSED = ("eval", "random", "shuffle")
+
+
+class Evaluator:
+    """Compiled expressions, and the moment that `$now()` and `$millis()` tell."""
+
+    def __init__(self, jsonata: Any) -> None:
+        self._jsonata = jsonata
+        self._compiled: dict[str, Any] = {}
+        self._now = "1970-01-01T00:00:00.000Z"
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "parse" in request:
+            return {"errors": [self._parse_error(source) for source in request["parse"]]}
+        self._now = request["now"]
+        results = []
+        for number, context in enumerate(request["contexts"]):
+            bindings = request["shared"] | context["bindings"]
+            row = []
+            for place, source in enumerate(request["sources"]):
+                try:
+                    row.append(finite(self._compile(source).evaluate(context["data"], bindings)))
+                except (ValueError, TypeError) as error:
+                    return {"error": {"source": place, "context": number, "message": words(error)}}
+            results.append(row)
+        return {"results": results}
+
+    def _parse_error(self, source: str) -> str | None:
+        try:
+            self._compile(source)
+        except ValueError as error:
+            return words(error)
+        return None
+
+    def _compile(self, source: str) -> Any:
+        if source not in self._compiled:
+            compiled = self._jsonata.compile(
+                source,
+                timeout=MAX_MILLISECONDS,
+                max_stack_depth=MAX_DEPTH,
+                max_sequence_length=MAX_SEQUENCE,
+            )
+            compiled.register_override("now", self._now_text)
+            compiled.register_override("millis", self._now_millis)
+            compiled.register_override("pad", pad)
+            for name in REFUSED:
+                compiled.register_override(name, refusal(name))
+            if len(self._compiled) >= 2_000:
+                self._compiled.clear()
+            self._compiled[source] = compiled
+        return self._compiled[source]
+
+    def _now_text(self, picture: str | None = None, zone: str | None = None) -> Any:
+        if picture is None and zone is None:
+            return self._now
+        names = {"millis": self._now_millis(), "picture": picture, "zone": zone}
+        call = "$fromMillis($millis, $picture, $zone)" if zone else "$fromMillis($millis, $picture)"
+        return self._jsonata.evaluate(call, None, names)
+
+    def _now_millis(self) -> Any:
+        return self._jsonata.evaluate("$toMillis($now)", None, {"now": self._now})
+
+
+def pad(text: str, width: int, character: str = " ") -> str:
+    """JSONata's `$pad`, which by itself makes a text of any width."""
+    if abs(width) > MAX_WIDTH:
+        raise ValueError(f"$pad is bounded at {MAX_WIDTH} characters")
+    missing = max(0, abs(int(width)) - len(text))
+    filling = (character or " ") * missing
+    return text + filling[:missing] if width > 0 else filling[:missing] + text
+
+
+def refusal(name: str) -> Callable[..., Any]:
+    def refuse(*_: Any) -> Any:
+        raise ValueError(f"${name} is not allowed here: an expression must give the same result each time")
+
+    return refuse
+
+
+def finite(value: Any) -> Any:
+    """Refuse what JSON cannot say, as 1/0."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise ValueError("The result is not a number that JSON can say")
+    return value
+
+
+def words(error: Exception) -> str:
+    """What went wrong without the wrappings of the libraries between."""
+    text = str(error)
+    for wrapping in (
+        "host function raised ",
+        "Parse error: ",
+        "Invalid syntax: ",
+        "ValueError: ",
+        "TypeError: ",
+    ):
+        text = text.removeprefix(wrapping)
+    return text[:500]
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError):  # macOS knows no such limit: there the time alone is bounded
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    sys.path.append(sys.argv[1])
+    import jsonatapy
+
+    evaluator = Evaluator(jsonatapy)
+    for line in sys.stdin.buffer:
+        try:
+            answer = json.dumps(evaluator.answer(json.loads(line)), allow_nan=False)
+            if len(answer) > MAX_OUTPUT:
+                raise ValueError(f"The result is larger than {MAX_OUTPUT >> 20} MB")
+        except (ValueError, RecursionError) as error:
+            message = str(error) if isinstance(error, ValueError) else "The result is nested too deeply"
+            answer = json.dumps({"error": {"source": 0, "context": 0, "message": message}})
+        sys.stdout.buffer.write(answer.encode() + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
