@@ -23,8 +23,7 @@ from tests.auth import mailbox
 from tests.factories import PASSWORD, Registered, bearer, become, registered
 from tests.gateway import Client
 from weconnect import aws as weconnect_aws
-from weconnect import clock, encryption, ids, signing, table
-from weconnect.agents import executions
+from weconnect import clock, durable, encryption, ids, signing, table
 from weconnect.auth import oidc
 from weconnect.auth.rows import UserRow
 from weconnect.http import Operation
@@ -130,6 +129,7 @@ ASKED: dict[str, Asked] = {
     "create_organization": Asked({"name": "Another"}),
     "create_role": Asked({"name": "A new role", "permissions": ["agents:read"]}),
     "create_api_key": Asked({"name": "new", "scopes": ["agents:read"]}),
+    "decide_approval": Asked({"decision": "approve", "note": "go ahead"}),
     "delete_agent": Asked(),
     "delete_agent_memory": Asked(),
     "delete_agent_tool": Asked(),
@@ -147,6 +147,7 @@ ASKED: dict[str, Asked] = {
     "get_agent_stats": Asked(),
     "get_agent_tool": Asked(),
     "get_api_key": Asked(),
+    "get_approval": Asked(),
     "get_identity_provider": Asked(),
     "get_me": Asked(),
     "get_member": Asked(),
@@ -160,6 +161,7 @@ ASKED: dict[str, Asked] = {
     "list_agent_tools": Asked(),
     "list_agents": Asked(),
     "list_api_keys": Asked(),
+    "list_approvals": Asked(),
     "list_execution_limits": Asked(),
     "list_invitations": Asked(),
     "list_members": Asked(),
@@ -253,7 +255,7 @@ def services() -> Iterator[Starter]:
         patch.setattr(encryption, "_cache", {})
         patch.setattr(signing, "_current", key)
         patch.setattr(signing, "_known", {key.id: key})
-        patch.setattr(executions, "lambda_client", lambda: starter)
+        patch.setattr(durable, "lambda_client", lambda: starter)
         patch.setattr(oidc, "discover", lambda issuer: ENDPOINTS)
         patch.setattr(
             billing,
@@ -300,6 +302,7 @@ def make_side(email: str, starter: Starter) -> Side:
     for session in ("session-1", "session-2"):
         execution = _made(ask.post(f"{path}/executions", {"input": "What is 2 + 2?", "sessionId": session}))
         starter.run_pending()
+    approval = _waiting(ask, starter)
     pending = _made(ask.post(f"{path}/executions", {"input": "wait"}))
     starter.asked.clear()
     api_key = _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
@@ -321,6 +324,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "memoryId": memory["id"],
             "executionId": execution["id"],
             "pendingExecutionId": pending["id"],
+            "approvalId": approval,
             "apiKeyId": api_key["id"],
             **_more(person),
             "organizationId": person.organization["id"],
@@ -329,6 +333,17 @@ def make_side(email: str, starter: Starter) -> Side:
             "sessionId": ended["id"],
         },
     )
+
+
+def _waiting(ask: Client, starter: Starter) -> str:
+    """Two questions of an agent whose calculator asks first; answers the id of the newer one."""
+    path = f"/v1/agents/{_made(ask.post('/v1/agents', {'name': 'Careful'}))['id']}"
+    _made(ask.post(f"{path}/tools", {"toolName": "calculator", "requiresApproval": True}))
+    for _ in range(2):
+        run = _made(ask.post(f"{path}/executions", {"input": "What is 2 + 2?"}))
+        starter.run_pending()
+    (approval,) = ask.get(f"{path}/executions/{run['id']}").json["waitingFor"]
+    return str(approval)
 
 
 def _more(person: Registered) -> dict[str, str]:

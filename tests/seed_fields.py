@@ -29,7 +29,15 @@ PLANS = ("free", "starter", "pro", "enterprise")
 ROLES = ("owner", "admin", "member", "viewer")
 
 MEMORY_TYPES = ("conversation", "episodic", "semantic", "procedural")
-STATUSES = ("pending", "running", "completed", "failed", "timeout", "cancelled")  # the last is ours
+STATUSES = (
+    "pending",
+    "running",
+    "waiting",
+    "completed",
+    "failed",
+    "timeout",
+    "cancelled",
+)  # the last is ours
 
 SEED: dict[str, dict[str, Any]] = {
     "AIAgent": {
@@ -208,12 +216,20 @@ SEED: dict[str, dict[str, Any]] = {
 }
 
 ADDED = {
-    "AIAgent": {"organizationId", "userId", "isActive", "agentVersion", "baseUrl", "limits"},
+    "AIAgent": {"organizationId", "userId", "isActive", "agentVersion", "baseUrl", "limits", "outputSchema"},
     "AIAgentExecution": {
         *("organizationId", "userId", "agentVersion", "errorCode", "startedAt", "finishedAt"),
-        "cancelRequestedAt",
+        *("cancelRequestedAt", "structuredOutput", "waitingFor", "parentExecutionId", "apiKeyId"),
     },
-    "AIAgentTool": {"organizationId", "userId", "toolType", "inputSchema", "hasApiKey"},
+    "AIAgentTool": {
+        "organizationId",
+        "userId",
+        "toolType",
+        "inputSchema",
+        "hasApiKey",
+        "requiresApproval",
+        "approval",
+    },
     "AIAgentMemory": {"organizationId", "userId", "validFrom", "validTo", "supersededBy"},
     "User": {"mfaEnabled"},
     "ApiKey": {"organizationId"},

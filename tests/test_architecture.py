@@ -19,7 +19,7 @@ from infra import routes
 from infra.cloudformation import ROOT
 from tests.agents.runs import Starter
 from tests.factories import registered
-from weconnect.agents import executions
+from weconnect import durable
 from weconnect.table import Row
 
 LAYER = ROOT / "layers" / "weconnect"
@@ -310,7 +310,7 @@ def test_partitions_belong_to_an_organization(kind: type[Row]) -> None:
 def test_partitions_of_what_a_tenant_writes_begin_with_it(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same on the rows themselves, after a walk through the routes."""
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     me = registered()
     path = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
     assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201

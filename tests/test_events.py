@@ -14,8 +14,8 @@ from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.gateway import CONTEXT
 from tests.test_template import FUNCTIONS, OPERATIONS
-from weconnect import stream
-from weconnect.agents import executions
+from weconnect import durable, stream
+from weconnect.agents import sweeper
 from weconnect.settings import settings
 
 EVENTS = ROOT / "tests" / "events"
@@ -44,7 +44,7 @@ def me(aws: None) -> Registered:
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     return starter
 
 
@@ -215,7 +215,7 @@ def test_the_sweeper(me: Registered, starter: Starter, monkeypatch: pytest.Monke
     starter.fails = True
     started = me.client.post(f"{path}/executions", {"input": "hello"})
     starter.fails = False
-    monkeypatch.setattr(executions, "SWEEP_AFTER_SECONDS", -5)
+    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
     assert invoke("on_sweep", event("on_sweep")) == {"swept": 1}
     assert [request["DurableExecutionName"] for request in starter.asked] == [started.json["id"]]
     starter.run_pending()

@@ -13,7 +13,7 @@ from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.test_events import event
 from weconnect import durable
-from weconnect.agents import executions, loop
+from weconnect.agents import asking
 from weconnect.agents.tools import calling
 
 STEPS = ["load", "model-1", "tool-1-1", "model-2", "finish"]
@@ -32,7 +32,7 @@ def me(aws: None) -> Registered:
 def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often models and tools were really called."""
     seen: Counter[str] = Counter()
-    complete, call = loop.complete, calling.call
+    complete, call = asking.complete, calling.call
 
     def counted_complete(request: Any, key: Any) -> Any:
         seen["model"] += 1
@@ -43,7 +43,7 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         seen[context.call_key.partition(":")[2]] += 1
         return call(tool, arguments, context)
 
-    monkeypatch.setattr(loop, "complete", counted_complete)
+    monkeypatch.setattr(asking, "complete", counted_complete)
     monkeypatch.setattr(calling, "call", counted_call)
     return seen
 
@@ -52,7 +52,7 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def started(me: Registered, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A pending run of an agent with the calculator: what `executions` asked Lambda for, and the run's path."""
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     agent = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
     assert me.client.post(f"{agent}/tools", {"toolName": "calculator"}).status == 201
     path = me.client.post(f"{agent}/executions", {"input": "what is 17 * 23?"}).headers["Location"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from weconnect.agents import executions
+from weconnect.agents import sweeper
 from weconnect.log import logger
 
 
@@ -10,7 +10,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Close the run named by the durable execution, unless it is closed."""
     detail = event["detail"]
     message = f"The platform ended the run: {detail['status']}"
-    closed = executions.close(detail["durableExecutionName"], detail["status"], message)
+    closed = sweeper.close(detail["durableExecutionName"], detail["status"], message)
     if closed:
         logger.warning("closed a run", execution_id=detail["durableExecutionName"], status=detail["status"])
     return {"closed": closed}

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from weconnect.agents import executions
+from weconnect.agents import sweeper
 from weconnect.log import logger
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Start them again, or close them."""
-    swept = executions.sweep()
+    swept = sweeper.sweep()
     if swept:
         logger.warning("swept runs", count=swept)
     return {"swept": swept}

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
-from weconnect.agents.loop import Run, run_agent
+from weconnect.agents.loop import run_agent
+from weconnect.agents.run import Run
 from weconnect.durable import DurableSteps
 
 
@@ -13,4 +14,5 @@ from weconnect.durable import DurableSteps
 def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
     """Carry the run `{organizationId, agentId, executionId}` to its end."""
     run = Run(UUID(event["organizationId"]), UUID(event["agentId"]), UUID(event["executionId"]))
-    return run_agent(DurableSteps(context, run.organization_id, run.id), run)
+    ended = run_agent(DurableSteps(context, run.organization_id, run.id), run)
+    return {"status": ended["status"]}

@@ -27,7 +27,7 @@ class Call:
 
 @dataclass
 class Say:
-    """An answer. `finish` is one of stop, length, tool_calls, refusal, filter."""
+    """An answer. `finish` is one of stop, length, tool_calls, refusal, filter; the tier is OpenAI's."""
 
     text: str = ""
     calls: list[Call] = field(default_factory=list)
@@ -35,6 +35,7 @@ class Say:
     output_tokens: int = 20
     cached_tokens: int = 0
     finish: str = "stop"
+    service_tier: str = "default"
 
 
 @dataclass
@@ -191,6 +192,7 @@ def _openai(say: Say) -> dict[str, Any]:
         "object": "chat.completion",
         "created": 1_760_000_000,
         "model": "gpt-4o-mini-2024-07-18",
+        "service_tier": say.service_tier,
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if say.calls else finish}],
         "usage": {
             "prompt_tokens": say.input_tokens,

@@ -5,7 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from weconnect.agents.loop import Run, run_agent
+import pytest
+
+from weconnect.agents import asking
+from weconnect.agents.loop import run_agent
+from weconnect.agents.providers.messages import ModelReply, ModelRequest
+from weconnect.agents.run import Run
 
 
 class Suspended(BaseException):
@@ -92,3 +97,36 @@ class Starter:
             run_agent(steps, run)
         except Suspended:
             self.waiting.append((request, steps))
+
+
+def agent(me: Any, *tools: str, **more: object) -> str:
+    """The path of a new agent with builtin tools."""
+    path = me.client.post("/v1/agents", {"name": "Helper", **more}).headers["Location"]
+    for tool in tools:
+        assert me.client.post(f"{path}/tools", {"toolName": tool}).status == 201
+    return path
+
+
+def run(me: Any, starter: Starter, path: str, text: str, **more: object) -> Any:
+    """Start a run and carry it out; answers it with its steps."""
+    started = me.client.post(f"{path}/executions", {"input": text, **more})
+    assert started.status == 202, started.text
+    assert started.json["status"] == "pending"
+    starter.run_pending()
+    return me.client.get(started.headers["Location"]).json
+
+
+def script(monkeypatch: pytest.MonkeyPatch, *replies: ModelReply | Exception) -> list[ModelRequest]:
+    """Let the model answer by script; returns the requests it got."""
+    left: list[ModelReply | Exception] = list(replies)
+    seen: list[ModelRequest] = []
+
+    def complete(request: ModelRequest, key: str | None) -> ModelReply:
+        seen.append(request)
+        reply = left.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    monkeypatch.setattr(asking, "complete", complete)
+    return seen

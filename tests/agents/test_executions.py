@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.agents.runs import Recorded, Starter
+from tests.agents.runs import Recorded, Starter, agent, run, script
 from tests.factories import registered
-from weconnect import clock, idempotency
-from weconnect.agents import executions, loop
+from weconnect import clock, durable, idempotency
+from weconnect.agents import asking, executions, sweeper
 from weconnect.agents.providers import ProviderError
 from weconnect.agents.providers.messages import ModelReply, ToolCall
 
@@ -15,43 +15,13 @@ from weconnect.agents.providers.messages import ModelReply, ToolCall
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     return starter
 
 
 @pytest.fixture
 def me(aws: None):
     return registered()
-
-
-def agent(me, *tools: str, **more: object) -> str:
-    path = me.client.post("/v1/agents", {"name": "Helper", **more}).headers["Location"]
-    for tool in tools:
-        assert me.client.post(f"{path}/tools", {"toolName": tool}).status == 201
-    return path
-
-
-def run(me, starter: Starter, path: str, text: str, **more: object) -> dict:
-    started = me.client.post(f"{path}/executions", {"input": text, **more})
-    assert started.status == 202, started.text
-    assert started.json["status"] == "pending"
-    starter.run_pending()
-    return me.client.get(started.headers["Location"]).json
-
-
-def script(monkeypatch: pytest.MonkeyPatch, *replies: ModelReply | Exception) -> list:
-    """Let the model answer by script; returns the requests it got."""
-    left, seen = list(replies), []
-
-    def complete(request, key):
-        seen.append(request)
-        reply = left.pop(0)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    monkeypatch.setattr(loop, "complete", complete)
-    return seen
 
 
 def test_a_run_uses_a_tool_and_is_counted(me, starter: Starter) -> None:
@@ -130,14 +100,14 @@ def test_money_fails_closed(me, starter: Starter, monkeypatch, cost: int | None,
 
 def test_provider_errors_end_the_run_with_their_code(me, starter: Starter, monkeypatch) -> None:
     path = agent(me)
-    script(monkeypatch, ProviderError("rate_limited", "slow down"))
+    script(monkeypatch, ProviderError("refused", "I would rather not"))
     done = run(me, starter, path, "hello")
     assert (done["status"], done["errorCode"], done["error"]) == (
         "failed",
-        "provider_rate_limited",
-        "slow down",
+        "provider_refused",
+        "I would rather not",
     )
-    assert done["steps"][0]["error"] == "slow down"
+    assert done["steps"][0]["error"] == "I would rather not"
 
 
 def test_a_tool_that_fails_is_told_to_the_model(me, starter: Starter, monkeypatch) -> None:
@@ -179,7 +149,7 @@ def test_cancel(me, starter: Starter, monkeypatch) -> None:
         assert me.client.post(f"{second}/cancel").status == 202
         return ModelReply(tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1"})])
 
-    monkeypatch.setattr(loop, "complete", cancel_meanwhile)
+    monkeypatch.setattr(asking, "complete", cancel_meanwhile)
     starter.run_pending()
     done = me.client.get(second).json
     assert (done["status"], [step["type"] for step in done["steps"]]) == ("cancelled", ["model"])
@@ -242,12 +212,12 @@ def test_what_was_stored_and_not_started_is_swept(me, starter: Starter, monkeypa
     started = me.client.post(f"{path}/executions", {"input": "hello"})
     assert started.status == 202
     starter.fails = False
-    assert executions.sweep() == 0, "younger than 30 s"
-    monkeypatch.setattr(executions, "SWEEP_AFTER_SECONDS", -5)
-    assert executions.sweep() == 1
+    assert sweeper.sweep() == 0, "younger than 30 s"
+    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
+    assert sweeper.sweep() == 1
     starter.run_pending()
     assert me.client.get(started.headers["Location"]).json["status"] == "completed"
-    assert executions.sweep() == 0
+    assert sweeper.sweep() == 0
 
 
 def test_the_platform_closes_what_its_function_could_not(me, starter: Starter) -> None:

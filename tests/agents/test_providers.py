@@ -5,14 +5,15 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.agents.fake_model_servers import Call, Drip, Fail, FakeModels, Raw, Say, Script, Slow
+from tests.agents.asking import KEY, PROVIDERS, WEATHER, Serve, ask
+from tests.agents.fake_model_servers import Call, Drip, Fail, Raw, Say, Script, Slow
 from weconnect.agents.providers import ProviderError, complete, registry
 from weconnect.agents.providers.messages import (
     Message,
@@ -24,67 +25,12 @@ from weconnect.agents.providers.messages import (
 )
 from weconnect.settings import settings
 
-KEY = "sk-test-secret"
-PROVIDERS = ("openai", "anthropic", "google", "bedrock", "openai_compatible")
-MODELS = {
-    "openai": "gpt-4o-mini",
-    "anthropic": "claude-haiku-4-5",
-    "google": "gemini-2.5-flash",
-    "bedrock": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
-    "openai_compatible": "mistral-small-latest",
-}
-WEATHER = ToolSpec(
-    name="weather",
-    description="Tell the weather of a place",
-    input_schema={
-        "type": "object",
-        "properties": {"place": {"type": "string"}, "days": {"type": "integer", "default": 1}},
-        "required": ["place"],
-        "additionalProperties": False,
-    },
-)
-
-Serve = Callable[..., FakeModels]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start a server with a script; every provider's address points at it."""
-    from weconnect.agents.providers import pydantic_ai_adapter
-
-    servers: list[FakeModels] = []
-
-    def start(*script: Script) -> FakeModels:
-        server = FakeModels(list(script)).__enter__()
-        servers.append(server)
-        addresses = {"openai": f"{server.url}/v1", "anthropic": server.url, "google": server.url}
-        monkeypatch.setattr(pydantic_ai_adapter, "ADDRESSES", addresses | {"bedrock": server.url})
-        return server
-
-    allowed = settings.outbound_allowed_hosts
-    object.__setattr__(settings, "outbound_allowed_hosts", allowed | {"127.0.0.1"})
-    yield start
-    object.__setattr__(settings, "outbound_allowed_hosts", allowed)
-    for server in servers:
-        server.__exit__()
-
 
 @pytest.fixture(autouse=True, scope="module")
 def no_leaks() -> Iterator[None]:
     """Let whatever was left open say so before this module ends."""
     yield
     gc.collect()
-
-
-def ask(provider: str, server: FakeModels, **changes: Any) -> ModelRequest:
-    values = {
-        "provider": provider,
-        "model": MODELS[provider],
-        "messages": [Message(role="user", content="hi")],
-        "base_url": f"{server.url}/v1" if provider == "openai_compatible" else None,
-        "timeout_seconds": 20,
-    }
-    return ModelRequest(**(values | changes))
 
 
 def conversation_on(wire: str, body: Any) -> list[Any]:

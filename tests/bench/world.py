@@ -14,8 +14,7 @@ from moto import mock_aws  # isort: skip
 from infra import cloudformation
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
-from weconnect import aws, signing
-from weconnect.agents import executions
+from weconnect import aws, durable, signing
 
 KEY = signing.SigningKey(id="bench", secret=b"s" * 64)
 
@@ -24,18 +23,18 @@ KEY = signing.SigningKey(id="bench", secret=b"s" * 64)
 def world() -> Iterator[Starter]:
     """Everything that routes need, in process; yields what stands where Lambda stands."""
     starter = Starter()
-    kept = aws.call, executions.lambda_client
+    kept = aws.call, durable.lambda_client
     with mock_aws():
         boto3.client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
         boto3.client("s3").create_bucket(Bucket="weconnect")
         boto3.client("sesv2").create_email_identity(EmailIdentity="weconnect@localhost")
         aws.call = conftest._call_through_boto3
-        executions.lambda_client = lambda: starter  # type: ignore[assignment]
+        durable.lambda_client = lambda: starter  # type: ignore[assignment]
         signing._current, signing._known = KEY, {KEY.id: KEY}
         try:
             yield starter
         finally:
-            aws.call, executions.lambda_client = kept
+            aws.call, durable.lambda_client = kept
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from infra.local.options import REGION
 from tests.agents.runs import Starter
 from tests.integration.emulator import emulator
 from tests.integration.racing import hang_up
-from weconnect import encryption, payloads, table
-from weconnect.agents import executions
+from weconnect import durable, encryption, payloads, table
 from weconnect.settings import settings
 
 
@@ -59,7 +58,7 @@ def aws(ministack: str, rows: TableConnection, monkeypatch: pytest.MonkeyPatch) 
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     """What was asked of Lambda."""
     starter = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
     return starter
 
 

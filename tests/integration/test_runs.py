@@ -11,13 +11,14 @@ from tests.agents.runs import Recorded, Starter
 from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, outcomes, together
 from weconnect import idempotency, table
-from weconnect.agents import executions
+from weconnect.agents import executions, sweeper
 from weconnect.agents.entities import ExecutionStatus, NewExecution
-from weconnect.agents.loop import Run, run_agent
+from weconnect.agents.loop import run_agent
 from weconnect.agents.memories import service as memories
 from weconnect.agents.memories.entities import NewAIAgentMemory
 from weconnect.agents.memories.rows import MemoryRow
 from weconnect.agents.rows import AgentRow, ExecutionRow
+from weconnect.agents.run import Run
 from weconnect.auth.rows import ExecutionLimitRow
 from weconnect.errors import Problem
 from weconnect.organizations.rows import UsageRow
@@ -123,7 +124,7 @@ def test_one_run_ends_once(me: Registered, agent: UUID) -> None:
 
         def end(number: int, row: ExecutionRow = row, run: Any = run) -> Any:
             if number % 4 == 0:
-                return executions.close(row.id, "FAILED", "x")
+                return sweeper.close(row.id, "FAILED", "x")
             if number % 4 == 1:
                 return executions.cancel(caller, agent, run.id)
             mine = ExecutionRow.get(row.pk, row.sk, consistent_read=True)

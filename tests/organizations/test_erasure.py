@@ -13,8 +13,7 @@ from tests.factories import PASSWORD, Registered, bearer, registered
 from tests.gateway import Client
 from tests.organizations.people import code, colleague, confirm, invite, key_of, path
 from tests.test_events import event, invoke
-from weconnect import payloads, stream
-from weconnect.agents import executions
+from weconnect import durable, payloads, stream
 from weconnect.organizations import export, purge
 from weconnect.settings import settings
 
@@ -22,7 +21,7 @@ from weconnect.settings import settings
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     found = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: found)
+    monkeypatch.setattr(durable, "lambda_client", lambda: found)
     return found
 
 

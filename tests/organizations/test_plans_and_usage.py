@@ -9,8 +9,7 @@ from tests.auth.mailbox import texts
 from tests.factories import Registered, bearer, registered
 from tests.gateway import Client
 from tests.organizations.people import code, colleague, invite, on_plan, path, verified
-from weconnect import table
-from weconnect.agents import executions
+from weconnect import durable, table
 from weconnect.auth import sessions
 from weconnect.auth.rows import UserRow
 from weconnect.organizations.entities import PLANS
@@ -20,7 +19,7 @@ from weconnect.organizations.rows import OrganizationRow
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
     found = Starter()
-    monkeypatch.setattr(executions, "lambda_client", lambda: found)
+    monkeypatch.setattr(durable, "lambda_client", lambda: found)
     return found
 
 

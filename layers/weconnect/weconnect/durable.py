@@ -5,12 +5,14 @@ effect also carries a stable idempotency key. Code outside of steps runs again o
 clock, the table or the network.
 """
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
 from uuid import UUID
 
 from weconnect import faults, payloads
+from weconnect.settings import settings
 
 CHECKPOINT_DAYS = 30
 BRANCHES_AT_ONCE = 8
@@ -18,6 +20,14 @@ BRANCHES_AT_ONCE = 8
 
 class StepFailed(Exception):
     """A step raised; it is not tried again."""
+
+
+@functools.cache
+def lambda_client() -> Any:
+    """The client that starts durable functions and sends to their callbacks, made at its first use."""
+    import boto3
+
+    return boto3.client("lambda", region_name=settings.region)
 
 
 class Steps(Protocol):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from weconnect.agents.memories.entities import MemoryConfig, MemoryType, SessionId
-from weconnect.entities import Json, Name, TenantEntity, Wire, fits, up_to
+from weconnect.entities import Json, Name, StoredJson, TenantEntity, Wire, fits, up_to
 
 PROMPT_BYTES = 300_000
 
@@ -18,13 +18,14 @@ Prompt = Annotated[str, StringConstraints(max_length=100_000), fits(PROMPT_BYTES
 class ExecutionStatus(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
+    WAITING = "waiting"
     COMPLETED = "completed"
     FAILED = "failed"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
+OPEN = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING, ExecutionStatus.WAITING})
 
 
 # Agents
@@ -43,12 +44,19 @@ class AgentConfiguration(Wire):
 
 
 class AgentLimits(Wire):
-    """A run ends with `budget_exceeded` before the model request that would pass one of these."""
+    """A run ends with `budget_exceeded` before the model request that would pass one of these.
+
+    The first four are a run's own, the monthly ones are shared by all runs of the agent.
+    """
 
     max_steps: int = Field(default=10, ge=1, le=100, description="Model requests")
-    timeout_seconds: int = Field(default=120, ge=1, le=3_600)
+    timeout_seconds: int = Field(
+        default=120, ge=1, le=3_600, description="Waiting for an approval not counted"
+    )
     max_tokens: int | None = Field(default=None, ge=1)
     max_cost_usd: float | None = Field(default=None, gt=0)
+    max_tokens_per_month: int | None = Field(default=None, ge=1)
+    max_cost_usd_per_month: float | None = Field(default=None, gt=0)
 
 
 class AgentDefinition(Wire):
@@ -60,6 +68,7 @@ class AgentDefinition(Wire):
     base_url: Annotated[str, up_to(500)] | None = Field(default=None, description="For openai_compatible")
     configuration: AgentConfiguration = AgentConfiguration()
     limits: AgentLimits = AgentLimits()
+    output_schema: StoredJson | None = Field(default=None, description="JSON Schema of a structured answer")
 
 
 class NewAIAgent(AgentDefinition):
@@ -79,6 +88,7 @@ class AIAgentChanges(Wire):
     base_url: Annotated[str, up_to(500)] | None = None
     configuration: AgentConfiguration | None = None
     limits: AgentLimits | None = None
+    output_schema: StoredJson | None = None
     is_active: bool | None = None
 
 
@@ -101,6 +111,7 @@ class AIAgent(AgentSummary):
     base_url: str | None = None
     configuration: AgentConfiguration = AgentConfiguration()
     limits: AgentLimits = AgentLimits()
+    output_schema: StoredJson | None = None
 
 
 class AgentStats(Wire):
@@ -147,6 +158,9 @@ class AIAgentExecution(TenantEntity):
     status: ExecutionStatus = ExecutionStatus.PENDING
     input: str
     output: str | None = None
+    structured_output: Any = Field(
+        default=None, description="The answer of an agent that has an `outputSchema`"
+    )
     input_tokens: int
     output_tokens: int | None = None
     execution_time: int = Field(description="Milliseconds")
@@ -157,13 +171,27 @@ class AIAgentExecution(TenantEntity):
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
     cancel_requested_at: AwareDatetime | None = None
+    waiting_for: list[UUID] = Field(default=[], description="Approvals that have to be decided first")
+    parent_execution_id: UUID | None = Field(default=None, description="The run whose tool call this is")
+    api_key_id: UUID | None = Field(default=None, description="The API key that started it")
+
+
+class StepApproval(Wire):
+    """Who allowed or denied a tool call; `edited` when they changed its arguments."""
+
+    approval_id: UUID
+    decision: Literal["approved", "denied", "expired"]
+    edited: bool = False
+    decided_by: UUID | None = None
+    decided_at: AwareDatetime | None = None
+    note: str | None = None
 
 
 class ExecutionStep(Wire):
-    """A model request or a tool call of a run, in order; times in milliseconds."""
+    """A model request, a tool call or a use of memory in a run, in order; times in milliseconds."""
 
     number: int
-    type: Literal["model", "tool"]
+    type: Literal["model", "tool", "memory"]
     name: str
     started_at: AwareDatetime
     duration_ms: int
@@ -175,6 +203,8 @@ class ExecutionStep(Wire):
     cached_tokens: int | None = None
     cost: float | None = None
     finish_reason: str | None = None
+    approval: StepApproval | None = None
+    execution_id: UUID | None = Field(default=None, description="The run of another agent that this call was")
 
 
 class ExecutionWithSteps(AIAgentExecution):

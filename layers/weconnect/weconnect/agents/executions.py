@@ -1,19 +1,19 @@
 """Runs of agents: start, read, list, cancel. What a run does stands in `loop`."""
 
-import functools
 import json
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import boto3
 from pynamodb.expressions.condition import Condition
 
-from weconnect import clock, faults, ids, payloads, table
+from weconnect import clock, durable, faults, ids, payloads, table
 from weconnect.agents import service
 from weconnect.agents.entities import (
     OPEN,
+    AgentDefinition,
     AIAgentExecution,
     ExecutionMetadata,
     ExecutionStatus,
@@ -21,18 +21,19 @@ from weconnect.agents.entities import (
     ExecutionWithSteps,
     NewExecution,
 )
-from weconnect.agents.rows import RUN_SHARDS, AgentRow, ExecutionRow, StepRow
+from weconnect.agents.rows import AgentRow, ExecutionRow, StepRow
 from weconnect.auth import limits
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, NotFound
+from weconnect.executions import approvals
 from weconnect.idempotency import new_id
 from weconnect.log import logger
 from weconnect.pages import Page, query_page
 from weconnect.settings import settings
 
+GOING_ON = OPEN - {ExecutionStatus.WAITING}  # a person's answer may take days
+
 INLINE_BYTES = 4_000  # the run's row stands in three indexes: longer texts leave it
-SWEEP_AFTER_SECONDS = 30
-ABANDONED_AFTER_SECONDS = 2 * 3_600
 
 
 def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution:
@@ -44,28 +45,8 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
     head, definition = service.pick(found, caller.organization_id, agent_id)
     if not head.is_active:
         raise Conflict("The agent is not active", code="agent_inactive")
-    execution_id, moment = new_id(), clock.now()
-    execution = AIAgentExecution(
-        id=execution_id,
-        created_at=moment,
-        updated_at=moment,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        agent_id=agent_id,
-        agent_version=head.agent_version,
-        input=new.input,
-        input_tokens=0,
-        execution_time=0,
-        metadata=ExecutionMetadata(
-            provider=definition.provider,
-            model=definition.model,
-            temperature=definition.configuration.temperature,
-            max_tokens=definition.configuration.max_tokens,
-            user_id=caller.user_id,
-            session_id=new.session_id,
-            is_language_model=definition.provider != "embedded",
-        ),
-    )
+    execution_id = new_id()
+    execution = _execution(head, definition, new, execution_id, caller.user_id, api_key_id=caller.api_key_id)
     taken = limits.take(caller, found)
     try:
         row = table.create(
@@ -81,12 +62,45 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
     return entity(row)
 
 
+def store_nested(
+    parent: ExecutionRow,
+    agent_id: UUID,
+    question: str,
+    execution_id: UUID,
+    user_id: UUID,
+    actor: dict[str, Any],
+) -> AIAgentExecution:
+    """Store a run that is a tool call of another run, kept as long as that one; again, it is the same run.
+
+    Raises NotFound and Conflict `agent_inactive`.
+    """
+    organization_id = UUID(parent.organization_id)
+    head, definition = service.read(organization_id, agent_id)
+    if not head.is_active:
+        raise Conflict("The agent is not active", code="agent_inactive")
+    new = NewExecution.model_construct(input=question, session_id=None)
+    execution = _execution(
+        head,
+        definition,
+        new,
+        execution_id,
+        user_id,
+        api_key_id=parent.api_key_id,
+        parent_execution_id=UUID(parent.id),
+    )
+    row = _row(execution, days_left(parent))
+    row.set(depth=int(parent.depth or 0) + 1)
+    with suppress(Conflict):  # the step was repeated
+        table.create(row, actor)
+    return execution
+
+
 def invoke(row: ExecutionRow) -> None:
     """Ask for the run's durable function by the run's id: twice is harmless, and what fails is left to the sweeper."""
     payload = {"organizationId": row.organization_id, "agentId": row.agent_id, "executionId": row.id}
     faults.point("before:invoke")
     try:
-        lambda_client().invoke(
+        durable.lambda_client().invoke(
             FunctionName=settings.run_agent_function,
             InvocationType="Event",
             DurableExecutionName=row.id,
@@ -97,16 +111,10 @@ def invoke(row: ExecutionRow) -> None:
     faults.point("after:invoke")
 
 
-@functools.cache
-def lambda_client() -> Any:
-    """The client that starts runs, made at its first use."""
-    return boto3.client("lambda", region_name=settings.region)
-
-
 def wait(caller: Caller, execution: AIAgentExecution, seconds: int) -> AIAgentExecution:
-    """Look again, ever less often, until the run has ended or `seconds` are over."""
+    """Look again, ever less often, until the run has ended, waits for a person, or `seconds` are over."""
     until, pause = time.monotonic() + seconds, 0.05
-    while execution.status in OPEN and time.monotonic() < until:
+    while execution.status in GOING_ON and time.monotonic() < until:
         time.sleep(max(0, min(pause, until - time.monotonic())))
         pause = min(1.0, pause * 1.5)
         execution = entity(_need(caller, execution.agent_id, execution.id))
@@ -172,16 +180,53 @@ def find(
 
 
 def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
-    """Ask a run to stop: at once when it has not begun, else before its next step. A finished one is Conflict."""
+    """Ask a run to stop: at once when it has not begun or waits, else before its next step.
+
+    Raises Conflict `already_finished`.
+    """
     row = _need(caller, agent_id, execution_id)
-    if row.status == ExecutionStatus.PENDING and finish(
-        row, ExecutionStatus.CANCELLED, condition=ExecutionRow.status == ExecutionStatus.PENDING.value
+    still = ExecutionRow.status == row.status
+    if row.status in (ExecutionStatus.PENDING, ExecutionStatus.WAITING) and finish(
+        row, ExecutionStatus.CANCELLED, condition=still
     ):
         return entity(_need(caller, agent_id, execution_id))
     asked = {"cancel_requested_at": clock.iso(clock.now())}
     if not table.touch(row, put=asked, condition=ExecutionRow.status == ExecutionStatus.RUNNING.value):
         raise Conflict(f"The run is {_need(caller, agent_id, execution_id).status}", code="already_finished")
     return entity(row)
+
+
+def hold(row: ExecutionRow, approval_ids: list[UUID], actor: dict[str, Any]) -> bool:
+    """Let a running run wait for approvals; False when it is to stop."""
+    return _move(
+        row, ExecutionStatus.RUNNING, ExecutionStatus.WAITING, actor, [str(item) for item in approval_ids]
+    )
+
+
+def go_on(row: ExecutionRow, actor: dict[str, Any]) -> bool:
+    """Let a waiting run go on; False when it is to stop."""
+    return _move(row, ExecutionStatus.WAITING, ExecutionStatus.RUNNING, actor, None)
+
+
+def _move(
+    row: ExecutionRow,
+    before: ExecutionStatus,
+    after: ExecutionStatus,
+    actor: dict[str, Any],
+    waiting_for: list[str] | None,
+) -> bool:
+    """Move an open run from one state to the next, once however often it is asked."""
+    if row.cancel_requested_at or row.status not in (before, after):
+        return False
+    if row.status == before:
+        keys = ExecutionRow.index_keys(UUID(row.organization_id), UUID(row.agent_id), UUID(row.id), after)
+        values = {"status": after.value, "waiting_for": waiting_for, **keys}
+        still = (ExecutionRow.status == before.value) & ExecutionRow.cancel_requested_at.does_not_exist()
+        try:
+            table.change(row, values, actor, condition=still)
+        except Conflict:
+            return False
+    return True
 
 
 def finish(
@@ -191,14 +236,19 @@ def finish(
     output: str | None = None,
     error: str | None = None,
     error_code: str | None = None,
+    structured: bool = False,
+    waited: float = 0,
     totals: dict[str, Any] | None = None,
     condition: Condition | None = None,
 ) -> bool:
-    """End a run and count it, in one transaction; False when it had ended already. A terminal state never changes."""
+    """End a run and count it, in one transaction; False when it had ended already. A terminal state never changes.
+
+    Its time leaves out the seconds that it `waited` for somebody.
+    """
     moment = clock.now()
     organization_id, agent_id, execution_id = (UUID(row.organization_id), UUID(row.agent_id), UUID(row.id))
     started = datetime.fromisoformat(row.started_at) if row.started_at else moment
-    milliseconds = max(0, int((moment - started).total_seconds() * 1000))
+    milliseconds = max(0, int(((moment - started).total_seconds() - waited) * 1000))
     totals = totals or {}
     values = {
         "status": status.value,
@@ -209,6 +259,8 @@ def finish(
         else None,
         "error": error,
         "error_code": error_code,
+        "is_structured": structured,
+        "waiting_for": None,
         "finished_at": clock.iso(moment),
         "execution_time": milliseconds,
         **totals,
@@ -230,8 +282,10 @@ def finish(
         writes.change(row, values, condition=still_open if condition is None else still_open & condition)
         if counts:
             writes.touch(head, counted, {"last_executed_at": clock.iso(moment)}, missing=NotFound())
+        waited_for = [UUID(approval_id) for approval_id in row.waiting_for or []]
         try:
             writes.commit()
+            approvals.withdraw(organization_id, waited_for, {"system": "runs"})
             return True
         except NotFound:
             continue
@@ -246,41 +300,43 @@ def entity(row: ExecutionRow, *, whole: bool = True) -> AIAgentExecution:
     for name in ("input", "output"):
         if (text := values.get(name)) is not None:
             values[name] = payloads.load(row.organization_id, text) if whole else payloads.preview(text)
-    return AIAgentExecution.model_validate(values | {"cost": _dollars(row.cost_micros)}, by_name=True)
+    values["cost"] = _dollars(row.cost_micros)
+    if row.is_structured and whole:
+        values["structured_output"] = json.loads(values["output"])
+    return AIAgentExecution.model_validate(values, by_name=True)
 
 
-def sweep() -> int:
-    """Start runs again that were stored and never began, and close those that nobody works on; answers how many."""
-    swept = 0
-    for shard in RUN_SHARDS:
-        for row in _open_since(ExecutionStatus.PENDING, shard, SWEEP_AFTER_SECONDS):
-            invoke(row)
-            swept += 1
-        for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_SECONDS):
-            finish(
-                row,
-                ExecutionStatus.TIMEOUT,
-                error="Nothing was heard of the run for two hours",
-                error_code="lost",
-            )
-            swept += 1
-    return swept
-
-
-def close(execution_id: str, platform_status: str, error: str) -> bool:
-    """End a run whose durable function ended without doing so; False when it is closed or unknown."""
-    shard = ExecutionRow.shard(execution_id)
-    for status in OPEN:
-        at = ExecutionRow.open(status.value, shard)
-        for row in ExecutionRow.gsi3.query(at, ExecutionRow.gsi3sk == execution_id):
-            ended = ExecutionStatus.TIMEOUT if platform_status == "TIMED_OUT" else ExecutionStatus.FAILED
-            return finish(row, ended, error=error, error_code="platform_" + platform_status.lower())
-    return False
-
-
-def _open_since(status: ExecutionStatus, shard: str, seconds: int) -> list[ExecutionRow]:
-    oldest = str(ids.lowest_id(clock.epoch() - seconds))
-    return list(ExecutionRow.gsi3.query(ExecutionRow.open(status.value, shard), ExecutionRow.gsi3sk < oldest))
+def _execution(
+    head: AgentRow,
+    definition: AgentDefinition,
+    new: NewExecution,
+    execution_id: UUID,
+    user_id: UUID,
+    **more: Any,
+) -> AIAgentExecution:
+    moment = clock.now()
+    return AIAgentExecution(
+        id=execution_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=head.organization_id,
+        user_id=user_id,
+        agent_id=head.id,
+        agent_version=head.agent_version,
+        input=new.input,
+        input_tokens=0,
+        execution_time=0,
+        metadata=ExecutionMetadata(
+            provider=definition.provider,
+            model=definition.model,
+            temperature=definition.configuration.temperature,
+            max_tokens=definition.configuration.max_tokens,
+            user_id=user_id,
+            session_id=new.session_id,
+            is_language_model=definition.provider != "embedded",
+        ),
+        **more,
+    )
 
 
 def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from weconnect import clock, payloads, table
 from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
-from weconnect.agents.rows import AgentRow, AgentVersionRow, ExecutionRow, PurgedAgentRow, child
+from weconnect.agents.rows import AgentRow, AgentVersionRow, BudgetRow, ExecutionRow, PurgedAgentRow, child
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.log import logger
 from weconnect.payloads import RETENTIONS
@@ -12,6 +12,7 @@ from weconnect.table import Row, key
 
 CHILDREN: dict[type[Row], str] = {
     AgentVersionRow: "VERSION",
+    BudgetRow: "AGENTBUDGET",
     ToolRow: "TOOL",
     ToolNameRow: "TOOLNAME",
     MemoryRow: "MEMORY",

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
 
 from weconnect.agents.entities import (
     OPEN,
@@ -77,6 +77,15 @@ class AgentVersionRow(Row, discriminator="AGENTVERSION"):
         )
 
 
+class BudgetRow(Row, discriminator="AGENTBUDGET"):
+    """What an agent, or all agents of an organization, used and reserved in a month; written by `budgets`."""
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID | None, month: str) -> tuple[str, str]:
+        pk = child(organization_id, agent_id) if agent_id else key("ORG", organization_id)
+        return pk, key("AGENTBUDGET", month)
+
+
 class PurgedAgentRow(Row, discriminator="PURGEDAGENT"):
     """Names an agent that is gone while its runs live on, so that their organization can still end them."""
 
@@ -91,11 +100,14 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
     """A run. `input` and `output` are texts, or pointers to longer ones."""
 
     entity = AIAgentExecution
-    apart = frozenset({"cost"})
+    apart = frozenset({"cost", "structured_output"})
 
     status = UnicodeAttribute()
     input = JSONAttribute()
     output = JSONAttribute(null=True)
+    is_structured = BooleanAttribute(default=False, attr_name="isStructured")
+    depth = NumberAttribute(default=0)
+    cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
     cost_micros = NumberAttribute(null=True, attr_name="costMicros")
 
     @staticmethod

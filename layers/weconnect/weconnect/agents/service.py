@@ -77,6 +77,13 @@ def need_own(caller: Caller, agent_id: UUID) -> AgentRow:
     return row
 
 
+def named(organization_id: UUID, name: str) -> UUID | None:
+    """The agent of that name."""
+    pk, prefix = AgentRow.of_organization(organization_id)
+    rows = AgentRow.query(pk, AgentRow.sk.startswith(prefix), consistent_read=True)
+    return next((UUID(row.id) for row in rows if row.name.casefold() == name.casefold()), None)
+
+
 def find(
     caller: Caller,
     *,

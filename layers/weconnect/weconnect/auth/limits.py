@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from weconnect import aws, clock, table
+from weconnect import clock, counters, table
 from weconnect.auth import periods
 from weconnect.auth.entities import LimitType
 from weconnect.auth.rows import ExecutionLimitRow
@@ -18,7 +18,6 @@ from weconnect.errors import LimitReached, NotFound, Unavailable
 from weconnect.log import logger
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.rows import OrganizationRow, UsageRow
-from weconnect.settings import settings
 from weconnect.table import Row
 
 ATTEMPTS = 20
@@ -107,12 +106,13 @@ def _take_of_plan(taken: Taken, organization: Organization) -> None:
     start, _ = periods.of(LimitType.MONTHLY, clock.now())
     pk, sk = UsageRow.at(organization.id, start.strftime("%Y-%m"))
     row = UsageRow(pk=pk, sk=sk)
-    request = _request(
-        row, "SET kind = :kind ADD executions :one", {":one": 1, ":kind": UsageRow.kind_name()}
-    )
+    values: dict[str, counters.Value] = {":one": 1, ":kind": UsageRow.kind_name()}
+    condition = ""
     if allowed >= 0:
-        request["ConditionExpression"] = "attribute_not_exists(executions) OR executions < :allowed"
-        request["ExpressionAttributeValues"][":allowed"] = {"N": str(allowed)}
+        condition = "attribute_not_exists(executions) OR executions < :allowed"
+        values[":allowed"] = allowed
+    request = counters.update((pk, sk), "SET kind = :kind ADD executions :one", values, condition)
+    if allowed >= 0:
         request["ReturnValues"] = "UPDATED_NEW"
     counted = _executions_after(request) if allowed else None
     if allowed >= 0:
@@ -128,7 +128,7 @@ def _executions_after(request: dict[str, Any]) -> int | None:
     answer = _send(request)
     if answer is None:
         return None
-    return int(answer.get("Attributes", {}).get("executions", {}).get("N", 0))
+    return counters.number(answer.get("Attributes", {}), "executions")
 
 
 def _note(organization: Organization, used: int) -> None:
@@ -140,43 +140,25 @@ def _note(organization: Organization, used: int) -> None:
 
 
 def _one_more(row: Row, start: str) -> dict[str, Any]:
-    request = _request(row, "ADD currentExecutions :one", {":one": 1, ":start": start, ":true": True})
-    request["ConditionExpression"] = (
-        "isActive = :true AND periodStart = :start AND currentExecutions < maxExecutions"
-    )
-    return request
+    values: dict[str, counters.Value] = {":one": 1, ":start": start, ":true": True}
+    condition = "isActive = :true AND periodStart = :start AND currentExecutions < maxExecutions"
+    return counters.update((row.pk, row.sk), "ADD currentExecutions :one", values, condition)
 
 
 def _new_period(row: Row, start: str, end: str) -> dict[str, Any]:
     values = {":one": 1, ":start": start, ":end": end, ":before": row.period_start, ":true": True, ":zero": 0}
     expression = "SET periodStart = :start, periodEnd = :end, currentExecutions = :one"
-    request = _request(row, expression, values)
-    request["ConditionExpression"] = "isActive = :true AND periodStart = :before AND maxExecutions > :zero"
-    return request
+    condition = "isActive = :true AND periodStart = :before AND maxExecutions > :zero"
+    return counters.update((row.pk, row.sk), expression, values, condition)
 
 
 def _one_less(row: Row, attribute: str, start: str | None) -> dict[str, Any]:
     """The subtraction; not in a period that has begun since, and never below nothing."""
-    values: dict[str, Any] = {":less": -1, ":zero": 0} | ({":start": start} if start else {})
-    request = _request(row, f"ADD {attribute} :less", values)
+    values: dict[str, counters.Value] = {":less": -1, ":zero": 0}
+    values |= {":start": start} if start else {}
     in_period = " AND periodStart = :start" if start else ""
-    request["ConditionExpression"] = f"{attribute} > :zero{in_period}"
-    return request
-
-
-def _request(row: Row, expression: str, values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "TableName": settings.table_name,
-        "Key": {"pk": {"S": row.pk}, "sk": {"S": row.sk}},
-        "UpdateExpression": expression,
-        "ExpressionAttributeValues": {name: _typed(value) for name, value in values.items()},
-    }
-
-
-def _typed(value: bool | int | str) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    return {"N": str(value)} if isinstance(value, int) else {"S": value}
+    condition = f"{attribute} > :zero{in_period}"
+    return counters.update((row.pk, row.sk), f"ADD {attribute} :less", values, condition)
 
 
 def _update(request: dict[str, Any]) -> bool:
@@ -187,11 +169,9 @@ def _update(request: dict[str, Any]) -> bool:
 def _send(request: dict[str, Any]) -> dict[str, Any] | None:
     """The answer to one update, sent once; None when its condition does not hold."""
     try:
-        return aws.call("dynamodb", "UpdateItem", request, attempts=1)
-    except aws.AwsError as error:
-        if error.code == "ConditionalCheckFailedException":
-            return None
-        raise Unavailable("Executions cannot be counted now; try again shortly") from error
+        return counters.send(request)
+    except counters.Refused:
+        return None
 
 
 def _reached(detail: str, kind: LimitType) -> LimitReached:

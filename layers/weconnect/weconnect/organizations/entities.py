@@ -81,10 +81,18 @@ class WorkflowSettings(Wire):
     max_complexity: int | None = Field(default=None, ge=1)
 
 
+class AgentSettings(Wire):
+    """What all agents of the organization together may use in a calendar month (UTC)."""
+
+    max_tokens_per_month: int | None = Field(default=None, ge=1)
+    max_cost_usd_per_month: float | None = Field(default=None, gt=0)
+
+
 class CustomSettings(Wire):
     branding: Branding | None = None
     security: Security | None = None
     workflow: WorkflowSettings | None = None
+    agents: AgentSettings | None = None
 
 
 class BillingAddress(Wire):

@@ -56,7 +56,13 @@ class Context:
 
 
 def reply(request: ModelRequest, now: datetime | None = None) -> ModelReply:
-    """Answer a request by rules; `now` is timezone-aware and defaults to the clock."""
+    """Answer a request by rules; `now` is timezone-aware and defaults to the clock.
+
+    A schema that these rules cannot fill is refused before any tool is called.
+    """
+    as_object = (
+        embedded_schema.answer_form(request.output_schema) if request.output_schema is not None else None
+    )
     question, before, turn = _turn(request.messages)
     context = Context(
         tools=request.tools,
@@ -69,7 +75,8 @@ def reply(request: ModelRequest, now: datetime | None = None) -> ModelReply:
     wave = _next_wave(steps, turn, len(done), context)
     if wave:
         return _reply(request, "", embedded_followup.numbered(wave, request.messages))
-    return _reply(request, _compose(steps, done, turn, context), [])
+    text = _compose(steps, done, turn, context)
+    return _reply(request, as_object(text) if as_object else text, [])
 
 
 def _turn(messages: list[Message]) -> tuple[str, list[Message], list[Message]]:

@@ -1,8 +1,14 @@
-"""Reading a tool's JSON Schema without trusting it: it comes from whoever made the tool."""
+"""Reading a tool's or an answer's JSON Schema without trusting it: it comes from whoever made it."""
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
+
+from weconnect.agents.providers.errors import ProviderError
+
+# All that the schema of a property may say when any text has to fit it.
+ANY_TEXT = frozenset({"type", "title", "description", "examples", "default", "$comment"})
 
 
 def properties_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -55,3 +61,39 @@ def accepts(schema: dict[str, Any], arguments: dict[str, Any]) -> bool:
     except (SchemaError, ValidationError, Unresolvable, re.error, RecursionError):
         return False
     return True
+
+
+def answer_form(schema: dict[str, Any]) -> Callable[[str], str]:
+    """How an answer becomes JSON text: one string property takes it, constants and defaults fill the rest.
+
+    The string is the required one that takes any text, or the first that is optional. Raise ProviderError, with a
+    pointer, for a schema that would need the answer to be understood.
+    """
+    properties, required = properties_of(schema), required_of(schema)
+    takes_text = [
+        name for name, shape in properties.items() if kind_of(shape) == "string" and set(shape) <= ANY_TEXT
+    ]
+    filled = {name: value for name in required for value in _fixed(properties.get(name))}
+    open_ones = [name for name in required if name not in filled]
+    slot = next((name for name in [*open_ones, *takes_text] if name in takes_text), None)
+    other = next((name for name in open_ones if name != slot), None)
+    if kind_of(schema) != "object" or slot is None or other is not None:
+        place = "" if other is None else "/properties/" + other.replace("~", "~0").replace("/", "~1")
+        raise _unfillable(place)
+    if not accepts(schema, filled | {slot: "any text"}):
+        raise _unfillable("")
+    return lambda text: json.dumps(filled | {slot: text}, ensure_ascii=False)
+
+
+def _fixed(shape: Any) -> list[Any]:
+    """The value that a property's schema brings along, if any."""
+    found = shape if isinstance(shape, dict) else {}
+    return [found[key] for key in ("const", "default") if key in found][:1]
+
+
+def _unfillable(pointer: str) -> ProviderError:
+    return ProviderError(
+        "invalid_request",
+        f"The embedded provider cannot fill the outputSchema at {pointer or '/'}: it is no language model, and "
+        "puts its answer as it is into one string property beside constants and defaults.",
+    )

@@ -45,13 +45,18 @@ class ModelSettings(BaseModel):
 
 
 class ModelRequest(BaseModel):
-    """One request. `timeout_seconds` bounds the whole exchange."""
+    """One request. `timeout_seconds` bounds the whole exchange.
+
+    With `output_schema`, a JSON Schema of type object, the answer's text is JSON; whether it fits is for the
+    caller to check.
+    """
 
     provider: str
     model: str
     system: str = ""
     messages: list[Message]
     tools: list[ToolSpec] = []
+    output_schema: dict[str, Any] | None = None
     settings: ModelSettings = ModelSettings()
     base_url: str | None = None
     timeout_seconds: float = 60

@@ -17,11 +17,12 @@ from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 
 from weconnect import outbound
-from weconnect.agents.providers.conversation import calls_of, finish_reason, parameters, text_of, turns
+from weconnect.agents.providers.conversation import calls_of, finish_reason, text_of, turns
 from weconnect.agents.providers.errors import ProviderError
 from weconnect.agents.providers.failures import provider_error, without_answer
 from weconnect.agents.providers.messages import ModelReply, ModelRequest
-from weconnect.agents.providers.pricing import cost_micros
+from weconnect.agents.providers.pricing import claude_limit, cost_micros
+from weconnect.agents.providers.structured import changes, split_answer, with_schema
 from weconnect.settings import settings
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ ADDRESSES: dict[str, str | None] = {
     "google": "https://generativelanguage.googleapis.com",
     "bedrock": None,
 }
-
-# Claude needs a limit. The library's own, all that the model can, would bill without bound, outlast any
-# timeout and turn the request into a stream.
-CLAUDE_MAX_TOKENS = 16_384
 
 # What each setting may be called on a wire; one that is sent under none of these was dropped.
 WIRE_NAMES = {
@@ -59,7 +56,9 @@ def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
     if request.provider == "openai_compatible" and not request.base_url:
         raise ProviderError("invalid_request", "openai_compatible needs a base URL.")
     # The library says on stderr what `_dropped` reports to the caller.
-    warnings.filterwarnings("ignore", r"Sampling parameters|The `\w+` setting is not supported", UserWarning)
+    warnings.filterwarnings(
+        "ignore", r"Sampling parameters|The `\w+` setting is not|`dict` fields", UserWarning
+    )
     sent: list[bytes] = []
     try:
         answer = asyncio.run(_ask(request, api_key, sent))
@@ -85,14 +84,17 @@ async def _ask(request: ModelRequest, api_key: str | None, sent: list[bytes]) ->
 
 
 async def _send(request: ModelRequest, model: Model[Any], limits: ModelSettings) -> ModelResponse:
-    chosen = request.settings.model_dump(exclude_none=True)
-    if request.provider in ("anthropic", "bedrock") and model.profile.get("anthropic_max_output_tokens"):
-        chosen.setdefault("max_tokens", CLAUDE_MAX_TOKENS)
+    chosen = request.settings.model_dump()
+    # Claude 3 takes less; for it the library has a limit below ours.
+    if not model.profile.get("anthropic_rejects_max_tokens_beyond_context_window"):
+        chosen["max_tokens"] = chosen["max_tokens"] or claude_limit(request)
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    wanted = ModelSettings(**chosen, **limits)  # type: ignore[typeddict-item]
     return await model_request(
         model,
         turns(request),
-        model_settings=ModelSettings(**chosen, **limits),  # type: ignore[typeddict-item]
-        model_request_parameters=parameters(request.tools),
+        model_settings=wanted,
+        model_request_parameters=with_schema(model, wanted, request),
     )
 
 
@@ -120,7 +122,9 @@ def _openai_compatible(request: ModelRequest, api_key: str | None, http: "httpx2
     provider = OpenAICompatibleProvider(
         "openai_compatible",
         openai_client=client,
-        profile=OpenAIModelProfile(openai_chat_supports_max_completion_tokens=newer),
+        profile=OpenAIModelProfile(
+            openai_chat_supports_max_completion_tokens=newer, supports_json_schema_output=True
+        ),
     )
     return OpenAIChatModel(request.model, provider=provider)
 
@@ -182,25 +186,26 @@ def _bedrock_client(request: ModelRequest, api_key: str | None, sent: list[bytes
 
 
 def _reply(request: ModelRequest, answer: ModelResponse, sent: list[bytes]) -> ModelReply:
+    body = json.loads(sent[-1])
+    answer, given, early = split_answer(request, answer)
     calls, notes = calls_of(answer)
     reply = ModelReply(
-        text=text_of(answer),
+        text=text_of(answer) if given is None else given,
         tool_calls=calls,
         input_tokens=answer.usage.input_tokens,
         output_tokens=answer.usage.output_tokens,
         cached_tokens=answer.usage.cache_read_tokens,
         cost_micros=cost_micros(request, answer),
         finish_reason=finish_reason(answer),
-        warnings=_dropped(request, sent) + notes,
+        warnings=_dropped(request, body) + changes(request, body) + early + notes,
     )
     if not reply.text and not reply.tool_calls and (error := without_answer(answer, reply)):
         raise error
     return reply
 
 
-def _dropped(request: ModelRequest, sent: list[bytes]) -> list[str]:
+def _dropped(request: ModelRequest, body: dict[str, Any]) -> list[str]:
     """A warning for each setting that did not go out as asked for, read from the request that went out."""
-    body = json.loads(sent[-1])
     wire = {**body, **body.get("generationConfig", {}), **body.get("inferenceConfig", {})}
     found: list[str] = []
     for name, value in request.settings.model_dump(exclude_none=True).items():

@@ -6,6 +6,9 @@ from typing import Any
 
 from weconnect.agents.tools import calculator, date_time, http, memory
 from weconnect.agents.tools.context import ToolContext
+from weconnect.agents.tools.errors import ToolError
+
+ASK_AGENT = "ask_agent"
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,11 @@ class Builtin:
     description: str
     input_schema: dict[str, Any]
     run: Callable[[dict[str, Any], ToolContext], Any]
+
+
+def _only_in_a_run(arguments: dict[str, Any], context: ToolContext) -> Any:
+    """An answer of another agent is a run, which `nested` carries out as steps of the run that asks."""
+    raise ToolError("An agent is asked by a run; start the agent itself")
 
 
 BUILTINS: dict[str, Builtin] = {
@@ -40,5 +48,19 @@ BUILTINS: dict[str, Builtin] = {
     ),
     memory.SAVE_NAME: Builtin(
         memory.SAVE_DISPLAY_NAME, memory.SAVE_DESCRIPTION, memory.SAVE_INPUT_SCHEMA, memory.run_save
+    ),
+    ASK_AGENT: Builtin(
+        "Ask an agent",
+        "Ask another agent of the organization, by its name or id, and get its answer.",
+        {
+            "type": "object",
+            "properties": {
+                "agent": {"type": "string", "minLength": 1, "maxLength": 255, "description": "Name or id"},
+                "input": {"type": "string", "minLength": 1, "maxLength": 100_000},
+            },
+            "required": ["agent", "input"],
+            "additionalProperties": False,
+        },
+        _only_in_a_run,
     ),
 }

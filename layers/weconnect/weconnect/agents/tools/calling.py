@@ -3,20 +3,27 @@
 from typing import Any
 from uuid import UUID
 
-import jsonschema
 from pydantic import BaseModel
 
-from weconnect import encryption
+from weconnect import encryption, schemas
 from weconnect.agents.providers.messages import ToolSpec
 from weconnect.agents.tools import http
-from weconnect.agents.tools.builtins import BUILTINS
+from weconnect.agents.tools.builtins import ASK_AGENT, BUILTINS
 from weconnect.agents.tools.context import ToolContext
-from weconnect.agents.tools.entities import ToolConfiguration, ToolType
+from weconnect.agents.tools.entities import ToolApproval, ToolConfiguration, ToolType
 from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.rows import ToolRow
 from weconnect.errors import Problem
 
 ANY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
+QUESTION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "input": {"type": "string", "minLength": 1, "description": "What to ask or tell the agent"}
+    },
+    "required": ["input"],
+    "additionalProperties": False,
+}
 
 
 class Tool(BaseModel):
@@ -29,6 +36,8 @@ class Tool(BaseModel):
     input_schema: dict[str, Any]
     configuration: ToolConfiguration
     sealed_key: str | None = None
+    requires_approval: bool = False
+    approval: ToolApproval = ToolApproval()
 
     def spec(self) -> ToolSpec:
         """What a model is told of it."""
@@ -43,18 +52,24 @@ def pin(row: ToolRow) -> Tool:
         name=row.tool_name,
         description=row.description or (builtin.description if builtin else row.display_name),
         type=ToolType(row.tool_type),
-        input_schema=(builtin.input_schema if builtin else row.input_schema) or ANY_OBJECT,
+        input_schema=(builtin.input_schema if builtin else row.input_schema)
+        or (QUESTION if row.tool_type == ToolType.AGENT else ANY_OBJECT),
         configuration=ToolConfiguration.model_validate(row.configuration or {}, by_name=True),
         sealed_key=row.sealed_key,
+        requires_approval=bool(row.requires_approval),
+        approval=ToolApproval.model_validate(row.approval or {}, by_name=True),
     )
+
+
+def asks_agent(tool: Tool) -> bool:
+    """Whether a call of it is a run of another agent."""
+    return tool.type == ToolType.AGENT or (tool.type == ToolType.BUILTIN and tool.name == ASK_AGENT)
 
 
 def call(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
     """The tool's JSON answer; raises ToolError with a text for the model, never with a secret."""
-    validator = jsonschema.Draft202012Validator(tool.input_schema)
-    for error in validator.iter_errors(arguments):
-        place = "/".join(str(part) for part in error.absolute_path)
-        raise ToolError(f"The arguments do not fit: {place + ': ' if place else ''}{error.message}"[:500])
+    if error := schemas.mismatch(tool.input_schema, arguments):
+        raise ToolError(f"The arguments do not fit: {error}")
     try:
         if tool.type == ToolType.BUILTIN:
             return BUILTINS[tool.name].run(arguments, context)

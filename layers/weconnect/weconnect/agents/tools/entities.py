@@ -1,7 +1,7 @@
 """Tools of agents, as they are on the wire."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
@@ -14,6 +14,7 @@ ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$",
 class ToolType(StrEnum):
     HTTP = "http"
     BUILTIN = "builtin"
+    AGENT = "agent"
 
 
 class ToolConfiguration(Wire):
@@ -28,6 +29,15 @@ class ToolConfiguration(Wire):
     )
     timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt")
     retry_count: int | None = Field(default=None, ge=0, le=5)
+    agent_id: UUID | None = Field(default=None, description="The agent that an `agent` tool asks")
+
+
+class ToolApproval(Wire):
+    """Who may decide on a call, by id or by role, and for how long it waits; nobody named: whoever may run agents."""
+
+    users: list[UUID] = Field(default=[], max_length=50)
+    roles: list[Literal["owner", "admin", "member", "viewer"]] = []
+    expires_in_seconds: int = Field(default=86_400, ge=1, le=604_800)
 
 
 class _ToolFields(Wire):
@@ -39,6 +49,8 @@ class _ToolFields(Wire):
     input_schema: StoredJson | None = Field(
         default=None, description="JSON Schema of the arguments; a builtin has its own"
     )
+    requires_approval: bool = Field(default=False, description="A call waits until somebody allows it")
+    approval: ToolApproval = ToolApproval()
     is_active: bool = True
 
 
@@ -46,9 +58,11 @@ class NewAIAgentTool(_ToolFields):
     """What a caller gives to equip an agent. A builtin tool is named by `toolName`."""
 
     @model_validator(mode="after")
-    def _http_has_endpoint(self) -> Self:
+    def _says_what_it_calls(self) -> Self:
         if self.tool_type == ToolType.HTTP and not self.configuration.api_endpoint:
             raise ValueError("an http tool needs configuration.apiEndpoint")
+        if self.tool_type == ToolType.AGENT and not self.configuration.agent_id:
+            raise ValueError("an agent tool needs configuration.agentId")
         return self
 
 
@@ -59,6 +73,8 @@ class AIAgentToolChanges(Wire):
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     configuration: ToolConfiguration | None = None
     input_schema: StoredJson | None = None
+    requires_approval: bool | None = None
+    approval: ToolApproval | None = None
     is_active: bool | None = None
 
 

@@ -5,10 +5,9 @@ import time
 from typing import Any
 from uuid import UUID
 
-import jsonschema
-
-from weconnect import clock, ids, table
+from weconnect import clock, ids, schemas, table
 from weconnect.agents import service as agents
+from weconnect.agents.rows import AgentRow
 from weconnect.agents.tools import calling, http
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.context import ToolContext
@@ -16,6 +15,7 @@ from weconnect.agents.tools.entities import (
     AIAgentTool,
     AIAgentToolChanges,
     NewAIAgentTool,
+    ToolConfiguration,
     ToolTest,
     ToolTestResult,
     ToolType,
@@ -34,7 +34,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     """Give the agent a tool; its name is unique within the agent."""
     agents.need_own(caller, agent_id)
     _check(new.tool_type, new.tool_name, new.input_schema)
-    _check_endpoint(new.configuration.api_endpoint)
+    _check_target(caller, new.configuration)
     if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
         raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
     builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
@@ -104,11 +104,11 @@ def update(
         for name in changes.model_fields_set
         if getattr(changes, name) is not None
     }
-    values: dict[str, Any] = {name: given[name] for name in given if name not in ("configuration",)}
+    values: dict[str, Any] = changes.model_dump(mode="json", include=set(given) - {"configuration"})
     if changes.input_schema is not None:
         _check(ToolType(row.tool_type), row.tool_name, changes.input_schema)
     if changes.configuration is not None:
-        _check_endpoint(changes.configuration.api_endpoint)
+        _check_target(caller, changes.configuration)
         configuration = changes.configuration.model_dump(mode="json")
         api_key = configuration.pop("api_key")
         if row.tool_type == ToolType.HTTP and not configuration["api_endpoint"]:
@@ -151,13 +151,25 @@ def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> To
     """Call a tool once with the given arguments; what the tool refuses is an answer, not an error."""
     agents.need(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
+    tool = calling.pin(row)
     context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
     began = time.monotonic()
     try:
-        result, error = calling.call(calling.pin(row), request.arguments, context), None
+        if calling.asks_agent(tool):
+            from weconnect.agents import nested  # which uses this module
+
+            result, error = nested.ask_alone(caller, tool, request.arguments), None
+        else:
+            result, error = calling.call(tool, request.arguments, context), None
     except ToolError as failure:
         result, error = None, str(failure)
     return ToolTestResult(result=result, error=error, duration_ms=int((time.monotonic() - began) * 1000))
+
+
+def note_use(organization_id: UUID, agent_id: UUID, tool_id: UUID) -> None:
+    """Count a call of a tool."""
+    used = ToolRow(*ToolRow.at(organization_id, agent_id, tool_id))
+    table.touch(used, add={"usage_count": 1}, put={"last_used_at": clock.iso(clock.now())})
 
 
 def _need(caller: Caller, agent_id: UUID, tool_id: UUID) -> ToolRow:
@@ -176,28 +188,24 @@ def _check(tool_type: ToolType, name: str, schema: dict[str, Any] | None) -> Non
             f"There is no builtin tool {name!r}; there are {', '.join(sorted(BUILTINS))}",
             errors=[{"pointer": "/toolName", "detail": "unknown builtin"}],
         )
-    if schema is None:
-        return
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-        if schema.get("type", "object") != "object":
-            raise jsonschema.SchemaError("the arguments of a tool are an object")
-    except jsonschema.SchemaError as error:
-        place = "".join(f"/{part}" for part in error.absolute_path)
-        raise Invalid(
-            "inputSchema is not a JSON Schema",
-            errors=[{"pointer": f"/inputSchema{place}", "detail": error.message}],
-        ) from error
+    if schema is not None:
+        schemas.check(schema, "/inputSchema")
 
 
-def _check_endpoint(endpoint: str | None) -> None:
+def _check_target(caller: Caller, configuration: ToolConfiguration) -> None:
+    """Raise Invalid for an endpoint that could never be called, or an agent that is not there."""
     try:
-        if endpoint is not None:
-            http.check_endpoint(endpoint)
+        if configuration.api_endpoint is not None:
+            http.check_endpoint(configuration.api_endpoint)
     except ToolError as error:
         raise Invalid(
             str(error), errors=[{"pointer": "/configuration/apiEndpoint", "detail": str(error)}]
         ) from error
+    if configuration.agent_id and not table.get(
+        AgentRow, AgentRow.at(caller.organization_id, configuration.agent_id)
+    ):
+        errors = [{"pointer": "/configuration/agentId", "detail": "there is no such agent"}]
+        raise Invalid("There is no such agent", errors=errors)
 
 
 def _tool(row: ToolRow) -> AIAgentTool:

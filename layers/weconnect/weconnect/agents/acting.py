@@ -1,0 +1,245 @@
+"""The tool calls of a run: what needs an approval is asked for first, then all calls of an answer run side by side.
+
+Each call is one step: fence, call, journal. Its idempotency key is the run and the step. A call of another agent is a
+run of its own, whose steps are steps of this one.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from weconnect import clock, faults, schemas
+from weconnect.agents import executions, nested
+from weconnect.agents.entities import ExecutionStep, StepApproval
+from weconnect.agents.providers.messages import Message, ToolCall
+from weconnect.agents.run import ACTOR, Outcome, Pinned, Run, Spent, fence, journal, what_is_left
+from weconnect.agents.tools import calling
+from weconnect.agents.tools import service as tools
+from weconnect.agents.tools.calling import Tool
+from weconnect.agents.tools.context import ToolContext
+from weconnect.agents.tools.errors import ToolError
+from weconnect.durable import Steps
+from weconnect.executions import approvals
+from weconnect.executions.entities import Approval, ApprovalStatus, Approvers
+
+Step = Callable[[Steps], dict[str, Any]]
+
+
+def act(
+    steps: Steps, run: Run, pinned: Pinned, spent: Spent, calls: list[ToolCall]
+) -> list[Message] | Outcome:
+    """What the tools answered, in the order of the calls, or how the run ends."""
+    round = spent.requests
+    decisions = _approvals(steps, run, pinned, spent, calls)
+    if isinstance(decisions, Outcome):
+        return decisions
+    asked = sum(calling.asks_agent(tool) for call in calls if (tool := _tool(pinned, call)))
+    shares = what_is_left(pinned, spent, max(1, asked))
+    branches = [
+        _call(
+            run,
+            pinned,
+            call,
+            f"tool-{round}-{position}",
+            next(spent.numbers),
+            decisions.get(position),
+            shares,
+        )
+        for position, call in enumerate(calls, start=1)
+    ]
+    answers = [branches[0](steps)] if len(branches) == 1 else steps.parallel(f"tools-{round}", branches)
+    messages = []
+    for call, answer in zip(calls, answers, strict=True):
+        if "ended" in answer:
+            return Outcome.model_validate(answer["ended"])
+        if call.name not in spent.tools:
+            spent.tools.append(call.name)
+        if bill := answer.get("billed"):
+            spent.billed(*bill)
+        messages.append(
+            Message(
+                role="tool",
+                content=answer["content"],
+                tool_call_id=call.id,
+                tool_name=call.name,
+                is_error=answer["is_error"],
+            )
+        )
+    return messages
+
+
+# Approvals
+
+
+def _approvals(
+    steps: Steps, run: Run, pinned: Pinned, spent: Spent, calls: list[ToolCall]
+) -> dict[int, Approval] | Outcome:
+    """The decisions by the position of their call. Nothing of an answer is done before all of them are there."""
+    asked = [
+        (position, call, tool)
+        for position, call in enumerate(calls, start=1)
+        if (tool := _tool(pinned, call))
+        and tool.requires_approval
+        # A call that cannot be made needs nobody's permission: it fails by itself.
+        and not schemas.mismatch(tool.input_schema, call.arguments)
+    ]
+    if not asked:
+        return {}
+    round = spent.requests
+    approval_ids = [nested.derived_id(run, f"approval-{round}-{position}") for position, _, _ in asked]
+    if not steps.step(f"hold-{round}", lambda: executions.hold(run.row(), approval_ids, ACTOR)):
+        return fence(run)[1] or Outcome.model_validate({"status": "cancelled"})
+
+    def question(number: int) -> Callable[[Steps], Any]:
+        position, call, tool = asked[number]
+        announce = _announce(run, pinned, call, tool, approval_ids[number])
+        seconds = tool.approval.expires_in_seconds
+        return lambda own: own.callback(f"approval-{round}-{position}", announce, seconds)
+
+    questions = [question(number) for number in range(len(asked))]
+    if len(questions) == 1:
+        questions[0](steps)
+    else:
+        steps.parallel(f"approvals-{round}", questions)
+    told = steps.step(f"resume-{round}", lambda: _resume(run, approval_ids))
+    if "ended" in told:
+        return Outcome.model_validate(told["ended"])
+    spent.waited += told["waited"]
+    found = [Approval.model_validate(item) for item in told["decisions"]]
+    return {position: decision for (position, _, _), decision in zip(asked, found, strict=True)}
+
+
+def _announce(
+    run: Run, pinned: Pinned, call: ToolCall, tool: Tool, approval_id: UUID
+) -> Callable[[str], None]:
+    def announce(callback_id: str) -> None:
+        row, moment = run.row(), clock.now()
+        approval = Approval(
+            id=approval_id,
+            created_at=moment,
+            updated_at=moment,
+            organization_id=run.organization_id,
+            user_id=pinned.user_id,
+            agent_id=run.agent_id,
+            execution_id=run.id,
+            tool_name=call.name,
+            arguments=call.arguments,
+            input_schema=tool.input_schema,
+            approvers=Approvers(users=tool.approval.users, roles=list(tool.approval.roles)),
+            expires_at=moment + timedelta(seconds=tool.approval.expires_in_seconds),
+            api_key_id=row.api_key_id,
+        )
+        approvals.request(approval, callback_id, executions.days_left(row), ACTOR)
+
+    return announce
+
+
+def _resume(run: Run, approval_ids: list[UUID]) -> dict[str, Any]:
+    decisions = approvals.settle(run.organization_id, approval_ids, ACTOR)
+    if not executions.go_on(run.row(), ACTOR):
+        _, ended = fence(run)
+        return (ended or Outcome.model_validate({"status": "cancelled"})).ended()
+    asked = min(decision.created_at for decision in decisions)
+    return {
+        "waited": (clock.now() - asked).total_seconds(),
+        "decisions": [decision.model_dump(mode="json") for decision in decisions],
+    }
+
+
+# Calls
+
+
+def _call(
+    run: Run,
+    pinned: Pinned,
+    call: ToolCall,
+    name: str,
+    number: int,
+    decision: Approval | None,
+    share: tuple[int | None, int | None],
+) -> Step:
+    """One call as a branch: `{"content", "is_error", "billed"?}`, or `{"ended"}` when the run is to stop."""
+    tool = _tool(pinned, call)
+    arguments = decision.settled() if decision else call.arguments
+    allowed = decision is None or decision.status == ApprovalStatus.APPROVED
+    if tool and allowed and calling.asks_agent(tool):
+        return lambda steps: nested.call(
+            steps, run, pinned, tool, arguments, name, number, _told(decision), share
+        )
+    return lambda steps: steps.step(
+        name, lambda: _use(run, pinned, tool, call.name, arguments, name, number, decision)
+    )
+
+
+def _use(
+    run: Run,
+    pinned: Pinned,
+    tool: Tool | None,
+    called: str,
+    arguments: dict[str, Any],
+    name: str,
+    number: int,
+    decision: Approval | None,
+) -> dict[str, Any]:
+    row, ended = fence(run)
+    if ended:
+        return ended.ended()
+    context = ToolContext(run.organization_id, run.agent_id, pinned.user_id, run.id, f"{run.id}:{name}")
+    started, began = clock.now(), time.monotonic()
+    result: Any = None
+    failure: str | None = None
+    try:
+        if tool is None:
+            raise ToolError(f"There is no tool {called!r}")
+        if decision and decision.status != ApprovalStatus.APPROVED:
+            raise ToolError(_refused(decision))
+        result = calling.call(tool, arguments, context)
+    except ToolError as error:
+        failure = str(error)
+    faults.point(f"after-effect:{name}")
+    step = ExecutionStep(
+        number=number,
+        type="tool",
+        name=called,
+        started_at=started,
+        duration_ms=int((time.monotonic() - began) * 1000),
+        arguments=arguments,
+        error=failure,
+        approval=_told(decision),
+    )
+    journal(row, step, result)
+    if tool:
+        tools.note_use(run.organization_id, run.agent_id, tool.id)
+    content = failure if failure is not None else json.dumps(result, ensure_ascii=False)
+    return {"content": content, "is_error": failure is not None}
+
+
+def _told(decision: Approval | None) -> StepApproval | None:
+    """The decision as the run's step shows it."""
+    if decision is None:
+        return None
+    return StepApproval.model_validate(
+        {
+            "approval_id": decision.id,
+            "decision": decision.status,
+            "edited": decision.edited_arguments is not None,
+            "decided_by": decision.decided_by,
+            "decided_at": decision.decided_at,
+            "note": decision.note,
+        },
+        by_name=True,
+    )
+
+
+def _refused(decision: Approval) -> str:
+    if decision.status == ApprovalStatus.EXPIRED:
+        return "Nobody approved this call in time; it was not made"
+    note = f": {decision.note}" if decision.note else ""
+    return f"The call was not approved and not made{note}"
+
+
+def _tool(pinned: Pinned, call: ToolCall) -> Tool | None:
+    return next((tool for tool in pinned.tools if tool.name == call.name), None)

@@ -1,0 +1,156 @@
+"""A tool call that asks another agent: a run of its own, whose steps are steps of the run that called it.
+
+It is shown among its agent's runs and counted in that agent's numbers, but not as an execution of the plan. It has no
+more tokens and money than its share of what the calling run has left, and stops when that run is to stop.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from weconnect import clock, ids, schemas
+from weconnect.agents import executions
+from weconnect.agents import service as agents
+from weconnect.agents.entities import (
+    AIAgentExecution,
+    ExecutionStatus,
+    ExecutionStep,
+    NewExecution,
+    StepApproval,
+)
+from weconnect.agents.run import ACTOR, Pinned, Run, fence, journal
+from weconnect.agents.tools import service as tools
+from weconnect.agents.tools.calling import Tool
+from weconnect.agents.tools.errors import ToolError
+from weconnect.caller import Caller
+from weconnect.durable import Steps
+from weconnect.errors import Problem
+
+MAX_DEPTH = 3
+WAIT_SECONDS = 20  # a route has 29
+
+
+def call(
+    steps: Steps,
+    run: Run,
+    pinned: Pinned,
+    tool: Tool,
+    arguments: dict[str, Any],
+    name: str,
+    number: int,
+    approval: StepApproval | None,
+    share: tuple[int | None, int | None],
+) -> dict[str, Any]:
+    """`{"content", "is_error", "billed"}` of the asked agent's answer, or `{"ended"}` when this run is to stop."""
+    began: dict[str, Any] = steps.step(f"{name}-begin", lambda: _begin(run, pinned, tool, arguments, name))
+    if "ended" in began:
+        return began
+    told: dict[str, Any] = {"error": began.get("error")}
+    if asked := began.get("run"):
+        from weconnect.agents.loop import run_agent  # which calls us
+
+        child = Run(run.organization_id, UUID(asked["agent_id"]), UUID(asked["id"]), run)
+        (told,) = steps.parallel(f"{name}-run", [lambda own: run_agent(own, child, share)])
+    ended = {"told": told, "asked": asked, "started": began["started"]}
+    answer: dict[str, Any] = steps.step(name, lambda: _end(run, tool, arguments, number, approval, **ended))
+    return answer
+
+
+def ask_alone(caller: Caller, tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`{"output"}` of the asked agent outside of any run, by a run that is waited for; raises ToolError."""
+    if error := schemas.mismatch(tool.input_schema, arguments):
+        raise ToolError(f"The arguments do not fit: {error}")
+    agent_id = asked_agent(caller.organization_id, tool, arguments)
+    started = executions.start(caller, agent_id, NewExecution(input=question(arguments)))
+    ended = executions.wait(caller, started, WAIT_SECONDS)
+    if ended.status != ExecutionStatus.COMPLETED:
+        raise ToolError(ended.error or f"The agent's run {ended.id} is {ended.status}")
+    return {"output": ended.output}
+
+
+def derived_id(run: Run, place: str) -> UUID:
+    """The id of what a run makes at a place: the same at each try."""
+    return ids.derived_id(
+        int(ids.time_of(run.id) * 1000), hashlib.sha256(f"{run.id} {place}".encode()).digest()
+    )
+
+
+def _begin(run: Run, pinned: Pinned, tool: Tool, arguments: dict[str, Any], name: str) -> dict[str, Any]:
+    row, ended = fence(run)
+    if ended:
+        return ended.ended()
+    started = clock.now().timestamp()
+    try:
+        if pinned.depth >= MAX_DEPTH:
+            raise ToolError(f"Agents ask each other at most {MAX_DEPTH} deep")
+        execution = _store(run, row, pinned, tool, arguments, name)
+    except (ToolError, Problem) as error:
+        return {"error": str(error), "started": started}
+    return {"run": {"id": str(execution.id), "agent_id": str(execution.agent_id)}, "started": started}
+
+
+def _store(
+    run: Run, row: Any, pinned: Pinned, tool: Tool, arguments: dict[str, Any], name: str
+) -> AIAgentExecution:
+    agent_id = asked_agent(run.organization_id, tool, arguments)
+    return executions.store_nested(
+        row,
+        agent_id,
+        question(arguments),
+        derived_id(run, name),
+        pinned.user_id,
+        ACTOR,
+    )
+
+
+def _end(
+    run: Run,
+    tool: Tool,
+    arguments: dict[str, Any],
+    number: int,
+    approval: StepApproval | None,
+    *,
+    told: dict[str, Any],
+    asked: dict[str, Any] | None,
+    started: float,
+) -> dict[str, Any]:
+    row = run.row()
+    failure = None if told.get("status") == "completed" else told.get("error") or "The agent gave no answer"
+    step = ExecutionStep(
+        number=number,
+        type="tool",
+        name=tool.name,
+        started_at=datetime.fromtimestamp(started, UTC),
+        duration_ms=int((clock.now().timestamp() - started) * 1000),
+        arguments=arguments,
+        error=failure,
+        approval=approval,
+        execution_id=UUID(asked["id"]) if asked else None,
+    )
+    result = None if failure else {"output": told.get("output")}
+    journal(row, step, result)
+    tools.note_use(run.organization_id, run.agent_id, tool.id)
+    answer = {"content": failure or told.get("output") or "", "is_error": failure is not None}
+    return answer | {"billed": told.get("billed")}
+
+
+def asked_agent(organization_id: UUID, tool: Tool, arguments: dict[str, Any]) -> UUID:
+    """The agent that a call is for: the tool's own, or the one that the arguments name; raises ToolError."""
+    if tool.configuration.agent_id:
+        return tool.configuration.agent_id
+    wanted = str(arguments["agent"])
+    with suppress(ValueError):
+        return UUID(wanted)
+    found = agents.named(organization_id, wanted)
+    if found is None:
+        raise ToolError(f"There is no agent {wanted!r}")
+    return found
+
+
+def question(arguments: dict[str, Any]) -> str:
+    """What the other agent is told: the argument `input`, else all arguments as JSON."""
+    said = arguments.get("input")
+    return said if isinstance(said, str) and said else json.dumps(arguments, ensure_ascii=False)

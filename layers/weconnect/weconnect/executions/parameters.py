@@ -1,0 +1,14 @@
+"""Path and query parameters of the routes that runs of agents and workflows share."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from weconnect.caller import requires
+from weconnect.executions.entities import ApprovalStatus
+from weconnect.http import path_id
+
+ApprovalId = path_id("approvalId")
+ApprovalStatusFilter = Annotated[ApprovalStatus, Query(alias="status")]
+
+MayDecide = requires("agents:execute")
