@@ -104,6 +104,10 @@ def _heir(client: Client) -> dict[str, str]:
     return {"userId": others[0] if others else str(ids.new_id())}
 
 
+# Path parameters that are the same for everybody.
+NOT_IDS = {"limitType", "version", "type"}
+TRIGGER = {"id": "start", "name": "Start", "type": "manual"}
+
 ASKED: dict[str, Asked] = {
     "accept_invitation": Asked({"token": "none"}, made=_invited),
     "change_password": Asked({"currentPassword": PASSWORD, "newPassword": "Another-Horse-8-Battery"}),
@@ -194,6 +198,25 @@ ASKED: dict[str, Asked] = {
     "update_agent_memory": Asked({"content": "My favourite colour is red"}),
     "update_agent_tool": Asked({"description": "changed"}),
     "update_api_key": Asked({"name": "changed"}),
+    "activate_workflow": Asked({}),
+    "archive_workflow": Asked(),
+    "create_workflow": Asked({"name": "A new workflow", "nodes": [TRIGGER]}),
+    "deactivate_workflow": Asked(),
+    "delete_workflow": Asked(),
+    "diff_workflow_versions": Asked(query="?to=1"),
+    "duplicate_workflow": Asked(),
+    "export_workflow": Asked(),
+    "get_node_type": Asked(),
+    "get_workflow": Asked(),
+    "get_workflow_version": Asked(),
+    "import_workflow": Asked({"name": "Imported", "definition": {"nodes": [TRIGGER]}}),
+    "list_node_types": Asked(),
+    "list_workflow_versions": Asked(),
+    "list_workflows": Asked(),
+    "restore_workflow": Asked(ids={"workflowId": "trashedWorkflowId"}),
+    "restore_workflow_version": Asked(),
+    "update_workflow": Asked({"description": "changed", "nodes": [TRIGGER]}),
+    "validate_workflow": Asked({"nodes": [TRIGGER]}),
     # Public ones: the matrix only looks that they ask for no caller.
     "decline_invitation": Asked({"token": "not a token"}),
     "receive_stripe_event": Asked({}),
@@ -305,6 +328,7 @@ def make_side(email: str, starter: Starter) -> Side:
     approval = _waiting(ask, starter)
     pending = _made(ask.post(f"{path}/executions", {"input": "wait"}))
     starter.asked.clear()
+    workflow, trashed_workflow = make_workflows(ask)
     api_key = _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     limit = ask.put(f"/v1/execution-limits/{person.user['id']}/hourly", {"maxExecutions": 1_000})
@@ -325,6 +349,10 @@ def make_side(email: str, starter: Starter) -> Side:
             "executionId": execution["id"],
             "pendingExecutionId": pending["id"],
             "approvalId": approval,
+            "workflowId": workflow["id"],
+            "trashedWorkflowId": trashed_workflow["id"],
+            "version": "1",
+            "type": "set",
             "apiKeyId": api_key["id"],
             **_more(person),
             "organizationId": person.organization["id"],
@@ -344,6 +372,21 @@ def _waiting(ask: Client, starter: Starter) -> str:
         starter.run_pending()
     (approval,) = ask.get(f"{path}/executions/{run['id']}").json["waitingFor"]
     return str(approval)
+
+
+def make_workflows(ask: Client) -> tuple[Any, Any]:
+    """An active workflow with two versions, one in the trash, and another one."""
+    step = {"id": "set", "name": "Set", "type": "set", "parameters": {"values": {"a": 1}}}
+    connection = {"sourceNodeId": "start", "targetNodeId": "set"}
+    new = {"name": "Greeter", "nodes": [TRIGGER, step], "connections": [connection]}
+    workflow = _made(ask.post("/v1/workflows", new))
+    path = f"/v1/workflows/{workflow['id']}"
+    assert ask.patch(path, {"settings": {"timeoutSeconds": 60}}).status == 200
+    assert ask.post(f"{path}/activate", {}).status == 200
+    trashed = _made(ask.post("/v1/workflows", {"name": "Trashed"}))
+    assert ask.delete(f"/v1/workflows/{trashed['id']}").status == 204
+    _made(ask.post("/v1/workflows", {"name": "Second"}))
+    return workflow, trashed
 
 
 def _more(person: Registered) -> dict[str, str]:

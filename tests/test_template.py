@@ -42,6 +42,7 @@ NOT_IN_TEMPLATE = {
     "AWS_ACCESS_KEY_ID": "Lambda sets it",
     "AWS_SECRET_ACCESS_KEY": "Lambda sets it",
     "AWS_SESSION_TOKEN": "Lambda sets it",
+    "LD_LIBRARY_PATH": "Lambda sets it",
     "AWS_ENDPOINT_URL": "the emulator of a local host",
     "OLLAMA_URL": "models on the developer's own machine",
     "WECONNECT_KILL_AT": "fault injection on a local host",

@@ -21,12 +21,15 @@ ACTOR = {"system": "run_agent"}
 
 @dataclass(frozen=True)
 class Run:
-    """Which run this is, and whose tool call it is, if it is one."""
+    """Which run this is, and whose tool call it is, if it is one; `within` is the key of a workflow's run that it is
+    part of.
+    """
 
     organization_id: UUID
     agent_id: UUID
     id: UUID
     parent: "Run | None" = None
+    within: tuple[str, str] | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -116,11 +119,11 @@ class Outcome(BaseModel):
 
 def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
     """The run's row, and how it ends here: nothing has an effect once it, or a run that waits for it, is to stop."""
-    family = list(run.family())
-    found = table.get_many([member.key for member in family])
-    for member in family:
-        row = found.get(member.key)
-        if not isinstance(row, ExecutionRow) or row.cancel_requested_at or row.status not in OPEN:
+    family = [key for member in run.family() for key in (member.key, member.within) if key]
+    found = table.get_many(family)
+    for key in family:
+        row: Any = found.get(key)
+        if row is None or row.cancel_requested_at or row.status not in OPEN:
             stopped = Outcome(
                 status=ExecutionStatus.CANCELLED, error="The run was cancelled", code="cancelled"
             )

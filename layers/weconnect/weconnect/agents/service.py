@@ -1,7 +1,5 @@
 """Agents: create, read, change, put in the trash and bring back."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +15,10 @@ from weconnect.agents.entities import (
 from weconnect.agents.providers.registry import validate_model_choice
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, LimitReached, NotFound
+from weconnect.errors import NotFound
 from weconnect.idempotency import new_id
-from weconnect.organizations.entities import Organization
+from weconnect.organizations import places
 from weconnect.organizations.permissions import require_own
-from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 from weconnect.pages import Page, query_page
 
 SUMMARY_LENGTH = 500
@@ -32,7 +29,7 @@ def create(caller: Caller, new: NewAIAgent) -> AIAgent:
     validate_model_choice(new.provider, new.model, new.base_url)
     definition = AgentDefinition.model_validate(new.model_dump(exclude={"name", "is_active"}))
     row = _head(caller, new_id(), new.name, new.is_active, definition)
-    with _claimed(caller, row) as writes:
+    with places.taken(caller, places.AGENTS, row.name) as writes:
         writes.create(row)
         _put_version(writes, caller.organization_id, row, definition, 1)
     return _agent(row, definition)
@@ -140,9 +137,7 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
     old_name = row.name
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
-        if values.get("name", old_name).casefold() != old_name.casefold():
-            writes.discard(_name_row(caller.organization_id, old_name))
-            writes.create(_name_row(caller.organization_id, values["name"]), _name_taken(values["name"]))
+        places.rename(writes, caller.organization_id, places.AGENTS, old_name, values.get("name", old_name))
         if definition != before:
             _put_version(writes, caller.organization_id, row, definition, values["agent_version"])
     return _agent(row, definition)
@@ -158,8 +153,7 @@ def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool 
     row = need(caller, agent_id)
     with table.transaction(caller.actor()) as writes:
         table.trash(writes, row, AgentRow.in_trash(caller.organization_id, agent_id), if_match=if_match)
-        writes.discard(_name_row(caller.organization_id, row.name))
-        writes.count(_count_row(caller.organization_id), "count", -1)
+        places.give_back(writes, caller.organization_id, places.AGENTS, row.name)
 
 
 def restore(caller: Caller, agent_id: UUID) -> AIAgent:
@@ -169,7 +163,7 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
     index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(
         caller.organization_id, row.provider, row.model, agent_id
     )
-    with _claimed(caller, row) as writes:
+    with places.taken(caller, places.AGENTS, row.name) as writes:
         table.untrash(writes, row, AgentRow.at(caller.organization_id, agent_id), **index)
     return get(caller, agent_id)
 
@@ -221,38 +215,6 @@ def _model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UU
     return {"gsi1pk": pk, "gsi1sk": sk}
 
 
-@contextmanager
-def _claimed(caller: Caller, row: AgentRow) -> Iterator[table.Transaction]:
-    """A transaction that takes the name and a place of the plan as well; it tells when few places are left."""
-    at, count = OrganizationRow.at(caller.organization_id), _count_row(caller.organization_id)
-    found = table.get_many([at, (count.pk, count.sk)])
-    if at not in found:
-        raise NotFound("No such organization", code="organization_not_found")
-    organization: Organization = found[at].to_entity()
-    limit = organization.get_plan_limits().max_agents
-    counted = found.get((count.pk, count.sk))
-    used = int(counted.count) if isinstance(counted, CountRow) else 0
-    refused = LimitReached(f"The plan takes {limit} agents", code="agent_limit_reached")
-    try:
-        with table.transaction(caller.actor()) as writes:
-            yield writes
-            writes.create(_name_row(caller.organization_id, row.name), _name_taken(row.name))
-            writes.count(count, "count", 1, limit=limit, refused=refused)
-    except LimitReached:
-        _note(organization, limit)
-        raise
-    _note(organization, used + 1)
-
-
-def _note(organization: Organization, used: int) -> None:
-    """Raise what reaching a threshold raises. Imported late: most organizations are far from one."""
-    limit = organization.get_plan_limits().max_agents
-    if limit > 0 and used * 100 >= limit * 80:
-        from weconnect.organizations import usage
-
-        usage.note(organization, "agents", used)
-
-
 def _put_version(
     writes: table.Transaction, organization_id: UUID, row: AgentRow, definition: AgentDefinition, number: int
 ) -> None:
@@ -260,21 +222,6 @@ def _put_version(
     for sort in (number, None):
         pk, sk = AgentVersionRow.at(organization_id, agent_id, sort)
         writes.put(AgentVersionRow.of(definition, pk=pk, sk=sk, number=number))
-
-
-def _name_row(organization_id: UUID, name: str) -> NameRow:
-    pk, sk = NameRow.at(organization_id, "AGENT", name)
-    return NameRow(pk=pk, sk=sk)
-
-
-def _name_taken(name: str) -> Conflict:
-    errors = [{"pointer": "/name", "detail": "taken"}]
-    return Conflict(f"There is an agent named {name!r} already", code="name_taken", errors=errors)
-
-
-def _count_row(organization_id: UUID) -> CountRow:
-    pk, sk = CountRow.at(organization_id, "AGENT")
-    return CountRow(pk=pk, sk=sk)
 
 
 def _need_in_trash(caller: Caller, agent_id: UUID) -> AgentRow:
