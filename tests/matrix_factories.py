@@ -105,7 +105,7 @@ def _heir(client: Client) -> dict[str, str]:
 
 
 # Path parameters that are the same for everybody.
-NOT_IDS = {"limitType", "version", "type"}
+NOT_IDS = {"limitType", "version", "type", "nodeId", "nodeExecutionId", "token"}
 TRIGGER = {"id": "start", "name": "Start", "type": "manual"}
 
 ASKED: dict[str, Asked] = {
@@ -217,7 +217,22 @@ ASKED: dict[str, Asked] = {
     "restore_workflow_version": Asked(),
     "update_workflow": Asked({"description": "changed", "nodes": [TRIGGER]}),
     "validate_workflow": Asked({"nodes": [TRIGGER]}),
+    "cancel_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
+    "delete_execution": Asked(ids={"executionId": "flowRunId"}),
+    "get_execution": Asked(ids={"executionId": "flowRunId"}),
+    "get_execution_timeline": Asked(ids={"executionId": "flowRunId"}),
+    "get_node_execution": Asked(ids={"executionId": "flowRunId"}),
+    "get_workflow_diagram": Asked(),
+    "list_execution_logs": Asked(ids={"executionId": "flowRunId"}),
+    "list_executions": Asked(),
+    "list_node_executions": Asked(ids={"executionId": "flowRunId"}),
+    "pause_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
+    "resume_execution": Asked(ids={"executionId": "pausingFlowRunId"}),
+    "retry_execution": Asked({"from": "start"}, ids={"executionId": "flowRunId"}),
+    "start_execution": Asked({"input": {"n": 1}}),
+    "test_node": Asked({"input": {"main": [{"n": 1}]}}),
     # Public ones: the matrix only looks that they ask for no caller.
+    "complete_callback": Asked({"value": 1}),
     "decline_invitation": Asked({"token": "not a token"}),
     "receive_stripe_event": Asked({}),
     "finish_sso": Asked(query="?state=unknown&code=x"),
@@ -329,6 +344,12 @@ def make_side(email: str, starter: Starter) -> Side:
     pending = _made(ask.post(f"{path}/executions", {"input": "wait"}))
     starter.asked.clear()
     workflow, trashed_workflow = make_workflows(ask)
+    runs = [
+        _made(ask.post(f"/v1/workflows/{workflow['id']}/executions", {"input": {"n": 1}})) for _ in range(3)
+    ]
+    starter.asked, rest = starter.asked[:1], starter.asked[1:]
+    starter.run_pending()
+    assert rest and ask.post(f"/v1/executions/{runs[2]['id']}/pause").status == 200
     api_key = _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     limit = ask.put(f"/v1/execution-limits/{person.user['id']}/hourly", {"maxExecutions": 1_000})
@@ -351,6 +372,12 @@ def make_side(email: str, starter: Starter) -> Side:
             "approvalId": approval,
             "workflowId": workflow["id"],
             "trashedWorkflowId": trashed_workflow["id"],
+            "flowRunId": runs[0]["id"],
+            "pendingFlowRunId": runs[1]["id"],
+            "pausingFlowRunId": runs[2]["id"],
+            "nodeId": "set",
+            "nodeExecutionId": "000001-000",
+            "token": "not-a-token",
             "version": "1",
             "type": "set",
             "apiKeyId": api_key["id"],

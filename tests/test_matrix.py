@@ -28,6 +28,7 @@ PERMISSIONS = {PRIVATE[name].permission or "agents:read" for name in TENANTS}
 PUBLIC = {"get_health", "get_readiness", "get_openapi", "get_docs", "register", "login", "refresh_session"}
 PUBLIC |= {"finish_sso", "start_sso", "verify_email"}
 PUBLIC |= {"decline_invitation", "receive_stripe_event"}
+PUBLIC |= {"complete_callback"}
 PUBLIC |= {"forgot_password", "resend_verification", "reset_password"}
 # Routes that only a person may use, beside /v1/auth and /v1/api-keys.
 FOR_PERSONS = {"switch_organization", "update_me", "delete_me", "export_me"}

@@ -17,6 +17,7 @@ from weconnect.agents.rows import ExecutionRow, StepRow
 from weconnect.agents.tools.calling import Tool
 
 ACTOR = {"system": "run_agent"}
+ENDED = frozenset(status.value for status in ExecutionStatus if status not in OPEN)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
     found = table.get_many(family)
     for key in family:
         row: Any = found.get(key)
-        if row is None or row.cancel_requested_at or row.status not in OPEN:
+        if row is None or row.cancel_requested_at or row.status in ENDED:
             stopped = Outcome(
                 status=ExecutionStatus.CANCELLED, error="The run was cancelled", code="cancelled"
             )

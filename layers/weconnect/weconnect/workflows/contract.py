@@ -128,7 +128,8 @@ class Call:
 class Carrier(Protocol):
     """What a `flow` node takes its steps through. Names are unique within the node's run."""
 
-    steps: Steps
+    @property
+    def steps(self) -> Steps: ...
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """A step like those of effects: nothing is done once the run is to stop. Raises NodeError as `work` does."""
@@ -138,6 +139,9 @@ class Carrier(Protocol):
 
     def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
         """Start a run of another workflow that completes the callback when it ends; for use within a step."""
+
+    def child_result(self) -> dict[str, Any]:
+        """`{"executionId", "status", "output", "error"}` of that run as it is now; for use within a step."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ class NodeType:
     category: Literal["trigger", "flow", "data", "ai", "http"]
     parameters: type[Parameters]
     run: Callable[[Call], Outputs]
-    """What it does; a `flow` node has `carry` and uses this alone when it is tried by itself."""
+    """What it does; of a `flow` node `carry` does that, and this only says what passes it when it is disabled."""
     kind: Literal["trigger", "pure", "effect", "flow", "loop"] = "pure"
     carry: "Callable[[Call, Carrier], Outputs] | None" = None
     inputs: tuple[str, ...] | None = ("main",)

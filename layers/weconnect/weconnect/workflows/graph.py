@@ -54,6 +54,14 @@ class Graph:
         }
 
     @cached_property
+    def levels(self) -> dict[str | None, list[str]]:
+        """The nodes of each level in order; None is the top."""
+        found: dict[str | None, list[str]] = {None: [], **{loop: [] for loop in self.bodies}}
+        for node_id in self.order:
+            found[self.level_of[node_id]].append(node_id)
+        return found
+
+    @cached_property
     def order(self) -> list[str]:
         """All nodes in an order in which none comes before what it follows; those in a cycle are missing."""
         open_ends = {node_id: len(self.followed(node_id)) for node_id in self.nodes}

@@ -183,6 +183,11 @@ def _body(graph: Graph, loop: str, body: set[str], places: dict[str, str]) -> It
     if not any(graph.is_return(index) for index in graph.incoming[loop]):
         text = "Nothing comes back to the loop, so its output `done` has no items"
         yield _finding("loop_without_return", text, graph.nodes[loop], places[loop], severity="warning")
+    for index in graph.incoming[loop]:
+        source = graph.connections[index].source_node_id
+        if source in body and graph.level_of[source] != loop:
+            text = f"It may return to its own loop alone, not to {graph.nodes[loop].name!r}"
+            yield _finding("out_of_loop", text, graph.nodes[source], places[source])
     for node_id in sorted(body):
         for index in graph.incoming[node_id]:
             source = graph.connections[index].source_node_id

@@ -22,8 +22,9 @@ def carry(call: Call, carrier: Carrier) -> Outputs:
     def announce(callback_id: str) -> None:
         carrier.start_child(parameters.workflow_id, call.items, callback_id)
 
-    told = carrier.steps.callback("run", announce, parameters.timeout_seconds)
-    if told is None:
+    carrier.steps.callback("run", announce, parameters.timeout_seconds)
+    told: dict[str, Any] = carrier.step("result", carrier.child_result)
+    if told["status"] in ("pending", "running", "waiting", "paused"):
         raise NodeError("subworkflow_timeout", f"Its run took longer than {parameters.timeout_seconds} s")
     if told["status"] != "completed":
         code = (told.get("error") or {}).get("code", told["status"])
