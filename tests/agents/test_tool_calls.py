@@ -13,15 +13,9 @@ from weconnect import clock, durable
 from weconnect.agents import sweeper
 from weconnect.agents.providers.messages import ModelReply, ToolCall
 from weconnect.agents.tools import calling
+from weconnect.executions import approvals
 from weconnect.executions.rows import ApprovalRow
 from weconnect.table import get
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
 
 
 @pytest.fixture
@@ -214,6 +208,27 @@ def test_an_answer_that_could_not_be_sent_is_sent_by_the_sweeper(
     assert sweeper.sweep() == 1
     assert me.client.get(f"{guarded}/executions/{found['id']}").json["status"] == "completed"
     assert sweeper.sweep() == 0
+
+
+def test_an_answer_that_comes_before_the_run_waits_wakes_it(
+    me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, sum_of("6*7"), DONE)
+    wait_at = approvals.wait_at
+
+    def slow(organization_id: UUID, approval_id: UUID, callback_id: str) -> None:
+        assert decide(me.client, {"id": str(approval_id)}).json["status"] == "approved"
+        wait_at(organization_id, approval_id, callback_id)
+
+    monkeypatch.setattr(approvals, "wait_at", slow)
+    sent: list[str] = []
+    monkeypatch.setattr(
+        Starter,
+        "send_durable_execution_callback_success",
+        lambda _, **sending: sent.append(sending["CallbackId"]),
+    )
+    assert run(me, starter, guarded, "work it out")["status"] == "waiting"
+    assert sent == ["approval-1-1"]
 
 
 def test_who_may_decide(me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from pynamodb.expressions.condition import Condition
 
 from weconnect import clock, durable, faults, ids, payloads, table
-from weconnect.agents import service
+from weconnect.agents import service, statistics, versions
 from weconnect.agents.entities import (
     OPEN,
     AgentDefinition,
@@ -21,7 +21,7 @@ from weconnect.agents.entities import (
     ExecutionWithSteps,
     NewExecution,
 )
-from weconnect.agents.rows import AgentRow, ExecutionRow, StepRow
+from weconnect.agents.rows import AgentRow, AgentVersionRow, ExecutionRow, StepRow
 from weconnect.auth import limits
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, NotFound
@@ -41,12 +41,12 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
 
     Raises NotFound, Conflict `agent_inactive`, LimitReached with its Retry-After.
     """
-    found = table.get_many([*service.keys(caller.organization_id, agent_id), *limits.keys(caller)])
-    head, definition = service.pick(found, caller.organization_id, agent_id)
+    found = table.get_many([*versions.keys_to_run(caller.organization_id, agent_id), *limits.keys(caller)])
+    head, version = versions.pick_to_run(found, caller.organization_id, agent_id)
     if not head.is_active:
         raise Conflict("The agent is not active", code="agent_inactive")
     execution_id = new_id()
-    execution = _execution(head, definition, new, execution_id, caller.user_id, api_key_id=caller.api_key_id)
+    execution = _execution(head, version, new, execution_id, caller.user_id, api_key_id=caller.api_key_id)
     taken = limits.take(caller, found)
     try:
         row = table.create(
@@ -104,11 +104,12 @@ def store_within(
 
     Raises NotFound and Conflict `agent_inactive`.
     """
-    head, definition = service.read(organization_id, agent_id)
+    found = table.get_many(versions.keys_to_run(organization_id, agent_id))
+    head, version = versions.pick_to_run(found, organization_id, agent_id)
     if not head.is_active:
         raise Conflict("The agent is not active", code="agent_inactive")
     new = NewExecution.model_construct(input=question, session_id=None)
-    execution = _execution(head, definition, new, execution_id, user_id, **more)
+    execution = _execution(head, version, new, execution_id, user_id, **more)
     row = _row(execution, days)
     row.set(depth=depth)
     with suppress(Conflict):  # the step was repeated
@@ -288,21 +289,11 @@ def finish(
         **ExecutionRow.index_keys(organization_id, agent_id, execution_id, status, milliseconds),
     }
     still_open = ExecutionRow.status.is_in(*[state.value for state in OPEN])
-    counted = {
-        "total_executions": 1,
-        status.value: 1,
-        "total_time": milliseconds,
-        "input_tokens": totals.get("input_tokens", 0),
-        "output_tokens": totals.get("output_tokens") or 0,
-        "cost_micros": totals.get("cost_micros") or 0,
-        "without_price": 1 if totals and totals.get("cost_micros") is None else 0,
-    }
-    head = AgentRow(*AgentRow.at(organization_id, agent_id))
     for counts in (True, False):  # an agent that went to the trash meanwhile is not counted
         writes = table.Transaction({"system": "runs"})
         writes.change(row, values, condition=still_open if condition is None else still_open & condition)
         if counts:
-            writes.touch(head, counted, {"last_executed_at": clock.iso(moment)}, missing=NotFound())
+            statistics.count(writes, row, status, milliseconds, totals)
         waited_for = [UUID(approval_id) for approval_id in row.waiting_for or []]
         try:
             writes.commit()
@@ -329,13 +320,14 @@ def entity(row: ExecutionRow, *, whole: bool = True) -> AIAgentExecution:
 
 def _execution(
     head: AgentRow,
-    definition: AgentDefinition,
+    version: AgentVersionRow,
     new: NewExecution,
     execution_id: UUID,
     user_id: UUID,
     **more: Any,
 ) -> AIAgentExecution:
     moment = clock.now()
+    definition: AgentDefinition = version.to_entity()
     return AIAgentExecution(
         id=execution_id,
         created_at=moment,
@@ -343,7 +335,7 @@ def _execution(
         organization_id=head.organization_id,
         user_id=user_id,
         agent_id=head.id,
-        agent_version=head.agent_version,
+        agent_version=version.number,
         input=new.input,
         input_tokens=0,
         execution_time=0,

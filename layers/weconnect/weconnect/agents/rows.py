@@ -15,6 +15,8 @@ from weconnect.agents.entities import (
 from weconnect.table import Row, key
 
 RUN_SHARDS = "0123456789abcdef"
+LAST_VERSION = 999_999
+BUCKETS = [f"b{number:03d}" for number in range(200)]
 
 
 class AgentRow(Row, discriminator="AGENT"):
@@ -65,16 +67,50 @@ class AgentRow(Row, discriminator="AGENT"):
 
 
 class AgentVersionRow(Row, discriminator="AGENTVERSION"):
-    """An immutable definition; `current` is a copy of the newest, so that one batch reads an agent whole."""
+    """An immutable definition with its tools, which are JSON text, or a pointer to a longer one.
+
+    `current` is a copy of the newest and `published` one of the published version, so that one batch reads an agent
+    whole, and another one what a run begins with.
+    """
 
     entity = AgentDefinition
     number = NumberAttribute()
+    tools = JSONAttribute(null=True)
+    changes = JSONAttribute(default=list)
+    made_by = UnicodeAttribute(null=True, attr_name="madeBy")
 
     @staticmethod
-    def at(organization_id: UUID, agent_id: UUID, number: int | None = None) -> tuple[str, str]:
-        return child(organization_id, agent_id), key(
-            "VERSION", "current" if number is None else f"{number:06d}"
-        )
+    def at(organization_id: UUID, agent_id: UUID, which: int | str = "current") -> tuple[str, str]:
+        """By its number, or `current` or `published`."""
+        name = f"{which:06d}" if isinstance(which, int) else which
+        return child(organization_id, agent_id), key("VERSION", name)
+
+    @classmethod
+    def numbered(cls, organization_id: UUID, agent_id: UUID) -> tuple[str, tuple[str, str]]:
+        """The partition of an agent's versions, and the sort keys that they lie between, without the copies."""
+        pk, first = cls.at(organization_id, agent_id, 0)
+        return pk, (first, cls.at(organization_id, agent_id, LAST_VERSION)[1])
+
+
+class AgentStatsRow(Row, discriminator="AGENTSTATS"):
+    """What an agent's finished runs took with one model; `b012` counts those whose time is in bucket 12."""
+
+    provider = UnicodeAttribute(null=True)
+    model = UnicodeAttribute(null=True)
+    runs = NumberAttribute(default=0)
+    input_tokens = NumberAttribute(default=0, attr_name="inputTokens")
+    output_tokens = NumberAttribute(default=0, attr_name="outputTokens")
+    cost_micros = NumberAttribute(default=0, attr_name="costMicros")
+    without_price = NumberAttribute(default=0, attr_name="withoutPrice")
+    locals().update({bucket: NumberAttribute(null=True) for bucket in BUCKETS})
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, provider: str, model: str) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("STATS", provider, model)
+
+    @staticmethod
+    def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("STATS", "")
 
 
 class BudgetRow(Row, discriminator="AGENTBUDGET"):

@@ -16,14 +16,16 @@ from weconnect.table import Row, key
 
 
 class ApprovalRow(Row, discriminator="APPROVAL"):
-    """A question. `callback_id` is where its run waits; long arguments leave the row, which stands in two indexes."""
+    """A question. `callback_id` is where its run waits, as soon as it does; long arguments leave the row, which
+    stands in two indexes.
+    """
 
     entity = Approval
 
     status = UnicodeAttribute()
     arguments = JSONAttribute()
     edited_arguments = JSONAttribute(null=True, attr_name="editedArguments")
-    callback_id = UnicodeAttribute(attr_name="callbackId")
+    callback_id = UnicodeAttribute(null=True, attr_name="callbackId")
 
     @staticmethod
     def at(organization_id: UUID, approval_id: UUID) -> tuple[str, str]:

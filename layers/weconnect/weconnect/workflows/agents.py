@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 from uuid import UUID
 
-from weconnect import durable, ids
+from weconnect import durable, ids, table
 from weconnect.agents.tools.context import ToolContext
 from weconnect.errors import Problem
 from weconnect.workflows.contract import Call, Carrier, Item, NodeError
@@ -14,12 +14,10 @@ ACTOR = {"system": "run_workflow"}
 
 def context_of(call: Call, agent_id: UUID, key: str) -> ToolContext:
     """On whose behalf a node reaches an agent's memory; raises NodeError when there is no such agent."""
-    from weconnect.agents import service
+    from weconnect.agents.rows import AgentRow
 
-    try:
-        service.read(call.organization_id, agent_id)
-    except Problem as problem:
-        raise NodeError(problem.code, problem.detail) from problem
+    if table.get(AgentRow, AgentRow.at(call.organization_id, agent_id)) is None:
+        raise NodeError("agent_not_found", "No such agent")
     return ToolContext(call.organization_id, agent_id, call.user_id, call.run_id, key)
 
 
