@@ -287,7 +287,7 @@ def test_every_type_is_described_and_tried(type: str) -> None:
     assert type in refused or not kind.parameters.model_fields or kind.kind in ("flow", "trigger")
 
 
-@pytest.mark.parametrize("type", [*TRIGGERS, "wait", "subworkflow", "agent", "noop"])
+@pytest.mark.parametrize("type", [*TRIGGERS, "wait", "approval", "subworkflow", "agent", "noop"])
 def test_parameters_of_the_others_are_checked(type: str) -> None:
     kind = catalogue.node_type(type)
     assert kind

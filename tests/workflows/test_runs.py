@@ -301,6 +301,48 @@ def test_a_callback_that_nobody_completes(me: Registered, starter: Starter) -> N
     assert me.client.get(run).json["output"] == [{"n": 1, "late": True}]
 
 
+APPROVAL = definition(
+    [
+        node("ask", "approval", message="Pay {{ amount }}?", values={"amount": "{{ amount }}"}),
+        node("pay", "set", values={"paid": "{{ amount }}"}),
+        node("no", "set", values={"refused": "{{ approval.note }}"}),
+    ],
+    *("start > ask", "ask.approved > pay", "ask.denied > no"),
+)
+
+
+@pytest.mark.parametrize(
+    ("decision", "found"),
+    [
+        ({"decision": "approve"}, {"amount": 5, "paid": 5}),
+        ({"decision": "approve", "arguments": {"amount": 3}}, {"amount": 3, "paid": 3}),
+        ({"decision": "deny", "note": "too much"}, {"amount": 5, "refused": "too much"}),
+    ],
+)
+def test_an_approval(
+    me: Registered, starter: Starter, decision: dict[str, Any], found: dict[str, Any]
+) -> None:
+    run = begun(me, made(me, APPROVAL), {"amount": 5})
+    starter.run_pending()
+    assert me.client.get(run).json["status"] == "waiting"
+    (asked,) = me.client.get("/v1/approvals").json["items"]
+    assert (asked["runType"], asked["toolName"], asked["message"]) == ("workflow", "ask", "Pay 5?")
+    assert me.client.post(f"/v1/approvals/{asked['id']}/decide", decision).status == 200
+    (item,) = me.client.get(run).json["output"]
+    approval = item.pop("approval")
+    assert item == found
+    assert (approval["approvalId"], approval["decidedBy"]) == (asked["id"], me.user["id"])
+
+
+def test_an_approval_is_taken_back_with_its_run(me: Registered, starter: Starter) -> None:
+    run = begun(me, made(me, APPROVAL), {"amount": 5})
+    starter.run_pending()
+    assert me.client.post(f"{run}/cancel").json["status"] == "cancelled"
+    assert me.client.get("/v1/approvals").json["items"] == []
+    assert len(me.client.get("/v1/approvals?status=cancelled").json["items"]) == 1
+    assert me.client.get(run).json["status"] == "cancelled"
+
+
 def test_cancelling(me: Registered, starter: Starter, calls: list[tuple[str, str]]) -> None:
     value = definition([node("w", "wait", until="callback"), http("a")], "start > w", "w > a")
     path = made(me, value)

@@ -148,6 +148,20 @@ class CallbackRow(Row, discriminator="CALLBACK"):
         return of_run(organization_id, execution_id), key("PAUSED", "")
 
 
+class QuestionRow(Row, discriminator="QUESTION"):
+    """An approval that a run has asked for, to be taken back when the run ends before it is decided."""
+
+    approval_id = UnicodeAttribute(attr_name="approvalId")
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("QUESTION", path)
+
+    @staticmethod
+    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("QUESTION", "")
+
+
 def of_run(organization_id: UUID, execution_id: UUID) -> str:
     """The partition of everything that belongs to one run."""
     return key("ORG", organization_id, "EXECUTION", execution_id)
