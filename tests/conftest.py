@@ -14,6 +14,7 @@ os.environ.update(
     BCRYPT_COST="4",
     SIGNING_SECRET_ARN="signing",
     RUN_AGENT_FUNCTION="run-agent:live",
+    RUN_WORKFLOW_FUNCTION="run-workflow:live",
     REGISTRATIONS_PER_MINUTE="1000000",
     DEFAULT_PLAN="enterprise",
     MAIL_FROM="weconnect@localhost",

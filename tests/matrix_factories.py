@@ -104,6 +104,10 @@ def _heir(client: Client) -> dict[str, str]:
     return {"userId": others[0] if others else str(ids.new_id())}
 
 
+# Parts of a path that are no ids: every tenant has the same.
+NOT_IDS = {"limitType", "version", "type", "nodeId", "nodeExecutionId", "token"}
+TRIGGER = {"id": "start", "name": "Start", "type": "manual"}
+
 ASKED: dict[str, Asked] = {
     "accept_invitation": Asked({"token": "none"}, made=_invited),
     "change_password": Asked({"currentPassword": PASSWORD, "newPassword": "Another-Horse-8-Battery"}),
@@ -199,7 +203,41 @@ ASKED: dict[str, Asked] = {
     "update_agent_memory": Asked({"content": "My favourite colour is red"}),
     "update_agent_tool": Asked({"description": "changed"}),
     "update_api_key": Asked({"name": "changed"}),
+    "activate_workflow": Asked({}),
+    "archive_workflow": Asked(),
+    "create_workflow": Asked({"name": "A new workflow", "nodes": [TRIGGER]}),
+    "deactivate_workflow": Asked(),
+    "delete_workflow": Asked(),
+    "diff_workflow_versions": Asked(query="?to=1"),
+    "duplicate_workflow": Asked(),
+    "export_workflow": Asked(),
+    "get_node_type": Asked(),
+    "get_workflow": Asked(),
+    "get_workflow_version": Asked(),
+    "import_workflow": Asked({"name": "Imported", "definition": {"nodes": [TRIGGER]}}),
+    "list_node_types": Asked(),
+    "list_workflow_versions": Asked(),
+    "list_workflows": Asked(),
+    "restore_workflow": Asked(ids={"workflowId": "trashedWorkflowId"}),
+    "restore_workflow_version": Asked(),
+    "update_workflow": Asked({"description": "changed", "nodes": [TRIGGER]}),
+    "validate_workflow": Asked({"nodes": [TRIGGER]}),
+    "cancel_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
+    "delete_execution": Asked(ids={"executionId": "flowRunId"}),
+    "get_execution": Asked(ids={"executionId": "flowRunId"}),
+    "get_execution_timeline": Asked(ids={"executionId": "flowRunId"}),
+    "get_node_execution": Asked(ids={"executionId": "flowRunId"}),
+    "get_workflow_diagram": Asked(),
+    "list_execution_logs": Asked(ids={"executionId": "flowRunId"}),
+    "list_executions": Asked(),
+    "list_node_executions": Asked(ids={"executionId": "flowRunId"}),
+    "pause_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
+    "resume_execution": Asked(ids={"executionId": "pausingFlowRunId"}),
+    "retry_execution": Asked({"from": "start"}, ids={"executionId": "flowRunId"}),
+    "start_execution": Asked({"input": {"n": 1}}),
+    "test_node": Asked({"input": {"main": [{"n": 1}]}}),
     # Public ones: the matrix only looks that they ask for no caller.
+    "complete_callback": Asked({"value": 1}),
     "decline_invitation": Asked({"token": "not a token"}),
     "receive_stripe_event": Asked({}),
     "finish_sso": Asked(query="?state=unknown&code=x"),
@@ -310,6 +348,13 @@ def make_side(email: str, starter: Starter) -> Side:
     approval = _waiting(ask, starter)
     pending = _made(ask.post(f"{path}/executions", {"input": "wait"}))
     starter.asked.clear()
+    workflow, trashed_workflow = make_workflows(ask)
+    runs = [
+        _made(ask.post(f"/v1/workflows/{workflow['id']}/executions", {"input": {"n": 1}})) for _ in range(3)
+    ]
+    starter.asked, rest = starter.asked[:1], starter.asked[1:]
+    starter.run_pending()
+    assert rest and ask.post(f"/v1/executions/{runs[2]['id']}/pause").status == 200
     api_key = _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     limit = ask.put(f"/v1/execution-limits/{person.user['id']}/hourly", {"maxExecutions": 1_000})
@@ -331,6 +376,15 @@ def make_side(email: str, starter: Starter) -> Side:
             "executionId": execution["id"],
             "pendingExecutionId": pending["id"],
             "approvalId": approval,
+            "workflowId": workflow["id"],
+            "trashedWorkflowId": trashed_workflow["id"],
+            "flowRunId": runs[0]["id"],
+            "pendingFlowRunId": runs[1]["id"],
+            "pausingFlowRunId": runs[2]["id"],
+            "nodeId": "set",
+            "nodeExecutionId": "000001-000",
+            "token": "not-a-token",
+            "type": "set",
             "apiKeyId": api_key["id"],
             **_more(person),
             "organizationId": person.organization["id"],
@@ -350,6 +404,21 @@ def _waiting(ask: Client, starter: Starter) -> str:
         starter.run_pending()
     (approval,) = ask.get(f"{path}/executions/{run['id']}").json["waitingFor"]
     return str(approval)
+
+
+def make_workflows(ask: Client) -> tuple[Any, Any]:
+    """An active workflow with two versions, one in the trash, and another one."""
+    step = {"id": "set", "name": "Set", "type": "set", "parameters": {"values": {"a": 1}}}
+    connection = {"sourceNodeId": "start", "targetNodeId": "set"}
+    new = {"name": "Greeter", "nodes": [TRIGGER, step], "connections": [connection]}
+    workflow = _made(ask.post("/v1/workflows", new))
+    path = f"/v1/workflows/{workflow['id']}"
+    assert ask.patch(path, {"settings": {"timeoutSeconds": 60}}).status == 200
+    assert ask.post(f"{path}/activate", {}).status == 200
+    trashed = _made(ask.post("/v1/workflows", {"name": "Trashed"}))
+    assert ask.delete(f"/v1/workflows/{trashed['id']}").status == 204
+    _made(ask.post("/v1/workflows", {"name": "Second"}))
+    return workflow, trashed
 
 
 def _more(person: Registered) -> dict[str, str]:

@@ -274,12 +274,14 @@ def test_each_field_with_values_that_it_does_not_take(me: Side, name: str) -> No
             found = [error["pointer"] for error in problem["errors"]]
             assert any(one.startswith(pointer(place)) for one in found), (place, str(value)[:80], problem)
             tried += 1
-    assert tried > 2 and contents() == before
+    assert (tried > 2 or name in TAKES_ANYTHING) and contents() == before
 
 
 # Bodies of numbers, flags, ids and choices only.
 WITHOUT_TEXT = {"logout", "put_execution_limit", "rotate_api_key", "update_user"}
-WITHOUT_TEXT |= {"put_plan", "start_checkout", "transfer_ownership", "update_member"}
+TAKES_ANYTHING = {"complete_callback"}
+WITHOUT_TEXT |= {"complete_callback", "retry_execution"}
+WITHOUT_TEXT |= {"activate_workflow", "put_plan", "start_checkout", "transfer_ownership", "update_member"}
 
 
 @pytest.mark.parametrize("name", WITH_BODY)
@@ -323,6 +325,8 @@ def test_path_parameters(me: Side, name: str) -> None:
     operation, asked, before = OPERATIONS[name], ASKED[name], contents()
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     for parameter in names:
+        if parameter in ("type", "nodeId", "nodeExecutionId", "token"):
+            continue  # a name
         odd = "0" if parameter == "version" else "1"
         for value in ("x", odd, "%00", "..", "ORG%23x", "%F0%9F%92%A9", "x" * 300, "0" * 32 + "g"):
             ids = me.ids | {asked.ids.get(parameter, parameter): value}
@@ -364,6 +368,7 @@ def test_query_parameters(me: Side, name: str, parameter: str, schema: dict[str,
 
 
 BAD_HEADERS = {
+    "accept": ["x" * 5_000],
     "if-match": ["x", '"x"', '"1", "2"', '""', "-", '"1e3"', "9" * 5_000, '"999999"'],
     "prefer": ["wait=x", "wait=-1", "wait=", "wait=1.5", "wait=\u00b2", "wait=" + "9" * 5_000],
 }

@@ -12,7 +12,7 @@ import pytest
 
 from infra import routes
 from tests.gateway import Answer, Client
-from tests.matrix_factories import ASKED, Side, Snapshot, World, build, contents, services
+from tests.matrix_factories import ASKED, NOT_IDS, Side, Snapshot, World, build, contents, services
 from weconnect import ids
 from weconnect.base import openapi
 from weconnect.caller import OPERATOR
@@ -28,6 +28,7 @@ PERMISSIONS = {PRIVATE[name].permission or "agents:read" for name in TENANTS}
 PUBLIC = {"get_health", "get_readiness", "get_openapi", "get_docs", "register", "login", "refresh_session"}
 PUBLIC |= {"finish_sso", "start_sso", "verify_email"}
 PUBLIC |= {"decline_invitation", "receive_stripe_event"}
+PUBLIC |= {"complete_callback"}
 PUBLIC |= {"open_mcp_stream"}  # always 405
 PUBLIC |= {"forgot_password", "resend_verification", "reset_password"}
 # Routes that only a person may use, beside /v1/auth and /v1/api-keys.
@@ -35,10 +36,8 @@ FOR_PERSONS = {"switch_organization", "update_me", "delete_me", "export_me"}
 FOR_PERSONS |= {"accept_invitation", "create_organization", "leave_organization"}
 # Routes that only an owner may use, who is a person.
 FOR_OWNERS = {"delete_organization", "export_organization", "transfer_ownership"}
-# Parts of a path that are no ids: every tenant has the same.
-SHARED = {"limitType", "version"}
 # POSTs that change nothing.
-READING_POSTS = {"search_agent_memories"}
+READING_POSTS = {"search_agent_memories", "validate_workflow"}
 
 KINDS = (
     "read",
@@ -106,6 +105,12 @@ def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
     if "world" in request.fixturenames:
         request.getfixturevalue("snapshot").restore()
     yield
+
+
+def named(operation: Operation) -> list[str]:
+    """The parameters of a path that name something of a tenant's."""
+    parts = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    return [part for part in parts if part not in NOT_IDS]
 
 
 def asked(name: str, client: Client, side: Side, **options: Any) -> Answer:
@@ -222,10 +227,10 @@ def test_stranger(world: World, name: str) -> None:
     assert 200 <= mine.status < 300, mine.text
     before = rows_of(world.owner)
     answer = asked(name, world.stranger.client, world.owner)
-    if "{" in operation.path:
+    if named(operation):
         assert answer.status == UNSEEN, answer.text
         unknown = {
-            key: value if key in SHARED else str(ids.new_id()) for key, value in world.owner.ids.items()
+            key: value if key in NOT_IDS else str(ids.new_id()) for key, value in world.owner.ids.items()
         }
         nowhere = ASKED[name].send(world.stranger.client, operation, unknown)
         assert told(nowhere) == told(answer), "what is another's looks as if it were not there"
@@ -238,9 +243,7 @@ def test_stranger(world: World, name: str) -> None:
 def test_stranger_with_some_ids_of_his_own(world: World, name: str) -> None:
     """A thing of the owner's under the stranger's own parent, and the other way round."""
     operation = OPERATIONS[name]
-    names = [
-        part[1:-1] for part in operation.path.split("/") if part.startswith("{") and part[1:-1] not in SHARED
-    ]
+    names = named(operation)
     before = rows_of(world.owner)
     for foreign in names if len(names) > 1 else []:
         taken = ASKED[name].ids.get(foreign, foreign)

@@ -27,6 +27,7 @@ WILDCARDS = {
     "${Data.Outputs.BucketArn}/organizations/*": "payloads of all organizations",
     "${Data.Outputs.BucketArn}/failed-records/*": "stream records that no function could take",
     ":function:${AWS::StackName}-run-agent:*": "the alias, and the versions of runs under way",
+    ":function:${AWS::StackName}-run-workflow:*": "as above",
     ":function:${AWS::StackName}-*": "the gateway calls every route of this stack and nothing of others",
 }
 # Actions that cannot name a resource here.
@@ -102,7 +103,7 @@ def test_functions_that_are_no_route_have_an_event_or_a_caller() -> None:
     routed = {routes.logical_id(_file_of(found.function)) for found in OPERATIONS.values()}
     for name in set(FUNCTIONS) - routed:
         has_event = bool(FUNCTIONS[name].get("Events"))
-        assert has_event or name in ("Authorize", "RunAgent"), f"nothing calls {name}"
+        assert has_event or name in ("Authorize", "RunAgent", "RunWorkflow"), f"nothing calls {name}"
 
 
 def test_operation_ids_are_unique_and_named_as_their_file() -> None:
@@ -259,13 +260,11 @@ def test_layers_of_old_versions_stay() -> None:
 
 
 def test_durable_functions_are_called_by_their_alias() -> None:
-    assert DURABLE == ["RunAgent"]
-    name = FUNCTIONS["RunAgent"]["FunctionName"]["Fn::Sub"]
-    alias = FUNCTIONS["RunAgent"]["AutoPublishAlias"]
-    assert (
-        TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["RUN_AGENT_FUNCTION"]["Fn::Sub"]
-        == f"{name}:{alias}"
-    )
+    assert DURABLE == ["RunAgent", "RunWorkflow"]
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    for function, variable in zip(DURABLE, ("RUN_AGENT_FUNCTION", "RUN_WORKFLOW_FUNCTION"), strict=True):
+        name, alias = (FUNCTIONS[function][field] for field in ("FunctionName", "AutoPublishAlias"))
+        assert variables[variable]["Fn::Sub"] == f"{name['Fn::Sub']}:{alias}"
 
 
 # Who may do what
@@ -323,13 +322,12 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
     callers = {
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
-    assert callers == {"InvokeRole", "AgentsRole"}
-    (of_agents,) = [
-        found
-        for role, found in STATEMENTS
-        if role == "AgentsRole" and "lambda:InvokeFunction" in _texts(found["Action"])
-    ]
-    assert all(text.endswith("-run-agent:*") for text in _texts(of_agents["Resource"]))
+    may_call = {"AgentsRole": "-run-agent:*"}
+    may_call |= dict.fromkeys(("WorkflowsRole", "ExecutionsRole", "RunWorkflowRole"), "-run-workflow:*")
+    assert callers == {"InvokeRole", *may_call}
+    for role, found in STATEMENTS:
+        if role in may_call and "lambda:InvokeFunction" in _texts(found["Action"]):
+            assert all(text.endswith(may_call[role]) for text in _texts(found["Resource"]))
 
 
 def test_the_authorizer_writes_nothing_but_stamps() -> None:

@@ -1,60 +1,18 @@
-"""Runs of agents in a test: starting one hands it to `run_pending`, which carries it out step by step."""
+"""Runs of agents and workflows in a test: starting one hands it to `run_pending`, which carries it out step by step."""
 
 import json
-from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from tests.recorded import Recorded, Suspended
 from weconnect.agents import asking
 from weconnect.agents.loop import run_agent
 from weconnect.agents.providers.messages import ModelReply, ModelRequest
 from weconnect.agents.run import Run
-
-
-class Suspended(BaseException):
-    """The run waits for a callback, as a durable function that ends its invocation."""
-
-
-class Recorded:
-    """Steps in memory, replayable as the durable SDK does: what was checkpointed is not done again."""
-
-    def __init__(self, place: str = "", kept: "Recorded | None" = None) -> None:
-        self.place = place
-        self.done: dict[str, str] = kept.done if kept else {}
-        self.names: list[str] = kept.names if kept else []
-        self.waited: list[int] = kept.waited if kept else []
-        self.sent: dict[str, Any] = kept.sent if kept else {}
-
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
-        name = self.place + name
-        if name not in self.done:
-            self.names.append(name)
-            self.done[name] = json.dumps(work())
-        return json.loads(self.done[name])
-
-    def wait(self, name: str, seconds: int) -> None:
-        self.step(name, lambda: self.waited.append(seconds))
-
-    def parallel(self, name: str, branches: "Sequence[Callable[[Recorded], Any]]") -> list[Any]:
-        """One after the other; a branch that waits does not keep the next one from its turn."""
-        results, suspended = [], None
-        for number, branch in enumerate(branches, start=1):
-            try:
-                results.append(branch(Recorded(f"{self.place}{name}-{number}/", self)))
-            except Suspended as waiting:
-                suspended = waiting
-        if suspended:
-            raise suspended
-        return results
-
-    def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
-        """The callback's id is its name; a test sends its value into `sent`, or None when its time is over."""
-        self.step(f"{name}-announced", lambda: announce(self.place + name))
-        if self.place + name not in self.sent:
-            raise Suspended
-        return self.sent[self.place + name]
+from weconnect.executions.engine import run_workflow
+from weconnect.executions.lifecycle import Place
 
 
 class Starter:
@@ -91,10 +49,13 @@ class Starter:
             self._carry(self.asked.pop(0), steps or Recorded())
 
     def _carry(self, request: dict[str, Any], steps: Any) -> None:
-        payload = json.loads(request["Payload"])
-        run = Run(UUID(payload["organizationId"]), UUID(payload["agentId"]), UUID(payload["executionId"]))
+        payload = {name: UUID(value) for name, value in json.loads(request["Payload"]).items()}
+        organization_id, execution_id = payload["organizationId"], payload["executionId"]
         try:
-            run_agent(steps, run)
+            if "agentId" in payload:
+                run_agent(steps, Run(organization_id, payload["agentId"], execution_id))
+            else:
+                run_workflow(steps, Place(organization_id, execution_id))
         except Suspended:
             self.waiting.append((request, steps))
 

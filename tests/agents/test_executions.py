@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.agents.runs import Recorded, Starter, agent, run, script
+from tests.agents.runs import Starter, agent, run, script
 from tests.factories import registered
+from tests.recorded import Recorded
 from weconnect import clock, idempotency
 from weconnect.agents import asking, executions, sweeper
 from weconnect.agents.providers import ProviderError

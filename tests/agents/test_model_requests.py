@@ -4,8 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.agents.runs import Recorded, Starter, agent, run, script
+from tests.agents.runs import Starter, agent, run, script
 from tests.factories import Registered, registered
+from tests.recorded import Recorded
 from weconnect.agents import asking, budgets
 from weconnect.agents.budgets import Amount
 from weconnect.agents.providers import ProviderError, pricing

@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 
-from tests.bench import calls, host, memory, models, sizes, starts, steps
+from tests.bench import calls, host, memory, models, sizes, starts, steps, workflows
 from tests.bench.rows import Line, table
 
 if __name__ == "__main__":
@@ -15,6 +15,7 @@ if __name__ == "__main__":
         "starts": starts,
         "calls": calls,
         "steps": steps,
+        "workflows": workflows,
         "models": models,
         "memory": memory,
         "host": host,

@@ -42,6 +42,13 @@ def full(starter: Starter, name: str) -> tuple[Registered, Any]:
         starter.run_pending()
         if agent != "Helper":
             assert ask.delete(place).status == 204
+    nodes = [{"id": "start", "name": "Start", "type": "manual"}]
+    for workflow in ("Kept", "Trashed"):
+        made = ask.post("/v1/workflows", {"name": workflow, "nodes": nodes}).headers["Location"]
+        assert ask.post(f"{made}/activate", {}).status == 200
+        assert ask.post(f"{made}/executions", {"input": {"text": "x" * 40_000}}).status == 202
+        starter.run_pending()
+    assert ask.delete(made).status == 204
     gone = place.rpartition("/")[2]
     assert ask.delete(f"{place}?purge=true").status == 204
     found = event("on_purged", organization=owner.organization["id"], agent=gone)

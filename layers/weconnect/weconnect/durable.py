@@ -120,3 +120,23 @@ class DurableSteps:
 
     def _load(self, kept: Any) -> Any:
         return json.loads(payloads.load(self._organization_id, kept))
+
+
+class Named:
+    """Steps under a prefix: what several places do one after the other in the same `Steps`."""
+
+    def __init__(self, steps: Steps, prefix: str) -> None:
+        self._steps = steps
+        self._prefix = prefix
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        return self._steps.step(self._prefix + name, work)
+
+    def wait(self, name: str, seconds: int) -> None:
+        self._steps.wait(self._prefix + name, seconds)
+
+    def parallel(self, name: str, branches: Sequence[Callable[[Any], Any]]) -> list[Any]:
+        return self._steps.parallel(self._prefix + name, branches)
+
+    def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
+        return self._steps.callback(self._prefix + name, announce, seconds)

@@ -224,8 +224,11 @@ def _mark(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response
 
 
 def _collection(path: str) -> str:
-    """Where what a POST made can be found: collections are plural, and an action on an item answers one of its kind."""
-    return path if path.endswith("s") else path.rsplit("/", 2)[0]
+    """Where what a POST made can be found: collections are plural, and an action answers one of its collection's."""
+    before = path.rpartition("/")[0]
+    if path.endswith("s"):
+        return path
+    return before if before.endswith("s") else before.rpartition("/")[0]
 
 
 app.use([_mark])

@@ -19,10 +19,21 @@ def _agent(trash: dict[str, str]) -> bool:
     return True
 
 
+def _workflow(trash: dict[str, str]) -> bool:
+    from weconnect.workflows import purge as workflows
+
+    workflows.purge(trash)
+    return True
+
+
 def _organization(trash: dict[str, str]) -> bool:
     from weconnect.organizations import purge as organizations
 
     return organizations.purge(trash)
 
 
-_PURGES: dict[str, Callable[[dict[str, str]], bool]] = {"AGENT": _agent, "ORG": _organization}
+_PURGES: dict[str, Callable[[dict[str, str]], bool]] = {
+    "AGENT": _agent,
+    "WORKFLOW": _workflow,
+    "ORG": _organization,
+}

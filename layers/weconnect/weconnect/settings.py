@@ -28,6 +28,7 @@ class Settings:
     stripe_keys_arn: str = _env("STRIPE_KEYS_ARN")
     url_parameter: str = _env("URL_PARAMETER")
     run_agent_function: str = _env("RUN_AGENT_FUNCTION", "run-agent:live")
+    run_workflow_function: str = _env("RUN_WORKFLOW_FUNCTION", "run-workflow:live")
     purge_queue_url: str = _env("PURGE_QUEUE_URL")
     operator_emails: frozenset[str] = _list("OPERATOR_EMAILS")
     default_plan: str = _env("DEFAULT_PLAN", "free")

@@ -74,23 +74,46 @@ def store_nested(
 
     Raises NotFound and Conflict `agent_inactive`.
     """
-    organization_id = UUID(parent.organization_id)
+    return store_within(
+        UUID(parent.organization_id),
+        agent_id,
+        question,
+        execution_id,
+        user_id,
+        actor,
+        parent_key=(parent.pk, parent.sk),
+        days=days_left(parent),
+        depth=int(parent.depth or 0) + 1,
+        api_key_id=parent.api_key_id,
+        parent_execution_id=UUID(parent.id),
+    )
+
+
+def store_within(
+    organization_id: UUID,
+    agent_id: UUID,
+    question: str,
+    execution_id: UUID,
+    user_id: UUID,
+    actor: dict[str, Any],
+    *,
+    parent_key: tuple[str, str],
+    days: int,
+    depth: int = 0,
+    **more: Any,
+) -> AIAgentExecution:
+    """Store a run whose steps are steps of another run, of an agent or of a workflow; again, it is the same run.
+
+    Raises NotFound and Conflict `agent_inactive`.
+    """
     found = table.get_many(versions.keys_to_run(organization_id, agent_id))
     head, version = versions.pick_to_run(found, organization_id, agent_id)
     if not head.is_active:
         raise Conflict("The agent is not active", code="agent_inactive")
     new = NewExecution.model_construct(input=question, session_id=None)
-    execution = _execution(
-        head,
-        version,
-        new,
-        execution_id,
-        user_id,
-        api_key_id=parent.api_key_id,
-        parent_execution_id=UUID(parent.id),
-    )
-    row = _row(execution, days_left(parent))
-    row.set(depth=int(parent.depth or 0) + 1, parent_agent_id=parent.agent_id)
+    execution = _execution(head, version, new, execution_id, user_id, **more)
+    row = _row(execution, days)
+    row.set(depth=depth, parent_key=list(parent_key))
     with suppress(Conflict):  # the step was repeated
         table.create(row, actor)
     return execution

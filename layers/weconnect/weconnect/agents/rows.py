@@ -144,7 +144,7 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
     output = JSONAttribute(null=True)
     is_structured = BooleanAttribute(default=False, attr_name="isStructured")
     depth = NumberAttribute(default=0)
-    parent_agent_id = UnicodeAttribute(null=True, attr_name="parentAgentId")
+    parent_key = JSONAttribute(null=True, attr_name="parentKey")
     cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
     cost_micros = NumberAttribute(null=True, attr_name="costMicros")
 

@@ -17,16 +17,20 @@ from weconnect.agents.rows import ExecutionRow, StepRow
 from weconnect.agents.tools.calling import Tool
 
 ACTOR = {"system": "run_agent"}
+ENDED = frozenset(status.value for status in ExecutionStatus if status not in OPEN)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Which run this is, and whose tool call it is, if it is one."""
+    """Which run this is, and whose tool call it is, if it is one; `within` is the key of a workflow's run that it is
+    part of.
+    """
 
     organization_id: UUID
     agent_id: UUID
     id: UUID
     parent: "Run | None" = None
+    within: tuple[str, str] | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -121,11 +125,11 @@ CANCELLED = Outcome(status=ExecutionStatus.CANCELLED, error="The run was cancell
 
 def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
     """The run's row, and how it ends here: nothing has an effect once it, or a run that waits for it, is to stop."""
-    family = list(run.family())
-    found = table.get_many([member.key for member in family])
-    for member in family:
-        row = found.get(member.key)
-        if not isinstance(row, ExecutionRow) or row.cancel_requested_at or row.status not in OPEN:
+    family = [key for member in run.family() for key in (member.key, member.within) if key]
+    found = table.get_many(family)
+    for key in family:
+        row: Any = found.get(key)
+        if row is None or row.cancel_requested_at or row.status in ENDED:
             return run.row(), CANCELLED
     return found[run.key], None  # type: ignore[return-value]
 

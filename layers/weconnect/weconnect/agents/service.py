@@ -1,7 +1,6 @@
 """Agents: create, read, change, put in the trash and bring back."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +19,9 @@ from weconnect.agents.providers.registry import validate_model_choice
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.caller import Caller
 from weconnect.entities import Json
-from weconnect.errors import LimitReached, NotFound, name_taken
 from weconnect.idempotency import new_id
-from weconnect.organizations.entities import Organization
+from weconnect.organizations import places
 from weconnect.organizations.permissions import require_own
-from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 from weconnect.pages import Page, query_page
 
 SUMMARY_LENGTH = 500
@@ -44,7 +41,7 @@ def create(
     _check(definition)
     row = _head(caller, new_id(), new.name, new.is_active, definition)
     agent_id = UUID(row.id)
-    with _claimed(caller, row) as writes:
+    with places.taken(caller, places.AGENTS, row.name) as writes:
         writes.create(row)
         versions.write(writes, caller, agent_id, 1, definition, equip(writes, agent_id), [])
     return entity(row, definition)
@@ -153,9 +150,7 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
         if "published_version" in values:
             pk, sk = AgentVersionRow.at(organization_id, agent_id, "published")
             writes.discard(AgentVersionRow(pk=pk, sk=sk))
-        if values.get("name", old_name).casefold() != old_name.casefold():
-            writes.discard(_name_row(organization_id, old_name))
-            writes.create(_name_row(organization_id, values["name"]), name_taken("an agent", values["name"]))
+        places.rename(writes, organization_id, places.AGENTS, old_name, values.get("name", old_name))
     return entity(row, definition)
 
 
@@ -169,8 +164,7 @@ def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool 
     row = need(caller, agent_id)
     with table.transaction(caller.actor()) as writes:
         table.trash(writes, row, AgentRow.in_trash(caller.organization_id, agent_id), if_match=if_match)
-        writes.discard(_name_row(caller.organization_id, row.name))
-        writes.count(_count_row(caller.organization_id), "count", -1)
+        places.give_back(writes, caller.organization_id, places.AGENTS, row.name)
 
 
 def restore(caller: Caller, agent_id: UUID) -> AIAgent:
@@ -180,7 +174,7 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
     index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(
         caller.organization_id, row.provider, row.model, agent_id
     )
-    with _claimed(caller, row) as writes:
+    with places.taken(caller, places.AGENTS, row.name) as writes:
         table.untrash(writes, row, AgentRow.at(caller.organization_id, agent_id), **index)
     return get(caller, agent_id)
 
@@ -221,48 +215,6 @@ def _head_values(definition: AgentDefinition) -> dict[str, Any]:
 def _model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UUID) -> dict[str, str]:
     pk, sk = AgentRow.by_model(organization_id, definition.provider, definition.model, agent_id)
     return {"gsi1pk": pk, "gsi1sk": sk}
-
-
-@contextmanager
-def _claimed(caller: Caller, row: AgentRow) -> Iterator[table.Transaction]:
-    """A transaction that takes the name and a place of the plan as well; it tells when few places are left."""
-    at, count = OrganizationRow.at(caller.organization_id), _count_row(caller.organization_id)
-    found = table.get_many([at, (count.pk, count.sk)])
-    if at not in found:
-        raise NotFound("No such organization", code="organization_not_found")
-    organization: Organization = found[at].to_entity()
-    limit = organization.get_plan_limits().max_agents
-    counted = found.get((count.pk, count.sk))
-    used = int(counted.count) if isinstance(counted, CountRow) else 0
-    refused = LimitReached(f"The plan takes {limit} agents", code="agent_limit_reached")
-    try:
-        with table.transaction(caller.actor()) as writes:
-            yield writes
-            writes.create(_name_row(caller.organization_id, row.name), name_taken("an agent", row.name))
-            writes.count(count, "count", 1, limit=limit, refused=refused)
-    except LimitReached:
-        _note(organization, limit)
-        raise
-    _note(organization, used + 1)
-
-
-def _note(organization: Organization, used: int) -> None:
-    """Raise what reaching a threshold raises. Imported late: most organizations are far from one."""
-    limit = organization.get_plan_limits().max_agents
-    if limit > 0 and used * 100 >= limit * 80:
-        from weconnect.organizations import usage
-
-        usage.note(organization, "agents", used)
-
-
-def _name_row(organization_id: UUID, name: str) -> NameRow:
-    pk, sk = NameRow.at(organization_id, "AGENT", name)
-    return NameRow(pk=pk, sk=sk)
-
-
-def _count_row(organization_id: UUID) -> CountRow:
-    pk, sk = CountRow.at(organization_id, "AGENT")
-    return CountRow(pk=pk, sk=sk)
 
 
 def _need_in_trash(caller: Caller, agent_id: UUID) -> AgentRow:

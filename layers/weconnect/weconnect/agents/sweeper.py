@@ -1,16 +1,19 @@
 """Runs that nobody carries on: started again, or closed."""
 
-from uuid import UUID
+from typing import Any
 
 from weconnect import clock, ids, table
 from weconnect.agents import executions
 from weconnect.agents.entities import OPEN, ExecutionStatus
 from weconnect.agents.rows import NESTED, RUN_SHARDS, ExecutionRow
-from weconnect.executions import approvals
+from weconnect.agents.run import ENDED
+from weconnect.executions import approvals, rows
 
 SWEEP_AFTER_SECONDS = 30
 ABANDONED_AFTER_DAYS = 9  # longer than the platform lets a run live, which may wait for somebody
 BATCH = 100
+
+__all__ = ["close", "rows", "sweep"]  # the rows of workflows' runs, which may have asked, are to be known
 
 
 def sweep() -> int:
@@ -49,8 +52,8 @@ def _close_orphans(rows: list[ExecutionRow]) -> int:
         batch = rows[start : start + BATCH]
         found = table.get_many([_parent(row) for row in batch])
         for row in batch:
-            parent = found.get(_parent(row))
-            if not isinstance(parent, ExecutionRow) or parent.status not in OPEN:
+            parent: Any = found.get(_parent(row))
+            if parent is None or parent.status in ENDED:
                 error = "The run that asked has ended"
                 swept += executions.finish(
                     row, ExecutionStatus.CANCELLED, error=error, error_code="parent_ended"
@@ -59,9 +62,9 @@ def _close_orphans(rows: list[ExecutionRow]) -> int:
 
 
 def _parent(row: ExecutionRow) -> tuple[str, str]:
-    return ExecutionRow.at(
-        UUID(row.organization_id), UUID(row.parent_agent_id), UUID(row.parent_execution_id)
-    )
+    """Where the run stands that asked, of an agent or of a workflow."""
+    pk, sk = row.parent_key
+    return pk, sk
 
 
 def _open_since(status: str, shard: str, seconds: int) -> list[ExecutionRow]:

@@ -17,7 +17,7 @@ from weconnect.executions.rows import ApprovalRow
 from weconnect.log import logger
 from weconnect.pages import Page, query_page
 
-PERMISSIONS = {"agent": "agents:execute"}
+PERMISSIONS = {"agent": "agents:execute", "workflow": "workflows:execute"}
 INLINE_BYTES = 4_000  # the row stands in two indexes
 
 # What a run does

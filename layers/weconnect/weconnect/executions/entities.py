@@ -29,10 +29,12 @@ class Approvers(Wire):
 class Approval(TenantEntity):
     """A question that a run waits for. `userId` started the run; the key that started it may not answer."""
 
-    run_type: Literal["agent"] = "agent"
-    agent_id: UUID
+    run_type: Literal["agent", "workflow"] = "agent"
+    agent_id: UUID | None = None
+    workflow_id: UUID | None = None
     execution_id: UUID
-    tool_name: str
+    tool_name: str = Field(description="The agent's tool, or the workflow's node, that asks")
+    message: str | None = Field(default=None, description="What a workflow's node asks")
     arguments: Json
     input_schema: Json = Field(description="What edited arguments have to fit")
     approvers: Approvers = Approvers()
@@ -62,3 +64,157 @@ class Decision(Wire):
         if self.decision == "deny" and self.arguments is not None:
             raise ValueError("arguments go with approve")
         return self
+
+
+# Runs of workflows
+
+
+class ExecutionStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+
+
+OPEN = frozenset(
+    {ExecutionStatus.PENDING, ExecutionStatus.RUNNING, ExecutionStatus.WAITING, ExecutionStatus.PAUSED}
+)
+
+ExecutionMode = Literal["manual", "webhook", "schedule", "event", "test", "api", "subworkflow"]
+
+
+class NewWorkflowExecution(Wire):
+    """A request to run a workflow. `test` runs the newest version, active or not; anything else the active one."""
+
+    input: Any = Field(default=None, description="An object is one item, a list of objects several")
+    mode: Literal["api", "manual", "test"] = "api"
+    trigger_node_id: str | None = Field(default=None, max_length=64, description="Where to begin")
+
+
+class ExecutionError(Wire):
+    """Why a run or a node failed. `retryable`: the same may succeed later."""
+
+    code: str
+    message: str
+    node_id: str | None = None
+    retryable: bool = False
+
+
+class Execution(TenantEntity):
+    """One run of a workflow's version."""
+
+    workflow_id: UUID
+    workflow_name: str
+    workflow_version: int
+    status: ExecutionStatus = ExecutionStatus.PENDING
+    mode: ExecutionMode = "api"
+    is_express: bool = Field(default=False, description="Carried out while its caller waited")
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    duration_ms: int | None = Field(default=None, description="Waiting included")
+    input: Any = None
+    output: Any = None
+    error: ExecutionError | None = None
+    progress: int = Field(default=0, ge=0, le=100)
+    current_node_ids: list[str] = []
+    parent_execution_id: UUID | None = None
+    retry_of: UUID | None = None
+    retry_count: int = 0
+    nodes_run: int = 0
+    nodes_failed: int = 0
+    nodes_skipped: int = 0
+    cancel_requested_at: AwareDatetime | None = None
+    pause_requested_at: AwareDatetime | None = None
+    api_key_id: UUID | None = Field(default=None, description="The API key that started it")
+
+    def is_completed(self) -> bool:
+        """Whether it ended as it should."""
+        return self.status == ExecutionStatus.COMPLETED
+
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in OPEN
+
+
+NodeStatus = Literal["completed", "failed", "skipped"]
+
+
+class NodeExecutionSummary(Wire):
+    """One run of a node, or one attempt of it. `path` is its id, with the iterations of the loops around it."""
+
+    id: str
+    node_id: str
+    node_name: str
+    node_type: str
+    path: str
+    attempt: int = 1
+    status: NodeStatus
+    started_at: AwareDatetime
+    duration_ms: int = 0
+    items_in: int = 0
+    items_out: int = 0
+    error: ExecutionError | None = None
+    retried_from: UUID | None = Field(default=None, description="The run whose outputs were kept")
+
+
+class NodeExecution(NodeExecutionSummary):
+    """With the items that came, by input, and those that it answered, by output."""
+
+    input: dict[str, Any] = {}
+    output: dict[str, Any] = {}
+
+
+class ExecutionWithNodes(Execution):
+    nodes: list[NodeExecutionSummary] = []
+
+
+class ExecutionLog(Wire):
+    """A line of a run's log."""
+
+    id: str
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+    at: AwareDatetime
+    node_id: str | None = None
+    data: Json = {}
+
+
+class Retry(Wire):
+    """From the start, or with the outputs of nodes that had ended well kept."""
+
+    from_: Literal["start", "failed_node"] = Field(default="failed_node", alias="from")
+
+
+class TimelineBar(Wire):
+    """One node run on a run's time axis, in milliseconds after its start."""
+
+    node_execution_id: str
+    node_id: str
+    node_name: str
+    attempt: int
+    status: NodeStatus
+    start_ms: int
+    duration_ms: int
+
+
+class Timeline(Wire):
+    execution_id: UUID
+    status: ExecutionStatus
+    duration_ms: int
+    bars: list[TimelineBar]
+
+
+class CallbackValue(Wire):
+    """What the node goes on with: an object becomes its item."""
+
+    value: Any = None
+
+
+class CallbackAnswer(Wire):
+    """What a completed callback answers: nothing of the run."""
+
+    completed: Literal[True] = True

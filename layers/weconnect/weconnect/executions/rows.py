@@ -1,10 +1,17 @@
 """The rows that runs of agents and workflows have in common, and every key that they are found by."""
 
+from typing import Any
 from uuid import UUID
 
-from pynamodb.attributes import JSONAttribute, UnicodeAttribute
+from pynamodb.attributes import (
+    BinaryAttribute,
+    BooleanAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
 
-from weconnect.executions.entities import Approval
+from weconnect.executions.entities import Approval, Execution, ExecutionStatus
 from weconnect.table import Row, key
 
 
@@ -33,3 +40,128 @@ class ApprovalRow(Row, discriminator="APPROVAL"):
     def undelivered() -> str:
         """gsi3: answers of all organizations that their runs have not been sent yet, for the sweeper."""
         return key("RUN", "answered")
+
+
+class ExecutionRow(Row, discriminator="EXECUTION"):
+    """A run of a workflow. `input` and `output` are JSON texts, or pointers to longer ones.
+
+    `callback_hash` is that of the token which completes its callbacks; `parent_callback` is where a run waits whose
+    node this one is.
+    """
+
+    entity = Execution
+
+    status = UnicodeAttribute()
+    input = JSONAttribute(null=True)
+    output = JSONAttribute(null=True)
+    is_express = BooleanAttribute(default=False, attr_name="isExpress")
+    cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
+    pause_requested_at = UnicodeAttribute(null=True, attr_name="pauseRequestedAt")
+    parent_callback = UnicodeAttribute(null=True, attr_name="parentCallback")
+    trigger_node_id = UnicodeAttribute(null=True, attr_name="triggerNodeId")
+    keeps = UnicodeAttribute(null=True)
+    callback_hash = UnicodeAttribute(null=True, attr_name="callbackHash")
+    error_workflow_id = UnicodeAttribute(null=True, attr_name="errorWorkflowId")
+    depth = NumberAttribute(default=0)
+    handles_error = BooleanAttribute(default=False, attr_name="handlesError")
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("EXECUTION")
+
+    @staticmethod
+    def of_organization(organization_id: UUID) -> str:
+        """gsi1: runs of an organization, by their ids."""
+        return key("ORG", organization_id, "EXECUTION")
+
+    @staticmethod
+    def by_status(organization_id: UUID, status: str) -> str:
+        """gsi2: runs of an organization by status, but for those that are pending, express or completed."""
+        return key("ORG", organization_id, "STATUS", status)
+
+    @staticmethod
+    def of_workflow(organization_id: UUID, workflow_id: UUID) -> str:
+        """gsi3: runs of a workflow, by their ids."""
+        return key("ORG", organization_id, "WORKFLOW", workflow_id, "EXECUTION")
+
+    @staticmethod
+    def of_sweeper(what: str, shard: str) -> str:
+        """gsi2: runs of all organizations that have not begun (`pending`), or run in a caller's time (`express`)."""
+        return key("RUN", what, shard)
+
+    @staticmethod
+    def shard(execution_id: object) -> str:
+        """The last digit: the first ones of a UUIDv7 are its time, and would make one hot partition."""
+        return str(execution_id)[-1]
+
+    @classmethod
+    def status_keys(
+        cls, organization_id: UUID, execution_id: UUID, status: str, express: bool
+    ) -> dict[str, Any]:
+        """The keys that move with the status; None where the run leaves the index."""
+        if status == ExecutionStatus.PENDING:
+            pk: str | None = cls.of_sweeper("pending", cls.shard(execution_id))
+        elif status == ExecutionStatus.RUNNING and express:
+            pk = cls.of_sweeper("express", cls.shard(execution_id))
+        elif status == ExecutionStatus.COMPLETED:
+            pk = None
+        else:
+            pk = cls.by_status(organization_id, status)
+        return {"gsi2pk": pk, "gsi2sk": str(execution_id) if pk else None}
+
+
+class NodeRunsRow(Row, discriminator="NODERUNS"):
+    """The node runs between two writes of a run's journal, packed."""
+
+    packed = BinaryAttribute(null=True, legacy_encoding=False)
+    pointer = JSONAttribute(null=True)
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, batch: int) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("NODES", f"{batch:06d}")
+
+    @staticmethod
+    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("NODES", "")
+
+
+class CallbackRow(Row, discriminator="CALLBACK"):
+    """Where a node of a run waits to be called."""
+
+    callback_id = UnicodeAttribute(attr_name="callbackId")
+    completed_at = UnicodeAttribute(null=True, attr_name="completedAt")
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("CALLBACK", path)
+
+    @staticmethod
+    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("CALLBACK", "")
+
+    @staticmethod
+    def at_pause(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("PAUSED", path)
+
+    @staticmethod
+    def of_pauses(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("PAUSED", "")
+
+
+class QuestionRow(Row, discriminator="QUESTION"):
+    """An approval that a run has asked for, to be taken back when the run ends before it is decided."""
+
+    approval_id = UnicodeAttribute(attr_name="approvalId")
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("QUESTION", path)
+
+    @staticmethod
+    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("QUESTION", "")
+
+
+def of_run(organization_id: UUID, execution_id: UUID) -> str:
+    """The partition of everything that belongs to one run."""
+    return key("ORG", organization_id, "EXECUTION", execution_id)

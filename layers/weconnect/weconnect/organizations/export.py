@@ -15,6 +15,8 @@ from weconnect.organizations import membership, roles, service
 from weconnect.organizations.entities import MemberView
 from weconnect.organizations.forms import Export, ExportedAgent, OrganizationExport
 from weconnect.organizations.rows import InvitationRow, MemberRow, OrganizationRow
+from weconnect.workflows import transfer
+from weconnect.workflows.rows import WorkflowRow
 
 INLINE_BYTES = 4_000_000
 ADDRESS_SECONDS = 600
@@ -22,7 +24,7 @@ KEEP_DAYS = 7
 
 
 def export(caller: Caller, organization_id: UUID) -> Export:
-    """The organization with its members, roles, invitations and agents; over 4 MB an address for ten minutes.
+    """The organization with its members, roles, invitations, agents and workflows; of over 4 MB an address.
 
     Runs are not in it, nor what is in the trash.
     """
@@ -36,6 +38,7 @@ def export(caller: Caller, organization_id: UUID) -> Export:
         roles=roles.of_organization(organization_id),
         invitations=[row.to_entity() for row in _rows(InvitationRow, organization_id)],
         agents=[_agent(caller, UUID(row.id)) for row in _agents(organization_id)],
+        workflows=[transfer.export(caller, UUID(row.id)) for row in _workflows(organization_id)],
     )
     text = document.model_dump_json(by_alias=True, exclude_none=True)
     size = len(text.encode())
@@ -68,6 +71,11 @@ def _rows(kind: type[MemberRow] | type[InvitationRow], organization_id: UUID) ->
 def _agents(organization_id: UUID) -> list[AgentRow]:
     pk, prefix = AgentRow.of_organization(organization_id)
     return list(AgentRow.query(pk, AgentRow.sk.startswith(prefix), consistent_read=True))
+
+
+def _workflows(organization_id: UUID) -> list[WorkflowRow]:
+    pk, prefix = WorkflowRow.of_organization(organization_id)
+    return list(WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True))
 
 
 def _agent(caller: Caller, agent_id: UUID) -> ExportedAgent:

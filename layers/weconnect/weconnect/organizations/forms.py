@@ -23,6 +23,7 @@ from weconnect.organizations.entities import (
     Slug,
 )
 from weconnect.organizations.permissions import WORDS
+from weconnect.workflows.entities import WorkflowExport
 
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 
@@ -283,6 +284,7 @@ class OrganizationExport(Wire):
     roles: list[CustomRole]
     invitations: list[Invitation]
     agents: list[ExportedAgent]
+    workflows: list[WorkflowExport]
 
 
 class Export(Wire):

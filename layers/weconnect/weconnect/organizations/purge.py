@@ -17,9 +17,12 @@ import boto3
 from weconnect import payloads, table
 from weconnect.agents.rows import AgentRow, PurgedAgentRow, StepRow, child
 from weconnect.auth.rows import ApiKeyRow
+from weconnect.executions.rows import ExecutionRow
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
+from weconnect.workflows.rows import WorkflowRow
+from weconnect.workflows.rows import child as versions_of
 
 ROWS_AT_ONCE = 20_000
 BATCH = 25
@@ -86,7 +89,13 @@ def _erase(eraser: _Eraser, organization_id: UUID) -> None:
             steps, _ = StepRow.of_run(organization_id, UUID(sk.rpartition("#")[2]))
             eraser.erase(_keys(steps))
         eraser.erase(_keys(child(organization_id, agent_id)))
+    for run, _ in _keys(ExecutionRow.of_organization(organization_id), index="gsi1"):
+        eraser.erase(_keys(run))
     pk, _ = OrganizationRow.at(organization_id)
+    for deleted in (False, True):
+        _, prefix = WorkflowRow.of_organization(organization_id, deleted=deleted)
+        for _, sk in _keys(pk, prefix):
+            eraser.erase(_keys(versions_of(organization_id, UUID(sk.rpartition("#")[2]))))
     eraser.erase(_keys(pk))
 
 

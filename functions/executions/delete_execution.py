@@ -1,0 +1,17 @@
+"""DELETE /v1/executions/{executionId}"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from weconnect.executions import service
+from weconnect.executions.parameters import ExecutionId
+from weconnect.executions.permissions import ExecutionsDelete
+from weconnect.http import app, handler, no_content
+
+__all__ = ["handler"]
+
+
+@app.delete("/v1/executions/<executionId>", status_code=204, tags=["Executions"])
+def delete_execution(execution_id: ExecutionId, caller: ExecutionsDelete) -> Response[None]:
+    """Delete a finished run."""
+    service.delete(caller, execution_id)
+    return no_content()

@@ -1,0 +1,15 @@
+"""GET /v1/executions/{executionId}"""
+
+from weconnect.executions import service
+from weconnect.executions.entities import ExecutionWithNodes
+from weconnect.executions.parameters import ExecutionId
+from weconnect.executions.permissions import ExecutionsRead
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/executions/<executionId>", tags=["Executions"])
+def get_execution(execution_id: ExecutionId, caller: ExecutionsRead) -> ExecutionWithNodes:
+    """One run with a summary of each node run."""
+    return service.get(caller, execution_id)

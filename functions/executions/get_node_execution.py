@@ -1,0 +1,17 @@
+"""GET /v1/executions/{executionId}/nodes/{nodeExecutionId}"""
+
+from weconnect.executions import reading
+from weconnect.executions.entities import NodeExecution
+from weconnect.executions.parameters import ExecutionId, NodeExecutionId
+from weconnect.executions.permissions import ExecutionsRead
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/executions/<executionId>/nodes/<nodeExecutionId>", tags=["Executions"])
+def get_node_execution(
+    execution_id: ExecutionId, node_execution_id: NodeExecutionId, caller: ExecutionsRead
+) -> NodeExecution:
+    """One node run with its whole input and output."""
+    return reading.node(caller, execution_id, node_execution_id)

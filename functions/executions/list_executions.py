@@ -1,0 +1,40 @@
+"""GET /v1/executions"""
+
+from weconnect.executions import service
+from weconnect.executions.entities import Execution
+from weconnect.executions.parameters import (
+    AfterFilter,
+    BeforeFilter,
+    ModeFilter,
+    StatusFilter,
+    WorkflowFilter,
+)
+from weconnect.executions.permissions import ExecutionsRead
+from weconnect.http import app, handler
+from weconnect.pages import Cursor, Limit, Page
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/executions", tags=["Executions"])
+def list_executions(
+    caller: ExecutionsRead,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    workflow_id: WorkflowFilter = None,
+    status: StatusFilter = None,
+    mode: ModeFilter = None,
+    after: AfterFilter = None,
+    before: BeforeFilter = None,
+) -> Page[Execution]:
+    """List runs of workflows, newest first."""
+    return service.find(
+        caller,
+        limit=limit,
+        cursor=cursor,
+        workflow_id=workflow_id,
+        status=status,
+        mode=mode,
+        after=after,
+        before=before,
+    )

@@ -1,0 +1,16 @@
+"""EventBridge `Durable Execution Status Change` → the workflow's run that its function could not end itself."""
+
+from typing import Any
+
+from weconnect.executions import sweeper
+from weconnect.log import logger
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Close the run named by the durable execution, unless it is closed or an agent's."""
+    detail = event["detail"]
+    message = f"The platform ended the run: {detail['status']}"
+    closed = sweeper.close(detail["durableExecutionName"], detail["status"], message)
+    if closed:
+        logger.warning("closed a run", execution_id=detail["durableExecutionName"], status=detail["status"])
+    return {"closed": closed}

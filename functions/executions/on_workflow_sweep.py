@@ -1,0 +1,14 @@
+"""Every minute → runs of workflows that were stored and never began, or whose function is gone."""
+
+from typing import Any
+
+from weconnect.executions import sweeper
+from weconnect.log import logger
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Start them again, or close them."""
+    swept = sweeper.sweep()
+    if swept:
+        logger.warning("swept runs", count=swept)
+    return {"swept": swept}

@@ -1,0 +1,15 @@
+"""POST /v1/executions/{executionId}/pause"""
+
+from weconnect.executions import service
+from weconnect.executions.entities import Execution
+from weconnect.executions.parameters import ExecutionId
+from weconnect.executions.permissions import ExecutionsUpdate
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/executions/<executionId>/pause", tags=["Executions"])
+def pause_execution(execution_id: ExecutionId, caller: ExecutionsUpdate) -> Execution:
+    """Hold a run at its next step."""
+    return service.pause(caller, execution_id)

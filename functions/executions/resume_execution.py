@@ -1,0 +1,15 @@
+"""POST /v1/executions/{executionId}/resume"""
+
+from weconnect.executions import service
+from weconnect.executions.entities import Execution
+from weconnect.executions.parameters import ExecutionId
+from weconnect.executions.permissions import ExecutionsUpdate
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/executions/<executionId>/resume", tags=["Executions"])
+def resume_execution(execution_id: ExecutionId, caller: ExecutionsUpdate) -> Execution:
+    """Go on with a paused run."""
+    return service.resume(caller, execution_id)

@@ -1,0 +1,14 @@
+"""POST /v1/workflows"""
+
+from weconnect.http import app, handler
+from weconnect.workflows import service
+from weconnect.workflows.entities import NewWorkflow, Workflow
+from weconnect.workflows.permissions import WorkflowsCreate
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/workflows", status_code=201, tags=["Workflows"])
+def create_workflow(body: NewWorkflow, caller: WorkflowsCreate) -> Workflow:
+    """Create a workflow, a draft; drafts may be incomplete."""
+    return service.create(caller, body)

@@ -1,0 +1,17 @@
+"""POST /v1/workflows/{workflowId}/deactivate"""
+
+from weconnect.http import IfMatch, app, handler
+from weconnect.workflows import activation
+from weconnect.workflows.entities import Workflow
+from weconnect.workflows.parameters import WorkflowId
+from weconnect.workflows.permissions import WorkflowsUpdate
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/workflows/<workflowId>/deactivate", tags=["Workflows"])
+def deactivate_workflow(
+    workflow_id: WorkflowId, caller: WorkflowsUpdate, if_match: IfMatch = None
+) -> Workflow:
+    """Let no more runs begin; it also takes a workflow out of the archive."""
+    return activation.deactivate(caller, workflow_id, if_match)

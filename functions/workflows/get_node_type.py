@@ -1,0 +1,15 @@
+"""GET /v1/node-types/{type}"""
+
+from weconnect.caller import SignedIn
+from weconnect.http import app, handler
+from weconnect.workflows import catalogue
+from weconnect.workflows.catalogue import NodeTypeDescription
+from weconnect.workflows.parameters import NodeTypeName
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/node-types/<type>", tags=["Workflows"])
+def get_node_type(type: NodeTypeName, caller: SignedIn) -> NodeTypeDescription:
+    """One node type with the JSON Schema of its parameters."""
+    return catalogue.get(type)

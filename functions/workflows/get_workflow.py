@@ -1,0 +1,15 @@
+"""GET /v1/workflows/{workflowId}"""
+
+from weconnect.http import app, handler
+from weconnect.workflows import service
+from weconnect.workflows.entities import Workflow
+from weconnect.workflows.parameters import WorkflowId
+from weconnect.workflows.permissions import WorkflowsRead
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/workflows/<workflowId>", tags=["Workflows"])
+def get_workflow(workflow_id: WorkflowId, caller: WorkflowsRead) -> Workflow:
+    """One workflow with its nodes and connections."""
+    return service.get(caller, workflow_id)

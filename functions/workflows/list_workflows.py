@@ -1,0 +1,32 @@
+"""GET /v1/workflows"""
+
+from weconnect.http import app, handler
+from weconnect.pages import Cursor, Limit, Page
+from weconnect.workflows import service
+from weconnect.workflows.entities import WorkflowSummary
+from weconnect.workflows.parameters import DeletedFilter, SearchFilter, StatusFilter, TagFilter
+from weconnect.workflows.permissions import WorkflowsRead
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/workflows", tags=["Workflows"])
+def list_workflows(
+    caller: WorkflowsRead,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    status: StatusFilter = None,
+    tag: TagFilter = None,
+    search: SearchFilter = None,
+    deleted: DeletedFilter = False,
+) -> Page[WorkflowSummary]:
+    """List the organization's workflows, newest first."""
+    return service.find(
+        caller,
+        limit=limit,
+        cursor=cursor,
+        status=status,
+        tag=tag,
+        search=search,
+        deleted=deleted,
+    )

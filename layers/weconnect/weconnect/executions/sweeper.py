@@ -1,0 +1,48 @@
+"""Runs of workflows that nobody carries on: started again, or closed."""
+
+from uuid import UUID
+
+from weconnect import clock, ids, table
+from weconnect.executions import lifecycle, starting
+from weconnect.executions.entities import ExecutionError, ExecutionStatus
+from weconnect.executions.lifecycle import Outcome
+from weconnect.executions.rows import ExecutionRow
+
+SWEEP_AFTER_SECONDS = 30
+INTERRUPTED_AFTER_SECONDS = 60
+SHARDS = "0123456789abcdef"
+
+
+def sweep() -> int:
+    """Start runs again that were stored and never began, and end those that were carried out in the time of a caller
+    whose function is gone; answers how many.
+    """
+    swept = 0
+    for shard in SHARDS:
+        for row in _older("pending", shard, SWEEP_AFTER_SECONDS):
+            starting.invoke(row)
+            swept += 1
+        for row in _older("express", shard, INTERRUPTED_AFTER_SECONDS):
+            text = "The function that carried it out is gone; nobody was told that it would end"
+            error = ExecutionError(code="interrupted", message=text, retryable=True)
+            swept += lifecycle.finish(row, Outcome(status=ExecutionStatus.FAILED, error=error))
+    return swept
+
+
+def close(name: str, platform_status: str, message: str) -> bool:
+    """End a run whose durable function ended without doing so; False when it is closed, or none of ours."""
+    if len(name) != 64:
+        return False
+    row = table.get(ExecutionRow, ExecutionRow.at(UUID(name[:32]), UUID(name[32:])))
+    if row is None:
+        return False
+    timed_out = platform_status == "TIMED_OUT"
+    status = ExecutionStatus.TIMEOUT if timed_out else ExecutionStatus.FAILED
+    error = ExecutionError(code="platform_" + platform_status.lower(), message=message, retryable=True)
+    return lifecycle.finish(row, Outcome(status=status, error=error))
+
+
+def _older(what: str, shard: str, seconds: int) -> list[ExecutionRow]:
+    oldest = str(ids.lowest_id(clock.epoch() - seconds))
+    at = ExecutionRow.of_sweeper(what, shard)
+    return list(ExecutionRow.gsi2.query(at, ExecutionRow.gsi2sk < oldest))

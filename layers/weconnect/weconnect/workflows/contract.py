@@ -1,0 +1,233 @@
+"""What a node type is: a parameter model, one function and what the engine and a person need to know of it.
+
+Items flow: each output of a node is a list of JSON objects, and a connection takes the items of an output to an input
+of another node. A function gets the items of its inputs and answers the items of its outputs.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import ConfigDict, ValidationError
+
+from weconnect import expressions
+from weconnect.durable import Steps
+from weconnect.entities import Wire
+from weconnect.expressions import Context, ExpressionError
+from weconnect.workflows.entities import Node
+
+Item = dict[str, Any]
+Items = list[Item]
+Outputs = dict[str, Items]
+"""Items by the name of the output; an output that is missing has none."""
+
+RESPONSE = "$response"
+STOP = "$stop"
+"""Outputs that no connection takes: the answer to who started the run, and the end of it."""
+
+MAX_EFFECTS = 100
+
+_NODE = re.compile(r"\$nodes\s*\.\s*(?:`([^`]+)`|\"([^\"]+)\"|([A-Za-z_]\w*))")
+
+
+class NodeError(Exception):
+    """A node could not do what it was asked. `retryable`: the same may succeed later."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+
+
+class Parameters(Wire):
+    """A node's parameters; texts may be expressions, which are resolved before the model is validated."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What expressions see beside the item: the run, its input, and what the nodes before have answered by name."""
+
+    execution: Mapping[str, Any]
+    trigger: Any
+    nodes: Mapping[str, Outputs]
+    moment: datetime
+
+    def bindings(self, sources: list[str]) -> dict[str, Any]:
+        """The variables that these expressions may use; of the nodes, only those that they name."""
+        found: dict[str, Any] = {"execution": dict(self.execution), "trigger": self.trigger}
+        if any("$nodes" in source for source in sources):
+            names = referenced(sources)
+            found["nodes"] = {
+                name: shown(outputs) for name, outputs in self.nodes.items() if names is None or name in names
+            }
+        return found
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of a node. `key` is the same for the same effect, however often its step is tried."""
+
+    node: Node
+    inputs: Mapping[str, Items]
+    scope: Scope
+    organization_id: UUID = field(default=UUID(int=0))
+    user_id: UUID = field(default=UUID(int=0))
+    run_id: UUID = field(default=UUID(int=0))
+    run_key: tuple[str, str] | None = None
+    retention_days: int = 7
+    key: str = ""
+    timeout_seconds: float = 60
+
+    @property
+    def items(self) -> Items:
+        """The items of all inputs, in the order of the inputs."""
+        return [item for items in self.inputs.values() for item in items]
+
+    def once(self, model: type[P]) -> P:
+        """The parameters, their expressions resolved over the first item; raises NodeError."""
+        return self._resolved(model, self.items[:1] or [{}])[0]
+
+    def each(self, model: type[P]) -> list[tuple[P, Item]]:
+        """The parameters for every item, with the item; raises NodeError."""
+        items = self.items
+        return list(zip(self._resolved(model, items), items, strict=True))
+
+    def effects(self, model: type[P]) -> list[tuple[P, Item, str]]:
+        """The same with the key of each effect; raises NodeError for more items than one step may have."""
+        if len(self.items) > MAX_EFFECTS:
+            text = (
+                f"{len(self.items)} items at once, and at most {MAX_EFFECTS} may have an effect: use a loop"
+            )
+            raise NodeError("too_many_items", text)
+        found = self.each(model)
+        return [(parameters, item, f"{self.key}:{index}") for index, (parameters, item) in enumerate(found)]
+
+    def _resolved(self, model: type[P], items: Items) -> list[P]:
+        value = self.node.parameters
+        try:
+            sources = [found.source for found in expressions.find(value)]
+            shared = self.scope.bindings(sources) | {"input": self.items}
+            contexts = [Context(item, {"index": index}) for index, item in enumerate(items)]
+            resolved = expressions.resolve(value, contexts, shared, self.scope.moment)
+        except ExpressionError as error:
+            raise NodeError("expression_failed", f"{error.pointer}: {error}") from error
+        if not sources:
+            return [validated(model, value)] * len(items)
+        return [validated(model, each) for each in resolved]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What people are asked: a message, values that they may change, and who of them may answer, by id or by role."""
+
+    message: str
+    values: Item
+    users: list[UUID]
+    roles: list[str]
+    expires_in_seconds: int
+
+
+class Carrier(Protocol):
+    """What a `flow` node takes its steps through. Names are unique within the node's run."""
+
+    @property
+    def steps(self) -> Steps: ...
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """A step like those of effects: nothing is done once the run is to stop. Raises NodeError as `work` does."""
+
+    def announce_callback(self, callback_id: str) -> None:
+        """Let whoever holds the run's callback token complete the callback; for use within a step."""
+
+    def ask(self, question: "Question") -> None:
+        """Ask people whether the run may go on; for use within a step."""
+
+    def announce_question(self, callback_id: str) -> None:
+        """Let whoever decides wake the run; for use within a step."""
+
+    def decision(self) -> dict[str, Any]:
+        """`{"status", "arguments", "note", "decidedBy", "approvalId"}` of the question; for use within a step."""
+
+    def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
+        """Start a run of another workflow that completes the callback when it ends; for use within a step."""
+
+    def child_result(self) -> dict[str, Any]:
+        """`{"executionId", "status", "output", "error"}` of that run as it is now; for use within a step."""
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A type of node, declared as `NODE` in `nodes/<type>.py`.
+
+    `kind`: a `trigger` begins a run; a `pure` node only computes and is computed again on replay; an `effect` is one
+    step for each attempt; a `flow` node takes steps of its own through a `Carrier`; a `loop` is the engine's.
+    `express`: a run with it may be carried out while its caller waits.
+    """
+
+    label: str
+    description: str
+    category: Literal["trigger", "flow", "data", "ai", "http"]
+    parameters: type[Parameters]
+    run: Callable[[Call], Outputs]
+    """What it does; of a `flow` node `carry` does that, and this only says what passes it when it is disabled."""
+    kind: Literal["trigger", "pure", "effect", "flow", "loop"] = "pure"
+    carry: "Callable[[Call, Carrier], Outputs] | None" = None
+    inputs: tuple[str, ...] | None = ("main",)
+    """None: any names, as `merge` has."""
+    outputs: tuple[str, ...] = ("main",)
+    outputs_of: Callable[[dict[str, Any]], list[str]] | None = None
+    """Outputs that depend on the parameters, as they are given, beside `outputs`."""
+    may_suspend: bool = False
+    express: bool = True
+    waits_for: Callable[[dict[str, Any]], Literal["all", "some"]] = lambda parameters: "some"
+    """Whether the node is skipped unless all of its inputs have items."""
+
+    def output_names(self, parameters: dict[str, Any]) -> list[str]:
+        """The outputs of a node with these parameters, as they are given."""
+        more = self.outputs_of(parameters) if self.outputs_of else []
+        return list(dict.fromkeys([*self.outputs, *more]))
+
+
+def validated(model: type[P], value: Any) -> P:
+    """The parameters that a JSON value stands for; raises NodeError with the first place that is wrong."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise NodeError("invalid_parameters", f"{pointer_of(first['loc'])}: {first['msg']}") from error
+
+
+def pointer_of(place: tuple[int | str, ...]) -> str:
+    """The JSON pointer of a pydantic error's place."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
+
+
+def referenced(sources: list[str]) -> set[str] | None:
+    """The names of the nodes that expressions name; None when one may reach any."""
+    names: set[str] = set()
+    for source in sources:
+        found = _NODE.findall(source)
+        if len(found) != source.count("$nodes"):
+            return None
+        names |= {name for groups in found for name in groups if name}
+    return names
+
+
+def shown(outputs: Outputs) -> dict[str, Any]:
+    """What expressions see of a node: `output`, its first item, and all its `items`, those of `main` first."""
+    items = outputs.get("main") or next((items for items in outputs.values() if items), [])
+    return {"output": items[0] if items else None, "items": items, "outputs": outputs}
+
+
+def passed(call: Call) -> Outputs:
+    """The items as they came: what a trigger or a disabled node does."""
+    return {"main": call.items}

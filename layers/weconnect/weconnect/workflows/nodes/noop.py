@@ -1,0 +1,16 @@
+"""noop: passes items on."""
+
+from weconnect.workflows.contract import NodeType, Parameters, passed
+
+
+class NoopParameters(Parameters):
+    """Nothing to set."""
+
+
+NODE = NodeType(
+    label="No operation",
+    description="Passes items on as they come.",
+    category="flow",
+    parameters=NoopParameters,
+    run=passed,
+)

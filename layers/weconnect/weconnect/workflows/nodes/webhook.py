@@ -1,0 +1,23 @@
+"""webhook: begins a run for each call of an address."""
+
+from typing import Literal
+
+from weconnect.workflows.contract import NodeType, Parameters, passed
+
+
+class WebhookParameters(Parameters):
+    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = ["POST"]
+    """Methods that are taken."""
+    response_mode: Literal["immediately", "last_node", "respond"] = "immediately"
+    """When the caller is answered: at once, with the last node's items, or by a `respond` node."""
+
+
+NODE = NodeType(
+    label="Webhook",
+    description="Begins a run for each call of an address; its item is the call.",
+    category="trigger",
+    kind="trigger",
+    inputs=(),
+    parameters=WebhookParameters,
+    run=passed,
+)

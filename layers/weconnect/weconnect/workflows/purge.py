@@ -1,0 +1,31 @@
+"""End what belonged to a workflow that left the trash for good."""
+
+from uuid import UUID
+
+from weconnect import payloads, table
+from weconnect.log import logger
+from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, child
+
+
+def purge(trash: dict[str, str]) -> int:
+    """Delete a workflow's versions; answers how many rows. Its runs are kept until they expire.
+
+    Does nothing for a workflow that was restored, or that is in the trash again. Interrupted, it goes on where it was.
+    """
+    organization_id = UUID(trash["pk"].split("#")[1])
+    workflow_id = UUID(trash["sk"].rpartition("#")[2])
+    places = [
+        WorkflowRow.at(organization_id, workflow_id),
+        WorkflowRow.in_trash(organization_id, workflow_id),
+    ]
+    if table.get_many(places):
+        return 0
+    deleted = 0
+    with WorkflowVersionRow.batch_write() as batch:
+        for row in WorkflowVersionRow.query(child(organization_id, workflow_id)):
+            if row.pointer:
+                payloads.discard(organization_id, row.pointer)
+            batch.delete(row)
+            deleted += 1
+    logger.info("purged a workflow", workflow_id=str(workflow_id), rows=deleted)
+    return deleted

@@ -1,0 +1,85 @@
+"""One node by itself, on given items."""
+
+import time
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from weconnect import clock, ids
+from weconnect.caller import Caller
+from weconnect.entities import Wire
+from weconnect.errors import Conflict, NotFound, Problem
+from weconnect.workflows import service
+from weconnect.workflows.catalogue import node_type
+from weconnect.workflows.contract import Call, NodeError, Scope
+
+TIMEOUT_SECONDS = 20.0
+
+
+class NodeTest(Wire):
+    """What the node works on: its items by input, and what expressions may see of other nodes by name."""
+
+    input: dict[str, list[dict[str, Any]]] = {"main": [{}]}
+    nodes: dict[str, dict[str, list[dict[str, Any]]]] = Field(
+        default={}, description="Outputs of other nodes, by the node's name"
+    )
+    trigger: Any = None
+
+
+class NodeTestError(Wire):
+    code: str
+    message: str
+    retryable: bool
+
+
+class NodeTestResult(Wire):
+    """The items of its outputs, or its error."""
+
+    status: Literal["completed", "failed"]
+    output: dict[str, list[dict[str, Any]]] = {}
+    error: NodeTestError | None = None
+    duration_ms: int
+
+
+def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> NodeTestResult:
+    """Run one node of the newest definition, its effects included; nothing of it is kept.
+
+    Raises Conflict `not_testable` for a node that waits or may take long.
+    """
+    row, _, definition = service.read(caller.organization_id, workflow_id)
+    node = next((node for node in definition.nodes if node.id == node_id), None)
+    kind = node_type(node.type) if node else None
+    if node is None or kind is None:
+        raise NotFound("No such node", code="node_not_found")
+    if not kind.express:
+        text = "This node waits or may take long: run the workflow with mode test"
+        raise Conflict(text, code="not_testable")
+    run_id = ids.new_id()
+    execution = {"id": str(run_id), "workflowId": str(workflow_id), "workflowName": row.name, "mode": "test"}
+    call = Call(
+        node=node,
+        inputs=body.input,
+        scope=Scope(execution, body.trigger, body.nodes, clock.now()),
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        run_id=run_id,
+        key=f"{run_id}:{node_id}:test",
+        timeout_seconds=min(float(node.timeout_seconds or TIMEOUT_SECONDS), TIMEOUT_SECONDS),
+    )
+    began = time.monotonic()
+    try:
+        output, error = kind.run(call), None
+    except NodeError as failure:
+        output, error = (
+            {},
+            NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable),
+        )
+    except Problem as problem:
+        output, error = {}, NodeTestError(code=problem.code, message=problem.detail, retryable=False)
+    return NodeTestResult(
+        status="failed" if error else "completed",
+        output=output,
+        error=error,
+        duration_ms=int((time.monotonic() - began) * 1000),
+    )
