@@ -9,6 +9,7 @@ import pytest
 from tests.agents.runs import Starter, agent, run, script
 from tests.factories import Registered, registered
 from tests.gateway import Client
+from tests.organizations import people
 from weconnect import clock, durable
 from weconnect.agents import loop, recall, sweeper
 from weconnect.agents.memories.context import Context
@@ -233,7 +234,8 @@ def test_an_answer_that_comes_before_the_run_waits_wakes_it(
 
 
 def test_who_may_decide(me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = registered("other@example.com")
+    people.confirm(me)
+    other, stranger = people.colleague(me, "member"), registered("stranger@example.com")
     path = agent(me)
     chosen = {"users": [other.user["id"]], "roles": []}
     tool = {"toolName": "calculator", "requiresApproval": True, "approval": chosen}
@@ -244,7 +246,8 @@ def test_who_may_decide(me: Registered, starter: Starter, monkeypatch: pytest.Mo
     approval = {"id": found["waitingFor"][0]}
     refused = decide(me.client, approval)
     assert (refused.status, refused.json["code"]) == (403, "not_an_approver")
-    assert decide(other.client, approval).status == 404, "another organization's"
+    assert decide(stranger.client, approval).status == 404, "another organization's"
+    assert decide(other.client, approval).json["decidedBy"] == other.user["id"]
 
 
 def test_the_key_that_started_a_run_does_not_approve_it(
@@ -266,6 +269,44 @@ def test_the_key_that_started_a_run_does_not_approve_it(
     assert (refused.status, refused.json["code"]) == (403, "own_run")
     decided = decide(keys[1], approval)
     assert decided.status == 200 and decided.json["decidedByApiKeyId"]
+
+
+def test_only_members_can_be_named(me: Registered) -> None:
+    path = agent(me)
+    other = registered("other@example.com")
+    for approval, place in (
+        ({"users": [me.user["id"], other.user["id"]]}, "/approval/users/1"),
+        ({"roles": ["viewer"]}, "/approval/roles/0"),
+    ):
+        tool = {"toolName": "calculator", "requiresApproval": True, "approval": approval}
+        refused = me.client.post(f"{path}/tools", tool)
+        assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, place)
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_an_agent_that_is_gone_does_nothing_more(
+    me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch, purge: bool
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(calling, "call", lambda tool, *_: called.append(tool.name))
+    script(monkeypatch, sum_of("6*7"), DONE)
+    _, approval = waiting(me, starter, guarded)
+    assert me.client.delete(guarded).status == 204
+    if purge:
+        assert me.client.delete(f"{guarded}?purge=true").status == 204
+    assert decide(me.client, approval).status == 200
+    assert called == [] and starter.waiting == []
+
+
+def test_what_a_cancelled_run_has_used_is_counted(
+    me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, sum_of("6*7"), DONE)
+    found, _ = waiting(me, starter, guarded)
+    ended = me.client.post(f"{guarded}/executions/{found['id']}/cancel").json
+    assert (ended["inputTokens"], ended["outputTokens"], ended["cost"]) == (10, 5, 0.0001)
+    stats = me.client.get(f"{guarded}/stats").json
+    assert (stats["inputTokens"], stats["outputTokens"]) == (10, 5)
 
 
 # Other agents

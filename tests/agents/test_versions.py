@@ -10,6 +10,7 @@ from tests.agents.test_agents import NEW
 from tests.agents.test_tools_and_memories import HTTP_TOOL
 from tests.factories import Registered, join, registered
 from weconnect import table
+from weconnect.agents import duplication
 from weconnect.agents.tools import calling
 
 
@@ -250,9 +251,11 @@ def test_a_copy_has_its_own_seals(me: Registered, path: str) -> None:
     assert row and calling.unseal(organization, UUID(tool["id"]), row.sealed_key) == "canary-key-7"
 
 
-def test_a_copy_that_fails_leaves_nothing(me: Registered, path: str) -> None:
+def test_a_copy_that_fails_leaves_nothing(me: Registered, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     me.client.post(f"{path}/tools", {"toolName": "calculator"})
-    assert me.client.post(f"{path}/duplicate").status == 201
+    first, second = (me.client.post(f"{path}/duplicate").json["name"] for _ in range(2))
+    assert (first, second) == ("Helper (copy)", "Helper (copy 2)")
+    monkeypatch.setattr(duplication, "COPIES", 2)
     before = boto3.client("dynamodb").scan(TableName="weconnect")["Count"]
     again = me.client.post(f"{path}/duplicate")
     assert (again.status, again.json["code"]) == (409, "name_taken")

@@ -20,7 +20,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     ResponseValidationError,
 )
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from weconnect import bodies
 from weconnect import caller as callers
@@ -145,11 +145,13 @@ def _wait_of_prefer(value: str | None) -> int:
 IfMatch = Annotated[
     int | None,
     BeforeValidator(_version_of_etag),
+    WithJsonSchema({"type": "string", "examples": ['"3"']}),
     Header(alias="If-Match", description="Change only this version"),
 ]
 PreferWait = Annotated[
     int,
     BeforeValidator(_wait_of_prefer),
+    WithJsonSchema({"type": "string", "examples": ["wait=20"]}),
     Header(alias="Prefer", description="RFC 7240 `wait=N`: wait up to N (25) seconds for the result"),
 ]
 

@@ -60,9 +60,10 @@ def _try(
     if ended := ended or over_budget(pinned, spent):
         return ended.ended()
     shared = _shared_budgets(run, pinned)
+    bounded = pinned.definition.limits.max_cost_usd is not None or pinned.most_micros is not None
     request = _request(pinned, messages, seconds_left(pinned, spent), is_bounded=bool(shared))
     try:
-        bound = _reserve(run, request, shared)
+        bound = _reserve(run, request, shared, is_priced=bounded)
     except budgets.UsedUp as full:
         if isinstance(full, budgets.Reserved) and attempt < ATTEMPTS:
             return {"pause": PAUSE_FOR_OTHERS}
@@ -131,17 +132,17 @@ def _shared_budgets(run: Run, pinned: Pinned) -> list[Budget]:
     return [budget for budget in found if budget]
 
 
-def _reserve(run: Run, request: ModelRequest, shared: list[Budget]) -> Amount:
+def _reserve(run: Run, request: ModelRequest, shared: list[Budget], *, is_priced: bool) -> Amount:
     """Reserve the most that the request can use; raises UsedUp, also where money is limited and the price not known."""
-    if not shared:
+    if not shared and not is_priced:
         return Amount(0, 0)
     from weconnect.agents.providers import pricing  # the price list is slow to import
 
     bound = pricing.bound(request)
-    if bound.micros is None:
-        for budget in shared:
-            if budget.max_micros is not None:
-                raise budgets.UsedUp(f"{budget}: the model's price is not known, so the cost cannot be held")
+    limited = [str(budget) for budget in shared if budget.max_micros is not None]
+    if bound.micros is None and (limited or is_priced):
+        where = limited[0] if limited else "USD for a run"
+        raise budgets.UsedUp(f"{where}: the model's price is not known, so the cost cannot be held")
     most = Amount(bound.tokens, bound.micros or 0)
     budgets.reserve(shared, run.id, most, min(budgets.PATIENCE_SECONDS, request.timeout_seconds))
     return most

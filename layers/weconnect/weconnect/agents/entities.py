@@ -45,9 +45,10 @@ class AgentConfiguration(Wire):
 
 
 class AgentLimits(Wire):
-    """A run ends with `budget_exceeded` before the model request that would pass one of these.
+    """A run makes no more model requests once it has reached one of these, and ends with `budget_exceeded`.
 
-    The first four are a run's own, the monthly ones are shared by all runs of the agent.
+    The first four are a run's own, the monthly ones are shared by all runs of the agent. Where money is limited, a
+    model whose price is not known is never asked.
     """
 
     max_steps: int = Field(default=10, ge=1, le=100, description="Model requests")

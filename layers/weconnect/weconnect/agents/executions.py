@@ -272,7 +272,7 @@ def finish(
     organization_id = UUID(row.organization_id)
     started = datetime.fromisoformat(row.started_at) if row.started_at else moment
     milliseconds = max(0, int(((moment - started).total_seconds() - waited) * 1000))
-    totals = totals or {}
+    totals = _used(row) if totals is None else totals
     values = {
         "status": status.value,
         "output": payloads.store(
@@ -305,6 +305,21 @@ def finish(
         except Conflict:
             break
     return False
+
+
+def _used(row: ExecutionRow) -> dict[str, Any]:
+    """What a run has used that does not end by itself, from its steps."""
+    pk, prefix = StepRow.of_run(UUID(row.organization_id), UUID(row.id))
+    steps = StepRow.query(pk, StepRow.sk.startswith(prefix), consistent_read=True)
+    asked = [step for step in steps if step.type == "model"] if row.started_at else []
+    if not asked:
+        return {}
+    costs = [step.cost_micros for step in asked]
+    return {
+        "input_tokens": sum(int(step.input_tokens or 0) for step in asked),
+        "output_tokens": sum(int(step.output_tokens or 0) for step in asked),
+        "cost_micros": None if None in costs else sum(int(cost) for cost in costs),
+    }
 
 
 def entity(row: ExecutionRow, *, whole: bool = True) -> AIAgentExecution:

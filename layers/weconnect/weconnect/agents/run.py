@@ -13,7 +13,7 @@ from weconnect import clock, payloads, table
 from weconnect.agents import executions
 from weconnect.agents.entities import OPEN, AgentDefinition, ExecutionStatus, ExecutionStep
 from weconnect.agents.providers.messages import Message, ModelReply
-from weconnect.agents.rows import ExecutionRow, StepRow
+from weconnect.agents.rows import AgentRow, ExecutionRow, StepRow
 from weconnect.agents.tools.calling import Tool
 
 ACTOR = {"system": "run_agent"}
@@ -124,9 +124,16 @@ CANCELLED = Outcome(status=ExecutionStatus.CANCELLED, error="The run was cancell
 
 
 def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
-    """The run's row, and how it ends here: nothing has an effect once it, or a run that waits for it, is to stop."""
+    """The run's row, and how it ends here: nothing has an effect once it, or a run that waits for it, is to stop.
+
+    It is also to stop once its agent is gone.
+    """
     family = [key for member in run.family() for key in (member.key, member.within) if key]
-    found = table.get_many(family)
+    agent = AgentRow.at(run.organization_id, run.agent_id)
+    found = table.get_many([*family, agent])
+    if agent not in found:
+        error = "The agent was deleted"
+        return run.row(), Outcome(status=ExecutionStatus.CANCELLED, error=error, code="agent_deleted")
     for key in family:
         row: Any = found.get(key)
         if row is None or row.cancel_requested_at or row.status in ENDED:

@@ -6,11 +6,12 @@ from weconnect import schemas, table
 from weconnect.agents.rows import AgentRow
 from weconnect.agents.tools import http, mcp
 from weconnect.agents.tools.builtins import BUILTINS
-from weconnect.agents.tools.entities import RemoteServer, ToolConfiguration, ToolType
+from weconnect.agents.tools.entities import RemoteServer, ToolApproval, ToolConfiguration, ToolType
 from weconnect.agents.tools.errors import ToolError
 from weconnect.caller import Caller
 from weconnect.entities import Json
 from weconnect.errors import Conflict, Invalid
+from weconnect.organizations.rows import MemberRow
 
 _HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
 _HEADER_VALUE = {"type": ["string", "number", "boolean"], "pattern": "^[^\\r\\n\\x00]*$", "maxLength": 8_000}
@@ -78,6 +79,16 @@ def check_configuration(caller: Caller, configuration: ToolConfiguration) -> Non
     for name, value in (configuration.parameters or {}).items():
         if name in PARAMETERS and (wrong := schemas.mismatch(PARAMETERS[name], value)):
             raise _invalid_configuration(f"/parameters/{name}{wrong.pointer}", wrong.detail)
+
+
+def check_approvers(caller: Caller, approval: ToolApproval | None) -> None:
+    """Raise Invalid for somebody who could never decide, because they are no member."""
+    wanted = [MemberRow.at(caller.organization_id, user_id) for user_id in approval.users] if approval else []
+    found = table.get_many(wanted) if wanted else {}
+    missing = [number for number, at in enumerate(wanted) if at not in found]
+    if missing:
+        errors = [{"pointer": f"/approval/users/{number}", "detail": "no member"} for number in missing]
+        raise Invalid("Only members of the organization can decide", errors=errors)
 
 
 def fetched(configuration: ToolConfiguration, api_key: str | None) -> RemoteServer:

@@ -39,10 +39,10 @@ class ToolConfiguration(Wire):
 
 
 class ToolApproval(Wire):
-    """Who may decide on a call, by id or by role, and for how long it waits; nobody named: whoever may run agents."""
+    """Who of those that may run agents decides on a call, by id or by role, and for how long it waits."""
 
     users: list[UUID] = Field(default=[], max_length=50)
-    roles: list[Literal["owner", "admin", "member", "viewer"]] = []
+    roles: list[Literal["owner", "admin", "member"]] = []
     expires_in_seconds: int = Field(default=86_400, ge=1, le=604_800)
 
 

@@ -42,6 +42,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     checks.check_name(new.tool_type, new.tool_name)
     checks.check_schemas(new.input_schema, new.output_schema)
     checks.check_configuration(caller, new.configuration)
+    checks.check_approvers(caller, new.approval)
     is_remote = new.tool_type == ToolType.MCP
     remote = checks.fetched(new.configuration, new.configuration.api_key) if is_remote else None
     row = _new_row(caller, agent_id, new, remote)
@@ -199,6 +200,7 @@ def _changed(caller: Caller, row: ToolRow, changes: AIAgentToolChanges) -> dict[
     given = changes.model_dump(mode="json", include=changes.model_fields_set - {"configuration"})
     values = {name: value for name, value in given.items() if value not in (None, getattr(row, name))}
     checks.check_schemas(changes.input_schema, changes.output_schema)
+    checks.check_approvers(caller, changes.approval)
     if changes.configuration is not None:
         checks.check_configuration(caller, changes.configuration)
         values |= _reconfigured(caller, row, changes.configuration)
