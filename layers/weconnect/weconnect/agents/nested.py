@@ -43,7 +43,7 @@ def call(
     approval: StepApproval | None,
     share: tuple[int | None, int | None],
 ) -> dict[str, Any]:
-    """`{"content", "is_error", "billed"}` of the asked agent's answer, or `{"ended"}` when this run is to stop."""
+    """`{"content", "is_error", "billed", "waited"}` of the asked agent, or `{"ended"}` when this run is to stop."""
     began: dict[str, Any] = steps.step(f"{name}-begin", lambda: _begin(run, pinned, tool, arguments, name))
     if "ended" in began:
         return began
@@ -131,7 +131,7 @@ def _end(
     journal(row, step, result)
     tools.note_use(run.organization_id, run.agent_id, tool.id)
     answer = {"content": failure or told.get("output") or "", "is_error": failure is not None}
-    return answer | {"billed": told.get("billed")}
+    return answer | {"billed": told.get("billed"), "waited": told.get("waited", 0)}
 
 
 def asked_agent(organization_id: UUID, tool: Tool, arguments: dict[str, Any]) -> UUID:

@@ -39,6 +39,7 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
     """Store the agent's run under an id that a repeated step finds again."""
     from weconnect.agents import executions
 
+    assert call.run_key, "a node that takes long is no test of one node"
     execution_id = ids.derived_from(call.run_id, f"{call.key}:{index}")
     try:
         executions.store_within(
@@ -48,6 +49,7 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
             execution_id,
             call.user_id,
             ACTOR,
+            parent_key=call.run_key,
             days=call.retention_days,
             parent_execution_id=call.run_id,
         )
