@@ -4,7 +4,6 @@ It is shown among its agent's runs and counted in that agent's numbers, but not 
 more tokens and money than its share of what the calling run has left, and stops when that run is to stop.
 """
 
-import hashlib
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -73,9 +72,7 @@ def ask_alone(caller: Caller, tool: Tool, arguments: dict[str, Any]) -> dict[str
 
 def derived_id(run: Run, place: str) -> UUID:
     """The id of what a run makes at a place: the same at each try."""
-    return ids.derived_id(
-        int(ids.time_of(run.id) * 1000), hashlib.sha256(f"{run.id} {place}".encode()).digest()
-    )
+    return ids.derived_from(run.id, place)
 
 
 def _begin(run: Run, pinned: Pinned, tool: Tool, arguments: dict[str, Any], name: str) -> dict[str, Any]:

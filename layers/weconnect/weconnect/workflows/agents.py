@@ -1,6 +1,5 @@
 """What nodes ask of agents: their memories, and their runs as part of a workflow's run."""
 
-import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -41,8 +40,7 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
     from weconnect.agents import executions
 
     assert call.run_key, "a node that takes long is no test of one node"
-    digest = hashlib.sha256(f"{call.key}:{index}".encode()).digest()
-    execution_id = ids.derived_id(int(ids.time_of(call.run_id) * 1000), digest)
+    execution_id = ids.derived_from(call.run_id, f"{call.key}:{index}")
     try:
         executions.store_within(
             call.organization_id,
