@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from weconnect import clock, ids
+from weconnect import clock, ids, table
 from weconnect.agents import executions
 from weconnect.agents.entities import OPEN, ExecutionStatus
 from weconnect.agents.rows import RUN_SHARDS, ExecutionRow
@@ -10,6 +10,7 @@ from weconnect.executions import approvals
 
 SWEEP_AFTER_SECONDS = 30
 ABANDONED_AFTER_SECONDS = 2 * 3_600
+WAITED_ENOUGH_SECONDS = 8 * 86_400  # longer than a run's function lives
 
 
 def sweep() -> int:
@@ -19,19 +20,15 @@ def sweep() -> int:
     swept = approvals.deliver_again()
     for shard in RUN_SHARDS:
         for row in _open_since(ExecutionStatus.PENDING, shard, SWEEP_AFTER_SECONDS):
-            executions.invoke(row)
-            swept += 1
-        oldest = clock.iso(clock.now() - timedelta(seconds=ABANDONED_AFTER_SECONDS))
+            if row.parent_execution_id is None:  # a nested one is begun by the run that asks
+                executions.invoke(row)
+                swept += 1
+            else:
+                swept += _lost(row, ABANDONED_AFTER_SECONDS)
         for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_SECONDS):
-            if row.updated_at > oldest:  # it waited for somebody, and goes on
-                continue
-            executions.finish(
-                row,
-                ExecutionStatus.TIMEOUT,
-                error="Nothing was heard of the run for two hours",
-                error_code="lost",
-            )
-            swept += 1
+            swept += _lost(row, ABANDONED_AFTER_SECONDS)
+        for row in _open_since(ExecutionStatus.WAITING, shard, WAITED_ENOUGH_SECONDS):
+            swept += _lost(row, WAITED_ENOUGH_SECONDS)
     return swept
 
 
@@ -40,12 +37,28 @@ def close(execution_id: str, platform_status: str, error: str) -> bool:
     shard = ExecutionRow.shard(execution_id)
     for status in OPEN:
         at = ExecutionRow.open(status.value, shard)
-        for row in ExecutionRow.gsi3.query(at, ExecutionRow.gsi3sk == execution_id):
+        for found in ExecutionRow.gsi3.query(at, ExecutionRow.gsi3sk == execution_id):
             ended = ExecutionStatus.TIMEOUT if platform_status == "TIMED_OUT" else ExecutionStatus.FAILED
-            return executions.finish(
-                row, ended, error=error, error_code="platform_" + platform_status.lower()
-            )
+            return _close(found, ended, error, "platform_" + platform_status.lower())
     return False
+
+
+def _close(found: ExecutionRow, status: ExecutionStatus, error: str, code: str) -> bool:
+    """End a run, and those that it asked; an index shows it late, so it is read again."""
+    row = table.get(ExecutionRow, (found.pk, found.sk))
+    if row is None:
+        return False
+    for nested in executions.open_nested(row):
+        _close(nested, status, error, code)
+    return executions.finish(row, status, error=error, error_code=code)
+
+
+def _lost(row: ExecutionRow, seconds: int) -> bool:
+    """Close a run that has not moved for so long, unless a run that it asked is still open."""
+    if row.updated_at > clock.iso(clock.now() - timedelta(seconds=seconds)) or executions.open_nested(row):
+        return False
+    hours = f"Nothing was heard of the run for {seconds // 3_600} hours"
+    return _close(row, ExecutionStatus.TIMEOUT, hours, "lost")
 
 
 def _open_since(status: ExecutionStatus, shard: str, seconds: int) -> list[ExecutionRow]:

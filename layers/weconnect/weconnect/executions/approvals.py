@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, durable, payloads, schemas, table
+from weconnect import clock, durable, ids, payloads, schemas, table
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Forbidden, Invalid
 from weconnect.executions.entities import Approval, ApprovalStatus, Decision
@@ -108,7 +108,9 @@ def decide(caller: Caller, approval_id: UUID, decision: Decision) -> Approval:
     if decision.arguments is not None:
         _check(decision.arguments, row.input_schema)
         days = max(1, -((clock.epoch() - int(row.ttl)) // 86_400))
-        values["edited_arguments"] = _stored(_approval(row), "edited", decision.arguments, days)
+        # Under a name of its own: who loses the race must not overwrite what runs.
+        name = f"edited-{ids.new_id()}"
+        values["edited_arguments"] = _stored(_approval(row), name, decision.arguments, days)
     values |= {
         "decided_by": str(caller.user_id),
         "decided_by_api_key_id": str(caller.api_key_id) if caller.api_key_id else None,
@@ -122,8 +124,15 @@ def decide(caller: Caller, approval_id: UUID, decision: Decision) -> Approval:
 
 def deliver_again() -> int:
     """Send the answers that were not delivered; answers how many were sent."""
-    rows = ApprovalRow.gsi3.query(ApprovalRow.undelivered())
-    return sum(_deliver(row) for row in rows)
+    sent = 0
+    for row in ApprovalRow.gsi3.query(ApprovalRow.undelivered()):
+        try:
+            sent += _deliver(row)
+            if datetime.fromisoformat(row.expires_at) <= clock.now():
+                _put_away(row)  # its run has woken up by itself, if it ever waited
+        except Exception as error:  # must not hold up the others
+            logger.warning("could not deliver an answer", approval_id=row.id, error=repr(error))
+    return sent
 
 
 def _refusal(caller: Caller, row: ApprovalRow) -> Forbidden | None:
@@ -172,8 +181,13 @@ def _deliver(row: ApprovalRow) -> bool:
         if getattr(error, "response", {}).get("Error", {}).get("Code") not in _GONE:
             logger.warning("could not wake a run; the sweeper will", approval_id=row.id, error=repr(error))
             return False
-    table.touch(row, put={"gsi3pk": None, "gsi3sk": None})
+    _put_away(row)
     return True
+
+
+def _put_away(row: ApprovalRow) -> None:
+    """Take an answer off the sweeper's list."""
+    table.touch(row, put={"gsi3pk": None, "gsi3sk": None})
 
 
 _GONE = {"CallbackTimeoutException", "ResourceNotFoundException"}

@@ -11,4 +11,5 @@ from weconnect.http import path_id
 ApprovalId = path_id("approvalId")
 ApprovalStatusFilter = Annotated[ApprovalStatus, Query(alias="status")]
 
+MayRead = requires("agents:read")  # its arguments are those of a step of its run
 MayDecide = requires("agents:execute")
