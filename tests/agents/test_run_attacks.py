@@ -98,6 +98,36 @@ def test_an_agent_that_is_not_named_is_an_error_of_the_call(
     assert "do not fit" in seen[1].messages[-1].content
 
 
+def test_trying_a_tool_is_no_way_around_an_approval(
+    me: Registered, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(calling, "call", lambda *asked: called.append(asked))
+    flags = {"canRead": True, "canWrite": True, "canExecute": True}
+    made = me.client.post("/v1/api-keys", {"name": "ci", "scopes": ["*"], "permissions": flags})
+    key = Client(headers={"X-API-Key": made.json["key"]})
+    place = me.client.get(f"{guarded}/tools").json["items"][0]["id"]
+    attempt = {"arguments": {"expression": "6*7"}}
+    refused = key.post(f"{guarded}/tools/{place}/test", attempt)
+    assert (refused.status, refused.json["code"], called) == (403, "own_run", [])
+    other = registered("other@example.com").user["id"]
+    changed = me.client.patch(f"{guarded}/tools/{place}", {"approval": {"users": [other]}})
+    assert changed.status == 200
+    refused = me.client.post(f"{guarded}/tools/{place}/test", attempt)
+    assert (refused.status, refused.json["code"], called) == (403, "not_an_approver", [])
+    me.client.patch(f"{guarded}/tools/{place}", {"approval": {}})
+    assert me.client.post(f"{guarded}/tools/{place}/test", attempt).status == 200 and len(called) == 1
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"maxCostUsdPerMonth": 1e-9}, {"maxCostUsdPerMonth": 1e300}, {"maxTokensPerMonth": 10**40}],
+)
+def test_a_budget_is_a_number_that_can_be_counted(me: Registered, limits: dict[str, Any]) -> None:
+    """Less than a millionth of a dollar would be none, and let the month's first request in."""
+    assert me.client.post("/v1/agents", {"name": "x", "limits": limits}).status == 422
+
+
 def test_who_loses_a_decision_does_not_choose_its_arguments(
     me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from weconnect import clock, durable, ids, payloads, schemas, table
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Forbidden, Invalid
-from weconnect.executions.entities import Approval, ApprovalStatus, Decision
+from weconnect.executions.entities import Approval, ApprovalStatus, Approvers, Decision
 from weconnect.executions.rows import ApprovalRow
 from weconnect.log import logger
 from weconnect.pages import Page, query_page
@@ -135,17 +135,28 @@ def deliver_again() -> int:
     return sent
 
 
+def require_approver(caller: Caller, approvers: Approvers) -> None:
+    """Hold what the caller does at once to the rule of what they would ask for; raises Forbidden."""
+    named = approvers.model_dump(mode="json")
+    if refusal := _not_approver(caller, PERMISSIONS["agent"], named, caller.api_key_id):
+        raise refusal
+
+
 def _refusal(caller: Caller, row: ApprovalRow) -> Forbidden | None:
     """Why the caller may not decide; None when they may."""
-    permission = PERMISSIONS[row.run_type]
+    return _not_approver(caller, PERMISSIONS[row.run_type], row.approvers or {}, row.api_key_id)
+
+
+def _not_approver(
+    caller: Caller, permission: str, named: dict[str, list[str]], asked_by: UUID | str | None
+) -> Forbidden | None:
     if not caller.may(permission):
         return Forbidden(f"This needs the permission {permission}", code="permission_missing")
-    named = row.approvers or {}
     if named.get("users") or named.get("roles"):
         chosen = str(caller.user_id) in named.get("users", []) or caller.role in named.get("roles", [])
         if not chosen:
             return Forbidden("Others were asked to decide this", code="not_an_approver")
-    if caller.api_key_id and str(caller.api_key_id) == row.api_key_id:
+    if caller.api_key_id and str(caller.api_key_id) == str(asked_by):
         return Forbidden("The API key that started a run cannot approve what it does", code="own_run")
     return None
 
