@@ -29,7 +29,9 @@ class Recorded:
     def wait(self, name: str, seconds: int) -> None:
         self.step(name, lambda: self.waited.append(seconds))
 
-    def parallel(self, name: str, branches: "Sequence[Callable[[Recorded], Any]]") -> list[Any]:
+    def parallel(
+        self, name: str, branches: "Sequence[Callable[[Recorded], Any]]", at_once: int = 8
+    ) -> list[Any]:
         """One after the other; a branch that waits does not keep the next one from its turn."""
         results, suspended = [], None
         for number, branch in enumerate(branches, start=1):

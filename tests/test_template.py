@@ -308,6 +308,9 @@ def test_mail_goes_out_under_one_name_only() -> None:
         assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
 
 
+WAKES = "lambda:SendDurableExecutionCallbackSuccess"
+
+
 def test_every_role_is_used_and_only_by_its_own_service() -> None:
     used = {found["Role"]["Fn::GetAtt"][0] for found in FUNCTIONS.values()}
     assert used | {"InvokeRole"} == set(ROLES)
@@ -328,6 +331,12 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
     for role, found in STATEMENTS:
         if role in may_call and "lambda:InvokeFunction" in _texts(found["Action"]):
             assert all(text.endswith(may_call[role]) for text in _texts(found["Resource"]))
+
+
+def test_whoever_ends_a_wait_may_wake_the_run() -> None:
+    """People decide, agents' routes cancel, and a run finds an answer that came before it waited."""
+    wakers = {role for role, found in STATEMENTS if WAKES in _texts(found["Action"])}
+    assert wakers == {"AgentsRole", "ExecutionsRole", "RunAgentRole"}
 
 
 def test_the_authorizer_writes_nothing_but_stamps() -> None:

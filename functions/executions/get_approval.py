@@ -1,15 +1,14 @@
 """GET /v1/approvals/{approvalId}"""
 
-from weconnect.caller import SignedIn
 from weconnect.executions import approvals
 from weconnect.executions.entities import Approval
-from weconnect.executions.parameters import ApprovalId
+from weconnect.executions.parameters import ApprovalId, MayRead
 from weconnect.http import app, handler
 
 __all__ = ["handler"]
 
 
 @app.get("/v1/approvals/<approvalId>", tags=["Approvals"])
-def get_approval(approval_id: ApprovalId, caller: SignedIn) -> Approval:
+def get_approval(approval_id: ApprovalId, caller: MayRead) -> Approval:
     """What is asked, with the arguments, and what was decided by whom."""
     return approvals.get(caller, approval_id)

@@ -61,7 +61,7 @@ class Disturbed(Recorded):
             raise Died
         return answer
 
-    def parallel(self, name: str, branches: Any) -> list[Any]:
+    def parallel(self, name: str, branches: Any, at_once: int = 8) -> list[Any]:
         found = []
         for number, branch in enumerate(branches, start=1):
             inner = Disturbed(self.deaths, self.cancel)

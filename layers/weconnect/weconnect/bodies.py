@@ -8,6 +8,7 @@ from typing import Any
 from weconnect.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 
 LIMIT = 4 * 1024 * 1024
+DEEPEST = 100  # what is deeper could be read, but not be written again
 JSON = "application/json"
 
 
@@ -47,6 +48,8 @@ def value(text: str) -> Any:
     try:
         found = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
         json.dumps(found, ensure_ascii=False).encode()
+        if is_deep(found):
+            raise _malformed("nested too deeply")
     except RecursionError:
         raise _malformed("nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -56,6 +59,19 @@ def value(text: str) -> Any:
     except ValueError:
         raise _malformed("a number has too many digits") from None
     return found
+
+
+def is_deep(found: Any) -> bool:
+    """Whether objects and lists stand within each other more than 100 deep."""
+    level = [found] if isinstance(found, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [
+            part
+            for item in level
+            for part in (item.values() if isinstance(item, dict) else item)
+            if isinstance(part, dict | list)
+        ]
+    return bool(level)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -39,8 +39,13 @@ class Steps(Protocol):
     def wait(self, name: str, seconds: int) -> None:
         """Go on after at least `seconds`, at least one; nothing is running meanwhile."""
 
-    def parallel(self, name: str, branches: "Sequence[Callable[[Self], Any]]") -> list[Any]:
-        """The JSON values of the branches, in their order, run side by side; raises StepFailed when one raised."""
+    def parallel(
+        self, name: str, branches: "Sequence[Callable[[Self], Any]]", at_once: int = BRANCHES_AT_ONCE
+    ) -> list[Any]:
+        """The JSON values of the branches, in their order, run side by side; raises StepFailed when one raised.
+
+        A branch that waits keeps its place among those `at_once`.
+        """
 
     def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
         """The JSON value that somebody sends to the callback whose id `announce` was told; None after `seconds`."""
@@ -83,7 +88,12 @@ class DurableSteps:
 
         self._context.wait(Duration(max(1, seconds)), name=name)
 
-    def parallel(self, name: str, branches: Sequence[Callable[["DurableSteps"], Any]]) -> list[Any]:
+    def parallel(
+        self,
+        name: str,
+        branches: Sequence[Callable[["DurableSteps"], Any]],
+        at_once: int = BRANCHES_AT_ONCE,
+    ) -> list[Any]:
         from aws_durable_execution_sdk_python.config import NestingType, ParallelConfig
 
         def branch(number: int) -> Callable[[Any], Any]:
@@ -96,7 +106,7 @@ class DurableSteps:
             return work
 
         # Branches without a checkpoint of their own: their steps have one each, which is what must not be repeated.
-        config = ParallelConfig(max_concurrency=BRANCHES_AT_ONCE, nesting_type=NestingType.FLAT)
+        config = ParallelConfig(max_concurrency=at_once, nesting_type=NestingType.FLAT)
         done = self._context.parallel([branch(number) for number in range(len(branches))], name, config)
         faults.point(f"finished:{name}")
         if failed := done.failed():
@@ -135,8 +145,10 @@ class Named:
     def wait(self, name: str, seconds: int) -> None:
         self._steps.wait(self._prefix + name, seconds)
 
-    def parallel(self, name: str, branches: Sequence[Callable[[Any], Any]]) -> list[Any]:
-        return self._steps.parallel(self._prefix + name, branches)
+    def parallel(
+        self, name: str, branches: Sequence[Callable[[Any], Any]], at_once: int = BRANCHES_AT_ONCE
+    ) -> list[Any]:
+        return self._steps.parallel(self._prefix + name, branches, at_once)
 
     def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
         return self._steps.callback(self._prefix + name, announce, seconds)

@@ -53,8 +53,7 @@ def act(
         for position, call in enumerate(calls, start=1)
     ]
     answers = [branches[0](steps)] if len(branches) == 1 else steps.parallel(f"tools-{round}", branches)
-    messages = []
-    spent.waited += max(answer.get("waited", 0) for answer in answers)  # they waited side by side
+    messages, waited = [], 0.0
     for call, answer in zip(calls, answers, strict=True):
         if "ended" in answer:
             return Outcome.model_validate(answer["ended"])
@@ -62,6 +61,7 @@ def act(
             spent.tools.append(call.name)
         if bill := answer.get("billed"):
             spent.billed(*bill)
+        waited = max(waited, answer.get("waited", 0))
         messages.append(
             Message(
                 role="tool",
@@ -71,6 +71,7 @@ def act(
                 is_error=answer["is_error"],
             )
         )
+    spent.waited += waited  # side by side
     return messages
 
 
@@ -99,10 +100,13 @@ def _approvals(
         for approval_id, (_, call, tool) in zip(approval_ids, asked, strict=True):
             approval = _question(run, row, pinned, call, tool, approval_id)
             approvals.request(approval, executions.days_left(row), ACTOR)
-        return executions.hold(row, approval_ids, ACTOR)
+        held = executions.hold(row, approval_ids, ACTOR)
+        if not held:
+            approvals.withdraw(run.organization_id, approval_ids, ACTOR)
+        return held
 
     if not steps.step(f"hold-{round}", hold):
-        return fence(run)[1] or CANCELLED
+        return CANCELLED
 
     def question(number: int) -> Callable[[Steps], Any]:
         position, _, tool = asked[number]
@@ -114,7 +118,8 @@ def _approvals(
     if len(questions) == 1:
         questions[0](steps)
     else:
-        steps.parallel(f"approvals-{round}", questions)
+        # All at once: one that is announced later would wait beyond its own time.
+        steps.parallel(f"approvals-{round}", questions, at_once=len(questions))
     told = steps.step(f"resume-{round}", lambda: _resume(run, approval_ids))
     if "ended" in told:
         return Outcome.model_validate(told["ended"])
@@ -146,6 +151,7 @@ def _question(
 
 def _resume(run: Run, approval_ids: list[UUID]) -> dict[str, Any]:
     decisions = approvals.settle(run.organization_id, approval_ids, ACTOR)
+    executions.note_life(member.key for member in run.family())
     if not executions.go_on(run.row(), ACTOR):
         _, ended = fence(run)
         return (ended or CANCELLED).ended()

@@ -3,7 +3,7 @@
 import random
 import time
 from dataclasses import replace
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 from weconnect import clock, faults
@@ -161,5 +161,7 @@ def _pause(failure: ProviderError, attempt: int, left: float) -> int | None:
     if not failure.retryable or attempt == ATTEMPTS:
         return None
     asked = failure.retry_after if failure.retry_after is not None else 2 ** (attempt - 1)
-    pause = ceil(asked + random.uniform(0, 1))  # runs that were refused together come back one by one
+    if not isfinite(asked):
+        return None
+    pause = ceil(max(0, asked) + random.uniform(0, 1))  # runs that were refused together come back one by one
     return pause if pause <= min(LONGEST_PAUSE, left) else None

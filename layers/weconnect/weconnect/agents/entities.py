@@ -56,9 +56,9 @@ class AgentLimits(Wire):
         default=120, ge=1, le=3_600, description="Waiting for an approval not counted"
     )
     max_tokens: int | None = Field(default=None, ge=1)
-    max_cost_usd: float | None = Field(default=None, gt=0)
-    max_tokens_per_month: int | None = Field(default=None, ge=1)
-    max_cost_usd_per_month: float | None = Field(default=None, gt=0)
+    max_cost_usd: float | None = Field(default=None, ge=0.000_001, le=1_000_000_000)
+    max_tokens_per_month: int | None = Field(default=None, ge=1, le=10**15)
+    max_cost_usd_per_month: float | None = Field(default=None, ge=0.000_001, le=1_000_000_000)
 
 
 class AgentDefinition(Wire):

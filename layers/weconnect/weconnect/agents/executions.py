@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from weconnect.agents.entities import (
     ExecutionWithSteps,
     NewExecution,
 )
-from weconnect.agents.rows import AgentRow, AgentVersionRow, ExecutionRow, StepRow
+from weconnect.agents.rows import AgentRow, AgentVersionRow, ExecutionRow, NestedRow, StepRow
 from weconnect.auth import limits
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, NotFound
@@ -114,6 +115,8 @@ def store_within(
     execution = _execution(head, version, new, execution_id, user_id, **more)
     row = _row(execution, days)
     row.set(depth=depth, parent_key=list(parent_key))
+    pk, sk = NestedRow.at(organization_id, more["parent_execution_id"], execution_id)
+    table.put(NestedRow(pk=pk, sk=sk, id=row.id, agent_id=row.agent_id, ttl=row.ttl), actor)
     with suppress(Conflict):  # the step was repeated
         table.create(row, actor)
     return execution
@@ -206,18 +209,36 @@ def find(
 def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
     """Ask a run to stop: at once when it has not begun or waits, else before its next step.
 
-    Raises Conflict `already_finished`.
+    So do the runs that it asked. Raises Conflict `already_finished`.
     """
     row = _need(caller, agent_id, execution_id)
+    while not _stop(row):
+        row = _need(caller, agent_id, execution_id)
+        if row.status not in OPEN:
+            raise Conflict(f"The run is {row.status}", code="already_finished")
+    for nested in open_nested(row):
+        with suppress(Conflict, NotFound):
+            cancel(caller, UUID(nested.agent_id), UUID(nested.id))
+    return entity(_need(caller, agent_id, execution_id))
+
+
+def open_nested(row: ExecutionRow) -> list[ExecutionRow]:
+    """The runs that are tool calls of a run and have not ended."""
+    organization_id = UUID(row.organization_id)
+    pk, prefix = NestedRow.of_run(organization_id, UUID(row.id))
+    names = NestedRow.query(pk, NestedRow.sk.startswith(prefix), consistent_read=True)
+    keys = [ExecutionRow.at(organization_id, UUID(name.agent_id), UUID(name.id)) for name in names]
+    found = [table.get(ExecutionRow, at) for at in keys]
+    return [nested for nested in found if nested and nested.status in OPEN]
+
+
+def _stop(row: ExecutionRow) -> bool:
+    """Let an open run stop as it stood when it was read; False when it has moved."""
     still = ExecutionRow.status == row.status
-    if row.status in (ExecutionStatus.PENDING, ExecutionStatus.WAITING) and finish(
-        row, ExecutionStatus.CANCELLED, condition=still
-    ):
-        return entity(_need(caller, agent_id, execution_id))
+    if row.status in (ExecutionStatus.PENDING, ExecutionStatus.WAITING):
+        return finish(row, ExecutionStatus.CANCELLED, condition=still)
     asked = {"cancel_requested_at": clock.iso(clock.now())}
-    if not table.touch(row, put=asked, condition=ExecutionRow.status == ExecutionStatus.RUNNING.value):
-        raise Conflict(f"The run is {_need(caller, agent_id, execution_id).status}", code="already_finished")
-    return entity(row)
+    return row.status == ExecutionStatus.RUNNING and table.touch(row, put=asked, condition=still)
 
 
 def hold(row: ExecutionRow, approval_ids: list[UUID], actor: dict[str, Any]) -> bool:
@@ -230,6 +251,12 @@ def hold(row: ExecutionRow, approval_ids: list[UUID], actor: dict[str, Any]) -> 
 def go_on(row: ExecutionRow, actor: dict[str, Any]) -> bool:
     """Let a waiting run go on; False when it is to stop."""
     return _move(row, ExecutionStatus.WAITING, ExecutionStatus.RUNNING, actor, None)
+
+
+def note_life(runs: Iterable[tuple[str, str]]) -> None:
+    """Tell the sweeper that runs are carried on, although they have not changed for long."""
+    for at in runs:
+        table.touch(ExecutionRow(*at), put={"updated_at": clock.iso(clock.now())})
 
 
 def _move(

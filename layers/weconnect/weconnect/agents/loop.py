@@ -4,12 +4,11 @@ Each of them is one step: after a crash nothing that was checkpointed is done or
 request the run is fenced (was it cancelled?) and its budgets are checked; it fails closed.
 """
 
-import json
 import re
 from functools import partial
 from typing import Any
 
-from weconnect import clock, metrics, schemas, table
+from weconnect import bodies, clock, metrics, schemas, table
 from weconnect.agents import executions, versions
 from weconnect.agents.acting import act
 from weconnect.agents.asking import ask
@@ -19,7 +18,7 @@ from weconnect.agents.recall import leaves_something, recall, remember
 from weconnect.agents.run import ACTOR, Outcome, Pinned, Run, Spent
 from weconnect.agents.tools.calling import Tool
 from weconnect.durable import StepFailed, Steps
-from weconnect.errors import Conflict
+from weconnect.errors import BadRequest, Conflict
 from weconnect.log import logger
 from weconnect.organizations.entities import AgentSettings, Organization
 from weconnect.organizations.rows import OrganizationRow
@@ -33,7 +32,7 @@ def run_agent(steps: Steps, run: Run, share: tuple[int | None, int | None] = NO_
     """Carry a run to its end; answers `{"status", "output", "error", "billed", "waited"}`.
 
     `share` are the tokens and the USD * 10^6 that a calling run has left for it. `billed` are input tokens, output
-    tokens and USD * 10^6, `waited` the seconds that somebody took to decide.
+    tokens and USD * 10^6, `waited` the seconds in which somebody was asked.
     """
     spent = Spent()
     pinned: Pinned | None = None
@@ -51,8 +50,8 @@ def run_agent(steps: Steps, run: Run, share: tuple[int | None, int | None] = NO_
         steps.step("remember", partial(remember, run, pinned, outcome, spent))
     steps.step("finish", lambda: _finish(run, outcome, spent))
     billed = [spent.input_tokens, spent.output_tokens, spent.micros]
-    ended = {"status": str(outcome.status), "output": outcome.output, "error": outcome.error}
-    return ended | {"billed": billed, "waited": spent.waited}
+    told = {"output": outcome.output, "error": outcome.error, "billed": billed, "waited": spent.waited}
+    return {"status": str(outcome.status), **told}
 
 
 def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | None:
@@ -134,9 +133,9 @@ def _answer(reply: ModelReply, schema: dict[str, Any] | None) -> tuple[Outcome, 
     text = re.sub(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", r"\1", reply.text, flags=re.DOTALL)
     outcome = Outcome(status=ExecutionStatus.COMPLETED, output=text, structured=True)
     try:
-        mismatch = schemas.mismatch(schema, json.loads(text))
-    except ValueError as error:
-        return outcome, f"it is not JSON: {error}"
+        mismatch = schemas.mismatch(schema, bodies.value(text))
+    except BadRequest as error:
+        return outcome, error.detail.replace("The body", "it")
     return outcome, str(mismatch) if mismatch else None
 
 

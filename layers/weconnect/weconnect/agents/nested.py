@@ -43,7 +43,7 @@ def call(
     approval: StepApproval | None,
     share: tuple[int | None, int | None],
 ) -> dict[str, Any]:
-    """`{"content", "is_error", "billed", "waited"}` of the asked agent, or `{"ended"}` when this run is to stop."""
+    """The asked agent's answer as `{"content", "is_error", "billed", "waited"}`, or `{"ended"}` when this run ends."""
     began: dict[str, Any] = steps.step(f"{name}-begin", lambda: _begin(run, pinned, tool, arguments, name))
     if "ended" in began:
         return began
@@ -81,6 +81,8 @@ def _begin(run: Run, pinned: Pinned, tool: Tool, arguments: dict[str, Any], name
         return ended.ended()
     started = clock.now().timestamp()
     try:
+        if error := schemas.mismatch(tool.input_schema, arguments):
+            raise ToolError(f"The arguments do not fit: {error}")
         if pinned.depth >= MAX_DEPTH:
             raise ToolError(f"Agents ask each other at most {MAX_DEPTH} deep")
         execution = _store(run, row, pinned, tool, arguments, name)

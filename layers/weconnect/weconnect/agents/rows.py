@@ -199,6 +199,21 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
         }
 
 
+class NestedRow(Row, discriminator="AGENTNESTED"):
+    """Names a run that is a tool call of another run, under that one."""
+
+    id = UnicodeAttribute()
+    agent_id = UnicodeAttribute(attr_name="agentId")
+
+    @staticmethod
+    def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id, "RUN", parent_id), key("NESTED", execution_id)
+
+    @staticmethod
+    def of_run(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id, "RUN", parent_id), key("NESTED", "")
+
+
 class StepRow(Row, discriminator="AGENTSTEP"):
     """A step of a run; `result` is JSON text, or a pointer to a longer one."""
 

@@ -181,8 +181,9 @@ def what_is_left(pinned: Pinned, spent: Spent, shares: int) -> tuple[int | None,
         _least(limits.max_tokens, pinned.most_tokens),
     )
     tokens = None if max_tokens is None else max(0, max_tokens - spent.tokens) // shares
-    micros = None if max_micros is None else max(0, max_micros - (spent.micros or 0)) // shares
-    return tokens, micros
+    if max_micros is None:
+        return tokens, None
+    return tokens, 0 if spent.micros is None else max(0, max_micros - spent.micros) // shares
 
 
 def used_up(what: str) -> Outcome:

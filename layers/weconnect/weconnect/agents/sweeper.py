@@ -1,5 +1,6 @@
 """Runs that nobody carries on: started again, or closed."""
 
+from datetime import timedelta
 from typing import Any
 
 from weconnect import clock, ids, table
@@ -10,7 +11,8 @@ from weconnect.agents.run import ENDED
 from weconnect.executions import approvals, rows
 
 SWEEP_AFTER_SECONDS = 30
-ABANDONED_AFTER_DAYS = 9  # longer than the platform lets a run live, which may wait for somebody
+ABANDONED_AFTER_SECONDS = 2 * 3_600
+WAITED_ENOUGH_SECONDS = 8 * 86_400  # longer than a run's function lives
 BATCH = 100
 
 __all__ = ["close", "rows", "sweep"]  # the rows of workflows' runs, which may have asked, are to be known
@@ -25,9 +27,10 @@ def sweep() -> int:
         for row in _open_since(ExecutionStatus.PENDING, shard, SWEEP_AFTER_SECONDS):
             executions.invoke(row)
             swept += 1
-        for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_DAYS * 86_400):
-            error = f"Nothing was heard of the run for {ABANDONED_AFTER_DAYS} days"
-            swept += executions.finish(row, ExecutionStatus.TIMEOUT, error=error, error_code="lost")
+        for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_SECONDS):
+            swept += _lost(row, ABANDONED_AFTER_SECONDS)
+        for row in _open_since(ExecutionStatus.WAITING, shard, WAITED_ENOUGH_SECONDS):
+            swept += _lost(row, WAITED_ENOUGH_SECONDS)
         swept += _close_orphans(_open_since(NESTED, shard, SWEEP_AFTER_SECONDS))
     return swept
 
@@ -37,12 +40,28 @@ def close(execution_id: str, platform_status: str, error: str) -> bool:
     shard = ExecutionRow.shard(execution_id)
     for status in OPEN:
         at = ExecutionRow.open(status.value, shard)
-        for row in ExecutionRow.gsi3.query(at, ExecutionRow.gsi3sk == execution_id):
+        for found in ExecutionRow.gsi3.query(at, ExecutionRow.gsi3sk == execution_id):
             ended = ExecutionStatus.TIMEOUT if platform_status == "TIMED_OUT" else ExecutionStatus.FAILED
-            return executions.finish(
-                row, ended, error=error, error_code="platform_" + platform_status.lower()
-            )
+            return _close(found, ended, error, "platform_" + platform_status.lower())
     return False
+
+
+def _close(found: ExecutionRow, status: ExecutionStatus, error: str, code: str) -> bool:
+    """End a run, and those that it asked; an index shows it late, so it is read again."""
+    row = table.get(ExecutionRow, (found.pk, found.sk))
+    if row is None:
+        return False
+    for nested in executions.open_nested(row):
+        _close(nested, status, error, code)
+    return executions.finish(row, status, error=error, error_code=code)
+
+
+def _lost(row: ExecutionRow, seconds: int) -> bool:
+    """Close a run that has not moved for so long, unless a run that it asked is still open."""
+    if row.updated_at > clock.iso(clock.now() - timedelta(seconds=seconds)) or executions.open_nested(row):
+        return False
+    hours = f"Nothing was heard of the run for {seconds // 3_600} hours"
+    return _close(row, ExecutionStatus.TIMEOUT, hours, "lost")
 
 
 def _close_orphans(rows: list[ExecutionRow]) -> int:

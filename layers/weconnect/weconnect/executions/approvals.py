@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, durable, payloads, schemas, table
+from weconnect import clock, durable, ids, payloads, schemas, table
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Forbidden, Invalid
-from weconnect.executions.entities import Approval, ApprovalStatus, Decision
+from weconnect.executions.entities import Approval, ApprovalStatus, Approvers, Decision
 from weconnect.executions.rows import ApprovalRow
 from weconnect.log import logger
 from weconnect.pages import Page, query_page
@@ -108,7 +108,9 @@ def decide(caller: Caller, approval_id: UUID, decision: Decision) -> Approval:
     if decision.arguments is not None:
         _check(decision.arguments, row.input_schema)
         days = max(1, -((clock.epoch() - int(row.ttl)) // 86_400))
-        values["edited_arguments"] = _stored(_approval(row), "edited", decision.arguments, days)
+        # Under a name of its own: who loses the race must not overwrite what runs.
+        name = f"edited-{ids.new_id()}"
+        values["edited_arguments"] = _stored(_approval(row), name, decision.arguments, days)
     values |= {
         "decided_by": str(caller.user_id),
         "decided_by_api_key_id": str(caller.api_key_id) if caller.api_key_id else None,
@@ -122,21 +124,39 @@ def decide(caller: Caller, approval_id: UUID, decision: Decision) -> Approval:
 
 def deliver_again() -> int:
     """Send the answers that were not delivered; answers how many were sent."""
-    rows = ApprovalRow.gsi3.query(ApprovalRow.undelivered())
-    return sum(_deliver(row) for row in rows)
+    sent = 0
+    for row in ApprovalRow.gsi3.query(ApprovalRow.undelivered()):
+        try:
+            sent += _deliver(row)
+            if datetime.fromisoformat(row.expires_at) <= clock.now():
+                _put_away(row)  # its run has woken up by itself, if it ever waited
+        except Exception as error:  # must not hold up the others
+            logger.warning("could not deliver an answer", approval_id=row.id, error=repr(error))
+    return sent
+
+
+def require_approver(caller: Caller, approvers: Approvers) -> None:
+    """Hold what the caller does at once to the rule of what they would ask for; raises Forbidden."""
+    named = approvers.model_dump(mode="json")
+    if refusal := _not_approver(caller, PERMISSIONS["agent"], named, caller.api_key_id):
+        raise refusal
 
 
 def _refusal(caller: Caller, row: ApprovalRow) -> Forbidden | None:
     """Why the caller may not decide; None when they may."""
-    permission = PERMISSIONS[row.run_type]
+    return _not_approver(caller, PERMISSIONS[row.run_type], row.approvers or {}, row.api_key_id)
+
+
+def _not_approver(
+    caller: Caller, permission: str, named: dict[str, list[str]], asked_by: UUID | str | None
+) -> Forbidden | None:
     if not caller.may(permission):
         return Forbidden(f"This needs the permission {permission}", code="permission_missing")
-    named = row.approvers or {}
     if named.get("users") or named.get("roles"):
         chosen = str(caller.user_id) in named.get("users", []) or caller.role in named.get("roles", [])
         if not chosen:
             return Forbidden("Others were asked to decide this", code="not_an_approver")
-    if caller.api_key_id and str(caller.api_key_id) == row.api_key_id:
+    if caller.api_key_id and str(caller.api_key_id) == str(asked_by):
         return Forbidden("The API key that started a run cannot approve what it does", code="own_run")
     return None
 
@@ -172,8 +192,13 @@ def _deliver(row: ApprovalRow) -> bool:
         if getattr(error, "response", {}).get("Error", {}).get("Code") not in _GONE:
             logger.warning("could not wake a run; the sweeper will", approval_id=row.id, error=repr(error))
             return False
-    table.touch(row, put={"gsi3pk": None, "gsi3sk": None})
+    _put_away(row)
     return True
+
+
+def _put_away(row: ApprovalRow) -> None:
+    """Take an answer off the sweeper's list."""
+    table.touch(row, put={"gsi3pk": None, "gsi3sk": None})
 
 
 _GONE = {"CallbackTimeoutException", "ResourceNotFoundException"}

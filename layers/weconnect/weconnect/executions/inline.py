@@ -31,7 +31,7 @@ class InlineSteps:
     def wait(self, name: str, seconds: int) -> None:
         time.sleep(seconds)
 
-    def parallel(self, name: str, branches: Sequence[Callable[[Any], Any]]) -> list[Any]:
+    def parallel(self, name: str, branches: Sequence[Callable[[Any], Any]], at_once: int = 1) -> list[Any]:
         return [branch(self) for branch in branches]
 
     def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:

@@ -15,6 +15,7 @@ from weconnect.http import path_id
 ApprovalId = path_id("approvalId")
 ApprovalStatusFilter = Annotated[ApprovalStatus, Query(alias="status")]
 
+MayRead = requires("agents:read")  # its arguments are those of a step of its run
 MayDecide = requires("agents:execute")
 
 ExecutionId = path_id("executionId")

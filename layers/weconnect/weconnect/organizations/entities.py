@@ -84,8 +84,8 @@ class WorkflowSettings(Wire):
 class AgentSettings(Wire):
     """What all agents of the organization together may use in a calendar month (UTC)."""
 
-    max_tokens_per_month: int | None = Field(default=None, ge=1)
-    max_cost_usd_per_month: float | None = Field(default=None, gt=0)
+    max_tokens_per_month: int | None = Field(default=None, ge=1, le=10**15)
+    max_cost_usd_per_month: float | None = Field(default=None, ge=0.000_001, le=1_000_000_000)
 
 
 class CustomSettings(Wire):

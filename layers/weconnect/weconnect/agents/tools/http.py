@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from weconnect import bodies
 from weconnect.agents.tools.credentials import hidden, key_header, secrets_in
 from weconnect.agents.tools.errors import ToolError
 
@@ -169,9 +170,12 @@ def _body(found: Any, secrets: list[str]) -> Any:
 
     if len(found.body) <= JSON_BYTES:
         try:
-            return found.json()
+            value = found.json()
         except UpstreamFailed:
             pass
+        else:
+            if not bodies.is_deep(value):
+                return value
     if b"\0" in found.body:
         return f"({len(found.body)} bytes that are not text)"
     text = str(hidden(found.text, secrets)).encode(errors="replace")

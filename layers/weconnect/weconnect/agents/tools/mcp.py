@@ -4,7 +4,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl
 
-from weconnect import schemas
+from weconnect import bodies, schemas
 from weconnect.agents.mcp import client
 from weconnect.agents.mcp.client import Remote
 from weconnect.agents.tools import http
@@ -112,9 +112,10 @@ def _tool(found: dict[str, Any]) -> RemoteTool:
 
 
 def _value(result: dict[str, Any]) -> Any:
-    """The structured content where there is some, else the texts; whatever is too large is cut as text."""
+    """The structured content where there is some, else the texts; whatever is too large or too deep is cut as text."""
     structured = result.get("structuredContent")
-    if structured is not None and len(json.dumps(structured)) <= http.JSON_BYTES:
+    is_kept = not bodies.is_deep(structured) and len(json.dumps(structured)) <= http.JSON_BYTES
+    if structured is not None and is_kept:
         return structured
     content = result.get("content")
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []

@@ -26,6 +26,8 @@ from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.caller import Caller
 from weconnect.entities import Json
 from weconnect.errors import Invalid, LimitReached, NotFound
+from weconnect.executions import approvals
+from weconnect.executions.entities import Approvers
 from weconnect.idempotency import new_id
 from weconnect.pages import Page, query_page
 
@@ -139,11 +141,17 @@ def copy(writes: table.Transaction, caller: Caller, source_id: UUID, target_id: 
 
 
 def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> ToolTestResult:
-    """Call a tool once with the given arguments; what the tool refuses is an answer, not an error."""
+    """Call a tool once with the given arguments; what the tool refuses is an answer, not an error.
+
+    One whose calls need an approval is tried by who may give it; raises Forbidden.
+    """
     agents.need(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
     context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
     tool = _one_of(calling.pin(row), request.tool)
+    if tool.requires_approval:
+        asked = Approvers(users=tool.approval.users, roles=list(tool.approval.roles))
+        approvals.require_approver(caller, asked)
     # The route has less time than a run: no call that takes longer, and no second one.
     bounds = {"timeout": min(tool.configuration.timeout or TEST_SECONDS, TEST_SECONDS), "retry_count": 0}
     tool.configuration = tool.configuration.model_copy(update=bounds)
