@@ -24,6 +24,8 @@ from weconnect.executions import approvals
 from weconnect.executions.rows import ApprovalRow
 from weconnect.outbound import OutboundResponse
 
+DEEP = b'{"a":' * 300 + b"1" + b"}" * 300
+
 
 @pytest.fixture
 def me(aws: None) -> Registered:
@@ -365,6 +367,17 @@ def test_an_answer_that_is_no_json_of_use_is_corrected(
     assert (done["status"], done["structuredOutput"]) == ("completed", {})
 
 
+def test_a_call_that_is_too_deep_is_paid_for_and_asked_again(
+    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = agent(me, "calculator")
+    call = ToolCall(id="deep", name="calculator", arguments=json.loads(DEEP))
+    script(monkeypatch, ModelReply(tool_calls=[call], input_tokens=10, cost_micros=100), DONE)
+    done = run(me, starter, path, "go")
+    assert (done["status"], done["inputTokens"], done["cost"]) == ("completed", 20, pytest.approx(0.0002))
+    assert "too deeply" in done["steps"][0]["error"]
+
+
 @pytest.mark.parametrize("asked", [float("nan"), float("inf"), -1e9])
 def test_an_odd_pause_is_no_end_of_a_run(
     me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch, asked: float
@@ -401,9 +414,6 @@ def test_twenty_questions_are_asked_at_once(
     script(monkeypatch, sum_of(*["1+1"] * 20), DONE)
     assert len(run(me, starter, guarded, "go")["waitingFor"]) == 20
     assert most == [20]
-
-
-DEEP = b'{"a":' * 300 + b"1" + b"}" * 300
 
 
 def test_what_is_too_deep_to_be_shown_again_is_taken_as_text(me: Registered) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil, isfinite
 from typing import Any
 
-from weconnect import clock, faults
+from weconnect import bodies, clock, faults
 from weconnect.agents import budgets
 from weconnect.agents.budgets import Amount, Budget
 from weconnect.agents.entities import ExecutionStatus, ExecutionStep
@@ -72,6 +72,8 @@ def _try(
     reply, failure = ModelReply(), None
     try:
         reply = complete(request, keys.of_deployment(request.provider))
+        if any(bodies.is_deep(call.arguments) for call in reply.tool_calls):
+            raise ProviderError("unavailable", "The model's tool call is nested too deeply", billed=reply)
     except ProviderError as error:
         failure, reply = error, error.billed or reply
     faults.point(f"after-effect:model-{spent.requests + 1}")
