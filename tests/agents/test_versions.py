@@ -9,6 +9,7 @@ from tests.agents.runs import Starter
 from tests.agents.test_agents import NEW
 from tests.agents.test_tools_and_memories import HTTP_TOOL
 from tests.factories import Registered, join, registered
+from tests.organizations import people
 from weconnect import table
 from weconnect.agents import duplication
 from weconnect.agents.tools import calling
@@ -249,6 +250,16 @@ def test_a_copy_has_its_own_seals(me: Registered, path: str) -> None:
     (tool,) = me.client.get(f"/v1/agents/{agent}/tools").json["items"]
     row = table.get(ToolRow, ToolRow.at(organization, agent, UUID(tool["id"])))
     assert row and calling.unseal(organization, UUID(tool["id"]), row.sealed_key) == "canary-key-7"
+
+
+def test_a_copy_of_somebody_elses_agent_has_no_keys(me: Registered, path: str) -> None:
+    """Else a member would get around an approval with it."""
+    people.confirm(me)
+    member = people.colleague(me, "member")
+    me.client.post(f"{path}/tools", HTTP_TOOL | {"requiresApproval": True})
+    copy = member.client.post(f"{path}/duplicate").json["id"]
+    (tool,) = member.client.get(f"/v1/agents/{copy}/tools").json["items"]
+    assert tool["requiresApproval"] and not tool["hasApiKey"]
 
 
 def test_a_copy_that_fails_leaves_nothing(me: Registered, path: str, monkeypatch: pytest.MonkeyPatch) -> None:

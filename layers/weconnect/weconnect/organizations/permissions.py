@@ -89,7 +89,12 @@ def spelled_out(granted: frozenset[str]) -> frozenset[str]:
     return WORDS if EVERYTHING in granted else granted
 
 
+def owns(caller: "Caller", owner_id: "UUID") -> bool:
+    """Whether it counts as the caller's own: what they made, and all of it for who is more than a plain member."""
+    return caller.role != "member" or caller.user_id == owner_id
+
+
 def require_own(caller: "Caller", owner_id: "UUID") -> None:
     """Raise Forbidden when a plain member is about to change what somebody else made."""
-    if caller.role == "member" and caller.user_id != owner_id:
+    if not owns(caller, owner_id):
         raise Forbidden("Members may change only what they made themselves", code="not_yours")

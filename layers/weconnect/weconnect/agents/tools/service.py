@@ -29,6 +29,7 @@ from weconnect.errors import Invalid, LimitReached, NotFound
 from weconnect.executions import approvals
 from weconnect.executions.entities import Approvers
 from weconnect.idempotency import new_id
+from weconnect.organizations.permissions import owns
 from weconnect.pages import Page, query_page
 
 MAX_TOOLS = 40  # copied in one transaction, which takes 100 writes
@@ -127,11 +128,15 @@ def delete(caller: Caller, agent_id: UUID, tool_id: UUID, if_match: int | None) 
 
 
 def copy(writes: table.Transaction, caller: Caller, source_id: UUID, target_id: UUID) -> list[Json]:
-    """Write the tools of an agent for another, their keys sealed anew; answers them as its version holds them."""
+    """Write the tools of an agent for another, their keys sealed anew; answers them as its version holds them.
+
+    Who may not change the tools gets them without their keys: in a copy nobody is asked for an approval any more.
+    """
     pinned: list[Json] = []
+    with_keys = owns(caller, UUID(agents.need(caller, source_id).user_id))
     for row in of_agent(caller.organization_id, source_id):
         values = row.to_entity().model_dump(include=set(NewAIAgentTool.model_fields))
-        if api_key := calling.unseal(caller.organization_id, UUID(row.id), row.sealed_key):
+        if with_keys and (api_key := calling.unseal(caller.organization_id, UUID(row.id), row.sealed_key)):
             values["configuration"]["api_key"] = api_key
         remote = RemoteServer.model_validate(row.remote, by_name=True) if row.remote else None
         new = _new_row(caller, target_id, NewAIAgentTool.model_validate(values, by_name=True), remote)
