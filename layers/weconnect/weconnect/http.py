@@ -151,7 +151,9 @@ IfMatch = Annotated[
 PreferWait = Annotated[
     int,
     BeforeValidator(_wait_of_prefer),
-    WithJsonSchema({"type": "string", "examples": ["wait=20"]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "integer"}], "examples": ["wait=20"]}
+    ),  # default: 0
     Header(alias="Prefer", description="RFC 7240 `wait=N`: wait up to N (25) seconds for the result"),
 ]
 

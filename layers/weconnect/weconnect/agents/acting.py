@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from weconnect import clock, faults, schemas
-from weconnect.agents import executions, nested
+from weconnect.agents import executions, nested, waiting
 from weconnect.agents.entities import ExecutionStep, StepApproval
 from weconnect.agents.providers.messages import Message, ToolCall
 from weconnect.agents.rows import ExecutionRow
@@ -100,7 +100,7 @@ def _approvals(
         for approval_id, (_, call, tool) in zip(approval_ids, asked, strict=True):
             approval = _question(run, row, pinned, call, tool, approval_id)
             approvals.request(approval, executions.days_left(row), ACTOR)
-        held = executions.hold(row, approval_ids, ACTOR)
+        held = waiting.hold(row, approval_ids, ACTOR)
         if not held:
             approvals.withdraw(run.organization_id, approval_ids, ACTOR)
         return held
@@ -151,8 +151,8 @@ def _question(
 
 def _resume(run: Run, approval_ids: list[UUID]) -> dict[str, Any]:
     decisions = approvals.settle(run.organization_id, approval_ids, ACTOR)
-    executions.note_life(member.key for member in run.family())
-    if not executions.go_on(run.row(), ACTOR):
+    waiting.note_life(member.key for member in run.family())
+    if not waiting.go_on(run.row(), ACTOR):
         _, ended = fence(run)
         return (ended or CANCELLED).ended()
     asked = min(decision.created_at for decision in decisions)
