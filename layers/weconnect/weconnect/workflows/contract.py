@@ -175,7 +175,7 @@ class NodeType:
 
     label: str
     description: str
-    category: Literal["trigger", "flow", "data", "ai", "http"]
+    category: Literal["trigger", "flow", "data", "http", "mail", "ai"]
     parameters: type[Parameters]
     run: Callable[[Call], Outputs]
     """What it does; of a `flow` node `carry` does that, and this only says what passes it when it is disabled."""
