@@ -86,6 +86,7 @@ NODE = NodeType(
     description="Hashes, signs, encodes, decodes and compares texts, and makes random ids.",
     category="data",
     kind="effect",
+    secrets=frozenset({"key"}),
     parameters=CryptoParameters,
     run=run,
 )
