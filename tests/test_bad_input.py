@@ -524,7 +524,7 @@ def test_unknown_routes_are_the_gateways() -> None:
     assert hidden == {"get_docs", "get_openapi"}
     assert silent <= {
         *("get_health", "get_readiness", "get_me", "list_model_providers", "delete_me", "enroll_mfa"),
-        *("export_me", "receive_stripe_event", "call_mcp", "open_mcp_stream"),
+        *("export_me", "receive_stripe_event", "call_mcp", "open_mcp_stream", "list_node_types"),
     }
 
 

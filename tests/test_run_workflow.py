@@ -9,10 +9,10 @@ import pytest
 from aws_durable_execution_sdk_python.lambda_service import OperationStatus
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
+from tests import mortal
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.test_events import event
-from tests.test_run_agent import Died, die_once
 from tests.workflows.definitions import definition, node
 from tests.workflows.runs import begun, made, statuses
 from weconnect import durable, outbound
@@ -45,22 +45,12 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return seen
 
 
-def handler(found: Any, context: Any) -> Any:
-    """The function's handler; a process that died is an invocation that failed."""
-    from workflows.run_workflow import handler as real
-
-    try:
-        return real(found, context)
-    except Died:
-        raise RuntimeError("the process died") from None
-
-
 @pytest.fixture
 def runner() -> Iterator[DurableFunctionTestRunner]:
-    with DurableFunctionTestRunner(handler=handler, poll_interval=0.02) as runner:
-        runner._executor.RETRY_BACKOFF_SECONDS = 0  # not five
+    from workflows.run_workflow import handler
+
+    with mortal.running(handler) as runner:
         yield runner
-    runner._scheduler._loop.close()  # which its own close forgets
 
 
 def started(aws: None, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any]) -> tuple[Registered, str, Any]:
@@ -105,7 +95,7 @@ def test_a_death_repeats_at_most_its_own_step(
     aws, monkeypatch, runner, effects: Counter[str], step: str, moment: str, repeats: int
 ) -> None:
     me, run, request = started(aws, monkeypatch, CHAIN)
-    passed = die_once(monkeypatch, f"{moment}:{step}")
+    passed = mortal.die_once(monkeypatch, f"{moment}:{step}")
     check(me, run, carry(runner, request))
     for name in EFFECTS:
         again = repeats if name == step else 0

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
+from tests.mortal import Died
 from tests.recorded import Recorded
 from tests.workflows.definitions import definition, node
 from tests.workflows.runs import begun, made
@@ -26,10 +27,6 @@ from weconnect.executions.lifecycle import Place
 from weconnect.outbound import OutboundResponse
 
 ENDED = {"completed", "failed", "cancelled", "timeout"}
-
-
-class Died(BaseException):
-    """The process is gone: nothing in it may catch this."""
 
 
 @dataclass

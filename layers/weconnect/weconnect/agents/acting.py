@@ -54,6 +54,7 @@ def act(
     ]
     answers = [branches[0](steps)] if len(branches) == 1 else steps.parallel(f"tools-{round}", branches)
     messages = []
+    spent.waited += max(answer.get("waited", 0) for answer in answers)  # they waited side by side
     for call, answer in zip(calls, answers, strict=True):
         if "ended" in answer:
             return Outcome.model_validate(answer["ended"])
@@ -167,7 +168,7 @@ def _call(
     decision: Approval | None,
     share: tuple[int | None, int | None],
 ) -> Step:
-    """One call as a branch: `{"content", "is_error", "billed"?}`, or `{"ended"}` when the run is to stop."""
+    """One call as a branch: `{"content", "is_error", "billed"?, "waited"?}`, or `{"ended"}` when the run is to stop."""
     tool = _tool(pinned, call)
     arguments = decision.settled() if decision else call.arguments
     allowed = decision is None or decision.status == ApprovalStatus.APPROVED

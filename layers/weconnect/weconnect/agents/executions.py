@@ -81,6 +81,7 @@ def store_nested(
         execution_id,
         user_id,
         actor,
+        parent_key=(parent.pk, parent.sk),
         days=days_left(parent),
         depth=int(parent.depth or 0) + 1,
         api_key_id=parent.api_key_id,
@@ -96,6 +97,7 @@ def store_within(
     user_id: UUID,
     actor: dict[str, Any],
     *,
+    parent_key: tuple[str, str],
     days: int,
     depth: int = 0,
     **more: Any,
@@ -111,7 +113,7 @@ def store_within(
     new = NewExecution.model_construct(input=question, session_id=None)
     execution = _execution(head, version, new, execution_id, user_id, **more)
     row = _row(execution, days)
-    row.set(depth=depth)
+    row.set(depth=depth, parent_key=list(parent_key))
     with suppress(Conflict):  # the step was repeated
         table.create(row, actor)
     return execution
@@ -241,8 +243,7 @@ def _move(
     if row.cancel_requested_at or row.status not in (before, after):
         return False
     if row.status == before:
-        keys = ExecutionRow.index_keys(UUID(row.organization_id), UUID(row.agent_id), UUID(row.id), after)
-        values = {"status": after.value, "waiting_for": waiting_for, **keys}
+        values = {"status": after.value, "waiting_for": waiting_for, **row.index_keys(after)}
         still = (ExecutionRow.status == before.value) & ExecutionRow.cancel_requested_at.does_not_exist()
         try:
             table.change(row, values, actor, condition=still)
@@ -268,7 +269,7 @@ def finish(
     Its time leaves out the seconds that it `waited` for somebody.
     """
     moment = clock.now()
-    organization_id, agent_id, execution_id = (UUID(row.organization_id), UUID(row.agent_id), UUID(row.id))
+    organization_id = UUID(row.organization_id)
     started = datetime.fromisoformat(row.started_at) if row.started_at else moment
     milliseconds = max(0, int(((moment - started).total_seconds() - waited) * 1000))
     totals = totals or {}
@@ -286,7 +287,7 @@ def finish(
         "finished_at": clock.iso(moment),
         "execution_time": milliseconds,
         **totals,
-        **ExecutionRow.index_keys(organization_id, agent_id, execution_id, status, milliseconds),
+        **row.index_keys(status, milliseconds),
     }
     still_open = ExecutionRow.status.is_in(*[state.value for state in OPEN])
     for counts in (True, False):  # an agent that went to the trash meanwhile is not counted
@@ -355,7 +356,7 @@ def _execution(
 def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
     organization_id, agent_id = execution.organization_id, execution.agent_id
     pk, sk = ExecutionRow.at(organization_id, agent_id, execution.id)
-    keys = ExecutionRow.index_keys(organization_id, agent_id, execution.id, execution.status)
+    keys: dict[str, Any] = {}
     if session_id := execution.metadata.session_id:
         keys["gsi1pk"] = ExecutionRow.by_session(organization_id, agent_id, session_id)
         keys["gsi1sk"] = str(execution.id)
@@ -363,7 +364,9 @@ def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
         organization_id, f"runs/{execution.id}/input", execution.input, retention_days, INLINE_BYTES
     )
     ttl = clock.epoch() + retention_days * 86_400
-    return ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
+    row = ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
+    row.set(**row.index_keys(execution.status))
+    return row
 
 
 def days_left(row: ExecutionRow) -> int:

@@ -16,7 +16,6 @@ from weconnect.agents.asking import ask
 from weconnect.agents.entities import AgentDefinition, ExecutionStatus
 from weconnect.agents.providers.messages import Message, ModelReply
 from weconnect.agents.recall import leaves_something, recall, remember
-from weconnect.agents.rows import ExecutionRow
 from weconnect.agents.run import ACTOR, Outcome, Pinned, Run, Spent
 from weconnect.agents.tools.calling import Tool
 from weconnect.durable import StepFailed, Steps
@@ -31,10 +30,10 @@ NO_SHARE: tuple[int | None, int | None] = (None, None)
 
 
 def run_agent(steps: Steps, run: Run, share: tuple[int | None, int | None] = NO_SHARE) -> dict[str, Any]:
-    """Carry a run to its end; answers `{"status", "output", "error", "billed"}`.
+    """Carry a run to its end; answers `{"status", "output", "error", "billed", "waited"}`.
 
     `share` are the tokens and the USD * 10^6 that a calling run has left for it. `billed` are input tokens, output
-    tokens and USD * 10^6.
+    tokens and USD * 10^6, `waited` the seconds that somebody took to decide.
     """
     spent = Spent()
     pinned: Pinned | None = None
@@ -52,15 +51,16 @@ def run_agent(steps: Steps, run: Run, share: tuple[int | None, int | None] = NO_
         steps.step("remember", partial(remember, run, pinned, outcome, spent))
     steps.step("finish", lambda: _finish(run, outcome, spent))
     billed = [spent.input_tokens, spent.output_tokens, spent.micros]
-    return {"status": str(outcome.status), "output": outcome.output, "error": outcome.error, "billed": billed}
+    ended = {"status": str(outcome.status), "output": outcome.output, "error": outcome.error}
+    return ended | {"billed": billed, "waited": spent.waited}
 
 
 def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | None:
     """Mark the run as running and pin what it works with; None when it has ended already."""
     row = run.row()
     if row.status == ExecutionStatus.PENDING:
-        keys_now = ExecutionRow.index_keys(run.organization_id, run.agent_id, run.id, ExecutionStatus.RUNNING)
-        values = {"status": ExecutionStatus.RUNNING.value, "started_at": clock.iso(clock.now())} | keys_now
+        values = {"status": ExecutionStatus.RUNNING.value, "started_at": clock.iso(clock.now())}
+        values |= row.index_keys(ExecutionStatus.RUNNING)
         try:
             row = table.change(row, values, ACTOR)
         except Conflict:

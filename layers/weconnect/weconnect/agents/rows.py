@@ -15,6 +15,7 @@ from weconnect.agents.entities import (
 from weconnect.table import Row, key
 
 RUN_SHARDS = "0123456789abcdef"
+NESTED = "nested"
 LAST_VERSION = 999_999
 BUCKETS = [f"b{number:03d}" for number in range(200)]
 
@@ -143,6 +144,7 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
     output = JSONAttribute(null=True)
     is_structured = BooleanAttribute(default=False, attr_name="isStructured")
     depth = NumberAttribute(default=0)
+    parent_key = JSONAttribute(null=True, attr_name="parentKey")
     cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
     cost_micros = NumberAttribute(null=True, attr_name="costMicros")
 
@@ -179,19 +181,21 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
         """The last digit: the first ones of a UUIDv7 are its time, and would make one hot partition."""
         return str(execution_id)[-1]
 
-    @classmethod
-    def index_keys(
-        cls, organization_id: UUID, agent_id: UUID, execution_id: UUID, status: str, time: int = 0
-    ) -> dict[str, str]:
-        """The keys that move with the status."""
+    def index_keys(self, status: str, time: int = 0) -> dict[str, str]:
+        """The keys that move with the status; `time` in milliseconds, when it has ended.
+
+        A run that is a tool call of another one is nobody's to start or to give up, so it is open under its own key.
+        """
+        organization_id, agent_id = UUID(self.organization_id), UUID(self.agent_id)
         is_open = ExecutionStatus(status) in OPEN
+        state = NESTED if self.parent_execution_id else status
         return {
-            "gsi2pk": cls.by_status(organization_id, agent_id, status),
-            "gsi2sk": str(execution_id),
-            "gsi3pk": cls.open(status, cls.shard(execution_id))
+            "gsi2pk": self.by_status(organization_id, agent_id, status),
+            "gsi2sk": self.id,
+            "gsi3pk": self.open(state, self.shard(self.id))
             if is_open
-            else cls.by_time(organization_id, agent_id),
-            "gsi3sk": str(execution_id) if is_open else key(f"{time:010d}", execution_id),
+            else self.by_time(organization_id, agent_id),
+            "gsi3sk": self.id if is_open else key(f"{time:010d}", self.id),
         }
 
 

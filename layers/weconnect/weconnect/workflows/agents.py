@@ -1,6 +1,5 @@
 """What nodes ask of agents: their memories, and their runs as part of a workflow's run."""
 
-import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -40,8 +39,8 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
     """Store the agent's run under an id that a repeated step finds again."""
     from weconnect.agents import executions
 
-    digest = hashlib.sha256(f"{call.key}:{index}".encode()).digest()
-    execution_id = ids.derived_id(int(ids.time_of(call.run_id) * 1000), digest)
+    assert call.run_key, "a node that takes long is no test of one node"
+    execution_id = ids.derived_from(call.run_id, f"{call.key}:{index}")
     try:
         executions.store_within(
             call.organization_id,
@@ -50,6 +49,7 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
             execution_id,
             call.user_id,
             ACTOR,
+            parent_key=call.run_key,
             days=call.retention_days,
             parent_execution_id=call.run_id,
         )

@@ -5,12 +5,21 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from weconnect.entities import Json, Name, TenantEntity, Wire, up_to
 
 HISTORY_SHOWN = 50
 SessionId = Annotated[str, up_to(100)]
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError("is a number and no RFC 3339 time")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 
 class MemoryType(StrEnum):
@@ -99,7 +108,7 @@ class MemorySearch(Wire):
     memory_type: MemoryType | None = None
     session_id: SessionId | None = None
     limit: int = Field(default=10, ge=1, le=100)
-    as_of: AwareDatetime | None = Field(default=None, description="Search what was the case then")
+    as_of: Moment | None = Field(default=None, description="Search what was the case then")
     max_tokens: int | None = Field(
         default=None, ge=1, le=100_000, description="What all hits may have together"
     )
