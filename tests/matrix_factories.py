@@ -221,6 +221,11 @@ ASKED: dict[str, Asked] = {
     "restore_workflow": Asked(ids={"workflowId": "trashedWorkflowId"}),
     "restore_workflow_version": Asked(),
     "update_workflow": Asked({"description": "changed", "nodes": [TRIGGER]}),
+    "create_variable": Asked({"name": "brand_new", "value": "x"}),
+    "delete_variable": Asked(),
+    "get_variable": Asked(),
+    "list_variables": Asked(),
+    "update_variable": Asked({"value": "another secret"}),
     "validate_workflow": Asked({"nodes": [TRIGGER]}),
     "cancel_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
     "delete_execution": Asked(ids={"executionId": "flowRunId"}),
@@ -349,6 +354,9 @@ def make_side(email: str, starter: Starter) -> Side:
     pending = _made(ask.post(f"{path}/executions", {"input": "wait"}))
     starter.asked.clear()
     workflow, trashed_workflow = make_workflows(ask)
+    secret = {"name": "token", "type": "secret", "value": "a secret value"}
+    variable = _made(ask.post("/v1/variables", secret))
+    _made(ask.post("/v1/variables", {"name": "second", "value": "x"}))
     runs = [
         _made(ask.post(f"/v1/workflows/{workflow['id']}/executions", {"input": {"n": 1}})) for _ in range(3)
     ]
@@ -377,6 +385,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "pendingExecutionId": pending["id"],
             "approvalId": approval,
             "workflowId": workflow["id"],
+            "variableId": variable["id"],
             "trashedWorkflowId": trashed_workflow["id"],
             "flowRunId": runs[0]["id"],
             "pendingFlowRunId": runs[1]["id"],

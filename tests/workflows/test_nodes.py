@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
 from tests.factories import Registered
-from weconnect import outbound
+from weconnect import mail, outbound
 from weconnect.errors import UpstreamFailed
 from weconnect.outbound import OutboundRefused, OutboundResponse
+from weconnect.settings import settings
 from weconnect.workflows import catalogue
 from weconnect.workflows.contract import RESPONSE, STOP, Call, NodeError, Scope
 from weconnect.workflows.entities import Node
@@ -37,6 +39,7 @@ def outputs(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> 
     return found
 
 
+XML = '<?xml version="1.0" encoding="latin1"?><a:o id="1&amp;2">ü<l>a</l><!-- c --><l n="2">b</l><e/></a:o>'
 TRIGGERS: dict[str, dict[str, Any]] = {
     "manual": {},
     "webhook": {"methods": ["GET"]},
@@ -206,6 +209,124 @@ PURE: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("respond", {}, [A, B], {"main": [A, B], RESPONSE: [{"body": [A, B], "status": 200, "headers": {}}]}),
     ("respond", {"body": None}, [A], {"main": [A], RESPONSE: [{"body": None, "status": 200, "headers": {}}]}),
     ("loop", {"batchSize": 2}, [A, B, C], {"loop": [A, B]}),
+    *[
+        ("crypto", {"as": "r", **asked}, [{}], {"main": [{"r": expected}]})
+        for asked, expected in (
+            (
+                {"operation": "hash", "text": "abc"},
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+            (
+                {"operation": "hash", "text": "", "algorithm": "md5", "format": "base64"},
+                "1B2M2Y8AsgTpgAmY7PhCfg==",
+            ),
+            (
+                {"operation": "hmac", "text": "what do ya want for nothing?", "key": "Jefe"},
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",  # RFC 4231, case 2
+            ),
+            ({"operation": "encode", "text": "ü?>", "format": "base64"}, "w7w/Pg=="),
+            ({"operation": "encode", "text": "ü?>", "format": "base64url"}, "w7w_Pg"),
+            ({"operation": "decode", "text": "w7w_Pg", "format": "base64url"}, "ü?>"),
+            ({"operation": "decode", "text": "w7w/Pg==", "format": "base64"}, "ü?>"),
+            ({"operation": "decode", "text": "C3BC"}, "ü"),
+            ({"operation": "compare", "text": "ä", "other": "ä"}, True),
+            ({"operation": "compare", "text": "a", "other": "ab"}, False),
+        )
+    ],
+    (
+        "csv",
+        {"operation": "parse", "text": '\ufeffa;b\r\n1;"x;\n""y"""\r\n\r\n2\r\n', "delimiter": ";"},
+        [{}],
+        {"main": [{"a": "1", "b": 'x;\n"y"'}, {"a": "2", "b": ""}]},
+    ),
+    (
+        "csv",
+        {"operation": "parse", "text": "{{ t }}", "header": False},
+        [{"t": "1,2"}, {"t": ""}],
+        {"main": [{"column1": "1", "column2": "2"}]},
+    ),
+    (
+        "csv",
+        {"operation": "write"},
+        [{"a": 1, "b": "x,\n"}, {"b": None, "c": {"d": True}}, {"a": "=1+1"}],
+        {"main": [{"csv": 'a,b,c\r\n1,"x,\n",\r\n,,"{""d"": true}"\r\n\'=1+1,,\r\n'}]},
+    ),
+    (
+        "csv",
+        {"operation": "write", "columns": ["n"], "header": False, "safe": False, "as": "t"},
+        [A, B, {"n": "-1"}],
+        {"main": [{"t": "1\r\n3\r\n-1\r\n"}]},
+    ),
+    (
+        "xml",
+        {"operation": "parse", "text": "{{ t }}", "as": "x"},
+        [{"t": XML}],
+        {
+            "main": [
+                {
+                    "t": XML,
+                    "x": {
+                        "a:o": {"@id": "1&2", "#text": "ü", "l": ["a", {"@n": "2", "#text": "b"}], "e": ""}
+                    },
+                }
+            ]
+        },
+    ),
+    (
+        "xml",
+        {
+            "operation": "write",
+            "value": {"o": {"@id": '1&"', "#text": "<", "l": ["a", {"@n": 2}], "e": None}},
+        },
+        [{}],
+        {
+            "main": [
+                {
+                    "xml": '<?xml version="1.0" encoding="UTF-8"?>\n'
+                    '<o id=\'1&amp;"\'>&lt;<l>a</l><l n="2"></l><e></e></o>'
+                }
+            ]
+        },
+    ),
+    (
+        "html",
+        {
+            "text": "{{ t }}",
+            "keepInput": False,
+            "extract": {
+                "title": {"selector": "h1"},
+                "links": {"selector": "a", "attribute": "href", "all": True},
+                "bold.first": {"selector": "p > b", "html": True},
+                "none": {"selector": "h6"},
+            },
+        },
+        [{"t": "<h1>A \n <i>b</i></h1><p><b>x</b><a href='/1'>1<a href>2<a>3</a><script>evil()</script>"}],
+        {"main": [{"title": "A b", "links": ["/1", "", None], "bold": {"first": "<b>x</b>"}, "none": None}]},
+    ),
+    (
+        "html",
+        {"text": "", "extract": {"all": {"selector": "p", "all": True}}},
+        [A],
+        {"main": [A | {"all": []}]},
+    ),
+    (
+        "compare",
+        {"keys": ["k"]},
+        {"a": [A, B, {"k": 1}], "b": [A, B | {"n": 4, "m": 0}, {"k": True}]},
+        {
+            "same": [A],
+            "different": [{"a": B, "b": B | {"n": 4, "m": 0}, "fields": ["m", "n"]}],
+            "only_a": [{"k": 1}],
+            "only_b": [{"k": True}],
+        },
+    ),
+    (
+        "compare",
+        {"keys": ["k"], "fields": ["n"]},
+        {"a": [A | {"x": 1}], "b": [A | {"x": 2}]},
+        {"same": [A | {"x": 1}]},
+    ),
+    ("compare", {"keys": ["k"]}, {"b": [A]}, {"only_b": [A]}),
     ("loop", {}, [], {}),
 ]
 
@@ -260,6 +381,55 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("stop", {"outcome": "failed", "message": "no {{ n }}"}, "stopped", "no 1"),
     ("respond", {"status": 100}, "invalid_parameters", "/status"),
     ("loop", {"batchSize": 0}, "invalid_parameters", "/batchSize"),
+    ("crypto", {"operation": "hmac", "text": "x"}, "invalid_parameters", "/key"),
+    ("crypto", {"operation": "decode", "text": "a", "format": "base64"}, "not_decodable", "/text"),
+    ("crypto", {"operation": "decode", "text": "ff"}, "not_decodable", "/text"),
+    ("crypto", {"operation": "hash", "algorithm": "crc32"}, "invalid_parameters", "/algorithm"),
+    ("csv", {"operation": "parse", "text": "a,a\n1,2"}, "invalid_csv", "named 'a'"),
+    ("csv", {"operation": "parse", "text": "a\n1,2"}, "invalid_csv", "row 2"),
+    ("csv", {"operation": "parse", "text": 'a\n"x"y'}, "invalid_csv", "line 2"),
+    ("csv", {"operation": "parse", "text": "a\n" * 50_002}, "too_large", "50000 rows"),
+    ("csv", {"operation": "write", "delimiter": "\n"}, "invalid_parameters", "/delimiter"),
+    ("xml", {"operation": "parse", "text": "<a><b></a>"}, "invalid_xml", "line 1"),
+    ("xml", {"operation": "parse", "text": ""}, "invalid_xml", "/text"),
+    (
+        "xml",
+        {"operation": "parse", "text": "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>"},
+        "invalid_xml",
+        "DOCTYPE",
+    ),
+    (
+        "xml",
+        {"operation": "parse", "text": "<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>"},
+        "invalid_xml",
+        "DOCTYPE",
+    ),
+    ("xml", {"operation": "parse", "text": "<a>&x;</a>"}, "invalid_xml", "undefined entity"),
+    ("xml", {"operation": "parse", "text": "<a>" * 101}, "too_large", "100 deep"),
+    ("xml", {"operation": "write", "value": {"a": 1, "b": 2}}, "invalid_parameters", "/value"),
+    ("xml", {"operation": "write", "value": {"a": {"b><c": 1}}}, "invalid_parameters", "/value/a/b><c"),
+    ("xml", {"operation": "write", "value": {"a": "\u0000"}}, "invalid_parameters", "/value/a"),
+    (
+        "html",
+        {"text": "x", "extract": {"a": {"selector": "p[["}}},
+        "invalid_parameters",
+        "/extract/a/selector",
+    ),
+    ("html", {"text": "x"}, "invalid_parameters", "/extract"),
+    ("compare", {"keys": []}, "invalid_parameters", "/keys"),
+    ("classify", {"text": "x", "labels": {"one": ""}}, "invalid_parameters", "/labels"),
+    ("extract", {"text": "x", "outputSchema": {"type": "list"}}, "invalid_parameters", "/outputSchema"),
+    *[
+        ("email_send", {"to": to, "subject": "s", "text": "t"}, "invalid_parameters", "/to")
+        for to in (
+            [],
+            ["a@b.c, d@example.com"],
+            ["a@example.com\r\nBcc: d@example.com"],
+            ["a@example.com\n"],
+            ["Name <a@example.com>"],
+            [f"a{number}@example.com" for number in range(11)],
+        )
+    ],
     ("http_request", {"url": ""}, "invalid_parameters", "/url"),
     ("http_request", {"url": "https://x", "method": "TRACE"}, "invalid_parameters", "/method"),
     ("prompt", {}, "invalid_parameters", "/prompt"),
@@ -275,13 +445,16 @@ def test_refuses(type: str, parameters: dict[str, Any], code: str, says: str) ->
     assert caught.value.code == code and says in caught.value.message
 
 
+EFFECTS = {"http_request", "prompt", "classify", "extract", "email_send", "memory_search", "memory_save"}
+
+
 @pytest.mark.parametrize("type", sorted(catalogue.names()))
 def test_every_type_is_described_and_tried(type: str) -> None:
     kind = catalogue.node_type(type)
     assert kind and kind.label and kind.description.endswith(".")
     described = catalogue.get(type)
     Draft202012Validator.check_schema(described.parameters)
-    tried = {row[0] for row in PURE} | {"http_request", "prompt", "memory_search", "memory_save"}
+    tried = {row[0] for row in PURE} | EFFECTS
     assert type in tried or kind.kind == "flow", "test_runs has those that take steps of their own"
     refused = {row[0] for row in REFUSED}
     assert type in refused or not kind.parameters.model_fields or kind.kind in ("flow", "trigger")
@@ -357,6 +530,101 @@ def test_prompt() -> None:
     with pytest.raises(NodeError) as caught:
         outputs("prompt", {"prompt": "x", "provider": "nobody"}, [A])
     assert caught.value.code.startswith("provider_")
+
+
+def test_random_ids() -> None:
+    found = outputs("crypto", {"operation": "id", "as": "id"}, [A, B])["main"]
+    assert len({UUID(each["id"]) for each in found}) == 2
+
+
+def test_comparing_asks_for_unique_keys() -> None:
+    with pytest.raises(NodeError, match="Input b has two items with k = x"):
+        outputs("compare", {"keys": ["k"]}, {"a": [A], "b": [A, C]})
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *texts: str) -> list[Any]:
+    """Let models answer these texts; what they are asked."""
+    from weconnect.agents import providers
+    from weconnect.agents.providers.messages import ModelReply
+
+    asked: list[Any] = []
+    left = list(texts)
+
+    def complete(request: Any, api_key: str | None) -> ModelReply:
+        asked.append(request)
+        return ModelReply(text=left.pop(0))
+
+    monkeypatch.setattr(providers, "complete", complete)
+    return asked
+
+
+def test_classify(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {"bill": "asks for money", "other": ""}
+    asked = answering(monkeypatch, '{"label": "bill"}', '{"label": "else"}', "bill")
+    given = {"text": "{{ k }}", "labels": labels, "as": "kind"}
+    assert outputs("classify", given, [A])["main"] == [A | {"kind": "bill"}]
+    assert asked[0].output_schema["properties"]["label"]["enum"] == ["bill", "other"]
+    assert "asks for money" in asked[0].system and asked[0].messages[0].content == "x"
+    for _ in range(2):
+        with pytest.raises(NodeError) as caught:
+            outputs("classify", given, [A])
+        assert (caught.value.code, caught.value.retryable) == ("answer_does_not_fit", True)
+
+
+def test_extract(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = {"properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    asked = answering(monkeypatch, '{"n": 5}', '{"n": "5"}', "[]")
+    given = {"text": "five", "outputSchema": schema, "instructions": "Numbers as digits."}
+    assert outputs("extract", given, [A])["main"] == [A | {"extracted": {"n": 5}}]
+    assert asked[0].output_schema == {"type": "object"} | schema and "as digits" in asked[0].system
+    for says in ("/n", "object"):
+        with pytest.raises(NodeError, match=says) as caught:
+            outputs("extract", given, [A])
+        assert caught.value.code == "answer_does_not_fit"
+
+
+def test_the_embedded_model_says_what_it_cannot_do() -> None:
+    with pytest.raises(NodeError, match="no language model"):
+        outputs("classify", {"text": "x", "labels": {"a": "", "b": ""}}, [{}])
+    schema = {"properties": {"said": {"type": "string"}}, "required": ["said"]}
+    found = outputs("extract", {"text": "2 + 3", "outputSchema": schema}, [{}])["main"]
+    assert isinstance(found[0]["extracted"]["said"], str)
+
+
+def test_email_send(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    errors = ["", "", "TooManyRequestsException", "MessageRejected"]
+
+    class Ses:
+        def send_email(self, **asked: Any) -> dict[str, str]:
+            if code := errors.pop(0):
+                raise ClientError({"Error": {"Code": code}}, "SendEmail")
+            sent.append(asked)
+            return {"MessageId": f"mail-{len(sent)}"}
+
+    monkeypatch.setattr(mail, "_client", lambda service: Ses())
+    monkeypatch.setitem(settings.__dict__, "mail_from", "us@example.com")
+    given = {
+        "to": ["a@example.com", "a@example.com"],
+        "subject": "{{ k }}\r\nBcc: b@example.com",
+        "text": "hi",
+    }
+    found = outputs("email_send", given | {"replyTo": ["c@example.com"]}, [A, B])["main"]
+    assert found == [{"messageId": f"mail-{number}", "to": ["a@example.com"]} for number in (1, 2)]
+    assert sent[0]["FromEmailAddress"] == "us@example.com" and sent[0]["ReplyToAddresses"] == [
+        "c@example.com"
+    ]
+    assert sent[0]["Content"]["Simple"]["Subject"]["Data"] == "x Bcc: b@example.com"
+    assert sent[0]["Destination"] == {"ToAddresses": ["a@example.com"]}
+    for retryable in (True, False):
+        with pytest.raises(NodeError) as caught:
+            outputs("email_send", given, [A])
+        assert (caught.value.code, caught.value.retryable) == ("mail_not_sent", retryable)
+    with pytest.raises(NodeError, match="use a loop"):
+        outputs("email_send", given, [A] * 21)
+    monkeypatch.setitem(settings.__dict__, "mail_from", "")
+    with pytest.raises(NodeError, match="no sender"):
+        outputs("email_send", given, [A])
 
 
 def test_memories(me: Registered) -> None:

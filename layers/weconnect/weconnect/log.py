@@ -1,7 +1,11 @@
 """Structured logs, one JSON object a line, with secrets taken out before anything is written."""
 
+import json
 import logging
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -18,6 +22,17 @@ _SECRET_TEXT = re.compile(
     r"|(?<=[?&]key=)[^&\s\"']+|(?<=[?&]token=)[^&\s\"']+|(?<=[?&]api_key=)[^&\s\"']+)"
 )
 MASK = "••••"
+_hide: ContextVar[Callable[[str], str] | None] = ContextVar("hide", default=None)
+
+
+@contextmanager
+def hiding(hide: Callable[[str], str]) -> Iterator[None]:
+    """Let `hide` take out of texts, too, what has no form of its own by which it could be known."""
+    token = _hide.set(hide)
+    try:
+        yield
+    finally:
+        _hide.reset(token)
 
 
 def redact(value: Any, name: str = "") -> Any:
@@ -25,7 +40,8 @@ def redact(value: Any, name: str = "") -> Any:
     if name and isinstance(value, str | bytes | int | float) and _SECRET_NAMES.match(name):
         return MASK
     if isinstance(value, str):
-        return _SECRET_TEXT.sub(MASK, value)
+        hide = _hide.get()
+        return _SECRET_TEXT.sub(MASK, hide(value) if hide else value)
     if isinstance(value, dict):
         return {key: redact(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -47,5 +63,11 @@ class _Redaction(logging.Filter):
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
-logger = Logger(utc=True)
+
+def _line(entry: dict[str, Any]) -> str:
+    """The entry as it is written; exceptions are first put into words here, where no filter sees them."""
+    return json.dumps(redact(entry), default=lambda value: redact(str(value)), ensure_ascii=False)
+
+
+logger = Logger(utc=True, json_serializer=_line)
 logger.addFilter(_Redaction())

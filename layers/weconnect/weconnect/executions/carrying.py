@@ -22,6 +22,7 @@ from weconnect.log import logger
 from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.contract import Call, Items, NodeError, NodeType, Outputs, Question, passed
 from weconnect.workflows.entities import Node, Retry
+from weconnect.workflows.secrets import Secrets
 
 MAX_OUTPUT_BYTES = 4 * 2**20
 PAUSE_SECONDS = 30 * 86_400
@@ -91,7 +92,10 @@ class Bearer:
         """One attempt of a node that is one step."""
 
         def work() -> Any:
-            return {"outputs": bounded(kind.run(call))}
+            secrets = Secrets(call.organization_id, call.scope.sealed, kind.secrets)
+            opening = replace(call, secrets=secrets)
+            with secrets.hidden():
+                return secrets.hide(self.attempted(lambda: {"outputs": bounded(kind.run(opening))}))
 
         told = self.fenced(f"{self.path}~{attempt}", work, ran)
         ran.records.append(record_of(call, self.path, attempt, told))

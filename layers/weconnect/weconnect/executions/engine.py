@@ -233,12 +233,12 @@ class Engine:
             return items
         node = self.graph.nodes[connection.source_node_id]
         scope = self._scope()
-        shared = scope.bindings([connection.condition]) | {"input": items}
         contexts = [Context(item, {"index": number}) for number, item in enumerate(items)]
         template = "{{" + connection.condition + "}}"
         try:
+            shared = scope.bindings([connection.condition]) | {"input": items}
             found = expressions.resolve(template, contexts, shared, scope.moment)
-        except ExpressionError as error:
+        except (ExpressionError, NodeError) as error:
             failed = NodeError("expression_failed", f"A connection's condition: {error}")
             told = {"error": carrying.error_of(failed), "began": self.moment, "ms": 0}
             raise Failed(carrying.record_of(self._call(node, {}), node.id, 1, told)) from error
@@ -387,4 +387,6 @@ class Engine:
             "mode": pinned.mode,
             "callbackToken": pinned.callback_token,
         }
-        return Scope(execution, pinned.trigger, self.outputs, datetime.fromtimestamp(self.moment, UTC))
+        moment = datetime.fromtimestamp(self.moment, UTC)
+        known = pinned.variables
+        return Scope(execution, pinned.trigger, self.outputs, moment, known.values, known.sealed)

@@ -25,6 +25,8 @@ from weconnect.workflows import versions
 from weconnect.workflows.contract import Items, Outputs
 from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.rows import WorkflowRow
+from weconnect.workflows.variables import pinning as variables
+from weconnect.workflows.variables.pinning import Variables
 
 ACTOR = {"system": "run_workflow"}
 INLINE_BYTES = 4_000  # the run's row stands in three indexes: longer texts leave it
@@ -64,6 +66,7 @@ class Pinned(BaseModel):
     callback_token: str = ""
     retention_days: int
     express: bool = False
+    variables: Variables = Variables()
 
     def items(self) -> Items:
         """The items that the trigger answers."""
@@ -118,6 +121,7 @@ def pin(row: ExecutionRow, definition: WorkflowDefinition) -> Pinned:
         callback_token=_token(row, definition),
         retention_days=days_left(row),
         express=bool(row.is_express),
+        variables=variables.pin(organization_id, UUID(row.workflow_id), definition),
     )
 
 

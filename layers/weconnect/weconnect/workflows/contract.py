@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from pydantic import ConfigDict, ValidationError
 from weconnect import expressions
 from weconnect.durable import Steps
 from weconnect.entities import Wire
-from weconnect.expressions import Context, ExpressionError
+from weconnect.expressions import Context, ExpressionError, Found
 from weconnect.workflows.entities import Node
+from weconnect.workflows.secrets import Sealed, Secrets
 
 Item = dict[str, Any]
 Items = list[Item]
@@ -30,7 +32,7 @@ STOP = "$stop"
 
 MAX_EFFECTS = 100
 
-_NODE = re.compile(r"\$nodes\s*\.\s*(?:`([^`]+)`|\"([^\"]+)\"|([A-Za-z_]\w*))")
+_NAMED = r"\${}\s*\.\s*(?:`([^`]+)`|\"([^\"]+)\"|([A-Za-z_]\w*))"
 
 
 class NodeError(Exception):
@@ -60,15 +62,28 @@ class Scope:
     trigger: Any
     nodes: Mapping[str, Outputs]
     moment: datetime
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    sealed: Mapping[str, Sealed] = field(default_factory=dict)
 
-    def bindings(self, sources: list[str]) -> dict[str, Any]:
-        """The variables that these expressions may use; of the nodes, only those that they name."""
+    def bindings(self, sources: list[str], opened: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The variables that these expressions may use; of the nodes, only those that they name. `opened`: secrets.
+
+        Raises NodeError for `$vars` that there are not, or that are secrets and have not been opened.
+        """
         found: dict[str, Any] = {"execution": dict(self.execution), "trigger": self.trigger}
         if any("$nodes" in source for source in sources):
             names = referenced(sources)
             found["nodes"] = {
                 name: shown(outputs) for name, outputs in self.nodes.items() if names is None or name in names
             }
+        if any("$vars" in source for source in sources):
+            found["vars"] = dict(self.variables) | dict(opened or {})
+            for name in sorted((referenced(sources, "vars") or set()) - found["vars"].keys()):
+                if name in self.sealed:
+                    raise NodeError(
+                        "secret_not_allowed", f"The secret variable {name!r} may not be used here"
+                    )
+                raise NodeError("unknown_variable", f"There is no variable {name!r}")
         return found
 
 
@@ -86,6 +101,8 @@ class Call:
     retention_days: int = 7
     key: str = ""
     timeout_seconds: float = 60
+    secrets: Secrets | None = None
+    """What opens secrets, within an attempt of an effect."""
 
     @property
     def items(self) -> Items:
@@ -114,15 +131,38 @@ class Call:
     def _resolved(self, model: type[P], items: Items) -> list[P]:
         value = self.node.parameters
         try:
-            sources = [found.source for found in expressions.find(value)]
-            shared = self.scope.bindings(sources) | {"input": self.items}
+            found = expressions.find(value)
+            sources = [each.source for each in found]
+            places = self._secret_places(found)
+            opened = self.secrets.open({*chain(*places.values())}) if self.secrets else {}
+            shared = self.scope.bindings(sources, opened) | {"input": self.items}
             contexts = [Context(item, {"index": index}) for index, item in enumerate(items)]
             resolved = expressions.resolve(value, contexts, shared, self.scope.moment)
         except ExpressionError as error:
             raise NodeError("expression_failed", f"{error.pointer}: {error}") from error
         if not sources:
             return [validated(model, value)] * len(items)
+        for pointer in places:
+            assert self.secrets
+            self.secrets.cover_derived([at(each, pointer) for each in resolved], at(value, pointer))
         return [validated(model, each) for each in resolved]
+
+    def _secret_places(self, found: list[Found]) -> dict[str, set[str]]:
+        """The pointers of the parameters that name secrets, with the names; raises NodeError for other places."""
+        places: dict[str, set[str]] = {}
+        unnamed = None
+        for each in found:
+            names = referenced([each.source], "vars")
+            unnamed = each.pointer if names is None else unnamed
+            for name in sorted((names or set()) & self.scope.sealed.keys()):
+                if self.secrets is None or each.pointer.split("/")[1] not in self.secrets.places:
+                    text = f"{each.pointer}: the secret variable {name!r} may not be used here"
+                    raise NodeError("secret_not_allowed", text)
+                places.setdefault(each.pointer, set()).add(name)
+        if places and unnamed is not None:
+            text = f"{unnamed}: beside a secret, variables are used by their names: $vars.name"
+            raise NodeError("secret_not_allowed", text)
+        return places
 
 
 @dataclass(frozen=True)
@@ -175,7 +215,7 @@ class NodeType:
 
     label: str
     description: str
-    category: Literal["trigger", "flow", "data", "ai", "http"]
+    category: Literal["trigger", "flow", "data", "http", "mail", "ai"]
     parameters: type[Parameters]
     run: Callable[[Call], Outputs]
     """What it does; of a `flow` node `carry` does that, and this only says what passes it when it is disabled."""
@@ -188,6 +228,8 @@ class NodeType:
     """Outputs that depend on the parameters, as they are given, beside `outputs`."""
     may_suspend: bool = False
     express: bool = True
+    secrets: frozenset[str] = frozenset()
+    """Of an `effect`: its parameters that secret variables may stand in."""
     waits_for: Callable[[dict[str, Any]], Literal["all", "some"]] = lambda parameters: "some"
     """Whether the node is skipped unless all of its inputs have items."""
 
@@ -211,12 +253,20 @@ def pointer_of(place: tuple[int | str, ...]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
 
 
-def referenced(sources: list[str]) -> set[str] | None:
-    """The names of the nodes that expressions name; None when one may reach any."""
+def at(value: Any, pointer: str) -> Any:
+    """What stands at a JSON pointer that leads somewhere."""
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return value
+
+
+def referenced(sources: list[str], of: Literal["nodes", "vars"] = "nodes") -> set[str] | None:
+    """The names of the nodes (or variables) that expressions name; None when one may reach any."""
     names: set[str] = set()
     for source in sources:
-        found = _NODE.findall(source)
-        if len(found) != source.count("$nodes"):
+        found = re.findall(_NAMED.format(of), source)
+        if len(found) != source.count(f"${of}"):
             return None
         names |= {name for groups in found for name in groups if name}
     return names

@@ -10,13 +10,19 @@ from weconnect.caller import Caller
 from weconnect.http import path_id
 from weconnect.workflows import diagram
 from weconnect.workflows.entities import WorkflowStatus
+from weconnect.workflows.variables.entities import VariableScope
 
 WorkflowId = path_id("workflowId")
+VariableId = path_id("variableId")
 VersionNumber = Annotated[int, Path(alias="version", ge=1)]
 NodeTypeName = Annotated[str, Path(alias="type", max_length=64)]
 
 StatusFilter = Annotated[WorkflowStatus | None, Query()]
 TagFilter = Annotated[str | None, Query(max_length=100)]
+ScopeFilter = Annotated[VariableScope | None, Query()]
+OfWorkflow = Annotated[
+    UUID | None, Query(alias="workflowId", description="Those of a workflow, not of the organization")
+]
 SearchFilter = Annotated[str | None, Query(max_length=255, description="In name and description")]
 DeletedFilter = Annotated[bool, Query(description="List the trash instead")]
 PurgeFlag = Annotated[bool, Query(description="End one that is in the trash, and all that is its own")]

@@ -5,10 +5,12 @@ from uuid import UUID
 from weconnect import payloads, table
 from weconnect.log import logger
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, child
+from weconnect.workflows.variables.rows import VariableIdRow, VariableRow
+from weconnect.workflows.variables.service import counter
 
 
 def purge(trash: dict[str, str]) -> int:
-    """Delete a workflow's versions; answers how many rows. Its runs are kept until they expire.
+    """Delete a workflow's versions and variables; answers how many rows. Its runs are kept until they expire.
 
     Does nothing for a workflow that was restored, or that is in the trash again. Interrupted, it goes on where it was.
     """
@@ -27,5 +29,12 @@ def purge(trash: dict[str, str]) -> int:
                 payloads.discard(organization_id, row.pointer)
             batch.delete(row)
             deleted += 1
+        pk, prefix = VariableRow.of_scope(organization_id, workflow_id)
+        for variable in VariableRow.query(pk, VariableRow.sk.startswith(prefix)):
+            # Its id goes first: interrupted in between, it is found again by its name.
+            batch.delete(VariableIdRow(*VariableIdRow.at(organization_id, UUID(variable.id))))
+            batch.delete(variable)
+            deleted += 1
+        batch.delete(counter(organization_id, workflow_id))
     logger.info("purged a workflow", workflow_id=str(workflow_id), rows=deleted)
     return deleted

@@ -10,9 +10,12 @@ from weconnect import clock, ids
 from weconnect.caller import Caller
 from weconnect.entities import Wire
 from weconnect.errors import Conflict, NotFound, Problem
+from weconnect.log import logger
 from weconnect.workflows import service
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import Call, NodeError, Scope
+from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Scope
+from weconnect.workflows.secrets import Secrets
+from weconnect.workflows.variables import pinning
 
 TIMEOUT_SECONDS = 20.0
 
@@ -57,10 +60,13 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
         raise Conflict(text, code="not_testable")
     run_id = ids.new_id()
     execution = {"id": str(run_id), "workflowId": str(workflow_id), "workflowName": row.name, "mode": "test"}
+    known = pinning.pin(caller.organization_id, workflow_id, definition)
+    secrets = Secrets(caller.organization_id, known.sealed, kind.secrets)
     call = Call(
         node=node,
         inputs=body.input,
-        scope=Scope(execution, body.trigger, body.nodes, clock.now()),
+        scope=Scope(execution, body.trigger, body.nodes, clock.now(), known.values, known.sealed),
+        secrets=secrets,
         organization_id=caller.organization_id,
         user_id=caller.user_id,
         run_id=run_id,
@@ -68,18 +74,23 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
         timeout_seconds=min(float(node.timeout_seconds or TIMEOUT_SECONDS), TIMEOUT_SECONDS),
     )
     began = time.monotonic()
-    try:
-        output, error = kind.run(call), None
-    except NodeError as failure:
-        output, error = (
-            {},
-            NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable),
-        )
-    except Problem as problem:
-        output, error = {}, NodeTestError(code=problem.code, message=problem.detail, retryable=False)
+    with secrets.hidden():
+        output, error = _tried(kind, call)
     return NodeTestResult(
         status="failed" if error else "completed",
-        output=output,
-        error=error,
+        output=secrets.hide(output),
+        error=error and error.model_copy(update={"message": secrets.hide(error.message)}),
         duration_ms=int((time.monotonic() - began) * 1000),
     )
+
+
+def _tried(kind: NodeType, call: Call) -> tuple[Outputs, NodeTestError | None]:
+    try:
+        return kind.run(call), None
+    except NodeError as failure:
+        return {}, NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable)
+    except Problem as problem:
+        return {}, NodeTestError(code=problem.code, message=problem.detail, retryable=False)
+    except Exception as error:  # which may speak of a secret, so it is logged here, where those are hidden
+        logger.exception("a node failed", path=call.node.id)
+        return {}, NodeTestError(code="internal_error", message=type(error).__name__, retryable=False)

@@ -82,6 +82,7 @@ NODE = NodeType(
     description="Calls an address once for each item and answers status, headers and body.",
     category="http",
     kind="effect",
+    secrets=frozenset({"url", "headers", "query", "body"}),
     parameters=HttpRequestParameters,
     run=run,
 )

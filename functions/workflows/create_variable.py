@@ -1,0 +1,14 @@
+"""POST /v1/variables"""
+
+from weconnect.http import app, handler
+from weconnect.workflows.permissions import WorkflowsUpdate
+from weconnect.workflows.variables import service
+from weconnect.workflows.variables.entities import NewVariable, WorkflowVariable
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/variables", status_code=201, tags=["Workflows"])
+def create_variable(body: NewVariable, caller: WorkflowsUpdate) -> WorkflowVariable:
+    """Make a variable of a workflow or of the organization."""
+    return service.create(caller, body)

@@ -1,0 +1,15 @@
+"""GET /v1/variables/{variableId}"""
+
+from weconnect.http import app, handler
+from weconnect.workflows.parameters import VariableId
+from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.variables import service
+from weconnect.workflows.variables.entities import WorkflowVariable
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/variables/<variableId>", tags=["Workflows"])
+def get_variable(variable_id: VariableId, caller: WorkflowsRead) -> WorkflowVariable:
+    """Read one variable, a secret masked."""
+    return service.get(caller, variable_id)

@@ -1,0 +1,22 @@
+"""GET /v1/variables"""
+
+from weconnect.http import app, handler
+from weconnect.pages import Cursor, Limit, Page
+from weconnect.workflows.parameters import OfWorkflow, ScopeFilter
+from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.variables import service
+from weconnect.workflows.variables.entities import WorkflowVariable
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/variables", tags=["Workflows"])
+def list_variables(
+    caller: WorkflowsRead,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+    scope: ScopeFilter = None,
+    workflow_id: OfWorkflow = None,
+) -> Page[WorkflowVariable]:
+    """List the variables of a workflow, or without one the organization's own, by name; secrets masked."""
+    return service.find(caller, limit=limit, cursor=cursor, scope=scope, workflow_id=workflow_id)
