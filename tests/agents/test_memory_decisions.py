@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from infra import cloudformation
 from tests.agents.memories import Owner
 from tests.factories import registered
 from weconnect import clock
@@ -76,10 +77,15 @@ def decided(pair: dict[str, str]) -> str:
     second = owner.write(pair["second"])
     if second.decision != "added":
         assert second.other_id == first.memory.id
-    dynamodb = boto3.client("dynamodb")
-    for row in dynamodb.scan(TableName="weconnect")["Items"]:  # the simulated table is slow when it is full
-        dynamodb.delete_item(TableName="weconnect", Key={name: row[name] for name in ("pk", "sk")})
     return second.decision
+
+
+def decided_alone(pair: dict[str, str]) -> str:
+    """With a new table: the simulated one copies all that it ever held with each transaction."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.delete_table(TableName="weconnect")
+    dynamodb.create_table(**cloudformation.table_definition("weconnect"))
+    return decided(pair)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def test_figures_of_pairs(aws: None, of: str, embedder: str, capsys: pytest.Capt
     before = deployment.embedder
     object.__setattr__(deployment, "embedder", embedder)
     try:
-        answers = [(pair, decided(pair)) for pair in PAIRS if pair["set"] == of]
+        answers = [(pair, decided_alone(pair)) for pair in PAIRS if pair["set"] == of]
     finally:
         object.__setattr__(deployment, "embedder", before)
     asked = Counter(pair["kind"] for pair, _ in answers)
@@ -242,7 +248,7 @@ NO_SECRETS = [
     "The order number is 4111111111111112",
     "The order number is 4111111111111111",
     "Tracking id: 4111 1111 1111 1111",
-    "The IBAN was DE89 3704 0044 0532 0130 01",
+    "The IBAN was DE89 3704 0044 0532 0130 02",
     "The pin is 3 mm wide",
     "Call +49 30 1234 5678 90",
     "The door code is 4711",

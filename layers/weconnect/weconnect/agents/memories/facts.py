@@ -190,6 +190,8 @@ def _said(flat: str, positive: bool) -> Fact | None:
 def _counted(flat: str, positive: bool) -> Fact | None:
     """ "Bob has two children", "Carol is 34 years old", "Ivan has a dog"."""
     if match := re.match(r"^(.+?) (?:is|am|are|turned) (\d+)(?: years? old)?$", flat, re.I):
+        if _SLOTS & set(_attribute(match[1]).split()[-1:]):
+            return None  # "The port is 8080"
         return _fact(match[1], "age", match[2], True, positive)
     if match := re.match(r"^(.+?) (?:has|have|got|has got|have got) (\w+) (\w+)$", flat, re.I):
         number = NUMBERS.get(match[2].casefold(), match[2])

@@ -36,8 +36,8 @@ CLASSES = {  # of words that exclude each other as an answer to one question
     " electrician carpenter dentist pharmacist journalist writer chef cook driver pilot farmer analyst consultant"
     " scientist researcher translator photographer librarian economist therapist manager",
     "country": "germany france spain italy portugal austria switzerland netherlands belgium poland sweden norway"
-    " denmark finland ireland england scotland wales britain uk usa us canada mexico brazil argentina chile china japan india"
-    " korea australia greece turkey russia ukraine egypt kenya nigeria europe asia africa america",
+    " denmark finland ireland england scotland wales britain uk usa us canada mexico brazil argentina chile china japan"
+    " india korea australia greece turkey russia ukraine egypt kenya nigeria europe asia africa america",
 }  # fmt: skip
 _CLASS_OF = {stem(word): name for name, members in CLASSES.items() for word in members.split()}
 _WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
