@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from infra import cloudformation
 from tests.agents.memories import Owner
 from tests.factories import registered
 from weconnect import clock
@@ -21,8 +22,16 @@ from weconnect.agents.memories.entities import MemorySearch, MemoryWritten
 from weconnect.settings import settings as deployment
 
 PAIRS: list[dict[str, str]] = json.loads(Path(__file__).with_name("memory_pairs.json").read_text())
-# Of the pairs that the rules were never tuned on, what must be right at least, by embedder.
-HELD_OUT_RIGHT = {"none": 33, "bundled": 34}
+MADE_ON = ("tuned", "newcomer")
+# What must be right at least of each set, by embedder. The last two are those that no rule was made on.
+RIGHT = {
+    ("tuned", "none"): 40,
+    ("newcomer", "none"): 20,
+    ("first held out", "none"): 33,
+    ("first held out", "bundled"): 34,
+    ("held out", "none"): 60,
+    ("held out", "bundled"): 60,
+}
 
 
 @pytest.fixture
@@ -71,37 +80,104 @@ def decided(pair: dict[str, str]) -> str:
     return second.decision
 
 
+def decided_alone(pair: dict[str, str]) -> str:
+    """With a new table: the simulated one copies all that it ever held with each transaction."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.delete_table(TableName="weconnect")
+    dynamodb.create_table(**cloudformation.table_definition("weconnect"))
+    return decided(pair)
+
+
 @pytest.mark.parametrize(
-    "pair", [pair for pair in PAIRS if pair["set"] == "tuned"], ids=lambda pair: pair["second"]
+    "pair", [pair for pair in PAIRS if pair["set"] in MADE_ON], ids=lambda pair: pair["second"]
 )
 def test_pairs_that_the_rules_were_made_on(aws: None, pair: dict[str, str]) -> None:
     assert decided(pair) == pair["decision"]
 
 
-@pytest.mark.parametrize("embedder", HELD_OUT_RIGHT)
-def test_pairs_that_the_rules_were_not_made_on(
-    aws: None, embedder: str, capsys: pytest.CaptureFixture
-) -> None:
+@pytest.mark.parametrize(("of", "embedder"), RIGHT)
+def test_figures_of_pairs(aws: None, of: str, embedder: str, capsys: pytest.CaptureFixture) -> None:
     before = deployment.embedder
     object.__setattr__(deployment, "embedder", embedder)
     try:
-        _decide_held_out(embedder, capsys)
+        answers = [(pair, decided_alone(pair)) for pair in PAIRS if pair["set"] == of]
     finally:
         object.__setattr__(deployment, "embedder", before)
-
-
-def _decide_held_out(embedder: str, capsys: pytest.CaptureFixture) -> None:
-    held_out = [pair for pair in PAIRS if pair["set"] == "held out"]
-    assert len(PAIRS) >= 60 and len(held_out) >= 25
-    right, asked = Counter(), Counter(pair["kind"] for pair in held_out)
-    for pair in held_out:
-        right[pair["kind"]] += decided(pair) == pair["decision"]
+    asked = Counter(pair["kind"] for pair, _ in answers)
+    right = Counter(pair["kind"] for pair, answer in answers if answer == pair["decision"])
+    lost = [pair for pair, answer in answers if answer == "supersedes" != pair["decision"]]
     with capsys.disabled():
         figures = ", ".join(f"{kind} {right[kind]}/{asked[kind]}" for kind in asked)
         print(
-            f"\nheld-out pairs decided right, embedder {embedder}: {right.total()}/{asked.total()} ({figures})"
+            f"\npairs {of!r}, embedder {embedder}: {right.total()}/{asked.total()} right ({figures}), lost {len(lost)}"
         )
-    assert right.total() >= HELD_OUT_RIGHT[embedder]
+    assert lost == [] and right.total() >= RIGHT[of, embedder]
+
+
+# Values by kind, as a person would sort them; those of "none" are no answer to "which".
+VALUES = {
+    "e-mail address": ["a@x.com", "kim@corp.example"],
+    "number of euros": ["20 euros", "1,500 euros"],
+    "number of days": ["3 days", "twelve days"],
+    "clock time": ["10:00", "9 am"],
+    "weekday": ["Friday", "next Monday"],
+    "date": ["June 1", "3 March 2027"],
+    "postal address": ["12 Oak Street", "7 Mill Lane"],
+    "name": ["Maria Lopez", "Lisbon", "Siemens"],
+    "country": ["Spain", "Japan"],
+    "language": ["English", "French"],
+    "colour": ["blue", "green"],
+    "operating system": ["Ubuntu", "Windows"],
+    "department": ["Marketing", "Sales"],
+    "none": [
+        "down today",
+        "on holiday",
+        "tight",
+        "in a mess",
+        "from Spain",
+        "hard to spell",
+        "a small flat",
+        "late",
+    ],
+}
+SAID = [
+    "My email is {}", "Our CEO is {}", "Ada lives in {}", "Ada moved to {}", "The deadline is {}", "My name is {}",
+    "The server runs on {}", "Anna works at {}", "The price is {}", "Our office is in {}", "My favourite colour is {}",
+    "The invoice is due {}", "I prefer {}", "Eve reports to {}", "The meeting has been moved to {}", "Use {}",
+]  # fmt: skip
+of_a_kind = st.sampled_from([(kind, value) for kind, values in VALUES.items() for value in values])
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(SAID), st.sampled_from(SAID), of_a_kind, of_a_kind)
+def test_a_value_of_another_kind_supersedes_nothing(
+    said: str, other: str, one: tuple[str, str], two: tuple[str, str]
+) -> None:
+    for again in (said, other):
+        before, after = facts.read(said.format(one[1])), facts.read(again.format(two[1]))
+        if before and after and after.contradicts(before):
+            assert one[0] == two[0] != "none"
+
+
+def test_a_second_fact_leaves_the_first_in_force(owner: Owner) -> None:
+    first = owner.write("My email is a@x.com")
+    beside = owner.write("My email is down today")
+    assert beside.decision == "added" and "not of the same kind" in beside.reason
+    changed = owner.write("My email is b@x.com")
+    assert (changed.decision, changed.other_id) == ("supersedes", first.memory.id)
+
+
+@pytest.mark.parametrize(
+    ("said", "one", "two"),
+    [
+        ("The version is {}", "2.1", "2"),
+        ("The version is {}", "2.1", "1.2"),
+        ("The lunch starts at {}", "10:00", "10:10"),
+    ],
+)
+def test_a_number_is_not_its_parts(said: str, one: str, two: str) -> None:
+    before, after = facts.read(said.format(one)), facts.read(said.format(two))
+    assert before and after and after.contradicts(before) and not after.agrees(before)
 
 
 def test_a_key_of_the_callers_wins(owner: Owner) -> None:
@@ -155,6 +231,11 @@ SECRETS = [
     "My password for the wiki is swordfish",
     "password: correct-horse",
     "My card is 4111 1111 1111 1111",
+    "I paid the order with 4111 1111 1111 1111",
+    "my PIN is 4711",
+    "The PIN for my card: 4711",
+    "Pay to DE89 3704 0044 0532 0130 00",
+    "My IBAN is GB82WEST12345698765432.",
     "postgres://admin:pw@db.example.com/app",
     "-----BEGIN RSA PRIVATE KEY-----",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
@@ -165,6 +246,10 @@ NO_SECRETS = [
     "The password is stored in the vault",
     "The password policy is strict",
     "The order number is 4111111111111112",
+    "The order number is 4111111111111111",
+    "Tracking id: 4111 1111 1111 1111",
+    "The IBAN was DE89 3704 0044 0532 0130 02",
+    "The pin is 3 mm wide",
     "Call +49 30 1234 5678 90",
     "The door code is 4711",
     "The document is https://docs.example.com/d/1A2b3C4d5E6f7G8h9I0jK1l2M3n4O5p6Q7r8S9t0",

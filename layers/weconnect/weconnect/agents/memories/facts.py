@@ -2,12 +2,14 @@
 
 "Ada moved to Hamburg" is (ada, residence, hamburg). An attribute that holds one value at a time makes the slot
 `ada.residence`, and another value in the same slot is a contradiction. One that may hold several ("speaks French")
-has its value in the slot, `grace.speak french`, and says yes or no to it.
+has its value in the slot, `grace.speak french`, and says yes or no to it. Another value is one of the same kind:
+"Ada moved to the marketing team" is not read as one more city (`kinds`).
 """
 
 import re
 from dataclasses import dataclass
 
+from weconnect.agents.memories.kinds import kind
 from weconnect.agents.memories.words import COMMON, NUMBERS, spoken, stem
 
 LONGEST = 300  # characters; a longer text is no plain statement
@@ -15,13 +17,14 @@ LONGEST = 300  # characters; a longer text is no plain statement
 
 @dataclass(frozen=True)
 class Fact:
-    """`value` is normal words; `positive` is false for a denial."""
+    """`value` is normal words, `kind` what `kinds` knows of it; `positive` is false for a denial."""
 
     subject: str
     attribute: str
     value: frozenset[str]
     single: bool
     positive: bool = True
+    kind: str | None = None
 
     @property
     def slot(self) -> str:
@@ -39,15 +42,23 @@ class Fact:
             return False
         if not self.single or self.positive != other.positive:
             return self.positive != other.positive and self.value == other.value
-        return self.positive and self.value != other.value and _alike(self, other)
+        if self.kind == "name" and self.attribute in _NAMED_BY_SEVERAL:
+            return False
+        return (
+            self.positive and self.value != other.value and self.kind is not None and self.kind == other.kind
+        )
 
 
+_WHEN = r"(?:(?:next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|\d{1,2}:\d\d|\d{1,2} ?[ap]m)"
 # Attributes that hold one value: how they are said after the subject.
 _SINGLE = [
+    ("port", r"(?:runs|is running|is|listens) on (?=port \d)"),
+    ("due", rf"(?:(?:is|was|were|has been|have been) )?(?:moved|rescheduled) to(?= {_WHEN}$)"),
+    ("due", rf"(?:is|are|was) (?:on|at)(?= {_WHEN}$)"),
     ("residence", r"(?:lives?|resides?|is living|moved|relocated) (?:in|to|at)"),
     ("location", r"(?:is|are)(?: located| situated| based)? in|(?:has |have )?moved to"),
     ("location", r"(?:is|are) (?:located|situated|based) (?:at|on)"),
-    ("employer", r"(?:works?|is working|am working) (?:at|for)|(?:is|am|are) employed (?:by|at)|joined"),
+    ("employer", r"(?:works?|is working|am working) (?:at|for)|(?:is|am|are) employed (?:by|at)"),
     ("occupation", r"(?:works?|is working|am working) as"),
     ("occupation", r"(?:is|am) (?=an? (?:\w+ )?\w+(?:er|or|ist|ian|ant|eer|yst|ect|ive)\b)"),
     ("birthplace", r"(?:was|were) born in(?= [^\d])"),
@@ -57,6 +68,8 @@ _SINGLE = [
     ("manager", r"reports? to|(?:is|are) (?:managed|led|headed|run) by"),
     ("owner", r"(?:is|are) owned by|belongs? to"),
     ("price", r"costs?"),
+    ("departure", r"(?:leaves?|departs?) (?:at|on)"),
+    ("location", r"(?:was|were|has been|have been) (?:moved|relocated) to"),
     ("start", r"(?:starts?|begins?|commences?)(?: at| on)?"),
     ("end", r"(?:ends?|finishes)(?: at| on)?"),
     ("opening", r"opens?(?: at| on)"),
@@ -80,6 +93,7 @@ _SEVERAL = [
     ("visit", r"visited|has been to|have been to"),
     ("read", r"reads?|has read"),
     ("play", r"plays?"),
+    ("join", r"joined"),
     ("support", r"supports?"),
     ("want", r"wants?"),
 ]
@@ -113,13 +127,12 @@ _DENIAL = re.compile(
     r"|(?<=was )not|isn't|aren't|stopped|quit)\b",
     re.I,
 )
-_KINDS = [  # words that a person would not want both of
-    "tea coffee water juice beer wine milk cola", "dark light", "aisle window", "morning evening afternoon night",
-    "cat dog", "email phone sms chat slack", "tabs spaces", "metric imperial", "vegetarian vegan omnivore",
-    "train plane car bus", "summer winter spring autumn", "black white", "left right", "celsius fahrenheit",
-    "blue green red yellow purple orange pink teal", "short long brief detailed", "formal informal casual",
-]  # fmt: skip
-_KIND_OF = {word: number for number, kind in enumerate(_KINDS) for word in kind.split()}
+# Where values that are written like names may hold beside each other: a server runs on Ubuntu, and on Kubernetes.
+_NAMED_BY_SEVERAL = frozenset({"host", "preference"})
+# Kinds whose parts say nothing alone: 2.1 is not more of 2, nor 10:10 of 10.
+_ORDERED = ("number", "clock", "digits", "e-mail", "link")
+# Instructions and states of which one holds at a time, by the class of their value.
+_EXCLUSIVE = ("units", "indentation", "temperature", "theme", "tone")
 
 
 def read(text: str) -> Fact | None:
@@ -128,11 +141,32 @@ def read(text: str) -> Fact | None:
     if not flat or len(flat) > LONGEST or "?" in flat or re.search(r"[.;!]\s|\n", flat):
         return None
     flat = re.sub(r"\b(i|we|you|they)'(?:m|re)\b", r"\1 am", flat, flags=re.I)
+    flat = re.sub(r"\blikes? (.+) (?:best|most)$", r"prefer \1", flat, flags=re.I)
     denial = _DENIAL.search(flat)
     if denial:
         flat = re.sub(r"\s+", " ", flat[: denial.start()] + " " + flat[denial.end() :]).strip()
     positive = denial is None
-    return _counted(flat, positive) or _said(flat, positive) or _copula(flat, positive)
+    for reading in (_told, _counted, _said, _copula):
+        if fact := reading(flat, positive):
+            return fact
+    return None
+
+
+def _told(flat: str, positive: bool) -> Fact | None:
+    """ "We moved our office to Porto", "Use metric units", "Version 2.1 is in production"."""
+    if match := re.match(
+        r"^\w+ (?:have |has )?(?:moved|relocated) ((?:the|our|my) .+?) to (.+)$", flat, re.I
+    ):
+        when = re.fullmatch(_WHEN, match[2], re.I)
+        return _fact(match[1], "due" if when else "location", match[2], True, positive)
+    if match := re.match(r"^(?:please )?(?:always )?use (.+)$", flat, re.I):
+        what = kind(match[1]) or ""
+        return _fact("i", f"use {what}", match[1], True, positive) if what.startswith(_EXCLUSIVE) else None
+    if match := re.match(
+        r"^version (\d[\w.]*)(?: of (.+?))? is (?:in production|live|deployed)$", flat, re.I
+    ):
+        return _fact(match[2] or "i", "production version", match[1], True, positive)
+    return None
 
 
 def _said(flat: str, positive: bool) -> Fact | None:
@@ -156,12 +190,14 @@ def _said(flat: str, positive: bool) -> Fact | None:
 def _counted(flat: str, positive: bool) -> Fact | None:
     """ "Bob has two children", "Carol is 34 years old", "Ivan has a dog"."""
     if match := re.match(r"^(.+?) (?:is|am|are|turned) (\d+)(?: years? old)?$", flat, re.I):
+        if _SLOTS & set(_attribute(match[1]).split()[-1:]):
+            return None  # "The port is 8080"
         return _fact(match[1], "age", match[2], True, positive)
     if match := re.match(r"^(.+?) (?:has|have|got|has got|have got) (\w+) (\w+)$", flat, re.I):
         number = NUMBERS.get(match[2].casefold(), match[2])
         if number.isdigit():
             return _fact(match[1], f"number of {_attribute(match[3])}", number, True, positive)
-    if match := re.match(r"^(.+?) (?:has|have) (?:got )?(?:an? )?(.+)$", flat, re.I):
+    if match := re.match(r"^(.+?) (?:has|have) (?!been\b)(?:got )?(?:an? )?(.+)$", flat, re.I):
         return _fact(match[1], "have", match[2], False, positive) if _is_subject(match[1]) else None
     return None
 
@@ -190,12 +226,18 @@ def _copula(flat: str, positive: bool) -> Fact | None:
     named = re.match(r"^(?:the|our|this) (.+)$", left, re.I)
     if named and _attribute(named[1]).split()[-1:] and _attribute(named[1]).split()[-1] in _SLOTS:
         return _fact("i", _attribute(named[1]), right, True, positive)
+    if _is_subject(left) and kind(right) == "diet":
+        return _fact(left, "diet", right, True, positive)
+    if (role := re.match(r"^the (.+)$", right, re.I)) and _SLOTS & set(_attribute(role[1]).split()[-1:]):
+        return _fact("i", _attribute(role[1]), left, True, positive)
     return _fact(left, "be", right, False, positive) if _is_subject(left) else None
 
 
 def _fact(who: str, attribute: str, value: str, single: bool, positive: bool) -> Fact | None:
-    normal = frozenset(meaning(value))
-    return Fact(_subject(who), attribute, normal, single, positive) if normal else None
+    normal, of_kind = meaning(value), kind(value)
+    if single and (of_kind or "").startswith(_ORDERED):
+        normal = [" ".join(normal)]
+    return Fact(_subject(who), attribute, frozenset(normal), single, positive, of_kind) if normal else None
 
 
 def meaning(text: str) -> list[str]:
@@ -242,14 +284,6 @@ def _is_person(who: str) -> bool:
     return bool(_USER.match(who.casefold())) or (
         who[:1].isupper() and not re.match(r"(?:the|our|my|this) ", who, re.I)
     )
-
-
-def _alike(one: Fact, other: Fact) -> bool:
-    """Whether two values stand in each other's way; one may prefer tea and window seats."""
-    if one.attribute != "preference":
-        return True
-    kinds = [{_KIND_OF[word] for word in fact.value if word in _KIND_OF} for fact in (one, other)]
-    return bool(kinds[0] & kinds[1])
 
 
 def same_words(one: str, other: str) -> bool:

@@ -23,6 +23,16 @@ _NAMED = re.compile(
     r"(?: (?:for|of|to) [\w .-]{1,40}?)?\s*(?:is|was|to|:|=)\s*[\"'`]?(?P<value>[^\s\"'`]+)(?P<rest>.*)",
     re.I | re.S,
 )
+_PIN = re.compile(
+    r"\bpin(?: (?:code|number))?(?: (?:for|of|to) [\w .-]{1,40}?)?\s*(?:is|was|:|=)\s*(?P<value>\d{4,8})\b",
+    re.I,
+)
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_NO_CARD = re.compile(
+    r"\b(?:order|invoice|tracking|ticket|parcel|shipment|case|reference|serial|article)(?: (?:number|no\.?|id))?"
+    r"\s*(?:is|was|:|#|=)?\s*$",
+    re.I,
+)
 _STATE_WORDS = """
 required optional strong weak secret wrong correct incorrect unknown empty long short new old good bad safe
 unsafe invalid valid missing public private not stored kept in on at the a an always never sent too due
@@ -49,7 +59,9 @@ def masked(text: str) -> str:
 def _secrets(text: str) -> list[tuple[str, str]]:
     found = [("a key or a token", match[0]) for match in _KEYS.finditer(text)]
     found += [("a password or a key", match["value"]) for match in _NAMED.finditer(text) if _is_value(match)]
-    found += [("a card number", match[0]) for match in _NUMBER.finditer(text) if _is_card(match[0])]
+    found += [("a card number", match[0]) for match in _NUMBER.finditer(text) if _is_card(match)]
+    found += [("a PIN", match["value"]) for match in _PIN.finditer(text)]
+    found += [("a bank account number", match[0]) for match in _IBAN.finditer(text) if _is_iban(match[0])]
     found += [("a key or a token", match[0]) for match in _TOKEN.finditer(text) if _is_random(match[0])]
     return found
 
@@ -63,9 +75,17 @@ def _is_value(match: re.Match[str]) -> bool:
     return last and value.casefold() not in _STATES and not value.endswith("ed")
 
 
-def _is_card(text: str) -> bool:
-    """Luhn's check, and a first digit that cards have."""
-    digits = [int(char) for char in text if char.isdigit()]
+def _is_iban(text: str) -> bool:
+    """The check of ISO 7064: what is left of division by 97 is 1; letters count from 10."""
+    flat = text.replace(" ", "")
+    return int("".join(str(int(char, 36)) for char in flat[4:] + flat[:4])) % 97 == 1
+
+
+def _is_card(match: re.Match[str]) -> bool:
+    """Luhn's check, a first digit that cards have, and no word before it that says what else it is."""
+    if _NO_CARD.search(match.string[: match.start()]):
+        return False
+    digits = [int(char) for char in match[0] if char.isdigit()]
     doubled = [
         sum(divmod(2 * digit, 10)) if place % 2 else digit for place, digit in enumerate(reversed(digits))
     ]

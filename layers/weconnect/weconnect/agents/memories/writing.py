@@ -4,6 +4,7 @@ How it is decided, in this order and without a model:
 1. rejected: it says nothing, looks like a secret, or the agent has no room left;
 2. by key: the caller's, else (semantic ones) the slot that a plain statement is about, `office.location`, else the
    text itself. What holds that key now is a duplicate when it says the same, else it is superseded;
+   A value supersedes one of the same kind only (`kinds`); else both are kept, and the reason says so;
 3. semantic ones without a caller's key: among the most similar, one that tells of the same slot is a duplicate or
    superseded by the same rule; one of the same words, or of nearly the same vector, names and numbers, is a duplicate.
 """
@@ -142,11 +143,13 @@ def _decide(
     known: Lexicon,
 ) -> Decision:
     name = new.key or _name(new.content, fact)
+    reason = "Nothing of it was known"
     marker, before = _holder(organization_id, agent_id, new.memory_type, name)
     if before:
         decided = _against(new.content, fact, before, marker, name, by_key=new.key is not None)
         if decided:
             return decided
+        reason = _why_both(fact, before) or reason
         name = _name(f"{name} {new.content}", None)  # it is about the same, and both hold
         marker, before = _holder(organization_id, agent_id, new.memory_type, name)
         if before:
@@ -158,7 +161,16 @@ def _decide(
                 decided = _against(new.content, fact, found, its_marker, found.key, cosine=cosine)
                 if decided:
                     return decided
-    return Decision("added", "Nothing of it was known", name, marker)
+                reason = _why_both(fact, found) or reason
+    return Decision("added", reason, name, marker)
+
+
+def _why_both(fact: Fact | None, before: MemoryRow) -> str | None:
+    """Why a fact may hold beside one of its slot."""
+    other = facts.read(keeping.text(before))
+    if not fact or not other or fact.slot != other.slot or fact.value == other.value:
+        return None
+    return f"{fact.slot} is known with a value that is not of the same kind as this one, so both are kept"
 
 
 def _against(
