@@ -83,17 +83,17 @@ def test_the_bound_of_tools_holds(caller: Caller, agent: AIAgent, monkeypatch: p
     assert len(newest(caller, agent)) == len(tools.of_agent(caller.organization_id, agent.id)) == 3
 
 
-def test_a_copy_is_made_once(caller: Caller, agent: AIAgent) -> None:
+def test_copies_made_at_once_are_whole_and_have_names_of_their_own(caller: Caller, agent: AIAgent) -> None:
     from weconnect.agents import duplication
 
     for number in range(40):
         tools.create(caller, agent.id, tool(number))
-    answers = together(4, lambda _: duplication.duplicate(caller, agent.id))
-    assert outcomes(answers) == {"ok": 1, "name_taken": 3}
-    (copy,) = [answer for answer in answers if isinstance(answer, AIAgent)]
-    assert len(newest(caller, copy)) == 40
+    copies = together(4, lambda _: duplication.duplicate(caller, agent.id))
+    assert outcomes(copies) == {"ok": 4}
+    assert len({copy.name for copy in copies}) == 4
+    assert [len(newest(caller, copy)) for copy in copies] == [40] * 4
     pk, prefix = AgentRow.of_organization(caller.organization_id)
-    assert len(list(AgentRow.query(pk, AgentRow.sk.startswith(prefix)))) == 2
+    assert len(list(AgentRow.query(pk, AgentRow.sk.startswith(prefix)))) == 5
 
 
 def test_what_runs_is_what_was_published_last(caller: Caller, agent: AIAgent, starter: Starter) -> None:
