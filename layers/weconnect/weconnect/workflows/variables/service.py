@@ -24,12 +24,12 @@ from weconnect.workflows.variables.entities import (
 from weconnect.workflows.variables.rows import VariableIdRow, VariableRow
 
 MAX_VARIABLES = 100
+NOBODY = UUID(int=0)
 
 
 def create(caller: Caller, new: NewVariable) -> WorkflowVariable:
     """Make a variable; raises Conflict `name_taken`, LimitReached at 100 of its scope, NotFound for its workflow."""
-    if new.workflow_id:
-        workflows.need_own(caller, new.workflow_id)
+    _may_change(caller, new.workflow_id)
     variable_id, moment = new_id(), clock.now()
     variable = WorkflowVariable(
         id=variable_id,
@@ -136,5 +136,13 @@ def _need(caller: Caller, variable_id: UUID) -> VariableRow:
 
 def _need_own(caller: Caller, variable_id: UUID) -> VariableRow:
     row = _need(caller, variable_id)
-    require_own(caller, UUID(row.user_id))
+    _may_change(caller, UUID(row.workflow_id) if row.workflow_id else None)
     return row
+
+
+def _may_change(caller: Caller, workflow_id: UUID | None) -> None:
+    """Let a plain member change variables of their own workflows alone (403); all use the organization's."""
+    if workflow_id:
+        workflows.need_own(caller, workflow_id)
+    else:
+        require_own(caller, NOBODY)
