@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Body
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from weconnect.caller import Caller
 from weconnect.workflows import service
@@ -23,12 +23,15 @@ def _recognised(value: Any) -> WorkflowExport | N8nWorkflow | N8nBundle:
     return WorkflowExport.model_validate(value)
 
 
+Foreign = Annotated[
+    dict[str, Any],
+    Field(description="n8n's export: `nodes` and `connections`, or `workflows`, of which the first is taken"),
+]
 File = Annotated[
     WorkflowExport | N8nWorkflow | N8nBundle,
-    PlainValidator(_recognised, json_schema_input_type=WorkflowExport | N8nWorkflow | N8nBundle),
+    PlainValidator(_recognised, json_schema_input_type=WorkflowExport | Foreign),
     Body(),
 ]
-"""Our own file, or n8n's: a workflow, or `{"workflows": [workflow, …]}`."""
 
 
 def export(caller: Caller, workflow_id: UUID) -> WorkflowExport:

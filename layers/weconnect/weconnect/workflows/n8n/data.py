@@ -135,7 +135,7 @@ def aggregate(reading: Reading) -> Made:
     if way == "aggregateAllItemData":
         if reading.fixed("include", default="allFields") != "allFields":
             raise Refused("it takes only some of the fields")
-        name = reading.fixed("destinationFieldName", default="data")
+        name = reading.fixed("destinationFieldName", default="data") or "data"
         return Made([("aggregate", {"operations": [{"function": "list", "as": name}]})])
     if reading.raw("options", "mergeLists") or reading.raw("options", "keepMissing"):
         raise Refused("it joins lists, or keeps values that are missing")
@@ -145,7 +145,7 @@ def aggregate(reading: Reading) -> Made:
         if not isinstance(field, str) or not field or is_expression(field):
             raise Refused("a field to aggregate is missing or an expression")
         own = row.get("outputFieldName") if row.get("renameField") else None
-        operations.append({"function": "list", "field": field, "as": own or field.rpartition(".")[2]})
+        operations.append({"function": "list", "field": field, "as": own or field.rpartition(".")[2] or field})
     if not operations:
         raise Refused("it names no fields")
     return Made([("aggregate", {"operations": operations})])
