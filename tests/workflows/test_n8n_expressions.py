@@ -39,7 +39,12 @@ WHERE = Surroundings({"A": "A", "My Node": "My Node (2)"}, lambda name: "first",
 texts = st.text("abcXYZ 019,.-_é\n\t\"'$\\{}", max_size=8)
 numbers = st.integers(-1_000, 1_000) | st.integers(-4_000, 4_000).map(lambda quarters: quarters / 4)
 anything = (
-    st.none() | st.booleans() | numbers | texts | st.lists(numbers, max_size=2) | st.dictionaries(st.just("k"), numbers)
+    st.none()
+    | st.booleans()
+    | numbers
+    | texts
+    | st.lists(numbers, max_size=2)
+    | st.dictionaries(st.just("k"), numbers)
 )
 people = st.lists(st.fixed_dictionaries({"name": texts, "age": numbers, "on": st.booleans()}), max_size=3)
 data = st.fixed_dictionaries(
@@ -59,6 +64,12 @@ data = st.fixed_dictionaries(
     },
     optional={"maybe": anything, "also": st.none() | numbers | texts},
 )
+
+TEXT = (
+    'function($x) { $type($x) = "array" ? $join([$map($x, function($y) { $y = null ? "" : $text($y) })], ",")'
+    ' : $type($x) = "object" ? "[object Object]" : $string($x) }'
+)
+ENCODED = f"($text := {TEXT}; $encodeUrlComponent($text($json.s)))"
 
 SAME = [
     "$json",
@@ -88,7 +99,7 @@ SAME = [
     "$json.maybe && $json.s",
     "!$json.a",
     "!!$json.maybe",
-    "$json.a === $json.maybe || 'other'" if False else "$json.c === $json.also",
+    "$json.c === $json.also",
     "$json.c !== $json.also",
     "$json.s === 'a'",
     "$json.c !== 'a'",
@@ -168,7 +179,7 @@ SAME = [
     "$input.all().map(item => item.json.s)",
     "{ a: $json.n, 'b c': $json.list, d: { e: $json.s } }",
     "[$json.n > 1, 'a', { x: $json.s }]",
-    "($json.n, 1)" if False else "(($json.n))",
+    "(($json.n))",
     "new Date($json.n * 86400000).toISOString()",
     "new Date(1700000000000).toISOString().split('T')[0]",
 ]
@@ -222,10 +233,108 @@ def alike(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("source", SAME)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=data)
 def test_javascript_and_jsonata_agree(node: Node, source: str, value: dict[str, Any]) -> None:
     told = node.evaluate(source, value)
     assert "thrown" not in told, told
     found = ours(source, value)
     assert alike(found, told["value"]), (found, told["value"], translate(source, WHERE)[0].source)
+
+
+@pytest.mark.parametrize(
+    ("source", "becomes"),
+    [
+        ("$('A').item.json.x", "$nodes.A.output.x"),
+        ('$node["My Node"].json["a b"].c', "$nodes.`My Node (2)`.output.`a b`.c"),
+        ("$('A').first().json.x", "$nodes.A.output.x"),
+        ("$('A').last().json.x", "$nodes.A.items[-1].x"),
+        ("$('A').all().length", "$count($nodes.A.items)"),
+        ("$('A').all().map(i => i.json.x)", "[$map($nodes.A.items, function($i_) { $i_.x })]"),
+        ("$items('A')[0].json.x", "($nodes.A.items)[0].x"),
+        ("$input.first().json.x", "$input[0].x"),
+        ("$input.item.json.x", "$json.x"),
+        ("$itemIndex", "$index"),
+        ("$execution.id", "$execution.id"),
+        ("$now", "$now()"),
+        ("$now.toISO()", "$now()"),
+        ("$now.toFormat('yyyy-MM-dd HH:mm')", '$now("[Y0001]-[M01]-[D01] [H01]:[m01]")'),
+        ("$now.minus({ days: 1 }).toISO()", "$fromMillis(($millis() - (1 * 86400000)))"),
+        ("$today.plus(2, 'hours').toMillis()", '($toMillis($now("[Y0001]-[M01]-[D01]")) + (2 * 3600000))'),
+        (
+            "encodeURIComponent($json.s.trim())",
+            '$encodeUrlComponent($replace($json.s, /^[\\s\\ufeff]+|[\\s\\ufeff]+$/, ""))',
+        ),
+    ],
+)
+def test_what_n8n_adds_to_javascript(source: str, becomes: str) -> None:
+    assert translate(source, WHERE)[0].source == becomes
+    assert expressions.syntax_errors([becomes]) == [None]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "$env.HOME",
+        "$vars.x",
+        "$fromAI('x')",
+        "$binary.data",
+        "$workflow.name",
+        "$runIndex",
+        "$('Nowhere').item.json.x",
+        "$('A').params.x",
+        "$json[$json.key]",
+        "$json.x = 1",
+        "(() => { return 1 })()",
+        "$json.list.reduce((a, b) => a + b, 0)",
+        "$json.x.match(/a/)[0]",
+        "JSON.parse($json.x)",
+        "new Date($json.x).toISOString()",
+        "$json.a.toFixed(2)",
+        "Math.random()",
+        "$json.s.replace(/(?<=a)b/, '')",
+        "$json.s.replace(/a/, '$1')",
+        "$json.s.replace('a', $json.t)",
+        "[$json.a, $json.b]",
+        "[...$json.a]",
+        "$json.a == $json.b",
+        "$now.plus({ months: 1 })",
+        "$now.toFormat('w')",
+        "`never ends",
+        "'never ends",
+        "$json.",
+        "((((",
+        "typeof $json.x",
+        "function () {}",
+        "a" * 10_001,
+        "(" * 500 + "1" + ")" * 500,
+        "!" * 9_000 + "1",
+        "-".join("1" * 4_000),
+    ],
+)
+def test_what_is_not_certain_is_left(source: str) -> None:
+    with pytest.raises(Unsupported):
+        translate(source, WHERE)
+
+
+def test_nesting_does_not_double_the_text() -> None:
+    long = " || ".join(f"$json.some.rather.long.path.to.a.value.number{n}" for n in range(30))
+    assert len(translate(long, WHERE)[0].source) < 6_000
+
+
+def test_an_item_that_may_be_another_one_is_told() -> None:
+    where = Surroundings({"A": "A"}, lambda name: "assumed", "UTC")
+    assert translate("$('A').item.json.x", where)[1] == [ASSUMED.format(name="A")]
+    where = Surroundings({"A": "A"}, lambda name: "index", "UTC")
+    term, notes = translate("$('A').item.json.x", where)
+    assert (term.source, notes) == ("$nodes.A.items[$index].x", [])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("$json.x()[]{}'\"`+-*/=>!&|?:, 019a\\\n", max_size=40))
+def test_any_text_is_translated_or_refused(source: str) -> None:
+    try:
+        term, _ = translate(source, WHERE)
+    except Unsupported:
+        return
+    assert expressions.syntax_errors([term.source]) == [None], (source, term.source)

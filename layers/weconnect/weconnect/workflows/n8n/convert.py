@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import available_timezones
 
+from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.entities import Connection, Node, Validation, WorkflowDefinition, WorkflowSettings
 from weconnect.workflows.n8n import mapping, nodes
 from weconnect.workflows.n8n.file import Link, N8nNode, N8nWorkflow, escaped, links
@@ -201,9 +202,9 @@ class _Conversion:
 
     def _output(self, link: Link) -> str:
         """The output that a connection leaves."""
-        if link.kind != "main":
-            return _port(link.kind)
         made = self.made.get(link.source)
+        if link.kind != "main":
+            return "" if made else _port(link.kind)
         outputs = made.outputs if made else ("main",)
         on_error = (self.workflow.nodes[link.source].model_extra or {}).get("onError")
         if on_error == "continueErrorOutput" and link.output >= len(outputs) and (made or link.output == 1):
@@ -216,12 +217,23 @@ class _Conversion:
         self, draft: Draft, folded: dict[int, int], first: dict[int, str]
     ) -> Iterator[Connection]:
         seen: set[tuple[str, ...]] = set()
+        for place, made in self.made.items():
+            count = len(made.chain)
+            for number in range(1, count):
+                following = f"node-{place}" if number + 1 == count else f"node-{place}-{number + 1}"
+                yield Connection(source_node_id=f"node-{place}-{number}", target_node_id=following)
         for link in self.links:
             if link.source in folded:
                 continue
             output = self._output(link)
-            if link.source not in first or link.target not in first or not output:
-                why = "is of a sticky note" if output else "leaves an output that there is not"
+            why = ""
+            if link.source not in first or link.target not in first:
+                why = "is of a sticky note, or of what became a part of another node"
+            elif not output:
+                why = "leaves an output that there is not"
+            elif self._begins(link.target):
+                why = "leads into a node that begins a run"
+            if why:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why=why))
                 continue
             source = first[link.source] if output == "error" else f"node-{link.source}"
@@ -238,6 +250,12 @@ class _Conversion:
                 target_input=ends[3],
                 is_enabled=link.kind == "main",
             )
+
+    def _begins(self, place: int) -> bool:
+        """Whether a node was made that takes no items."""
+        made = self.made.get(place)
+        kind = node_type(made.chain[0][0]) if made else None
+        return kind is not None and kind.inputs == ()
 
     def _input(self, link: Link) -> str:
         made = self.made.get(link.target)

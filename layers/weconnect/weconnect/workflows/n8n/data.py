@@ -145,7 +145,9 @@ def aggregate(reading: Reading) -> Made:
         if not isinstance(field, str) or not field or is_expression(field):
             raise Refused("a field to aggregate is missing or an expression")
         own = row.get("outputFieldName") if row.get("renameField") else None
-        operations.append({"function": "list", "field": field, "as": own or field.rpartition(".")[2] or field})
+        operations.append(
+            {"function": "list", "field": field, "as": own or field.rpartition(".")[2] or field}
+        )
     if not operations:
         raise Refused("it names no fields")
     return Made([("aggregate", {"operations": operations})])

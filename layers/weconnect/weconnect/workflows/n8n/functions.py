@@ -106,7 +106,7 @@ def as_json(writer: Writer, term: Term) -> Term:
         return Term(f"$string({term.source})", "text")
     if term.kind in ("number", "boolean"):
         return Term(f"$string({term.source})", "text")
-    return Term(writer.helper("json", Term(value(term))), "text")
+    return Term(writer.helper("toJson", Term(value(term))), "text")
 
 
 def _math(writer: Writer, name: str, terms: list[Term]) -> Term:
@@ -125,7 +125,7 @@ def _math(writer: Writer, name: str, terms: list[Term]) -> Term:
 def _parsed(writer: Writer, term: Term, digits: str) -> Term:
     said = term.source if term.kind == "text" else f"$string({value(term)})"
     found = f"$match({said}, /^\\s*[-+]?{digits}/)[0].match"
-    return Term(f'$number($replace({found}, /^\\s*\\+?/, ""))')
+    return Term(f'$number($replace({found}, /^\\s*\\+|^\\s+/, ""))')
 
 
 # Moments

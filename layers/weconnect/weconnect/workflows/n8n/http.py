@@ -46,7 +46,7 @@ def _pairs(reading: Reading, what: str, *, old: bool) -> dict[str, Any]:
         if reading.raw("jsonParameters") is True:
             return _given(template_of(reading, f"{key}Json"))
         return _rows(reading, f"{key}Ui", "parameter")
-    if not reading.raw(f"send{what.capitalize()}"):
+    if not reading.raw("sendHeaders" if what == "header" else "sendQuery"):
         return {}
     if (
         reading.fixed(

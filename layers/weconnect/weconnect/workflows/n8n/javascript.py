@@ -24,6 +24,8 @@ from weconnect.workflows.n8n.tokens import Token, tokens
 
 MAX_SOURCE = 10_000
 MAX_DEPTH = 40
+MAX_LINKS = 100
+"""Operators or calls in a row: the tree is as deep as they are many."""
 
 _POWERS = {
     "??": 1,
@@ -104,9 +106,10 @@ class _Reader:
             self._depth -= 1
 
     def _binary(self, least: int) -> Tree:
-        left = self._unary()
+        left, links = self._unary(), 0
         while self.token.kind == "mark" and (power := _POWERS.get(self.token.value, 0)) >= least:
             operator = self._next().value
+            links = _one_more(links)
             left = Binary(operator, left, self._binary(power + 1))
         return left
 
@@ -114,6 +117,7 @@ class _Reader:
         operators = []
         while self.token.kind == "mark" and self.token.value in ("!", "-", "+"):
             operators.append(self._next().value)
+            _one_more(len(operators))
         found = self._postfix()
         for operator in reversed(operators):
             found = Unary(operator, found)
@@ -129,7 +133,9 @@ class _Reader:
         return self._followed(self._primary())
 
     def _followed(self, found: Tree) -> Tree:
+        links = 0
         while True:
+            links = _one_more(links)
             if self.take_if("."):
                 found = Member(found, self._identifier())
             elif self.take_if("?."):
@@ -255,3 +261,9 @@ class _Reader:
     def _expect(self, mark: str) -> None:
         if not self.take_if(mark):
             raise Unsupported(f"{self.token.value!r} where {mark!r} should stand")
+
+
+def _one_more(links: int) -> int:
+    if links >= MAX_LINKS:
+        raise Unsupported(f"more than {MAX_LINKS} operators in a row")
+    return links + 1

@@ -21,7 +21,7 @@ HELPERS = {
         'function($x) { $type($x) = "number" ? $x : $type($x) = "boolean" ? ($x ? 1 : 0)'
         ' : $type($x) = "null" ? 0 : $type($x) = "string" ? ($contains($x, /\\S/)'
         " ? ($contains($x, /^\\s*[-+]?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?\\s*$/)"
-        ' ? $number($replace($x, /^\\s*\\+?|\\s+$/, ""))) : 0) }'
+        ' ? $number($replace($x, /^\\s*\\+|^\\s+|\\s+$/, ""))) : 0) }'
     ),
     "text": (
         'function($x) { $type($x) = "array" ? $join([$map($x, function($y) { $y = null ? "" : $text($y) })], ",")'
@@ -44,7 +44,7 @@ HELPERS = {
         'function($x) { $type($x) = "array" ? $count($x) : $type($x) = "string" ? $length($x) : $x.length }'
     ),
     "has": ('function($x, $y) { $type($x) = "array" ? $y in $x : $type($x) = "string" ? $contains($x, $y) }'),
-    "json": (
+    "toJson": (
         'function($x) { $type($x) = "string" ? ($s := $string([$x]); $substring($s, 1, $length($s) - 2))'
         " : $string($x) }"
     ),

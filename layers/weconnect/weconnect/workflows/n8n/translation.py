@@ -364,7 +364,10 @@ _OPERATORS: dict[str, Callable[[Translation, Term, Term], Term]] = {
 def translate(source: str, where: Surroundings) -> tuple[Term, list[str]]:
     """The JSONata for an expression, and what is to be said of it; raises Unsupported."""
     writer = Translation(where)
-    found = writer.whole(writer.term(parse(source)))
+    try:
+        found = writer.whole(writer.term(parse(source)))
+    except RecursionError:
+        raise Unsupported("nesting that deep") from None
     if len(found.source) > MAX_SOURCE:
         raise Unsupported(f"a translation of more than {MAX_SOURCE} characters")
     return found, list(writer.notes)
