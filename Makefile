@@ -53,7 +53,8 @@ lock:  ## resolve the pins anew
 	for name in layers/deps/requirements layers/models/requirements infra/local/requirements infra/local/ministack \
 	  infra/sam/requirements tests/requirements; do \
 	  build/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header \
-	    --no-annotate --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
+	    --no-annotate --no-emit-index-url --no-emit-find-links --override infra/local/overrides.txt \
+	    $$name.in -o $$name.txt; done
 
 clean:
 	rm -rf .venv .venv-* .local build .aws-sam

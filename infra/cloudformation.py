@@ -33,13 +33,15 @@ def load(path: Path) -> dict[str, Any]:
     return yaml.load(path.read_text(), _Loader)  # type: ignore[no-any-return]
 
 
-def table_definition(table_name: str, root: Path = ROOT) -> dict[str, Any]:
-    """`CreateTable`'s arguments for the table of infra/data.yaml."""
+def table_definition(table_name: str, root: Path = ROOT, *, vectors: bool = False) -> dict[str, Any]:
+    """`CreateTable`'s arguments for the table of infra/data.yaml; its vector index, which moto lacks, if asked."""
     properties = load(root / "infra" / "data.yaml")["Resources"]["Table"]["Properties"]
-    taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "VectorIndexes")
+    found = {name: properties[name] for name in taken}
+    if not vectors:
+        schema = [item for index in found.pop("VectorIndexes") for item in index["SearchSchema"]]
+        own = {item["AttributeName"] for item in schema}
+        attributes = found["AttributeDefinitions"]
+        found["AttributeDefinitions"] = [item for item in attributes if item["AttributeName"] not in own]
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
-    return {
-        "TableName": table_name,
-        "StreamSpecification": stream,
-        **{name: properties[name] for name in taken},
-    }
+    return {"TableName": table_name, "StreamSpecification": stream, **found}

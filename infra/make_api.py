@@ -97,7 +97,7 @@ def gateway(operations: dict[str, Operation]) -> dict[str, Any]:
             "allowMethods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
             "allowHeaders": [
                 "authorization", "content-type", "idempotency-key", "if-match", "prefer", "x-api-key",
-                "x-organization-id",
+                "x-organization-id", "mcp-protocol-version", "mcp-method", "mcp-name",
             ],
             "exposeHeaders": [
                 "etag", "location", "retry-after", "x-request-id", "idempotent-replayed", "ratelimit-limit",

@@ -34,15 +34,15 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra import cloudformation
+from tests.agents.runs import Starter
 from weconnect import aws as weconnect_aws
-from weconnect import encryption, ids, signing
+from weconnect import durable, encryption, ids, signing, stream
+from weconnect.settings import settings
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The table, bucket, key and mail sender in moto, which our own AWS client is led to as well."""
-    from weconnect.settings import settings
-
     with mock_aws():
         client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
         client("s3").create_bucket(Bucket="weconnect")
@@ -72,6 +72,25 @@ def _call_through_boto3(
             found["Error"]["Code"], found["Error"]["Message"], status, found
         ) from error
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+@pytest.fixture
+def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
+    """What stands where Lambda's client stands, for the runs that a test starts."""
+    found = Starter()
+    monkeypatch.setattr(durable, "lambda_client", lambda: found)
+    return found
+
+
+@pytest.fixture
+def queue(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the purge queue, in moto."""
+    url = client("sqs").create_queue(QueueName="purge")["QueueUrl"]
+    before = settings.purge_queue_url
+    object.__setattr__(settings, "purge_queue_url", url)
+    monkeypatch.setattr(stream, "sqs", lambda: client("sqs"))
+    yield url
+    object.__setattr__(settings, "purge_queue_url", before)
 
 
 @pytest.fixture(autouse=True)

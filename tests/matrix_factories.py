@@ -104,7 +104,7 @@ def _heir(client: Client) -> dict[str, str]:
     return {"userId": others[0] if others else str(ids.new_id())}
 
 
-# Path parameters that are the same for everybody.
+# Parts of a path that are no ids: every tenant has the same.
 NOT_IDS = {"limitType", "version", "type", "nodeId", "nodeExecutionId", "token"}
 TRIGGER = {"id": "start", "name": "Start", "type": "manual"}
 
@@ -125,6 +125,7 @@ ASKED: dict[str, Asked] = {
     "reset_password": Asked({"token": "not a token", "password": PASSWORD}),
     "update_me": Asked({"firstName": "Changed"}),
     "update_user": Asked({"isActive": True}),
+    "call_mcp": Asked({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
     "cancel_agent_execution": Asked(ids={"executionId": "pendingExecutionId"}),
     "create_agent": Asked({"name": "A new agent"}),
     "create_agent_memory": Asked({"content": "The sky is blue", "key": "sky", "sessionId": "session-1"}),
@@ -150,6 +151,7 @@ ASKED: dict[str, Asked] = {
     "get_agent_memory": Asked(),
     "get_agent_stats": Asked(),
     "get_agent_tool": Asked(),
+    "get_agent_version": Asked(),
     "get_api_key": Asked(),
     "get_approval": Asked(),
     "get_identity_provider": Asked(),
@@ -163,6 +165,7 @@ ASKED: dict[str, Asked] = {
     "list_agent_memories": Asked(),
     "list_agent_sessions": Asked(),
     "list_agent_tools": Asked(),
+    "list_agent_versions": Asked(),
     "list_agents": Asked(),
     "list_api_keys": Asked(),
     "list_approvals": Asked(),
@@ -173,6 +176,7 @@ ASKED: dict[str, Asked] = {
     "list_organizations": Asked(),
     "list_roles": Asked(),
     "open_billing_portal": Asked(),
+    "open_mcp_stream": Asked(),
     "put_plan": Asked({"plan": "free"}),
     "remove_member": Asked(ids={"userId": "otherUserId"}),
     "resend_invitation": Asked(),
@@ -188,6 +192,7 @@ ASKED: dict[str, Asked] = {
     "put_identity_provider": Asked(
         {"issuer": ISSUER, "clientId": "another", "clientSecret": "another secret"}
     ),
+    "publish_agent_version": Asked(),
     "restore_agent": Asked(ids={"agentId": "trashedAgentId"}),
     "rotate_api_key": Asked({"overlapSeconds": 60}),
     "search_agent_memories": Asked({"query": "colour"}),
@@ -366,6 +371,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "agentId": agent["id"],
             "trashedAgentId": trashed["id"],
             "toolId": tool["id"],
+            "version": "1",
             "memoryId": memory["id"],
             "executionId": execution["id"],
             "pendingExecutionId": pending["id"],
@@ -378,7 +384,6 @@ def make_side(email: str, starter: Starter) -> Side:
             "nodeId": "set",
             "nodeExecutionId": "000001-000",
             "token": "not-a-token",
-            "version": "1",
             "type": "set",
             "apiKeyId": api_key["id"],
             **_more(person),

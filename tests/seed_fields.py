@@ -216,7 +216,16 @@ SEED: dict[str, dict[str, Any]] = {
 }
 
 ADDED = {
-    "AIAgent": {"organizationId", "userId", "isActive", "agentVersion", "baseUrl", "limits", "outputSchema"},
+    "AIAgent": {
+        "organizationId",
+        "userId",
+        "isActive",
+        "agentVersion",
+        "baseUrl",
+        "limits",
+        "outputSchema",
+        "publishedVersion",
+    },
     "AIAgentExecution": {
         *("organizationId", "userId", "agentVersion", "errorCode", "startedAt", "finishedAt"),
         *("cancelRequestedAt", "structuredOutput", "waitingFor", "parentExecutionId", "apiKeyId"),
@@ -226,11 +235,15 @@ ADDED = {
         "userId",
         "toolType",
         "inputSchema",
+        "outputSchema",
+        "remote",
         "hasApiKey",
         "requiresApproval",
         "approval",
     },
-    "AIAgentMemory": {"organizationId", "userId", "validFrom", "validTo", "supersededBy"},
+    "AIAgentMemory": {
+        *("organizationId", "userId", "validFrom", "validTo", "supersededBy", "subject", "history"),
+    },
     "User": {"mfaEnabled"},
     "ApiKey": {"organizationId"},
     "ExecutionLimit": {"organizationId"},

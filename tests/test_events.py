@@ -2,7 +2,6 @@
 
 import importlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -14,9 +13,8 @@ from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.gateway import CONTEXT
 from tests.test_template import FUNCTIONS, OPERATIONS
-from weconnect import durable, stream
+from weconnect import stream
 from weconnect.agents import sweeper
-from weconnect.settings import settings
 
 EVENTS = ROOT / "tests" / "events"
 ORGANIZATION, AGENT, RUN, USER = (f"01930000-0000-7000-8000-00000000000{digit}" for digit in "abcd")
@@ -39,25 +37,6 @@ def invoke(name: str, found: Any) -> Any:
 @pytest.fixture
 def me(aws: None) -> Registered:
     return registered()
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
-
-
-@pytest.fixture
-def queue(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The purge queue, in moto."""
-    client = boto3.client("sqs")
-    url = client.create_queue(QueueName="purge")["QueueUrl"]
-    before = settings.purge_queue_url
-    object.__setattr__(settings, "purge_queue_url", url)
-    monkeypatch.setattr(stream, "sqs", lambda: client)
-    yield url
-    object.__setattr__(settings, "purge_queue_url", before)
 
 
 def rows_of(organization: str, agent: str) -> list[str]:
@@ -144,7 +123,7 @@ def test_an_agent_that_expired_in_the_trash_takes_its_children_along(
     starter.run_pending()
     neighbour = made_agent(registered())[1]
     organization = me.organization["id"]
-    assert len(rows_of(organization, agent)) == 7
+    assert len(rows_of(organization, agent)) == 11
     assert me.client.delete(path).status == 204
     expire(organization, agent)
     assert invoke("on_purged", delivered(queue, organization, agent)) == {"batchItemFailures": []}

@@ -9,6 +9,7 @@ import pytest
 from aws_durable_execution_sdk_python.lambda_service import OperationStatus
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
+from tests import mortal
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.test_events import event
@@ -17,10 +18,6 @@ from weconnect.agents import asking
 from weconnect.agents.tools import calling
 
 STEPS = ["load", "model-1", "tool-1-1", "model-2", "finish"]
-
-
-class Died(BaseException):
-    """The process is gone: nothing in it may catch this."""
 
 
 @pytest.fixture
@@ -62,22 +59,12 @@ def started(me: Registered, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {"path": path, "payload": request["Payload"], "name": request["DurableExecutionName"]}
 
 
-def handler(found: Any, context: Any) -> Any:
-    """The function's handler; a process that died is an invocation that failed."""
-    from agents.run_agent import handler as real
-
-    try:
-        return real(found, context)
-    except Died:
-        raise RuntimeError("the process died") from None
-
-
 @pytest.fixture
 def runner() -> Iterator[DurableFunctionTestRunner]:
-    with DurableFunctionTestRunner(handler=handler, poll_interval=0.02) as runner:
-        runner._executor.RETRY_BACKOFF_SECONDS = 0  # not five
+    from agents.run_agent import handler
+
+    with mortal.running(handler) as runner:
         yield runner
-    runner._scheduler._loop.close()  # which its own close forgets
 
 
 def run(runner: DurableFunctionTestRunner, started: dict[str, str]) -> Any:
@@ -87,19 +74,6 @@ def run(runner: DurableFunctionTestRunner, started: dict[str, str]) -> Any:
         execution_name=started["name"],
         execution_timeout=60,
     )
-
-
-def die_once(monkeypatch: pytest.MonkeyPatch, place: str) -> list[str]:
-    """End the process at a fault point the first time it is reached; returns the points passed."""
-    passed: list[str] = []
-
-    def point(name: str) -> None:
-        passed.append(name)
-        if name == place and passed.count(name) == 1:
-            raise Died
-
-    monkeypatch.setattr(durable.faults, "point", point)
-    return passed
 
 
 def check_ended_well(me: Registered, started: dict[str, str], ended: Any) -> None:
@@ -127,7 +101,7 @@ def test_a_run_is_one_checkpoint_a_step(me: Registered, started, runner, effects
 def test_what_was_checkpointed_is_not_done_again(
     me: Registered, started, runner, effects: Counter[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    passed = die_once(monkeypatch, f"checkpointed:{step}")
+    passed = mortal.die_once(monkeypatch, f"checkpointed:{step}")
     check_ended_well(me, started, run(runner, started))
     assert effects == {"model": 2, "tool": 1, "tool-1-1": 1}
     assert passed.count(f"before:{step}") == 1
@@ -137,7 +111,7 @@ def test_what_was_checkpointed_is_not_done_again(
 def test_a_death_between_effect_and_checkpoint_repeats_that_step_alone(
     me: Registered, started, runner, effects: Counter[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    passed = die_once(monkeypatch, f"after:{step}")
+    passed = mortal.die_once(monkeypatch, f"after:{step}")
     check_ended_well(me, started, run(runner, started))
     kind = step.partition("-")[0]
     expected = {

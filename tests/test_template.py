@@ -34,7 +34,6 @@ WILDCARDS = {
 ANY_RESOURCE = {
     "ses:SendEmail": "the identity is a parameter's domain or address; the sender is a condition",
     "bedrock:InvokeModel": "models and inference profiles are chosen by agents",
-    "bedrock:InvokeModelWithResponseStream": "as above",
 }
 # Read by weconnect.settings and not set by the template.
 NOT_IN_TEMPLATE = {
@@ -43,10 +42,10 @@ NOT_IN_TEMPLATE = {
     "AWS_ACCESS_KEY_ID": "Lambda sets it",
     "AWS_SECRET_ACCESS_KEY": "Lambda sets it",
     "AWS_SESSION_TOKEN": "Lambda sets it",
-    "LD_LIBRARY_PATH": "Lambda sets it",
     "AWS_ENDPOINT_URL": "the emulator of a local host",
     "OLLAMA_URL": "models on the developer's own machine",
     "WECONNECT_KILL_AT": "fault injection on a local host",
+    "LD_LIBRARY_PATH": "Lambda sets it",
 }
 # Set by the template and read by a library.
 NOT_IN_SETTINGS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}

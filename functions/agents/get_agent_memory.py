@@ -2,7 +2,7 @@
 
 from weconnect.agents.memories import service
 from weconnect.agents.memories.entities import AIAgentMemory
-from weconnect.agents.parameters import AgentId, MemoryId
+from weconnect.agents.parameters import AgentId, AsOf, MemoryId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.http import app, handler
 
@@ -10,6 +10,8 @@ __all__ = ["handler"]
 
 
 @app.get("/v1/agents/<agentId>/memories/<memoryId>", tags=["AI agents"])
-def get_agent_memory(agent_id: AgentId, memory_id: MemoryId, caller: AgentsRead) -> AIAgentMemory:
-    """Read one memory."""
-    return service.get(caller, agent_id, memory_id)
+def get_agent_memory(
+    agent_id: AgentId, memory_id: MemoryId, caller: AgentsRead, as_of: AsOf = None
+) -> AIAgentMemory:
+    """Read one memory with its history."""
+    return service.get(caller, agent_id, memory_id, as_of)

@@ -1,6 +1,6 @@
 """GET /v1/agents/{agentId}/stats"""
 
-from weconnect.agents import service
+from weconnect.agents import statistics
 from weconnect.agents.entities import AgentStats
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsRead
@@ -12,4 +12,4 @@ __all__ = ["handler"]
 @app.get("/v1/agents/<agentId>/stats", tags=["AI agents"])
 def get_agent_stats(agent_id: AgentId, caller: AgentsRead) -> AgentStats:
     """Count an agent's runs by status, with their tokens, cost and times."""
-    return service.stats(caller, agent_id)
+    return statistics.of_agent(caller, agent_id)

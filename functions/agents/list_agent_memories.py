@@ -2,7 +2,7 @@
 
 from weconnect.agents.memories import service
 from weconnect.agents.memories.entities import AIAgentMemory
-from weconnect.agents.parameters import AgentId, MemoryTypeFilter, SessionFilter, TagFilter
+from weconnect.agents.parameters import AgentId, AsOf, MemoryTypeFilter, SessionFilter, TagFilter
 from weconnect.agents.permissions import AgentsRead
 from weconnect.http import app, handler
 from weconnect.pages import Cursor, Limit, Page
@@ -19,8 +19,16 @@ def list_agent_memories(
     memory_type: MemoryTypeFilter = None,
     session_id: SessionFilter = None,
     tag: TagFilter = None,
+    as_of: AsOf = None,
 ) -> Page[AIAgentMemory]:
     """List an agent's memories, newest first."""
     return service.find(
-        caller, agent_id, limit=limit, cursor=cursor, memory_type=memory_type, session_id=session_id, tag=tag
+        caller,
+        agent_id,
+        limit=limit,
+        cursor=cursor,
+        memory_type=memory_type,
+        session_id=session_id,
+        tag=tag,
+        as_of=as_of,
     )

@@ -1,6 +1,7 @@
 """A small client of the API, for the demo and the tour."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -39,4 +40,13 @@ class Client:
         started = self.call(
             "POST", f"/v1/agents/{agent_id}/executions", {"input": text, **more}, prefer="wait=25"
         )
-        return self.call("GET", f"/v1/agents/{agent_id}/executions/{started['id']}")
+        return self.until_ended(f"/v1/agents/{agent_id}/executions/{started['id']}")
+
+    def until_ended(self, place: str) -> Any:
+        """Read a run again and again until it has ended."""
+        for _ in range(600):
+            run = self.call("GET", place)
+            if run["status"] not in ("pending", "running", "waiting"):
+                break
+            time.sleep(0.1)
+        return run

@@ -18,9 +18,10 @@ LOCAL_PARAMETERS = {
     "MailFrom": "weconnect@localhost",
     "OperatorEmails": "demo@example.com",
     "RegistrationsPerMinute": "1000000",
+    "Embedder": "bundled",
 }
 ENVIRONMENT_PARAMETERS = {"AppUrl", "BcryptCost", "DefaultPlan", "OperatorEmails", "OutboundAllowedHosts"}
-ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute"}
+ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder"}
 
 
 @dataclass(frozen=True)

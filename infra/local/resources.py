@@ -99,15 +99,16 @@ def _create_table(template: Template, clients: Clients, name: str, properties: d
     if table not in client.list_tables()["TableNames"]:
         client.create_table(TableName=table, **wanted)
     else:
-        indexes = client.describe_table(TableName=table)["Table"].get("GlobalSecondaryIndexes", [])
-        present = {index["IndexName"] for index in indexes}
-        for index in wanted.get("GlobalSecondaryIndexes", []):
-            if index["IndexName"] not in present:
-                client.update_table(
-                    TableName=table,
-                    AttributeDefinitions=wanted["AttributeDefinitions"],
-                    GlobalSecondaryIndexUpdates=[{"Create": index}],
-                )
+        found = client.describe_table(TableName=table)["Table"]
+        for kind in ("GlobalSecondaryIndexes", "VectorIndexes"):
+            present = {index["IndexName"] for index in found.get(kind, [])}
+            for index in wanted.get(kind, []):
+                if index["IndexName"] not in present:
+                    client.update_table(
+                        TableName=table,
+                        AttributeDefinitions=wanted["AttributeDefinitions"],
+                        **{kind.replace("Indexes", "IndexUpdates"): [{"Create": index}]},
+                    )
     ttl = properties.get("TimeToLiveSpecification")
     present_ttl = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
     if ttl and present_ttl["TimeToLiveStatus"] != "ENABLED":

@@ -158,6 +158,7 @@ class Host:
             "AWS_ENDPOINT_URL_LAMBDA": self.options.address,
             "AWS_ENDPOINT_URL_SESV2": self.options.address,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "OPENBLAS_NUM_THREADS": "1",  # workers beside each other would wait for each other's threads
         }
 
     def _python_path(self) -> list[str]:

@@ -86,10 +86,35 @@ def tour(address: str, weather: str, state: Path) -> None:
         say(f"{number}. ask: {question}")
         show(user.run(agent["id"], question))
     stats = user.call("GET", f"/v1/agents/{agent['id']}/stats")
-    say(f"{number + 1}. runs {stats['runs']}, {stats['averageResponseTime']:.0f} ms on average")
+    say(f"{number + 1}. runs {stats['runs']}, half of them within {stats['executionTime']['p50']:.0f} ms")
+    boss(user, agent["id"], number + 2)
     verify(Client(address), state, email)
-    team(address, state, user, f"/v1/organizations/{organization['id']}", number + 2)
+    team(address, state, user, f"/v1/organizations/{organization['id']}", number + 4)
     say(f"\nThe API is documented at {address}/docs")
+
+
+def boss(user: Client, guide: str, number: int) -> None:
+    """Let an agent ask another, but only what a person has allowed, and in that person's words."""
+    say(f"{number}. a second agent may ask the first, when a person allows it")
+    agent = user.call("POST", "/v1/agents", {"name": "Boss"})
+    tool = {
+        "toolName": "ask_guide",
+        "toolType": "agent",
+        "description": "Asks the tour guide about the weather",
+        "configuration": {"agentId": guide},
+        "requiresApproval": True,
+    }
+    user.call("POST", f"/v1/agents/{agent['id']}/tools", tool)
+    place = f"/v1/agents/{agent['id']}/executions"
+    question = {"input": 'Ask the guide about the weather: input="What is the weather in Rome?"'}
+    run = user.call("POST", place, question, prefer="wait=20")
+    (approval,) = user.call("GET", "/v1/approvals")["items"]
+    say(f"   {run['status']} for {approval['toolName']}({json.dumps(approval['arguments'])})")
+
+    say(f"{number + 1}. approve it with other arguments")
+    answer = {"decision": "approve", "arguments": {"input": "What is the weather in Porto?"}}
+    user.call("POST", f"/v1/approvals/{approval['id']}/decide", answer)
+    show(user.until_ended(f"{place}/{run['id']}"))
 
 
 def team(address: str, state: Path, owner: Client, organization: str, number: int) -> None:

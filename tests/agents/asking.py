@@ -1,5 +1,6 @@
 """One request to each model provider, for tests that run against the fake servers."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,21 @@ WEATHER = ToolSpec(
     },
 )
 
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "description": "Its name"}, "people": {"type": "integer"}},
+    "required": ["city", "people"],
+    "additionalProperties": False,
+}
+# Where each provider's native form keeps the schema, and whether it also has one beside tools.
+NATIVE: dict[str, tuple[tuple[str, ...], bool]] = {
+    "openai": (("response_format", "json_schema", "schema"), True),
+    "anthropic": (("output_config", "format", "schema"), True),
+    "google": (("generationConfig", "responseJsonSchema"), False),
+    "bedrock": (("outputConfig", "textFormat", "structure", "jsonSchema", "schema"), True),
+    "openai_compatible": (("response_format", "json_schema", "schema"), False),
+}
+
 Serve = Callable[..., FakeModels]
 
 
@@ -38,3 +54,9 @@ def ask(provider: str, server: FakeModels, **changes: Any) -> ModelRequest:
         "timeout_seconds": 20,
     }
     return ModelRequest(**(values | changes))
+
+
+def native(provider: str, body: Any) -> Any:
+    for step in NATIVE[provider][0]:
+        body = body.get(step, {})
+    return json.loads(body) if isinstance(body, str) else body

@@ -5,7 +5,8 @@ from typing import Any
 
 from weconnect.agents.providers import embedded
 from weconnect.agents.providers.messages import Message, ModelReply, ModelRequest, ToolSpec
-from weconnect.agents.tools import calculator, date_time
+from weconnect.agents.tools import calculator, date_time, json_query
+from weconnect.agents.tools import text as texts
 
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)  # a Monday
 
@@ -24,6 +25,10 @@ CALCULATOR = ToolSpec(
     name="calculator", description=calculator.DESCRIPTION, input_schema=calculator.INPUT_SCHEMA
 )
 DATE_TIME = ToolSpec(name="date_time", description=date_time.DESCRIPTION, input_schema=date_time.INPUT_SCHEMA)
+TEXT = ToolSpec(name=texts.NAME, description=texts.DESCRIPTION, input_schema=texts.INPUT_SCHEMA)
+JSON_QUERY = ToolSpec(
+    name=json_query.NAME, description=json_query.DESCRIPTION, input_schema=json_query.INPUT_SCHEMA
+)
 HTTP = spec(
     "http_request",
     "Sends an HTTP request and returns status and body",
@@ -72,8 +77,8 @@ CUSTOM = [
     ),
     spec("delete_user", "Deletes a user account", {"userId": INTEGER}),
 ]
-ALL = [CALCULATOR, DATE_TIME, HTTP, *MEMORY, *CUSTOM]
-WITHOUT_MEMORY = [CALCULATOR, DATE_TIME, HTTP, *CUSTOM]
+ALL = [CALCULATOR, DATE_TIME, HTTP, TEXT, JSON_QUERY, *MEMORY, *CUSTOM]
+WITHOUT_MEMORY = [CALCULATOR, DATE_TIME, HTTP, TEXT, JSON_QUERY, *CUSTOM]
 
 
 def ask(
@@ -179,6 +184,52 @@ WEB = [
         "get https://example.com/search with q=cats",
         {"url": "https://example.com/search?q=cats", "method": "GET"},
     ),
+]
+
+# Each with what the tool answers to the arguments that it is given.
+TEXTS: list[tuple[str, Any]] = [
+    ("Convert 'hello world' to upper case", "HELLO WORLD"),
+    ("convert hello world to uppercase", "HELLO WORLD"),
+    ('please write "Good Morning" in capital letters', "GOOD MORNING"),
+    ("make 'SHOUTING' lowercase", "shouting"),
+    ("turn Big News into small letters", "big news"),
+    ("lowercase: THE END", "the end"),
+    ("trim '  padded  '", "padded"),
+    ("How long is 'antidisestablishmentarianism'?", 28),
+    ("how many characters are in 'hello'", 5),
+    ('what is the length of "seven up"?', 8),
+    ("count the words in 'one two three'", 3),
+    ("How many words are there in 'to be or not to be'?", 6),
+    ("word count of 'a b'", 2),
+    ("split 'a,b,c' by comma", ["a", "b", "c"]),
+    ("split 'red|green' on '|'", ["red", "green"]),
+    ("join 'a', 'b' and 'c' with a dash", "a-b-c"),
+    ("join 'x', 'y' and 'z' with '::'", "x::y::z"),
+    ("replace 'cat' with 'dog' in 'a cat is a cat'", "a dog is a dog"),
+    ("where is 'lo' in 'hello'?", 3),
+    ("find 'x' in 'abc'", -1),
+    ("first 4 characters of 'weconnect'", "weco"),
+    ("what are the last 3 letters of 'weconnect'?", "ect"),
+    ("characters 3 to 5 of 'weconnect'", "con"),
+    ("slugify 'Größe & Gewicht: 10 kg'", "groe-gewicht-10-kg"),
+    ("make a slug from 'Hello World'", "hello-world"),
+    ("base64 encode 'hello'", "aGVsbG8="),
+    ("encode 'hello' in base64", "aGVsbG8="),
+    ("decode 'aGVsbG8=' from base64", "hello"),
+    ("url encode 'a b&c'", "a%20b%26c"),
+    ("URL-decode 'a%20b'", "a b"),
+    ("what is the sha256 of 'abc'?", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    ("hash 'abc'", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    ("url encode 'https://example.com/?q=a b'", "https%3A%2F%2Fexample.com%2F%3Fq%3Da%20b"),
+    ("use the text tool: uppercase 'my name'", "MY NAME"),
+]
+QUERIES: list[tuple[str, Any]] = [
+    ('extract name from {"name": "Ada", "age": 36}', "Ada"),
+    ('query {"items": [{"price": 3}, {"price": 4}]} with "$sum(items.price)"', 7),
+    ('evaluate `items[price > 3].id` on {"items": [{"id": 1, "price": 3}, {"id": 2, "price": 4}]}', 2),
+    ('pick user.emails[0] from {"user": {"emails": ["a@example.com", "b@example.com"]}}', "a@example.com"),
+    ("run the JSONata expression '$count($)' over [1, 2, 3]", 3),
+    ('json_query: select $uppercase(city) in {"city": "Rome"}', "ROME"),
 ]
 
 OWN_TOOLS = [

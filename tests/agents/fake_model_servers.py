@@ -8,8 +8,9 @@ It answers from a script, one entry a request, and keeps what it was asked:
 """
 
 import json
+import socket
+import struct
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -43,7 +44,7 @@ class Fail:
     """An error by its meaning; see FAILURES for what each provider makes of it."""
 
     meaning: str
-    retry_after: int | None = None
+    retry_after: int | str | None = None
 
 
 @dataclass
@@ -51,17 +52,33 @@ class Raw:
     status: int
     body: bytes
     content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Slow:
     """Says nothing until the server is closed."""
 
 
+@dataclass
 class Drip:
-    """Begins an answer and sends a blank every 50 ms until the server is closed."""
+    """Begins an answer and sends a blank every 50 ms until the client hangs up or the server is closed."""
+
+    content_type: str = "application/json"
+    piece: bytes = b" "
 
 
-Script = Say | Fail | Raw | Slow | Drip
+class Reset:
+    """Reads the request and resets the connection."""
+
+
+@dataclass
+class Cut:
+    """Sends half of an answer and closes the connection."""
+
+    say: Say
+
+
+Script = Say | Fail | Raw | Slow | Drip | Reset | Cut
 
 
 @dataclass
@@ -83,6 +100,7 @@ class FakeModels:
         self.script = list(script)
         self.asked: list[Asked] = []
         self.closing = threading.Event()
+        self.hung_up = threading.Event()  # a client left a dripping answer
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -128,25 +146,36 @@ class FakeModels:
             handler.close_connection = True
             return
         if isinstance(entry, Drip):
-            self._drip(handler)
+            self._drip(handler, entry)
             return
-        status, headers, payload = render(wire, entry)
+        if isinstance(entry, Reset):
+            # No time to linger: what closes is a reset.
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.connection.close()
+            handler.close_connection = True
+            return
+        status, headers, payload = render(wire, entry.say if isinstance(entry, Cut) else entry)
         handler.send_response(status)
         for name, value in {"content-type": "application/json", **headers}.items():
             handler.send_header(name, value)
         handler.send_header("content-length", str(len(payload)))
         handler.end_headers()
+        if isinstance(entry, Cut):
+            handler.close_connection = True
+            payload = payload[: len(payload) // 2]
         handler.wfile.write(payload)
 
-    def _drip(self, handler: BaseHTTPRequestHandler) -> None:
+    def _drip(self, handler: BaseHTTPRequestHandler, drip: Drip) -> None:
         handler.close_connection = True
         handler.send_response(200)
-        handler.send_header("content-type", "application/json")
+        handler.send_header("content-type", drip.content_type)
         handler.send_header("content-length", "1000000")
         handler.end_headers()
-        with suppress(OSError):
+        try:
             while not self.closing.wait(0.05):
-                handler.wfile.write(b" ")
+                handler.wfile.write(drip.piece)
+        except OSError:
+            self.hung_up.set()
 
 
 def wire_of(path: str) -> str:
@@ -164,7 +193,7 @@ def wire_of(path: str) -> str:
 def render(wire: str, entry: Say | Fail | Raw) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of a scripted entry in a provider's format."""
     if isinstance(entry, Raw):
-        return entry.status, {"content-type": entry.content_type}, entry.body
+        return entry.status, {"content-type": entry.content_type, **entry.headers}, entry.body
     if isinstance(entry, Fail):
         status, headers, body = FAILURES[wire][entry.meaning]
         if entry.retry_after is not None:
@@ -303,6 +332,25 @@ GOOGLE_DAY = {
     }
 }
 
+# A key that is none comes as a bad argument; only the details tell.
+GOOGLE_BAD_KEY = {
+    "error": {
+        "code": 400,
+        "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}],
+    }
+}
+# Google asks for a wait in the details, not in a header.
+GOOGLE_WAIT = {
+    "error": {
+        "code": 429,
+        "message": "Resource has been exhausted",
+        "status": "RESOURCE_EXHAUSTED",
+        "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "14.5s"}],
+    }
+}
+
 # The message quotes the key where a provider is known to do so.
 FAILURES: dict[str, dict[str, tuple[int, dict[str, str], Any]]] = {
     "openai": {
@@ -327,6 +375,9 @@ FAILURES: dict[str, dict[str, tuple[int, dict[str, str], Any]]] = {
         "content_filtered": _openai_error(
             400, "content_policy_violation", "invalid_request_error", "Rejected by our safety system"
         ),
+        "server_error": _openai_error(500, None, "server_error", "The server had an error"),
+        "not_allowed": _openai_error(403, None, "insufficient_permissions", "You may not use this model"),
+        "azure_filtered": _openai_error(400, "content_filter", "", "The prompt triggered a content policy"),
     },
     "anthropic": {
         "rate_limited": _anthropic_error(429, "rate_limit_error", "Number of requests exceeded"),
@@ -338,6 +389,11 @@ FAILURES: dict[str, dict[str, tuple[int, dict[str, str], Any]]] = {
         "unavailable": _anthropic_error(529, "overloaded_error", "Overloaded"),
         "invalid_request": _anthropic_error(400, "invalid_request_error", "Bad tool for sk-test-secret"),
         "no_such_model": _anthropic_error(404, "not_found_error", "model: claude-9"),
+        "too_large": _anthropic_error(413, "request_too_large", "Request exceeds the maximum size"),
+        "server_error": _anthropic_error(500, "api_error", "Internal server error"),
+        "upstream_timeout": _anthropic_error(504, "timeout_error", "Request timed out"),
+        "not_allowed": _anthropic_error(403, "permission_error", "Your key may not use this model"),
+        "no_credit": _anthropic_error(402, "billing_error", "There is an issue with your billing"),
     },
     "google": {
         "rate_limited": _google_error(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted"),
@@ -351,6 +407,11 @@ FAILURES: dict[str, dict[str, tuple[int, dict[str, str], Any]]] = {
         "unavailable": _google_error(503, "UNAVAILABLE", "The model is overloaded"),
         "invalid_request": _google_error(400, "INVALID_ARGUMENT", "Bad tool for sk-test-secret"),
         "no_such_model": _google_error(404, "NOT_FOUND", "models/gemini-9 is not found"),
+        "bad_key": (400, {}, GOOGLE_BAD_KEY),
+        "wait": (429, {}, GOOGLE_WAIT),
+        "server_error": _google_error(500, "INTERNAL", "An internal error has occurred"),
+        "upstream_timeout": _google_error(504, "DEADLINE_EXCEEDED", "Deadline expired"),
+        "no_billing": _google_error(400, "FAILED_PRECONDITION", "Please enable billing on your project"),
     },
     "bedrock": {
         "rate_limited": _bedrock_error(429, "ThrottlingException", "Too many requests"),
@@ -362,5 +423,11 @@ FAILURES: dict[str, dict[str, tuple[int, dict[str, str], Any]]] = {
         "unavailable": _bedrock_error(503, "ServiceUnavailableException", "Bedrock is unavailable"),
         "invalid_request": _bedrock_error(400, "ValidationException", "Bad tool for sk-test-secret"),
         "no_such_model": _bedrock_error(404, "ResourceNotFoundException", "Could not resolve the model"),
+        "server_error": _bedrock_error(500, "InternalServerException", "Internal server error"),
+        "upstream_timeout": _bedrock_error(408, "ModelTimeoutException", "The model took too long"),
+        "not_ready": _bedrock_error(429, "ModelNotReadyException", "The model is not ready"),
+        "model_failed": _bedrock_error(424, "ModelErrorException", "The model failed"),
+        "expired": _bedrock_error(403, "ExpiredTokenException", "The security token has expired"),
+        "unknown_client": _bedrock_error(403, "UnrecognizedClientException", "The token is invalid"),
     },
 }

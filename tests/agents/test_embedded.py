@@ -19,10 +19,12 @@ from tests.agents.embedded_requests import (
     NOTHING,
     NOW,
     OWN_TOOLS,
+    QUERIES,
     RECALL,
     REMEMBER,
     SMALL_TALK,
     STRING,
+    TEXTS,
     WEB,
     WITHOUT_MEMORY,
     ask,
@@ -31,7 +33,8 @@ from tests.agents.embedded_requests import (
 )
 from weconnect.agents.providers import embedded
 from weconnect.agents.providers.messages import Message, ModelRequest, ToolCall, ToolSpec
-from weconnect.agents.tools import calculator, date_time
+from weconnect.agents.tools import calculator, date_time, json_query
+from weconnect.agents.tools import text as texts
 
 
 @pytest.mark.parametrize(("text", "expected"), ARITHMETIC)
@@ -49,6 +52,20 @@ def test_dates(text: str, expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("text", "expected"), WEB)
 def test_web(text: str, expected: dict[str, Any]) -> None:
     assert calls(ask(text)) == [("http_request", expected)]
+
+
+@pytest.mark.parametrize(("text", "expected"), TEXTS)
+def test_texts(text: str, expected: Any) -> None:
+    [(name, arguments)] = calls(ask(text))
+    assert name == "text"
+    assert texts.run(arguments) == {"result": expected}
+
+
+@pytest.mark.parametrize(("text", "expected"), QUERIES)
+def test_queries(text: str, expected: Any) -> None:
+    [(name, arguments)] = calls(ask(text))
+    assert name == "json_query"
+    assert json_query.run(arguments) == {"result": expected}
 
 
 @pytest.mark.parametrize(("text", "tool", "arguments"), OWN_TOOLS)

@@ -1,7 +1,5 @@
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,51 +8,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
+from tests.agents.apis import Api
 from weconnect.agents.tools import http
 from weconnect.agents.tools.errors import ToolError
 from weconnect.settings import settings
 
 KEY = 'k3y/with+signs&"quotes'
-Answer = tuple[int, str, dict[str, str]]
-
-
-class Api:
-    """An API on 127.0.0.1: answers from a list, the last one for ever; None hangs up."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer | None] = [(200, "{}", {})]
-        self.seen: list[dict[str, Any]] = []
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def handle_any(self) -> None:
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                body = self.rfile.read(int(headers.get("content-length", 0))).decode()
-                api.seen.append({"method": self.command, "path": self.path, "headers": headers, "body": body})
-                answer = api.answers.pop(0) if len(api.answers) > 1 else api.answers[0]
-                if answer is None:
-                    return
-                status, text, more = answer
-                self.send_response(status)
-                for name, value in {"content-length": str(len(text.encode())), **more}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(text.encode())
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(
-            target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        ).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
 
 
 @pytest.fixture
@@ -383,6 +342,44 @@ def test_an_address_inside_is_not_tried_again(pauses: list[float]) -> None:
 
 
 # Secrets
+
+
+PLACES = {"type": "object", "properties": {"trace": {}, "page": {}, "name": {}, "id": {}}}
+
+
+def test_arguments_stand_in_headers_and_in_the_query(api: Api, call: Callable[..., Any]) -> None:
+    parameters = {
+        "method": "POST",
+        "headers": {"X-Trace": "t-{trace}", "X-Braces": "{not.one}"},
+        "query": {"page": "{page}", "v": 2},
+        "body": {"source": "agent"},
+    }
+    given = {"trace": 7, "page": "a&b", "name": "Ada", "id": "x/y", "v": 9, "source": "me"}
+    call("/u/{id}", given, schema=PLACES, parameters=parameters)
+    seen = api.seen[-1]
+    assert seen["path"] == "/u/x%2Fy?page=a%26b&v=2"
+    assert (seen["headers"]["x-trace"], seen["headers"]["x-braces"]) == ("t-7", "{not.one}")
+    assert json.loads(seen["body"]) == {"name": "Ada", "v": 9, "source": "agent"}
+    call("/u/{id}", {"id": 1}, schema=PLACES, parameters=parameters)
+    assert api.seen[-1]["path"] == "/u/1?v=2" and "x-trace" not in api.seen[-1]["headers"]
+    call("/u/1", {"v": 9, "q": 1}, schema=PLACES, parameters={"query": {"v": "{page}"}})
+    assert api.seen[-1]["path"] == "/u/1?q=1", "what the owner has fixed is theirs, even when it is left out"
+    for value in (["a"], "x\r\ny: z"):
+        with pytest.raises(ToolError):
+            call("/u/1", {"trace": value}, schema=PLACES, parameters=parameters)
+    assert len(api.seen) == 3
+
+
+def test_a_form(api: Api, call: Callable[..., Any]) -> None:
+    call(
+        "/f",
+        {"a": "ü &", "b": [1, 2]},
+        parameters={"method": "POST", "bodyFormat": "form", "body": {"c": True}},
+    )
+    assert api.seen[-1]["body"] == "a=%C3%BC%20%26&b=1&b=2&c=true"
+    assert api.seen[-1]["headers"]["content-type"] == "application/x-www-form-urlencoded"
+    with pytest.raises(ToolError, match="surrogate"):
+        call("/f", {"a": "\ud800"}, parameters={"method": "POST", "bodyFormat": "form"})
 
 
 def test_secrets_do_not_come_back(api: Api, call: Callable[..., Any]) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tests.agents.runs import Starter, agent, run, script
 from tests.factories import Registered, registered
 from tests.recorded import Recorded
-from weconnect import durable
 from weconnect.agents import asking, budgets
 from weconnect.agents.budgets import Amount
 from weconnect.agents.providers import ProviderError, pricing
@@ -17,12 +16,9 @@ ORGANIZATION = UUID(int=1)
 RUNS = [UUID(int=number) for number in range(2, 12)]
 
 
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
+@pytest.fixture(autouse=True)
+def least_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking.random, "uniform", lambda low, high: low)
-    return starter
 
 
 @pytest.fixture

@@ -109,6 +109,19 @@ def test_output_without_a_limit_is_bounded_by_what_is_sent_or_by_the_window(serv
     assert (unknown.tokens > UNKNOWN_WINDOW, unknown.micros) == (True, None)
 
 
+def test_a_compatible_address_of_the_price_list_has_a_window_and_a_price() -> None:
+    request = ModelRequest(
+        provider="openai_compatible",
+        model="grok-4-fast-reasoning",
+        messages=[],
+        base_url="https://api.x.ai/v1",
+    )
+    most = bound(request)
+    assert 2_000_000 < most.tokens < 2_010_000 and most.micros
+    elsewhere = bound(request.model_copy(update={"base_url": "https://models.example.com/v1"}))
+    assert elsewhere.tokens > UNKNOWN_WINDOW and elsewhere.micros is None
+
+
 def test_no_model_of_the_price_list_has_a_larger_window() -> None:
     windows = [model.context_window or 0 for list_ in get_snapshot().providers for model in list_.models]
     assert max(windows) <= UNKNOWN_WINDOW

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.agents.fake_model_servers import FakeModels, Raw, Script, Slow
-from weconnect.agents.providers import registry
+from tests.agents.asking import CITY, KEY, WEATHER, Serve, ask, native
+from tests.agents.fake_model_servers import FakeModels, Raw, Say, Script, Slow
+from weconnect.agents.providers import complete, registry
 from weconnect.errors import Invalid
 from weconnect.settings import settings
 
@@ -37,6 +38,34 @@ def test_listed_prices_are_those_of_the_price_list() -> None:
             )
             expected = model.input_price if model.cached_input_price is None else model.cached_input_price
             assert float(cached.input_price * 1000) == pytest.approx(expected), model.id
+
+
+def test_listed_longest_outputs_are_those_of_the_library() -> None:
+    from pydantic_ai.profiles.anthropic import anthropic_model_profile
+
+    for provider in ("openai", "anthropic", "google", "bedrock"):
+        for model in registry.PROVIDERS[provider].models:
+            profile = (
+                anthropic_model_profile(model.id.split("anthropic.")[-1]) if "claude" in model.id else {}
+            )
+            assert model.max_output_tokens == (profile or {}).get("anthropic_max_output_tokens"), model.id
+
+
+FORMS = {
+    (model.id, provider): model.structured_output
+    for provider in ("openai", "anthropic", "google", "bedrock")
+    for model in registry.PROVIDERS[provider].models
+}
+
+
+@pytest.mark.parametrize(("model", "provider"), FORMS)
+def test_listed_forms_of_answers_are_those_that_are_sent(model: str, provider: str, serve: Serve) -> None:
+    alone, beside_tools = {"native": (1, 1), "tool": (0, 0), "mixed": (1, 0)}[FORMS[model, provider] or ""]
+    server = serve(Say("ok"), Say("ok"))
+    complete(ask(provider, server, model=model, output_schema=CITY), KEY)
+    complete(ask(provider, server, model=model, output_schema=CITY, tools=[WEATHER]), KEY)
+    natively = [native(provider, asked.json) == CITY for asked in server.asked]
+    assert natively == [bool(alone), bool(beside_tools)]
 
 
 def test_describe_tells_where_a_key_is() -> None:

@@ -262,6 +262,12 @@ def test_an_unknown_price_is_none_and_never_zero(serve: Serve) -> None:
     assert complete(ask("google", server), KEY).cost_micros is None
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_to_no_input_was_not_counted(provider: str, serve: Serve) -> None:
+    server = serve(Say("ok", input_tokens=0, output_tokens=5))
+    assert complete(ask(provider, server), KEY).cost_micros is None
+
+
 def _google_without_usage() -> Raw:
     content = {"role": "model", "parts": [{"text": "ok"}]}
     return Raw(200, json.dumps({"candidates": [{"content": content, "finishReason": "STOP"}]}).encode())
@@ -354,6 +360,8 @@ def test_the_timeout_bounds_the_whole_answer(provider: str, serve: Serve) -> Non
     with pytest.raises(ProviderError) as caught:
         complete(ask(provider, server, timeout_seconds=0.3), KEY)
     assert caught.value.code == "timeout"
+    # Nothing goes on reading in the background either.
+    assert server.hung_up.wait(20)
 
 
 @pytest.mark.parametrize(

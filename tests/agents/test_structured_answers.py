@@ -5,17 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.agents.asking import KEY, MODELS, PROVIDERS, WEATHER, Serve, ask
+from tests.agents.asking import CITY, KEY, MODELS, NATIVE, PROVIDERS, WEATHER, Serve, ask, native
 from tests.agents.fake_model_servers import Call, Say
 from weconnect.agents.providers import ProviderError, complete
 from weconnect.agents.providers.messages import Message, ModelRequest, ToolSpec
 
-CITY = {
-    "type": "object",
-    "properties": {"city": {"type": "string", "description": "Its name"}, "people": {"type": "integer"}},
-    "required": ["city", "people"],
-    "additionalProperties": False,
-}
 OPEN = {
     "type": "object",
     "properties": {"words": {"type": "object", "additionalProperties": {"type": "string"}}},
@@ -29,20 +23,6 @@ BOUNDED = {
     "additionalProperties": False,
 }
 ANSWER = '{"city": "Zürich", "people": 1}'
-# Where each provider's native form keeps the schema, and whether it also has one beside tools.
-NATIVE: dict[str, tuple[tuple[str, ...], bool]] = {
-    "openai": (("response_format", "json_schema", "schema"), True),
-    "anthropic": (("output_config", "format", "schema"), True),
-    "google": (("generationConfig", "responseJsonSchema"), False),
-    "bedrock": (("outputConfig", "textFormat", "structure", "jsonSchema", "schema"), True),
-    "openai_compatible": (("response_format", "json_schema", "schema"), False),
-}
-
-
-def native(provider: str, body: Any) -> Any:
-    for step in NATIVE[provider][0]:
-        body = body.get(step, {})
-    return json.loads(body) if isinstance(body, str) else body
 
 
 def tools_on(provider: str, body: Any) -> dict[str, Any]:
@@ -194,7 +174,7 @@ def test_azure_takes_both_at_once() -> None:
 
     request = ModelRequest(provider="openai_compatible", model=MODELS["openai"], messages=[])
     hosts = ("https://x.openai.azure.com/openai/v1", "https://azure.com.example.org/v1", "http://127.0.0.1")
-    assert [structured._is_azure(request.model_copy(update={"base_url": host})) for host in hosts] == [
+    assert [structured.is_azure(request.model_copy(update={"base_url": host})) for host in hosts] == [
         True,
         False,
         False,

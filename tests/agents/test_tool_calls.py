@@ -10,18 +10,13 @@ from tests.agents.runs import Starter, agent, run, script
 from tests.factories import Registered, registered
 from tests.gateway import Client
 from weconnect import clock, durable
-from weconnect.agents import sweeper
+from weconnect.agents import loop, recall, sweeper
+from weconnect.agents.memories.context import Context
 from weconnect.agents.providers.messages import ModelReply, ToolCall
 from weconnect.agents.tools import calling
+from weconnect.executions import approvals
 from weconnect.executions.rows import ApprovalRow
 from weconnect.table import get
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
 
 
 @pytest.fixture
@@ -216,6 +211,27 @@ def test_an_answer_that_could_not_be_sent_is_sent_by_the_sweeper(
     assert sweeper.sweep() == 0
 
 
+def test_an_answer_that_comes_before_the_run_waits_wakes_it(
+    me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, sum_of("6*7"), DONE)
+    wait_at = approvals.wait_at
+
+    def slow(organization_id: UUID, approval_id: UUID, callback_id: str) -> None:
+        assert decide(me.client, {"id": str(approval_id)}).json["status"] == "approved"
+        wait_at(organization_id, approval_id, callback_id)
+
+    monkeypatch.setattr(approvals, "wait_at", slow)
+    sent: list[str] = []
+    monkeypatch.setattr(
+        Starter,
+        "send_durable_execution_callback_success",
+        lambda _, **sending: sent.append(sending["CallbackId"]),
+    )
+    assert run(me, starter, guarded, "work it out")["status"] == "waiting"
+    assert sent == ["approval-1-1"]
+
+
 def test_who_may_decide(me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     other = registered("other@example.com")
     path = agent(me)
@@ -374,3 +390,49 @@ def test_a_tool_that_asks_an_agent_is_tried_by_a_run(
     tool = me.client.get(f"{path}/tools").json["items"][0]["id"]
     tried = me.client.post(f"{path}/tools/{tool}/test", {"arguments": {"input": "6*7?"}})
     assert (tried.status, tried.json["result"]) == (200, {"output": "42"})
+
+
+def test_a_nested_run_is_neither_started_by_the_sweeper_nor_left_open(
+    me: Registered, starter: Starter, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller dies after it was stored; later the platform closes the caller."""
+    path, expert = pair
+
+    class Dead(BaseException):
+        pass
+
+    def die(*_: Any) -> None:
+        raise Dead
+
+    script(monkeypatch, question("6*7?"))
+    monkeypatch.setattr(recall, "recall", lambda row, *_: die() if row.parent_execution_id else Context(
+        system="", history=[], reasons=[]
+    ))  # fmt: skip
+    monkeypatch.setattr(loop, "recall", recall.recall)
+    started = me.client.post(f"{path}/executions", {"input": "ask the expert"})
+    with pytest.raises(Dead):
+        starter.run_pending()
+    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
+    assert sweeper.sweep() == 0 and starter.asked == [], "its caller may still come back for it"
+    assert sweeper.close(started.json["id"], "FAILED", "gone")
+    assert sweeper.sweep() == 1
+    (child,) = me.client.get(f"{expert}/executions").json["items"]
+    assert (child["status"], child["errorCode"]) == ("cancelled", "parent_ended")
+
+
+def test_a_caller_does_not_run_out_of_time_while_a_person_thinks(
+    me: Registered, starter: Starter, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, expert = pair
+    tool = me.client.get(f"{expert}/tools").json["items"][0]["id"]
+    assert me.client.patch(f"{expert}/tools/{tool}", {"requiresApproval": True}).status == 200
+    script(monkeypatch, question("6*7?"), sum_of("6*7"), ModelReply(text="42"), DONE)
+    started = me.client.post(f"{path}/executions", {"input": "ask the expert"})
+    starter.run_pending()
+    (approval,) = me.client.get("/v1/approvals").json["items"]
+    real, later = clock.now, timedelta(minutes=10)
+    monkeypatch.setattr(clock, "now", lambda: real() + later)
+    assert decide(me.client, approval).status == 200
+    done = me.client.get(started.headers["Location"]).json
+    assert (done["status"], done["output"]) == ("completed", "done")
+    assert done["executionTime"] < 600_000

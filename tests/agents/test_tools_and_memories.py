@@ -62,8 +62,27 @@ def test_a_tools_key_never_leaves(me, path: str, capsys: pytest.CaptureFixture) 
         ({"configuration": {"apiEndpoint": "https://x", "timeout": 0}}, "/configuration/timeout"),
         ({"configuration": {"apiEndpoint": "https://x", "retryCount": 99}}, "/configuration/retryCount"),
         ({"inputSchema": {"type": "nonsense"}}, "/inputSchema/type"),
-        ({"inputSchema": {"type": "array"}}, "/inputSchema"),
+        ({"inputSchema": {"type": "array"}}, "/inputSchema/type"),
         ({"usageCount": 3}, "/usageCount"),
+        ({"outputSchema": {"$ref": "https://example.com/x"}}, "/outputSchema/$ref"),
+        ({"inputSchema": {"properties": {"a": {"pattern": "(?=a)"}}}}, "/inputSchema/properties/a/pattern"),
+        *(
+            (
+                {"configuration": {"apiEndpoint": "https://x", "parameters": parameters}},
+                f"/configuration/parameters{at}",
+            )
+            for parameters, at in [
+                ({"method": "CONNECT"}, "/method"),
+                ({"headers": []}, "/headers"),
+                ({"headers": {"a b": "x"}}, "/headers"),
+                ({"headers": {"a": "x\r\ny"}}, "/headers/a"),
+                ({"headers": {"a": None}}, "/headers/a"),
+                ({"query": "a=b"}, "/query"),
+                ({"bodyFormat": "xml"}, "/bodyFormat"),
+                ({"apiKeyHeader": ""}, "/apiKeyHeader"),
+                ({"apiKeyPrefix": "é"}, "/apiKeyPrefix"),
+            ]
+        ),
     ],
 )
 def test_bad_tools_are_named(me, path: str, change: dict, pointer: str) -> None:

@@ -6,12 +6,21 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 
-from tests.bench import calls, host, sizes, starts, steps
+from tests.bench import calls, host, memory, models, sizes, starts, steps, workflows
 from tests.bench.rows import Line, table
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    parts = {"starts": starts, "calls": calls, "steps": steps, "host": host, "sizes": sizes}
+    parts = {
+        "starts": starts,
+        "calls": calls,
+        "steps": steps,
+        "workflows": workflows,
+        "models": models,
+        "memory": memory,
+        "host": host,
+        "sizes": sizes,
+    }
     chosen = sys.argv[1:] or list(parts)
     with redirect_stdout(StringIO()):  # the metrics of runs are lines on it
         lines: list[Line] = [line for name in chosen for line in parts[name].lines()]

@@ -40,10 +40,10 @@ def lines() -> Iterator[Line]:
         took: dict[str, list[float]] = {name: [] for name in runs}
         for number in range(ROUNDS + 1):  # the first compiles
             for name, (program, path) in runs.items():
-                milliseconds = _cpu(program, request, _environment(address, folder, path))
+                milliseconds = _cpu(program, request, environment(address, folder, path))
                 if number:
                     took[name].append(milliseconds)
-        warm = json.loads(_run("warm", request, _environment(address, folder, trimmed)))
+        warm = json.loads(run("warm", request, environment(address, folder, trimmed)))
     empty = median(took["nothing"])
     cold = {name: median(values) - empty for name, values in took.items()}
     yield ratio(
@@ -101,7 +101,7 @@ def _trimmed(folder: Path) -> str:
     return str(copy.parent)
 
 
-def _environment(address: str, folder: str, path: str) -> dict[str, str]:
+def environment(address: str, folder: str, path: str) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": ":".join(filter(None, [path, str(ROOT / "layers/weconnect"), str(ROOT / "functions")])),
@@ -118,22 +118,20 @@ def _environment(address: str, folder: str, path: str) -> dict[str, str]:
     }
 
 
-def _run(program: str, request: str, environment: dict[str, str]) -> str:
+def run(program: str, request: str, variables: dict[str, str]) -> str:
     command = [sys.executable, str(PROGRAMS / f"{program}.py")]
-    ran = subprocess.run(command, input=request, env=environment, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, input=request, env=variables, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr + ran.stdout
     return ran.stdout.splitlines()[-1]
 
 
-def _cpu(program: str, request: str, environment: dict[str, str]) -> float:
+def _cpu(program: str, request: str, variables: dict[str, str]) -> float:
     """CPU milliseconds of one process from its start to its end."""
     command = [sys.executable, str(PROGRAMS / f"{program}.py")]
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
         given.write(request)
         given.seek(0)
-        process = subprocess.Popen(
-            command, stdin=given, env=environment, stdout=said, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, stdin=given, env=variables, stdout=said, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)

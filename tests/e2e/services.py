@@ -5,6 +5,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+ROUNDS = [["first"], ["second", "third"]]
+
 
 class Services:
     """A server with `/v1/chat/completions` (OpenAI's wire) and `/tools/<name>`; `calls` holds what came."""
@@ -39,24 +41,34 @@ class Services:
         self.server.server_close()
 
     def answer(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
-        """The model asks for the tool `first`, then `second`, then answers; a tool answers its own name."""
+        """The model asks for the tool `first`, then `second` and `third` at once, then answers."""
         if path.startswith("/tools/"):
             self.calls.append((path.removeprefix("/tools/"), key))
             return {"did": path}
-        heard = sum(message["role"] == "tool" for message in body["messages"])
-        self.calls.append((f"model-{heard + 1}", ""))
+        asked = sum(message["role"] == "assistant" for message in body["messages"])
+        self.calls.append((f"model-{asked + 1}", ""))
         message: dict[str, Any] = {"role": "assistant", "content": "all done"}
-        if heard < 2:
-            function = {"name": ["first", "second"][heard], "arguments": json.dumps({"what": "x"})}
-            call = {"id": f"call_{heard}", "type": "function", "function": function}
-            message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        if asked < len(ROUNDS):
+            calls = [
+                {
+                    "id": f"call_{name}",
+                    "type": "function",
+                    "function": {"name": name, "arguments": json.dumps({"what": "x"})},
+                }
+                for name in ROUNDS[asked]
+            ]
+            message = {"role": "assistant", "content": None, "tool_calls": calls}
         return {
             "id": "c",
             "object": "chat.completion",
             "created": 1,
             "model": body["model"],
             "choices": [
-                {"index": 0, "message": message, "finish_reason": "tool_calls" if heard < 2 else "stop"}
+                {
+                    "index": 0,
+                    "message": message,
+                    "finish_reason": "tool_calls" if asked < len(ROUNDS) else "stop",
+                }
             ],
             "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
         }

@@ -9,10 +9,9 @@ from pynamodb.connection import TableConnection
 
 from infra import cloudformation
 from infra.local.options import REGION
-from tests.agents.runs import Starter
 from tests.integration.emulator import emulator
 from tests.integration.racing import hang_up
-from weconnect import durable, encryption, payloads, table
+from weconnect import encryption, payloads, table
 from weconnect.settings import settings
 
 
@@ -21,7 +20,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an emulator that has our table; each test makes an organization of its own in it."""
     with emulator(tmp_path_factory.mktemp("ministack")) as address:
         client = boto3.client("dynamodb", region_name=REGION, endpoint_url=address)
-        client.create_table(**cloudformation.table_definition(settings.table_name))
+        client.create_table(**cloudformation.table_definition(settings.table_name, vectors=True))
         client.close()
         yield address
 
@@ -52,14 +51,6 @@ def aws(ministack: str, rows: TableConnection, monkeypatch: pytest.MonkeyPatch) 
     _set(**before)
     for client in (payloads.s3, encryption.kms):
         client.cache_clear()
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    """What was asked of Lambda."""
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
 
 
 def _set(**values: Any) -> None:

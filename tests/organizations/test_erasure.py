@@ -2,7 +2,6 @@
 
 import json
 import urllib.parse
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -13,27 +12,8 @@ from tests.factories import PASSWORD, Registered, bearer, registered
 from tests.gateway import Client
 from tests.organizations.people import code, colleague, confirm, invite, key_of, path
 from tests.test_events import event, invoke
-from weconnect import durable, payloads, stream
+from weconnect import payloads
 from weconnect.organizations import export, purge
-from weconnect.settings import settings
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    found = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: found)
-    return found
-
-
-@pytest.fixture
-def queue(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    client = boto3.client("sqs")
-    url = client.create_queue(QueueName="purge")["QueueUrl"]
-    before = settings.purge_queue_url
-    object.__setattr__(settings, "purge_queue_url", url)
-    monkeypatch.setattr(stream, "sqs", lambda: client)
-    yield url
-    object.__setattr__(settings, "purge_queue_url", before)
 
 
 def full(starter: Starter, name: str) -> tuple[Registered, Any]:

@@ -9,18 +9,11 @@ from tests.auth.mailbox import texts
 from tests.factories import Registered, bearer, registered
 from tests.gateway import Client
 from tests.organizations.people import code, colleague, invite, on_plan, path, verified
-from weconnect import durable, table
+from weconnect import table
 from weconnect.auth import sessions
 from weconnect.auth.rows import UserRow
 from weconnect.organizations.entities import PLANS
 from weconnect.organizations.rows import OrganizationRow
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    found = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: found)
-    return found
 
 
 def used(person: Registered) -> dict[str, tuple[int, int]]:

@@ -1,8 +1,10 @@
 """Runs of workflows: how items flow, errors, waiting, cancelling, retrying; carried out step by step in memory."""
 
+import random
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.agents.runs import Starter
@@ -11,7 +13,7 @@ from tests.recorded import Recorded
 from tests.workflows.definitions import connect, definition, node
 from tests.workflows.runs import begun, made, ran, statuses
 from weconnect import clock, outbound
-from weconnect.executions import inline, sweeper
+from weconnect.executions import carrying, inline, journal, sweeper
 from weconnect.outbound import OutboundResponse
 
 
@@ -301,6 +303,48 @@ def test_a_callback_that_nobody_completes(me: Registered, starter: Starter) -> N
     assert me.client.get(run).json["output"] == [{"n": 1, "late": True}]
 
 
+APPROVAL = definition(
+    [
+        node("ask", "approval", message="Pay {{ amount }}?", values={"amount": "{{ amount }}"}),
+        node("pay", "set", values={"paid": "{{ amount }}"}),
+        node("no", "set", values={"refused": "{{ approval.note }}"}),
+    ],
+    *("start > ask", "ask.approved > pay", "ask.denied > no"),
+)
+
+
+@pytest.mark.parametrize(
+    ("decision", "found"),
+    [
+        ({"decision": "approve"}, {"amount": 5, "paid": 5}),
+        ({"decision": "approve", "arguments": {"amount": 3}}, {"amount": 3, "paid": 3}),
+        ({"decision": "deny", "note": "too much"}, {"amount": 5, "refused": "too much"}),
+    ],
+)
+def test_an_approval(
+    me: Registered, starter: Starter, decision: dict[str, Any], found: dict[str, Any]
+) -> None:
+    run = begun(me, made(me, APPROVAL), {"amount": 5})
+    starter.run_pending()
+    assert me.client.get(run).json["status"] == "waiting"
+    (asked,) = me.client.get("/v1/approvals").json["items"]
+    assert (asked["runType"], asked["toolName"], asked["message"]) == ("workflow", "ask", "Pay 5?")
+    assert me.client.post(f"/v1/approvals/{asked['id']}/decide", decision).status == 200
+    (item,) = me.client.get(run).json["output"]
+    approval = item.pop("approval")
+    assert item == found
+    assert (approval["approvalId"], approval["decidedBy"]) == (asked["id"], me.user["id"])
+
+
+def test_an_approval_is_taken_back_with_its_run(me: Registered, starter: Starter) -> None:
+    run = begun(me, made(me, APPROVAL), {"amount": 5})
+    starter.run_pending()
+    assert me.client.post(f"{run}/cancel").json["status"] == "cancelled"
+    assert me.client.get("/v1/approvals").json["items"] == []
+    assert len(me.client.get("/v1/approvals?status=cancelled").json["items"]) == 1
+    assert me.client.get(run).json["status"] == "cancelled"
+
+
 def test_cancelling(me: Registered, starter: Starter, calls: list[tuple[str, str]]) -> None:
     value = definition([node("w", "wait", until="callback"), http("a")], "start > w", "w > a")
     path = made(me, value)
@@ -561,3 +605,55 @@ def test_one_node_by_itself(me: Registered, starter: Starter, calls: list[tuple[
     assert failed["error"]["code"] == "expression_failed"
     assert me.client.post(f"{path}/nodes/w/test", {}).json["code"] == "not_testable"
     assert me.client.post(f"{path}/nodes/none/test", {}).json["code"] == "node_not_found"
+
+
+def test_a_run_ends_before_the_platform_ends_it(
+    me: Registered, starter: Starter, calls: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "OPERATIONS", 6)
+    value = definition([node("l", "loop"), http("a")], "start > l", "l.loop > a", "a > l")
+    run = ran(me, starter, value, [{} for _ in range(20)])
+    assert (run["status"], run["error"]["code"]) == ("failed", "too_many_operations")
+    assert len(calls) == 5 and run["nodesRun"] == 6
+
+
+def test_the_journal_is_written_as_the_run_goes(
+    me: Registered, starter: Starter, calls: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "WRITE_AFTER_SECONDS", -60.0)
+    run = begun(me, made(me, definition([http("a"), http("b")], "start > a", "a > b")))
+    seen: list[Any] = []
+    send = outbound.send
+
+    def looking(*arguments: Any, **options: Any) -> OutboundResponse:
+        seen.append(me.client.get(run).json)
+        return send(*arguments, **options)
+
+    monkeypatch.setattr(outbound, "send", looking)
+    starter.run_pending()
+    assert [(each["currentNodeIds"], len(each["nodes"])) for each in seen] == [(["a"], 1), (["b"], 2)]
+    assert [each["progress"] for each in seen] == [33, 66]
+    done = me.client.get(run).json
+    assert [each["id"] for each in done["nodes"]] == ["000001-000", "000002-000", "000003-000"]
+    assert done["currentNodeIds"] == []
+
+
+def test_large_items_leave_their_rows(me: Registered, starter: Starter) -> None:
+    noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=200_000))
+    run = ran(me, starter, definition([node("a", "noop")], "start > a"), {"text": noise})
+    assert run["output"] == [{"text": noise}] and run["input"] == {"text": noise}
+    whole = me.client.get(f"/v1/executions/{run['id']}/nodes/{run['nodes'][1]['id']}").json
+    assert whole["output"]["main"] == [{"text": noise}]
+    (listed,) = me.client.get("/v1/executions").json["items"]
+    assert listed["input"] is None and listed["output"] is None
+    assert me.client.delete(f"/v1/executions/{run['id']}").status == 204
+    objects = boto3.client("s3").list_objects_v2(Bucket="weconnect", Prefix="organizations/")
+    assert [each["Key"] for each in objects.get("Contents", []) if "/nodes-" in each["Key"]] == []
+
+
+def test_the_same_key_starts_one_run(me: Registered, starter: Starter) -> None:
+    path = made(me, definition([node("a", "noop")], "start > a"))
+    keyed = {"Idempotency-Key": "once", "Prefer": "wait=5"}
+    first, second = (me.client.post(f"{path}/executions", {"input": 1}, headers=keyed) for _ in range(2))
+    assert first.json["id"] == second.json["id"] and first.json["status"] == "completed"
+    assert len(me.client.get("/v1/executions").json["items"]) == 1

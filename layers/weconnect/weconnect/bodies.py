@@ -32,10 +32,21 @@ def check_text(event: dict[str, Any]) -> None:
 
 
 def parse(text: str) -> Any:
-    """The body: one JSON object that every reader understands alike (RFC 7493), or null."""
+    """The body: one JSON object that every reader understands alike, or null."""
+    found = value(text)
+    if found is None or isinstance(found, dict):
+        return found
+    detail = "Input should be an object"
+    raise Invalid(
+        "The body is not an object", errors=[{"pointer": "", "detail": detail, "type": "dict_type"}]
+    )
+
+
+def value(text: str) -> Any:
+    """One JSON value that every reader understands alike (RFC 7493); raises BadRequest `malformed_json`."""
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
-        json.dumps(value, ensure_ascii=False).encode()
+        found = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
+        json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise _malformed("nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -44,12 +55,7 @@ def parse(text: str) -> Any:
         raise _malformed("a text is not valid Unicode") from None
     except ValueError:
         raise _malformed("a number has too many digits") from None
-    if value is None or isinstance(value, dict):
-        return value
-    detail = "Input should be an object"
-    raise Invalid(
-        "The body is not an object", errors=[{"pointer": "", "detail": detail, "type": "dict_type"}]
-    )
+    return found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -98,6 +98,7 @@ class DurableSteps:
         # Branches without a checkpoint of their own: their steps have one each, which is what must not be repeated.
         config = ParallelConfig(max_concurrency=BRANCHES_AT_ONCE, nesting_type=NestingType.FLAT)
         done = self._context.parallel([branch(number) for number in range(len(branches))], name, config)
+        faults.point(f"finished:{name}")
         if failed := done.failed():
             raise StepFailed(f"{name}: {failed[0].error.message if failed[0].error else 'a branch failed'}")
         return [self._load(kept) for kept in done.get_results()]

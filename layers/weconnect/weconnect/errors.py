@@ -41,6 +41,10 @@ class NotFound(Problem):
     status, code, title = 404, "not_found", "Not found"
 
 
+class NotAllowed(Problem):
+    status, code, title = 405, "method_not_allowed", "This method is not for this address"
+
+
 class Conflict(Problem):
     status, code, title = 409, "conflict", "Conflict"
 
@@ -78,3 +82,9 @@ class Unavailable(Problem):
 
 
 PROBLEMS_BY_STATUS: dict[int, type[Problem]] = {kind.status: kind for kind in Problem.__subclasses__()}
+
+
+def name_taken(what: str, name: str) -> Conflict:
+    """What refuses a second thing of one name in an organization."""
+    errors = [{"pointer": "/name", "detail": "taken"}]
+    return Conflict(f"There is {what} named {name!r} already", code="name_taken", errors=errors)

@@ -1,5 +1,6 @@
 """Ids are UUIDv7 (RFC 9562): they sort by the time they were made."""
 
+import hashlib
 import os
 import threading
 from uuid import UUID
@@ -29,6 +30,12 @@ def new_id() -> UUID:
 def derived_id(milliseconds: int, digest: bytes) -> UUID:
     """The UUIDv7 that belongs to a time and a SHA-256: the same every time it is asked for."""
     return _assemble(milliseconds, int.from_bytes(digest[:2]), int.from_bytes(digest[2:10]))
+
+
+def derived_from(origin: UUID, place: str) -> UUID:
+    """The id of what belongs to a place within something else, as a step of a run: the same at each try."""
+    digest = hashlib.sha256(f"{origin} {place}".encode()).digest()
+    return derived_id(int(time_of(origin) * 1000), digest)
 
 
 def time_of(identifier: UUID) -> float:

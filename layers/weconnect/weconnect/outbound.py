@@ -7,7 +7,8 @@ and every hop passes the same guard.
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from weconnect.errors import Problem, UpstreamFailed
 from weconnect.guard import OutboundRefused
 from weconnect.transports import GuardedAsyncTransport, GuardedTransport
 
-__all__ = ["OutboundRefused", "OutboundResponse", "async_client", "client", "problem_in", "send"]
+__all__ = ["OutboundRefused", "OutboundResponse", "async_client", "client", "problem_in", "send", "stream"]
 
 TIMEOUT_SECONDS = 20.0
 MAX_BYTES = 10 * 1024 * 1024
@@ -86,22 +87,9 @@ def send(
     `params` are added to the URL's own. Raises OutboundRefused for an address that may not be called, and
     UpstreamFailed when nothing usable came back.
     """
-    if method.upper() not in METHODS:
-        raise OutboundRefused(f"The method {method[:20]!r} may not be used")
     deadline = time.monotonic() + timeout_seconds
-    own = {name: text for name, text in (headers or {}).items() if name.lower() not in _FRAMING_HEADERS}
     with client(timeout_seconds=timeout_seconds, max_bytes=max_bytes) as http:
-        try:
-            request = http.build_request(
-                method.upper(),
-                httpx2.URL(url).copy_merge_params(params) if params else url,
-                headers=own,
-                json=json,
-                content=content,
-                extensions={"deadline": deadline},
-            )
-        except (httpx2.InvalidURL, TypeError, ValueError) as error:
-            raise OutboundRefused(f"The request cannot be sent: {type(error).__name__}") from error
+        request = _request(http, method, url, headers, deadline, params=params, json=json, content=content)
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 response = http.send(request)
@@ -113,6 +101,33 @@ def send(
                 return OutboundResponse(response.status_code, found, response.content, str(final))
             request = _next_hop(request, response.next_request)
         raise UpstreamFailed(f"More than {MAX_REDIRECTS} redirects", code="too_many_redirects")
+
+
+@contextmanager
+def stream(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    max_bytes: int = MAX_BYTES,
+) -> Iterator[httpx2.Response]:
+    """Send one request and hand its answer over while it comes in: `iter_bytes()`. Follows no redirect.
+
+    Raises as `send` does, also while the answer is read.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with client(timeout_seconds=timeout_seconds, max_bytes=max_bytes) as http:
+        request = _request(http, method, url, headers, deadline, json=json)
+        try:
+            response = http.send(request, stream=True)
+            try:
+                yield response
+            finally:
+                response.close()
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise UpstreamFailed(f"{request.url.host}: {type(error).__name__}") from error
 
 
 def client(*, timeout_seconds: float = TIMEOUT_SECONDS, max_bytes: int = MAX_BYTES) -> httpx2.Client:
@@ -143,6 +158,34 @@ def problem_in(error: BaseException) -> Problem | None:
     while seen is not None and not isinstance(seen, Problem):
         seen = seen.__cause__ or seen.__context__
     return seen
+
+
+def _request(
+    http: httpx2.Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None,
+    deadline: float,
+    *,
+    params: Mapping[str, Any] | None = None,
+    json: Any = None,
+    content: bytes | str | None = None,
+) -> httpx2.Request:
+    """A request to send with `http`; raises OutboundRefused for one that cannot be."""
+    if method.upper() not in METHODS:
+        raise OutboundRefused(f"The method {method[:20]!r} may not be used")
+    own = {name: text for name, text in (headers or {}).items() if name.lower() not in _FRAMING_HEADERS}
+    try:
+        return http.build_request(
+            method.upper(),
+            httpx2.URL(url).copy_merge_params(params) if params else url,
+            headers=own,
+            json=json,
+            content=content,
+            extensions={"deadline": deadline},
+        )
+    except (httpx2.InvalidURL, TypeError, ValueError) as error:
+        raise OutboundRefused(f"The request cannot be sent: {type(error).__name__}") from error
 
 
 def _next_hop(before: httpx2.Request, after: httpx2.Request) -> httpx2.Request:

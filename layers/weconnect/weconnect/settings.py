@@ -37,6 +37,7 @@ class Settings:
     outbound_allowed_hosts: frozenset[str] = _list("OUTBOUND_ALLOWED_HOSTS")
     registrations_per_minute: int = int(_env("REGISTRATIONS_PER_MINUTE", "5"))
     bcrypt_cost: int = int(_env("BCRYPT_COST", "12"))
+    embedder: str = _env("EMBEDDER", "none")
     ollama_url: str = _env("OLLAMA_URL", "http://127.0.0.1:11434")
 
     # Lambda's Python finds its own libraries by it; a process that we start with no other variable needs it too.

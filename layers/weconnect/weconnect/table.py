@@ -120,6 +120,12 @@ def touch(
     return True
 
 
+def expect(row: Row, if_match: int | None) -> None:
+    """Raise Stale when `if_match` is not the row's version."""
+    if if_match is not None and if_match != row.version:
+        raise Stale(f"The version is {row.version}, not {if_match}")
+
+
 class Transaction:
     """Up to 100 writes that all happen or none does. Each names the problem to raise when it is the one refused."""
 
@@ -153,7 +159,7 @@ class Transaction:
         refused: Problem | None = None,
     ) -> None:
         """Delete a row in the version that was read; a row that was only named by its key must just exist."""
-        _expect(row, if_match)
+        expect(row, if_match)
         holds = Row.version == row.version if row.created_at else Row.pk.exists()
         self._deletes.append((refused or _lost(), row, holds if condition is None else holds & condition))
 
@@ -202,9 +208,17 @@ class Transaction:
         actions = [counter.add(step), type(row).kind.set(type(row)), made, *_settings(type(row), put or {})]
         self._updates.append((refused, row, actions, condition))
 
+    def add(self, row: Row, numbers: dict[str, float], put: dict[str, Any]) -> None:
+        """Add to several counters of a row, made when missing, and set what `put` says."""
+        made = Row.created_at.set(Row.created_at | clock.iso(clock.now()))
+        actions = [type(row).kind.set(type(row)), made, *_moves(type(row), numbers, put)]
+        self._updates.append((None, row, actions, None))
+
     def commit(self) -> None:
         """Carry it out; raises the refused write's problem. Writes that merely collided are tried again."""
         order = [*self._checks, *self._deletes, *self._puts, *self._updates]
+        if not order:
+            return
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
                 self._send()
@@ -292,7 +306,7 @@ def _is_free() -> Condition:
 def _next_version(
     row: Row, values: dict[str, Any], actor: dict[str, Any], if_match: int | None
 ) -> tuple[list[Any], Condition]:
-    _expect(row, if_match)
+    expect(row, if_match)
     return _settings(type(row), values | _stamps(row, actor)), Row.version == row.version
 
 
@@ -309,11 +323,6 @@ def _settings(kind: type[Row], values: dict[str, Any]) -> list[Any]:
         getattr(kind, name).remove() if value is None else getattr(kind, name).set(value)
         for name, value in values.items()
     ]
-
-
-def _expect(row: Row, if_match: int | None) -> None:
-    if if_match is not None and if_match != row.version:
-        raise Stale(f"The version is {row.version}, not {if_match}")
 
 
 def _lost() -> Conflict:

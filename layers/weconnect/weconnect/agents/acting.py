@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from weconnect import clock, faults, schemas
 from weconnect.agents import executions, nested
 from weconnect.agents.entities import ExecutionStep, StepApproval
 from weconnect.agents.providers.messages import Message, ToolCall
-from weconnect.agents.run import ACTOR, Outcome, Pinned, Run, Spent, fence, journal, what_is_left
+from weconnect.agents.rows import ExecutionRow
+from weconnect.agents.run import ACTOR, CANCELLED, Outcome, Pinned, Run, Spent, fence, journal, what_is_left
 from weconnect.agents.tools import calling
 from weconnect.agents.tools import service as tools
 from weconnect.agents.tools.calling import Tool
@@ -52,6 +54,7 @@ def act(
     ]
     answers = [branches[0](steps)] if len(branches) == 1 else steps.parallel(f"tools-{round}", branches)
     messages = []
+    spent.waited += max(answer.get("waited", 0) for answer in answers)  # they waited side by side
     for call, answer in zip(calls, answers, strict=True):
         if "ended" in answer:
             return Outcome.model_validate(answer["ended"])
@@ -90,14 +93,22 @@ def _approvals(
         return {}
     round = spent.requests
     approval_ids = [nested.derived_id(run, f"approval-{round}-{position}") for position, _, _ in asked]
-    if not steps.step(f"hold-{round}", lambda: executions.hold(run.row(), approval_ids, ACTOR)):
-        return fence(run)[1] or Outcome.model_validate({"status": "cancelled"})
+
+    def hold() -> bool:
+        row = run.row()
+        for approval_id, (_, call, tool) in zip(approval_ids, asked, strict=True):
+            approval = _question(run, row, pinned, call, tool, approval_id)
+            approvals.request(approval, executions.days_left(row), ACTOR)
+        return executions.hold(row, approval_ids, ACTOR)
+
+    if not steps.step(f"hold-{round}", hold):
+        return fence(run)[1] or CANCELLED
 
     def question(number: int) -> Callable[[Steps], Any]:
-        position, call, tool = asked[number]
-        announce = _announce(run, pinned, call, tool, approval_ids[number])
+        position, _, tool = asked[number]
+        wait_at = partial(approvals.wait_at, run.organization_id, approval_ids[number])
         seconds = tool.approval.expires_in_seconds
-        return lambda own: own.callback(f"approval-{round}-{position}", announce, seconds)
+        return lambda own: own.callback(f"approval-{round}-{position}", wait_at, seconds)
 
     questions = [question(number) for number in range(len(asked))]
     if len(questions) == 1:
@@ -112,36 +123,32 @@ def _approvals(
     return {position: decision for (position, _, _), decision in zip(asked, found, strict=True)}
 
 
-def _announce(
-    run: Run, pinned: Pinned, call: ToolCall, tool: Tool, approval_id: UUID
-) -> Callable[[str], None]:
-    def announce(callback_id: str) -> None:
-        row, moment = run.row(), clock.now()
-        approval = Approval(
-            id=approval_id,
-            created_at=moment,
-            updated_at=moment,
-            organization_id=run.organization_id,
-            user_id=pinned.user_id,
-            agent_id=run.agent_id,
-            execution_id=run.id,
-            tool_name=call.name,
-            arguments=call.arguments,
-            input_schema=tool.input_schema,
-            approvers=Approvers(users=tool.approval.users, roles=list(tool.approval.roles)),
-            expires_at=moment + timedelta(seconds=tool.approval.expires_in_seconds),
-            api_key_id=row.api_key_id,
-        )
-        approvals.request(approval, callback_id, executions.days_left(row), ACTOR)
-
-    return announce
+def _question(
+    run: Run, row: ExecutionRow, pinned: Pinned, call: ToolCall, tool: Tool, approval_id: UUID
+) -> Approval:
+    moment = clock.now()
+    return Approval(
+        id=approval_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=run.organization_id,
+        user_id=pinned.user_id,
+        agent_id=run.agent_id,
+        execution_id=run.id,
+        tool_name=call.name,
+        arguments=call.arguments,
+        input_schema=tool.input_schema,
+        approvers=Approvers(users=tool.approval.users, roles=list(tool.approval.roles)),
+        expires_at=moment + timedelta(seconds=tool.approval.expires_in_seconds),
+        api_key_id=row.api_key_id,
+    )
 
 
 def _resume(run: Run, approval_ids: list[UUID]) -> dict[str, Any]:
     decisions = approvals.settle(run.organization_id, approval_ids, ACTOR)
     if not executions.go_on(run.row(), ACTOR):
         _, ended = fence(run)
-        return (ended or Outcome.model_validate({"status": "cancelled"})).ended()
+        return (ended or CANCELLED).ended()
     asked = min(decision.created_at for decision in decisions)
     return {
         "waited": (clock.now() - asked).total_seconds(),
@@ -161,7 +168,7 @@ def _call(
     decision: Approval | None,
     share: tuple[int | None, int | None],
 ) -> Step:
-    """One call as a branch: `{"content", "is_error", "billed"?}`, or `{"ended"}` when the run is to stop."""
+    """One call as a branch: `{"content", "is_error", "billed"?, "waited"?}`, or `{"ended"}` when the run is to stop."""
     tool = _tool(pinned, call)
     arguments = decision.settled() if decision else call.arguments
     allowed = decision is None or decision.status == ApprovalStatus.APPROVED

@@ -110,7 +110,7 @@ def _request(pinned: Pinned, messages: list[Message], left: float, *, is_bounded
     return ModelRequest(
         provider=definition.provider,
         model=definition.model,
-        system=configuration.system_prompt or "",
+        system="\n\n".join(part for part in (configuration.system_prompt, pinned.recalled) if part),
         messages=messages,
         tools=[tool.spec() for tool in pinned.tools],
         settings=settings,

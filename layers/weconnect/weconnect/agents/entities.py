@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from weconnect.agents.memories.entities import MemoryConfig, MemoryType, SessionId
+from weconnect.agents.tools.entities import VersionTool
 from weconnect.entities import Json, Name, StoredJson, TenantEntity, Wire, fits, up_to
 
 PROMPT_BYTES = 300_000
@@ -90,6 +91,7 @@ class AIAgentChanges(Wire):
     limits: AgentLimits | None = None
     output_schema: StoredJson | None = None
     is_active: bool | None = None
+    published_version: None = Field(default=None, description="null: the newest version runs again")
 
 
 class AgentSummary(TenantEntity):
@@ -100,7 +102,10 @@ class AgentSummary(TenantEntity):
     provider: Annotated[str, up_to(50)]
     model: Annotated[str, up_to(100)]
     is_active: bool = True
-    agent_version: int = Field(default=1, description="Of the definition; `version` is the row's")
+    agent_version: int = Field(
+        default=1, description="The newest of the definition and its tools; `version` is the row's"
+    )
+    published_version: int | None = Field(default=None, description="The one that runs; null: the newest")
     total_executions: int = 0
     average_response_time: float = Field(default=0, description="Milliseconds, over finished runs")
     success_rate: float = Field(default=0, description="Percent of the finished runs")
@@ -114,6 +119,43 @@ class AIAgent(AgentSummary):
     output_schema: StoredJson | None = None
 
 
+class AgentVersionSummary(Wire):
+    """A version in a list; `changes` names what is not as in the version before."""
+
+    version: int
+    created_at: AwareDatetime
+    created_by: UUID
+    is_current: bool = Field(description="Whether it is the newest")
+    is_published: bool
+    changes: list[str]
+
+
+class AgentVersion(AgentVersionSummary, AgentDefinition):
+    """One immutable version: what a run of it works with."""
+
+    tools: list[VersionTool]
+
+
+class ModelStats(Wire):
+    """The finished runs that an agent made with one model."""
+
+    provider: str
+    model: str
+    runs: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    runs_without_price: int
+
+
+class ExecutionTimes(Wire):
+    """Milliseconds, within 5 %; null without a finished run."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
 class AgentStats(Wire):
     """Over all finished runs. `cost_usd` leaves out `runs_without_price`, whose model has no known price."""
 
@@ -125,6 +167,8 @@ class AgentStats(Wire):
     runs_without_price: int
     average_response_time: float = Field(description="Milliseconds")
     success_rate: float = Field(description="Percent")
+    execution_time: ExecutionTimes = ExecutionTimes()
+    models: list[ModelStats] = []
     last_executed_at: AwareDatetime | None = None
 
 

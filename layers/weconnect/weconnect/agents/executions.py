@@ -10,7 +10,7 @@ from uuid import UUID
 from pynamodb.expressions.condition import Condition
 
 from weconnect import clock, durable, faults, ids, payloads, table
-from weconnect.agents import service
+from weconnect.agents import service, statistics, versions
 from weconnect.agents.entities import (
     OPEN,
     AgentDefinition,
@@ -21,7 +21,7 @@ from weconnect.agents.entities import (
     ExecutionWithSteps,
     NewExecution,
 )
-from weconnect.agents.rows import AgentRow, ExecutionRow, StepRow
+from weconnect.agents.rows import AgentRow, AgentVersionRow, ExecutionRow, StepRow
 from weconnect.auth import limits
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, NotFound
@@ -41,12 +41,12 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
 
     Raises NotFound, Conflict `agent_inactive`, LimitReached with its Retry-After.
     """
-    found = table.get_many([*service.keys(caller.organization_id, agent_id), *limits.keys(caller)])
-    head, definition = service.pick(found, caller.organization_id, agent_id)
+    found = table.get_many([*versions.keys_to_run(caller.organization_id, agent_id), *limits.keys(caller)])
+    head, version = versions.pick_to_run(found, caller.organization_id, agent_id)
     if not head.is_active:
         raise Conflict("The agent is not active", code="agent_inactive")
     execution_id = new_id()
-    execution = _execution(head, definition, new, execution_id, caller.user_id, api_key_id=caller.api_key_id)
+    execution = _execution(head, version, new, execution_id, caller.user_id, api_key_id=caller.api_key_id)
     taken = limits.take(caller, found)
     try:
         row = table.create(
@@ -81,6 +81,7 @@ def store_nested(
         execution_id,
         user_id,
         actor,
+        parent_key=(parent.pk, parent.sk),
         days=days_left(parent),
         depth=int(parent.depth or 0) + 1,
         api_key_id=parent.api_key_id,
@@ -96,6 +97,7 @@ def store_within(
     user_id: UUID,
     actor: dict[str, Any],
     *,
+    parent_key: tuple[str, str],
     days: int,
     depth: int = 0,
     **more: Any,
@@ -104,13 +106,14 @@ def store_within(
 
     Raises NotFound and Conflict `agent_inactive`.
     """
-    head, definition = service.read(organization_id, agent_id)
+    found = table.get_many(versions.keys_to_run(organization_id, agent_id))
+    head, version = versions.pick_to_run(found, organization_id, agent_id)
     if not head.is_active:
         raise Conflict("The agent is not active", code="agent_inactive")
     new = NewExecution.model_construct(input=question, session_id=None)
-    execution = _execution(head, definition, new, execution_id, user_id, **more)
+    execution = _execution(head, version, new, execution_id, user_id, **more)
     row = _row(execution, days)
-    row.set(depth=depth)
+    row.set(depth=depth, parent_key=list(parent_key))
     with suppress(Conflict):  # the step was repeated
         table.create(row, actor)
     return execution
@@ -240,8 +243,7 @@ def _move(
     if row.cancel_requested_at or row.status not in (before, after):
         return False
     if row.status == before:
-        keys = ExecutionRow.index_keys(UUID(row.organization_id), UUID(row.agent_id), UUID(row.id), after)
-        values = {"status": after.value, "waiting_for": waiting_for, **keys}
+        values = {"status": after.value, "waiting_for": waiting_for, **row.index_keys(after)}
         still = (ExecutionRow.status == before.value) & ExecutionRow.cancel_requested_at.does_not_exist()
         try:
             table.change(row, values, actor, condition=still)
@@ -267,7 +269,7 @@ def finish(
     Its time leaves out the seconds that it `waited` for somebody.
     """
     moment = clock.now()
-    organization_id, agent_id, execution_id = (UUID(row.organization_id), UUID(row.agent_id), UUID(row.id))
+    organization_id = UUID(row.organization_id)
     started = datetime.fromisoformat(row.started_at) if row.started_at else moment
     milliseconds = max(0, int(((moment - started).total_seconds() - waited) * 1000))
     totals = totals or {}
@@ -285,24 +287,14 @@ def finish(
         "finished_at": clock.iso(moment),
         "execution_time": milliseconds,
         **totals,
-        **ExecutionRow.index_keys(organization_id, agent_id, execution_id, status, milliseconds),
+        **row.index_keys(status, milliseconds),
     }
     still_open = ExecutionRow.status.is_in(*[state.value for state in OPEN])
-    counted = {
-        "total_executions": 1,
-        status.value: 1,
-        "total_time": milliseconds,
-        "input_tokens": totals.get("input_tokens", 0),
-        "output_tokens": totals.get("output_tokens") or 0,
-        "cost_micros": totals.get("cost_micros") or 0,
-        "without_price": 1 if totals and totals.get("cost_micros") is None else 0,
-    }
-    head = AgentRow(*AgentRow.at(organization_id, agent_id))
     for counts in (True, False):  # an agent that went to the trash meanwhile is not counted
         writes = table.Transaction({"system": "runs"})
         writes.change(row, values, condition=still_open if condition is None else still_open & condition)
         if counts:
-            writes.touch(head, counted, {"last_executed_at": clock.iso(moment)}, missing=NotFound())
+            statistics.count(writes, row, status, milliseconds, totals)
         waited_for = [UUID(approval_id) for approval_id in row.waiting_for or []]
         try:
             writes.commit()
@@ -329,13 +321,14 @@ def entity(row: ExecutionRow, *, whole: bool = True) -> AIAgentExecution:
 
 def _execution(
     head: AgentRow,
-    definition: AgentDefinition,
+    version: AgentVersionRow,
     new: NewExecution,
     execution_id: UUID,
     user_id: UUID,
     **more: Any,
 ) -> AIAgentExecution:
     moment = clock.now()
+    definition: AgentDefinition = version.to_entity()
     return AIAgentExecution(
         id=execution_id,
         created_at=moment,
@@ -343,7 +336,7 @@ def _execution(
         organization_id=head.organization_id,
         user_id=user_id,
         agent_id=head.id,
-        agent_version=head.agent_version,
+        agent_version=version.number,
         input=new.input,
         input_tokens=0,
         execution_time=0,
@@ -363,7 +356,7 @@ def _execution(
 def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
     organization_id, agent_id = execution.organization_id, execution.agent_id
     pk, sk = ExecutionRow.at(organization_id, agent_id, execution.id)
-    keys = ExecutionRow.index_keys(organization_id, agent_id, execution.id, execution.status)
+    keys: dict[str, Any] = {}
     if session_id := execution.metadata.session_id:
         keys["gsi1pk"] = ExecutionRow.by_session(organization_id, agent_id, session_id)
         keys["gsi1sk"] = str(execution.id)
@@ -371,7 +364,9 @@ def _row(execution: AIAgentExecution, retention_days: int) -> ExecutionRow:
         organization_id, f"runs/{execution.id}/input", execution.input, retention_days, INLINE_BYTES
     )
     ttl = clock.epoch() + retention_days * 86_400
-    return ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
+    row = ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | {"input": text}))
+    row.set(**row.index_keys(execution.status))
+    return row
 
 
 def days_left(row: ExecutionRow) -> int:

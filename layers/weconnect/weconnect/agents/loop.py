@@ -6,20 +6,18 @@ request the run is fenced (was it cancelled?) and its budgets are checked; it fa
 
 import json
 import re
+from functools import partial
 from typing import Any
 
 from weconnect import clock, metrics, schemas, table
-from weconnect.agents import executions
+from weconnect.agents import executions, versions
 from weconnect.agents.acting import act
 from weconnect.agents.asking import ask
 from weconnect.agents.entities import AgentDefinition, ExecutionStatus
-from weconnect.agents.memories import service as memories
-from weconnect.agents.memories.entities import MemoryConfig
 from weconnect.agents.providers.messages import Message, ModelReply
-from weconnect.agents.rows import AgentVersionRow, ExecutionRow
+from weconnect.agents.recall import leaves_something, recall, remember
 from weconnect.agents.run import ACTOR, Outcome, Pinned, Run, Spent
-from weconnect.agents.tools import calling
-from weconnect.agents.tools import service as tools
+from weconnect.agents.tools.calling import Tool
 from weconnect.durable import StepFailed, Steps
 from weconnect.errors import Conflict
 from weconnect.log import logger
@@ -32,10 +30,10 @@ NO_SHARE: tuple[int | None, int | None] = (None, None)
 
 
 def run_agent(steps: Steps, run: Run, share: tuple[int | None, int | None] = NO_SHARE) -> dict[str, Any]:
-    """Carry a run to its end; answers `{"status", "output", "error", "billed"}`.
+    """Carry a run to its end; answers `{"status", "output", "error", "billed", "waited"}`.
 
     `share` are the tokens and the USD * 10^6 that a calling run has left for it. `billed` are input tokens, output
-    tokens and USD * 10^6.
+    tokens and USD * 10^6, `waited` the seconds that somebody took to decide.
     """
     spent = Spent()
     pinned: Pinned | None = None
@@ -49,21 +47,20 @@ def run_agent(steps: Steps, run: Run, share: tuple[int | None, int | None] = NO_
         outcome = Outcome(
             status=ExecutionStatus.FAILED, error=f"Internal error in step {failure}", code="internal_error"
         )
-    if pinned and pinned.session_id and outcome.status == ExecutionStatus.COMPLETED:
-        said = {"user": pinned.input, "assistant": outcome.output or ""}
-        session = pinned.session_id, pinned.user_id
-        steps.step("remember", lambda: _remember(run, *session, said))
+    if pinned and leaves_something(pinned, outcome):
+        steps.step("remember", partial(remember, run, pinned, outcome, spent))
     steps.step("finish", lambda: _finish(run, outcome, spent))
     billed = [spent.input_tokens, spent.output_tokens, spent.micros]
-    return {"status": str(outcome.status), "output": outcome.output, "error": outcome.error, "billed": billed}
+    ended = {"status": str(outcome.status), "output": outcome.output, "error": outcome.error}
+    return ended | {"billed": billed, "waited": spent.waited}
 
 
 def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | None:
     """Mark the run as running and pin what it works with; None when it has ended already."""
     row = run.row()
     if row.status == ExecutionStatus.PENDING:
-        keys_now = ExecutionRow.index_keys(run.organization_id, run.agent_id, run.id, ExecutionStatus.RUNNING)
-        values = {"status": ExecutionStatus.RUNNING.value, "started_at": clock.iso(clock.now())} | keys_now
+        values = {"status": ExecutionStatus.RUNNING.value, "started_at": clock.iso(clock.now())}
+        values |= row.index_keys(ExecutionStatus.RUNNING)
         try:
             row = table.change(row, values, ACTOR)
         except Conflict:
@@ -71,24 +68,28 @@ def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | N
     if row.status != ExecutionStatus.RUNNING:
         return None
     execution = executions.entity(row)
-    version_at = AgentVersionRow.at(run.organization_id, run.agent_id, execution.agent_version)
-    definition: AgentDefinition = table.need(AgentVersionRow, version_at, "agent version").to_entity()
-    session_id = execution.metadata.session_id
+    version = versions.need(run.organization_id, run.agent_id, execution.agent_version)
+    definition: AgentDefinition = version.to_entity()
+    tools = [Tool.model_validate(tool) for tool in versions.tools_of(run.organization_id, version)]
     allowed = _settings(run)
     pinned = Pinned(
         user_id=execution.user_id,
-        session_id=session_id,
+        session_id=execution.metadata.session_id,
         input=execution.input,
         started=clock.now().timestamp(),
         depth=int(row.depth or 0),
         definition=definition,
-        tools=[calling.pin(tool) for tool in tools.active(run.organization_id, run.agent_id)],
-        history=_history(run, session_id, definition) if session_id else [],
+        tools=[tool for tool in tools if tool.is_active],
+        recalled="",
+        history=[],
         most_tokens=share[0],
         most_micros=share[1],
         organization_tokens=allowed.max_tokens_per_month,
         organization_cost_usd=allowed.max_cost_usd_per_month,
     )
+    found = recall(row, execution, pinned)
+    pinned.recalled = found.system
+    pinned.history = [Message(role=turn.speaker, content=turn.content) for turn in found.history]
     return pinned.model_dump(mode="json")
 
 
@@ -97,17 +98,6 @@ def _settings(run: Run) -> AgentSettings:
     row = table.need(OrganizationRow, OrganizationRow.at(run.organization_id), "organization")
     organization: Organization = row.to_entity()
     return organization.custom_settings.agents or AgentSettings()
-
-
-def _history(run: Run, session_id: str, definition: AgentDefinition) -> list[Message]:
-    bounds = definition.configuration.memory_config or MemoryConfig()
-    said = memories.window(
-        run.organization_id, run.agent_id, session_id, bounds.window_size, bounds.max_tokens
-    )
-    return [
-        Message(role="assistant" if speaker == "assistant" else "user", content=content)
-        for speaker, content in said
-    ]
 
 
 def _converse(steps: Steps, run: Run, pinned: Pinned, spent: Spent) -> Outcome:
@@ -148,10 +138,6 @@ def _answer(reply: ModelReply, schema: dict[str, Any] | None) -> tuple[Outcome, 
     except ValueError as error:
         return outcome, f"it is not JSON: {error}"
     return outcome, str(mismatch) if mismatch else None
-
-
-def _remember(run: Run, session_id: str, user_id: Any, said: dict[str, str]) -> None:
-    memories.add_turn(run.organization_id, run.agent_id, user_id, session_id, run.id, said)
 
 
 def _finish(run: Run, outcome: Outcome, spent: Spent) -> bool:

@@ -4,7 +4,6 @@ It is shown among its agent's runs and counted in that agent's numbers, but not 
 more tokens and money than its share of what the calling run has left, and stops when that run is to stop.
 """
 
-import hashlib
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -44,7 +43,7 @@ def call(
     approval: StepApproval | None,
     share: tuple[int | None, int | None],
 ) -> dict[str, Any]:
-    """`{"content", "is_error", "billed"}` of the asked agent's answer, or `{"ended"}` when this run is to stop."""
+    """`{"content", "is_error", "billed", "waited"}` of the asked agent, or `{"ended"}` when this run is to stop."""
     began: dict[str, Any] = steps.step(f"{name}-begin", lambda: _begin(run, pinned, tool, arguments, name))
     if "ended" in began:
         return began
@@ -73,9 +72,7 @@ def ask_alone(caller: Caller, tool: Tool, arguments: dict[str, Any]) -> dict[str
 
 def derived_id(run: Run, place: str) -> UUID:
     """The id of what a run makes at a place: the same at each try."""
-    return ids.derived_id(
-        int(ids.time_of(run.id) * 1000), hashlib.sha256(f"{run.id} {place}".encode()).digest()
-    )
+    return ids.derived_from(run.id, place)
 
 
 def _begin(run: Run, pinned: Pinned, tool: Tool, arguments: dict[str, Any], name: str) -> dict[str, Any]:
@@ -134,7 +131,7 @@ def _end(
     journal(row, step, result)
     tools.note_use(run.organization_id, run.agent_id, tool.id)
     answer = {"content": failure or told.get("output") or "", "is_error": failure is not None}
-    return answer | {"billed": told.get("billed")}
+    return answer | {"billed": told.get("billed"), "waited": told.get("waited", 0)}
 
 
 def asked_agent(organization_id: UUID, tool: Tool, arguments: dict[str, Any]) -> UUID:

@@ -3,8 +3,24 @@
 from uuid import UUID
 
 from weconnect import clock, payloads, table
-from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
-from weconnect.agents.rows import AgentRow, AgentVersionRow, BudgetRow, ExecutionRow, PurgedAgentRow, child
+from weconnect.agents.memories.rows import (
+    AgentSessionRow,
+    LexiconRow,
+    MemoryHistoryRow,
+    MemoryKeyRow,
+    MemoryRow,
+    MemoryTermRow,
+    VectorRow,
+)
+from weconnect.agents.rows import (
+    AgentRow,
+    AgentStatsRow,
+    AgentVersionRow,
+    BudgetRow,
+    ExecutionRow,
+    PurgedAgentRow,
+    child,
+)
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.log import logger
 from weconnect.payloads import RETENTIONS
@@ -12,11 +28,16 @@ from weconnect.table import Row, key
 
 CHILDREN: dict[type[Row], str] = {
     AgentVersionRow: "VERSION",
+    AgentStatsRow: "STATS",
     BudgetRow: "AGENTBUDGET",
     ToolRow: "TOOL",
     ToolNameRow: "TOOLNAME",
     MemoryRow: "MEMORY",
     MemoryKeyRow: "MEMORYKEY",
+    MemoryHistoryRow: "MEMORYHISTORY",
+    MemoryTermRow: "MEMORYTERM",
+    VectorRow: "VECTOR",
+    LexiconRow: "LEXICON",
     AgentSessionRow: "SESSION",
 }
 
@@ -40,8 +61,10 @@ def purge(trash: dict[str, str]) -> int:
         rows = kind.query(child(organization_id, agent_id), Row.sk.startswith(key(prefix, "")))
         with kind.batch_write() as batch:
             for row in rows:
-                if isinstance(row, MemoryRow):
+                if isinstance(row, MemoryRow | MemoryHistoryRow):
                     payloads.discard(organization_id, row.content)
+                if isinstance(row, AgentVersionRow) and row.tools:
+                    payloads.discard(organization_id, row.tools)
                 batch.delete(row)
                 deleted += 1
     _name_its_runs(organization_id, agent_id)

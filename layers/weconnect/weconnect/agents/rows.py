@@ -15,6 +15,9 @@ from weconnect.agents.entities import (
 from weconnect.table import Row, key
 
 RUN_SHARDS = "0123456789abcdef"
+NESTED = "nested"
+LAST_VERSION = 999_999
+BUCKETS = [f"b{number:03d}" for number in range(200)]
 
 
 class AgentRow(Row, discriminator="AGENT"):
@@ -65,16 +68,50 @@ class AgentRow(Row, discriminator="AGENT"):
 
 
 class AgentVersionRow(Row, discriminator="AGENTVERSION"):
-    """An immutable definition; `current` is a copy of the newest, so that one batch reads an agent whole."""
+    """An immutable definition with its tools, which are JSON text, or a pointer to a longer one.
+
+    `current` is a copy of the newest and `published` one of the published version, so that one batch reads an agent
+    whole, and another one what a run begins with.
+    """
 
     entity = AgentDefinition
     number = NumberAttribute()
+    tools = JSONAttribute(null=True)
+    changes = JSONAttribute(default=list)
+    made_by = UnicodeAttribute(null=True, attr_name="madeBy")
 
     @staticmethod
-    def at(organization_id: UUID, agent_id: UUID, number: int | None = None) -> tuple[str, str]:
-        return child(organization_id, agent_id), key(
-            "VERSION", "current" if number is None else f"{number:06d}"
-        )
+    def at(organization_id: UUID, agent_id: UUID, which: int | str = "current") -> tuple[str, str]:
+        """By its number, or `current` or `published`."""
+        name = f"{which:06d}" if isinstance(which, int) else which
+        return child(organization_id, agent_id), key("VERSION", name)
+
+    @classmethod
+    def numbered(cls, organization_id: UUID, agent_id: UUID) -> tuple[str, tuple[str, str]]:
+        """The partition of an agent's versions, and the sort keys that they lie between, without the copies."""
+        pk, first = cls.at(organization_id, agent_id, 0)
+        return pk, (first, cls.at(organization_id, agent_id, LAST_VERSION)[1])
+
+
+class AgentStatsRow(Row, discriminator="AGENTSTATS"):
+    """What an agent's finished runs took with one model; `b012` counts those whose time is in bucket 12."""
+
+    provider = UnicodeAttribute(null=True)
+    model = UnicodeAttribute(null=True)
+    runs = NumberAttribute(default=0)
+    input_tokens = NumberAttribute(default=0, attr_name="inputTokens")
+    output_tokens = NumberAttribute(default=0, attr_name="outputTokens")
+    cost_micros = NumberAttribute(default=0, attr_name="costMicros")
+    without_price = NumberAttribute(default=0, attr_name="withoutPrice")
+    locals().update({bucket: NumberAttribute(null=True) for bucket in BUCKETS})
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, provider: str, model: str) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("STATS", provider, model)
+
+    @staticmethod
+    def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        return child(organization_id, agent_id), key("STATS", "")
 
 
 class BudgetRow(Row, discriminator="AGENTBUDGET"):
@@ -107,6 +144,7 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
     output = JSONAttribute(null=True)
     is_structured = BooleanAttribute(default=False, attr_name="isStructured")
     depth = NumberAttribute(default=0)
+    parent_key = JSONAttribute(null=True, attr_name="parentKey")
     cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
     cost_micros = NumberAttribute(null=True, attr_name="costMicros")
 
@@ -143,19 +181,21 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
         """The last digit: the first ones of a UUIDv7 are its time, and would make one hot partition."""
         return str(execution_id)[-1]
 
-    @classmethod
-    def index_keys(
-        cls, organization_id: UUID, agent_id: UUID, execution_id: UUID, status: str, time: int = 0
-    ) -> dict[str, str]:
-        """The keys that move with the status."""
+    def index_keys(self, status: str, time: int = 0) -> dict[str, str]:
+        """The keys that move with the status; `time` in milliseconds, when it has ended.
+
+        A run that is a tool call of another one is nobody's to start or to give up, so it is open under its own key.
+        """
+        organization_id, agent_id = UUID(self.organization_id), UUID(self.agent_id)
         is_open = ExecutionStatus(status) in OPEN
+        state = NESTED if self.parent_execution_id else status
         return {
-            "gsi2pk": cls.by_status(organization_id, agent_id, status),
-            "gsi2sk": str(execution_id),
-            "gsi3pk": cls.open(status, cls.shard(execution_id))
+            "gsi2pk": self.by_status(organization_id, agent_id, status),
+            "gsi2sk": self.id,
+            "gsi3pk": self.open(state, self.shard(self.id))
             if is_open
-            else cls.by_time(organization_id, agent_id),
-            "gsi3sk": str(execution_id) if is_open else key(f"{time:010d}", execution_id),
+            else self.by_time(organization_id, agent_id),
+            "gsi3sk": self.id if is_open else key(f"{time:010d}", self.id),
         }
 
 

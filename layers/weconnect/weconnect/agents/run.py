@@ -50,7 +50,8 @@ class Run:
 class Pinned(BaseModel):
     """What a run begins with; it sees no later change of the agent, its tools, its memory or its organization.
 
-    `most_tokens` and `most_micros` are what a calling run has left for it, the `organization_` ones its month's budget.
+    `recalled` is what memory adds to the system prompt. `most_tokens` and `most_micros` are what a calling run has left
+    for it, the `organization_` ones its month's budget.
     """
 
     user_id: UUID
@@ -60,6 +61,7 @@ class Pinned(BaseModel):
     depth: int
     definition: AgentDefinition
     tools: list[Tool]
+    recalled: str
     history: list[Message]
     most_tokens: int | None = None
     most_micros: int | None = None
@@ -118,6 +120,9 @@ class Outcome(BaseModel):
         return {"ended": self.model_dump(mode="json")}
 
 
+CANCELLED = Outcome(status=ExecutionStatus.CANCELLED, error="The run was cancelled", code="cancelled")
+
+
 def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
     """The run's row, and how it ends here: nothing has an effect once it, or a run that waits for it, is to stop."""
     family = [key for member in run.family() for key in (member.key, member.within) if key]
@@ -125,10 +130,7 @@ def fence(run: Run) -> tuple[ExecutionRow, Outcome | None]:
     for key in family:
         row: Any = found.get(key)
         if row is None or row.cancel_requested_at or row.status in ENDED:
-            stopped = Outcome(
-                status=ExecutionStatus.CANCELLED, error="The run was cancelled", code="cancelled"
-            )
-            return run.row(), stopped
+            return run.row(), CANCELLED
     return found[run.key], None  # type: ignore[return-value]
 
 

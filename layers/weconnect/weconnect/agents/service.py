@@ -1,12 +1,15 @@
 """Agents: create, read, change, put in the trash and bring back."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, table
+from pydantic.alias_generators import to_camel
+
+from weconnect import clock, schemas, table
+from weconnect.agents import versions
 from weconnect.agents.entities import (
     AgentDefinition,
-    AgentStats,
     AgentSummary,
     AIAgent,
     AIAgentChanges,
@@ -15,51 +18,46 @@ from weconnect.agents.entities import (
 from weconnect.agents.providers.registry import validate_model_choice
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.caller import Caller
-from weconnect.errors import NotFound
+from weconnect.entities import Json
 from weconnect.idempotency import new_id
 from weconnect.organizations import places
 from weconnect.organizations.permissions import require_own
 from weconnect.pages import Page, query_page
 
 SUMMARY_LENGTH = 500
+REMOVABLE = {"base_url", "output_schema", "published_version"}
 
 
-def create(caller: Caller, new: NewAIAgent) -> AIAgent:
-    """Create an agent; raises Conflict `name_taken` and LimitReached at the plan's number of agents."""
-    validate_model_choice(new.provider, new.model, new.base_url)
+def create(
+    caller: Caller,
+    new: NewAIAgent,
+    equip: Callable[[table.Transaction, UUID], list[Json]] = lambda writes, agent_id: [],
+) -> AIAgent:
+    """Create an agent with the tools that `equip` writes for it and answers.
+
+    Raises Conflict `name_taken`, LimitReached at the plan's number of agents, Invalid.
+    """
     definition = AgentDefinition.model_validate(new.model_dump(exclude={"name", "is_active"}))
+    _check(definition)
     row = _head(caller, new_id(), new.name, new.is_active, definition)
+    agent_id = UUID(row.id)
     with places.taken(caller, places.AGENTS, row.name) as writes:
         writes.create(row)
-        _put_version(writes, caller.organization_id, row, definition, 1)
-    return _agent(row, definition)
+        versions.write(writes, caller, agent_id, 1, definition, equip(writes, agent_id), [])
+    return entity(row, definition)
 
 
 def get(caller: Caller, agent_id: UUID) -> AIAgent:
     """One agent, in one call to the table."""
-    row, definition = read(caller.organization_id, agent_id)
-    return _agent(row, definition)
+    found = table.get_many(versions.keys(caller.organization_id, agent_id))
+    head, newest = versions.pick(found, caller.organization_id, agent_id)
+    return entity(head, newest.to_entity())
 
 
-def read(organization_id: UUID, agent_id: UUID) -> tuple[AgentRow, AgentDefinition]:
-    """The head of an agent and its present definition; raises NotFound."""
-    found = table.get_many(keys(organization_id, agent_id))
-    return pick(found, organization_id, agent_id)
-
-
-def keys(organization_id: UUID, agent_id: UUID) -> list[tuple[str, str]]:
-    """What to read for an agent."""
-    return [AgentRow.at(organization_id, agent_id), AgentVersionRow.at(organization_id, agent_id)]
-
-
-def pick(
-    found: dict[tuple[str, str], table.Row], organization_id: UUID, agent_id: UUID
-) -> tuple[AgentRow, AgentDefinition]:
-    """The agent among rows read by `keys`; raises NotFound."""
-    head, version = (found.get(at) for at in keys(organization_id, agent_id))
-    if not isinstance(head, AgentRow) or version is None:
-        raise NotFound("No such agent", code="agent_not_found")
-    return head, version.to_entity()
+def entity(row: AgentRow, definition: AgentDefinition) -> AIAgent:
+    """The agent on the wire."""
+    values = row.values() | row.rates() | definition.model_dump()
+    return AIAgent.model_validate(values, by_name=True)
 
 
 def need(caller: Caller, agent_id: UUID) -> AgentRow:
@@ -121,26 +119,39 @@ def find(
 
 
 def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: int | None) -> AIAgent:
-    """Change an agent; whatever belongs to its definition makes a new version of that."""
-    row, before = read(caller.organization_id, agent_id)
+    """Change an agent; whatever belongs to its definition makes a new version. What changes nothing writes nothing."""
+    organization_id = caller.organization_id
+    found = table.get_many(versions.keys(organization_id, agent_id))
+    row, newest = versions.pick_to_change(found, organization_id, agent_id)
+    before: AgentDefinition = newest.to_entity()
     require_own(caller, UUID(row.user_id))
+    table.expect(row, if_match)
     given = {name: getattr(changes, name) for name in changes.model_fields_set}
-    given = {name: value for name, value in given.items() if value is not None or name == "base_url"}
-    definition = before.model_copy(
-        update={name: given[name] for name in given if name in AgentDefinition.model_fields}
-    )
-    validate_model_choice(definition.provider, definition.model, definition.base_url)
-    values: dict[str, Any] = {name: given[name] for name in ("name", "is_active") if name in given}
-    if definition != before:
-        values |= _head_values(definition) | {"agent_version": row.agent_version + 1}
-        values |= _model_keys(caller.organization_id, definition, agent_id)
+    given = {name: value for name, value in given.items() if value is not None or name in REMOVABLE}
+    fields = {name: given[name] for name in given if name in AgentDefinition.model_fields}
+    definition = before.model_copy(update=fields)
+    changed = [name for name in fields if fields[name] != getattr(before, name)]
     old_name = row.name
+    values: dict[str, Any] = {
+        name: given[name] for name in ("name", "is_active", "published_version") if name in given
+    }
+    values = {name: value for name, value in values.items() if value != getattr(row, name)}
     with table.transaction(caller.actor()) as writes:
-        writes.change(row, values, if_match=if_match)
-        places.rename(writes, caller.organization_id, places.AGENTS, old_name, values.get("name", old_name))
-        if definition != before:
-            _put_version(writes, caller.organization_id, row, definition, values["agent_version"])
-    return _agent(row, definition)
+        if changed:
+            _check(definition)
+            number = int(row.agent_version) + 1
+            values |= _head_values(definition) | {"agent_version": number}
+            values |= _model_keys(organization_id, definition, agent_id)
+            tools = versions.tools_of(organization_id, newest)
+            names = sorted(to_camel(name) for name in changed)
+            versions.write(writes, caller, agent_id, number, definition, tools, names)
+        if values:
+            writes.change(row, values, if_match=if_match)
+        if "published_version" in values:
+            pk, sk = AgentVersionRow.at(organization_id, agent_id, "published")
+            writes.discard(AgentVersionRow(pk=pk, sk=sk))
+        places.rename(writes, organization_id, places.AGENTS, old_name, values.get("name", old_name))
+    return entity(row, definition)
 
 
 def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
@@ -168,20 +179,11 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
     return get(caller, agent_id)
 
 
-def stats(caller: Caller, agent_id: UUID) -> AgentStats:
-    """Counts, tokens and cost over all finished runs."""
-    row = need(caller, agent_id)
-    statuses = ("completed", "failed", "timeout", "cancelled")
-    return AgentStats(
-        agent_id=agent_id,
-        runs={status: int(getattr(row, status)) for status in statuses},
-        input_tokens=row.input_tokens,
-        output_tokens=row.output_tokens,
-        cost_usd=row.cost_micros / 1e6,
-        runs_without_price=row.without_price,
-        last_executed_at=row.last_executed_at,
-        **row.rates(),
-    )
+def _check(definition: AgentDefinition) -> None:
+    """Raise Invalid for a model or a schema that no run could use."""
+    validate_model_choice(definition.provider, definition.model, definition.base_url)
+    if definition.output_schema is not None:
+        schemas.check(definition.output_schema, "/outputSchema")
 
 
 def _head(
@@ -215,23 +217,9 @@ def _model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UU
     return {"gsi1pk": pk, "gsi1sk": sk}
 
 
-def _put_version(
-    writes: table.Transaction, organization_id: UUID, row: AgentRow, definition: AgentDefinition, number: int
-) -> None:
-    agent_id = UUID(row.id)
-    for sort in (number, None):
-        pk, sk = AgentVersionRow.at(organization_id, agent_id, sort)
-        writes.put(AgentVersionRow.of(definition, pk=pk, sk=sk, number=number))
-
-
 def _need_in_trash(caller: Caller, agent_id: UUID) -> AgentRow:
     return table.need(AgentRow, AgentRow.in_trash(caller.organization_id, agent_id), "agent")
 
 
 def _summary(row: AgentRow) -> AgentSummary:
     return row.to_entity(**row.rates())  # type: ignore[no-any-return]
-
-
-def _agent(row: AgentRow, definition: AgentDefinition) -> AIAgent:
-    values = row.values() | row.rates() | definition.model_dump()
-    return AIAgent.model_validate(values, by_name=True)

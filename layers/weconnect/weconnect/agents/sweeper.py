@@ -1,15 +1,19 @@
 """Runs that nobody carries on: started again, or closed."""
 
-from datetime import timedelta
+from typing import Any
 
-from weconnect import clock, ids
+from weconnect import clock, ids, table
 from weconnect.agents import executions
 from weconnect.agents.entities import OPEN, ExecutionStatus
-from weconnect.agents.rows import RUN_SHARDS, ExecutionRow
-from weconnect.executions import approvals
+from weconnect.agents.rows import NESTED, RUN_SHARDS, ExecutionRow
+from weconnect.agents.run import ENDED
+from weconnect.executions import approvals, rows
 
 SWEEP_AFTER_SECONDS = 30
-ABANDONED_AFTER_SECONDS = 2 * 3_600
+ABANDONED_AFTER_DAYS = 9  # longer than the platform lets a run live, which may wait for somebody
+BATCH = 100
+
+__all__ = ["close", "rows", "sweep"]  # the rows of workflows' runs, which may have asked, are to be known
 
 
 def sweep() -> int:
@@ -21,17 +25,10 @@ def sweep() -> int:
         for row in _open_since(ExecutionStatus.PENDING, shard, SWEEP_AFTER_SECONDS):
             executions.invoke(row)
             swept += 1
-        oldest = clock.iso(clock.now() - timedelta(seconds=ABANDONED_AFTER_SECONDS))
-        for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_SECONDS):
-            if row.updated_at > oldest:  # it waited for somebody, and goes on
-                continue
-            executions.finish(
-                row,
-                ExecutionStatus.TIMEOUT,
-                error="Nothing was heard of the run for two hours",
-                error_code="lost",
-            )
-            swept += 1
+        for row in _open_since(ExecutionStatus.RUNNING, shard, ABANDONED_AFTER_DAYS * 86_400):
+            error = f"Nothing was heard of the run for {ABANDONED_AFTER_DAYS} days"
+            swept += executions.finish(row, ExecutionStatus.TIMEOUT, error=error, error_code="lost")
+        swept += _close_orphans(_open_since(NESTED, shard, SWEEP_AFTER_SECONDS))
     return swept
 
 
@@ -48,6 +45,28 @@ def close(execution_id: str, platform_status: str, error: str) -> bool:
     return False
 
 
-def _open_since(status: ExecutionStatus, shard: str, seconds: int) -> list[ExecutionRow]:
+def _close_orphans(rows: list[ExecutionRow]) -> int:
+    """End the nested runs whose calling run has ended without them; answers how many."""
+    swept = 0
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        found = table.get_many([_parent(row) for row in batch])
+        for row in batch:
+            parent: Any = found.get(_parent(row))
+            if parent is None or parent.status in ENDED:
+                error = "The run that asked has ended"
+                swept += executions.finish(
+                    row, ExecutionStatus.CANCELLED, error=error, error_code="parent_ended"
+                )
+    return swept
+
+
+def _parent(row: ExecutionRow) -> tuple[str, str]:
+    """Where the run stands that asked, of an agent or of a workflow."""
+    pk, sk = row.parent_key
+    return pk, sk
+
+
+def _open_since(status: str, shard: str, seconds: int) -> list[ExecutionRow]:
     oldest = str(ids.lowest_id(clock.epoch() - seconds))
-    return list(ExecutionRow.gsi3.query(ExecutionRow.open(status.value, shard), ExecutionRow.gsi3sk < oldest))
+    return list(ExecutionRow.gsi3.query(ExecutionRow.open(status, shard), ExecutionRow.gsi3sk < oldest))

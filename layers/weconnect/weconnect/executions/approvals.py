@@ -17,13 +17,13 @@ from weconnect.executions.rows import ApprovalRow
 from weconnect.log import logger
 from weconnect.pages import Page, query_page
 
-PERMISSIONS = {"agent": "agents:execute"}
+PERMISSIONS = {"agent": "agents:execute", "workflow": "workflows:execute"}
 INLINE_BYTES = 4_000  # the row stands in two indexes
 
 # What a run does
 
 
-def request(approval: Approval, callback_id: str, days: int, actor: dict[str, Any]) -> None:
+def request(approval: Approval, days: int, actor: dict[str, Any]) -> None:
     """Ask; harmless when it was asked before."""
     pk, sk = ApprovalRow.at(approval.organization_id, approval.id)
     row = ApprovalRow.of(
@@ -32,7 +32,6 @@ def request(approval: Approval, callback_id: str, days: int, actor: dict[str, An
         sk=sk,
         gsi2pk=ApprovalRow.by_status(approval.organization_id, approval.status),
         gsi2sk=str(approval.id),
-        callback_id=callback_id,
         arguments=_stored(approval, "arguments", approval.arguments, days),
         ttl=clock.epoch() + days * 86_400,
     )
@@ -40,6 +39,14 @@ def request(approval: Approval, callback_id: str, days: int, actor: dict[str, An
         table.create(row, actor)
     except Conflict:
         return  # the step was repeated
+
+
+def wait_at(organization_id: UUID, approval_id: UUID, callback_id: str) -> None:
+    """Note where the run waits. Who was so fast to have answered already wakes it at once."""
+    row = _need(organization_id, approval_id)
+    table.touch(row, put={"callback_id": callback_id})
+    if row.status != ApprovalStatus.PENDING:
+        _deliver(row)
 
 
 def settle(organization_id: UUID, approval_ids: list[UUID], actor: dict[str, Any]) -> list[Approval]:
@@ -154,6 +161,8 @@ def _close(
 
 def _deliver(row: ApprovalRow) -> bool:
     """Wake the run; True when it is awake, or gone. What the run needs to know it reads from the row."""
+    if not row.callback_id:
+        return False  # it does not wait yet, and wakes itself when it does
     client = durable.lambda_client()
     try:
         client.send_durable_execution_callback_success(

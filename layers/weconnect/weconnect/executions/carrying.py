@@ -6,21 +6,21 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock, durable, table
 from weconnect.durable import Steps
 from weconnect.errors import Problem
-from weconnect.executions import journal, lifecycle
-from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions import approvals, journal, lifecycle
+from weconnect.executions.entities import Approval, Approvers, ExecutionStatus
 from weconnect.executions.journal import Record
 from weconnect.executions.lifecycle import ACTOR, Pinned, Place
-from weconnect.executions.rows import CallbackRow
+from weconnect.executions.rows import CallbackRow, ExecutionRow, QuestionRow
 from weconnect.log import logger
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import Call, Items, NodeError, NodeType, Outputs, passed
+from weconnect.workflows.contract import Call, Items, NodeError, NodeType, Outputs, Question, passed
 from weconnect.workflows.entities import Node, Retry
 
 MAX_OUTPUT_BYTES = 4 * 2**20
@@ -227,6 +227,50 @@ class Through:
         place, row = self.bearer.place, self.bearer.place.row()
         pk, sk = CallbackRow.at(place.organization_id, place.id, self.bearer.path)
         table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, ttl=row.ttl), ACTOR)
+
+    def ask(self, question: Question) -> None:
+        place, row = self.bearer.place, self.bearer.place.row()
+        approval_id, moment = self._approval_id(row), clock.now()
+        approval = Approval(
+            id=approval_id,
+            created_at=moment,
+            updated_at=moment,
+            organization_id=place.organization_id,
+            user_id=row.user_id,
+            run_type="workflow",
+            workflow_id=row.workflow_id,
+            execution_id=place.id,
+            tool_name=self.bearer.call.node.name,
+            message=question.message,
+            arguments=question.values,
+            input_schema={"type": "object"},
+            approvers=Approvers(users=question.users, roles=question.roles),
+            expires_at=moment + timedelta(seconds=question.expires_in_seconds),
+            api_key_id=row.api_key_id,
+        )
+        pk, sk = QuestionRow.at(place.organization_id, place.id, self.bearer.path)
+        table.put(QuestionRow(pk=pk, sk=sk, approval_id=str(approval_id), ttl=row.ttl), ACTOR)
+        approvals.request(approval, lifecycle.days_left(row), ACTOR)
+
+    def announce_question(self, callback_id: str) -> None:
+        row = self.bearer.place.row()
+        approvals.wait_at(self.bearer.place.organization_id, self._approval_id(row), callback_id)
+
+    def decision(self) -> dict[str, Any]:
+        approval_id = self._approval_id(self.bearer.place.row())
+        (found,) = approvals.settle(self.bearer.place.organization_id, [approval_id], ACTOR)
+        return {
+            "approvalId": str(approval_id),
+            "status": found.status.value,
+            "arguments": found.settled(),
+            "note": found.note,
+            "decidedBy": str(found.decided_by) if found.decided_by else None,
+        }
+
+    def _approval_id(self, row: ExecutionRow) -> UUID:
+        from weconnect.executions import starting  # which needs us
+
+        return starting.derived_id(row, f"approval {self.bearer.path}")
 
     def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
         from weconnect.executions import starting  # which needs us

@@ -29,10 +29,12 @@ class Approvers(Wire):
 class Approval(TenantEntity):
     """A question that a run waits for. `userId` started the run; the key that started it may not answer."""
 
-    run_type: Literal["agent"] = "agent"
-    agent_id: UUID
+    run_type: Literal["agent", "workflow"] = "agent"
+    agent_id: UUID | None = None
+    workflow_id: UUID | None = None
     execution_id: UUID
-    tool_name: str
+    tool_name: str = Field(description="The agent's tool, or the workflow's node, that asks")
+    message: str | None = Field(default=None, description="What a workflow's node asks")
     arguments: Json
     input_schema: Json = Field(description="What edited arguments have to fit")
     approvers: Approvers = Approvers()

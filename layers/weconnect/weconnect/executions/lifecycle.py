@@ -16,9 +16,9 @@ from pydantic import BaseModel
 
 from weconnect import clock, durable, payloads, table
 from weconnect.errors import Conflict
-from weconnect.executions import journal
+from weconnect.executions import approvals, journal
 from weconnect.executions.entities import OPEN, ExecutionError, ExecutionStatus
-from weconnect.executions.rows import CallbackRow, ExecutionRow
+from weconnect.executions.rows import CallbackRow, ExecutionRow, QuestionRow
 from weconnect.log import logger
 from weconnect.table import Row
 from weconnect.workflows import versions
@@ -243,6 +243,7 @@ def finish(
     ):
         if counts:
             values[name] = counts.get(status, 0) + (counts.get("failed", 0) if status == "completed" else 0)
+    waited = row.status == ExecutionStatus.WAITING
     writes = table.Transaction(ACTOR)
     still = _is_open()
     writes.change(row, values, condition=still if condition is None else still & condition)
@@ -253,8 +254,17 @@ def finish(
         writes.commit()
     except Conflict:
         return False
+    if waited:
+        _withdraw(organization_id, execution_id)
     _tell(row, organization_id, moment)
     return True
+
+
+def _withdraw(organization_id: UUID, execution_id: UUID) -> None:
+    """Take back the questions that nobody has decided."""
+    pk, prefix = QuestionRow.of_run(organization_id, execution_id)
+    rows = QuestionRow.query(pk, QuestionRow.sk.startswith(prefix), consistent_read=True)
+    approvals.withdraw(organization_id, [UUID(question.approval_id) for question in rows], ACTOR)
 
 
 def _tell(row: ExecutionRow, organization_id: UUID, moment: datetime) -> None:

@@ -16,14 +16,16 @@ from weconnect.table import Row, key
 
 
 class ApprovalRow(Row, discriminator="APPROVAL"):
-    """A question. `callback_id` is where its run waits; long arguments leave the row, which stands in two indexes."""
+    """A question. `callback_id` is where its run waits, as soon as it does; long arguments leave the row, which
+    stands in two indexes.
+    """
 
     entity = Approval
 
     status = UnicodeAttribute()
     arguments = JSONAttribute()
     edited_arguments = JSONAttribute(null=True, attr_name="editedArguments")
-    callback_id = UnicodeAttribute(attr_name="callbackId")
+    callback_id = UnicodeAttribute(null=True, attr_name="callbackId")
 
     @staticmethod
     def at(organization_id: UUID, approval_id: UUID) -> tuple[str, str]:
@@ -144,6 +146,20 @@ class CallbackRow(Row, discriminator="CALLBACK"):
     @staticmethod
     def of_pauses(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         return of_run(organization_id, execution_id), key("PAUSED", "")
+
+
+class QuestionRow(Row, discriminator="QUESTION"):
+    """An approval that a run has asked for, to be taken back when the run ends before it is decided."""
+
+    approval_id = UnicodeAttribute(attr_name="approvalId")
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("QUESTION", path)
+
+    @staticmethod
+    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("QUESTION", "")
 
 
 def of_run(organization_id: UUID, execution_id: UUID) -> str:

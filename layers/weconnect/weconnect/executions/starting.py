@@ -1,6 +1,5 @@
 """Starting runs of workflows: for callers, for nodes of other runs, and for runs that have failed."""
 
-import hashlib
 import json
 from contextlib import suppress
 from typing import Any
@@ -303,8 +302,7 @@ def start_for_error(failed: ExecutionRow) -> None:
 
 def derived_id(row: ExecutionRow, place: str) -> UUID:
     """The id of a run that another run starts at a place: the same at each try."""
-    digest = hashlib.sha256(f"{row.id} {place}".encode()).digest()
-    return ids.derived_id(int(ids.time_of(UUID(row.id)) * 1000), digest)
+    return ids.derived_from(UUID(row.id), place)
 
 
 def _active(organization_id: UUID, workflow_id: UUID) -> tuple[WorkflowRow, Any]:

@@ -81,7 +81,7 @@ def _workflows(organization_id: UUID) -> list[WorkflowRow]:
 def _agent(caller: Caller, agent_id: UUID) -> ExportedAgent:
     pk, prefix = MemoryRow.of_type(caller.organization_id, agent_id)
     rows = MemoryRow.query(pk, MemoryRow.sk.startswith(prefix), consistent_read=True)
-    own = tools.active(caller.organization_id, agent_id, also_inactive=True)
+    own = tools.of_agent(caller.organization_id, agent_id)
     return ExportedAgent(
         agent=agents.get(caller, agent_id).wire(),
         tools=[row.to_entity(has_api_key=bool(row.sealed_key)).wire() for row in own],

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from weconnect import table
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, LimitReached, NotFound
+from weconnect.errors import LimitReached, NotFound, name_taken
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 
@@ -23,6 +23,11 @@ class Kind:
     @property
     def singular(self) -> str:
         return self.resource.removesuffix("s")
+
+    @property
+    def one(self) -> str:
+        """One of them, in words."""
+        return f"{'an' if self.singular[0] in 'aeiou' else 'a'} {self.singular}"
 
 
 AGENTS = Kind("AGENT", "agents", "max_agents")
@@ -47,7 +52,7 @@ def taken(caller: Caller, kind: Kind, name: str) -> Iterator[table.Transaction]:
     try:
         with table.transaction(caller.actor()) as writes:
             yield writes
-            writes.create(_name(caller.organization_id, kind, name), _refusal(kind, name))
+            writes.create(_name(caller.organization_id, kind, name), name_taken(kind.one, name))
             writes.count(count, "count", 1, limit=limit, refused=refused)
     except LimitReached:
         _note(organization, kind, limit, limit)
@@ -65,7 +70,7 @@ def rename(writes: table.Transaction, organization_id: UUID, kind: Kind, before:
     """Take a new name and free the old one, unless only its letters' case changes; Conflict `name_taken`."""
     if after.casefold() != before.casefold():
         writes.discard(_name(organization_id, kind, before))
-        writes.create(_name(organization_id, kind, after), _refusal(kind, after))
+        writes.create(_name(organization_id, kind, after), name_taken(kind.one, after))
 
 
 def _note(organization: Organization, kind: Kind, used: int, limit: int) -> None:
@@ -79,13 +84,6 @@ def _note(organization: Organization, kind: Kind, used: int, limit: int) -> None
 def _name(organization_id: UUID, kind: Kind, name: str) -> NameRow:
     pk, sk = NameRow.at(organization_id, kind.word, name)
     return NameRow(pk=pk, sk=sk)
-
-
-def _refusal(kind: Kind, name: str) -> Conflict:
-    errors = [{"pointer": "/name", "detail": "taken"}]
-    article = "an" if kind.singular[0] in "aeiou" else "a"
-    detail = f"There is {article} {kind.singular} named {name!r} already"
-    return Conflict(detail, code="name_taken", errors=errors)
 
 
 def _count(organization_id: UUID, kind: Kind) -> CountRow:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from weconnect import clock, table
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, Invalid, LimitReached
+from weconnect.errors import Conflict, Invalid, LimitReached, name_taken
 from weconnect.idempotency import new_id
 from weconnect.organizations import membership
 from weconnect.organizations.forms import CustomRole, NewRole, RoleChanges, Roles, RoleView
@@ -59,7 +59,7 @@ def create(caller: Caller, organization_id: UUID, new: NewRole) -> RoleView:
     with table.transaction(caller.actor()) as writes:
         membership.check_organization(writes, organization_id)
         writes.create(row)
-        writes.create(_name(organization_id, role.name), _taken(role.name))
+        writes.create(_name(organization_id, role.name), name_taken("a role", role.name))
         writes.count(_count(organization_id), "count", 1, limit=MOST_ROLES, refused=refused)
     return _view(row.to_entity())
 
@@ -85,7 +85,7 @@ def update(
         writes.change(row, values, if_match=if_match)
         if name.casefold() != before.casefold():
             writes.discard(_name(organization_id, before))
-            writes.create(_name(organization_id, name), _taken(name))
+            writes.create(_name(organization_id, name), name_taken("a role", name))
     return _view(_need(organization_id, role_id).to_entity())
 
 
@@ -131,11 +131,6 @@ def _refuse_builtin(name: str) -> None:
 def _name(organization_id: UUID, name: str) -> NameRow:
     pk, sk = NameRow.at(organization_id, "ROLE", name)
     return NameRow(pk=pk, sk=sk)
-
-
-def _taken(name: str) -> Conflict:
-    errors = [{"pointer": "/name", "detail": "taken"}]
-    return Conflict(f"There is a role named {name!r} already", code="name_taken", errors=errors)
 
 
 def _count(organization_id: UUID) -> CountRow:

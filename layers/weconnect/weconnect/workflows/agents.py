@@ -1,10 +1,9 @@
 """What nodes ask of agents: their memories, and their runs as part of a workflow's run."""
 
-import hashlib
 from typing import Any
 from uuid import UUID
 
-from weconnect import durable, ids
+from weconnect import durable, ids, table
 from weconnect.agents.tools.context import ToolContext
 from weconnect.errors import Problem
 from weconnect.workflows.contract import Call, Carrier, Item, NodeError
@@ -14,12 +13,10 @@ ACTOR = {"system": "run_workflow"}
 
 def context_of(call: Call, agent_id: UUID, key: str) -> ToolContext:
     """On whose behalf a node reaches an agent's memory; raises NodeError when there is no such agent."""
-    from weconnect.agents import service
+    from weconnect.agents.rows import AgentRow
 
-    try:
-        service.read(call.organization_id, agent_id)
-    except Problem as problem:
-        raise NodeError(problem.code, problem.detail) from problem
+    if table.get(AgentRow, AgentRow.at(call.organization_id, agent_id)) is None:
+        raise NodeError("agent_not_found", "No such agent")
     return ToolContext(call.organization_id, agent_id, call.user_id, call.run_id, key)
 
 
@@ -42,8 +39,8 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
     """Store the agent's run under an id that a repeated step finds again."""
     from weconnect.agents import executions
 
-    digest = hashlib.sha256(f"{call.key}:{index}".encode()).digest()
-    execution_id = ids.derived_id(int(ids.time_of(call.run_id) * 1000), digest)
+    assert call.run_key, "a node that takes long is no test of one node"
+    execution_id = ids.derived_from(call.run_id, f"{call.key}:{index}")
     try:
         executions.store_within(
             call.organization_id,
@@ -52,6 +49,7 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
             execution_id,
             call.user_id,
             ACTOR,
+            parent_key=call.run_key,
             days=call.retention_days,
             parent_execution_id=call.run_id,
         )

@@ -125,6 +125,17 @@ class Call:
         return [validated(model, each) for each in resolved]
 
 
+@dataclass(frozen=True)
+class Question:
+    """What people are asked: a message, values that they may change, and who of them may answer, by id or by role."""
+
+    message: str
+    values: Item
+    users: list[UUID]
+    roles: list[str]
+    expires_in_seconds: int
+
+
 class Carrier(Protocol):
     """What a `flow` node takes its steps through. Names are unique within the node's run."""
 
@@ -136,6 +147,15 @@ class Carrier(Protocol):
 
     def announce_callback(self, callback_id: str) -> None:
         """Let whoever holds the run's callback token complete the callback; for use within a step."""
+
+    def ask(self, question: "Question") -> None:
+        """Ask people whether the run may go on; for use within a step."""
+
+    def announce_question(self, callback_id: str) -> None:
+        """Let whoever decides wake the run; for use within a step."""
+
+    def decision(self) -> dict[str, Any]:
+        """`{"status", "arguments", "note", "decidedBy", "approvalId"}` of the question; for use within a step."""
 
     def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
         """Start a run of another workflow that completes the callback when it ends; for use within a step."""

@@ -1,70 +1,59 @@
-"""Memories of an agent: write, read, correct, erase.
+"""Memories of an agent: read, correct, erase; and the turns of its sessions.
 
 What a run may do with them takes the organization and the agent; what a route may do takes its caller.
 """
 
 import hashlib
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock, ids, payloads, table
 from weconnect.agents import service as agents
+from weconnect.agents.memories import embedders, keeping, lexicon, refusals, writing
 from weconnect.agents.memories.entities import (
+    HISTORY_SHOWN,
     AgentSession,
     AIAgentMemory,
     AIAgentMemoryChanges,
+    MemoryChange,
     MemoryMetadata,
     MemoryType,
     MemoryWritten,
     NewAIAgentMemory,
     SessionErased,
 )
-from weconnect.agents.memories.rows import AgentSessionRow, MemoryKeyRow, MemoryRow
+from weconnect.agents.memories.keeping import memory as memory
+from weconnect.agents.memories.keeping import text
+from weconnect.agents.memories.rows import AgentSessionRow, MemoryHistoryRow, MemoryKeyRow, MemoryRow
+from weconnect.agents.memories.words import estimate_tokens
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, Invalid
+from weconnect.errors import Conflict, Invalid, NotFound, Stale
 from weconnect.pages import Page, query_page
+
+FOLD_EVERY = 16  # turns; a search folds what is left
 
 
 def create(caller: Caller, agent_id: UUID, new: NewAIAgentMemory) -> MemoryWritten:
     """Write a memory for the agent; the answer says what was decided."""
     agents.need_own(caller, agent_id)
-    return write(caller.organization_id, agent_id, caller.user_id, new, caller.actor())
+    return writing.write(caller.organization_id, agent_id, caller.user_id, new, caller.actor())
 
 
-def write(
-    organization_id: UUID, agent_id: UUID, user_id: UUID, new: NewAIAgentMemory, actor: dict[str, Any]
-) -> MemoryWritten:
-    """Add a memory, or find it there already, or let it supersede the older value of its key."""
-    _check_expiry(new.metadata)
-    name = new.key or hashlib.sha256(new.content.casefold().encode()).hexdigest()[:32]
-    marker_at = MemoryKeyRow.at(organization_id, agent_id, new.memory_type, name)
-    marker = table.get(MemoryKeyRow, marker_at)
-    before = table.get(MemoryRow, (marker_at[0], marker.memory_sk)) if marker else None
-    if before and memory(before).content == new.content:
-        return MemoryWritten(decision="duplicate_of", other_id=UUID(before.id), memory=memory(before))
-    row = _row(organization_id, agent_id, user_id, new, name, ids.new_id())
-    pointer = MemoryKeyRow(*marker_at, memory_sk=row.sk, ttl=row.ttl)
-    with table.transaction(actor) as writes:
-        writes.create(row)
-        if marker:
-            writes.change(marker, {"memory_sk": row.sk, "ttl": row.ttl})
-        else:
-            writes.create(
-                pointer, Conflict("The same key was written at the same time", code="version_conflict")
-            )
-        if before:
-            ended = {"valid_to": clock.iso(clock.now()), "superseded_by": row.id}
-            writes.change(before, ended)
-    written = memory(row)
-    if before:
-        return MemoryWritten(decision="supersedes", other_id=UUID(before.id), memory=written)
-    return MemoryWritten(decision="added", memory=written)
-
-
-def get(caller: Caller, agent_id: UUID, memory_id: UUID) -> AIAgentMemory:
-    """One memory; raises NotFound."""
+def get(caller: Caller, agent_id: UUID, memory_id: UUID, as_of: datetime | None = None) -> AIAgentMemory:
+    """One memory with its history, or as it was then; raises NotFound."""
     agents.need(caller, agent_id)
-    return memory(_need(caller, agent_id, memory_id))
+    row = _need(caller, agent_id, memory_id)
+    found = memory(row, history=_history(row))
+    if as_of is None:
+        return found
+    if not found.holds(as_of):
+        raise NotFound("The memory did not hold then", code="memory_not_found")
+    then = next((change for change in reversed(found.history) if as_of < change.changed_at), None)
+    if then is None:
+        return found
+    return found.model_copy(update={"content": then.content, "metadata": then.metadata})
 
 
 def find(
@@ -76,25 +65,23 @@ def find(
     memory_type: MemoryType | None = None,
     session_id: str | None = None,
     tag: str | None = None,
+    as_of: datetime | None = None,
 ) -> Page[AIAgentMemory]:
-    """Memories, newest first, superseded ones among them."""
+    """Memories, newest first, superseded ones among them; with `as_of` those that held then."""
     agents.need(caller, agent_id)
     index: str | None = "gsi1"
     pk, prefix = MemoryRow.by_id(caller.organization_id, agent_id), ""
     if memory_type:
-        index, (pk, prefix) = (
-            None,
-            MemoryRow.of_type(
-                caller.organization_id, agent_id, memory_type, *([session_id] if session_id else [])
-            ),
-        )
+        parts = [memory_type, *([session_id] if session_id else [])]
+        index, (pk, prefix) = None, MemoryRow.of_type(caller.organization_id, agent_id, *parts)
 
     def keep(row: MemoryRow) -> bool:
-        return (session_id is None or row.session_id == session_id) and (
-            tag is None or tag in row.metadata.get("tags", [])
+        return (
+            (session_id is None or row.session_id == session_id)
+            and (tag is None or tag in row.metadata.get("tags", []))
+            and (as_of is None or row.to_entity(content="").holds(as_of))
         )
 
-    filters = [memory_type, session_id, tag]
     rows, following = query_page(
         MemoryRow,
         pk,
@@ -102,8 +89,8 @@ def find(
         index=index,
         limit=limit,
         cursor=cursor,
-        keep=keep if session_id or tag else None,
-        filters=filters,
+        keep=keep if session_id or tag or as_of else None,
+        filters=[memory_type, session_id, tag, as_of],
     )
     return Page(items=[memory(row) for row in rows], next_cursor=following)
 
@@ -111,48 +98,121 @@ def find(
 def update(
     caller: Caller, agent_id: UUID, memory_id: UUID, changes: AIAgentMemoryChanges, if_match: int | None
 ) -> AIAgentMemory:
-    """Correct a memory's content or metadata."""
+    """Correct a memory's content or metadata; what it said before stays in its history."""
     agents.need_own(caller, agent_id)
     row = _need(caller, agent_id, memory_id)
+    before = text(row)
+    content = before if changes.content is None else changes.content
     values: dict[str, Any] = {}
     if changes.content is not None:
-        values["content"] = _stored(caller.organization_id, memory_id, changes.content)
+        if refused := refusals.why_refused(content):
+            raise Invalid(refused, errors=[{"pointer": "/content", "detail": refused}])
+        values["content"] = keeping.stored(caller.organization_id, memory_id, content)
     if changes.metadata is not None:
-        _check_expiry(changes.metadata)
+        keeping.check_expiry(changes.metadata)
         values["metadata"] = changes.metadata.model_dump(mode="json")
-        values["ttl"] = _ttl(changes.metadata)
-    return memory(table.change(row, values, caller.actor(), if_match=if_match))
+        values["ttl"] = keeping.ttl(changes.metadata)
+    vectors, _ = embedders.embed([content])
+    with table.transaction(caller.actor()) as writes:
+        writes.create(_past(row, caller))
+        keeping.correct(writes, row, values, content, vectors[0] if vectors else None)
+        marker = _marker(row)
+        if marker and marker.ttl != values.get("ttl", row.ttl):
+            writes.change(marker, {"ttl": values["ttl"]})
+        writes.change(row, values, if_match=if_match)
+    for change in _changes(row) if "ttl" in values else []:
+        table.touch(change, put={"ttl": values["ttl"]})  # what it said ends with it
+    return memory(row, history=_history(row))
 
 
 def delete(caller: Caller, agent_id: UUID, memory_id: UUID, if_match: int | None) -> None:
-    """Delete a memory for good, and the claim on its key."""
+    """Delete a memory for good: its words, its vector, its history and the claim on its key go with it."""
     agents.need_own(caller, agent_id)
     row = _need(caller, agent_id, memory_id)
-    marker = table.get(
-        MemoryKeyRow, MemoryKeyRow.at(caller.organization_id, agent_id, row.memory_type, row.key)
-    )
-    with table.transaction(caller.actor()) as writes:
-        writes.delete(row, if_match=if_match)
-        if marker and marker.memory_sk == row.sk:
-            writes.discard(marker)
-    payloads.discard(caller.organization_id, row.content)
+    if if_match is not None and if_match != row.version:
+        raise Stale(f"The version is {row.version}, not {if_match}")
+    _erase([row], caller.actor())
 
 
 def erase_session(caller: Caller, agent_id: UUID, session_id: str) -> SessionErased:
     """Delete all memories of a session, and the session; safe to repeat when it was interrupted."""
     agents.need_own(caller, agent_id)
-    deleted = 0
+    found: list[MemoryRow] = []
     for memory_type in MemoryType:
         pk, prefix = MemoryRow.of_type(caller.organization_id, agent_id, memory_type, session_id)
-        for row in MemoryRow.query(pk, MemoryRow.sk.startswith(prefix), consistent_read=True):
-            marker = MemoryKeyRow(*MemoryKeyRow.at(caller.organization_id, agent_id, memory_type, row.key))
-            with table.transaction(caller.actor()) as writes:
-                writes.discard(row)
-                writes.discard(marker)
-            payloads.discard(caller.organization_id, row.content)
-            deleted += 1
+        found += MemoryRow.query(pk, MemoryRow.sk.startswith(prefix), consistent_read=True)
+    _erase(found, caller.actor())
     AgentSessionRow(*AgentSessionRow.at(caller.organization_id, agent_id, session_id)).delete()
-    return SessionErased(deleted=deleted)
+    return SessionErased(deleted=sum(not table.is_expired(row) for row in found))
+
+
+def _erase(rows: list[MemoryRow], actor: dict[str, Any]) -> None:
+    """End memories for good. The memory's own row goes last: until then it can be asked again."""
+    if not rows:
+        return
+    organization_id, agent_id = UUID(rows[0].organization_id), UUID(rows[0].agent_id)
+    lexicon.forget(organization_id, agent_id, [UUID(row.id) for row in rows])
+    for row in rows:
+        past = list(_changes(row))
+        with MemoryHistoryRow.batch_write() as batch:
+            for change in past:
+                batch.delete(change)
+        marker = _marker(row)
+        with table.transaction(actor) as writes:
+            keeping.discard(writes, row)
+            if marker:
+                writes.delete(marker)
+            writes.delete(row)
+        for content in (row.content, *(change.content for change in past)):
+            payloads.discard(organization_id, content)
+
+
+def _marker(row: MemoryRow) -> MemoryKeyRow | None:
+    """The claim on its key, when this memory has it."""
+    at = MemoryKeyRow.at(UUID(row.organization_id), UUID(row.agent_id), row.memory_type, row.key)
+    marker = table.get(MemoryKeyRow, at)
+    return marker if marker and marker.memory_sk == row.sk else None
+
+
+def _past(row: MemoryRow, caller: Caller) -> MemoryHistoryRow:
+    """What a memory says, to be kept while it is corrected."""
+    organization_id, agent_id = UUID(row.organization_id), UUID(row.agent_id)
+    at = MemoryHistoryRow.at(organization_id, agent_id, UUID(row.id), int(row.version))
+    return MemoryHistoryRow(
+        *at,
+        ttl=row.ttl,
+        content=row.content,
+        metadata=row.metadata,
+        changed_at=clock.iso(clock.now()),
+        changed_by=caller.actor(),
+    )
+
+
+def _changes(row: MemoryRow, limit: int | None = None) -> Iterable[MemoryHistoryRow]:
+    """Corrections of a memory, the latest first."""
+    at = MemoryHistoryRow.of_memory(UUID(row.organization_id), UUID(row.agent_id), UUID(row.id))
+    return MemoryHistoryRow.query(
+        at[0],
+        MemoryHistoryRow.sk.startswith(at[1]),
+        consistent_read=True,
+        scan_index_forward=False,
+        limit=limit,
+    )
+
+
+def _history(row: MemoryRow) -> list[MemoryChange]:
+    """The latest 50 corrections, the latest first; one that was never changed is not asked for."""
+    if row.version == 1:
+        return []
+    return [
+        MemoryChange(
+            content=payloads.load(row.organization_id, change.content),
+            metadata=change.metadata,
+            changed_at=change.changed_at,
+            changed_by=change.changed_by,
+        )
+        for change in _changes(row, HISTORY_SHOWN)
+    ]
 
 
 def sessions(caller: Caller, agent_id: UUID, *, limit: int, cursor: str | None) -> Page[AgentSession]:
@@ -172,13 +232,6 @@ def sessions(caller: Caller, agent_id: UUID, *, limit: int, cursor: str | None) 
     return Page(items=items, next_cursor=following)
 
 
-def memory(row: MemoryRow) -> AIAgentMemory:
-    """The memory on the wire."""
-    values = row.values()
-    values["content"] = payloads.load(UUID(row.organization_id), row.content)
-    return AIAgentMemory.model_validate(values, by_name=True)
-
-
 def add_turn(
     organization_id: UUID,
     agent_id: UUID,
@@ -188,7 +241,8 @@ def add_turn(
     said: dict[str, str],
 ) -> None:
     """Append a run's turn (`{"user": …, "assistant": …}`) to its session, once however often it is asked."""
-    moment = clock.iso(clock.now())
+    spoken_at = clock.now()
+    moment = clock.iso(spoken_at)
     session = AgentSessionRow(*AgentSessionRow.at(organization_id, agent_id, session_id))
     used = {
         "session_id": session_id,
@@ -196,6 +250,7 @@ def add_turn(
         "gsi1pk": AgentSessionRow.by_use(organization_id, agent_id),
         "gsi1sk": moment,
     }
+    vectors, _ = embedders.embed(list(said.values()))
     try:
         with table.transaction({"system": "run_agent"}) as writes:
             for position, (speaker, content) in enumerate(said.items()):
@@ -207,19 +262,29 @@ def add_turn(
                     content=content,
                     memory_type=MemoryType.CONVERSATION,
                     session_id=session_id,
+                    subject=None,
                     metadata=MemoryMetadata(source=speaker),
                 )
                 name = f"{execution_id}:{speaker}"
-                writes.create(_row(organization_id, agent_id, user_id, new, name, memory_id))
+                row = keeping.new_row(organization_id, agent_id, user_id, new, name, memory_id, spoken_at)
+                writes.create(row)
+                keeping.index(writes, row, content, vectors[position] if vectors else None)
             writes.count(session, "turns", 1, put=used)
     except Conflict:
         return  # the step was repeated
+    if execution_id.int % FOLD_EVERY == 0:
+        lexicon.fold(organization_id, agent_id)
 
 
 def window(
     organization_id: UUID, agent_id: UUID, session_id: str, turns: int, tokens: int
 ) -> list[tuple[str, str]]:
     """The last `turns` of a session, as far as they fit into `tokens`: (speaker, content), oldest first."""
+    return fitting(recent(organization_id, agent_id, session_id, turns), tokens)
+
+
+def recent(organization_id: UUID, agent_id: UUID, session_id: str, turns: int) -> list[tuple[str, str]]:
+    """The last `turns` of a session: (speaker, content), oldest first."""
     pk, prefix = MemoryRow.of_type(organization_id, agent_id, MemoryType.CONVERSATION, session_id)
     newest = MemoryRow.query(
         pk,
@@ -228,65 +293,16 @@ def window(
         scan_index_forward=False,
         limit=max(1, 2 * turns),
     )
-    said: list[tuple[str, str]] = []
-    for row in newest if turns else []:
-        if table.is_expired(row):
-            continue
-        content = memory(row).content
-        tokens -= estimate_tokens(content)
-        if tokens < 0:
-            break
-        said.append((row.metadata.get("source") or "user", content))
-    return said[::-1]
+    found = [row for row in newest if not table.is_expired(row)] if turns else []
+    return [(row.metadata.get("source") or "user", text(row)) for row in reversed(found)]
 
 
-def estimate_tokens(text: str) -> int:
-    """About four characters a token: the tables of a real tokenizer would have to be fetched."""
-    return -(-len(text) // 4)
-
-
-def _row(
-    organization_id: UUID, agent_id: UUID, user_id: UUID, new: NewAIAgentMemory, name: str, memory_id: UUID
-) -> MemoryRow:
-    moment = clock.now()
-    stored = AIAgentMemory(
-        id=memory_id,
-        created_at=moment,
-        updated_at=moment,
-        organization_id=organization_id,
-        user_id=user_id,
-        agent_id=agent_id,
-        session_id=new.session_id,
-        memory_type=new.memory_type,
-        key=name,
-        content="",
-        metadata=new.metadata,
-        valid_from=moment,
-    )
-    pk, sk = MemoryRow.at(organization_id, agent_id, new.memory_type, new.session_id, memory_id)
-    return MemoryRow.of(
-        stored,
-        pk=pk,
-        sk=sk,
-        gsi1pk=MemoryRow.by_id(organization_id, agent_id),
-        gsi1sk=str(memory_id),
-        ttl=_ttl(new.metadata),
-        content=_stored(organization_id, memory_id, new.content),
-    )
-
-
-def _stored(organization_id: UUID, memory_id: UUID, content: str) -> Any:
-    return payloads.store(organization_id, f"memories/{memory_id}/{ids.new_id()}", content)
-
-
-def _check_expiry(metadata: MemoryMetadata) -> None:
-    if metadata.expires and metadata.expires <= clock.now():
-        errors = [{"pointer": "/metadata/expires", "detail": "lies in the past"}]
-        raise Invalid("A memory cannot expire before it is written", errors=errors)
-
-
-def _ttl(metadata: MemoryMetadata) -> int | None:
-    return int(metadata.expires.timestamp()) if metadata.expires else None
+def fitting(said: list[tuple[str, str]], tokens: int) -> list[tuple[str, str]]:
+    """The last of what was said that fits into `tokens`."""
+    first = len(said)
+    while first and (tokens := tokens - estimate_tokens(said[first - 1][1])) >= 0:
+        first -= 1
+    return said[first:]
 
 
 def _need(caller: Caller, agent_id: UUID, memory_id: UUID) -> MemoryRow:

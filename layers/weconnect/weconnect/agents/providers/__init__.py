@@ -1,7 +1,7 @@
 """Model providers: one request in, one reply out. A provider's library is imported when it is first asked."""
 
 from weconnect.agents.providers.errors import ProviderError
-from weconnect.agents.providers.messages import ModelReply, ModelRequest
+from weconnect.agents.providers.messages import ModelReply, ModelRequest, in_whole_characters
 
 
 def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
@@ -9,13 +9,14 @@ def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
 
     `bedrock` without a key uses the function's own role.
     """
+    request = in_whole_characters(request)
     if request.provider == "embedded":
         from weconnect.agents.providers import embedded
 
         return embedded.reply(request)
     from weconnect.agents.providers import pydantic_ai_adapter
 
-    return pydantic_ai_adapter.complete(request, api_key)
+    return in_whole_characters(pydantic_ai_adapter.complete(request, api_key))
 
 
 __all__ = ["ModelReply", "ModelRequest", "ProviderError", "complete"]

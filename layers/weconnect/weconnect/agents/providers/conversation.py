@@ -4,6 +4,11 @@ The same messages always make the same parts, so that a conversation that went t
 the provider byte for byte as before and its prompt cache holds.
 """
 
+import hashlib
+import json
+import re
+from typing import Any
+
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequestPart,
@@ -20,6 +25,9 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from weconnect.agents.providers.messages import Message, ModelRequest, ToolCall, ToolSpec
+
+NAME_LENGTH = 64  # the most that all of the wires take
+NO_OUTPUT = "(no output)"
 
 
 def turns(request: ModelRequest) -> list[ModelMessage]:
@@ -39,12 +47,23 @@ def turns(request: ModelRequest) -> list[ModelMessage]:
     return result
 
 
+def wire_name(name: str) -> str:
+    """A tool's name as every provider takes it: it stays as it is, or is shortened beside a hash of itself.
+
+    Models also make names up, and what they called stands in the conversation from then on.
+    """
+    if re.fullmatch(rf"[a-zA-Z_][a-zA-Z0-9_-]{{0,{NAME_LENGTH - 1}}}", name):
+        return name
+    kept = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[: NAME_LENGTH - 10]
+    return f"_{kept}_{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
+
+
 def parameters(tools: list[ToolSpec]) -> ModelRequestParameters:
     """The tools as they were declared: `strict=False` keeps the library from rewriting their schemas."""
     return ModelRequestParameters(
         function_tools=[
             ToolDefinition(
-                name=tool.name,
+                name=wire_name(tool.name),
                 description=tool.description or None,
                 parameters_json_schema=tool.input_schema,
                 strict=False,
@@ -58,20 +77,39 @@ def text_of(answer: Answer) -> str:
     return "".join(part.content for part in answer.parts if isinstance(part, TextPart))
 
 
-def calls_of(answer: Answer) -> tuple[list[ToolCall], list[str]]:
-    """The tool calls, and a warning for each whose arguments are no JSON object.
+def calls_of(answer: Answer, request: ModelRequest) -> tuple[list[ToolCall], list[str]]:
+    """The tool calls, each with an id of its own in the conversation, and a warning for each that is not usable.
 
-    Such arguments come as `{"INVALID_JSON": "…"}`, which an input schema refuses: the model is told.
+    Arguments that are no JSON object become `{"INVALID_JSON": "…"}`, which an input schema refuses: the model is told.
     """
+    names = {wire_name(tool.name): tool.name for tool in request.tools}
+    taken = {call.id for message in request.messages for call in message.tool_calls}
     calls: list[ToolCall] = []
     warnings: list[str] = []
     for part in answer.parts:
         if not isinstance(part, ToolCallPart):
             continue
-        calls.append(ToolCall(id=part.tool_call_id, name=part.tool_name, arguments=part.args_as_dict()))
+        id = _free_id(part.tool_call_id, taken)
+        taken.add(id)
+        name = names.get(part.tool_name, part.tool_name)
+        calls.append(ToolCall(id=id, name=name, arguments=_arguments(part)))
         if "INVALID_JSON" in calls[-1].arguments:
-            warnings.append(f"The model's arguments for {part.tool_name} are not a JSON object.")
+            warnings.append(f"The model's arguments for {name} are not a JSON object.")
     return calls, warnings
+
+
+def _arguments(part: ToolCallPart) -> dict[str, Any]:
+    if part.args is None or isinstance(part.args, str | dict):
+        return part.args_as_dict()
+    return {"INVALID_JSON": json.dumps(part.args)}
+
+
+def _free_id(id: str, taken: set[str]) -> str:
+    """Some servers count their calls anew in each answer, or give no id; a conversation with twins is refused."""
+    if id and id not in taken:
+        return id
+    number = next(number for number in range(2, len(taken) + 3) if f"{id or 'call'}_{number}" not in taken)
+    return f"{id or 'call'}_{number}"
 
 
 def finish_reason(answer: Answer) -> str:
@@ -85,8 +123,9 @@ def _asked(message: Message) -> ModelRequestPart:
     if message.role == "user":
         return UserPromptPart(message.content)
     return ToolReturnPart(
-        tool_name=message.tool_name or "",
-        content=message.content,
+        tool_name=wire_name(message.tool_name or ""),
+        # Anthropic and Bedrock refuse a blank one.
+        content=message.content if message.content.strip() else NO_OUTPUT,
         tool_call_id=message.tool_call_id or "",
         outcome="failed" if message.is_error else "success",
     )
@@ -95,5 +134,5 @@ def _asked(message: Message) -> ModelRequestPart:
 def _answered(message: Message) -> list[ModelResponsePart]:
     parts: list[ModelResponsePart] = [TextPart(message.content)] if message.content else []
     for call in message.tool_calls:
-        parts.append(ToolCallPart(tool_name=call.name, args=call.arguments, tool_call_id=call.id))
+        parts.append(ToolCallPart(tool_name=wire_name(call.name), args=call.arguments, tool_call_id=call.id))
     return parts

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from weconnect.agents.providers import (
     embedded_answers,
     embedded_arguments,
@@ -20,10 +22,13 @@ from weconnect.agents.providers import (
     embedded_memory,
     embedded_schema,
     embedded_text,
+    embedded_wording,
 )
 from weconnect.agents.providers.messages import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
 
-BUILTIN = frozenset({"calculator", "date_time", "http_request", "memory_search", "memory_save"})
+BUILTIN = frozenset(
+    {"calculator", "date_time", "http_request", "json_query", "memory_search", "memory_save", "text"}
+)
 RESULT = r"(?:the\s+|that\s+|this\s+)?(?:result|answer|outcome|total|it|that|this)"
 SAVE_RESULT = re.compile(
     rf"^\W*(?:please\s+)?(?:remember|save|store|note|memori[sz]e|keep)\s+(?:down\s+)?{RESULT}\W*$", re.I
@@ -158,6 +163,11 @@ def _step(part: str, context: Context, earlier: list[Step]) -> Step:
     if called:
         builtin = _builtin_arguments(called.name, part, context)
         return _call(part, called, builtin) or _fill(part, called, context) or Step(part)
+    for name in ("json_query", "text"):
+        # They name what is to be done and with what, so that little else can be meant.
+        step = _call(part, available.get(name), _builtin_arguments(name, part, context))
+        if step:
+            return step
     if embedded_memory.is_recall(part):
         return _recall(part, available, context) or Step(part)
     if embedded_text.is_statement(part):
@@ -191,6 +201,10 @@ def _builtin_arguments(name: str, part: str, context: Context) -> dict[str, Any]
         return embedded_dates.question(part, context.now)
     if name == "http_request":
         return embedded_http.request(part)
+    if name == "json_query":
+        return embedded_wording.query(part)
+    if name == "text":
+        return embedded_wording.text(part)
     if name == "memory_search":
         return {"query": part}
     return {"content": part} if name == "memory_save" else None
@@ -296,4 +310,9 @@ def _reply(request: ModelRequest, text: str, calls: list[ToolCall]) -> ModelRepl
         output_tokens=-(-made // 4),
         cost_micros=0,
         finish_reason="tool_calls" if calls else "stop",
+        warnings=[
+            f"{to_camel(name)} was not used: embedded is a set of rules."
+            for name, value in request.settings.model_dump(exclude_none=True).items()
+            if value != []
+        ],
     )

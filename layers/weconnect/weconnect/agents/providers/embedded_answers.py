@@ -20,7 +20,9 @@ def sentence(call: ToolCall, result: Message, question: str) -> str:
         "calculator": _calculation,
         "date_time": _date_time,
         "http_request": _http,
+        "json_query": _result,
         "memory_save": _saved,
+        "text": _result,
     }
     if call.name == "memory_search":
         return embedded_memory.answer(question, value)
@@ -85,6 +87,10 @@ def _http(arguments: dict[str, Any], value: dict[str, Any]) -> str:
     answered = f"answered {status}" if status is not None else "answered"
     extract = brief(body if body is not None else {})
     return f"{arguments.get('method', 'GET')} {arguments.get('url')} {answered}: {extract}"
+
+
+def _result(arguments: dict[str, Any], value: dict[str, Any]) -> str | None:
+    return brief(value["result"]) if "result" in value else None
 
 
 def _saved(arguments: dict[str, Any], value: dict[str, Any]) -> str:

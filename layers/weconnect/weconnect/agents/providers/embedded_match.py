@@ -38,6 +38,8 @@ CRAFTS = word_set(
     "proofread guess imagine translate write invent recommend suggest compare teach play cook predict "
     "design joke poem story"
 )
+# Tools whose name is a word of every day: they are called by it only as "the text tool".
+ORDINARY = frozenset({"text"})
 NOUNS_IN_NAMES = word_set("email mail message text order status current file new")
 BEFORE_VERBS = word_set(
     "please can could will you to and then also just now i we let's lets hey hi ok okay so quickly "
@@ -94,6 +96,10 @@ def named(text: str, tools: list[ToolSpec]) -> ToolSpec | None:
     for tool in sorted(tools, key=lambda tool: -len(tool.name)):
         name = re.escape(tool.name)
         if not tool.name:
+            continue
+        if tool.name in ORDINARY:
+            if re.search(rf"\b{name}\s+tool\b", text, re.I):
+                return tool
             continue
         if re.search(
             rf"(?:^|\b(?:use|call|run|with|using|invoke|execute)\s+(?:the\s+)?)[`'\"]?{name}(?!\w)",

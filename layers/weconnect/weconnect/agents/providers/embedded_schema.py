@@ -1,10 +1,10 @@
 """Reading a tool's or an answer's JSON Schema without trusting it: it comes from whoever made it."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
+from weconnect import schemas
 from weconnect.agents.providers.errors import ProviderError
 
 # All that the schema of a property may say when any text has to fit it.
@@ -49,18 +49,11 @@ def _refuse(constant: str) -> Any:
 
 def accepts(schema: dict[str, Any], arguments: dict[str, Any]) -> bool:
     """Check arguments against a schema; one that is itself wrong, or that lies elsewhere, accepts nothing."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, ValidationError
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
     try:
-        Draft202012Validator.check_schema(schema)
-        # An empty registry fetches nothing.
-        Draft202012Validator(schema, registry=Registry()).validate(arguments)
-    except (SchemaError, ValidationError, Unresolvable, re.error, RecursionError):
+        schemas.inspect(schema, patterns=False)
+    except schemas.BadSchema:
         return False
-    return True
+    return schemas.mismatch(schema, arguments) is None
 
 
 def answer_form(schema: dict[str, Any]) -> Callable[[str], str]:

@@ -31,6 +31,14 @@ CODES: list[tuple[type[Exception], ErrorCode]] = [
     (BotoCoreError, "invalid_request"),
 ]
 
+STATUSES: dict[int, ErrorCode] = {
+    408: "timeout",
+    413: "context_too_long",
+    424: "unavailable",  # Bedrock: the model failed
+    429: "unavailable",  # Bedrock: the model is not ready
+    504: "timeout",
+}
+
 SENTENCES: dict[ErrorCode, str] = {
     "rate_limited": "The provider limits requests",
     "refused": "The model declined to answer",
@@ -58,8 +66,8 @@ def provider_error(error: Exception, api_key: str | None, sent: bool) -> Provide
     if code is None and not sent:
         raise error
     code = code or "unavailable"
-    if isinstance(error, ai.ModelHTTPError) and code == "unavailable" and 400 <= error.status_code < 500:
-        code = "timeout" if error.status_code == 408 else "invalid_request"
+    if isinstance(error, ai.ModelHTTPError):
+        code = _by_status(error.status_code, code)
     said = _said(getattr(error, "body", None))
     if code == "invalid_request" and _is_filter(error):
         code = "content_filtered"
@@ -99,6 +107,16 @@ def _own(problem: Problem) -> ProviderError:
     return ProviderError("timeout" if problem.code == "upstream_timeout" else "unavailable", problem.detail)
 
 
+def _by_status(status: int, code: ErrorCode) -> ErrorCode:
+    """What a status says where the library knows no more than that the request failed, or that it was refused."""
+    if code in ("unavailable", "invalid_request"):
+        if status in STATUSES:
+            return STATUSES[status]
+        if code == "unavailable" and 400 <= status < 500:
+            return "invalid_request"
+    return code
+
+
 def _is_filter(error: Exception) -> bool:
     codes = (getattr(error, "provider_error_code", None), getattr(error, "provider_error_type", None))
     return bool({"content_filter", "content_policy_violation"} & set(codes))
@@ -120,4 +138,4 @@ def _said(body: Any) -> str:
 def _redacted(said: str, api_key: str | None) -> str:
     if api_key:
         said = said.replace(api_key, "[key]")
-    return KEY_LIKE.sub("[key]", said)[:300]
+    return KEY_LIKE.sub("[key]", said.encode(errors="replace").decode())[:300]

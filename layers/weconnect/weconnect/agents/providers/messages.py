@@ -3,9 +3,12 @@
 Everything here goes through durable checkpoints, so everything is plain JSON data.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
+from pydantic_core import PydanticSerializationError
+
+Data = TypeVar("Data", bound=BaseModel)
 
 
 class ToolSpec(BaseModel):
@@ -73,3 +76,20 @@ class ModelReply(BaseModel):
     cost_micros: int | None = None
     finish_reason: str = "stop"
     warnings: list[str] = []
+
+
+def in_whole_characters(model: Data) -> Data:
+    """The same, with `?` for each half of a surrogate pair: JSON can carry it, UTF-8 and our table cannot."""
+    try:
+        model.model_dump_json()
+    except PydanticSerializationError:
+        return type(model).model_validate(_whole(model.model_dump()))
+    return model
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value

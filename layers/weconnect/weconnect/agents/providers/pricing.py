@@ -36,7 +36,7 @@ def cost_micros(request: ModelRequest, answer: ModelResponse) -> int | None:
 
     A compatible endpoint is priced by its address alone: a model's name there says nothing about its price.
     """
-    if answer.usage.unmeasured_requests or not answer.usage.has_values():
+    if answer.usage.unmeasured_requests or not answer.usage.input_tokens:  # no request is empty
         return None
     for model in dict.fromkeys((answer.model_name or request.model, request.model)):
         price = _price(request, model, answer.usage, answer.timestamp, answer.provider_details)
@@ -96,11 +96,10 @@ def _output_bound(request: ModelRequest) -> int:
 
 
 def _window(request: ModelRequest) -> int | None:
-    if request.provider not in PRICE_LISTS:
-        return None
+    address = None if request.provider in PRICE_LISTS else request.base_url
     try:
         _, model = get_snapshot().find_provider_model(
-            request.model, None, PRICE_LISTS[request.provider], None
+            request.model, None, PRICE_LISTS.get(request.provider), address
         )
     except LookupError:
         return None

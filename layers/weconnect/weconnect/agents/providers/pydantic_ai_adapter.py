@@ -6,6 +6,7 @@ Lambda never meets a dead connection or a closed loop. Libraries are imported wh
 
 import asyncio
 import json
+import re
 import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ from weconnect.agents.providers.errors import ProviderError
 from weconnect.agents.providers.failures import provider_error, without_answer
 from weconnect.agents.providers.messages import ModelReply, ModelRequest
 from weconnect.agents.providers.pricing import claude_limit, cost_micros
-from weconnect.agents.providers.structured import changes, split_answer, with_schema
-from weconnect.settings import settings
+from weconnect.agents.providers.structured import changes, is_azure, split_answer, with_schema
+from weconnect.guard import ssl_context
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,6 +36,18 @@ ADDRESSES: dict[str, str | None] = {
     "google": "https://generativelanguage.googleapis.com",
     "bedrock": None,
 }
+
+# All that may go out beside the key, which is set last. The libraries add headers that the environment names, also
+# to an address that a tenant chose, and let them replace the key.
+HEADERS = frozenset(
+    {
+        *("accept", "accept-encoding", "anthropic-beta", "anthropic-version", "connection", "content-length"),
+        *("content-type", "host", "transfer-encoding", "user-agent", "x-server-timeout"),
+    }
+)
+
+NO_SPACE_ASCII = re.compile(r"[!-~]+")
+GOOGLE_MODEL = re.compile(r"(?!.*\.\.)[\w.\-/]+", re.ASCII)  # it becomes a part of the address
 
 # What each setting may be called on a wire; one that is sent under none of these was dropped.
 WIRE_NAMES = {
@@ -55,6 +68,11 @@ def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
         raise ProviderError("unauthorized", f"There is no key for {request.provider}.")
     if request.provider == "openai_compatible" and not request.base_url:
         raise ProviderError("invalid_request", "openai_compatible needs a base URL.")
+    if api_key and not NO_SPACE_ASCII.fullmatch(api_key):
+        # Said here, because the libraries' own exceptions quote the key.
+        raise ProviderError("unauthorized", f"The key for {request.provider} has characters that no key has.")
+    if request.provider == "google" and not GOOGLE_MODEL.fullmatch(request.model):
+        raise ProviderError("invalid_request", f"There is no Google model named {request.model[:100]!r}.")
     # The library says on stderr what `_dropped` reports to the caller.
     warnings.filterwarnings(
         "ignore", r"Sampling parameters|The `\w+` setting is not|`dict` fields", UserWarning
@@ -71,10 +89,19 @@ def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
 async def _ask(request: ModelRequest, api_key: str | None, sent: list[bytes]) -> ModelResponse:
     limits: ModelSettings = {"request_timeout": request.timeout_seconds}
     if request.provider == "bedrock":
-        with closing(_bedrock_client(request, api_key, sent)) as client:
+        from weconnect.agents.providers import bedrock
+
+        made = bedrock.client(api_key, request.timeout_seconds, sent, ADDRESSES["bedrock"])
+        with closing(made) as client:
             return await _send(request, _bedrock(request, client), limits)
 
     async def note(outgoing: "httpx2.Request") -> None:
+        for name in set(outgoing.headers) - HEADERS:
+            del outgoing.headers[name]
+        if request.provider == "google":
+            outgoing.headers["x-goog-api-key"] = api_key or ""
+        else:
+            outgoing.headers["authorization"] = f"Bearer {api_key or 'none'}"
         sent.append(await outgoing.aread())
 
     limits |= {"timeout": request.timeout_seconds, "max_retries": 0}
@@ -113,17 +140,16 @@ def _openai_compatible(request: ModelRequest, api_key: str | None, http: "httpx2
     from pydantic_ai.profiles.openai import OpenAIModelProfile
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-    # Without a key the client would take OPENAI_API_KEY; an Ollama wants none and ignores this one.
+    # Without a key the client would look for OPENAI_API_KEY; an Ollama wants none and ignores this one.
     client = AsyncOpenAI(
         api_key=api_key or "none", base_url=request.base_url, http_client=http, max_retries=0
     )
     # Mistral refuses the newer name of maxTokens; Azure's newer models refuse the older one.
-    newer = client.base_url.host.endswith(".azure.com")
     provider = OpenAICompatibleProvider(
         "openai_compatible",
         openai_client=client,
         profile=OpenAIModelProfile(
-            openai_chat_supports_max_completion_tokens=newer, supports_json_schema_output=True
+            openai_chat_supports_max_completion_tokens=is_azure(request), supports_json_schema_output=True
         ),
     )
     return OpenAIChatModel(request.model, provider=provider)
@@ -144,7 +170,16 @@ def _google(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClien
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    options = HttpOptions(base_url=ADDRESSES["google"], httpx_async_client=http)
+    # What it has beside our client (a synchronous half, websockets) is not used, and would each make a TLS context.
+    unused = outbound.client()
+    unused.close()
+    shared = {"verify": ssl_context(), "ssl": ssl_context()}
+    options = HttpOptions(
+        base_url=ADDRESSES["google"],
+        httpx_async_client=http,
+        httpx_client=unused,
+        async_client_args=shared,
+    )
     client = Client(vertexai=False, api_key=api_key, http_options=options)
     return GoogleModel(request.model, provider=GoogleProvider(client=client))
 
@@ -156,39 +191,10 @@ def _bedrock(request: ModelRequest, client: Any) -> Model[Any]:
     return BedrockConverseModel(request.model, provider=BedrockProvider(bedrock_client=client))
 
 
-def _bedrock_client(request: ModelRequest, api_key: str | None, sent: list[bytes]) -> Any:
-    """A boto3 client, the one exception to the guarded client: it only ever calls AWS.
-
-    With a key it sends that as a bearer token, else it signs as the function's role.
-    """
-    import boto3
-    from botocore import UNSIGNED
-    from botocore.config import Config
-
-    def before_call(params: dict[str, Any], **_: Any) -> None:
-        sent.append(params["body"])
-        if api_key:
-            params["headers"]["Authorization"] = f"Bearer {api_key}"
-
-    config = Config(
-        connect_timeout=request.timeout_seconds,
-        read_timeout=request.timeout_seconds,
-        retries={"total_max_attempts": 1},
-        signature_version=UNSIGNED if api_key else None,
-        # An emulator that stands in for AWS has no models.
-        ignore_configured_endpoint_urls=True,
-    )
-    client = boto3.Session(region_name=settings.region).client(
-        "bedrock-runtime", config=config, endpoint_url=ADDRESSES["bedrock"]
-    )
-    client.meta.events.register("before-call.bedrock-runtime", before_call)
-    return client
-
-
 def _reply(request: ModelRequest, answer: ModelResponse, sent: list[bytes]) -> ModelReply:
     body = json.loads(sent[-1])
     answer, given, early = split_answer(request, answer)
-    calls, notes = calls_of(answer)
+    calls, notes = calls_of(answer, request)
     reply = ModelReply(
         text=text_of(answer) if given is None else given,
         tool_calls=calls,

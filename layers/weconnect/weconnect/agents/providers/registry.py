@@ -1,6 +1,7 @@
 """The providers as `GET /v1/model-providers` lists them. Plain tables: no provider's library is imported."""
 
 from collections.abc import Callable
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -8,12 +9,22 @@ from pydantic import Field
 from weconnect.entities import Wire
 from weconnect.errors import Invalid, Problem
 
+AnswerForm = Literal["native", "tool", "mixed"]
+
 
 class ModelInfo(Wire):
     """A well-known model. Prices are USD per million tokens, absent when unknown; others may be named too."""
 
     id: str
     context_window: int | None = Field(None, description="Tokens")
+    max_output_tokens: int | None = Field(
+        None, description="The most that `maxTokens` may ask for, where known"
+    )
+    structured_output: AnswerForm | None = Field(
+        None,
+        description="How an outputSchema reaches it: `native`, as a `tool`, or `mixed`: natively, but as a tool beside "
+        "other tools. Absent when that depends on the server",
+    )
     input_price: float | None = Field(None, description="USD per million input tokens")
     cached_input_price: float | None = Field(
         None, description="USD per million input tokens read from a cache"
@@ -26,7 +37,9 @@ class Capabilities(Wire):
     """What a provider can do at all; a model that drops a setting says so in the run's warnings."""
 
     tools: bool = True
-    structured_output: bool = True
+    structured_output: bool = Field(
+        True, description="Answers by any outputSchema; `embedded` can fill one string property, and no more"
+    )
     settings: list[str]
 
 
@@ -44,20 +57,35 @@ BASIC_SETTINGS = ["temperature", "maxTokens", "topP", "stopSequences"]
 ALL_SETTINGS = [*BASIC_SETTINGS, "frequencyPenalty", "presencePenalty"]
 
 
-def _model(id: str, context: int, input: float, cached: float | None, output: float) -> ModelInfo:
+def _model(
+    id: str,
+    context: int,
+    input: float,
+    cached: float | None,
+    output: float,
+    most: int | None = None,
+    answers: AnswerForm | None = "native",
+) -> ModelInfo:
     return ModelInfo(
-        id=id, context_window=context, input_price=input, cached_input_price=cached, output_price=output
+        id=id,
+        context_window=context,
+        max_output_tokens=most,
+        structured_output=answers,
+        input_price=input,
+        cached_input_price=cached,
+        output_price=output,
     )
 
 
-# Prices as genai-prices 0.2.3 has them for short prompts; a test compares them with the installed release.
+# Prices as genai-prices 0.2.3 has them for short prompts, the longest outputs as pydantic-ai has them (for Claude
+# alone); tests compare both with the installed releases, and the forms of answers with what is sent.
 PROVIDERS: dict[str, ModelProvider] = {
     provider.id: provider
     for provider in (
         ModelProvider(
             id="embedded",
             display_name="Embedded rules (not a language model)",
-            models=[_model("embedded", 100_000, 0, 0, 0)],
+            models=[_model("embedded", 100_000, 0, 0, 0, answers=None)],
             capabilities=Capabilities(structured_output=False, settings=[]),
             requires_key=False,
         ),
@@ -78,10 +106,10 @@ PROVIDERS: dict[str, ModelProvider] = {
             id="anthropic",
             display_name="Anthropic",
             models=[
-                _model("claude-opus-5-5", 1_000_000, 4, 0.2, 20),
-                _model("claude-sonnet-5-5", 1_000_000, 2, 0.1, 10),
-                _model("claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5),
-                _model("claude-haiku-4-5", 200_000, 1, 0.1, 5),
+                _model("claude-opus-5-5", 1_000_000, 4, 0.2, 20, 128_000),
+                _model("claude-sonnet-5-5", 1_000_000, 2, 0.1, 10, 128_000),
+                _model("claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5, 128_000),
+                _model("claude-haiku-4-5", 200_000, 1, 0.1, 5, 64_000),
             ],
             capabilities=Capabilities(settings=BASIC_SETTINGS),
             requires_key=True,
@@ -92,7 +120,7 @@ PROVIDERS: dict[str, ModelProvider] = {
             models=[
                 _model("gemini-3.8-flash", 1_000_000, 0.75, 0.075, 3.75),
                 _model("gemini-3.5-flash-lite", 1_000_000, 0.3, 0.03, 2.5),
-                _model("gemini-2.5-flash", 1_048_576, 0.3, 0.03, 2.5),
+                _model("gemini-2.5-flash", 1_048_576, 0.3, 0.03, 2.5, answers="mixed"),
             ],
             capabilities=Capabilities(settings=ALL_SETTINGS),
             requires_key=True,
@@ -101,10 +129,10 @@ PROVIDERS: dict[str, ModelProvider] = {
             id="bedrock",
             display_name="Amazon Bedrock",
             models=[
-                _model("global.anthropic.claude-sonnet-5-5", 1_000_000, 2, 0.1, 10),
-                _model("global.anthropic.claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5),
-                _model("global.amazon.nova-2-lite-v1:0", 1_000_000, 0.3, 0.075, 2.5),
-                _model("openai.gpt-oss-120b-1:0", 128_000, 0.15, None, 0.6),
+                _model("global.anthropic.claude-sonnet-5-5", 1_000_000, 2, 0.1, 10, 128_000),
+                _model("global.anthropic.claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5, 128_000),
+                _model("global.amazon.nova-2-lite-v1:0", 1_000_000, 0.3, 0.075, 2.5, answers="tool"),
+                _model("openai.gpt-oss-120b-1:0", 128_000, 0.15, None, 0.6, answers="tool"),
             ],
             capabilities=Capabilities(settings=BASIC_SETTINGS),
             requires_key=False,

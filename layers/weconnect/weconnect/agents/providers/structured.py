@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic_ai.exceptions import ModelRequestRejectedError, UserError
 from pydantic_ai.messages import ModelResponse, ToolCallPart
@@ -61,7 +62,7 @@ def _takes(
     combines = model.profile.get("google_supports_tool_combination", False)
     if request.provider == "google" and request.tools and not combines:
         return False
-    if request.provider == "openai_compatible" and request.tools and not _is_azure(request):
+    if request.provider == "openai_compatible" and request.tools and not is_azure(request):
         # Groq refuses the pair; an Ollama then never calls a tool, because its grammar allows the answer alone.
         return False
     try:
@@ -75,9 +76,8 @@ def _takes(
     )
 
 
-def _is_azure(request: ModelRequest) -> bool:
-    from urllib.parse import urlsplit
-
+def is_azure(request: ModelRequest) -> bool:
+    """Whether a compatible address is Azure's, which serves OpenAI's own models."""
     return (urlsplit(request.base_url or "").hostname or "").endswith(".azure.com")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from weconnect.agents.tools import calculator, date_time, http, memory
+from weconnect.agents.tools import calculator, date_time, http, json_query, memory, text
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
 
@@ -42,6 +42,18 @@ BUILTINS: dict[str, Builtin] = {
         http.DESCRIPTION,
         http.INPUT_SCHEMA,
         lambda arguments, context: http.run(arguments, idempotency_key=context.call_key),
+    ),
+    json_query.NAME: Builtin(
+        json_query.DISPLAY_NAME,
+        json_query.DESCRIPTION,
+        json_query.INPUT_SCHEMA,
+        lambda arguments, _: json_query.run(arguments),
+    ),
+    text.NAME: Builtin(
+        text.DISPLAY_NAME,
+        text.DESCRIPTION,
+        text.INPUT_SCHEMA,
+        lambda arguments, _: text.run(arguments),
     ),
     memory.SEARCH_NAME: Builtin(
         memory.SEARCH_DISPLAY_NAME, memory.SEARCH_DESCRIPTION, memory.SEARCH_INPUT_SCHEMA, memory.run_search

@@ -14,20 +14,26 @@ ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$",
 class ToolType(StrEnum):
     HTTP = "http"
     BUILTIN = "builtin"
+    MCP = "mcp"
     AGENT = "agent"
 
 
 class ToolConfiguration(Wire):
-    """How to call an HTTP tool. `{name}` in the endpoint is filled from the arguments; `apiKey` is never shown."""
+    """How to call an HTTP tool or an MCP server; `apiKey` is never shown.
+
+    `{name}` in the endpoint, the headers and the query of an HTTP tool is filled from the arguments.
+    """
 
     api_endpoint: Annotated[str, up_to(2_000)] | None = None
     api_key: Annotated[str, up_to(4_000)] | None = Field(
         default=None, description="Stored encrypted, never returned"
     )
     parameters: StoredJson | None = Field(
-        default=None, description="`method`, `headers`, `query`, `apiKeyHeader`, `apiKeyPrefix`"
+        default=None,
+        description="`headers`, `apiKeyHeader`, `apiKeyPrefix`; http: also `method`, `query`, `body` (both fixed), "
+        "`bodyFormat` json or form; mcp: also `tools`, the names of those to offer",
     )
-    timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt")
+    timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt; mcp: in all")
     retry_count: int | None = Field(default=None, ge=0, le=5)
     agent_id: UUID | None = Field(default=None, description="The agent that an `agent` tool asks")
 
@@ -49,6 +55,10 @@ class _ToolFields(Wire):
     input_schema: StoredJson | None = Field(
         default=None, description="JSON Schema of the arguments; a builtin has its own"
     )
+    output_schema: StoredJson | None = Field(
+        default=None,
+        description="JSON Schema of the result (of an http tool's body); what does not fit is an error",
+    )
     requires_approval: bool = Field(default=False, description="A call waits until somebody allows it")
     approval: ToolApproval = ToolApproval()
     is_active: bool = True
@@ -59,8 +69,8 @@ class NewAIAgentTool(_ToolFields):
 
     @model_validator(mode="after")
     def _says_what_it_calls(self) -> Self:
-        if self.tool_type == ToolType.HTTP and not self.configuration.api_endpoint:
-            raise ValueError("an http tool needs configuration.apiEndpoint")
+        if self.tool_type in (ToolType.HTTP, ToolType.MCP) and not self.configuration.api_endpoint:
+            raise ValueError(f"an {self.tool_type} tool needs configuration.apiEndpoint")
         if self.tool_type == ToolType.AGENT and not self.configuration.agent_id:
             raise ValueError("an agent tool needs configuration.agentId")
         return self
@@ -73,9 +83,26 @@ class AIAgentToolChanges(Wire):
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     configuration: ToolConfiguration | None = None
     input_schema: StoredJson | None = None
+    output_schema: StoredJson | None = None
     requires_approval: bool | None = None
     approval: ToolApproval | None = None
     is_active: bool | None = None
+
+
+class RemoteTool(Wire):
+    """A tool of an MCP server. An agent knows it as `<toolName>__<name>`."""
+
+    name: str
+    description: str = ""
+    input_schema: Json
+    output_schema: Json | None = None
+
+
+class RemoteServer(Wire):
+    """What an MCP server offered when it was last asked: at the creation of the tool, and at each change of it."""
+
+    protocol_version: str
+    tools: list[RemoteTool]
 
 
 class AIAgentTool(TenantEntity, _ToolFields):
@@ -84,10 +111,32 @@ class AIAgentTool(TenantEntity, _ToolFields):
     usage_count: int = 0
     last_used_at: AwareDatetime | None = None
     has_api_key: bool = False
+    remote: RemoteServer | None = None
+
+
+class VersionTool(Wire):
+    """A tool as a version of its agent holds it; its key is never shown."""
+
+    id: UUID
+    name: str
+    description: str
+    type: ToolType
+    input_schema: Json
+    output_schema: Json | None = None
+    configuration: ToolConfiguration
+    remote_name: str | None = Field(default=None, description="What its MCP server calls it")
+    protocol_version: str | None = None
+    requires_approval: bool
+    approval: ToolApproval
+    is_active: bool
+    has_api_key: bool
 
 
 class ToolTest(Wire):
     arguments: Json = {}
+    tool: Annotated[str, up_to(128)] | None = Field(
+        default=None, description="Which tool of an MCP server; may be left out when it has one"
+    )
 
 
 class ToolTestResult(Wire):

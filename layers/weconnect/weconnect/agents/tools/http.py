@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from weconnect.agents.tools.credentials import hidden, key_header, secrets_in
 from weconnect.agents.tools.errors import ToolError
 
 NAME = "http_request"
@@ -32,12 +33,10 @@ TIMEOUT_SECONDS = 20
 TEXT_BYTES = 16 * 1024
 JSON_BYTES = 64 * 1024
 ERROR_CHARACTERS = 300
-MASK = "••••"
 
 _SHOWN_HEADERS = ("content-type", "etag", "last-modified", "link", "location", "retry-after", "x-request-id")
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.-]*)\}")
-_SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password|signature")
 _LONGEST_PAUSE = 10.0
 
 sleep = time.sleep
@@ -68,30 +67,38 @@ def call_declared(
 ) -> dict[str, Any]:
     """Call a declared tool's `apiEndpoint`; answers `{"status", "headers", "body"}`.
 
-    `{name}` in the endpoint is filled from the arguments; the others go into the query of GET, HEAD and
-    DELETE, and into a JSON body otherwise. Connection errors, 429 and 5xx are tried `retryCount` times again,
-    all under one Idempotency-Key. Raises ToolError for any status but 2xx. Answers and errors hold no secret.
+    `{name}` in the endpoint, in `headers` and in `query` is filled from the arguments; the others go into the query of
+    GET, HEAD and DELETE, and into the body otherwise, beside the owner's `body`: as JSON, or as a form where
+    `bodyFormat` says so. Connection errors, 429 and 5xx are tried `retryCount` times again, all under one
+    Idempotency-Key. Raises ToolError for any status but 2xx. Answers and errors hold no secret.
     """
     template = str(configuration.get("apiEndpoint") or "")
     parameters = _object(configuration, "parameters")
     method = str(parameters.get("method") or "GET").upper()
     headers = {name.lower(): str(value) for name, value in _object(parameters, "headers").items()}
     fixed = _object(parameters, "query")
-    secrets = _secrets(api_key, [*headers.items(), *fixed.items(), *parse_qsl(template.partition("?")[2])])
-    if api_key:
-        name = str(parameters.get("apiKeyHeader") or "authorization").lower()
-        prefix = parameters.get("apiKeyPrefix", "Bearer " if name == "authorization" else "")
-        headers[name] = f"{prefix or ''}{api_key}"
-    headers["idempotency-key"] = idempotency_key
+    secrets = secrets_in(api_key, [*headers.items(), *fixed.items(), *parse_qsl(template.partition("?")[2])])
     try:
         values = _with_defaults(input_schema, arguments)
+        known = set((input_schema or {}).get("properties") or {})
         url, rest = _fill(template, values)
-        in_query = method in _WITHOUT_BODY
-        url = _with_query(url, fixed, rest if in_query else {})
-        body = None if in_query else rest
-        return _tried(method, url, headers, body, configuration, secrets)
+        filled_headers, filled_query = (_filled(texts, values, known) for texts in (headers, fixed))
+        taken = (_places(headers) | _places(fixed)) & known
+        taken |= fixed.keys() if method in _WITHOUT_BODY else set()
+        rest = {name: value for name, value in rest.items() if name not in taken}
+        sent = {name: _text(value) for name, value in filled_headers.items()} | key_header(
+            parameters, api_key
+        )
+        sent["idempotency-key"] = idempotency_key
+        if method in _WITHOUT_BODY:
+            return _tried(method, _with_query(url, filled_query, rest), sent, None, configuration, secrets)
+        body: Any = rest | _object(parameters, "body")
+        if parameters.get("bodyFormat") == "form":
+            sent.setdefault("content-type", "application/x-www-form-urlencoded")
+            body = _form([(name, item) for name, value in body.items() for item in _items(value)])
+        return _tried(method, _with_query(url, filled_query, {}), sent, body, configuration, secrets)
     except ToolError as error:
-        raise ToolError(_hidden(str(error), secrets)) from None
+        raise ToolError(hidden(str(error), secrets)) from None
 
 
 def _tried(
@@ -115,7 +122,7 @@ def _tried(
             if 200 <= found.status < 300:
                 return _answer(found, secrets)
             if attempt == retries or not (found.status == 429 or found.status >= 500):
-                said = _hidden(found.text, secrets)[:ERROR_CHARACTERS].strip()
+                said = hidden(found.text, secrets)[:ERROR_CHARACTERS].strip()
                 raise ToolError(f"{urlsplit(url).hostname} answered {found.status}: {said}")
             after = found.headers.get("retry-after", "")
             pause = min(float(after), _LONGEST_PAUSE) if after.isdecimal() else pause
@@ -153,7 +160,7 @@ def _send(method: str, url: str, headers: Mapping[str, str], body: Any, timeout_
 def _answer(found: Any, secrets: list[str]) -> dict[str, Any]:
     headers = {name: found.headers[name] for name in _SHOWN_HEADERS if name in found.headers}
     answer = {"status": found.status, "headers": headers, "body": _body(found, secrets)}
-    return {name: _hidden(value, secrets) for name, value in answer.items()}
+    return {name: hidden(value, secrets) for name, value in answer.items()}
 
 
 def _body(found: Any, secrets: list[str]) -> Any:
@@ -167,7 +174,7 @@ def _body(found: Any, secrets: list[str]) -> Any:
             pass
     if b"\0" in found.body:
         return f"({len(found.body)} bytes that are not text)"
-    text = str(_hidden(found.text, secrets)).encode(errors="replace")
+    text = str(hidden(found.text, secrets)).encode(errors="replace")
     return text[:TEXT_BYTES].decode(errors="ignore")
 
 
@@ -228,6 +235,32 @@ def _fill(template: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return url, {name: value for name, value in values.items() if name not in taken}
 
 
+def _places(texts: dict[str, Any]) -> set[str]:
+    return {name for text in texts.values() if isinstance(text, str) for name in _PLACEHOLDER.findall(text)}
+
+
+def _filled(texts: dict[str, Any], values: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """The owner's texts with the arguments in their places; one whose argument was not given is left out.
+
+    Braces around what is no parameter stay as they are.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            return match[0]
+        if isinstance(values[match[1]], dict | list):
+            raise ToolError(
+                f"The argument {match[1]} stands in a header or the query and must be a text or a number"
+            )
+        return _text(values[match[1]])
+
+    return {
+        name: _PLACEHOLDER.sub(value, text) if isinstance(text, str) else text
+        for name, text in texts.items()
+        if not (_places({name: text}) & known) - values.keys()
+    }
+
+
 def _with_query(url: str, fixed: dict[str, Any], rest: dict[str, Any]) -> str:
     """Add the query; what the tool's owner has fixed cannot be given a second time by an argument."""
     base, _, _ = url.partition("#")
@@ -240,11 +273,15 @@ def _with_query(url: str, fixed: dict[str, Any], rest: dict[str, Any]) -> str:
         if name not in names and name not in fixed
         for item in _items(value)
     ]
+    query = "&".join(part for part in (own, _form(pairs)) if part)
+    return f"{path}?{query}" if query else path
+
+
+def _form(pairs: list[tuple[str, str]]) -> str:
     try:
-        query = "&".join(part for part in (own, urlencode(pairs, quote_via=quote)) if part)
+        return urlencode(pairs, quote_via=quote)
     except UnicodeError:
         raise ToolError("An argument holds half a surrogate pair, which is no character") from None
-    return f"{path}?{query}" if query else path
 
 
 def _items(value: Any) -> list[str]:
@@ -271,30 +308,3 @@ def _split(url: str) -> Any:
         return urlsplit(url)
     except ValueError:
         raise ToolError("The tool's apiEndpoint is not an address") from None
-
-
-# Secrets
-
-
-def _secrets(api_key: str | None, beside: list[tuple[str, Any]]) -> list[str]:
-    """Every text that must not come back, longest first: the key and secrets `beside` it, in every form."""
-    found = [api_key] if api_key else []
-    for name, value in beside:
-        if _SECRET_NAME.search(name) and isinstance(value, str):
-            # A short one is a word that answers may well hold.
-            found += [text for text in (value, *value.split()[1:]) if len(text) >= 8]
-    encoded = {form for text in found for form in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
-    return sorted(encoded, key=len, reverse=True)
-
-
-def _hidden(value: Any, secrets: list[str]) -> Any:
-    """The value with every secret in its texts replaced."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value
-    if isinstance(value, dict):
-        return {_hidden(name, secrets): _hidden(item, secrets) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_hidden(item, secrets) for item in value]
-    return MASK if isinstance(value, int | float) and json.dumps(value) in secrets else value

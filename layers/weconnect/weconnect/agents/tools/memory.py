@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from weconnect.agents.memories import search, service
+from weconnect.agents.memories import search, writing
 from weconnect.agents.memories.entities import MemoryMetadata, MemorySearch, NewAIAgentMemory
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
@@ -21,6 +21,8 @@ SEARCH_INPUT_SCHEMA = {
     "required": ["query"],
     "additionalProperties": False,
 }
+
+RESULT_TOKENS = 4_000  # of all that a search hands to a model
 
 SAVE_NAME = "memory_save"
 SAVE_DISPLAY_NAME = "Save to memory"
@@ -42,25 +44,28 @@ SAVE_INPUT_SCHEMA = {
 
 
 def run_search(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
-    """`{"memories": [{id, content, memoryType, score}]}`, best first; conversation turns are not searched."""
-    request = MemorySearch(query=arguments["query"], limit=20)
-    hits = search.find(context.organization_id, context.agent_id, request)
-    kept = [hit for hit in hits.items if hit.memory.memory_type != "conversation"]
-    return {
+    """`{"memories": [{id, content, memoryType, score, why}]}`, best first; conversation turns are not searched."""
+    request = MemorySearch(
+        query=arguments["query"], limit=arguments.get("limit", 5), max_tokens=RESULT_TOKENS
+    )
+    hits = search.find(context.organization_id, context.agent_id, request, without=["conversation"])
+    found: dict[str, Any] = {
         "memories": [
             {
                 "id": str(hit.memory.id),
                 "content": hit.memory.content,
                 "memoryType": str(hit.memory.memory_type),
                 "score": hit.score,
+                "why": hit.reasons,
             }
-            for hit in kept[: arguments.get("limit", 5)]
+            for hit in hits.items
         ]
     }
+    return found | ({"note": hits.note} if hits.note else {})
 
 
 def run_save(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
-    """`{"decision", "id", "content"}`: saving the same again changes nothing."""
+    """`{"decision", "reason", "id", "otherId", "content"}`: saving the same again changes nothing."""
     try:
         new = NewAIAgentMemory(
             content=arguments["content"],
@@ -74,5 +79,10 @@ def run_save(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
         "executionId": str(context.execution_id),
         "userId": str(context.user_id),
     }
-    written = service.write(context.organization_id, context.agent_id, context.user_id, new, actor)
-    return {"decision": written.decision, "id": str(written.memory.id), "content": written.memory.content}
+    written = writing.write(context.organization_id, context.agent_id, context.user_id, new, actor)
+    answer = {"decision": written.decision, "reason": written.reason}
+    if written.other_id:
+        answer["otherId"] = str(written.other_id)
+    if written.memory:
+        answer |= {"id": str(written.memory.id), "content": written.memory.content}
+    return answer

@@ -5,16 +5,17 @@ import time
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, ids, schemas, table
+from weconnect import clock, ids, table
 from weconnect.agents import service as agents
-from weconnect.agents.rows import AgentRow
-from weconnect.agents.tools import calling, http
+from weconnect.agents import versions
+from weconnect.agents.tools import calling, checks
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import (
     AIAgentTool,
     AIAgentToolChanges,
     NewAIAgentTool,
+    RemoteServer,
     ToolConfiguration,
     ToolTest,
     ToolTestResult,
@@ -23,48 +24,41 @@ from weconnect.agents.tools.entities import (
 from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, Invalid
+from weconnect.entities import Json
+from weconnect.errors import Invalid, LimitReached, NotFound
 from weconnect.idempotency import new_id
 from weconnect.pages import Page, query_page
 
-MAX_TOOLS = 100
+MAX_TOOLS = 40  # copied in one transaction, which takes 100 writes
+TEST_SECONDS = 20
 
 
 def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
-    """Give the agent a tool; its name is unique within the agent."""
+    """Give the agent a tool; its name is unique within the agent. An MCP server is asked what it offers.
+
+    Raises Conflict `tool_name_taken`, LimitReached `tool_limit_reached`, Invalid.
+    """
     agents.need_own(caller, agent_id)
-    _check(new.tool_type, new.tool_name, new.input_schema)
-    _check_target(caller, new.configuration)
-    if len(active(caller.organization_id, agent_id, also_inactive=True)) >= MAX_TOOLS:
-        raise Conflict(f"An agent takes {MAX_TOOLS} tools", code="too_many_tools")
-    builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
-    moment, tool_id = clock.now(), new_id()
-    values = new.model_dump()
-    values["display_name"] = new.display_name or (builtin.display_name if builtin else new.tool_name)
-    api_key = values["configuration"].pop("api_key")
-    tool = AIAgentTool(
-        id=tool_id,
-        created_at=moment,
-        updated_at=moment,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        agent_id=agent_id,
-        **values,
-    )
-    sealed: dict[str, Any] = {}
-    if api_key:
-        sealed = {"sealed_key": calling.seal(caller.organization_id, tool_id, api_key, 1), "key_version": 1}
-    pk, sk = ToolRow.at(caller.organization_id, agent_id, tool_id)
-    row = ToolRow.of(tool, pk=pk, sk=sk, **sealed)
-    taken = Conflict(
-        f"The agent has a tool named {new.tool_name!r} already",
-        code="tool_name_taken",
-        errors=[{"pointer": "/toolName", "detail": "taken"}],
-    )
-    with table.transaction(caller.actor()) as writes:
-        writes.create(ToolNameRow(*ToolNameRow.at(caller.organization_id, agent_id, new.tool_name)), taken)
-        writes.create(row)
-    return _tool(row)
+    checks.check_name(new.tool_type, new.tool_name)
+    checks.check_schemas(new.input_schema, new.output_schema)
+    checks.check_configuration(caller, new.configuration)
+    is_remote = new.tool_type == ToolType.MCP
+    remote = checks.fetched(new.configuration, new.configuration.api_key) if is_remote else None
+    row = _new_row(caller, agent_id, new, remote)
+
+    def give(
+        writes: table.Transaction, before: list[Json], found: versions.Found
+    ) -> tuple[list[Json], AIAgentTool]:
+        if len({tool["id"] for tool in before}) >= MAX_TOOLS:
+            detail = f"an agent takes {MAX_TOOLS} tools"
+            errors = [{"pointer": "/toolName", "detail": detail}]
+            raise LimitReached(f"Not one more: {detail}", code="tool_limit_reached", errors=errors)
+        own = _pinned(row)
+        checks.check_functions(own, before)
+        _put(writes, row)
+        return [*before, *own], _tool(row)
+
+    return versions.equip(caller, agent_id, give)
 
 
 def get(caller: Caller, agent_id: UUID, tool_id: UUID) -> AIAgentTool:
@@ -86,73 +80,72 @@ def find(
     return Page(items=[_tool(row) for row in rows], next_cursor=following)
 
 
-def active(organization_id: UUID, agent_id: UUID, *, also_inactive: bool = False) -> list[ToolRow]:
-    """The tools that a run may use, oldest first."""
+def of_agent(organization_id: UUID, agent_id: UUID) -> list[ToolRow]:
+    """All tools of an agent, oldest first."""
     pk, prefix = ToolRow.of_agent(organization_id, agent_id)
-    rows = ToolRow.query(pk, ToolRow.sk.startswith(prefix), consistent_read=True)
-    return [row for row in rows if row.is_active or also_inactive]
+    return list(ToolRow.query(pk, ToolRow.sk.startswith(prefix), consistent_read=True))
 
 
 def update(
     caller: Caller, agent_id: UUID, tool_id: UUID, changes: AIAgentToolChanges, if_match: int | None
 ) -> AIAgentTool:
-    """Change a tool; a new API key is sealed, none given keeps the old one."""
-    agents.need_own(caller, agent_id)
-    row = _need(caller, agent_id, tool_id)
-    given = {
-        name: getattr(changes, name)
-        for name in changes.model_fields_set
-        if getattr(changes, name) is not None
-    }
-    values: dict[str, Any] = changes.model_dump(mode="json", include=set(given) - {"configuration"})
-    if changes.input_schema is not None:
-        _check(ToolType(row.tool_type), row.tool_name, changes.input_schema)
-    if changes.configuration is not None:
-        _check_target(caller, changes.configuration)
-        configuration = changes.configuration.model_dump(mode="json")
-        api_key = configuration.pop("api_key")
-        if row.tool_type == ToolType.HTTP and not configuration["api_endpoint"]:
-            raise Invalid(
-                "An http tool needs an endpoint",
-                errors=[{"pointer": "/configuration/apiEndpoint", "detail": "missing"}],
-            )
-        before = (row.configuration or {}).get("api_endpoint")
-        if row.sealed_key and not api_key and _server(before) != _server(configuration["api_endpoint"]):
-            detail = "the key was given for another server; send it again, or one for the new server"
-            errors = [{"pointer": "/configuration/apiKey", "detail": detail}]
-            raise Invalid("Not valid: /configuration/apiKey", code="api_key_needed", errors=errors)
-        values["configuration"] = configuration
-        if api_key:
-            version = int(row.key_version or 0) + 1
-            values["sealed_key"] = calling.seal(caller.organization_id, tool_id, api_key, version)
-            values["key_version"] = version
-    return _tool(table.change(row, values, caller.actor(), if_match=if_match))
+    """Change a tool; a new API key is sealed, none given keeps the old one. What changes nothing writes nothing.
+
+    An MCP server is asked again what it offers, unless the tool is only put to sleep.
+    """
+    at = ToolRow.at(caller.organization_id, agent_id, tool_id)
+
+    def change(
+        writes: table.Transaction, before: list[Json], found: versions.Found
+    ) -> tuple[list[Json], ToolRow]:
+        row = _found(found, at)
+        table.expect(row, if_match)
+        if values := _changed(caller, row, changes):
+            writes.change(row, values, if_match=if_match)
+            row.set(**values)
+        own = _pinned(row)
+        checks.check_functions(own, _replaced(before, tool_id, []))
+        return _replaced(before, tool_id, own), row
+
+    return _tool(versions.equip(caller, agent_id, change, [at]))
 
 
 def delete(caller: Caller, agent_id: UUID, tool_id: UUID, if_match: int | None) -> None:
-    """Take a tool away; runs that are under way have pinned it."""
-    agents.need_own(caller, agent_id)
-    row = _need(caller, agent_id, tool_id)
-    with table.transaction(caller.actor()) as writes:
+    """Take a tool away; versions before keep it, and so do runs that are under way."""
+    at = ToolRow.at(caller.organization_id, agent_id, tool_id)
+
+    def take(writes: table.Transaction, before: list[Json], found: versions.Found) -> tuple[list[Json], None]:
+        row = _found(found, at)
         writes.delete(row, if_match=if_match)
         writes.discard(ToolNameRow(*ToolNameRow.at(caller.organization_id, agent_id, row.tool_name)))
+        return _replaced(before, tool_id, []), None
+
+    versions.equip(caller, agent_id, take, [at])
 
 
-def copy(caller: Caller, source_id: UUID, target_id: UUID) -> None:
-    """Give an agent the tools of another, their keys sealed anew."""
-    for row in active(caller.organization_id, source_id, also_inactive=True):
+def copy(writes: table.Transaction, caller: Caller, source_id: UUID, target_id: UUID) -> list[Json]:
+    """Write the tools of an agent for another, their keys sealed anew; answers them as its version holds them."""
+    pinned: list[Json] = []
+    for row in of_agent(caller.organization_id, source_id):
         values = row.to_entity().model_dump(include=set(NewAIAgentTool.model_fields))
         if api_key := calling.unseal(caller.organization_id, UUID(row.id), row.sealed_key):
             values["configuration"]["api_key"] = api_key
-        create(caller, target_id, NewAIAgentTool.model_validate(values, by_name=True))
+        remote = RemoteServer.model_validate(row.remote, by_name=True) if row.remote else None
+        new = _new_row(caller, target_id, NewAIAgentTool.model_validate(values, by_name=True), remote)
+        _put(writes, new)
+        pinned += _pinned(new)
+    return pinned
 
 
 def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> ToolTestResult:
     """Call a tool once with the given arguments; what the tool refuses is an answer, not an error."""
     agents.need(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
-    tool = calling.pin(row)
     context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
+    tool = _one_of(calling.pin(row), request.tool)
+    # The route has less time than a run: no call that takes longer, and no second one.
+    bounds = {"timeout": min(tool.configuration.timeout or TEST_SECONDS, TEST_SECONDS), "retry_count": 0}
+    tool.configuration = tool.configuration.model_copy(update=bounds)
     began = time.monotonic()
     try:
         if calling.asks_agent(tool):
@@ -172,6 +165,100 @@ def note_use(organization_id: UUID, agent_id: UUID, tool_id: UUID) -> None:
     table.touch(used, add={"usage_count": 1}, put={"last_used_at": clock.iso(clock.now())})
 
 
+def _new_row(caller: Caller, agent_id: UUID, new: NewAIAgentTool, remote: RemoteServer | None) -> ToolRow:
+    builtin = BUILTINS.get(new.tool_name) if new.tool_type == ToolType.BUILTIN else None
+    moment, tool_id = clock.now(), new_id()
+    values = new.model_dump()
+    values["display_name"] = new.display_name or (builtin.display_name if builtin else new.tool_name)
+    api_key = values["configuration"].pop("api_key")
+    tool = AIAgentTool(
+        id=tool_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        agent_id=agent_id,
+        remote=remote,
+        **values,
+    )
+    sealed: dict[str, Any] = {}
+    if api_key:
+        sealed = {"sealed_key": calling.seal(caller.organization_id, tool_id, api_key, 1), "key_version": 1}
+    pk, sk = ToolRow.at(caller.organization_id, agent_id, tool_id)
+    return ToolRow.of(tool, pk=pk, sk=sk, **sealed)
+
+
+def _put(writes: table.Transaction, row: ToolRow) -> None:
+    at = ToolNameRow.at(UUID(row.organization_id), UUID(row.agent_id), row.tool_name)
+    writes.create(ToolNameRow(*at), checks.taken(row.tool_name))
+    writes.create(row)
+
+
+def _changed(caller: Caller, row: ToolRow, changes: AIAgentToolChanges) -> dict[str, Any]:
+    """What a change sets that is not so already; raises Invalid."""
+    given = changes.model_dump(mode="json", include=changes.model_fields_set - {"configuration"})
+    values = {name: value for name, value in given.items() if value not in (None, getattr(row, name))}
+    checks.check_schemas(changes.input_schema, changes.output_schema)
+    if changes.configuration is not None:
+        checks.check_configuration(caller, changes.configuration)
+        values |= _reconfigured(caller, row, changes.configuration)
+    if row.tool_type == ToolType.MCP and changes.is_active is not False:
+        sealed = values.get("sealed_key", row.sealed_key)
+        known = ToolConfiguration.model_validate(values.get("configuration", row.configuration), by_name=True)
+        api_key = calling.unseal(caller.organization_id, UUID(row.id), sealed)
+        remote = checks.fetched(known, api_key).model_dump(mode="json")
+        values |= {"remote": remote} if remote != row.remote else {}
+    return values
+
+
+def _reconfigured(caller: Caller, row: ToolRow, wanted: ToolConfiguration) -> dict[str, Any]:
+    """What another configuration sets; raises Invalid."""
+    values: dict[str, Any] = {}
+    configuration = wanted.model_dump(mode="json")
+    api_key = configuration.pop("api_key")
+    if row.tool_type in (ToolType.HTTP, ToolType.MCP) and not configuration["api_endpoint"]:
+        raise Invalid(
+            f"An {row.tool_type} tool needs an endpoint",
+            errors=[{"pointer": "/configuration/apiEndpoint", "detail": "missing"}],
+        )
+    before = {name: value for name, value in (row.configuration or {}).items() if name != "api_key"}
+    if (
+        row.sealed_key
+        and not api_key
+        and _server(before.get("api_endpoint")) != _server(configuration["api_endpoint"])
+    ):
+        detail = "the key was given for another server; send it again, or one for the new server"
+        errors = [{"pointer": "/configuration/apiKey", "detail": detail}]
+        raise Invalid("Not valid: /configuration/apiKey", code="api_key_needed", errors=errors)
+    if configuration != before:
+        values["configuration"] = configuration
+    if api_key:
+        version = int(row.key_version or 0) + 1
+        values["sealed_key"] = calling.seal(caller.organization_id, UUID(row.id), api_key, version)
+        values["key_version"] = version
+    return values
+
+
+def _pinned(row: ToolRow) -> list[Json]:
+    """The tool as a version of its agent holds it."""
+    return [tool.model_dump(mode="json") for tool in calling.pin(row)]
+
+
+def _replaced(tools: list[Json], tool_id: UUID, by: list[Json]) -> list[Json]:
+    """The list with a tool replaced in its place, or appended."""
+    is_it = [tool["id"] == str(tool_id) for tool in tools]
+    place = is_it.index(True) if any(is_it) else len(tools)
+    rest = [tool for tool, found in zip(tools, is_it, strict=True) if not found]
+    return [*rest[:place], *by, *rest[place:]]
+
+
+def _found(found: versions.Found, at: tuple[str, str]) -> ToolRow:
+    row = found.get(at)
+    if not isinstance(row, ToolRow):
+        raise NotFound("No such tool", code="tool_not_found")
+    return row
+
+
 def _need(caller: Caller, agent_id: UUID, tool_id: UUID) -> ToolRow:
     return table.need(ToolRow, ToolRow.at(caller.organization_id, agent_id, tool_id), "tool")
 
@@ -182,30 +269,15 @@ def _server(endpoint: str | None) -> tuple[str, str]:
     return scheme, re.split(r"[/?#]", rest)[0]
 
 
-def _check(tool_type: ToolType, name: str, schema: dict[str, Any] | None) -> None:
-    if tool_type == ToolType.BUILTIN and name not in BUILTINS:
-        raise Invalid(
-            f"There is no builtin tool {name!r}; there are {', '.join(sorted(BUILTINS))}",
-            errors=[{"pointer": "/toolName", "detail": "unknown builtin"}],
-        )
-    if schema is not None:
-        schemas.check(schema, "/inputSchema")
-
-
-def _check_target(caller: Caller, configuration: ToolConfiguration) -> None:
-    """Raise Invalid for an endpoint that could never be called, or an agent that is not there."""
-    try:
-        if configuration.api_endpoint is not None:
-            http.check_endpoint(configuration.api_endpoint)
-    except ToolError as error:
-        raise Invalid(
-            str(error), errors=[{"pointer": "/configuration/apiEndpoint", "detail": str(error)}]
-        ) from error
-    if configuration.agent_id and not table.get(
-        AgentRow, AgentRow.at(caller.organization_id, configuration.agent_id)
-    ):
-        errors = [{"pointer": "/configuration/agentId", "detail": "there is no such agent"}]
-        raise Invalid("There is no such agent", errors=errors)
+def _one_of(pinned: list[calling.Tool], name: str | None) -> calling.Tool:
+    """The tool to try: an MCP server has several, of which one must be named."""
+    known = [tool.remote_name for tool in pinned if tool.remote_name]
+    if name is None and len(pinned) == 1:
+        return pinned[0]
+    if name not in known:
+        detail = f"name one of {', '.join(known[:20])}" if known else "this tool is one, and has no others"
+        raise Invalid(f"Not valid: /tool {detail}", errors=[{"pointer": "/tool", "detail": detail}])
+    return pinned[known.index(name)]
 
 
 def _tool(row: ToolRow) -> AIAgentTool:

@@ -1,0 +1,15 @@
+"""GET /v1/agents/{agentId}/versions/{version}"""
+
+from weconnect.agents import publication
+from weconnect.agents.entities import AgentVersion
+from weconnect.agents.parameters import AgentId, VersionNumber
+from weconnect.agents.permissions import AgentsRead
+from weconnect.http import app, handler
+
+__all__ = ["handler"]
+
+
+@app.get("/v1/agents/<agentId>/versions/<version>", tags=["AI agents"])
+def get_agent_version(agent_id: AgentId, version: VersionNumber, caller: AgentsRead) -> AgentVersion:
+    """Read one immutable version with its tools, without their keys."""
+    return publication.get(caller, agent_id, version)

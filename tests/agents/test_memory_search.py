@@ -1,0 +1,282 @@
+"""Search: words and likeness fused, its reasons and its budget, and the rows that it reads."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from botocore.endpoint import Endpoint
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.agents import letters
+from tests.agents.memories import Owner
+from tests.factories import registered
+from weconnect import clock, ids, table
+from weconnect.agents.memories import lexicon, ranking, search, service, vectors
+from weconnect.agents.memories.entities import MemoryHits, MemorySearch
+from weconnect.agents.memories.ranking import Entry
+from weconnect.agents.memories.rows import LexiconRow, VectorRow
+from weconnect.errors import Conflict
+
+
+@pytest.fixture
+def owner(aws: None) -> Owner:
+    return Owner()
+
+
+@pytest.fixture
+def embedder() -> Iterator[pytest.MonkeyPatch]:
+    with letters.chosen() as patch:
+        yield patch
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that a test reaches: pages of 5, of which 15 are read whole."""
+    for name, number in {"ALL": 15, "NEWEST": 6, "PAGE": 5, "FOLD_AT": 4, "FOLDED": 4}.items():
+        monkeypatch.setattr(lexicon, name, number)
+
+
+def found(owner: Owner, query: str, **more: object) -> MemoryHits:
+    return search.find(*owner.ids, MemorySearch.model_validate({"query": query, **more}, by_name=True))
+
+
+def texts(hits: MemoryHits) -> list[str]:
+    return [hit.memory.content for hit in hits.items]
+
+
+def test_words_and_likeness_are_fused(owner: Owner, embedder: pytest.MonkeyPatch) -> None:
+    owner.write("silent")
+    owner.write("listen carefully to music")
+    owner.write("zzz")
+    hits = found(owner, "listen")
+    assert texts(hits) == ["listen carefully to music", "silent"], "an anagram is alike, and shares no word"
+    assert hits.embedder == "letters" and hits.note is None
+    assert hits.items[0].reasons[0] == "shares listen (number 1 by words)"
+    assert hits.items[1].reasons[0] == "likeness 1.00 by letters (number 1)"
+
+
+def test_without_an_embedder_words_do(owner: Owner) -> None:
+    owner.write("silent")
+    owner.write("listen carefully")
+    hits = found(owner, "listen")
+    assert (texts(hits), hits.embedder) == (["listen carefully"], "none")
+
+
+def test_a_failing_embedder_fails_nothing(owner: Owner, embedder: pytest.MonkeyPatch) -> None:
+    owner.write("listen to music")
+    embedder.setattr(letters, "failing", True)
+    assert owner.write("listen to birds").decision == "added"
+    said = {"user": "listen to me", "assistant": "yes"}
+    service.add_turn(*owner.ids, owner.user_id, "s", ids.new_id(), said)
+    hits = found(owner, "listen")
+    assert len(hits.items) == 3 and hits.embedder == "none"
+    assert hits.note == "The embedder letters failed: found by words alone"
+    embedder.setattr(letters, "failing", False)
+    assert {"listen to birds", "listen to music"} <= set(texts(found(owner, "listen")))
+
+
+def test_recency_and_importance_decide_among_equals(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = clock.now()
+    owner.write("The printer is old", key="1")
+    monkeypatch.setattr(clock, "now", lambda: start + timedelta(days=200))
+    owner.write("The printer is loud", key="2")
+    assert texts(found(owner, "printer"))[0] == "The printer is loud"
+    owner.write("The printer is blue", key="3", importance=0.9)
+    best = found(owner, "printer").items[0]
+    assert best.memory.content == "The printer is blue"
+    assert best.reasons[1:] == ["importance 0.9", "recent"]
+
+
+def test_a_budget_bounds_what_is_answered(owner: Owner) -> None:
+    for number in range(4):
+        owner.write(f"The printer number {number} " + "prints " * 10 * number, key=str(number))
+    hits = found(owner, "printer number", max_tokens=30)
+    assert sum(-(-len(text) // 4) for text in texts(hits)) <= 30
+    assert len(hits.items) + hits.left_out == 4 and hits.left_out
+
+
+def test_only_what_was_asked_for(owner: Owner) -> None:
+    owner.write("The office is in Lisbon", memory_type="episodic", session_id="s")
+    owner.write("The office is in Lisbon", memory_type="procedural", session_id="t")
+    assert [hit.memory.memory_type for hit in found(owner, "office", memory_type="episodic").items] == [
+        "episodic"
+    ]
+    assert [hit.memory.session_id for hit in found(owner, "office", session_id="t").items] == ["t"]
+    assert len(found(owner, "office", limit=1).items) == 1
+
+
+def test_nothing_of_another_tenant_or_agent(owner: Owner, embedder: pytest.MonkeyPatch) -> None:
+    owner.write("The office is in Lisbon")
+    others = [Owner(agent_id=owner.agent_id), Owner(organization_id=owner.organization_id), Owner()]
+    assert [texts(found(other, "office")) for other in others] == [[], [], []]
+    scopes = {VectorRow.scope(*other.ids, "letters") for other in [owner, *others]}
+    assert len(scopes) == 4
+
+
+# The lexicon
+
+
+def rows(owner: Owner) -> list[LexiconRow]:
+    pk, prefix = LexiconRow.of_agent(*owner.ids)
+    return list(LexiconRow.query(pk, LexiconRow.sk.startswith(prefix), consistent_read=True))
+
+
+def test_a_long_tail_is_folded_into_pages(owner: Owner, small: None, embedder: pytest.MonkeyPatch) -> None:
+    for number in range(14):
+        owner.write(f"Note {number} of paper{number}", memory_type="episodic")
+    pages = [row for row in rows(owner) if row.number]
+    assert [(int(page.number), int(page.before)) for page in pages] == [(1, 0), (2, 5), (3, 10)]
+    assert len(rows(owner)) - len(pages) < lexicon.FOLD_AT
+    known = lexicon.read(*owner.ids)
+    assert (len(known.entries), known.size, known.complete) == (14, 14, True)
+    assert all(len(entry.vector) == 256 for entry in known.entries)
+    assert texts(found(owner, "paper3"))[0] == "Note 3 of paper3"
+
+
+def test_of_many_the_newest_the_likest_and_the_rare_are_candidates(
+    owner: Owner, small: None, embedder: pytest.MonkeyPatch
+) -> None:
+    owner.write("zebra zebra", memory_type="episodic")
+    owner.write("The invoice 4711 was late", memory_type="episodic")
+    for number in range(24):
+        owner.write(f"Note {number}", memory_type="episodic")
+    known = lexicon.read(*owner.ids)
+    assert not known.complete and len(known.entries) < 15 and known.size == 26
+    assert "The invoice 4711 was late" in texts(found(owner, "invoice 4711", limit=3)), "by its rare words"
+    assert texts(found(owner, "Note 23", limit=1)) == ["Note 23"], "what was just written is found"
+    without = found(owner, "abzer", limit=100)
+    assert "zebra zebra" not in texts(without) and without.note == search.NO_INDEX
+    first = next(iter(VectorRow.query(*VectorRow.at(*owner.ids, UUID(int=0))[:1]))).memory_sk
+    embedder.setattr(vectors, "nearest", lambda *_, **__: {first: 0.9})
+    hits = found(owner, "abzer", limit=100)
+    (hit,) = [hit for hit in hits.items if hit.memory.content == "zebra zebra"]
+    assert hit.reasons[0].startswith("likeness 0.90")
+
+
+def test_two_who_fold_at_once_keep_every_entry_once(
+    owner: Owner, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lexicon, "FOLD_AT", 99)
+    for number in range(4):
+        owner.write(f"Note {number}", memory_type="episodic")
+    monkeypatch.setattr(lexicon, "FOLD_AT", 4)
+    commit = table.Transaction.commit
+
+    def second_comes_between(self: table.Transaction) -> None:
+        monkeypatch.setattr(table.Transaction, "commit", commit)
+        lexicon.fold(*owner.ids)
+        with pytest.raises(Conflict):
+            commit(self)
+        raise Conflict
+
+    monkeypatch.setattr(table.Transaction, "commit", second_comes_between)
+    lexicon.fold(*owner.ids)
+    assert [(int(row.number), int(row.held)) for row in rows(owner)] == [(1, 4)]
+
+
+def test_what_was_corrected_superseded_or_deleted_is_not_found_in_old_pages(
+    aws: None, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = registered()
+    path = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
+    made = [
+        me.client.post(f"{path}/memories", {"content": f"Alpha{number}", "key": f"k{number}"}).json["memory"][
+            "id"
+        ]
+        for number in range(8)
+    ]
+
+    def hits(query: str) -> list[str]:
+        answer = me.client.post(f"{path}/memories/search", {"query": query}).json
+        return [hit["memory"]["content"] for hit in answer["items"]]
+
+    assert hits("alpha1") == ["Alpha1"]
+    assert me.client.patch(f"{path}/memories/{made[1]}", {"content": "Beta1"}).status == 200
+    assert (
+        me.client.post(f"{path}/memories", {"content": "Gamma2", "key": "k2"}).json["decision"]
+        == "supersedes"
+    )
+    assert me.client.delete(f"{path}/memories/{made[3]}").status == 204
+    assert [hits(query) for query in ("alpha1", "beta1", "alpha2", "gamma2", "alpha3")] == [
+        *([], ["Beta1"], [], ["Gamma2"], []),
+    ]
+    for row in LexiconRow.scan(LexiconRow.kind == LexiconRow):
+        assert made[3] not in {entry.id for entry in lexicon._unpack(row)}, "nothing of it is left"
+    soon = clock.now() + timedelta(seconds=5)
+    body = {"content": "Delta", "metadata": {"expires": clock.iso(soon)}}
+    for number in range(8):
+        me.client.post(f"{path}/memories", body | {"key": f"d{number}"})
+    assert len(hits("delta")) == 8
+    monkeypatch.setattr(clock, "now", lambda: soon)
+    assert hits("delta") == []
+    for row in LexiconRow.scan(LexiconRow.kind == LexiconRow):
+        words = {term for entry in lexicon._unpack(row) for term in entry.terms}
+        assert table.is_expired(row) or "delta" not in words, "what expired is not kept in a page"
+
+
+def test_a_search_costs_the_same_calls_for_few_and_for_many(
+    owner: Owner, small: None, embedder: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: Counter[str] = Counter()
+    send = Endpoint.make_request
+
+    def counted(self: object, operation: object, request: object) -> object:
+        seen[operation.name] += 1  # type: ignore[attr-defined]
+        return send(self, operation, request)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Endpoint, "make_request", counted)
+    asked = []
+    for number in range(60):
+        owner.write(f"Note {number}", memory_type="episodic")
+        if number in (3, 13, 29, 59):
+            lexicon.fold(*owner.ids)
+            seen.clear()
+            found(owner, "a note about paper")
+            asked.append(seen.total())
+    assert asked[:2] == [2, 2], "the lexicon and the memories"
+    assert asked[2] == asked[3] <= 2 + 1 + search.RARE_ASKED + 1, (
+        "the index, rare words and their memories beside"
+    )
+
+
+def entry(number: int, *, terms: dict[str, int], importance: float = 0) -> Entry:
+    return Entry(f"{number:04}", "", "semantic", "", 0, None, None, importance, terms)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 5), max_size=4), max_size=12),
+    st.text("abcdef ", max_size=12),
+)
+def test_every_hit_shares_a_word_or_is_alike(found_terms: list[dict[str, int]], query: str) -> None:
+    entries = [entry(number, terms=terms) for number, terms in enumerate(found_terms)]
+    likeness = {"0001": 0.7}
+    hits = ranking.rank(query, entries, likeness, 0, embedder="e")
+    ids_found = [hit.entry.id for hit in hits]
+    wanted = set(ranking.words(query))
+    expected = {item.id for item in entries if item.terms.keys() & wanted or item.id in likeness}
+    assert len(ids_found) == len(set(ids_found)) and set(ids_found) == expected
+    assert all(hit.reasons for hit in hits)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=256, max_size=256))
+def test_packed_vectors_keep_their_direction(vector: list[float]) -> None:
+    item = entry(0, terms={})
+    item.embedder = "e"
+    item.vector, item.norm = ranking.packed(vector)
+    length = sum(number * number for number in vector) ** 0.5
+    cosine = ranking.cosines(vector, [item], "e", -1)["0000"]
+    assert length < 1e-3 or abs(cosine - 1) < 1e-6
+    assert ranking.cosines(vector, [item], "other", -1) == {}
+
+
+def test_the_lexicon_keeps_all_that_search_needs() -> None:
+    items = [
+        Entry(str(uuid4()), f"sk{number}", "semantic", "s#", 1.5, None, None, 0.1, {"é": 2}, *more)
+        for number, more in enumerate([(), ("e", 1.5, bytes(range(256))), (), ("e", 1.0, bytes(256))])
+    ]
+    row = LexiconRow("p", "s", **lexicon._pack(items))
+    assert lexicon._unpack(row) == items

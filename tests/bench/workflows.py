@@ -1,0 +1,135 @@
+"""What a workflow's run costs beyond what its nodes do: time of a node, operations, writes to the table."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
+
+from tests.bench.calls import WRITES, counting
+from tests.bench.rows import Line, median, ratio
+from tests.bench.world import world
+from tests.factories import Registered, registered
+from tests.workflows.definitions import definition, node
+from tests.workflows.runs import begun, made
+from weconnect import outbound
+from weconnect.executions import lifecycle
+from weconnect.executions.engine import Engine
+from weconnect.executions.inline import InlineSteps
+from weconnect.executions.lifecycle import Pinned, Place
+from weconnect.outbound import OutboundResponse
+from weconnect.workflows.entities import WorkflowDefinition
+
+FEW, MANY, ROUNDS = 40, 400, 9
+
+
+def chain(length: int, *effects: int, plain: bool = False) -> dict[str, Any]:
+    """Set nodes one after the other, of which some are calls of an address."""
+    value = 1 if plain else "{{ n + 1 }}"
+    nodes = [
+        node(f"n{number}", "http_request", url="https://example.com")
+        if number in effects
+        else node(f"n{number}", "set", values={"n": value}, keepInput=False)
+        for number in range(length)
+    ]
+    return definition(nodes, "start > n0", *(f"n{number} > n{number + 1}" for number in range(length - 1)))
+
+
+def lines() -> Iterator[Line]:
+    """Pure nodes by the engine alone, effects on the SDK's runner, and what is counted."""
+    for name, plain in (
+        ("a pure node (set, no expression)", True),
+        ("a pure node (set, one expression)", False),
+    ):
+        few, many = (median(_pure(length, plain) for _ in range(ROUNDS)) for length in (FEW, MANY))
+        each = (many - few) / (MANY - FEW)
+        yield Line(name, f"{each:.3f} ms", "n8n's 0.4 ms", each / 0.4, "≤ 0.5 ms", each <= 0.5)
+        yield ratio("  400 of them against 40", many, few, "ms", "40 nodes", 11)
+    send, outbound.send = outbound.send, _answer  # type: ignore[assignment]
+    try:
+        with world() as starter:
+            me = registered()
+            yield from _effects(me, starter)
+            yield from _counted(me, starter)
+    finally:
+        outbound.send = send
+
+
+def _answer(method: str, url: str, **_: Any) -> OutboundResponse:
+    return OutboundResponse(200, {}, b"fine", url)
+
+
+def _pure(length: int, plain: bool) -> float:
+    """Milliseconds of a walk without any step."""
+    pinned = Pinned(
+        user_id=uuid4(),
+        workflow_id=uuid4(),
+        workflow_name="Bench",
+        workflow_version=1,
+        mode="api",
+        started=time.time(),
+        definition=WorkflowDefinition.model_validate(chain(length, plain=plain)),
+        trigger={"n": 1},
+        retention_days=7,
+    )
+    started = time.perf_counter()
+    outcome = Engine(InlineSteps(), Place(uuid4(), uuid4()), pinned).run()
+    took = (time.perf_counter() - started) * 1000
+    assert outcome.output == [{"n": 1 if plain else length + 1}], outcome
+    return took
+
+
+def _effects(me: Registered, starter: Any) -> Iterator[Line]:
+    """An effect is one step; without the fence's read, which is the table's time and not the engine's."""
+    fence = lifecycle.fence
+    took: dict[tuple[bool, int], float] = {}
+    for fenced in (False, True):
+        lifecycle.fence = fence if fenced else lambda *_: None  # type: ignore[assignment]
+        for length in (5, 45):
+            path = made(me, chain(length, *range(length)), f"Effects {fenced} {length}")
+            took[fenced, length] = median(_durable(me, starter, path)[0] for _ in range(5))
+    lifecycle.fence = fence
+    each, whole = ((took[fenced, 45] - took[fenced, 5]) / 40 for fenced in (False, True))
+    yield Line("an effect, in memory", f"{each:.2f} ms", "DBOS's 3.0 ms", each / 3, "≤ 5 ms", each <= 5)
+    yield Line("  with its fence, the table in moto", f"{whole:.2f} ms")
+
+
+def _durable(me: Registered, starter: Any, path: str) -> tuple[float, int]:
+    """Milliseconds and operations of one run on the SDK's in-memory runner."""
+    from workflows.run_workflow import handler
+
+    begun(me, path, {"n": 1})
+    asked = starter.asked.pop()
+    with DurableFunctionTestRunner(handler=handler, poll_interval=0.005) as runner:
+        started = time.perf_counter()
+        ended = runner.run(input=asked["Payload"], execution_name=asked["DurableExecutionName"])
+        took = (time.perf_counter() - started) * 1000
+    assert json.loads(ended.result) == {"status": "completed"}, ended.result
+    return took, len(ended.operations)
+
+
+def _counted(me: Registered, starter: Any) -> Iterator[Line]:
+    ten = made(me, chain(9, 2, 5, 8, plain=True), "Ten")
+    operations = _durable(me, starter, ten)[1]
+    yield Line("operations: 10 nodes, 3 effects", str(operations), bound="≤ 6", met=operations <= 6)
+    short, long = made(me, chain(3), "Short"), made(me, chain(11, 2, 5, 8, plain=True), "Long")
+
+    def express() -> None:
+        answer = me.client.post(f"{short}/executions", {"input": {"n": 1}}, headers={"Prefer": "wait=5"})
+        assert answer.json["status"] == "completed" and answer.json["isExpress"]
+
+    yield _writes("writes: an express run of 4 nodes", express, 3)
+    yield _writes("writes: a durable run of 12 nodes, 3 effects", lambda: _durable(me, starter, long), 6)
+
+
+def _writes(name: str, work: Callable[[], Any], most: int) -> Line:
+    """Calls that write, beside those that count: the month's executions and the workflow's."""
+    with counting() as seen:
+        work()
+    found = {call: number for call, number in seen.items() if call in WRITES}
+    total = sum(found.values())
+    counters = 2
+    text = f"{total - counters} and {counters} counters"
+    return Line(name, text, bound=f"≤ {most - 1}", met=total - counters <= most - 1)

@@ -1,0 +1,378 @@
+"""Every node type: what it makes of items, what it refuses, and an edge; a type without a row fails."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.factories import Registered
+from weconnect import outbound
+from weconnect.errors import UpstreamFailed
+from weconnect.outbound import OutboundRefused, OutboundResponse
+from weconnect.workflows import catalogue
+from weconnect.workflows.contract import RESPONSE, STOP, Call, NodeError, Scope
+from weconnect.workflows.entities import Node
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+A, B, C = {"n": 1, "k": "x"}, {"n": 3, "k": "y"}, {"n": 2, "k": "x"}
+
+
+def call(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> Call:
+    node = Node(id="node", name="Node", type=type, parameters=parameters)
+    by_input = inputs if isinstance(inputs, dict) else {"main": inputs}
+    scope = Scope({"id": "run", "mode": "test"}, {"t": 1}, {"Before": {"main": [{"b": 7}]}}, MOMENT)
+    return Call(node=node, inputs=by_input, scope=scope, key="run:node:1", **more)
+
+
+def outputs(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> Any:
+    kind = catalogue.node_type(type)
+    assert kind
+    found = {name: items for name, items in kind.run(call(type, parameters, inputs, **more)).items() if items}
+    known = {*kind.output_names(parameters), RESPONSE, STOP}
+    assert set(found) <= known
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+TRIGGERS: dict[str, dict[str, Any]] = {
+    "manual": {},
+    "webhook": {"methods": ["GET"]},
+    "schedule": {"expression": "rate(5 minutes)"},
+    "event": {"eventType": "order.created"},
+    "error": {},
+}
+PURE: list[tuple[str, dict[str, Any], Any, Any]] = [
+    *[(type, parameters, [A], {"main": [A]}) for type, parameters in TRIGGERS.items()],
+    *[(type, parameters, [], {}) for type, parameters in TRIGGERS.items()],
+    ("noop", {}, [A, B], {"main": [A, B]}),
+    ("noop", {}, [], {}),
+    ("set", {"values": {"m": "{{ n + 1 }}"}}, [A], {"main": [A | {"m": 2}]}),
+    (
+        "set",
+        {"values": {"x.y": 1, "x.z": "{{ $index }}"}, "keepInput": False},
+        [A],
+        {"main": [{"x": {"y": 1, "z": 0}}]},
+    ),
+    ("set", {"remove": ["n", "no.thing", "k.x"]}, [A], {"main": [{"k": "x"}]}),
+    (
+        "set",
+        {"values": {"a": "{{ $nodes.Before.output.b & $trigger.t & $execution.mode }}"}},
+        [],
+        {"main": [{"a": "71test"}]},
+    ),
+    ("if", {"condition": "{{ n > 1 }}"}, [A, B], {"true": [B], "false": [A]}),
+    ("if", {"condition": True}, [], {}),
+    (
+        "switch",
+        {
+            "cases": [
+                {"output": "low", "condition": "{{ n < 2 }}"},
+                {"output": "x", "condition": "{{ k = 'x' }}"},
+            ]
+        },
+        [A, B, C],
+        {"low": [A], "x": [C], "default": [B]},
+    ),
+    ("switch", {"cases": [{"output": "default", "condition": True}]}, [A], {"default": [A]}),
+    ("merge", {}, {"b": [B], "a": [A]}, {"main": [A, B]}),
+    ("merge", {"mode": "any"}, {"b": [B], "a": [], "c": [C]}, {"main": [B]}),
+    ("merge", {"mode": "all"}, {"a": [A], "b": [B]}, {"main": [A, B]}),
+    (
+        "merge",
+        {"mode": "by_key", "key": "k"},
+        {"a": [A, B], "b": [{"k": "x", "more": 1}, {"k": None}]},
+        {"main": [A | {"more": 1}, B, {"k": None}]},
+    ),
+    (
+        "merge",
+        {"mode": "by_key", "key": "k", "keep": "matched"},
+        {"a": [A, B], "b": [{"k": "x"}]},
+        {"main": [A]},
+    ),
+    ("filter", {"condition": "{{ k = 'x' }}"}, [A, B, C], {"main": [A, C], "rejected": [B]}),
+    ("filter", {"condition": False}, [A], {"rejected": [A]}),
+    ("sort", {"by": [{"field": "k"}, {"field": "n", "order": "descending"}]}, [A, B, C], {"main": [C, A, B]}),
+    (
+        "sort",
+        {"by": [{"field": "v"}]},
+        [{"v": "b"}, {"v": 2}, {}, {"v": [1]}, {"v": True}],
+        {"main": [{}, {"v": True}, {"v": 2}, {"v": "b"}, {"v": [1]}]},
+    ),
+    ("limit", {"maxItems": 2}, [A, B, C], {"main": [A, B]}),
+    ("limit", {"maxItems": 5, "take": "last"}, [A, B], {"main": [A, B]}),
+    ("limit", {"maxItems": 1, "take": "last"}, [A, B], {"main": [B]}),
+    (
+        "aggregate",
+        {"groupBy": ["k"], "operations": [{"function": "sum", "field": "n", "as": "total.n"}]},
+        [A, B, C],
+        {"main": [{"k": "x", "total": {"n": 3}}, {"k": "y", "total": {"n": 3}}]},
+    ),
+    (
+        "aggregate",
+        {
+            "operations": [
+                {"function": each, "field": "n", "as": each}
+                for each in ("count", "average", "min", "max", "list", "first", "last")
+            ]
+        },
+        [A, B, C, {}],
+        {"main": [{"count": 3, "average": 2, "min": 1, "max": 3, "list": [1, 3, 2], "first": 1, "last": 2}]},
+    ),
+    (
+        "aggregate",
+        {"operations": [{"function": "average", "field": "n", "as": "a"}, {"function": "count", "as": "c"}]},
+        [],
+        {"main": [{"a": None, "c": 0}]},
+    ),
+    ("split", {"field": "l"}, [{"l": [A, 5]}, {}], {"main": [A, {"value": 5}]}),
+    (
+        "split",
+        {"field": "l", "as": "e", "keepOthers": True},
+        [{"l": [1, 2], "x": 0}],
+        {"main": [{"x": 0, "e": 1}, {"x": 0, "e": 2}]},
+    ),
+    ("deduplicate", {"fields": ["k"]}, [A, B, C], {"main": [A, B], "duplicates": [C]}),
+    (
+        "deduplicate",
+        {},
+        [A, A, {"n": True}, {"n": 1}],
+        {"main": [A, {"n": True}, {"n": 1}], "duplicates": [A]},
+    ),
+    ("jsonata", {"expression": "$merge([$, {'m': n * 2}])"}, [A], {"main": [A | {"m": 2}]}),
+    ("jsonata", {"expression": "$sum($.n)", "mode": "all"}, [A, B], {"main": [{"value": 4}]}),
+    ("jsonata", {"expression": "missing"}, [A], {}),
+    ("jsonata", {"expression": '{"a": {"b": n}}'}, [A], {"main": [{"a": {"b": 1}}]}),
+    ("text", {"operation": "upper", "text": "{{ k }}"}, [A], {"main": [A | {"text": "X"}]}),
+    ("text", {"operation": "lower", "text": "AB", "as": "t"}, [{}], {"main": [{"t": "ab"}]}),
+    ("text", {"operation": "trim", "text": " a "}, [{}], {"main": [{"text": "a"}]}),
+    (
+        "text",
+        {"operation": "replace", "text": "aba", "search": "a", "replacement": "c"},
+        [{}],
+        {"main": [{"text": "cbc"}]},
+    ),
+    ("text", {"operation": "slice", "text": "abcd", "start": -3, "end": 3}, [{}], {"main": [{"text": "bc"}]}),
+    ("text", {"operation": "split", "text": "a,b", "search": ","}, [{}], {"main": [{"text": ["a", "b"]}]}),
+    ("text", {"operation": "split", "text": "ab"}, [{}], {"main": [{"text": ["a", "b"]}]}),
+    ("text", {"operation": "join", "text": ["a", "b"], "search": "-"}, [{}], {"main": [{"text": "a-b"}]}),
+    ("text", {"operation": "length", "text": "😀"}, [{}], {"main": [{"text": 1}]}),
+    (
+        "date_time",
+        {"operation": "add", "date": "2026-01-31", "months": 1},
+        [{}],
+        {
+            "main": [
+                {
+                    "dateTime": {
+                        "operation": "add",
+                        "date": "2026-01-31",
+                        "result": "2026-02-28",
+                        "weekday": "Saturday",
+                    }
+                }
+            ]
+        },
+    ),
+    (
+        "date_time",
+        {"operation": "now", "timezone": "Europe/Berlin", "as": "d"},
+        [{}],
+        {
+            "main": [
+                {
+                    "d": {
+                        "operation": "now",
+                        "datetime": "2026-01-02T04:04:05+01:00",
+                        "date": "2026-01-02",
+                        "time": "04:04",
+                        "weekday": "Friday",
+                        "timezone": "Europe/Berlin",
+                    }
+                }
+            ]
+        },
+    ),
+    ("stop", {}, [A], {STOP: [A]}),
+    ("stop", {}, [], {}),
+    (
+        "respond",
+        {"body": {"n": "{{ n }}"}, "status": 201},
+        [A],
+        {"main": [A], RESPONSE: [{"body": {"n": 1}, "status": 201, "headers": {}}]},
+    ),
+    ("respond", {}, [A, B], {"main": [A, B], RESPONSE: [{"body": [A, B], "status": 200, "headers": {}}]}),
+    ("respond", {"body": None}, [A], {"main": [A], RESPONSE: [{"body": None, "status": 200, "headers": {}}]}),
+    ("loop", {"batchSize": 2}, [A, B, C], {"loop": [A, B]}),
+    ("loop", {}, [], {}),
+]
+
+
+@pytest.mark.parametrize(("type", "parameters", "inputs", "expected"), PURE)
+def test_answers(type: str, parameters: dict[str, Any], inputs: Any, expected: Any) -> None:
+    before = json.dumps(inputs)
+    assert outputs(type, parameters, inputs) == expected
+    assert json.dumps(inputs) == before, "a node leaves its input alone"
+
+
+REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
+    *[(type, {"more": 1}, "invalid_parameters", "/more") for type in ("set", "stop", "respond")],
+    ("set", {"values": 1}, "invalid_parameters", "/values"),
+    ("set", {"values": {"n.x": 1}}, "not_an_object", "n holds no object"),
+    ("set", {"values": {"a": ["{{ 1 + 'x' }}"]}}, "expression_failed", "/values/a/0"),
+    ("if", {}, "invalid_parameters", "/condition"),
+    ("if", {"condition": "{{ k }}"}, "invalid_parameters", "/condition"),
+    ("switch", {"cases": []}, "invalid_parameters", "/cases"),
+    (
+        "switch",
+        {"cases": [{"output": "not a name!", "condition": True}]},
+        "invalid_parameters",
+        "/cases/0/output",
+    ),
+    ("merge", {"mode": "by_key"}, "invalid_parameters", "/key"),
+    ("merge", {"mode": "sideways"}, "invalid_parameters", "/mode"),
+    ("filter", {"condition": None}, "invalid_parameters", "/condition"),
+    ("sort", {"by": [{"field": ""}]}, "invalid_parameters", "/by/0/field"),
+    ("limit", {"maxItems": "{{ k }}"}, "invalid_parameters", "/maxItems"),
+    ("aggregate", {"operations": [{"function": "sum", "field": "k", "as": "s"}]}, "not_a_number", "k is not"),
+    (
+        "aggregate",
+        {"operations": [{"function": "mode", "as": "s"}]},
+        "invalid_parameters",
+        "/operations/0/function",
+    ),
+    ("split", {"field": "n"}, "not_a_list", "n is no list"),
+    ("deduplicate", {"fields": "k"}, "invalid_parameters", "/fields"),
+    ("jsonata", {"expression": "1 +"}, "expression_failed", "/expression"),
+    ("jsonata", {}, "invalid_parameters", "/expression"),
+    ("text", {"operation": "upper", "text": ["a"]}, "invalid_parameters", "/text"),
+    ("text", {"operation": "replace", "text": "a"}, "invalid_parameters", "/search"),
+    (
+        "text",
+        {"operation": "replace", "text": "a" * 5_000, "search": "a", "replacement": "b" * 5_000},
+        "too_large",
+        "",
+    ),
+    ("date_time", {"operation": "add", "date": "soon", "days": 1}, "invalid_parameters", "ISO 8601"),
+    ("date_time", {"operation": "guess"}, "invalid_parameters", "/operation"),
+    ("stop", {"outcome": "failed", "message": "no {{ n }}"}, "stopped", "no 1"),
+    ("respond", {"status": 100}, "invalid_parameters", "/status"),
+    ("loop", {"batchSize": 0}, "invalid_parameters", "/batchSize"),
+    ("http_request", {"url": ""}, "invalid_parameters", "/url"),
+    ("http_request", {"url": "https://x", "method": "TRACE"}, "invalid_parameters", "/method"),
+    ("prompt", {}, "invalid_parameters", "/prompt"),
+    ("memory_search", {"agentId": "none", "query": "x"}, "invalid_parameters", "/agentId"),
+    ("memory_save", {"agentId": str(UUID(int=1)), "content": ""}, "invalid_parameters", "/content"),
+]
+
+
+@pytest.mark.parametrize(("type", "parameters", "code", "says"), REFUSED)
+def test_refuses(type: str, parameters: dict[str, Any], code: str, says: str) -> None:
+    with pytest.raises(NodeError) as caught:
+        outputs(type, parameters, [A])
+    assert caught.value.code == code and says in caught.value.message
+
+
+@pytest.mark.parametrize("type", sorted(catalogue.names()))
+def test_every_type_is_described_and_tried(type: str) -> None:
+    kind = catalogue.node_type(type)
+    assert kind and kind.label and kind.description.endswith(".")
+    described = catalogue.get(type)
+    Draft202012Validator.check_schema(described.parameters)
+    tried = {row[0] for row in PURE} | {"http_request", "prompt", "memory_search", "memory_save"}
+    assert type in tried or kind.kind == "flow", "test_runs has those that take steps of their own"
+    refused = {row[0] for row in REFUSED}
+    assert type in refused or not kind.parameters.model_fields or kind.kind in ("flow", "trigger")
+
+
+@pytest.mark.parametrize("type", [*TRIGGERS, "wait", "approval", "subworkflow", "agent", "noop"])
+def test_parameters_of_the_others_are_checked(type: str) -> None:
+    kind = catalogue.node_type(type)
+    assert kind
+    with pytest.raises(ValueError, match="more"):
+        kind.parameters.model_validate(TRIGGERS.get(type, {}) | {"more": 1})
+
+
+# Nodes with effects
+
+
+def test_http_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    answers: list[Any] = []
+
+    def send(method: str, url: str, **options: Any) -> OutboundResponse:
+        sent.append({"method": method, "url": url, **options})
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(outbound, "send", send)
+    json_header = {"content-type": "application/json"}
+    answers[:] = [OutboundResponse(200, json_header, b'{"a": 1}', ""), OutboundResponse(204, {}, b"", "")]
+    asked = {"method": "POST", "url": "https://x/{{ n }}", "body": {"n": "{{ n }}"}, "query": {"q": 1}}
+    found = outputs("http_request", asked, [A, B])["main"]
+    assert [each["body"] for each in found] == [{"a": 1}, ""]
+    assert [(each["url"], each["json"], each["params"]) for each in sent] == [
+        ("https://x/1", {"n": 1}, {"q": 1}),
+        ("https://x/3", {"n": 3}, {"q": 1}),
+    ]
+    assert [each["headers"]["idempotency-key"] for each in sent] == ["run:node:1:0", "run:node:1:1"]
+    answers[:] = [OutboundResponse(200, json_header, b"{NaN", "")]
+    assert outputs("http_request", {"url": "https://x"}, [A])["main"][0]["body"] == "{NaN"
+    for answer, code, retryable in (
+        (OutboundResponse(404, {}, b"no", ""), "http_404", False),
+        (OutboundResponse(429, {}, b"no", ""), "http_429", True),
+        (OutboundResponse(500, {}, b"no", ""), "http_500", True),
+        (UpstreamFailed("gone"), "unreachable", True),
+        (OutboundRefused("inside"), "address_refused", False),
+    ):
+        answers[:] = [answer]
+        with pytest.raises(NodeError) as caught:
+            outputs("http_request", {"url": "https://x"}, [A])
+        assert (caught.value.code, caught.value.retryable) == (code, retryable)
+    answers[:] = [OutboundResponse(404, {}, b"no", "")]
+    assert (
+        outputs("http_request", {"url": "https://x", "failOnStatus": False}, [A])["main"][0]["status"] == 404
+    )
+    with pytest.raises(NodeError, match="use a loop"):
+        outputs("http_request", {"url": "https://x"}, [A] * 101)
+
+
+def test_http_requests_reach_nothing_inside() -> None:
+    for address in ("http://127.0.0.1/", "http://169.254.169.254/", "file:///etc/passwd"):
+        with pytest.raises(NodeError) as caught:
+            outputs("http_request", {"url": address}, [A])
+        assert caught.value.code in (
+            "address_refused",
+            "unreachable",
+        ) and not caught.value.message.startswith("{")
+
+
+def test_prompt() -> None:
+    found = outputs("prompt", {"prompt": "what is {{ n }} + 1?"}, [A])["main"][0]
+    assert set(found) == {"text", "inputTokens", "outputTokens", "cost"} and found["cost"] == 0
+    with pytest.raises(NodeError) as caught:
+        outputs("prompt", {"prompt": "x", "provider": "nobody"}, [A])
+    assert caught.value.code.startswith("provider_")
+
+
+def test_memories(me: Registered) -> None:
+    agent = me.client.post("/v1/agents", {"name": "Helper"}).json["id"]
+    who = {
+        "organization_id": UUID(me.organization["id"]),
+        "user_id": UUID(me.user["id"]),
+        "run_id": UUID(int=1),
+    }
+    saved = outputs(
+        "memory_save", {"agentId": agent, "content": "{{ k }} likes teal", "key": "c"}, [A], **who
+    )["main"]
+    assert saved[0]["content"] == "x likes teal"
+    found = outputs("memory_search", {"agentId": agent, "query": "teal"}, [A], **who)["main"]
+    assert found[0]["content"] == "x likes teal"
+    for type, more in (("memory_search", {"query": "x"}), ("memory_save", {"content": "x"})):
+        with pytest.raises(NodeError) as caught:
+            outputs(type, {"agentId": me.user["id"], **more}, [A], **who)
+        assert caught.value.code == "agent_not_found"
