@@ -125,3 +125,57 @@ def test_a_model_becomes_a_part_of_the_prompt(me: Registered) -> None:
     }
     assert made["report"]["nodes"][1]["nodeIds"] == made["report"]["nodes"][2]["nodeIds"]
     assert made["report"]["validation"]["valid"]
+
+
+def test_what_was_imported_runs(me: Registered) -> None:
+    """Two orders through set, split, if and switch, and back together."""
+    rules = {"values": [{"conditions": {"conditions": [_is("={{ $json.size }}", "big")]}}]}
+    fields = assignments(
+        size="={{ $json.amount > 10 ? 'big' : 'small' }}", shop="={{ $('Shop').item.json.name }}"
+    )
+    nodes = [
+        START,
+        n8n(
+            "Shop",
+            "set",
+            3.4,
+            includeOtherFields=True,
+            **assignments(name="=Shop {{ $json.city.toUpperCase() }}"),
+        ),
+        n8n("Orders", "splitOut", fieldToSplitOut="orders"),
+        n8n("Size", "set", 3.4, includeOtherFields=True, **fields),
+        n8n("Which", "switch", 3.2, rules=rules, options={"fallbackOutput": "extra"}),
+        n8n(
+            "Big",
+            "set",
+            3.4,
+            includeOtherFields=True,
+            **assignments(line="={{ $json.shop }}: {{ $json.amount }}"),
+        ),
+        n8n("Small", "code", 2, jsCode="return []"),
+        n8n("Together", "merge", 3),
+    ]
+    links = [
+        "Start > Shop",
+        "Shop > Orders",
+        "Orders > Size",
+        "Size > Which",
+        "Which > Big",
+        "Which/1 > Small",
+    ]
+    made = take(me, file(nodes, *links, "Big > Together", "Small > Together/1"))
+    assert made["report"]["validation"]["valid"], made["report"]["validation"]
+    path = f"/v1/workflows/{made['id']}"
+    assert me.client.post(f"{path}/activate", {}).status == 200
+    given = {"city": "Rome", "orders": [{"amount": 5}, {"amount": 20}]}
+    answer = me.client.post(f"{path}/executions", {"input": given}, headers={"Prefer": "wait=10"})
+    assert answer.json["status"] == "completed", answer.text
+    assert answer.json["output"] == [
+        {"amount": 20, "size": "big", "shop": "Shop ROME", "line": "Shop ROME: 20"},
+        {"amount": 5, "size": "small", "shop": "Shop ROME"},
+    ]
+
+
+def _is(left: str, right: str) -> dict[str, Any]:
+    operator = {"type": "string", "operation": "equals"}
+    return {"leftValue": left, "rightValue": right, "operator": operator}

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from tests.factories import Registered
 from tests.workflows.n8n_files import BASE, LANGCHAIN, file, n8n
+from weconnect import clock
+from weconnect.expressions import Context, resolve
 from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.n8n import mapping
 from weconnect.workflows.n8n.convert import Draft, convert
@@ -79,6 +81,58 @@ def test_conditions_of_both_versions() -> None:
     assert " > 3 ? true : false" in only(one)["condition"]
     assert "regex" in why(n8n("F", "filter", 2, conditions=condition("={{ $json.s }}", "regex", "a+")))
     assert "no conditions" in why(n8n("I", "if", 2))
+
+
+CASES = [
+    ("string", "equals", "a", "a", True),
+    ("string", "equals", None, "", True),
+    ("string", "notEquals", "a", "b", True),
+    ("string", "equals", 5, "5", True),
+    ("string", "contains", "abc", "bc", True),
+    ("string", "notContains", "abc", "x", True),
+    ("string", "startsWith", "abc", "ab", True),
+    ("string", "endsWith", "abc", "bc", True),
+    ("string", "endsWith", "c", "bc", False),
+    ("string", "empty", "", "", True),
+    ("string", "notEmpty", "a", "", True),
+    ("string", "exists", None, "", False),
+    ("string", "notExists", None, "", True),
+    ("string", "exists", "a", "", True),
+    ("number", "equals", 5, 5, True),
+    ("number", "equals", "5", 5, True),
+    ("number", "notEquals", 5, 6, True),
+    ("number", "gt", 5, 3, True),
+    ("number", "lte", 5, 3, False),
+    ("number", "gt", None, 3, False),
+    ("boolean", "true", True, "", True),
+    ("boolean", "false", False, "", True),
+    ("boolean", "false", True, "", False),
+    ("boolean", "true", None, "", False),
+    ("boolean", "equals", True, "true", True),
+    ("array", "contains", ["a", "b"], "b", True),
+    ("array", "lengthGt", [1, 2], 1, True),
+    ("array", "lengthEquals", [], 0, True),
+    ("array", "notEmpty", [0], "", True),
+    ("array", "empty", [], "", True),
+    ("object", "empty", {}, "", True),
+    ("object", "notEmpty", {"a": 1}, "", True),
+    ("dateTime", "after", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", True),
+    ("dateTime", "before", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", False),
+]
+
+
+@pytest.mark.parametrize(("kind", "operation", "left", "right", "holds"), CASES)
+def test_what_a_condition_says(kind: str, operation: str, left: Any, right: Any, holds: bool) -> None:
+    given = condition("={{ $json.v }}", operation, right, kind)
+    source = only(n8n("I", "if", 2.2, conditions=given))["condition"]
+    for value in [{"v": left}, *([{}] if left is None else [])]:
+        assert resolve(source, [Context(value)], {}, clock.now()) == [holds], source
+
+
+def test_a_condition_may_ignore_the_case() -> None:
+    given = condition("={{ $json.v }}", "equals", "ABC", caseSensitive=False)
+    source = only(n8n("I", "if", 2.2, conditions=given))["condition"]
+    assert resolve(source, [Context({"v": "abc"})], {}, clock.now()) == [True]
 
 
 def test_http_requests_of_all_versions() -> None:
@@ -210,6 +264,17 @@ def test_what_stands_beside_the_parameters_is_kept_or_told() -> None:
     assert dropped == {"alwaysOutputData", "executeOnce", "credentials", "pinData", "staticData"}
     assert draft.slots == [request.id] and draft.description == "Read me"
     assert "secret account" not in draft.report([]).model_dump_json()
+
+
+def test_an_error_that_goes_on_passes_what_reads_the_answer() -> None:
+    beside = {"onError": "continueRegularOutput"}
+    draft = converted([START, n8n("H", "httpRequest", 4.2, beside, url="https://example.com")], "Start > H")
+    request, reader = draft.definition.nodes[1:]
+    assert request.on_error == "continue" and reader.on_error == "stop"
+    source = "{{ " + reader.parameters["expression"] + " }}"
+    failed = {"a": 1, "error": {"code": "http_500", "nodeId": request.id}}
+    answers = resolve(source, [Context(failed), Context({"body": {"b": 2}})], {}, clock.now())
+    assert answers == [failed, {"b": 2}]
 
 
 def test_names_are_made_unique_and_followed() -> None:

@@ -39,8 +39,12 @@ def nodes_of(reading: Reading, made: Made, name: str, taken: set[str]) -> list[N
     """The nodes that stand for one: the last has its name, since that is what others refer to."""
     count = len(made.chain)
     found = []
+    goes_on = _on_error(reading.node) == "continue"
     for number, (kind, parameters) in enumerate(made.chain, start=1):
         last = number == count
+        if number > 1 and goes_on:
+            # What the node before could not do comes as the item with its error, and passes.
+            parameters = {"expression": f"$exists(error.nodeId) ? $ : ({parameters['expression']})"}
         own = (
             name if last else _free(f"{name[: MAX_NAME - 12].strip()} ({kind.replace('_', ' ')[:8]})", taken)
         )
