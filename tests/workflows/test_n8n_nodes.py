@@ -213,6 +213,23 @@ def test_other_types() -> None:
     assert switch.validation.valid and switch.definition.connections[1].source_output == "default"
 
 
+def test_outputs_of_a_switch_that_no_rule_leads_to() -> None:
+    rules = {"rules": [{"operation": "equal", "value2": "a", "output": 2}]}
+    old = n8n("S", "switch", 1, dataType="string", value1="={{ $json.s }}", rules=rules)
+    draft = converted([START, old, n8n("N", "noOp")], "Start > S", "S > N", "S/2 > N")
+    assert [each.source_output for each in draft.definition.connections] == ["main", "output2"]
+    assert [found.pointer for found in draft.dropped] == ["/connections/S/main/0/0"]
+    assert draft.validation.valid
+
+
+def test_an_error_connection_of_a_placeholder() -> None:
+    body = file(
+        [START, n8n("Code", "code", 2, jsCode=""), n8n("N", "noOp")], "Start > Code", "Code:error > N"
+    )
+    draft = convert(N8nWorkflow.model_validate(body))
+    assert draft.validation.valid and draft.definition.connections[1].source_output == "error"
+
+
 def test_loops_with_their_way_back() -> None:
     nodes = [START, n8n("Loop", "splitInBatches", 3, batchSize=5), n8n("Body", "noOp"), n8n("End", "noOp")]
     good = converted(nodes, "Start > Loop", "Loop > End", "Loop/1 > Body", "Body > Loop")

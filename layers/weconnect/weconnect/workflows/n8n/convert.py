@@ -195,7 +195,7 @@ class _Conversion:
                 found[place] = nodes.nodes_of(reading, self.made[place], name, taken)
             else:
                 outputs = sorted(
-                    {self._output(link) for link in self.links if link.source == place} - {"main", "error"}
+                    {self._output(link) for link in self.links if link.source == place} - {"main"}
                 )
                 found[place] = [nodes.placeholder(reading, name, self.why[place], outputs, room)]
         return found, {place: group[0].id for place, group in found.items()}

@@ -70,7 +70,10 @@ def _numbered_switch(reading: Reading) -> Made:
         cases.append({"output": f"output{fallback}", "condition": "{{ true }}"})
     if not cases or used > MAX_INPUTS:
         raise Refused("it has no rules that have a counterpart")
-    return Made([("switch", {"cases": cases})], tuple(f"output{number}" for number in range(used + 1)))
+    named = {case["output"] for case in cases}
+    outputs = [f"output{number}" for number in range(used + 1)]
+    # No rule leads to the others, so nothing ever comes from them.
+    return Made([("switch", {"cases": cases})], tuple(name if name in named else "" for name in outputs))
 
 
 def merge(reading: Reading) -> Made:
