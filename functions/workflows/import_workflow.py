@@ -2,13 +2,13 @@
 
 from weconnect.http import app, handler
 from weconnect.workflows import transfer
-from weconnect.workflows.entities import Workflow, WorkflowExport
+from weconnect.workflows.n8n.report import ImportedWorkflow
 from weconnect.workflows.permissions import WorkflowsCreate
 
 __all__ = ["handler"]
 
 
 @app.post("/v1/workflows/import", status_code=201, tags=["Workflows"])
-def import_workflow(body: WorkflowExport, caller: WorkflowsCreate) -> Workflow:
-    """Make a workflow out of an exported file."""
+def import_workflow(body: transfer.File, caller: WorkflowsCreate) -> ImportedWorkflow:
+    """Make a workflow out of an exported file, ours or n8n's; of n8n's the answer tells what became of each part."""
     return transfer.take(caller, body)

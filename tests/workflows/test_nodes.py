@@ -433,6 +433,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("http_request", {"url": ""}, "invalid_parameters", "/url"),
     ("http_request", {"url": "https://x", "method": "TRACE"}, "invalid_parameters", "/method"),
     ("prompt", {}, "invalid_parameters", "/prompt"),
+    ("placeholder", {}, "invalid_parameters", "/originalType"),
+    ("placeholder", {"originalType": "x.y", "reason": "nothing like it"}, "placeholder", "nothing like it"),
     ("memory_search", {"agentId": "none", "query": "x"}, "invalid_parameters", "/agentId"),
     ("memory_save", {"agentId": str(UUID(int=1)), "content": ""}, "invalid_parameters", "/content"),
 ]
@@ -455,6 +457,7 @@ def test_every_type_is_described_and_tried(type: str) -> None:
     described = catalogue.get(type)
     Draft202012Validator.check_schema(described.parameters)
     tried = {row[0] for row in PURE} | EFFECTS
+    tried |= {"placeholder"}  # which only refuses
     assert type in tried or kind.kind == "flow", "test_runs has those that take steps of their own"
     refused = {row[0] for row in REFUSED}
     assert type in refused or not kind.parameters.model_fields or kind.kind in ("flow", "trigger")

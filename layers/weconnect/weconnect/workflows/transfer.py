@@ -1,10 +1,37 @@
 """Workflows as files, and copies of them."""
 
+from typing import Annotated, Any
 from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from pydantic import Field, PlainValidator
 
 from weconnect.caller import Caller
 from weconnect.workflows import service
 from weconnect.workflows.entities import NewWorkflow, Workflow, WorkflowDefinition, WorkflowExport
+from weconnect.workflows.n8n.file import N8nBundle, N8nWorkflow, check_depth
+from weconnect.workflows.n8n.report import ImportedWorkflow
+
+
+def _recognised(value: Any) -> WorkflowExport | N8nWorkflow | N8nBundle:
+    """A file by its shape, so that what is wrong with it is told of that shape alone."""
+    if isinstance(value, dict) and not {"format", "definition"} & value.keys():
+        if "workflows" in value:
+            return N8nBundle.model_validate(value)
+        if {"nodes", "connections"} & value.keys():
+            return N8nWorkflow.model_validate(value)
+    return WorkflowExport.model_validate(value)
+
+
+Foreign = Annotated[
+    dict[str, Any],
+    Field(description="n8n's export: `nodes` and `connections`, or `workflows`, of which the first is taken"),
+]
+File = Annotated[
+    WorkflowExport | N8nWorkflow | N8nBundle,
+    PlainValidator(_recognised, json_schema_input_type=WorkflowExport | Foreign),
+    Body(),
+]
 
 
 def export(caller: Caller, workflow_id: UUID) -> WorkflowExport:
@@ -22,8 +49,17 @@ def export(caller: Caller, workflow_id: UUID) -> WorkflowExport:
     )
 
 
-def take(caller: Caller, file: WorkflowExport) -> Workflow:
-    """A new draft out of a file that `export` made; raises Conflict `name_taken`."""
+def take(caller: Caller, file: WorkflowExport | N8nWorkflow | N8nBundle) -> ImportedWorkflow:
+    """A new draft out of a file; of n8n's with a report. Raises Conflict `name_taken`, Invalid with the place."""
+    if isinstance(file, WorkflowExport):
+        return ImportedWorkflow.model_validate(dict(_take_own(caller, file)), by_name=True)
+    workflows = file.workflows if isinstance(file, N8nBundle) else [file]
+    return _take_n8n(
+        caller, workflows[0], [str((other.model_extra or {}).get("name")) for other in workflows[1:]]
+    )
+
+
+def _take_own(caller: Caller, file: WorkflowExport) -> Workflow:
     nodes = [node.model_copy(update={"credential_id": None}) for node in file.definition.nodes]
     return service.create(
         caller,
@@ -37,6 +73,17 @@ def take(caller: Caller, file: WorkflowExport) -> Workflow:
         ),
         changelog="Imported",
     )
+
+
+def _take_n8n(caller: Caller, workflow: N8nWorkflow, others: list[str]) -> ImportedWorkflow:
+    from weconnect.workflows.n8n.convert import convert
+
+    check_depth(workflow.model_dump())
+    draft = convert(workflow)
+    values = {name: getattr(draft.definition, name) for name in WorkflowDefinition.model_fields}
+    new = NewWorkflow(name=draft.name, description=draft.description, tags=draft.tags, **values)
+    made = service.create(caller, new, changelog="Imported from n8n")
+    return ImportedWorkflow.model_validate(dict(made) | {"report": draft.report(others)}, by_name=True)
 
 
 def duplicate(caller: Caller, workflow_id: UUID) -> Workflow:

@@ -1,0 +1,378 @@
+"""A draft out of n8n's workflow, with an account of every node, expression and connection in it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import available_timezones
+
+from weconnect.workflows.catalogue import node_type
+from weconnect.workflows.entities import Connection, Node, Validation, WorkflowDefinition, WorkflowSettings
+from weconnect.workflows.n8n import mapping, nodes
+from weconnect.workflows.n8n.file import Link, N8nNode, N8nWorkflow, escaped, links
+from weconnect.workflows.n8n.lineage import Lineage
+from weconnect.workflows.n8n.reading import Made, Reading, Refused
+from weconnect.workflows.n8n.report import (
+    Dropped,
+    ImportCounts,
+    ImportedExpression,
+    ImportedNode,
+    ImportReport,
+    share,
+)
+from weconnect.workflows.n8n.terms import Surroundings
+from weconnect.workflows.validation import check
+
+MAX_LISTED = 2_000
+MAX_DESCRIPTION = 10_000
+_LOOP_FINDINGS = {"cycle", "into_loop", "out_of_loop", "too_deep"}
+_NODE_DROPS = {
+    "alwaysOutputData": "a node without items ends its branch here",
+    "executeOnce": "each item is done; put a limit node before it",
+    "credentials": "secrets are never in a file: set the credential of the slot",
+}
+_FILE_DROPS = {
+    "pinData": "data that stands for a node's answer while it is tried",
+    "staticData": "what n8n remembered between runs",
+}
+
+
+@dataclass
+class Draft:
+    """What an import makes, before it has a name of its own."""
+
+    name: str
+    description: str
+    tags: list[str]
+    definition: WorkflowDefinition
+    validation: Validation
+    nodes: list[ImportedNode] = field(default_factory=list)
+    expressions: list[ImportedExpression] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    slots: list[str] = field(default_factory=list)
+
+    def report(self, others: list[str]) -> ImportReport:
+        counts = {status: sum(node.status == status for node in self.nodes) for status in _STATUSES}
+        taken = counts["mapped"] + counts["translated"]
+        gone = {node.pointer for node in self.nodes if node.status in ("placeholder", "note")}
+        kept = [found for found in self.expressions if "/".join(found.pointer.split("/")[:3]) not in gone]
+        return ImportReport(
+            counts=ImportCounts(
+                mapped=counts["mapped"],
+                translated=counts["translated"],
+                placeholders=counts["placeholder"],
+                notes=counts["note"],
+                nodes=share(taken, taken + counts["placeholder"]),
+                expressions=_translated(self.expressions),
+                expressions_of_taken=_translated(kept),
+            ),
+            nodes=self.nodes,
+            expressions=self.expressions[:MAX_LISTED],
+            dropped=self.dropped[:MAX_LISTED],
+            credential_slots=self.slots,
+            others=others,
+            validation=self.validation,
+        )
+
+
+_STATUSES = ("mapped", "translated", "placeholder", "note")
+
+
+def _translated(found: list[ImportedExpression]) -> Any:
+    return share(sum(each.status == "translated" for each in found), len(found))
+
+
+def convert(workflow: N8nWorkflow) -> Draft:
+    """The draft for a workflow. A loop that breaks the rules of ours is a placeholder, and then all is made again."""
+    refused: dict[int, str] = {}
+    while True:
+        conversion = _Conversion(workflow, refused)
+        draft = conversion.draft()
+        broken = conversion.broken_loops(draft)
+        if not broken:
+            return draft
+        refused |= broken
+
+
+class _Conversion:
+    def __init__(self, workflow: N8nWorkflow, refused: dict[int, str]) -> None:
+        self.workflow = workflow
+        self.refused = refused
+        self.links, self.lost = links(workflow)
+        self.names = nodes.names_of(workflow.nodes)
+        self.timezone = _timezone(workflow)
+        self.readings = self._readings()
+        self.made: dict[int, Made] = {}
+        self.why: dict[int, str] = {}
+
+    def draft(self) -> Draft:
+        for place, node in enumerate(self.workflow.nodes):
+            if node.type != mapping.STICKY:
+                self._make(place, node)
+        folded = {
+            place: owner for owner, made in self.made.items() for place in made.folded if self._sole(place)
+        }
+        made_nodes, first = self._nodes(folded)
+        draft = Draft(
+            name=self._name(),
+            description="",
+            tags=_tags(self.workflow),
+            definition=WorkflowDefinition(
+                settings=_settings(self.workflow, self.timezone),
+                nodes=[node for group in made_nodes.values() for node in group],
+                connections=[],
+            ),
+            validation=Validation(valid=True, express=False, findings=[]),
+        )
+        draft.dropped += [Dropped(pointer=pointer, what="connection", why=why) for pointer, why in self.lost]
+        draft.definition.connections += list(self._connections(draft, folded, first))
+        draft.description = self._description(draft)
+        for place, node in enumerate(self.workflow.nodes):
+            self._account(draft, place, node, made_nodes, folded)
+        draft.dropped += list(_file_drops(self.workflow))
+        draft.validation = check(draft.definition)
+        return draft
+
+    def broken_loops(self, draft: Draft) -> dict[int, str]:
+        """Loops to give up, with why: those with a finding of their own, else all where others have one."""
+        loops = {f"node-{place}": place for place, made in self.made.items() if made.chain[-1][0] == "loop"}
+        found = [each for each in draft.validation.findings if each.code in _LOOP_FINDINGS and each.node_id]
+        if not loops or not found:
+            return {}
+        own = {each.node_id: each.message for each in found if each.node_id in loops}
+        if own:
+            return {loops[str(node_id)]: f"as a loop here: {message}" for node_id, message in own.items()}
+        text = f"as a loop here: {found[0].message}"
+        return dict.fromkeys(loops.values(), text)
+
+    # Nodes
+
+    def _readings(self) -> list[Reading]:
+        all_names: dict[str, str] = {}
+        for node, name in zip(self.workflow.nodes, self.names, strict=True):
+            all_names.setdefault(node.name, name)
+        lineage = Lineage(self.workflow.nodes, self.links)
+
+        def surroundings(place: int) -> Surroundings:
+            return Surroundings(all_names, lambda name: lineage.of_node(place, name), self.timezone)
+
+        found = [
+            Reading(node, place, _version(node), surroundings(place))
+            for place, node in enumerate(self.workflow.nodes)
+        ]
+        for link in self.links:
+            if link.kind != "main":
+                helper = (link.source, self.workflow.nodes[link.source])
+                found[link.target].helpers.setdefault(link.kind, []).append(helper)
+        return found
+
+    def _make(self, place: int, node: N8nNode) -> None:
+        reading = self.readings[place]
+        maker = mapping.MAKERS.get(node.type)
+        if place in self.refused or maker is None:
+            self.why[place] = self.refused.get(place) or mapping.reason(node.type)
+            return
+        try:
+            self.made[place] = maker(reading)
+        except Refused as refusal:
+            self.why[place] = str(refusal)
+            reading.expressions.clear()
+            reading.left_out.clear()
+
+    def _sole(self, place: int) -> bool:
+        """Whether a model hangs on one node alone that was made, so that it need not stand by itself."""
+        return all(link.target in self.made for link in self.links if link.source == place)
+
+    def _nodes(self, folded: dict[int, int]) -> tuple[dict[int, list[Node]], dict[int, str]]:
+        """The nodes by their places in the file, and the id of the first of each, which takes its items."""
+        taken = {name.casefold() for name in self.names}
+        room = max(500, min(nodes.MAX_ORIGINAL, nodes.MAX_ORIGINALS // max(1, len(self.why))))
+        found: dict[int, list[Node]] = {}
+        for place in range(len(self.workflow.nodes)):
+            if place in folded or self.workflow.nodes[place].type == mapping.STICKY:
+                continue
+            reading, name = self.readings[place], self.names[place]
+            if place in self.made:
+                found[place] = nodes.nodes_of(reading, self.made[place], name, taken)
+            else:
+                outputs = sorted(
+                    {self._output(link) for link in self.links if link.source == place} - {"main"}
+                )
+                found[place] = [nodes.placeholder(reading, name, self.why[place], outputs, room)]
+        return found, {place: group[0].id for place, group in found.items()}
+
+    def _output(self, link: Link) -> str:
+        """The output that a connection leaves."""
+        made = self.made.get(link.source)
+        if link.kind != "main":
+            return "" if made else _port(link.kind)
+        outputs = made.outputs if made else ("main",)
+        on_error = (self.workflow.nodes[link.source].model_extra or {}).get("onError")
+        if on_error == "continueErrorOutput" and link.output >= len(outputs) and (made or link.output == 1):
+            return "error"
+        if made:
+            return outputs[link.output] if link.output < len(outputs) else ""
+        return "main" if link.output == 0 else f"output{link.output}"
+
+    def _connections(
+        self, draft: Draft, folded: dict[int, int], first: dict[int, str]
+    ) -> Iterator[Connection]:
+        seen: set[tuple[str, ...]] = set()
+        for place, made in self.made.items():
+            count = len(made.chain)
+            for number in range(1, count):
+                following = f"node-{place}" if number + 1 == count else f"node-{place}-{number + 1}"
+                yield Connection(source_node_id=f"node-{place}-{number}", target_node_id=following)
+        for link in self.links:
+            if link.source in folded:
+                continue
+            output = self._output(link)
+            why = ""
+            if link.source not in first or link.target not in first:
+                why = "is of a sticky note, or of what became a part of another node"
+            elif not output:
+                why = "leaves an output that there is not"
+            elif self._begins(link.target):
+                why = "leads into a node that begins a run"
+            if why:
+                draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why=why))
+                continue
+            source = first[link.source] if output == "error" else f"node-{link.source}"
+            ends = (source, output, first[link.target], self._input(link))
+            if ends in seen:
+                draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why="stands twice"))
+                continue
+            seen.add(ends)
+            # What hangs on an agent is no flow of items: it is kept to be seen, and takes no part.
+            yield Connection(
+                source_node_id=ends[0],
+                source_output=ends[1],
+                target_node_id=ends[2],
+                target_input=ends[3],
+                is_enabled=link.kind == "main",
+            )
+
+    def _begins(self, place: int) -> bool:
+        """Whether a node was made that takes no items."""
+        made = self.made.get(place)
+        kind = node_type(made.chain[0][0]) if made else None
+        return kind is not None and kind.inputs == ()
+
+    def _input(self, link: Link) -> str:
+        made = self.made.get(link.target)
+        if link.target_kind != "main":
+            return "main" if made else _port(link.target_kind)
+        if made is None:
+            return "main" if link.input == 0 else f"input{link.input}"
+        return made.inputs[min(link.input, len(made.inputs) - 1)] if made.inputs else "main"
+
+    # The account
+
+    def _account(
+        self,
+        draft: Draft,
+        place: int,
+        node: N8nNode,
+        made_nodes: dict[int, list[Node]],
+        folded: dict[int, int],
+    ) -> None:
+        reading = self.readings[place]
+        status, why = "placeholder", self.why.get(place)
+        ids = [each.id for each in made_nodes.get(folded.get(place, place), [])]
+        if node.type == mapping.STICKY:
+            status, why = "note", None
+        elif place in folded:
+            status, why = "mapped", None
+        elif place in self.made:
+            reading.finish()
+            status = "translated" if reading.rewritten else "mapped"
+        if status == "placeholder":
+            reading.expressions = reading.untaken("its node is a placeholder")
+        draft.expressions += reading.expressions
+        draft.nodes.append(
+            ImportedNode(
+                pointer=reading.pointer(),
+                name=node.name,
+                type=node.type,
+                type_version=reading.version,
+                status=status,  # type: ignore[arg-type]
+                node_ids=ids,
+                reason=why,
+                left_out=reading.left_out[:100],
+            )
+        )
+        extra = node.model_extra or {}
+        for key, reason in _NODE_DROPS.items():
+            if extra.get(key):
+                draft.dropped.append(Dropped(pointer=reading.pointer(key), what=key, why=reason))
+        if extra.get("credentials") and ids:
+            draft.slots.append(ids[0])
+
+    # The whole
+
+    def _name(self) -> str:
+        found = (self.workflow.model_extra or {}).get("name")
+        return (found.strip()[:255].strip() if isinstance(found, str) else "") or "Imported from n8n"
+
+    def _description(self, draft: Draft) -> str:
+        """The file's own description, then what its sticky notes said."""
+        extra = self.workflow.model_extra or {}
+        found = [extra["description"]] if isinstance(extra.get("description"), str) else []
+        for node in self.workflow.nodes:
+            text = node.parameters.get("content")
+            if node.type == mapping.STICKY and isinstance(text, str) and text.strip():
+                found.append(text.strip())
+        whole = "\n\n---\n\n".join(found)
+        if len(whole) > MAX_DESCRIPTION:
+            why = f"the description takes {MAX_DESCRIPTION} characters; what came after is cut"
+            draft.dropped.append(Dropped(pointer="/nodes", what="sticky notes", why=why))
+        return whole[:MAX_DESCRIPTION]
+
+
+def _version(node: N8nNode) -> float:
+    found = (node.model_extra or {}).get("typeVersion")
+    return float(found) if isinstance(found, int | float) and 0 < found < 100 else 1.0
+
+
+def _port(kind: str) -> str:
+    return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in kind)[:64] or "main"
+
+
+def _own_settings(workflow: N8nWorkflow) -> dict[str, Any]:
+    found = (workflow.model_extra or {}).get("settings")
+    return found if isinstance(found, dict) else {}
+
+
+def _timezone(workflow: N8nWorkflow) -> str | None:
+    found = _own_settings(workflow).get("timezone")
+    return found if isinstance(found, str) and found in available_timezones() else None
+
+
+def _settings(workflow: N8nWorkflow, timezone: str | None) -> WorkflowSettings:
+    seconds = _own_settings(workflow).get("executionTimeout")
+    given: dict[str, Any] = {"timezone": timezone} if timezone else {}
+    if isinstance(seconds, int) and seconds > 0:
+        given["timeout_seconds"] = min(seconds, 86_400)
+    return WorkflowSettings(**given)
+
+
+def _tags(workflow: N8nWorkflow) -> list[str]:
+    found = (workflow.model_extra or {}).get("tags")
+    names = (
+        [tag.get("name") if isinstance(tag, dict) else tag for tag in found]
+        if isinstance(found, list)
+        else []
+    )
+    texts = [name.strip()[:100].strip() for name in names if isinstance(name, str)]
+    return list(dict.fromkeys(text for text in texts if text))[:20]
+
+
+def _file_drops(workflow: N8nWorkflow) -> Iterator[Dropped]:
+    extra = workflow.model_extra or {}
+    for key, why in _FILE_DROPS.items():
+        if extra.get(key):
+            yield Dropped(pointer=f"/{key}", what=key, why=why)
+    for key in _own_settings(workflow):
+        if key not in ("timezone", "executionTimeout", "executionOrder"):
+            yield Dropped(
+                pointer=f"/settings/{escaped(key)}", what=f"settings.{key}"[:200], why="has no counterpart"
+            )

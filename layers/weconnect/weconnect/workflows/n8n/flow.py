@@ -1,0 +1,180 @@
+"""n8n's nodes that part, join, hold and end the flow."""
+
+from typing import Any
+
+from weconnect.workflows.n8n import conditions
+from weconnect.workflows.n8n.json_text import template_of
+from weconnect.workflows.n8n.reading import Made, Reading, Refused
+
+MAX_ITERATIONS = 500
+MAX_INPUTS = 10
+_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
+
+
+def if_(reading: Reading) -> Made:
+    found = conditions.of_filter(reading) if reading.version >= 2 else conditions.of_kinds(reading)
+    return Made([("if", {"condition": found})], ("true", "false"))
+
+
+def filter_(reading: Reading) -> Made:
+    if reading.version >= 2:
+        return Made([("filter", {"condition": conditions.of_filter(reading)})])
+    return Made([("filter", {"condition": conditions.of_kinds(reading)})])
+
+
+def switch(reading: Reading) -> Made:
+    if reading.fixed("mode", default="rules") != "rules":
+        raise Refused("its output is computed by an expression")
+    if reading.version < 3:
+        return _numbered_switch(reading)
+    if reading.raw("options", "allMatchingOutputs"):
+        raise Refused("an item goes to every output whose rule holds")
+    if reading.raw("options", "looseTypeValidation"):
+        reading.leave(
+            "options.looseTypeValidation", "texts and numbers are compared as n8n does when it is lenient"
+        )
+    cases = []
+    key = "values" if reading.raw("rules", "values") else "rules"
+    for number, (place, row) in enumerate(reading.rows("rules", key)):
+        if not isinstance(row.get("conditions"), dict):
+            raise Refused("a rule without conditions")
+        found = conditions.of_rows(reading, row["conditions"], (*place, "conditions"))
+        cases.append({"output": f"output{number}", "condition": found})
+    outputs = [str(case["output"]) for case in cases]
+    fallback = reading.fixed("options", "fallbackOutput", default="none")
+    if isinstance(fallback, int) and fallback < len(outputs):
+        cases.append({"output": outputs[fallback], "condition": "{{ true }}"})
+    elif fallback == "extra":
+        outputs.append("default")
+    if not cases:
+        raise Refused("it has no rules")
+    return Made([("switch", {"cases": cases})], tuple(outputs))
+
+
+def _numbered_switch(reading: Reading) -> Made:
+    kind = str(reading.fixed("dataType", default="number"))
+    cases: list[dict[str, str]] = []
+    used = -1
+    for number, (place, row) in enumerate(reading.rows("rules", "rules")):
+        left = reading.term(reading.raw("value1"), ("value1",))
+        output = row.get("output", number if reading.version >= 2 else 0)
+        if not isinstance(output, int):
+            raise Refused("the output of a rule is no number")
+        used = max(used, output)
+        cases.append(
+            {"output": f"output{output}", "condition": conditions.of_rule(reading, kind, place, row, left)}
+        )
+    fallback = reading.fixed("fallbackOutput", default=-1)
+    if isinstance(fallback, int) and fallback >= 0:
+        used = max(used, fallback)
+        cases.append({"output": f"output{fallback}", "condition": "{{ true }}"})
+    if not cases or used > MAX_INPUTS:
+        raise Refused("it has no rules that have a counterpart")
+    named = {case["output"] for case in cases}
+    outputs = [f"output{number}" for number in range(used + 1)]
+    # No rule leads to the others, so nothing ever comes from them.
+    return Made([("switch", {"cases": cases})], tuple(name if name in named else "" for name in outputs))
+
+
+def merge(reading: Reading) -> Made:
+    mode = reading.fixed("mode", default="append")
+    count = reading.fixed("numberInputs", default=2)
+    if not isinstance(count, int) or not 1 <= count <= MAX_INPUTS:
+        raise Refused(f"{count} inputs")
+    inputs = tuple(f"input{number}" for number in range(count))
+    if mode == "append":
+        return Made([("merge", {"mode": "append"})], inputs=inputs)
+    way = reading.fixed("combineBy", default=reading.fixed("combinationMode", default="combineByFields"))
+    if mode != "combine" or way not in ("combineByFields", "mergeByFields"):
+        raise Refused(f"the mode {mode!r}{f' with {way!r}' if mode == 'combine' else ''} has no counterpart")
+    return Made([("merge", {"mode": "by_key", **_by_key(reading)})], inputs=inputs)
+
+
+def _by_key(reading: Reading) -> dict[str, Any]:
+    named = reading.fixed("fieldsToMatchString", default="")
+    pairs = [(row.get("field1"), row.get("field2")) for _, row in reading.rows("mergeByFields", "values")]
+    if reading.fixed("advanced", default=False) is False and named:
+        pairs = [(name.strip(), name.strip()) for name in str(named).split(",")]
+    if len(pairs) != 1 or pairs[0][0] != pairs[0][1] or not isinstance(pairs[0][0], str) or not pairs[0][0]:
+        raise Refused("it joins by several fields, or by fields of other names")
+    join = reading.fixed("joinMode", default="keepMatches")
+    if (
+        join not in ("keepMatches", "keepEverything")
+        or reading.fixed("outputDataFrom", default="both") != "both"
+    ):
+        raise Refused(f"the join {join!r} has no counterpart")
+    reading.leave("multipleMatches", "items of one input with the same key become one here, and pairs in n8n")
+    return {"key": pairs[0][0], "keep": "matched" if join == "keepMatches" else "all"}
+
+
+def loop(reading: Reading) -> Made:
+    if reading.version < 2:
+        raise Refused("version 1 has no output for the end of the loop")
+    if reading.raw("options", "reset"):
+        raise Refused("it begins anew with what comes back")
+    size = reading.fixed("batchSize", default=1 if reading.version >= 3 else 10)
+    if not isinstance(size, int) or not 1 <= size <= 1_000:
+        raise Refused(f"batches of {size}")
+    outputs = ("done", "loop") if reading.version >= 3 else ("loop", "done")
+    return Made([("loop", {"batchSize": size, "maxIterations": MAX_ITERATIONS})], outputs)
+
+
+def noop(reading: Reading) -> Made:
+    return Made([("noop", {})])
+
+
+def wait(reading: Reading) -> Made:
+    resume = reading.fixed("resume", default="timeInterval")
+    if resume == "specificTime":
+        return Made([("wait", {"until": "moment", "moment": reading.template("dateTime")})])
+    if resume != "timeInterval":
+        raise Refused(f"waiting for {resume!r}: a callback's address is asked for in another way here")
+    amount = reading.template("amount", default=5 if reading.version >= 1.1 else 1)
+    unit = reading.fixed("unit", default="seconds" if reading.version >= 1.1 else "hours")
+    if unit not in _SECONDS or not isinstance(amount, int | float):
+        raise Refused("how long it waits is an expression")
+    seconds = max(1, round(amount * _SECONDS[unit]))
+    if seconds > 30 * 86_400:
+        raise Refused("it waits longer than 30 days")
+    return Made([("wait", {"until": "duration", "seconds": seconds})])
+
+
+def stop(reading: Reading) -> Made:
+    if reading.fixed("errorType", default="errorMessage") != "errorMessage":
+        message = template_of(reading, "errorObject")
+        return Made(
+            [
+                (
+                    "stop",
+                    {"outcome": "failed", "message": message if isinstance(message, str) else str(message)},
+                )
+            ]
+        )
+    return Made([("stop", {"outcome": "failed", "message": reading.template("errorMessage", default="")})])
+
+
+def respond(reading: Reading) -> Made:
+    way = reading.fixed("respondWith", default="firstIncomingItem")
+    status = reading.template("options", "responseCode", default=200)
+    parameters: dict[str, Any] = {"status": status}
+    headers = {}
+    for place, row in reading.rows("options", "responseHeaders", "entries"):
+        headers[str(row.get("name"))] = reading.value(row.get("value"), (*place, "value"))
+    match way:
+        case "json":
+            parameters["body"] = template_of(reading, "responseBody")
+        case "text":
+            parameters["body"] = reading.template("responseBody", default="")
+            headers.setdefault("content-type", "text/html; charset=utf-8")
+        case "noData":
+            parameters["body"] = ""
+        case "allIncomingItems":
+            parameters["body"] = "{{ $input }}"
+        case "firstIncomingItem":
+            parameters["body"] = "{{ $input[0] }}"
+        case "redirect":
+            headers["location"] = reading.template("redirectURL", default="")
+            parameters |= {"body": "", "status": status if status != 200 else 307}
+        case _:
+            raise Refused(f"an answer of the kind {way!r} has no counterpart")
+    return Made([("respond", parameters | ({"headers": headers} if headers else {}))])

@@ -1,0 +1,30 @@
+"""Files as n8n exports them, in few words."""
+
+from typing import Any
+
+BASE = "n8n-nodes-base."
+LANGCHAIN = "@n8n/n8n-nodes-langchain."
+
+
+def n8n(
+    name: str, type: str, version: float = 1, /, _node: dict[str, Any] | None = None, **parameters: Any
+) -> dict[str, Any]:
+    """A node; `_node` holds what stands beside its parameters."""
+    full = type if "." in type else BASE + type
+    made = {"id": f"id of {name}", "name": name, "type": full, "typeVersion": version, "position": [100, 200]}
+    return made | {"parameters": parameters} | (_node or {})
+
+
+def file(nodes: list[dict[str, Any]], *links: str, **more: Any) -> dict[str, Any]:
+    """A workflow; links are `A > B`, `A/1 > B` from the second output, `A > B/1`, `A:ai_tool > B`."""
+    connections: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
+    for link in links:
+        source, target = (part.strip() for part in link.split(">"))
+        source, _, kind = source.partition(":")
+        source, _, output = source.partition("/")
+        target, _, number = target.partition("/")
+        outputs = connections.setdefault(source, {}).setdefault(kind or "main", [])
+        while len(outputs) <= int(output or 0):
+            outputs.append([])
+        outputs[int(output or 0)].append({"node": target, "type": kind or "main", "index": int(number or 0)})
+    return {"name": "From n8n", "nodes": nodes, "connections": connections, **more}

@@ -1,0 +1,340 @@
+"""What n8n's expressions become, and that it means the same: JavaScript against JSONata on random data.
+
+Where Node.js is not installed the comparison is skipped, and says so; the rest is told from the text alone.
+"""
+
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from weconnect import expressions
+from weconnect.expressions import Context
+from weconnect.workflows.n8n.syntax import Unsupported
+from weconnect.workflows.n8n.terms import Surroundings
+from weconnect.workflows.n8n.translation import ASSUMED, translate
+
+NODE = shutil.which("node")
+PROGRAM = """
+require("readline").createInterface({input: process.stdin}).on("line", (line) => {
+  const {source, data} = JSON.parse(line);
+  let answer;
+  try {
+    const found = new Function("$json", "$input", "return (" + source + ")")(data, {all: () => [{json: data}]});
+    answer = {value: found === undefined || Number.isNaN(found) ? null : found};
+  } catch (error) {
+    answer = {thrown: String(error)};
+  }
+  console.log(JSON.stringify(answer));
+});
+"""
+WHERE = Surroundings({"A": "A", "My Node": "My Node (2)"}, lambda name: "first", "UTC")
+
+texts = st.text("abcXYZ 019,.-_é\n\t\"'$\\{}", max_size=8)
+numbers = st.integers(-1_000, 1_000) | st.integers(-4_000, 4_000).map(lambda quarters: quarters / 4)
+anything = (
+    st.none()
+    | st.booleans()
+    | numbers
+    | texts
+    | st.lists(numbers, max_size=2)
+    | st.dictionaries(st.just("k"), numbers)
+)
+people = st.lists(st.fixed_dictionaries({"name": texts, "age": numbers, "on": st.booleans()}), max_size=3)
+data = st.fixed_dictionaries(
+    {
+        "s": texts,
+        "t": texts,
+        "n": numbers,
+        "m": numbers,
+        "b": st.booleans(),
+        "a": anything,
+        "c": st.none() | st.booleans() | numbers | texts,
+        "list": st.lists(numbers, max_size=3),
+        "words": st.lists(texts, max_size=3),
+        "people": people,
+        "o": st.fixed_dictionaries({"my key": texts, "in": st.fixed_dictionaries({"x": numbers})}),
+        "digits": st.integers(-500, 500).map(str) | st.sampled_from([" 12 ", "+3", "1.5", "7x", "x", ""]),
+    },
+    optional={"maybe": anything, "also": st.none() | numbers | texts},
+)
+
+TEXT = (
+    'function($x) { $type($x) = "array" ? $join([$map($x, function($y) { $y = null ? "" : $text($y) })], ",")'
+    ' : $type($x) = "object" ? "[object Object]" : $string($x) }'
+)
+ENCODED = f"($text := {TEXT}; $encodeUrlComponent($text($json.s)))"
+
+SAME = [
+    "$json",
+    "$json.o.in.x",
+    '$json["o"]["my key"]',
+    "$json.maybe",
+    "$json?.o?.missing?.deeper",
+    "$json.list[0]",
+    "$json.people[1]?.name",
+    "'a' + $json.s",
+    "$json.s + $json.n",
+    "$json.n + $json.m",
+    "$json.n + 1",
+    "$json.c + 'x'",
+    "$json.c + 1",
+    "$json.list + ''",
+    "`<${$json.s}-${$json.n}-${$json.b}-${$json.list}>`",
+    "$json.n - $json.m",
+    "$json.n * 2 - 3",
+    "$json.n / 4 + $json.m % 7",
+    "-$json.n",
+    "$json.digits * 1",
+    "$json.a ? 'yes' : 'no'",
+    "$json.maybe || 'none'",
+    "$json.a || $json.maybe || 0",
+    "$json.maybe ?? 'none'",
+    "$json.maybe && $json.s",
+    "!$json.a",
+    "!!$json.maybe",
+    "$json.c === $json.also",
+    "$json.c !== $json.also",
+    "$json.s === 'a'",
+    "$json.c !== 'a'",
+    "$json.also === null",
+    "$json.also == null",
+    "$json.also !== undefined",
+    "$json.maybe != undefined",
+    "$json.s == 'abc'",
+    "$json.c == 5",
+    "$json.n > 3",
+    "$json.n <= $json.m",
+    "$json.s < $json.t",
+    "$json.c > 3",
+    "$json.digits >= 2",
+    "$json.n > 0 && $json.b",
+    "$json.n > 0 || $json.b",
+    "$json.n > 0 ? $json.n < 9 ? 1 : 2 : 3",
+    "$json.s.toUpperCase()",
+    "$json.s.toLowerCase().trim()",
+    "$json.s.trim()",
+    "$json.s.length",
+    "$json.list.length",
+    "$json.s.split(',')",
+    "$json.s.split('a')[0]",
+    "$json.words.join(', ')",
+    "$json.list.join()",
+    "$json.s.replace('a', 'b')",
+    "$json.s.replaceAll('a', '-')",
+    "$json.s.replace(/[a-c]+/g, '*')",
+    "$json.s.replace(/\\s/, '_')",
+    "$json.s.replace(/[^\\w.]|\\d$/gi, '')",
+    "$json.s.includes('a')",
+    "$json.words.includes('a')",
+    "$json.list.includes(1)",
+    "$json.s.startsWith('ab')",
+    "$json.s.endsWith('a')",
+    "$json.s.slice(1)",
+    "$json.s.slice(0, 3)",
+    "$json.s.slice(-2)",
+    "$json.list.slice(1)",
+    "$json.list.slice(0, 2)",
+    "$json.list.slice(-1)",
+    "$json.s.substring(1, 3)",
+    "$json.s.substring(3, 1)",
+    "$json.s.substr(1, 2)",
+    "$json.s.charAt(1)",
+    "$json.people.map(p => p.name)",
+    "$json.people.map((p, i) => i + 1)",
+    "$json.people.map(p => ({ name: p.name, old: p.age > 5 }))",
+    "$json.people.filter(p => p.on)",
+    "$json.people.filter(p => p.age > 2).map(p => p.name).join('; ')",
+    "$json.people.find(p => p.on)",
+    "$json.people.some(p => p.on)",
+    "$json.people.every(p => p.on)",
+    "$json.words.filter(Boolean)",
+    "$json.people.map(sum => sum.age)",
+    "Math.floor($json.n) + Math.ceil($json.m)",
+    "Math.round($json.n)",
+    "Math.abs($json.n)",
+    "Math.max($json.n, $json.m, 0)",
+    "Math.min($json.n, $json.m)",
+    "JSON.stringify($json.a)",
+    "JSON.stringify($json.s)",
+    "JSON.stringify({ a: $json.s, b: [1, 'x'] })",
+    "Number($json.digits)",
+    "Number($json.b)",
+    "parseInt($json.digits)",
+    "parseInt($json.digits, 10)",
+    "parseFloat($json.digits)",
+    "String($json.c)",
+    "$json.n.toString()",
+    "Object.keys($json.o)",
+    "Object.values($json.o.in)",
+    "Object.keys($json.o).length > 1",
+    "Array.isArray($json.a)",
+    "$input.all().length",
+    "$input.all().map(item => item.json.s)",
+    "{ a: $json.n, 'b c': $json.list, d: { e: $json.s } }",
+    "[$json.n > 1, 'a', { x: $json.s }]",
+    "(($json.n))",
+    "new Date($json.n * 86400000).toISOString()",
+    "new Date(1700000000000).toISOString().split('T')[0]",
+]
+
+
+class Node:
+    """Node.js evaluating expressions, one line each."""
+
+    def __init__(self) -> None:
+        assert NODE
+        self.process = subprocess.Popen([NODE, "-e", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def evaluate(self, source: str, value: Any) -> dict[str, Any]:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps({"source": source, "data": value}).encode() + b"\n")
+        self.process.stdin.flush()
+        found: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return found
+
+    def close(self) -> None:
+        self.process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    if NODE is None:
+        pytest.skip("Node.js is not installed, so nothing says what JavaScript would answer")
+    found = Node()
+    yield found
+    found.close()
+
+
+def ours(source: str, value: Any) -> Any:
+    from weconnect import clock
+
+    term, _ = translate(source, WHERE)
+    contexts = [Context(value, {"index": 0})]
+    return expressions.resolve("{{ " + term.source + " }}", contexts, {"input": [value]}, clock.now())[0]
+
+
+def alike(one: Any, other: Any) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-9)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    return bool(one == other)
+
+
+@pytest.mark.parametrize("source", SAME)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=data)
+def test_javascript_and_jsonata_agree(node: Node, source: str, value: dict[str, Any]) -> None:
+    told = node.evaluate(source, value)
+    assert "thrown" not in told, told
+    found = ours(source, value)
+    assert alike(found, told["value"]), (found, told["value"], translate(source, WHERE)[0].source)
+
+
+@pytest.mark.parametrize(
+    ("source", "becomes"),
+    [
+        ("$('A').item.json.x", "$nodes.A.output.x"),
+        ('$node["My Node"].json["a b"].c', "$nodes.`My Node (2)`.output.`a b`.c"),
+        ("$('A').first().json.x", "$nodes.A.output.x"),
+        ("$('A').last().json.x", "$nodes.A.items[-1].x"),
+        ("$('A').all().length", "$count($nodes.A.items)"),
+        ("$('A').all().map(i => i.json.x)", "[$map($nodes.A.items, function($i_) { $i_.x })]"),
+        ("$items('A')[0].json.x", "($nodes.A.items)[0].x"),
+        ("$input.first().json.x", "$input[0].x"),
+        ("$input.item.json.x", "$json.x"),
+        ("$itemIndex", "$index"),
+        ("$execution.id", "$execution.id"),
+        ("$now", "$now()"),
+        ("$now.toISO()", "$now()"),
+        ("$now.toFormat('yyyy-MM-dd HH:mm')", '$now("[Y0001]-[M01]-[D01] [H01]:[m01]")'),
+        ("$now.minus({ days: 1 }).toISO()", "$fromMillis(($millis() - (1 * 86400000)))"),
+        ("$today.plus(2, 'hours').toMillis()", '($toMillis($now("[Y0001]-[M01]-[D01]")) + (2 * 3600000))'),
+        (
+            "encodeURIComponent($json.s.trim())",
+            '$encodeUrlComponent($replace($json.s, /^[\\s\\ufeff]+|[\\s\\ufeff]+$/, ""))',
+        ),
+    ],
+)
+def test_what_n8n_adds_to_javascript(source: str, becomes: str) -> None:
+    assert translate(source, WHERE)[0].source == becomes
+    assert expressions.syntax_errors([becomes]) == [None]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "$env.HOME",
+        "$vars.x",
+        "$fromAI('x')",
+        "$binary.data",
+        "$workflow.name",
+        "$runIndex",
+        "$('Nowhere').item.json.x",
+        "$('A').params.x",
+        "$json[$json.key]",
+        "$json.x = 1",
+        "(() => { return 1 })()",
+        "$json.list.reduce((a, b) => a + b, 0)",
+        "$json.x.match(/a/)[0]",
+        "JSON.parse($json.x)",
+        "new Date($json.x).toISOString()",
+        "$json.a.toFixed(2)",
+        "Math.random()",
+        "$json.s.replace(/(?<=a)b/, '')",
+        "$json.s.replace(/a/, '$1')",
+        "$json.s.replace('a', $json.t)",
+        "[$json.a, $json.b]",
+        "[...$json.a]",
+        "$json.a == $json.b",
+        "$now.plus({ months: 1 })",
+        "$now.toFormat('w')",
+        "`never ends",
+        "'never ends",
+        "$json.",
+        "((((",
+        "typeof $json.x",
+        "function () {}",
+        "a" * 10_001,
+        "(" * 500 + "1" + ")" * 500,
+        "!" * 9_000 + "1",
+        "-".join("1" * 4_000),
+    ],
+)
+def test_what_is_not_certain_is_left(source: str) -> None:
+    with pytest.raises(Unsupported):
+        translate(source, WHERE)
+
+
+def test_nesting_does_not_double_the_text() -> None:
+    long = " || ".join(f"$json.some.rather.long.path.to.a.value.number{n}" for n in range(30))
+    assert len(translate(long, WHERE)[0].source) < 6_000
+
+
+def test_an_item_that_may_be_another_one_is_told() -> None:
+    where = Surroundings({"A": "A"}, lambda name: "assumed", "UTC")
+    assert translate("$('A').item.json.x", where)[1] == [ASSUMED.format(name="A")]
+    where = Surroundings({"A": "A"}, lambda name: "index", "UTC")
+    term, notes = translate("$('A').item.json.x", where)
+    assert (term.source, notes) == ("$nodes.A.items[$index].x", [])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("$json.x()[]{}'\"`+-*/=>!&|?:, 019a\\\n", max_size=40))
+def test_any_text_is_translated_or_refused(source: str) -> None:
+    try:
+        term, _ = translate(source, WHERE)
+    except Unsupported:
+        return
+    assert expressions.syntax_errors([term.source]) == [None], (source, term.source)
