@@ -175,16 +175,21 @@ def test_a_tools_key_is_not_sent_to_another_server(aws: None) -> None:
     assert owner.client.post(f"/v1/agents/{agent}/tools", tool).status == 201
     copy = member.client.post(f"/v1/agents/{agent}/duplicate").json["id"]
     (mine,) = member.client.get(f"/v1/agents/{copy}/tools").json["items"]
+    assert mine["hasApiKey"] is False, "a copy of somebody else's agent has no keys"
+    admin = colleague(owner, "admin")
+    copy = admin.client.post(f"/v1/agents/{agent}/duplicate").json["id"]
+    (mine,) = admin.client.get(f"/v1/agents/{copy}/tools").json["items"]
+    assert mine["hasApiKey"] is True
     at = f"/v1/agents/{copy}/tools/{mine['id']}"
     for endpoint in (
         "https://evil.example/{id}",
         "http://api.example.com/{id}",
         "https://api.example.com:8443/",
     ):
-        changed = member.client.patch(at, {"configuration": {"apiEndpoint": endpoint}})
+        changed = admin.client.patch(at, {"configuration": {"apiEndpoint": endpoint}})
         assert code(changed) == (422, "api_key_needed"), changed.text
     own = {"configuration": {"apiEndpoint": "https://evil.example/{id}", "apiKey": "my own"}}
-    assert member.client.patch(at, own).status == 200
+    assert admin.client.patch(at, own).status == 200
 
 
 # Invitations
