@@ -20,16 +20,20 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """The JSON answer; raises Refused with the problem's detail."""
+        text = self.text(method, path, body, **headers)
+        return json.loads(text) if text else None
+
+    def text(self, method: str, path: str, body: Any = None, **headers: str) -> str:
+        """The answer as it is."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             self.address + path, data=data, headers=self.headers | headers, method=method
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                text = answer.read()
+                return str(answer.read(), "utf-8")
         except urllib.error.HTTPError as error:
             raise Refused(f"{method} {path}: {error.code} {error.read().decode()}") from error
-        return json.loads(text) if text else None
 
     def signed_in(self, access_token: str) -> "Client":
         """The same client, with a user's access token."""

@@ -1,4 +1,5 @@
-"""The demo that `make run` makes once: a user who operates the deployment, an organization, an agent, two runs."""
+"""The demo that `make run` makes once: a user who operates the deployment, an organization, an agent
+and its runs, a workflow and a run of it."""
 
 import contextlib
 import json
@@ -9,6 +10,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from infra.local import visits
 from infra.local.client import Client, Refused
 
 EMAIL = "demo@example.com"
@@ -23,7 +25,7 @@ TOOLS = ["calculator", "date_time", "http_request", "memory_search", "memory_sav
 
 
 def seed(address: str, state: Path) -> list[str]:
-    """Make the demo unless it is there; answers the lines to print, with three commands that can be pasted.
+    """Make the demo unless it is there; answers the lines to print, with commands that can be pasted.
 
     What is made is noted at once, so that a start that was killed in the middle goes on at the next one.
     """
@@ -92,12 +94,25 @@ def _execution(client: Client, state: Path, demo: dict[str, Any]) -> str:
     return str(user.run(demo["agentId"], "What is 12 * 12?")["id"])
 
 
+def _workflow(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    user = _user(client, demo)
+    for unfinished in user.call("GET", "/v1/workflows")["items"]:
+        user.call("DELETE", f"/v1/workflows/{unfinished['id']}")
+    return visits.make(user, demo["agentId"])
+
+
+def _workflow_execution(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    return str(visits.run(_user(client, demo), demo["workflow"])["id"])
+
+
 STEPS = {
     "password": _password,
     "organizationId": _organization,
     "apiKey": _api_key,
     "agentId": _agent,
     "executionId": _execution,
+    "workflow": _workflow,
+    "workflowExecutionId": _workflow_execution,
 }
 
 
@@ -119,10 +134,12 @@ def _lines(address: str, demo: dict[str, Any]) -> list[str]:
     key = f"-H 'X-API-Key: {demo['apiKey']}'"
     json_body = "-H 'Content-Type: application/json'"
     question = shlex.quote(json.dumps({"input": "What is my favourite colour?"}))
+    call = shlex.quote(json.dumps({"input": visits.CALL}))
+    run = f"{address}/v1/executions/{demo['workflowExecutionId']}"
     return [
         f"demo user: {EMAIL} / {demo['password']} (operates this deployment)",
         "",
-        "Three commands to paste:",
+        "Commands to paste:",
         "",
         "# 1. ask the demo agent something it was told in an earlier run",
         f"curl -s -X POST {agent}/executions {key} {json_body} -H 'Prefer: wait=20' -d {question}",
@@ -132,5 +149,11 @@ def _lines(address: str, demo: dict[str, Any]) -> list[str]:
         "",
         "# 3. see what the agent remembers",
         f"curl -s {agent}/memories {key}",
+        "",
+        "# 4. run the demo workflow as a webhook does: branches, and the agent as one of its nodes",
+        f"curl -s -X POST {address}{demo['workflow']}/executions {key} {json_body} -H 'Prefer: wait=20' -d {call}",
+        "",
+        "# 5. look at a run of it, as a picture",
+        f"curl -s {run}/timeline {key} -H 'Accept: image/svg+xml' > timeline.svg",
         "",
     ]

@@ -185,12 +185,11 @@ class Gateway:
             return Response.message(404, "Not Found")
         route, parameters = found
         event = build_event(request, route, parameters)
-        waits = any(name == "prefer" and "wait" in value for name, value in request.headers)
         answer = await self.pool.call(
             route.function,
             json.dumps(event, separators=(",", ":")).encode(),
             authorizer=route.authorizer,
-            urgent=waits,
+            urgent=False,
             timeout=min(INTEGRATION_SECONDS, self.pool.functions[route.function].timeout),
         )
         if answer.failed:

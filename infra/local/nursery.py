@@ -53,6 +53,7 @@ def main() -> None:
     os.environ.update(configuration["environment"])
     sys.path[:0] = configuration["path"]
     handlers, failures = import_handlers(configuration["functions"])
+    open_table()
     gc.collect()
     gc.freeze()  # the collector would otherwise touch, and so copy, every page that workers share
     control.sendall(pack({"failures": failures}))
@@ -77,6 +78,13 @@ def import_handlers(functions: dict[str, Any]) -> tuple[dict[str, Handler], dict
             traceback.print_exc()
             failures[name] = f"Unable to import '{module}': {error!r}"
     return handlers, failures
+
+
+def open_table() -> None:
+    """Make the table's client, which no worker then has to make; it connects when it is used."""
+    with contextlib.suppress(ImportError):  # a project without our layer
+        row = importlib.import_module("weconnect.row").Row
+        row._get_connection().connection.client  # noqa: B018  # made when it is read
 
 
 def serve(

@@ -1,6 +1,7 @@
 """`make demo`: the main job end to end, as a new user, on a host of its own in a temporary directory.
 
 Registers, makes an agent with a calculator and an HTTP tool, runs it, lets it remember and recall, prints the steps.
+Then a workflow runs as a webhook would start it, with branches, that agent, and a service that fails at first.
 Then a second person is invited by mail, joins, loses a role, and is refused.
 With an address (`make demo URL=http://127.0.0.1:3000`) it uses the host that runs there, with the same STATE_DIR for
 its mailbox; that host must have been started with OUTBOUND_ALLOWED_HOSTS=127.0.0.1:8765, where the tour serves its
@@ -22,17 +23,25 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from infra.local import visits
 from infra.local.client import Client, Refused
 from infra.local.demo import mailed_token, register, verify
 
 WEATHER_PORT = 8765
 START_SECONDS = 120
+BAR_WIDTH = 40
 
 
 class Weather(BaseHTTPRequestHandler):
-    """The service that the agent's HTTP tool calls."""
+    """The service that the agent's HTTP tool calls; under `/sometimes` it fails at the first call."""
+
+    failed = False
 
     def do_GET(self) -> None:
+        if "/sometimes" in self.path and not Weather.failed:
+            Weather.failed = True
+            self.send_error(503)
+            return
         city = parse_qs(urlsplit(self.path).query).get("city", ["?"])[0]
         body = json.dumps({"city": city, "temperature": 21, "sky": "clear"}).encode()
         self.send_response(200)
@@ -88,8 +97,9 @@ def tour(address: str, weather: str, state: Path) -> None:
     stats = user.call("GET", f"/v1/agents/{agent['id']}/stats")
     say(f"{number + 1}. runs {stats['runs']}, half of them within {stats['executionTime']['p50']:.0f} ms")
     boss(user, agent["id"], number + 2)
+    workflow(user, agent["id"], weather, number + 4)
     verify(Client(address), state, email)
-    team(address, state, user, f"/v1/organizations/{organization['id']}", number + 4)
+    team(address, state, user, f"/v1/organizations/{organization['id']}", number + 6)
     say("\n`make run` serves all this, with documentation at /docs")
 
 
@@ -115,6 +125,35 @@ def boss(user: Client, guide: str, number: int) -> None:
     answer = {"decision": "approve", "arguments": {"input": "What is the weather in Porto?"}}
     user.call("POST", f"/v1/approvals/{approval['id']}/decide", answer)
     show(user.until_ended(f"{place}/{run['id']}"))
+
+
+def workflow(user: Client, agent: str, weather: str, number: int) -> None:
+    """Run a workflow whose branches work side by side, one of them with a service that fails at first."""
+    say(f"{number}. a workflow: a call begins it, the agent prices the visit while the weather is asked for")
+    made = visits.make(user, agent, f"{weather}/sometimes")
+    say(f"{number + 1}. run it as a webhook does")
+    run = visits.run(user, made)
+    place = f"/v1/executions/{run['id']}"
+    timeline = user.call("GET", f"{place}/timeline")
+    for bar in timeline["bars"]:
+        say("   " + bar_of(bar, max(1, timeline["durationMs"])))
+    say(f"   {run['status']}: {json.dumps(run['output'])}")
+    folder = Path(os.environ.get("STATE_DIR", ".local")) / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {"timeline": f"{place}/timeline", "diagram": f"{made}/diagram?executionId={run['id']}"}
+    for name, source in pictures.items():
+        picture = folder / f"{name}.svg"
+        picture.write_text(user.text("GET", source, accept="image/svg+xml"))
+        say(f"   {name}: {picture}  (GET {source})")
+
+
+def bar_of(bar: dict[str, Any], whole: int) -> str:
+    """One line of a time line: name, bar, milliseconds."""
+    start = round(BAR_WIDTH * bar["startMs"] / whole)
+    length = max(1, round(BAR_WIDTH * bar["durationMs"] / whole))
+    name = bar["nodeName"] if bar["attempt"] == 1 else f"{bar['nodeName']} ({bar['attempt']})"
+    drawn = " " * min(start, BAR_WIDTH - 1) + ("█" if bar["status"] == "completed" else "░") * length
+    return f"{name:<18}|{drawn[:BAR_WIDTH]:<{BAR_WIDTH}}| {bar['durationMs']:>5} ms  {bar['status']}"
 
 
 def team(address: str, state: Path, owner: Client, organization: str, number: int) -> None:

@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 
-from tests.bench import calls, host, memory, models, sizes, starts, steps, workflows
+from tests.bench import calls, host, load, memory, models, sizes, starts, steps, workflows
 from tests.bench.rows import Line, table
 
 if __name__ == "__main__":
@@ -19,6 +19,7 @@ if __name__ == "__main__":
         "models": models,
         "memory": memory,
         "host": host,
+        "load": load,
         "sizes": sizes,
     }
     chosen = sys.argv[1:] or list(parts)

@@ -137,15 +137,6 @@ def test_pool_grows_for_callers_that_wait_for_each_other(host: LocalHost) -> Non
     assert {answer.text for answer in answers} == {"met"}
 
 
-def test_callers_that_say_they_wait_get_workers_at_once(host: LocalHost) -> None:
-    with ThreadPoolExecutor(8) as threads:
-        prefer = {"prefer": "wait=20"}
-        answers = list(
-            threads.map(lambda _: host.request("POST", "/meet/prefer/8", headers=prefer), range(8))
-        )
-    assert {answer.text for answer in answers} == {"met"}
-
-
 def test_mail_lands_in_the_mailbox(host: LocalHost) -> None:
     assert host.request("POST", "/mail").status_code == 204
     (path,) = (host.state / "mailbox").glob("*ann@example.com.txt")

@@ -16,6 +16,7 @@ def svg(timeline: Timeline) -> str:
         drawing.text(10, y + 13, name, most=25)
         start = LEFT + WIDTH * min(1.0, bar.start_ms / whole)
         width = max(2.0, WIDTH * min(1.0, bar.duration_ms / whole))
+        drawing.text(start + width + 6, y + 13, f"{bar.duration_ms} ms", "#78909c")
         title = f"{name}: {bar.status}, {bar.duration_ms} ms"
         drawing.box(start, y, width, ROW - 8, bar.status, title, filled=True)
     return drawing.svg()

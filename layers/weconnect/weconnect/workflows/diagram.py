@@ -62,7 +62,8 @@ def _svg(graph: Graph, statuses: dict[str, str]) -> str:
         (x1, y1), (x2, y2) = at[connection.source_node_id], at[connection.target_node_id]
         drawing.line(x1 + WIDTH, y1 + HEIGHT / 2, x2, y2 + HEIGHT / 2)
         if label := _label(connection):
-            drawing.text(x1 + WIDTH + 6, y1 + HEIGHT / 2 - 4, label, "#546e7a", 10)
+            middle = (x1 + WIDTH + x2) / 2  # where connections that begin together are apart
+            drawing.text(middle - 3 * len(label[:10]), (y1 + y2 + HEIGHT) / 2 - 4, label, "#546e7a", 10)
     for node_id, node in graph.nodes.items():
         (x, y), status = at[node_id], statuses.get(node_id)
         drawing.box(x, y, WIDTH, HEIGHT, status, _title(node, status))

@@ -1,0 +1,121 @@
+"""Runs of workflows whose callers wait for the answer, on the local host, beside n8n's figures.
+
+n8n 2.8.4 (Node 20, sqlite, executions saved) was measured on another day on a machine of this size, two cores: a ratio
+with it says which way, and no more. `GET /healthz`, measured in the same run, tells how fast this machine is today.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.bench.rows import Line
+from tests.host.local_host import LocalHost
+from tests.workflows.definitions import definition, node
+
+SECONDS = 8.0
+CALLERS = (1, 8, 25)
+
+
+def _sets(count: int) -> dict[str, Any]:
+    names = [f"s{number}" for number in range(count)]
+    steps = [f"{one} > {other}" for one, other in pairwise(names)]
+    nodes = [node(name, "set", values={"n": "{{ n + 1 }}"}) for name in names]
+    return definition(nodes, "start > s0", *steps)
+
+
+def _decision() -> dict[str, Any]:
+    nodes = [
+        node("first", "set", values={"n": "{{ n + 1 }}"}),
+        node("large", "if", condition="{{ n > 1 }}"),
+        node("last", "set", values={"m": "{{ n * 2 }}"}),
+    ]
+    return definition(nodes, "start > first", "first > large", "large.true > last")
+
+
+def _branches(count: int) -> dict[str, Any]:
+    names = [f"b{number}" for number in range(count)]
+    nodes = [node(name, "set", values={name: "{{ n }}"}) for name in names]
+    ends = [f"start > {name}" for name in names] + [f"{name} > merge" for name in names]
+    return definition([*nodes, node("merge", "merge")], *ends)
+
+
+SHAPES = {
+    "set, if, set": (_decision(), (58, 65, 68)),
+    "40 set nodes": (_sets(40), (30, 32, 36)),
+    "10 branches, merge": (_branches(10), (49, 52, 59)),
+}
+
+
+def lines() -> Iterator[Line]:
+    """Runs a second, and p50 and p99 in ms, at 1, 8 and 25 callers."""
+    with tempfile.TemporaryDirectory() as folder:
+        host = LocalHost(Path(folder), environment={"DEFAULT_PLAN": "enterprise"}).start()
+        try:
+            with httpx.Client(base_url=host.address, timeout=60) as client:
+                yield from _shapes(client)
+        finally:
+            host.stop()
+
+
+def _shapes(client: httpx.Client) -> Iterator[Line]:
+    body = {
+        "email": "load@example.com",
+        "password": "Correct-Horse-7-Battery",
+        "firstName": "A",
+        "lastName": "B",
+    }
+    answer = client.post("/v1/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    client.headers["Authorization"] = f"Bearer {answer.json()['accessToken']}"
+    for callers in CALLERS:
+        rate, _, _ = _load(client, callers, "GET", "/healthz", {})
+        yield Line(f"local host: GET /healthz, {callers} at once", f"{rate:.0f} a second")
+    for name, (made, baselines) in SHAPES.items():
+        path = client.post("/v1/workflows", json={"name": name, **made}).headers["Location"]
+        client.post(f"{path}/activate", json={}).raise_for_status()
+        sent = {"json": {"input": {"n": 1}}, "headers": {"Prefer": "wait=20"}}
+        _load(client, max(CALLERS), "POST", f"{path}/executions", sent)  # the workers are there
+        for callers, baseline in zip(CALLERS, baselines, strict=True):
+            rate, p50, p99 = _load(client, callers, "POST", f"{path}/executions", sent)
+            yield Line(
+                f"local host: {name}, {callers} at once",
+                f"{rate:.0f} a second, p50 {p50:.0f}, p99 {p99:.0f} ms",
+                f"n8n's {baseline} a second",
+                rate / baseline,
+                "≥ 1.0 ×",
+                rate >= baseline,
+            )
+
+
+def _load(
+    client: httpx.Client, callers: int, method: str, path: str, sent: dict[str, Any]
+) -> tuple[float, float, float]:
+    """Calls a second, p50 and p99 in ms; each caller has a connection of its own."""
+    took: list[float] = []
+    failed: list[str] = []
+    began = time.perf_counter()
+
+    def call_again() -> None:
+        with httpx.Client(base_url=client.base_url, headers=client.headers, timeout=60) as own:
+            while time.perf_counter() - began < SECONDS and not failed:
+                started = time.perf_counter()
+                answer = own.request(method, path, **sent)
+                took.append((time.perf_counter() - started) * 1000)
+                if answer.status_code != 200 or answer.json().get("status") not in ("completed", "ok", None):
+                    failed.append(answer.text)
+
+    threads = [threading.Thread(target=call_again) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    elapsed = time.perf_counter() - began
+    assert not failed, failed[0]
+    took.sort()
+    return len(took) / elapsed, took[len(took) // 2], took[int(len(took) * 0.99)]
