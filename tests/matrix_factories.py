@@ -234,6 +234,7 @@ ASKED: dict[str, Asked] = {
     "get_node_execution": Asked(ids={"executionId": "flowRunId"}),
     "get_workflow_diagram": Asked(),
     "list_execution_logs": Asked(ids={"executionId": "flowRunId"}),
+    "wait_for_execution_events": Asked(ids={"executionId": "flowRunId"}),
     "list_executions": Asked(),
     "list_node_executions": Asked(ids={"executionId": "flowRunId"}),
     "pause_execution": Asked(ids={"executionId": "pendingFlowRunId"}),

@@ -183,6 +183,25 @@ class ExecutionLog(Wire):
     data: Json = {}
 
 
+class ExecutionEvent(Wire):
+    """Something that has happened in a run: to a node (`node.completed`), or to the run itself (`execution.waiting`).
+
+    Of the run's own states only the last is told; nodes are told when the journal has them.
+    """
+
+    type: str = Field(examples=["node.completed", "node.failed", "node.skipped", "execution.completed"])
+    node: NodeExecutionSummary | None = None
+    execution: Execution | None = Field(default=None, description="Without its input and output")
+
+
+class ExecutionEvents(Wire):
+    """What has happened after a cursor, oldest first. `isFinal`: nothing more will."""
+
+    items: list[ExecutionEvent]
+    next_cursor: str
+    is_final: bool
+
+
 class Retry(Wire):
     """From the start, or with the outputs of nodes that had ended well kept."""
 

@@ -15,6 +15,7 @@ from weconnect.executions.rows import NodeRunsRow
 WRITE_AFTER_SECONDS = 2.0
 WRITE_AFTER_RECORDS = 100
 WRITE_AFTER_BYTES = 512 * 1024
+MOST_BATCHES = 999_999
 
 Record = dict[str, Any]
 """A `NodeExecution` as it is on the wire, without its id, and `logs`: `[{"level", "message", "data"}]`."""
@@ -56,17 +57,23 @@ def row_of(
     return NodeRunsRow(pk=pk, sk=sk, ttl=ttl, **packed)
 
 
-def batches(organization_id: UUID, execution_id: UUID) -> list[NodeRunsRow]:
-    """The batches of a run, in order."""
-    pk, prefix = NodeRunsRow.of_run(organization_id, execution_id)
-    return list(NodeRunsRow.query(pk, NodeRunsRow.sk.startswith(prefix), consistent_read=True))
+def batches(organization_id: UUID, execution_id: UUID, after: int = 0) -> list[NodeRunsRow]:
+    """The batches of a run in order, those after number `after`."""
+    pk, first = NodeRunsRow.at(organization_id, execution_id, after + 1)
+    _, last = NodeRunsRow.at(organization_id, execution_id, MOST_BATCHES)
+    return list(NodeRunsRow.query(pk, NodeRunsRow.sk.between(first, last), consistent_read=True))
 
 
-def records_of(organization_id: UUID, execution_id: UUID) -> list[Record]:
-    """All node runs of a run in order, with the ids that they are found by."""
+def number_of(row: NodeRunsRow) -> int:
+    """The number of a batch."""
+    return int(row.sk.rpartition("#")[2])
+
+
+def records_of(organization_id: UUID, execution_id: UUID, after: int = 0) -> list[Record]:
+    """All node runs of a run in order, with the ids that they are found by; those of the batches after `after`."""
     return [
-        record | {"id": f"{row.sk.rpartition('#')[2]}-{index:03d}"}
-        for row in batches(organization_id, execution_id)
+        record | {"id": f"{number_of(row):06d}-{index:03d}"}
+        for row in batches(organization_id, execution_id, after)
         for index, record in enumerate(packing.unpack(organization_id, row.packed, row.pointer))
     ]
 

@@ -120,10 +120,6 @@ class NodeRunsRow(Row, discriminator="NODERUNS"):
     def at(organization_id: UUID, execution_id: UUID, batch: int) -> tuple[str, str]:
         return of_run(organization_id, execution_id), key("NODES", f"{batch:06d}")
 
-    @staticmethod
-    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("NODES", "")
-
 
 class CallbackRow(Row, discriminator="CALLBACK"):
     """Where a node of a run waits to be called."""
