@@ -268,9 +268,11 @@ def test_the_organization_header_opens_nothing(world: World, name: str) -> None:
 
 
 def lists() -> list[str]:
-    """The operations that take a cursor."""
+    """The operations that answer page after page."""
     found = [item for path in json.loads(openapi())["paths"].values() for item in path.values()]
-    takes = [item for item in found if "cursor" in [one["name"] for one in item.get("parameters", [])]]
+    takes = [
+        item for item in found if {"cursor", "limit"} <= {one["name"] for one in item.get("parameters", [])}
+    ]
     return sorted({item["operationId"] for item in takes} - OPERATORS)
 
 

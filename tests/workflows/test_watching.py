@@ -74,10 +74,12 @@ def test_waits_no_longer_than_asked(
     assert sum(slept) == pytest.approx(5)
 
 
-def test_a_cursor_of_another_shape_is_refused(me: Registered, starter: Starter) -> None:
-    run = begun(me, made(me, definition([node("a", "noop")], "start > a")))
-    answer = me.client.get(f"{run}/events?cursor=-1")
-    assert answer.status == 422 and answer.json["errors"][0]["pointer"] == "/query/cursor"
+def test_a_cursor_of_another_run_is_refused(me: Registered, starter: Starter) -> None:
+    path = made(me, definition([node("a", "noop")], "start > a"))
+    one, other = begun(me, path), begun(me, path)
+    cursor = me.client.get(f"{one}/events").json["nextCursor"]
+    answer = me.client.get(f"{other}/events?cursor={cursor}")
+    assert (answer.status, answer.json["code"]) == (400, "invalid_cursor")
 
 
 class Clock:

@@ -57,7 +57,7 @@ def query_page(
         pk,
         condition,
         scan_index_forward=not newest_first,
-        last_evaluated_key=_open_cursor(cursor, scope) if cursor else None,
+        last_evaluated_key=open_cursor(cursor, scope) if cursor else None,
         consistent_read=index is None,
         page_size=limit + 1 if keep is None else SCAN_LIMIT,
     )
@@ -65,10 +65,10 @@ def query_page(
     for read, row in enumerate(found, start=1):
         if not is_expired(row) and (keep is None or keep(row)):
             if len(rows) == limit:
-                return rows, _seal_cursor(_key_of(rows[-1], index), scope)
+                return rows, seal_cursor(_key_of(rows[-1], index), scope)
             rows.append(row)
         if read == SCAN_LIMIT:
-            return rows, _seal_cursor(_key_of(row, index), scope)
+            return rows, seal_cursor(_key_of(row, index), scope)
     return rows, None
 
 
@@ -77,12 +77,14 @@ def _key_of(row: Row, index: str | None) -> dict[str, Any]:
     return {name: {"S": getattr(row, name)} for name in names}
 
 
-def _seal_cursor(key: dict[str, Any], scope: str) -> str:
+def seal_cursor(key: dict[str, Any], scope: str) -> str:
+    """A cursor that is good for one scope: a list with its filters, of one tenant."""
     body = json.dumps(key, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_mac(body, scope) + body).decode().rstrip("=")
 
 
-def _open_cursor(cursor: str, scope: str) -> dict[str, Any]:
+def open_cursor(cursor: str, scope: str) -> dict[str, Any]:
+    """What was sealed; raises BadRequest `invalid_cursor` for another scope."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         if hmac.compare_digest(raw[:16], _mac(raw[16:], scope)):

@@ -30,11 +30,6 @@ BeforeFilter = Annotated[AwareDatetime | None, Query(alias="to", description="St
 LevelFilter = Annotated[Literal["debug", "info", "warning", "error"] | None, Query(alias="level")]
 NodeFilter = Annotated[str | None, Query(alias="nodeId", max_length=64)]
 
-EventCursor = Annotated[
-    str | None,
-    Query(alias="cursor", pattern=r"^\d{1,6}-[a-z]{1,20}$", description="`nextCursor` of the answer before"),
-]
-
 
 def accepted(execution: Execution, waited: int) -> Response[Execution]:
     """202 while a run is open, 200 when it ended within the caller's request."""
