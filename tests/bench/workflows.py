@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -35,6 +35,19 @@ def chain(length: int, *effects: int, plain: bool = False) -> dict[str, Any]:
         for number in range(length)
     ]
     return definition(nodes, "start > n0", *(f"n{number} > n{number + 1}" for number in range(length - 1)))
+
+
+LOOP = definition(
+    [
+        node("loop", "loop", batchSize=1, maxIterations=500),
+        node("body", "set", values={"n": "{{ n + 1 }}"}),
+        node("count", "aggregate", operations=[{"function": "count", "as": "count"}]),
+    ],
+    "start > loop",
+    "loop.loop > body",
+    "body > loop",
+    "loop.done > count",
+)
 
 
 def lines() -> Iterator[Line]:
@@ -96,24 +109,37 @@ def _effects(me: Registered, starter: Any) -> Iterator[Line]:
     yield Line("  with its fence, the table in moto", f"{whole:.2f} ms")
 
 
-def _durable(me: Registered, starter: Any, path: str) -> tuple[float, int]:
-    """Milliseconds and operations of one run on the SDK's in-memory runner."""
+def _durable(me: Registered, starter: Any, path: str, given: Any = None) -> tuple[float, int, int]:
+    """Milliseconds, operations and bytes of checkpoints of one run on the SDK's in-memory runner."""
     from workflows.run_workflow import handler
 
-    begun(me, path, {"n": 1})
+    begun(me, path, given or {"n": 1})
     asked = starter.asked.pop()
     with DurableFunctionTestRunner(handler=handler, poll_interval=0.005) as runner:
         started = time.perf_counter()
         ended = runner.run(input=asked["Payload"], execution_name=asked["DurableExecutionName"])
         took = (time.perf_counter() - started) * 1000
     assert json.loads(ended.result) == {"status": "completed"}, ended.result
-    return took, len(ended.operations)
+    operations = list(_all(ended.operations))
+    size = sum(len(getattr(operation, "result", None) or "") for operation in operations)
+    return took, len(operations), size
+
+
+def _all(operations: Iterable[Any]) -> Iterator[Any]:
+    for operation in operations:
+        yield operation
+        yield from _all(getattr(operation, "child_operations", []))
 
 
 def _counted(me: Registered, starter: Any) -> Iterator[Line]:
     ten = made(me, chain(9, 2, 5, 8, plain=True), "Ten")
-    operations = _durable(me, starter, ten)[1]
+    _, operations, size = _durable(me, starter, ten)
     yield Line("operations: 10 nodes, 3 effects", str(operations), bound="≤ 6", met=operations <= 6)
+    yield Line("  bytes of their checkpoints", f"{size:,}")
+    loop = made(me, LOOP, "Loop")
+    for count in (10, 500):
+        took, operations, size = _durable(me, starter, loop, [{"n": number} for number in range(count)])
+        yield Line(f"a loop over {count:,} items", f"{took:.0f} ms, {operations} operations, {size:,} bytes")
     short, long = made(me, chain(3), "Short"), made(me, chain(11, 2, 5, 8, plain=True), "Long")
 
     def express() -> None:
