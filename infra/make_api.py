@@ -16,6 +16,7 @@ from infra.cloudformation import ROOT
 from weconnect.http import Operation, app
 
 API = ROOT / "infra" / "api.yaml"
+EXAMPLES = ROOT / "infra" / "examples.yaml"
 OPENAPI = ROOT / "layers" / "weconnect" / "weconnect" / "openapi.json"
 TITLE, VERSION = "WeConnect", "0.1.0"
 DESCRIPTION = (
@@ -132,10 +133,13 @@ def documentation(operations: dict[str, Operation]) -> dict[str, Any]:
         "description": "A problem",
         "content": {"application/problem+json": {"schema": _ref("Problem")}},
     }
+    examples = yaml.safe_load(EXAMPLES.read_text())
     for operation in operations.values():
         entry = document["paths"].get(operation.path, {}).get(operation.method.lower())
         if entry is None:
             continue
+        if (example := examples.get(operation.function.__name__)) is not None:
+            entry["requestBody"]["content"]["application/json"]["example"] = example
         for status in ("422", "500"):
             entry["responses"].pop(status, None)
         entry["responses"]["default"] = answer
