@@ -30,6 +30,14 @@ COMMON_MODULES = (
     "aws_durable_execution_sdk_python",
 )  # fmt: skip
 
+# What model providers need, imported when nothing has been asked for in a while: else each new worker takes seconds
+# over it at its first request to a model.
+LATER_MODULES = (
+    "weconnect.agents.providers.pydantic_ai_adapter", "pydantic_ai.models.openai", "pydantic_ai.models.anthropic",
+    "pydantic_ai.models.google", "pydantic_ai.models.bedrock",
+)  # fmt: skip
+QUIET_SECONDS = 2.0
+
 
 class LambdaContext(SimpleNamespace):
     """What a handler gets as its second argument."""
@@ -44,8 +52,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
     control, life = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     for module in COMMON_MODULES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
+        import_if_there(module)
     frame = read_frame(control)
     if frame is None:
         return
@@ -54,10 +61,13 @@ def main() -> None:
     sys.path[:0] = configuration["path"]
     handlers, failures = import_handlers(configuration["functions"])
     open_table()
-    gc.collect()
-    gc.freeze()  # the collector would otherwise touch, and so copy, every page that workers share
+    freeze()
     control.sendall(pack({"failures": failures}))
+    later = list(LATER_MODULES)
     while True:
+        while later and not select.select([control], [], [], QUIET_SECONDS)[0]:
+            import_if_there(later.pop(0))
+            freeze()
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
             return
@@ -65,6 +75,17 @@ def main() -> None:
             control.close()
             serve(socket.socket(fileno=descriptors[0]), life, configuration["functions"], handlers, failures)
         os.close(descriptors[0])
+
+
+def import_if_there(module: str) -> None:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(module)
+
+
+def freeze() -> None:
+    """Keep the collector from touching, and so copying, every page that workers share."""
+    gc.collect()
+    gc.freeze()
 
 
 def import_handlers(functions: dict[str, Any]) -> tuple[dict[str, Handler], dict[str, str]]:
