@@ -7,8 +7,10 @@ import json
 import re
 import runpy
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from infra import cloudformation, make_api, routes
 from infra.cloudformation import ROOT
+from weconnect.workflows.nodes import code
 
 ROUTES_IN_ALL = 260
 RESOURCES_ALLOWED = 450
@@ -34,7 +37,14 @@ WILDCARDS = {
 ANY_RESOURCE = {
     "ses:SendEmail": "the identity is a parameter's domain or address; the sender is a condition",
     "bedrock:InvokeModel": "models and inference profiles are chosen by agents",
-}
+    **dict.fromkeys(
+        [
+            "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+        ],
+        "Lambda makes interfaces that have no name before; the function's code is denied the same",
+    ),
+}  # fmt: skip
 # Read by weconnect.settings and not set by the template.
 NOT_IN_TEMPLATE = {
     "AWS_REGION": "Lambda sets it",
@@ -103,7 +113,9 @@ def test_functions_that_are_no_route_have_an_event_or_a_caller() -> None:
     routed = {routes.logical_id(_file_of(found.function)) for found in OPERATIONS.values()}
     for name in set(FUNCTIONS) - routed:
         has_event = bool(FUNCTIONS[name].get("Events"))
-        assert has_event or name in ("Authorize", "RunAgent", "RunWorkflow"), f"nothing calls {name}"
+        assert has_event or name in ("Authorize", "RunAgent", "RunWorkflow", "RunCode"), (
+            f"nothing calls {name}"
+        )
 
 
 def test_operation_ids_are_unique_and_named_as_their_file() -> None:
@@ -160,6 +172,7 @@ def packaged(changed: str = "", without: str = "") -> dict[str, Any]:
     """The template as `sam package` uploads it, its code by content hash; `changed` is a layer with other content."""
     template = copy.deepcopy(TEMPLATE)
     template["Globals"]["Function"]["CodeUri"] = "s3://artifacts/functions"
+    template["Resources"]["RunCode"]["Properties"]["CodeUri"] = "s3://artifacts/run-code"
     for name in LAYERS:
         template["Resources"][name]["Properties"]["ContentUri"] = (
             f"s3://artifacts/{name}{2 if name == changed else 1}"
@@ -278,6 +291,9 @@ STATEMENTS = [
 ]
 
 
+DENIED = [found for role, found in STATEMENTS if role == "RunCodeRole" and found["Effect"] == "Deny"]
+
+
 def _texts(value: Any) -> list[str]:
     """The strings of a statement's Resource or Action; what refers to another resource names exactly one."""
     if isinstance(value, list):
@@ -292,7 +308,7 @@ def _texts(value: Any) -> list[str]:
 )
 def test_roles_name_their_actions_and_resources(role: str, statement: dict[str, Any]) -> None:
     actions = _texts(statement["Action"])
-    assert statement["Effect"] == "Allow" and actions
+    assert statement["Effect"] == ("Deny" if statement in DENIED else "Allow") and actions
     assert [action for action in actions if "*" in action or ":" not in action] == []
     for resource in _texts(statement["Resource"]):
         if resource == "*":
@@ -325,12 +341,14 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
     callers = {
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
-    may_call = {"AgentsRole": "-run-agent:*"}
-    may_call |= dict.fromkeys(("WorkflowsRole", "ExecutionsRole", "RunWorkflowRole"), "-run-workflow:*")
+    may_call = {"AgentsRole": {"run-agent:*"}, "RunWorkflowRole": {"run-workflow:*", "run-code"}}
+    may_call |= {role: {"run-workflow:*"} for role in ("WorkflowsRole", "ExecutionsRole")}
     assert callers == {"InvokeRole", *may_call}
+    called: dict[str, set[str]] = {role: set() for role in may_call}
     for role, found in STATEMENTS:
         if role in may_call and "lambda:InvokeFunction" in _texts(found["Action"]):
-            assert all(text.endswith(may_call[role]) for text in _texts(found["Resource"]))
+            called[role] |= {text.rpartition("${AWS::StackName}-")[2] for text in _texts(found["Resource"])}
+    assert called == may_call
 
 
 def test_whoever_ends_a_wait_may_wake_the_run() -> None:
@@ -347,6 +365,61 @@ def test_the_authorizer_writes_nothing_but_stamps() -> None:
         "logs:CreateLogStream", "logs:PutLogEvents", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem",
         "secretsmanager:GetSecretValue",
     }  # fmt: skip
+
+
+# People's code
+
+
+def test_code_has_a_function_only_where_there_is_a_network_for_it() -> None:
+    made = {name for name, found in RESOURCES.items() if "Condition" in found}
+    assert made == {"RunCode", "RunCodeRole", "CodeSecurityGroup"}
+    assert {RESOURCES[name]["Condition"] for name in made} == {"HasCode"}
+    named = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["RUN_CODE_FUNCTION"]
+    assert named["Fn::If"] == ["HasCode", FUNCTIONS["RunCode"]["FunctionName"], ""]
+    for name in ("CodeVpcId", "CodeSubnetIds"):
+        assert TEMPLATE["Parameters"][name]["Default"] == ""
+
+
+def test_code_has_nothing_of_ours_and_a_machine_for_each_tenant(transformed) -> None:
+    found = transformed[""]["Resources"]["RunCode"]["Properties"]
+    assert not {"Layers", "Environment", "DurableConfig"} & set(found)
+    assert found["TenancyConfig"] == {"TenantIsolationMode": "PER_TENANT"}
+    assert found["VpcConfig"] == {
+        "SubnetIds": {"Ref": "CodeSubnetIds"},
+        "SecurityGroupIds": [{"Ref": "CodeSecurityGroup"}],
+    }
+    assert found["Timeout"] > code.MAX_SECONDS and found["Timeout"] < code.MAX_SECONDS + code.START_SECONDS
+    group = RESOURCES["CodeSecurityGroup"]["Properties"]
+    assert [rule["CidrIp"] for rule in group["SecurityGroupEgress"]] == ["127.0.0.1/32"]
+    assert "SecurityGroupIngress" not in group
+
+
+def test_code_may_not_use_what_lambda_needs_for_it() -> None:
+    mine = [found for role, found in STATEMENTS if role == "RunCodeRole"]
+    allowed = {action for found in mine if found["Effect"] == "Allow" for action in found["Action"]}
+    (denied,) = DENIED
+    assert allowed - {"logs:CreateLogStream", "logs:PutLogEvents"} == set(denied["Action"])
+    (function,) = denied["Condition"]["ArnEquals"].values()
+    assert function["Fn::Sub"].endswith(f":function:{FUNCTIONS['RunCode']['FunctionName']['Fn::Sub']}")
+
+
+def test_code_is_deployed_with_its_file_alone(tmp_path: Path) -> None:
+    build = ["make", "-C", ROOT / "functions", "build-RunCode", f"ARTIFACTS_DIR={tmp_path}"]
+    subprocess.run(build, check=True, capture_output=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "workflows/run_code.py"]
+    tree = ast.parse((tmp_path / "workflows/run_code.py").read_text())
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= sys.stdlib_module_names
 
 
 # The environment

@@ -19,6 +19,8 @@ LOCAL_PARAMETERS = {
     "OperatorEmails": "demo@example.com",
     "RegistrationsPerMinute": "1000000",
     "Embedder": "bundled",
+    "CodeVpcId": "local",
+    "CodeSubnetIds": "local",
 }
 ENVIRONMENT_PARAMETERS = {"AppUrl", "BcryptCost", "DefaultPlan", "OperatorEmails", "OutboundAllowedHosts"}
 ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder"}

@@ -42,6 +42,7 @@ def main() -> None:
     """Run the local host; ends on SIGINT or SIGTERM."""
     options = read_options(os.environ)
     (options.state / "log").mkdir(parents=True, exist_ok=True)
+    options.state.chmod(0o700)  # it holds keys, and people's code may run as another user of this machine
     lock = (options.state / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,7 +15,7 @@ from weconnect.errors import UpstreamFailed
 from weconnect.outbound import OutboundRefused, OutboundResponse
 from weconnect.settings import settings
 from weconnect.workflows import catalogue
-from weconnect.workflows.contract import RESPONSE, STOP, Call, NodeError, Scope
+from weconnect.workflows.contract import LOG, RESPONSE, STOP, Call, NodeError, Scope
 from weconnect.workflows.entities import Node
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -33,7 +33,7 @@ def outputs(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> 
     kind = catalogue.node_type(type)
     assert kind
     found = {name: items for name, items in kind.run(call(type, parameters, inputs, **more)).items() if items}
-    known = {*kind.output_names(parameters), RESPONSE, STOP}
+    known = {*kind.output_names(parameters), RESPONSE, STOP, LOG}
     assert set(found) <= known
     json.dumps(found, allow_nan=False)
     return found
@@ -431,6 +431,12 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         )
     ],
     ("http_request", {"url": ""}, "invalid_parameters", "/url"),
+    ("code", {}, "invalid_parameters", "/code"),
+    ("code", {"code": "x = 1\nreturn ("}, "invalid_parameters", "/code: Value error, line 2: '(' was never"),
+    ("code", {"code": "return 1", "timeoutSeconds": 61}, "invalid_parameters", "/timeoutSeconds"),
+    ("code", {"code": "return 1", "mode": "some"}, "invalid_parameters", "/mode"),
+    ("code", {"code": "return '" + "ü" * 40_000 + "'"}, "invalid_parameters", "64 KB"),
+    ("code", {"code": "return 1"}, "code_not_available", "CodeVpcId"),
     ("http_request", {"url": "https://x", "method": "TRACE"}, "invalid_parameters", "/method"),
     ("prompt", {}, "invalid_parameters", "/prompt"),
     ("placeholder", {}, "invalid_parameters", "/originalType"),
@@ -447,7 +453,16 @@ def test_refuses(type: str, parameters: dict[str, Any], code: str, says: str) ->
     assert caught.value.code == code and says in caught.value.message
 
 
-EFFECTS = {"http_request", "prompt", "classify", "extract", "email_send", "memory_search", "memory_save"}
+EFFECTS = {
+    "http_request",
+    "prompt",
+    "classify",
+    "extract",
+    "email_send",
+    "memory_search",
+    "memory_save",
+    "code",
+}
 
 
 @pytest.mark.parametrize("type", sorted(catalogue.names()))

@@ -46,6 +46,14 @@ def findings(value: dict[str, Any]) -> list[tuple[str, str | None, str]]:
             [("invalid_parameter", "a", "/nodes/1/parameters/more")],
         ),
         (definition([node("a", "limit", isEnabled=False)], "start > a"), []),
+        (
+            definition([node("a", "code", code="{{\nreturn")], "start > a"),
+            [
+                ("invalid_parameter", "a", "/nodes/1/parameters/code"),
+                ("code_not_available", "a", "/nodes/1/type"),
+            ],
+        ),
+        (definition([node("a", "code", code="x =", isEnabled=False)], "start > a"), []),
         (definition([node("a", "noop")]), [("unreachable", "a", "/nodes/1")]),
         (
             definition([], "start > nowhere", "somewhere > start"),

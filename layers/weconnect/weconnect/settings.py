@@ -29,6 +29,7 @@ class Settings:
     url_parameter: str = _env("URL_PARAMETER")
     run_agent_function: str = _env("RUN_AGENT_FUNCTION", "run-agent:live")
     run_workflow_function: str = _env("RUN_WORKFLOW_FUNCTION", "run-workflow:live")
+    run_code_function: str = _env("RUN_CODE_FUNCTION")
     purge_queue_url: str = _env("PURGE_QUEUE_URL")
     operator_emails: frozenset[str] = _list("OPERATOR_EMAILS")
     default_plan: str = _env("DEFAULT_PLAN", "free")

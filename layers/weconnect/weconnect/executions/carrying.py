@@ -20,7 +20,7 @@ from weconnect.executions.lifecycle import ACTOR, Pinned, Place
 from weconnect.executions.rows import CallbackRow, ExecutionRow, QuestionRow
 from weconnect.log import logger
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import Call, Items, NodeError, NodeType, Outputs, Question, passed
+from weconnect.workflows.contract import LOG, Call, Items, NodeError, NodeType, Outputs, Question, passed
 from weconnect.workflows.entities import Node, Retry
 from weconnect.workflows.secrets import Secrets
 
@@ -160,7 +160,7 @@ class Bearer:
         try:
             return work()
         except NodeError as error:
-            return {"error": error_of(error)}
+            return {"error": error_of(error), "log": error.log}
         except Problem as problem:
             return {
                 "error": error_of(NodeError(problem.code, problem.detail, retryable=problem.status >= 500))
@@ -309,6 +309,8 @@ def compute(call: Call, path: str, moment: float) -> Record:
 def record_of(call: Call, path: str, attempt: int, told: dict[str, Any]) -> Record:
     """A node run for the journal, with what its errors become."""
     node, error = call.node, told.get("error")
+    outputs = dict(told.get("outputs", {}))
+    lines = outputs.pop(LOG, None) or told.get("log")
     record: Record = {
         "nodeId": node.id,
         "nodeName": node.name,
@@ -320,8 +322,10 @@ def record_of(call: Call, path: str, attempt: int, told: dict[str, Any]) -> Reco
         "durationMs": told["ms"],
         "itemsIn": len(call.items),
         "input": dict(call.inputs),
-        "output": {} if error else told["outputs"],
+        "output": {} if error else outputs,
     }
+    if lines:
+        record["logs"] = lines
     if error:
         record["error"] = error | {"nodeId": node.id}
         if node.on_error != "stop":

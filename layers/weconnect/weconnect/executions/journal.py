@@ -18,7 +18,7 @@ WRITE_AFTER_BYTES = 512 * 1024
 MOST_BATCHES = 999_999
 
 Record = dict[str, Any]
-"""A `NodeExecution` as it is on the wire, without its id, and `logs`: `[{"level", "message", "data"}]`."""
+"""A `NodeExecution` as it is on the wire, without its id, and `logs`, if it has any: `[{"level", "message"}]`."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Journal:
 
     def add(self, record: Record) -> None:
         self.records.append(record)
-        self.bytes += len(json.dumps(record["output"]))
+        self.bytes += len(json.dumps([record["output"], record.get("logs")]))
         self.counts[record["status"]] += 1
 
     def is_due(self, now: float) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from weconnect.caller import Caller
-from weconnect.entities import Wire
+from weconnect.entities import Json, Wire
 from weconnect.errors import NotFound
 from weconnect.executions import journal, service
 from weconnect.executions.entities import (
@@ -94,7 +94,17 @@ def _lines(record: Record) -> Iterator[ExecutionLog]:
         "skipped": f"{summary.node_name}: nothing came",
         "failed": f"{summary.node_name}: {summary.error.message if summary.error else 'failed'}",
     }[summary.status]
-    data = {"attempt": summary.attempt, "path": summary.path, "durationMs": summary.duration_ms}
+    data: Json = {"attempt": summary.attempt, "path": summary.path}
+    for number, line in enumerate(record.get("logs", []), start=1):
+        yield ExecutionLog(
+            id=f"{summary.id}-{number:03d}",
+            level=line["level"],
+            message=line["message"],
+            at=summary.started_at,
+            node_id=summary.node_id,
+            data=data,
+        )
+    data = data | {"durationMs": summary.duration_ms}
     if summary.error:
         data["code"] = summary.error.code
     yield ExecutionLog(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import ConfigDict, ValidationError
@@ -28,7 +28,8 @@ Outputs = dict[str, Items]
 
 RESPONSE = "$response"
 STOP = "$stop"
-"""Outputs that no connection takes: the answer to who started the run, and the end of it."""
+LOG = "$log"
+"""Outputs that no connection takes: the answer to who started the run, its end, and lines `{"level", "message"}`."""
 
 MAX_EFFECTS = 100
 
@@ -36,19 +37,23 @@ _NAMED = r"\${}\s*\.\s*(?:`([^`]+)`|\"([^\"]+)\"|([A-Za-z_]\w*))"
 
 
 class NodeError(Exception):
-    """A node could not do what it was asked. `retryable`: the same may succeed later."""
+    """A node could not do what it was asked. `retryable`: the same may succeed later. `log`: as of the output."""
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, code: str, message: str, *, retryable: bool = False, log: Items | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retryable = retryable
+        self.log = log or []
 
 
 class Parameters(Wire):
     """A node's parameters; texts may be expressions, which are resolved before the model is validated."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
+
+    literal: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that are taken as they stand: braces in them are no expressions."""
 
 
 P = TypeVar("P", bound=Parameters)
@@ -129,7 +134,7 @@ class Call:
         return [(parameters, item, f"{self.key}:{index}") for index, (parameters, item) in enumerate(found)]
 
     def _resolved(self, model: type[P], items: Items) -> list[P]:
-        value = self.node.parameters
+        literal, value = parted(model, self.node.parameters)
         try:
             found = expressions.find(value)
             sources = [each.source for each in found]
@@ -141,11 +146,11 @@ class Call:
         except ExpressionError as error:
             raise NodeError("expression_failed", f"{error.pointer}: {error}") from error
         if not sources:
-            return [validated(model, value)] * len(items)
+            return [validated(model, literal | value)] * len(items)
         for pointer in places:
             assert self.secrets
             self.secrets.cover_derived([at(each, pointer) for each in resolved], at(value, pointer))
-        return [validated(model, each) for each in resolved]
+        return [validated(model, literal | each) for each in resolved]
 
     def _secret_places(self, found: list[Found]) -> dict[str, set[str]]:
         """The pointers of the parameters that name secrets, with the names; raises NodeError for other places."""
@@ -215,7 +220,7 @@ class NodeType:
 
     label: str
     description: str
-    category: Literal["trigger", "flow", "data", "http", "mail", "ai"]
+    category: Literal["trigger", "flow", "data", "http", "mail", "ai", "code"]
     parameters: type[Parameters]
     run: Callable[[Call], Outputs]
     """What it does; of a `flow` node `carry` does that, and this only says what passes it when it is disabled."""
@@ -228,6 +233,8 @@ class NodeType:
     """Outputs that depend on the parameters, as they are given, beside `outputs`."""
     may_suspend: bool = False
     express: bool = True
+    unavailable: Callable[[], str] = lambda: ""
+    """Why this deployment cannot run it, where that is so."""
     secrets: frozenset[str] = frozenset()
     """Of an `effect`: its parameters that secret variables may stand in."""
     waits_for: Callable[[dict[str, Any]], Literal["all", "some"]] = lambda parameters: "some"
@@ -237,6 +244,12 @@ class NodeType:
         """The outputs of a node with these parameters, as they are given."""
         more = self.outputs_of(parameters) if self.outputs_of else []
         return list(dict.fromkeys([*self.outputs, *more]))
+
+
+def parted(model: type[Parameters], value: Item) -> tuple[Item, Item]:
+    """The parameters that are taken as they stand, and those that may hold expressions."""
+    literal = {name: inner for name, inner in value.items() if name in model.literal}
+    return literal, {name: inner for name, inner in value.items() if name not in literal}
 
 
 def validated(model: type[P], value: Any) -> P:

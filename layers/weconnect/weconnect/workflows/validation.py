@@ -12,7 +12,7 @@ from weconnect.errors import Invalid
 from weconnect.expressions import ExpressionError
 from weconnect.workflows import service
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import NodeType, pointer_of, referenced
+from weconnect.workflows.contract import NodeType, parted, pointer_of, referenced
 from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
 from weconnect.workflows.graph import Graph, graph_of
 
@@ -86,6 +86,8 @@ def _nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
             continue
         if node.is_enabled:
             yield from _parameters(node, kind, at)
+            if reason := kind.unavailable():
+                yield _finding(f"{node.type}_not_available", reason, node, f"{at}/type")
         if node.on_error == "error_output" and kind.kind == "trigger":
             yield _finding("no_error_output", "A trigger cannot fail", node, f"{at}/onError")
     if not any(kind and kind.kind == "trigger" for kind in _kinds(definition)):
@@ -102,7 +104,8 @@ def _parameters(node: Node, kind: NodeType, at: str) -> Iterator[Finding]:
         kind.parameters.model_validate(node.parameters)
     except ValidationError as error:
         for wrong in error.errors(include_url=False):
-            if isinstance(wrong["input"], str) and "{{" in wrong["input"]:
+            literal = wrong["loc"][0] in kind.parameters.literal
+            if isinstance(wrong["input"], str) and "{{" in wrong["input"] and not literal:
                 continue  # what it will be is known when it runs
             place = f"{at}/parameters{pointer_of(wrong['loc'])}"
             missing = wrong["type"] == "missing"
@@ -216,8 +219,10 @@ def _expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Findi
         if node.type == "jsonata" and isinstance(source := node.parameters.get("expression"), str):
             found.append((node, f"{at}/expression", source))
             continue
+        kind = node_type(node.type)
+        value = parted(kind.parameters, node.parameters)[1] if kind else node.parameters
         try:
-            found += [(node, at + each.pointer, each.source) for each in expressions.find(node.parameters)]
+            found += [(node, at + each.pointer, each.source) for each in expressions.find(value)]
         except ExpressionError as error:
             yield _finding("expression_syntax", str(error), node, at + error.pointer)
     for index, connection in enumerate(definition.connections):
