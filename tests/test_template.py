@@ -342,7 +342,7 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
     may_call = {"AgentsRole": {"run-agent:*"}, "RunWorkflowRole": {"run-workflow:*", "run-code"}}
-    may_call |= {role: {"run-workflow:*"} for role in ("WorkflowsRole", "ExecutionsRole")}
+    may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}, "ExecutionsRole": {"run-workflow:*"}}
     assert callers == {"InvokeRole", *may_call}
     called: dict[str, set[str]] = {role: set() for role in may_call}
     for role, found in STATEMENTS:

@@ -237,3 +237,18 @@ def test_secrets_do_not_reach_code(me: Registered, starter: Starter, machine: Ma
 
 def test_runs_with_code_are_durable(me: Registered, machine: Machine) -> None:
     assert not check(WorkflowDefinition.model_validate(flow(code="return"))).express
+
+
+def test_by_itself_it_shows_what_it_printed(me: Registered, machine: Machine) -> None:
+    value = definition(
+        [node("c", "code", code='print("seen", item["n"])\nreturn {"n": item["n"] + 1}')], "start > c"
+    )
+    path = me.client.post("/v1/workflows", {"name": "Try", **value}).headers["Location"]
+    answer = me.client.post(f"{path}/nodes/c/test", {"input": {"main": [{"n": 1}]}}).json
+    assert (answer["status"], answer["output"], answer["log"]) == (
+        "completed",
+        {"main": [{"n": 2}]},
+        ["seen 1"],
+    )
+    failed = me.client.post(f"{path}/nodes/c/test", {"input": {"main": [{"m": 1}]}}).json
+    assert failed["error"]["code"] == "code_failed" and "KeyError" in failed["error"]["message"]

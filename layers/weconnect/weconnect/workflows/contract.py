@@ -233,6 +233,8 @@ class NodeType:
     """Outputs that depend on the parameters, as they are given, beside `outputs`."""
     may_suspend: bool = False
     express: bool = True
+    testable: bool = False
+    """Whether one that is not express may be tried by itself all the same."""
     unavailable: Callable[[], str] = lambda: ""
     """Why this deployment cannot run it, where that is so."""
     secrets: frozenset[str] = frozenset()

@@ -13,7 +13,7 @@ from weconnect.errors import Conflict, NotFound, Problem
 from weconnect.log import logger
 from weconnect.workflows import service
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Scope
+from weconnect.workflows.contract import LOG, Call, Items, NodeError, NodeType, Outputs, Scope
 from weconnect.workflows.secrets import Secrets
 from weconnect.workflows.variables import pinning
 
@@ -37,11 +37,12 @@ class NodeTestError(Wire):
 
 
 class NodeTestResult(Wire):
-    """The items of its outputs, or its error."""
+    """The items of its outputs, or its error; `log` are the lines that it printed."""
 
     status: Literal["completed", "failed"]
     output: dict[str, list[dict[str, Any]]] = {}
     error: NodeTestError | None = None
+    log: list[str] = []
     duration_ms: int
 
 
@@ -55,7 +56,7 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
     kind = node_type(node.type) if node else None
     if node is None or kind is None:
         raise NotFound("No such node", code="node_not_found")
-    if not kind.express:
+    if not (kind.express or kind.testable):
         text = "This node waits or may take long: run the workflow with mode test"
         raise Conflict(text, code="not_testable")
     run_id = ids.new_id()
@@ -75,22 +76,29 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
     )
     began = time.monotonic()
     with secrets.hidden():
-        output, error = _tried(kind, call)
+        output, error, log = _tried(kind, call)
     return NodeTestResult(
         status="failed" if error else "completed",
         output=secrets.hide(output),
         error=error and error.model_copy(update={"message": secrets.hide(error.message)}),
+        log=secrets.hide([line["message"] for line in log]),
         duration_ms=int((time.monotonic() - began) * 1000),
     )
 
 
-def _tried(kind: NodeType, call: Call) -> tuple[Outputs, NodeTestError | None]:
+def _tried(kind: NodeType, call: Call) -> tuple[Outputs, NodeTestError | None, Items]:
+    log: Items = []
     try:
-        return kind.run(call), None
+        output = kind.run(call)
+        return output, None, output.pop(LOG, [])
     except NodeError as failure:
-        return {}, NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable)
+        error, log = (
+            NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable),
+            failure.log,
+        )
     except Problem as problem:
-        return {}, NodeTestError(code=problem.code, message=problem.detail, retryable=False)
-    except Exception as error:  # which may speak of a secret, so it is logged here, where those are hidden
+        error = NodeTestError(code=problem.code, message=problem.detail, retryable=False)
+    except Exception as failure:  # which may speak of a secret, so it is logged here, where those are hidden
         logger.exception("a node failed", path=call.node.id)
-        return {}, NodeTestError(code="internal_error", message=type(error).__name__, retryable=False)
+        error = NodeTestError(code="internal_error", message=type(failure).__name__, retryable=False)
+    return {}, error, log

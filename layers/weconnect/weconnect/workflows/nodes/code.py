@@ -146,6 +146,7 @@ NODE = NodeType(
     category="code",
     kind="effect",
     express=False,
+    testable=True,
     unavailable=unavailable,
     parameters=CodeParameters,
     run=run,
