@@ -326,7 +326,9 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
     may_call = {"AgentsRole": "-run-agent:*"}
-    may_call |= dict.fromkeys(("WorkflowsRole", "ExecutionsRole", "RunWorkflowRole"), "-run-workflow:*")
+    may_call |= dict.fromkeys(
+        ("WorkflowsRole", "ExecutionsRole", "JobsRole", "RunWorkflowRole"), "-run-workflow:*"
+    )
     assert callers == {"InvokeRole", *may_call}
     for role, found in STATEMENTS:
         if role in may_call and "lambda:InvokeFunction" in _texts(found["Action"]):
@@ -334,9 +336,9 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
 
 
 def test_whoever_ends_a_wait_may_wake_the_run() -> None:
-    """People decide, agents' routes cancel, and a run finds an answer that came before it waited."""
+    """People decide, agents' routes and jobs cancel, and a run finds an answer that came before it waited."""
     wakers = {role for role, found in STATEMENTS if WAKES in _texts(found["Action"])}
-    assert wakers == {"AgentsRole", "ExecutionsRole", "RunAgentRole", "RunWorkflowRole"}
+    assert wakers == {"AgentsRole", "ExecutionsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole"}
 
 
 def test_the_authorizer_writes_nothing_but_stamps() -> None:
@@ -435,7 +437,7 @@ def test_data_can_be_recovered_and_is_encrypted() -> None:
     assert "DeletionProtectionEnabled" in table
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert key["EnableKeyRotation"] is True
-    for queue in ("PurgeQueue", "DeadLetters"):
+    for queue in ("PurgeQueue", "JobsQueue", "DeadLetters"):
         assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
 
 
