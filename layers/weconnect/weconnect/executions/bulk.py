@@ -98,7 +98,7 @@ def fits(row: ExecutionRow, wanted: BulkFilter, moment: datetime) -> bool:
     assert row.created_at
     started = ids.time_of(UUID(row.id))
     return (
-        row.created_at < clock.iso(moment)
+        datetime.fromisoformat(row.created_at) < moment
         and wanted.workflow_id in (None, UUID(row.workflow_id))
         and wanted.status in (None, row.status)
         and wanted.mode in (None, row.mode)

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from weconnect import clock, faults, table
+from weconnect.caller import Caller
 from weconnect.errors import Conflict, LimitReached, Problem
 from weconnect.jobs import rights, service
 from weconnect.jobs.contract import JobType, Plan, Work, job_type
@@ -41,42 +42,32 @@ def work(message: dict[str, Any]) -> bool:
 
     Raises what stopped the batch, so that the message comes back.
     """
+    batch = message["batch"]
     organization_id, job_id = UUID(message["organizationId"]), UUID(message["jobId"])
     at, input_at = JobRow.at(organization_id, job_id), JobInputRow.at(organization_id, job_id)
     found = table.get_many([at, input_at])
     row, given = found.get(at), found.get(input_at)
-    if (
-        not isinstance(row, JobRow)
-        or not isinstance(given, JobInputRow)
-        or not _is_next(row, message["batch"])
-    ):
-        logger.info("a job's message came too late", job_id=message["jobId"], batch=message["batch"])
+    if not isinstance(row, JobRow) or not isinstance(given, JobInputRow) or not _is_next(row, batch):
+        logger.info("a job's message came too late", job_id=message["jobId"], batch=batch)
         return False
     if row.cancel_requested_at:
         return _end(row, JobStatus.CANCELLED, {})
-    if row.attempts >= ATTEMPTS:
-        return _end(row, JobStatus.FAILED, _told(JobError(code="batch_failed", message=_TRIED)))
     try:
-        caller = rights.now(given.caller, organization_id, job_id)
-        for permission in row.needs:
-            caller.require(permission)
+        caller = _caller(row, given)
     except Problem as problem:
         if problem.status >= 500:
             raise
-        return _end(row, JobStatus.FAILED, _told(JobError(code=problem.code, message=problem.detail)))
+        return _end(row, JobStatus.FAILED, _told(problem))
     created = row.to_entity().created_at
     doing = Work(caller, job_id, created, given.input, again=row.plan is not None)
     kind = job_type(row.type)
     plan = _hold(row, kind, doing)
     if plan is None:
         return False
-    faults.point(f"after:hold-job-{message['batch']}")
+    faults.point(f"after:hold-job-{batch}")
     outcome = _carry_out(kind, doing, plan, last_try=row.attempts == ATTEMPTS)
-    faults.point(f"before:count-job-{message['batch']}")
+    faults.point(f"before:count-job-{batch}")
     return _count(row, plan, outcome)
-
-
-_TRIED = f"A batch was begun {ATTEMPTS} times and never came to its end"
 
 
 def sweep() -> int:
@@ -92,6 +83,17 @@ def _is_next(row: JobRow, batch: int) -> bool:
     """Whether a message's batch is the next one and nobody else is at it."""
     held = row.plan is not None and row.due > clock.epoch()
     return row.status in OPEN and row.batch == batch and not held
+
+
+def _caller(row: JobRow, given: JobInputRow) -> Caller:
+    """Whoever the job works for; raises what ends it when they may not any more, or nobody can do its batch."""
+    if row.attempts >= ATTEMPTS:
+        text = f"A batch was begun {ATTEMPTS} times and never came to its end"
+        raise Conflict(text, code="batch_failed")
+    caller = rights.now(given.caller, UUID(row.organization_id), UUID(row.id))
+    for permission in row.needs:
+        caller.require(permission)
+    return caller
 
 
 def _hold(row: JobRow, kind: JobType, doing: Work) -> Plan | None:
@@ -146,8 +148,7 @@ def _count(row: JobRow, plan: Plan, outcome: _Outcome) -> bool:
         "result": JobResult(counts=counts, failures=failures).model_dump(mode="json"),
     }
     if outcome.stopped:
-        error = JobError(code=outcome.stopped.code, message=outcome.stopped.detail)
-        return _end(row, JobStatus.FAILED, values | _told(error))
+        return _end(row, JobStatus.FAILED, values | _told(outcome.stopped))
     if plan.cursor is None:
         return _end(row, JobStatus.COMPLETED, values)
     values |= {"cursor": plan.cursor, "batch": row.batch + 1, "plan": None, "attempts": 0}
@@ -164,8 +165,8 @@ def _end(row: JobRow, status: JobStatus, values: dict[str, Any]) -> bool:
     return _write(row, values | ended | JobRow.due_keys(row.id, None))
 
 
-def _told(error: JobError) -> dict[str, Any]:
-    return {"error": error.model_dump(mode="json")}
+def _told(problem: Problem) -> dict[str, Any]:
+    return {"error": JobError(code=problem.code, message=problem.detail).model_dump(mode="json")}
 
 
 def _write(row: JobRow, values: dict[str, Any]) -> bool:
