@@ -227,6 +227,7 @@ ASKED: dict[str, Asked] = {
     "list_variables": Asked(),
     "update_variable": Asked({"value": "another secret"}),
     "validate_workflow": Asked({"nodes": [TRIGGER]}),
+    "bulk_executions": Asked({"action": "cancel", "filter": {"status": "pending"}}),
     "cancel_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
     "delete_execution": Asked(ids={"executionId": "flowRunId"}),
     "get_execution": Asked(ids={"executionId": "flowRunId"}),
@@ -242,6 +243,9 @@ ASKED: dict[str, Asked] = {
     "retry_execution": Asked({"from": "start"}, ids={"executionId": "flowRunId"}),
     "start_execution": Asked({"input": {"n": 1}}),
     "test_node": Asked({"input": {"main": [{"n": 1}]}}),
+    "cancel_job": Asked(),
+    "get_job": Asked(),
+    "list_jobs": Asked(),
     # Public ones: the matrix only looks that they ask for no caller.
     "complete_callback": Asked({"value": 1}),
     "decline_invitation": Asked({"token": "not a token"}),
@@ -364,6 +368,8 @@ def make_side(email: str, starter: Starter) -> Side:
     starter.asked, rest = starter.asked[:1], starter.asked[1:]
     starter.run_pending()
     assert rest and ask.post(f"/v1/executions/{runs[2]['id']}/pause").status == 200
+    many = {"action": "retry", "filter": {"workflowId": workflow["id"]}}
+    job, _ = (_made(ask.post("/v1/executions/bulk", many)) for _ in range(2))
     api_key = _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     _made(ask.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}))
     limit = ask.put(f"/v1/execution-limits/{person.user['id']}/hourly", {"maxExecutions": 1_000})
@@ -391,6 +397,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "flowRunId": runs[0]["id"],
             "pendingFlowRunId": runs[1]["id"],
             "pausingFlowRunId": runs[2]["id"],
+            "jobId": job["id"],
             "nodeId": "set",
             "nodeExecutionId": "000001-000",
             "token": "not-a-token",

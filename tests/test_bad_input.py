@@ -280,7 +280,7 @@ def test_each_field_with_values_that_it_does_not_take(me: Side, name: str) -> No
 # Bodies of numbers, flags, ids and choices only.
 WITHOUT_TEXT = {"logout", "put_execution_limit", "rotate_api_key", "update_user"}
 TAKES_ANYTHING = {"complete_callback"}
-WITHOUT_TEXT |= {"complete_callback", "retry_execution"}
+WITHOUT_TEXT |= {"bulk_executions", "complete_callback", "retry_execution"}
 WITHOUT_TEXT |= {"activate_workflow", "put_plan", "start_checkout", "transfer_ownership", "update_member"}
 
 

@@ -38,6 +38,10 @@ FOR_PERSONS |= {"accept_invitation", "create_organization", "leave_organization"
 FOR_OWNERS = {"delete_organization", "export_organization", "transfer_ownership"}
 # POSTs that change nothing.
 READING_POSTS = {"search_agent_memories", "validate_workflow"}
+# Routes whose permission is that of the thing they name: a member has it for what they made themselves.
+NEEDED = {"get_job": "executions:update", "cancel_job": "executions:update"}
+# Updates of many things, each of which may still be refused.
+UPDATES_OF_MANY = {"bulk_executions"}
 
 KINDS = (
     "read",
@@ -81,6 +85,10 @@ def kind_of(operation: Operation) -> str:
     for_person = operation.path.startswith(("/v1/auth/", "/v1/api-keys"))
     if for_person or operation.function.__name__ in FOR_PERSONS:
         return "person"
+    if operation.function.__name__ in NEEDED:
+        return "update"
+    if operation.function.__name__ in UPDATES_OF_MANY:
+        return "create"
     if operation.permission is None:
         return "signed in"
     resource, _, action = operation.permission.partition(":")
@@ -153,7 +161,8 @@ def client_of(role: str, world: World, operation: Operation) -> Client:
     if role == "owner":
         return world.owner.client
     if role == "key with the scope":
-        return world.keys.get(operation.permission or "", world.keys["agents:read"])
+        needed = NEEDED.get(operation.function.__name__, operation.permission or "")
+        return world.keys.get(needed, world.keys["agents:read"])
     if role == "key of another scope":
         return next(key for word, key in world.keys.items() if word not in (operation.permission, "no flags"))
     return world.keys["no flags"] if role == "key without flags" else world.colleagues[role]

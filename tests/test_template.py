@@ -342,7 +342,8 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
     may_call = {"AgentsRole": {"run-agent:*"}, "RunWorkflowRole": {"run-workflow:*", "run-code"}}
-    may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}, "ExecutionsRole": {"run-workflow:*"}}
+    may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}}
+    may_call |= {role: {"run-workflow:*"} for role in ("ExecutionsRole", "JobsRole")}
     assert callers == {"InvokeRole", *may_call}
     called: dict[str, set[str]] = {role: set() for role in may_call}
     for role, found in STATEMENTS:
@@ -352,9 +353,9 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
 
 
 def test_whoever_ends_a_wait_may_wake_the_run() -> None:
-    """People decide, agents' routes cancel, and a run finds an answer that came before it waited."""
+    """People decide, agents' routes and jobs cancel, and a run finds an answer that came before it waited."""
     wakers = {role for role, found in STATEMENTS if WAKES in _texts(found["Action"])}
-    assert wakers == {"AgentsRole", "ExecutionsRole", "RunAgentRole", "RunWorkflowRole"}
+    assert wakers == {"AgentsRole", "ExecutionsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole"}
 
 
 def test_the_authorizer_writes_nothing_but_stamps() -> None:
@@ -508,7 +509,7 @@ def test_data_can_be_recovered_and_is_encrypted() -> None:
     assert "DeletionProtectionEnabled" in table
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert key["EnableKeyRotation"] is True
-    for queue in ("PurgeQueue", "DeadLetters"):
+    for queue in ("PurgeQueue", "JobsQueue", "DeadLetters"):
         assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
 
 

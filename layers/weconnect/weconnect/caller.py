@@ -39,7 +39,8 @@ class RequestInfo:
 class Caller:
     """The authenticated user or API key of a request, in one organization.
 
-    `sso`: they signed in through that organization's own identity provider, which speaks for no other one.
+    `sso`: they signed in through that organization's own identity provider, which speaks for no other one. `job_id`:
+    a job acts for them, after their request.
     """
 
     user_id: UUID
@@ -52,6 +53,7 @@ class Caller:
     user_role: str = "user"
     needs_second_factor: bool = False
     sso: bool = False
+    job_id: UUID | None = None
     request: RequestInfo = field(default_factory=RequestInfo)
 
     def may(self, permission: str) -> bool:
@@ -102,7 +104,7 @@ class Caller:
             "requestId": self.request.id,
             "ip": self.request.ip,
             "userAgent": self.request.user_agent,
-        }
+        } | ({"jobId": str(self.job_id)} if self.job_id else {})
 
 
 _current: ContextVar[Caller] = ContextVar("caller")

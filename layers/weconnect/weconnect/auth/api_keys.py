@@ -19,6 +19,7 @@ from weconnect.auth.entities import (
 from weconnect.auth.rows import ApiKeyRow
 from weconnect.caller import EVERYTHING, Caller
 from weconnect.errors import Conflict, Forbidden, Invalid, NotFound
+from weconnect.organizations import permissions
 from weconnect.pages import Page, query_page
 
 PREFIX_LENGTH = 8
@@ -122,6 +123,16 @@ def revoke(caller: Caller, api_key_id: UUID, user_id: UUID | None, if_match: int
         table.trash(writes, row, ApiKeyRow.trashed_at(caller.organization_id, api_key_id), if_match=if_match)
 
 
+def still_grants(
+    organization_id: UUID, user_id: UUID, api_key_id: UUID, held: frozenset[str]
+) -> frozenset[str]:
+    """What a key leaves of what its user holds; raises NotFound once it was revoked or has expired."""
+    row = _of_user(organization_id, user_id, api_key_id)
+    if not row.is_active:
+        raise _no_key()
+    return permissions.of_api_key(held, row.scopes, row.permissions)
+
+
 def _find_expiring(
     caller: Caller,
     user_id: UUID | None,
@@ -151,12 +162,20 @@ def _find_expiring(
 
 def _need(caller: Caller, api_key_id: UUID, user_id: UUID | None) -> ApiKeyRow:
     """The key among its user's; the index tells the hash, the table tells the rest."""
-    pk = ApiKeyRow.of_user(caller.organization_id, _owner(caller, user_id))
+    return _of_user(caller.organization_id, _owner(caller, user_id), api_key_id)
+
+
+def _of_user(organization_id: UUID, user_id: UUID, api_key_id: UUID) -> ApiKeyRow:
+    pk = ApiKeyRow.of_user(organization_id, user_id)
     found = next(iter(ApiKeyRow.gsi1.query(pk, ApiKeyRow.gsi1sk == str(api_key_id))), None)
     row = table.get(ApiKeyRow, (found.pk, found.sk)) if found else None
     if row is None:
-        raise NotFound("No such API key", code="api_key_not_found")
+        raise _no_key()
     return row
+
+
+def _no_key() -> NotFound:
+    return NotFound("No such API key", code="api_key_not_found")
 
 
 def _owner(caller: Caller, user_id: UUID | None) -> UUID:

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
 from weconnect.entities import Json, StoredJson, TenantEntity, Wire
 
@@ -206,6 +206,56 @@ class Retry(Wire):
     """From the start, or with the outputs of nodes that had ended well kept."""
 
     from_: Literal["start", "failed_node"] = Field(default="failed_node", alias="from")
+
+
+class BulkFilter(Wire):
+    """Runs for which all of it holds. Nothing at all would mean every run there is, so that has a word of its own."""
+
+    workflow_id: UUID | None = None
+    status: ExecutionStatus | None = None
+    mode: ExecutionMode | None = None
+    from_: AwareDatetime | None = Field(default=None, alias="from", description="Started at or after")
+    to: AwareDatetime | None = Field(default=None, description="Started before")
+    execution_ids: list[UUID] | None = Field(default=None, min_length=1, max_length=1_000)
+    all: bool = Field(default=False, description="Every run of the organization; goes with nothing else")
+
+    @field_validator("from_", "to", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        if isinstance(value, int | float):
+            raise ValueError("must be a time as RFC 3339 has it")  # pydantic takes seconds and milliseconds
+        return value
+
+    @field_validator("execution_ids")
+    @classmethod
+    def _each_once(cls, value: list[UUID] | None) -> list[UUID] | None:
+        return value and list(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Any:
+        given = any(value is not None for name, value in self if name != "all")
+        if given == self.all:
+            raise ValueError("name at least one thing, or say all: true and nothing else")
+        return self
+
+
+class Bulk(Wire):
+    """What to do with many runs. A retry leaves completed runs alone, unless the filter asks for that status."""
+
+    action: Literal["cancel", "retry", "delete"]
+    filter: BulkFilter
+    dry_run: bool = Field(default=False, description="Only count: nothing is changed")
+
+
+class BulkPreview(Wire):
+    """How many runs are meant, whether or not their state lets them be treated; `sample` are the first ones."""
+
+    action: Literal["cancel", "retry", "delete"]
+    dry_run: Literal[True] = True
+    count: int
+    is_lower_bound: bool = Field(description="More runs were not looked at: the newest 5,000 are")
+    by_status: dict[ExecutionStatus, int]
+    sample: list[UUID]
 
 
 class TimelineBar(Wire):

@@ -54,12 +54,7 @@ def find(
     before: datetime | None = None,
 ) -> Page[Execution]:
     """Runs of the organization, newest first, long texts left out; `from` and `to` bound their start."""
-    organization_id = caller.organization_id
-    index, pk = "gsi1", ExecutionRow.of_organization(organization_id)
-    if workflow_id:
-        index, pk = "gsi3", ExecutionRow.of_workflow(organization_id, workflow_id)
-    elif status and status not in (*GOING_ON, ExecutionStatus.COMPLETED):
-        index, pk = "gsi2", ExecutionRow.by_status(organization_id, status)
+    index, pk = place(caller.organization_id, workflow_id, status)
     low, high = after.timestamp() if after else 0, before.timestamp() if before else 2**33
 
     def keep(row: ExecutionRow) -> bool:
@@ -81,6 +76,15 @@ def find(
         between=(str(ids.lowest_id(low)), str(ids.lowest_id(min(high, 2**33)))) if after or before else None,
     )
     return Page(items=[entity(row, whole=False) for row in rows], next_cursor=following)
+
+
+def place(organization_id: UUID, workflow_id: UUID | None, status: ExecutionStatus | None) -> tuple[str, str]:
+    """The index and the partition that have all runs of a workflow, or of a status, and the fewest others."""
+    if workflow_id:
+        return "gsi3", ExecutionRow.of_workflow(organization_id, workflow_id)
+    if status and status not in (*GOING_ON, ExecutionStatus.COMPLETED):
+        return "gsi2", ExecutionRow.by_status(organization_id, status)
+    return "gsi1", ExecutionRow.of_organization(organization_id)
 
 
 def delete(caller: Caller, execution_id: UUID) -> None:
@@ -107,7 +111,7 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
     Raises Conflict `already_finished`.
     """
     row = need_own(caller, execution_id)
-    asked = {"cancel_requested_at": clock.iso(clock.now())}
+    asked = {"cancel_requested_at": clock.iso(clock.now()), "actor": caller.actor()}
     if not table.touch(row, put=asked, condition=ExecutionRow.status.is_in(*[each.value for each in OPEN])):
         raise Conflict(f"The run is {need(caller, execution_id).status}", code="already_finished")
     row = need(caller, execution_id)

@@ -183,9 +183,10 @@ def name_of(row: ExecutionRow) -> str:
     return UUID(row.organization_id).hex + UUID(row.id).hex
 
 
-def retry(caller: Caller, execution_id: UUID, body: Retry) -> Execution:
+def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None = None) -> Execution:
     """Run a finished run's version and input again; from the failed node, what had ended well is kept.
 
+    With the id of a retry that was started already, that one is answered.
     Raises Conflict `still_open`, NotFound when the workflow is gone, LimitReached.
     """
     earlier = service.need_own(caller, execution_id)
@@ -202,7 +203,7 @@ def retry(caller: Caller, execution_id: UUID, body: Retry) -> Execution:
     row = new_row(
         head,
         number,
-        new_id(),
+        retry_id or new_id(),
         caller.user_id,
         lifecycle.loaded(earlier, "input"),
         _days(version.definition.settings, taken.retention_days),

@@ -1,0 +1,18 @@
+"""POST /v1/executions/bulk"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from weconnect.executions import bulk
+from weconnect.executions.entities import Bulk, BulkPreview
+from weconnect.executions.permissions import ExecutionsUpdate
+from weconnect.http import app, handler
+from weconnect.jobs.entities import Job
+from weconnect.jobs.parameters import accepted
+
+__all__ = ["handler"]
+
+
+@app.post("/v1/executions/bulk", status_code=202, tags=["Executions"])
+def bulk_executions(body: Bulk, caller: ExecutionsUpdate) -> Response[Job | BulkPreview]:
+    """Cancel, retry or delete many runs: 202 with a job, or 200 with a count for a dry run."""
+    return accepted(bulk.ask(caller, body))
