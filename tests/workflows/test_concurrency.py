@@ -400,7 +400,7 @@ ACTIONS = st.tuples(
 numbers = iter(range(10**9))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=st.lists(ACTIONS, min_size=4, max_size=12))
 def test_no_run_too_many_and_none_lost(
     us: tuple[Registered, Starter], actions: list[tuple[str, int, int]]
