@@ -353,9 +353,12 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
 
 
 def test_whoever_ends_a_wait_may_wake_the_run() -> None:
-    """People decide, agents' routes and jobs cancel, and a run finds an answer that came before it waited."""
+    """People decide, agents' routes and jobs cancel, a run finds an answer that came before it waited, and a start may
+    stop the runs that it is to replace.
+    """
     wakers = {role for role, found in STATEMENTS if WAKES in _texts(found["Action"])}
-    assert wakers == {"AgentsRole", "ExecutionsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole"}
+    starters = {"JobsRole", "RunAgentRole", "RunWorkflowRole", "WorkflowsRole"}
+    assert wakers == {"AgentsRole", "ExecutionsRole", *starters}
 
 
 def test_the_authorizer_writes_nothing_but_stamps() -> None:

@@ -46,7 +46,11 @@ class Starter:
     def run_pending(self, steps: Any = None) -> None:
         """Carry out all that was asked for, as far as it goes."""
         while self.asked:
-            self._carry(self.asked.pop(0), steps or Recorded())
+            self.run_next(steps)
+
+    def run_next(self, steps: Any = None) -> None:
+        """Carry out what was asked for first."""
+        self._carry(self.asked.pop(0), steps or Recorded())
 
     def _carry(self, request: dict[str, Any], steps: Any) -> None:
         payload = {name: UUID(value) for name, value in json.loads(request["Payload"]).items()}

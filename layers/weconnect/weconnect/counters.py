@@ -30,9 +30,21 @@ def update(
         "TableName": settings.table_name,
         "Key": {"pk": {"S": at[0]}, "sk": {"S": at[1]}},
         "UpdateExpression": expression,
-        "ExpressionAttributeValues": {name: _typed(value) for name, value in values.items()},
     }
+    if values:
+        found["ExpressionAttributeValues"] = {name: _typed(value) for name, value in values.items()}
     return found | ({"ConditionExpression": condition} if condition else {})
+
+
+def item(at: tuple[str, str]) -> dict[str, Any]:
+    """The row at (pk, sk) as DynamoDB gives it, read consistently; empty when there is none."""
+    key = {"pk": {"S": at[0]}, "sk": {"S": at[1]}}
+    request = {"TableName": settings.table_name, "Key": key, "ConsistentRead": True}
+    try:
+        found: dict[str, Any] = aws.call("dynamodb", "GetItem", request).get("Item", {})
+    except aws.AwsError as error:
+        raise Unavailable("This cannot be read now; try again shortly") from error
+    return found
 
 
 def send(request: dict[str, Any], *, attempts: int = 1) -> dict[str, Any]:

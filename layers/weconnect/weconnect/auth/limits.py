@@ -25,9 +25,10 @@ ATTEMPTS = 20
 
 @dataclass
 class Taken:
-    """What a start has counted; `retention_days` is how long its run is kept."""
+    """What a start has counted; `retention_days` is how long its run is kept, `at_once` how many may be open."""
 
     retention_days: int
+    at_once: int = -1
     _undo: list[dict[str, Any]] = field(default_factory=list)
 
     def give_back(self) -> None:
@@ -54,7 +55,7 @@ def take(caller: Caller, rows: dict[tuple[str, str], Row]) -> Taken:
     if row is None:
         raise NotFound("No such organization", code="organization_not_found")
     organization: Organization = row.to_entity()
-    taken = Taken(retention_days(organization))
+    taken = Taken(retention_days(organization), organization.get_plan_limits().max_concurrent_executions)
     try:
         for kind in LimitType:
             limit = rows.get(ExecutionLimitRow.at(caller.organization_id, caller.user_id, kind))

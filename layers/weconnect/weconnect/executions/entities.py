@@ -127,6 +127,9 @@ class Execution(TenantEntity):
     nodes_run: int = 0
     nodes_failed: int = 0
     nodes_skipped: int = 0
+    waits_for: Literal["workflow", "organization"] | None = Field(
+        default=None, description="Whose place a pending run waits for, when as many are open as may be"
+    )
     cancel_requested_at: AwareDatetime | None = None
     pause_requested_at: AwareDatetime | None = None
     api_key_id: UUID | None = Field(default=None, description="The API key that started it")
@@ -169,6 +172,7 @@ class NodeExecution(NodeExecutionSummary):
 
 
 class ExecutionWithNodes(Execution):
+    queue_position: int | None = Field(default=None, description="Of a run that waits for a place; 1 is next")
     nodes: list[NodeExecutionSummary] = []
 
 

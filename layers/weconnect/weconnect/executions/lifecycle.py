@@ -18,7 +18,7 @@ from weconnect import clock, durable, payloads, table
 from weconnect.errors import Conflict
 from weconnect.executions import approvals, journal
 from weconnect.executions.entities import OPEN, ExecutionError, ExecutionStatus
-from weconnect.executions.rows import CallbackRow, ExecutionRow, QuestionRow
+from weconnect.executions.rows import CallbackRow, ExecutionRow, QuestionRow, QueueRow
 from weconnect.log import logger
 from weconnect.table import Row
 from weconnect.workflows import versions
@@ -93,6 +93,9 @@ def items_of(value: Any) -> Items:
 def begin(place: Place) -> dict[str, Any] | None:
     """Mark the run as running and pin what it works with; None when it has ended already."""
     row = place.row()
+    if row.status == ExecutionStatus.PENDING and row.cancel_requested_at:
+        finish(row, Outcome(status=ExecutionStatus.CANCELLED, error=cancelled()))
+        return None
     if row.status == ExecutionStatus.PENDING:
         moved = move(row, ExecutionStatus.PENDING, ExecutionStatus.RUNNING, started_at=clock.iso(clock.now()))
         row = row if moved else place.row()
@@ -248,7 +251,11 @@ def finish(
         if counts:
             values[name] = counts.get(status, 0) + (counts.get("failed", 0) if status == "completed" else 0)
     waited = row.status == ExecutionStatus.WAITING
+    queued_at = row.queued_at
     writes = table.Transaction(ACTOR)
+    if queued_at:
+        values |= {"queued_at": None, "waits_for": None}
+        writes.discard(QueueRow(*queued_at))
     still = _is_open()
     writes.change(row, values, condition=still if condition is None else still & condition)
     if records:
@@ -261,6 +268,23 @@ def finish(
     if waited:
         _withdraw(organization_id, execution_id)
     _tell(row, organization_id, moment)
+    from weconnect.executions import admission  # which needs us
+
+    admission.after(row)
+    return True
+
+
+def stop(row: ExecutionRow, actor: dict[str, Any] = ACTOR) -> bool:
+    """Ask a run to stop: at once when it has not begun, waits or is paused, else at its next step; False when it has
+    ended.
+    """
+    asked = {"cancel_requested_at": clock.iso(clock.now()), "actor": actor}
+    if not table.touch(row, put=asked, condition=_is_open()):
+        return False
+    now = table.get(ExecutionRow, (row.pk, row.sk))
+    if now and now.status in OPEN - {ExecutionStatus.RUNNING}:
+        outcome = Outcome(status=ExecutionStatus.CANCELLED, error=cancelled())
+        finish(now, outcome, condition=ExecutionRow.status == now.status)
     return True
 
 

@@ -46,7 +46,8 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
     """A run of a workflow. `input` and `output` are JSON texts, or pointers to longer ones.
 
     `callback_hash` is that of the token which completes its callbacks; `parent_callback` is where a run waits whose
-    node this one is.
+    node this one is. `concurrency` is `{"key", "limit", "policy"}` of a run that its workflow limits, `queued_at` the
+    key of the row that queues it, until it is let in.
     """
 
     entity = Execution
@@ -63,6 +64,8 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
     callback_hash = UnicodeAttribute(null=True, attr_name="callbackHash")
     error_workflow_id = UnicodeAttribute(null=True, attr_name="errorWorkflowId")
     depth = NumberAttribute(default=0)
+    concurrency = JSONAttribute(null=True)
+    queued_at = JSONAttribute(null=True, attr_name="queuedAt")
     handles_error = BooleanAttribute(default=False, attr_name="handlesError")
 
     @staticmethod
@@ -108,6 +111,43 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
         else:
             pk = cls.by_status(organization_id, status)
         return {"gsi2pk": pk, "gsi2sk": str(execution_id) if pk else None}
+
+
+class GateRow(Row, discriminator="GATE"):
+    """Where runs of a workflow's key, or of an organization, are let in. Written by `gates`, which keeps here too which
+    runs have a place (`holders`) and when one was last put into the queue before it (`waitedAt`).
+    """
+
+    organization_id = UnicodeAttribute(attr_name="organizationId")
+    workflow_id = UnicodeAttribute(null=True, attr_name="workflowId")
+    run_key = UnicodeAttribute(null=True, attr_name="runKey")
+
+    @staticmethod
+    def of_workflow(organization_id: UUID, workflow_id: UUID, run_key: str) -> tuple[str, str]:
+        return key("ORG", organization_id, "WORKFLOW", workflow_id), key("PLACES", run_key)
+
+    @staticmethod
+    def of_organization(organization_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id), key("PLACES")
+
+    @staticmethod
+    def waited() -> str:
+        """gsi2: the gates of all organizations before which runs may wait."""
+        return key("RUN", "gates")
+
+
+class QueueRow(Row, discriminator="QUEUE"):
+    """A run that waits before a gate; the oldest is let in first."""
+
+    execution_id = UnicodeAttribute(attr_name="executionId")
+
+    @staticmethod
+    def of_workflow(organization_id: UUID, workflow_id: UUID, run_key: str) -> tuple[str, str]:
+        return key("ORG", organization_id, "WORKFLOW", workflow_id), key("QUEUE", run_key, "")
+
+    @staticmethod
+    def of_organization(organization_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id), key("QUEUE", "")
 
 
 class NodeRunsRow(Row, discriminator="NODERUNS"):

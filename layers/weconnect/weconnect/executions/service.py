@@ -7,7 +7,7 @@ from uuid import UUID
 from weconnect import clock, ids, payloads, table
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Unavailable
-from weconnect.executions import journal, lifecycle
+from weconnect.executions import admission, journal, lifecycle
 from weconnect.executions.entities import (
     OPEN,
     Execution,
@@ -15,7 +15,6 @@ from weconnect.executions.entities import (
     ExecutionStatus,
     ExecutionWithNodes,
 )
-from weconnect.executions.lifecycle import Outcome
 from weconnect.executions.rows import CallbackRow, ExecutionRow, of_run
 from weconnect.organizations.permissions import require_own
 from weconnect.pages import Page, query_page
@@ -35,11 +34,12 @@ def wait(caller: Caller, execution: Execution, seconds: int) -> Execution:
 
 
 def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
-    """A run with a summary of each node run."""
-    execution = entity(need(caller, execution_id))
+    """A run with a summary of each node run, and, while it waits for a place, how many are let in before it."""
+    row = need(caller, execution_id)
     found = journal.records_of(caller.organization_id, execution_id)
     nodes = [journal.summary(record) for record in found]
-    return ExecutionWithNodes(**execution.model_dump(), nodes=nodes)
+    position = admission.position(row) if row.waits_for else None
+    return ExecutionWithNodes(**entity(row).model_dump(), nodes=nodes, queue_position=position)
 
 
 def find(
@@ -111,15 +111,9 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
     Raises Conflict `already_finished`.
     """
     row = need_own(caller, execution_id)
-    asked = {"cancel_requested_at": clock.iso(clock.now()), "actor": caller.actor()}
-    if not table.touch(row, put=asked, condition=ExecutionRow.status.is_in(*[each.value for each in OPEN])):
+    if not lifecycle.stop(row, caller.actor()):
         raise Conflict(f"The run is {need(caller, execution_id).status}", code="already_finished")
-    row = need(caller, execution_id)
-    if row.status in OPEN - {ExecutionStatus.RUNNING}:
-        outcome = Outcome(status=ExecutionStatus.CANCELLED, error=lifecycle.cancelled())
-        lifecycle.finish(row, outcome, condition=ExecutionRow.status == row.status)
-        row = need(caller, execution_id)
-    return entity(row)
+    return entity(need(caller, execution_id))
 
 
 def pause(caller: Caller, execution_id: UUID) -> Execution:

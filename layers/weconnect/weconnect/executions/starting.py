@@ -1,15 +1,14 @@
 """Starting runs of workflows: for callers, for nodes of other runs, and for runs that have failed."""
 
-import json
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, durable, faults, ids, payloads, table
+from weconnect import clock, ids, payloads, table
 from weconnect.auth import limits
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Invalid, NotFound, TooLarge
-from weconnect.executions import lifecycle, service
+from weconnect.executions import admission, lifecycle, service
 from weconnect.executions.entities import (
     Execution,
     ExecutionMode,
@@ -17,11 +16,9 @@ from weconnect.executions.entities import (
     NewWorkflowExecution,
     Retry,
 )
-from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import ExecutionRow
 from weconnect.idempotency import new_id
 from weconnect.log import logger
-from weconnect.settings import settings
 from weconnect.table import Row
 from weconnect.workflows import validation, versions
 from weconnect.workflows.contract import Items, NodeError
@@ -39,7 +36,8 @@ MAX_DEPTH = 5
 def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_seconds: int) -> Execution:
     """Store a run and start it; one that is waited for and fits into that time is carried out at once.
 
-    Raises NotFound, Conflict `workflow_inactive`, Invalid `workflow_invalid`, LimitReached with its Retry-After.
+    It is pending as long as there is no place for it. Raises NotFound, Conflict `workflow_inactive` and
+    `concurrency_limit`, Invalid `workflow_invalid`, LimitReached with its Retry-After.
     """
     organization_id = caller.organization_id
     is_test = new.mode == "test"
@@ -55,6 +53,7 @@ def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_sec
     number = int(head.latest_version if is_test else head.active_version)
     chosen = definition.settings.execution
     express = validation.is_express(definition) and (chosen == "express" or bool(wait_seconds))
+    concurrency = admission.asked(definition.settings, new.input)
     taken = limits.take(caller, found)
     days = _days(definition.settings, taken.retention_days)
     row = new_row(
@@ -67,23 +66,24 @@ def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_sec
         mode=new.mode,
         settings=definition.settings,
         is_express=express,
+        concurrency=concurrency,
         api_key_id=caller.api_key_id,
         trigger_node_id=new.trigger_node_id,
     )
     earlier = _stored(caller, row, taken)
-    if express and earlier is row:
+    if not earlier.is_express:
+        admission.invoke(earlier)
+    elif earlier is row:
         from weconnect.executions import inline
 
         inline.run(row, definition)
-    elif not express:
-        invoke(earlier)
     return service.wait(caller, service.entity(earlier), wait_seconds)
 
 
 def _stored(caller: Caller, row: ExecutionRow, taken: limits.Taken) -> ExecutionRow:
     """The run as it was stored: by this request, or by an earlier try of it."""
     try:
-        return table.create(row, caller.actor(), Conflict(code="already_started"))
+        return admission.store(row, caller.actor(), taken.at_once)
     except Exception as error:
         taken.give_back()
         earlier = table.get(ExecutionRow, (row.pk, row.sk))
@@ -162,32 +162,11 @@ def new_row(
     return ExecutionRow.of(execution, pk=pk, sk=sk, ttl=ttl, **(keys | own | more))
 
 
-def invoke(row: ExecutionRow) -> None:
-    """Ask for the run's durable function by name: twice is harmless, and what fails is left to the sweeper."""
-    payload = {"organizationId": row.organization_id, "executionId": row.id}
-    faults.point("before:invoke")
-    try:
-        durable.lambda_client().invoke(
-            FunctionName=settings.run_workflow_function,
-            InvocationType="Event",
-            DurableExecutionName=name_of(row),
-            Payload=json.dumps(payload),
-        )
-    except Exception as error:
-        logger.warning("could not start a run; the sweeper will", execution_id=row.id, error=repr(error))
-    faults.point("after:invoke")
-
-
-def name_of(row: ExecutionRow) -> str:
-    """The durable execution's name: organization and run, so that the platform's word of its end finds the row."""
-    return UUID(row.organization_id).hex + UUID(row.id).hex
-
-
 def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None = None) -> Execution:
     """Run a finished run's version and input again; from the failed node, what had ended well is kept.
 
     With the id of a retry that was started already, that one is answered.
-    Raises Conflict `still_open`, NotFound when the workflow is gone, LimitReached.
+    Raises Conflict `still_open` and `concurrency_limit`, NotFound when the workflow is gone, LimitReached.
     """
     earlier = service.need_own(caller, execution_id)
     if service.is_open(earlier):
@@ -198,17 +177,20 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
     if not isinstance(head, WorkflowRow):
         raise NotFound("No such workflow", code="workflow_not_found")
     number = int(earlier.workflow_version)
-    version = versions.load(caller.organization_id, UUID(head.id), number)
+    settings = versions.load(caller.organization_id, UUID(head.id), number).definition.settings
+    given = lifecycle.loaded(earlier, "input")
+    concurrency = admission.asked(settings, given)
     taken = limits.take(caller, found)
     row = new_row(
         head,
         number,
         retry_id or new_id(),
         caller.user_id,
-        lifecycle.loaded(earlier, "input"),
-        _days(version.definition.settings, taken.retention_days),
+        given,
+        _days(settings, taken.retention_days),
         mode=earlier.mode,
-        settings=version.definition.settings,
+        settings=settings,
+        concurrency=concurrency,
         api_key_id=caller.api_key_id,
         retry_of=earlier.id,
         retry_count=int(earlier.retry_count or 0) + 1,
@@ -216,7 +198,7 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
         keeps=earlier.id if body.from_ == "failed_node" else None,
     )
     row = _stored(caller, row, taken)
-    invoke(row)
+    admission.invoke(row)
     return service.entity(row)
 
 
@@ -230,25 +212,47 @@ def start_child(parent: ExecutionRow, path: str, workflow_id: UUID, items: Items
         raise NodeError("too_deep", f"Workflows run each other at most {MAX_DEPTH} deep")
     try:
         head, version = _active(organization_id, workflow_id)
-    except (NotFound, Conflict) as problem:
-        raise NodeError(problem.code, problem.detail) from problem
+        row = admission.store_once(_child(head, version, parent, path, items, callback_id), -1)
+    except (NotFound, Conflict, Invalid) as problem:
+        raise NodeError(
+            problem.code, problem.detail, retryable=problem.code == "concurrency_limit"
+        ) from problem
+    admission.invoke(row)
+
+
+def _child(
+    head: WorkflowRow, version: Any, parent: ExecutionRow, path: str, items: Items, callback_id: str
+) -> ExecutionRow:
+    """The row of a run that is a node of another run. It needs no place of a gate that a run above it has passed."""
+    settings = version.definition.settings
     row = new_row(
         head,
         version.number,
         derived_id(parent, path),
         UUID(parent.user_id),
         items,
-        _days(version.definition.settings, lifecycle.days_left(parent)),
+        _days(settings, lifecycle.days_left(parent)),
         mode="subworkflow",
-        settings=version.definition.settings,
+        settings=settings,
+        concurrency=admission.asked(settings, items),
         api_key_id=parent.api_key_id,
         parent_execution_id=parent.id,
         parent_callback=callback_id,
         depth=int(parent.depth or 0) + 1,
     )
-    with suppress(Conflict):  # the step was repeated
-        table.create(row, ACTOR)
-    invoke(row)
+    if row.concurrency and any(admission.is_same(row, above) for above in _above(parent)):
+        row.concurrency = None
+    return row
+
+
+def _above(row: ExecutionRow) -> Iterator[ExecutionRow]:
+    """A run and those whose nodes it and they are."""
+    yield row
+    while row.mode == "subworkflow" and row.parent_execution_id:
+        at = ExecutionRow.at(UUID(row.organization_id), UUID(row.parent_execution_id))
+        if (found := table.get(ExecutionRow, at)) is None:
+            return
+        yield (row := found)
 
 
 def child_result(parent: ExecutionRow, path: str) -> dict[str, Any]:
@@ -270,11 +274,6 @@ def child_result(parent: ExecutionRow, path: str) -> dict[str, Any]:
 def start_for_error(failed: ExecutionRow) -> None:
     """Start the error workflow of a run that has failed; one that cannot be started is logged."""
     organization_id, workflow_id = UUID(failed.organization_id), UUID(failed.error_workflow_id)
-    try:
-        head, version = _active(organization_id, workflow_id)
-    except (NotFound, Conflict) as problem:
-        logger.warning("no error workflow", execution_id=failed.id, problem=problem.code)
-        return
     told = {
         "executionId": failed.id,
         "workflowId": failed.workflow_id,
@@ -283,22 +282,30 @@ def start_for_error(failed: ExecutionRow) -> None:
         "status": failed.status,
         "error": service.entity(failed, whole=False).wire().get("error"),
     }
-    row = new_row(
-        head,
-        version.number,
-        derived_id(failed, "error workflow"),
-        UUID(failed.user_id),
-        told,
-        lifecycle.days_left(failed),
-        mode="event",
-        settings=version.definition.settings,
-        parent_execution_id=failed.id,
-        trigger_node_id=next((node.id for node in version.definition.nodes if node.type == "error"), None),
-        handles_error=True,
-    )
-    with suppress(Conflict):
-        table.create(row, ACTOR)
-    invoke(row)
+    try:
+        head, version = _active(organization_id, workflow_id)
+        settings = version.definition.settings
+        row = new_row(
+            head,
+            version.number,
+            derived_id(failed, "error workflow"),
+            UUID(failed.user_id),
+            told,
+            lifecycle.days_left(failed),
+            mode="event",
+            settings=settings,
+            concurrency=admission.asked(settings, told),
+            parent_execution_id=failed.id,
+            trigger_node_id=next(
+                (node.id for node in version.definition.nodes if node.type == "error"), None
+            ),
+            handles_error=True,
+        )
+        row = admission.store_once(row, admission.at_once(organization_id))
+    except (NotFound, Conflict, Invalid) as problem:
+        logger.warning("no error workflow", execution_id=failed.id, problem=problem.code)
+        return
+    admission.invoke(row)
 
 
 def derived_id(row: ExecutionRow, place: str) -> UUID:

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from weconnect import clock, ids, table
-from weconnect.executions import lifecycle, starting
+from weconnect.executions import admission, lifecycle
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
 from weconnect.executions.lifecycle import Outcome
 from weconnect.executions.rows import ExecutionRow
@@ -14,13 +14,13 @@ SHARDS = "0123456789abcdef"
 
 
 def sweep() -> int:
-    """Start runs again that were stored and never began, and end those that were carried out in the time of a caller
-    whose function is gone; answers how many.
+    """Let in runs that wait for a place there is, start runs again that were stored and never began, and end those that
+    were carried out in the time of a caller whose function is gone; answers how many.
     """
-    swept = 0
+    swept = admission.serve_all()
     for shard in SHARDS:
         for row in _older("pending", shard, SWEEP_AFTER_SECONDS):
-            starting.invoke(row)
+            admission.invoke(row)
             swept += 1
         for row in _older("express", shard, INTERRUPTED_AFTER_SECONDS):
             text = "The function that carried it out is gone; nobody was told that it would end"

@@ -81,12 +81,24 @@ class Connection(Wire):
     is_enabled: bool = True
 
 
+class Concurrency(Wire):
+    """How many runs of a workflow may be open at once, waiting ones included. `key` is an expression over the input:
+    runs with different keys do not limit one another. A run too many waits for its turn (`queue`), is refused with
+    409 (`skip`), or asks the oldest to stop and begins when they have (`cancel_running`).
+    """
+
+    limit: int = Field(ge=1, le=100)
+    key: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+    policy: Literal["queue", "skip", "cancel_running"] = "queue"
+
+
 class WorkflowSettings(Wire):
     """`timeoutSeconds` bounds a run's own time: waiting for a moment or for somebody is not counted."""
 
     timeout_seconds: int = Field(default=300, ge=1, le=86_400)
     retention_days: int | None = Field(default=None, ge=1, le=365)
     error_workflow_id: UUID | None = None
+    concurrency: Concurrency | None = None
     timezone: Annotated[str, up_to(64), AfterValidator(_zone)] = "UTC"
     execution: Literal["auto", "express", "durable"] = "auto"
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from weconnect import payloads, table
+from weconnect.executions.rows import GateRow
 from weconnect.log import logger
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, child
 from weconnect.workflows.variables.rows import VariableIdRow, VariableRow
@@ -10,7 +11,7 @@ from weconnect.workflows.variables.service import counter
 
 
 def purge(trash: dict[str, str]) -> int:
-    """Delete a workflow's versions and variables; answers how many rows. Its runs are kept until they expire.
+    """Delete a workflow's versions, gates and variables; answers how many rows. Its runs are kept until they expire.
 
     Does nothing for a workflow that was restored, or that is in the trash again. Interrupted, it goes on where it was.
     """
@@ -29,6 +30,10 @@ def purge(trash: dict[str, str]) -> int:
                 payloads.discard(organization_id, row.pointer)
             batch.delete(row)
             deleted += 1
+        for gate in GateRow.query(child(organization_id, workflow_id)):
+            if gate.gsi2pk is None:  # else runs wait there
+                batch.delete(gate)
+                deleted += 1
         pk, prefix = VariableRow.of_scope(organization_id, workflow_id)
         for variable in VariableRow.query(pk, VariableRow.sk.startswith(prefix)):
             # Its id goes first: interrupted in between, it is found again by its name.

@@ -225,6 +225,11 @@ def _expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Findi
             found += [(node, at + each.pointer, each.source) for each in expressions.find(value)]
         except ExpressionError as error:
             yield _finding("expression_syntax", str(error), node, at + error.pointer)
+    if definition.settings.concurrency and (key := definition.settings.concurrency.key):
+        try:
+            found += [(None, "/settings/concurrency/key", each.source) for each in expressions.find(key)]
+        except ExpressionError as error:
+            yield _finding("expression_syntax", str(error), None, "/settings/concurrency/key")
     for index, connection in enumerate(definition.connections):
         if connection.condition:
             source_node = graph.nodes.get(connection.source_node_id)
