@@ -12,6 +12,8 @@ _INPUT = {"first": ("$input[0]", "item"), "last": ("$input[-1]", "item"), "all":
 _UNITS = {"week": 604_800_000, "day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1_000}
 _UNITS["millisecond"] = 1
 
+UNITS_OF_NODES = {f"{unit}s": millis for unit, millis in _UNITS.items()}
+
 _PICTURES = {
     "yyyy": "[Y0001]",
     "MMMM": "[MNn]",
@@ -137,6 +139,11 @@ def need_utc(writer: Writer) -> None:
         writer.notes["tells the time in UTC; the file names no time zone, so n8n used its own"] = None
     elif writer.where.timezone not in ("UTC", "Etc/UTC", "GMT"):
         raise Unsupported(f"a time in the zone {writer.where.timezone}")
+
+
+def read_moment(source: str) -> str:
+    """Milliseconds of a number, which they are, or of ISO 8601; another text is an error when it runs."""
+    return f'(function($x) {{ $type($x) = "string" ? $toMillis($x) : $x }}({source}))'
 
 
 def today(writer: Writer) -> Term:

@@ -90,6 +90,18 @@ def placeholder(reading: Reading, name: str, why: str, outputs: list[str], budge
     )
 
 
+def original(reading: Reading, name: str, made: Made, budget: int, taken: set[str]) -> Node:
+    """What stands beside a node that has to be filled in, so that nothing of the file is lost."""
+    kept = placeholder(reading, _free(f"{name[: MAX_NAME - 20].strip()} (original)", taken), "", [], budget)
+    kept.parameters["reason"] = _unbraced(
+        f"{', '.join(made.missing)} is to be set in {name!r}; this is what it was"
+    )
+    kept.id = f"node-{reading.place}-original"
+    kept.on_error, kept.retry, kept.notes = "stop", Retry(), None
+    kept.position = _position(reading.node, -1)
+    return kept
+
+
 def _free(wanted: str, taken: set[str]) -> str:
     name, number = wanted, 1
     while name.casefold() in taken:

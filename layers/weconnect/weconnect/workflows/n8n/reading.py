@@ -32,6 +32,8 @@ class Made:
     inputs: tuple[str, ...] = ()
     folded: list[int] = field(default_factory=list)
     """Places of the nodes that are a part of it now."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Parameters of the chain's nodes that have to be filled in, and with what."""
 
 
 @dataclass

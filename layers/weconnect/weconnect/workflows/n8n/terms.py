@@ -156,6 +156,11 @@ def quoted(key: str) -> str:
     return f"`{key}`"
 
 
+def text_of_field(path: str) -> str:
+    """What stands at a path of fields; raises Unsupported."""
+    return "$json." + ".".join(quoted(part) for part in path.split("."))
+
+
 def variable(name: str) -> str:
     """A callback's parameter as a variable."""
     if not _PLAIN.fullmatch(name.strip("_$")):
