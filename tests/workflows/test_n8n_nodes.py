@@ -211,7 +211,9 @@ def test_outputs_of_a_switch_that_no_rule_leads_to() -> None:
 
 def test_an_error_connection_of_a_placeholder() -> None:
     body = file(
-        [START, n8n("Code", "code", 2, jsCode=""), n8n("N", "noOp")], "Start > Code", "Code:error > N"
+        [START, n8n("Code", "code", 2, jsCode="for (;;) {}"), n8n("N", "noOp")],
+        "Start > Code",
+        "Code:error > N",
     )
     draft = convert(N8nWorkflow.model_validate(body))
     assert draft.validation.valid and draft.definition.connections[1].source_output == "error"
@@ -311,9 +313,11 @@ def test_large_originals_are_cut() -> None:
 
 
 def test_an_expression_that_is_left_ends_the_run_with_its_own_text() -> None:
-    draft = converted([START, n8n("Wait", "stopAndError", errorMessage="=no {{ $env.X }}")], "Start > Wait")
+    draft = converted(
+        [START, n8n("Wait", "stopAndError", errorMessage="=no {{ $binary.x }}")], "Start > Wait"
+    )
     message = draft.definition.nodes[1].parameters["message"]
-    assert message == 'no {{ $error("Not translated from n8n: $env.X") }}'
+    assert message == 'no {{ $error("Not translated from n8n: $binary.x") }}'
     assert draft.expressions[0].status == "left" and draft.validation.valid
 
 

@@ -108,6 +108,8 @@ def test_tasks(node: dict[str, Any], expected: list[tuple[str, dict[str, Any]]])
         (n8n("C", "crypto", 1, value="x", dataPropertyName="={{ $json.k }}"), "expression"),
         (n8n("C", "crypto", 1, value="x", dataPropertyName="a`b"), None),
         (n8n("D", "dateTime", 1), "version 1"),
+        (n8n("D", "dateTime", 2, operation="addToDate", magnitude="x", duration=1e308), "reckons in"),
+        (n8n("W", "wait", 1.1, amount=1e308, unit="days"), "longer than 30 days"),
         (n8n("D", "dateTime", 2, options={"timezone": "Asia/Tokyo"}), "another zone"),
         (
             n8n("D", "dateTime", 2, operation="formatDate", date="x", format="custom", customFormat="W"),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from weconnect.workflows.n8n import methods
+from weconnect.workflows.n8n.patterns import pattern
 from weconnect.workflows.n8n.reading import Reading, Refused, embedded
 from weconnect.workflows.n8n.syntax import Regex, Unsupported
 from weconnect.workflows.n8n.terms import HELPERS, NEEDS, Term
@@ -126,7 +126,7 @@ def _pattern(right: Term) -> str:
         raise Refused("the regular expression of a condition is an expression, or missing")
     written = re.fullmatch(r"/(.+)/([a-z]*)", said, re.DOTALL)
     try:
-        found = methods.pattern(Regex(*written.groups()) if written else Regex(said, ""))
+        found = pattern(Regex(*written.groups()) if written else Regex(said, ""))
     except (Unsupported, IndexError) as refusal:
         raise Refused(f"{refusal} is not taken") from None
     return found

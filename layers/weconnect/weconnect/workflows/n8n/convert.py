@@ -185,7 +185,9 @@ class _Conversion:
             self.why[place] = self.refused.get(place) or mapping.reason(node.type)
             return
         try:
-            self.made[place] = maker(reading)
+            made = maker(reading)
+            nodes.refuse_unfit(made)
+            self.made[place] = made
         except (Refused, Unsupported) as refusal:
             self.why[place] = str(refusal)
             reading.expressions.clear()
@@ -256,7 +258,7 @@ class _Conversion:
             if why:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why=why))
                 continue
-            source = first[link.source] if output == "error" else f"node-{link.source}"
+            source = self._failing(link.source) if output == "error" else f"node-{link.source}"
             ends = (source, output, first[link.target], self._input(link))
             if ends in seen:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why="stands twice"))
@@ -270,6 +272,12 @@ class _Conversion:
                 target_input=ends[3],
                 is_enabled=link.kind == "main",
             )
+
+    def _failing(self, place: int) -> str:
+        """The id of the node that has the output for errors."""
+        made = self.made.get(place)
+        number = nodes.acting(made) if made else 1
+        return f"node-{place}" if made is None or number == len(made.chain) else f"node-{place}-{number}"
 
     def _begins(self, place: int) -> bool:
         """Whether a node was made that takes no items."""

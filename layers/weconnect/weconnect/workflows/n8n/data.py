@@ -206,11 +206,11 @@ def deduplicate(reading: Reading) -> Made:
     compare = reading.fixed("compare", default="allFields")
     if compare == "allFields":
         return Made([("deduplicate", {})])
-    given = reading.fixed("fieldsToCompare", default="")
+    given = reading.fixed("fieldsToCompare")
     if isinstance(given, dict):
         rows = given.get("fields")
         given = ",".join(str(row.get("fieldName", "")) for row in rows) if isinstance(rows, list) else ""
-    names = [name.strip() for name in str(given).split(",") if name.strip()]
+    names = [name.strip() for name in str(given or "").split(",") if name.strip()]
     if compare != "selectedFields" or not names:
         raise Refused(f"it compares {compare!r}")
     return Made([("deduplicate", {"fields": names})])

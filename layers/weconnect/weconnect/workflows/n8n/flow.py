@@ -211,24 +211,19 @@ def wait(reading: Reading) -> Made:
         return Made([("wait", {"until": "duration", "seconds": embedded(computed)})])
     if not isinstance(amount, int | float):
         raise Refused("how long it waits is no number")
-    seconds = max(1, round(amount * _SECONDS[unit]))
-    if seconds > 30 * 86_400:
+    if amount * _SECONDS[unit] > 30 * 86_400:
         raise Refused("it waits longer than 30 days")
+    seconds = max(1, round(max(0, amount) * _SECONDS[unit]))
     return Made([("wait", {"until": "duration", "seconds": seconds})])
 
 
 def stop(reading: Reading) -> Made:
-    if reading.fixed("errorType", default="errorMessage") != "errorMessage":
+    if reading.fixed("errorType", default="errorMessage") == "errorMessage":
+        message = reading.template("errorMessage", default="")
+    else:
         message = template_of(reading, "errorObject")
-        return Made(
-            [
-                (
-                    "stop",
-                    {"outcome": "failed", "message": message if isinstance(message, str) else str(message)},
-                )
-            ]
-        )
-    return Made([("stop", {"outcome": "failed", "message": reading.template("errorMessage", default="")})])
+    said = message if isinstance(message, str) else str(message)
+    return Made([("stop", {"outcome": "failed", "message": said})], outputs=())
 
 
 def respond(reading: Reading) -> Made:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from weconnect.workflows.n8n import ai, data, flow, http, tasks, triggers
+from weconnect.workflows.n8n import ai, code, data, flow, http, tasks, triggers
 from weconnect.workflows.n8n.reading import Made, Reading
 
 BASE = "n8n-nodes-base."
@@ -47,6 +47,8 @@ MAKERS: dict[str, Callable[[Reading], Made]] = {
     f"{BASE}emailSend": tasks.mail,
     f"{BASE}graphql": tasks.graphql,
     f"{BASE}summarize": tasks.summarize,
+    f"{BASE}code": code.code,
+    f"{BASE}function": code.code,
     f"{LANGCHAIN}chainLlm": ai.chain,
     f"{LANGCHAIN}agent": ai.agent,
     f"{LANGCHAIN}openAi": ai.openai,
@@ -58,8 +60,6 @@ MAKERS: dict[str, Callable[[Reading], Made]] = {
 _CODE = "code in JavaScript is not run here: write it as a jsonata node"
 _FILES = "items hold no files here; a csv, xml or html node reads and writes text that is in a field"
 REASONS = {
-    f"{BASE}code": _CODE,
-    f"{BASE}function": _CODE,
     f"{BASE}functionItem": _CODE,
     f"{LANGCHAIN}code": _CODE,
     f"{BASE}form": "there are no forms here",

@@ -60,8 +60,10 @@ class Reading:
         return default if found is MISSING else found
 
     def fixed(self, *path: str, default: Any = None) -> Any:
-        """A parameter that decides what the node is; raises Refused for an expression."""
+        """A parameter that decides what the node is; raises Refused for an expression or another type."""
         found = self.raw(*path, default=default)
+        if isinstance(default, str) and isinstance(found, dict | list):
+            raise Refused(f"{'.'.join(path)} is of another type than it should be")
         if is_expression(found):
             raise Refused(
                 f"{'.'.join(path)} is an expression, so what the node does is known only when it runs"

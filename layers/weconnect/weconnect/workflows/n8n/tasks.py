@@ -10,10 +10,11 @@ from weconnect.workflows.n8n.reading import Made, Reading, Refused, embedded, is
 from weconnect.workflows.n8n.syntax import Constant, Unsupported
 from weconnect.workflows.n8n.terms import text_of_field
 
+MAX_AMOUNT = 10_000_000
 _HASHES = {"MD5": "md5", "SHA256": "sha256", "SHA384": "sha384", "SHA512": "sha512", "SHA3-256": "sha3_256"}
 _SUMS = {"sum": "sum", "average": "average", "min": "min", "max": "max", "append": "list", "count": "count"}
 _SUM_NAMES = {"append": "appended", "count": "count"}
-_ADDRESS = re.compile(r"[^\s<>,;@]+@[^\s<>,;@]+")
+_ADDRESS = re.compile(r"[^\s<>,;@{}]+@[^\s<>,;@{}]+")
 _RENAMED = (
     '($read := function($x) { $type($x) = "object" ? $merge($each($x, function($v, $k) {'
     ' {($k = "#text" ? "_" : $replace($k, /^@/, "")): $read($v)} }))'
@@ -43,7 +44,7 @@ def extract(reading: Reading) -> Made:
         selector = (
             selector.removeprefix("=") if isinstance(selector, str) and "{{" not in selector else selector
         )
-        if not isinstance(selector, str) or not 1 <= len(selector) <= 500 or is_expression(selector):
+        if not isinstance(selector, str) or not 1 <= len(selector) <= 500 or _is_computed(selector):
             raise Refused("a selector is missing or an expression")
         if kind not in ("text", "attribute") or row.get("skipSelectors"):
             raise Refused("it takes HTML, an input's value, or leaves out a part of what it finds")
@@ -62,11 +63,16 @@ def extract(reading: Reading) -> Made:
     return Made([("html", {"text": embedded(source), "extract": wanted, "keepInput": False})])
 
 
+def _is_computed(text: str) -> bool:
+    """Whether a text is an expression of n8n's, or would be one of ours."""
+    return is_expression(text) or "{{" in text
+
+
 def _attribute(row: dict[str, Any], kind: Any) -> dict[str, Any]:
     if kind != "attribute":
         return {}
     name = row.get("attribute")
-    if not isinstance(name, str) or not name or is_expression(name):
+    if not isinstance(name, str) or not name or _is_computed(name):
         raise Refused("an attribute is missing or an expression")
     return {"attribute": name[:100]}
 
@@ -116,7 +122,8 @@ def date_time(reading: Reading) -> Made:
         return _timed(reading, "formattedDate", f'$fromMillis({moment}, "{_picture(reading)}")', keep=keep)
     if operation in ("addToDate", "subtractFromDate"):
         unit, amount = reading.fixed("timeUnit", default="days"), reading.fixed("duration", default=0)
-        if unit not in functions.UNITS_OF_NODES or not isinstance(amount, int | float):
+        known = isinstance(amount, int | float) and abs(amount) <= MAX_AMOUNT
+        if unit not in functions.UNITS_OF_NODES or not known:
             raise Refused(f"it reckons in {unit!r}, or with an expression")
         sign = "+" if operation == "addToDate" else "-"
         millis = round(amount * functions.UNITS_OF_NODES[unit])
@@ -218,7 +225,7 @@ def summarize(reading: Reading) -> Made:
         raise Refused("it makes one item of all groups")
     operations = []
     for _, row in reading.rows("fieldsToSummarize", "values"):
-        kind, name = row.get("aggregation", "count"), row.get("field")
+        kind, name = str(row.get("aggregation", "count")), row.get("field")
         if kind not in _SUMS or not isinstance(name, str) or not name or is_expression(name):
             raise Refused(f"{kind!r} has no counterpart, or a field is missing or an expression")
         into = re.sub(r"[ .]", "_", re.sub(r'[\]\["]', "", name))
