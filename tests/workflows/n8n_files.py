@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from weconnect.workflows.catalogue import node_type
+from weconnect.workflows.n8n.convert import Draft, convert
+from weconnect.workflows.n8n.file import N8nWorkflow
+
 BASE = "n8n-nodes-base."
 LANGCHAIN = "@n8n/n8n-nodes-langchain."
 
@@ -28,3 +32,30 @@ def file(nodes: list[dict[str, Any]], *links: str, **more: Any) -> dict[str, Any
             outputs.append([])
         outputs[int(output or 0)].append({"node": target, "type": kind or "main", "index": int(number or 0)})
     return {"name": "From n8n", "nodes": nodes, "connections": connections, **more}
+
+
+def converted(nodes: list[dict[str, Any]], *links: str, **more: Any) -> Draft:
+    return convert(N8nWorkflow.model_validate(file(nodes, *links, **more)))
+
+
+def made(node: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Types and parameters of what stands for one node that begins with all that it needs."""
+    draft = converted([node])
+    assert draft.nodes[0].status != "placeholder", draft.nodes[0].reason
+    kinds = [node_type(each.type) for each in draft.definition.nodes]
+    for each, kind in zip(draft.definition.nodes, kinds, strict=True):
+        assert kind is not None, each.type
+    wrong = [found for found in draft.validation.findings if found.code not in ("no_trigger", "unreachable")]
+    assert not wrong
+    return [(each.type, each.parameters) for each in draft.definition.nodes]
+
+
+def only(node: dict[str, Any]) -> dict[str, Any]:
+    [(_, parameters)] = made(node)
+    return parameters
+
+
+def why(node: dict[str, Any]) -> str:
+    told = converted([node]).nodes[0]
+    assert told.status == "placeholder" and told.reason
+    return told.reason

@@ -152,7 +152,7 @@ def test_what_was_imported_runs(me: Registered) -> None:
             includeOtherFields=True,
             **assignments(line="={{ $json.shop }}: {{ $json.amount }}"),
         ),
-        n8n("Small", "code", 2, jsCode="return []"),
+        n8n("Small", "code", 2, jsCode="while (true) {}"),
         n8n("Together", "merge", 3),
     ]
     links = [

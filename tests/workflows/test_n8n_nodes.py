@@ -7,42 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import Registered
-from tests.workflows.n8n_files import BASE, LANGCHAIN, file, n8n
+from tests.workflows.n8n_files import BASE, LANGCHAIN, converted, file, made, n8n, only, why
 from weconnect import clock
 from weconnect.expressions import Context, resolve
-from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.n8n import mapping
-from weconnect.workflows.n8n.convert import Draft, convert
+from weconnect.workflows.n8n.convert import convert
 from weconnect.workflows.n8n.file import N8nWorkflow
 
 START = n8n("Start", "manualTrigger")
-
-
-def converted(nodes: list[dict[str, Any]], *links: str, **more: Any) -> Draft:
-    return convert(N8nWorkflow.model_validate(file(nodes, *links, **more)))
-
-
-def made(node: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Types and parameters of what stands for one node that begins with all that it needs."""
-    draft = converted([node])
-    assert draft.nodes[0].status != "placeholder", draft.nodes[0].reason
-    kinds = [node_type(each.type) for each in draft.definition.nodes]
-    for each, kind in zip(draft.definition.nodes, kinds, strict=True):
-        assert kind is not None, each.type
-    wrong = [found for found in draft.validation.findings if found.code not in ("no_trigger", "unreachable")]
-    assert not wrong
-    return [(each.type, each.parameters) for each in draft.definition.nodes]
-
-
-def only(node: dict[str, Any]) -> dict[str, Any]:
-    [(_, parameters)] = made(node)
-    return parameters
-
-
-def why(node: dict[str, Any]) -> str:
-    told = converted([node]).nodes[0]
-    assert told.status == "placeholder" and told.reason
-    return told.reason
 
 
 def condition(
@@ -66,6 +38,13 @@ def test_set_of_all_versions() -> None:
     assert only(raw)["values"] == {"a": "{{ $json.n }}", "b": "<{{ $json.s }}>", "c": [1]}
     whole = n8n("S", "set", 3.4, mode="raw", jsonOutput="={{ $json.inner }}", includeOtherFields=True)
     assert made(whole) == [("jsonata", {"expression": "$merge([$json, $json.inner])"})]
+    some = n8n("S", "set", 3, include="selected", includeFields="a, b.c", fields=fields)
+    assert only(some) == {
+        "values": {"a": "{{ $json.a }}", "b.c": "{{ $json.b.c }}", "n": 2.5},
+        "keepInput": False,
+    }
+    rest = n8n("S", "set", 3.4, includeOtherFields=True, include="except", excludeFields="a")
+    assert only(rest) == {"values": {}, "keepInput": True, "remove": ["a"]}
     assert "no path" in why(n8n("S", "set", 1, values={"string": [{"name": "a[0]", "value": "x"}]}))
 
 
@@ -79,7 +58,10 @@ def test_conditions_of_both_versions() -> None:
         conditions={"number": [{"value1": "={{ $json.n }}", "operation": "larger", "value2": 3}]},
     )
     assert " > 3 ? true : false" in only(one)["condition"]
-    assert "regex" in why(n8n("F", "filter", 2, conditions=condition("={{ $json.s }}", "regex", "a+")))
+    look = "(?=b)"
+    assert "a group" in why(n8n("F", "filter", 2, conditions=condition("={{ $json.s }}", "regex", look)))
+    of_another = condition("={{ $json.s }}", "regex", "={{ $json.r }}")
+    assert "is an expression" in why(n8n("F", "filter", 2, conditions=of_another))
     assert "no conditions" in why(n8n("I", "if", 2))
 
 
@@ -97,6 +79,9 @@ CASES = [
     ("string", "notEmpty", "a", "", True),
     ("string", "exists", None, "", False),
     ("string", "notExists", None, "", True),
+    ("string", "regex", "xAb", "/ab$/i", True),
+    ("string", "regex", "xAb", "ab$", False),
+    ("string", "notRegex", None, "a", True),
     ("string", "exists", "a", "", True),
     ("number", "equals", 5, 5, True),
     ("number", "equals", "5", 5, True),
@@ -197,6 +182,8 @@ def test_what_no_schedule_says() -> None:
 
 def test_other_types() -> None:
     assert only(n8n("W", "wait", 1.1, amount=2, unit="minutes")) == {"until": "duration", "seconds": 120}
+    computed = only(n8n("W", "wait", 1.1, amount="={{ $json.n }}", unit="minutes"))["seconds"]
+    assert resolve(computed, [Context({"n": 1.5}), Context({"n": 0})], {}, clock.now()) == [90, 1]
     assert only(n8n("L", "limit", maxItems=3, keep="lastItems")) == {"maxItems": 3, "take": "last"}
     assert only(n8n("S", "splitOut", fieldToSplitOut="a.b", include="allOtherFields")) == {
         "field": "a.b",
@@ -224,7 +211,9 @@ def test_outputs_of_a_switch_that_no_rule_leads_to() -> None:
 
 def test_an_error_connection_of_a_placeholder() -> None:
     body = file(
-        [START, n8n("Code", "code", 2, jsCode=""), n8n("N", "noOp")], "Start > Code", "Code:error > N"
+        [START, n8n("Code", "code", 2, jsCode="for (;;) {}"), n8n("N", "noOp")],
+        "Start > Code",
+        "Code:error > N",
     )
     draft = convert(N8nWorkflow.model_validate(body))
     assert draft.validation.valid and draft.definition.connections[1].source_output == "error"
@@ -235,8 +224,18 @@ def test_loops_with_their_way_back() -> None:
     good = converted(nodes, "Start > Loop", "Loop > End", "Loop/1 > Body", "Body > Loop")
     assert good.validation.valid and good.nodes[1].status == "mapped"
     bad = converted(nodes, "Start > Loop", "Start > Body", "Loop > End", "Loop/1 > Body", "Body > Loop")
-    assert bad.nodes[1].status == "placeholder" and "leads into the body" in (bad.nodes[1].reason or "")
-    assert {found.code for found in bad.validation.findings} == {"cycle"}
+    assert bad.nodes[1].status == "mapped"
+    assert {found.code for found in bad.validation.findings} == {"into_loop"}
+    old = converted([START, n8n("Loop", "splitInBatches", 1)], "Start > Loop")
+    assert old.nodes[1].status == "placeholder" and "version 1" in (old.nodes[1].reason or "")
+
+
+def test_a_way_back_that_is_no_loop_is_told() -> None:
+    nodes = [START, *(n8n(name, "noOp") for name in ("Wait", "Look", "Done", "After"))]
+    draft = converted(nodes, "Start > Wait", "Wait > Look", "Look > Wait", "Look > Done", "Done > After")
+    told = {node.name: [left.what for left in node.left_out] for node in draft.nodes}
+    assert told == {"Start": [], "Wait": ["the way back"], "Look": ["the way back"], "Done": [], "After": []}
+    assert {found.code for found in draft.validation.findings} == {"cycle"}
 
 
 def test_what_stands_beside_the_parameters_is_kept_or_told() -> None:
@@ -314,9 +313,11 @@ def test_large_originals_are_cut() -> None:
 
 
 def test_an_expression_that_is_left_ends_the_run_with_its_own_text() -> None:
-    draft = converted([START, n8n("Wait", "stopAndError", errorMessage="=no {{ $env.X }}")], "Start > Wait")
+    draft = converted(
+        [START, n8n("Wait", "stopAndError", errorMessage="=no {{ $binary.x }}")], "Start > Wait"
+    )
     message = draft.definition.nodes[1].parameters["message"]
-    assert message == 'no {{ $error("Not translated from n8n: $env.X") }}'
+    assert message == 'no {{ $error("Not translated from n8n: $binary.x") }}'
     assert draft.expressions[0].status == "left" and draft.validation.valid
 
 

@@ -85,6 +85,21 @@ PURE: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("merge", {"mode": "all"}, {"a": [A], "b": [B]}, {"main": [A, B]}),
     (
         "merge",
+        {"mode": "by_position"},
+        {"b": [{"k": 1}], "a": [A, B]},
+        {"main": [A | {"k": 1}, B]},
+    ),
+    (
+        "merge",
+        {"mode": "by_position", "keep": "matched"},
+        {"a": [A, B], "b": [{"z": 1}]},
+        {"main": [A | {"z": 1}]},
+    ),
+    ("merge", {"mode": "by_position", "keep": "matched"}, {"a": [A], "b": []}, {}),
+    ("merge", {"mode": "one", "input": "b"}, {"a": [A], "b": [B]}, {"main": [B]}),
+    ("merge", {"mode": "one", "input": "c"}, {"a": [A], "b": [B]}, {}),
+    (
+        "merge",
         {"mode": "by_key", "key": "k"},
         {"a": [A, B], "b": [{"k": "x", "more": 1}, {"k": None}]},
         {"main": [A | {"more": 1}, B, {"k": None}]},
@@ -354,6 +369,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("merge", {"mode": "by_key"}, "invalid_parameters", "/key"),
     ("merge", {"mode": "sideways"}, "invalid_parameters", "/mode"),
+    ("merge", {"mode": "one"}, "invalid_parameters", "/input"),
     ("filter", {"condition": None}, "invalid_parameters", "/condition"),
     ("sort", {"by": [{"field": ""}]}, "invalid_parameters", "/by/0/field"),
     ("limit", {"maxItems": "{{ k }}"}, "invalid_parameters", "/maxItems"),
@@ -439,6 +455,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("code", {"code": "return 1"}, "code_not_available", "CodeVpcId"),
     ("http_request", {"url": "https://x", "method": "TRACE"}, "invalid_parameters", "/method"),
     ("prompt", {}, "invalid_parameters", "/prompt"),
+    ("prompt", {"prompt": "x", "outputSchema": {"type": 5}}, "invalid_parameters", "/outputSchema"),
     ("placeholder", {}, "invalid_parameters", "/originalType"),
     ("placeholder", {"originalType": "x.y", "reason": "nothing like it"}, "placeholder", "nothing like it"),
     ("memory_search", {"agentId": "none", "query": "x"}, "invalid_parameters", "/agentId"),
@@ -548,6 +565,18 @@ def test_prompt() -> None:
     with pytest.raises(NodeError) as caught:
         outputs("prompt", {"prompt": "x", "provider": "nobody"}, [A])
     assert caught.value.code.startswith("provider_")
+
+
+def test_prompt_for_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = {"properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    asked = answering(monkeypatch, '{"n": 5}', "five")
+    given = {"prompt": "Five?", "system": "Be brief.", "outputSchema": schema}
+    found = outputs("prompt", given, [A])["main"][0]
+    assert found["structuredOutput"] == {"n": 5} and found["text"] == '{"n": 5}'
+    assert asked[0].output_schema == {"type": "object"} | schema and asked[0].system == "Be brief."
+    with pytest.raises(NodeError) as caught:
+        outputs("prompt", given, [A])
+    assert (caught.value.code, caught.value.retryable) == ("answer_does_not_fit", True)
 
 
 def test_random_ids() -> None:

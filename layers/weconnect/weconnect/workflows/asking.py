@@ -51,9 +51,18 @@ def ask(
 def ask_for(
     given: ModelParameters, system: str, prompt: str, timeout_seconds: float, output_schema: dict[str, Any]
 ) -> tuple[dict[str, Any], Item]:
-    """An answer that fits the schema; raises NodeError `answer_does_not_fit`, which may go better the next time."""
-    from weconnect import schemas
+    """An answer that fits the schema; raises NodeError `answer_does_not_fit`, which may go better the next time.
 
+    Raises NodeError `invalid_parameters` for a schema that is none.
+    """
+    from weconnect import schemas
+    from weconnect.errors import Invalid
+
+    try:
+        schemas.check(output_schema, "/outputSchema")
+    except Invalid as error:
+        raise NodeError("invalid_parameters", error.detail) from error
+    output_schema = {"type": "object"} | output_schema
     text, used = ask(given, system, prompt, timeout_seconds, output_schema)
     try:
         value = json.loads(text)

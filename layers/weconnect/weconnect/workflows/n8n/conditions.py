@@ -1,9 +1,13 @@
 """n8n's conditions as one JSONata expression that is true or false."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+from weconnect.workflows.n8n.patterns import pattern
 from weconnect.workflows.n8n.reading import Reading, Refused, embedded
+from weconnect.workflows.n8n.syntax import Regex, Unsupported
 from weconnect.workflows.n8n.terms import HELPERS, NEEDS, Term
 
 _COMPARED = {
@@ -105,9 +109,27 @@ def _check(kind: str, operation: str, left: Term, right: Term, *, sensitive: boo
         source = f"({_call('absent', left)} = false)"
     elif operation == "empty":
         source = _call("empty", left)
+    elif operation == "regex":
+        source = f"$contains({_as_text(left)}, {_pattern(right)})"
     else:
         source = _KINDS.get(kind, _refused)(operation, left, right, sensitive)
     return f"$not({source})" if negative else source
+
+
+def _pattern(right: Term) -> str:
+    """A regular expression that is written out, with slashes and flags or without."""
+    try:
+        said = json.loads(right.source) if right.kind == "text" and right.source.startswith('"') else None
+    except ValueError:
+        said = None
+    if not isinstance(said, str) or not said:
+        raise Refused("the regular expression of a condition is an expression, or missing")
+    written = re.fullmatch(r"/(.+)/([a-z]*)", said, re.DOTALL)
+    try:
+        found = pattern(Regex(*written.groups()) if written else Regex(said, ""))
+    except (Unsupported, IndexError) as refusal:
+        raise Refused(f"{refusal} is not taken") from None
+    return found
 
 
 def _text(operation: str, left: Term, right: Term, sensitive: bool) -> str:

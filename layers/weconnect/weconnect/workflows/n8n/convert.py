@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import available_timezones
 
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.entities import Connection, Node, Validation, WorkflowDefinition, WorkflowSettings
-from weconnect.workflows.n8n import mapping, nodes
-from weconnect.workflows.n8n.file import Link, N8nNode, N8nWorkflow, escaped, links
+from weconnect.workflows.entities import Connection, Node, Validation, WorkflowDefinition
+from weconnect.workflows.n8n import mapping, nodes, whole
+from weconnect.workflows.n8n.circles import circles
+from weconnect.workflows.n8n.file import Link, N8nNode, N8nWorkflow, links
 from weconnect.workflows.n8n.lineage import Lineage
 from weconnect.workflows.n8n.reading import Made, Reading, Refused
 from weconnect.workflows.n8n.report import (
@@ -17,8 +17,10 @@ from weconnect.workflows.n8n.report import (
     ImportedExpression,
     ImportedNode,
     ImportReport,
+    LeftOut,
     share,
 )
+from weconnect.workflows.n8n.syntax import Unsupported
 from weconnect.workflows.n8n.terms import Surroundings
 from weconnect.workflows.validation import check
 
@@ -30,10 +32,11 @@ _NODE_DROPS = {
     "executeOnce": "each item is done; put a limit node before it",
     "credentials": "secrets are never in a file: set the credential of the slot",
 }
-_FILE_DROPS = {
-    "pinData": "data that stands for a node's answer while it is tried",
-    "staticData": "what n8n remembered between runs",
-}
+_CIRCLE = LeftOut(
+    what="the way back",
+    why="n8n may lead back to any node, as to wait and look again; here only a loop over items is returned to, so the"
+    " draft cannot run before this is drawn otherwise",
+)
 
 
 @dataclass
@@ -59,9 +62,10 @@ class Draft:
             counts=ImportCounts(
                 mapped=counts["mapped"],
                 translated=counts["translated"],
+                incomplete=counts["incomplete"],
                 placeholders=counts["placeholder"],
                 notes=counts["note"],
-                nodes=share(taken, taken + counts["placeholder"]),
+                nodes=share(taken, taken + counts["incomplete"] + counts["placeholder"]),
                 expressions=_translated(self.expressions),
                 expressions_of_taken=_translated(kept),
             ),
@@ -74,7 +78,7 @@ class Draft:
         )
 
 
-_STATUSES = ("mapped", "translated", "placeholder", "note")
+_STATUSES = ("mapped", "translated", "incomplete", "placeholder", "note")
 
 
 def _translated(found: list[ImportedExpression]) -> Any:
@@ -82,15 +86,21 @@ def _translated(found: list[ImportedExpression]) -> Any:
 
 
 def convert(workflow: N8nWorkflow) -> Draft:
-    """The draft for a workflow. A loop that breaks the rules of ours is a placeholder, and then all is made again."""
+    """The draft for a workflow. Loops that break the rules of ours are placeholders where that leaves fewer errors."""
     refused: dict[int, str] = {}
+    first: Draft | None = None
     while True:
         conversion = _Conversion(workflow, refused)
         draft = conversion.draft()
+        first = first or draft
         broken = conversion.broken_loops(draft)
         if not broken:
-            return draft
+            return first if _errors(first) <= _errors(draft) else draft
         refused |= broken
+
+
+def _errors(draft: Draft) -> int:
+    return sum(found.severity == "error" for found in draft.validation.findings)
 
 
 class _Conversion:
@@ -99,7 +109,7 @@ class _Conversion:
         self.refused = refused
         self.links, self.lost = links(workflow)
         self.names = nodes.names_of(workflow.nodes)
-        self.timezone = _timezone(workflow)
+        self.timezone = whole.timezone_of(workflow)
         self.readings = self._readings()
         self.made: dict[int, Made] = {}
         self.why: dict[int, str] = {}
@@ -113,11 +123,11 @@ class _Conversion:
         }
         made_nodes, first = self._nodes(folded)
         draft = Draft(
-            name=self._name(),
+            name=whole.name_of(self.workflow),
             description="",
-            tags=_tags(self.workflow),
+            tags=whole.tags_of(self.workflow),
             definition=WorkflowDefinition(
-                settings=_settings(self.workflow, self.timezone),
+                settings=whole.settings_of(self.workflow, self.timezone),
                 nodes=[node for group in made_nodes.values() for node in group],
                 connections=[],
             ),
@@ -128,8 +138,11 @@ class _Conversion:
         draft.description = self._description(draft)
         for place, node in enumerate(self.workflow.nodes):
             self._account(draft, place, node, made_nodes, folded)
-        draft.dropped += list(_file_drops(self.workflow))
+        draft.dropped += list(whole.drops(self.workflow))
         draft.validation = check(draft.definition)
+        standing = circles(draft.definition)
+        for told in draft.nodes:
+            told.left_out += [_CIRCLE] if standing & set(told.node_ids) else []
         return draft
 
     def broken_loops(self, draft: Draft) -> dict[int, str]:
@@ -172,8 +185,10 @@ class _Conversion:
             self.why[place] = self.refused.get(place) or mapping.reason(node.type)
             return
         try:
-            self.made[place] = maker(reading)
-        except Refused as refusal:
+            made = maker(reading)
+            nodes.refuse_unfit(made)
+            self.made[place] = made
+        except (Refused, Unsupported) as refusal:
             self.why[place] = str(refusal)
             reading.expressions.clear()
             reading.left_out.clear()
@@ -185,7 +200,8 @@ class _Conversion:
     def _nodes(self, folded: dict[int, int]) -> tuple[dict[int, list[Node]], dict[int, str]]:
         """The nodes by their places in the file, and the id of the first of each, which takes its items."""
         taken = {name.casefold() for name in self.names}
-        room = max(500, min(nodes.MAX_ORIGINAL, nodes.MAX_ORIGINALS // max(1, len(self.why))))
+        kept = len(self.why) + sum(bool(made.missing) for made in self.made.values())
+        room = max(500, min(nodes.MAX_ORIGINAL, nodes.MAX_ORIGINALS // max(1, kept)))
         found: dict[int, list[Node]] = {}
         for place in range(len(self.workflow.nodes)):
             if place in folded or self.workflow.nodes[place].type == mapping.STICKY:
@@ -193,6 +209,8 @@ class _Conversion:
             reading, name = self.readings[place], self.names[place]
             if place in self.made:
                 found[place] = nodes.nodes_of(reading, self.made[place], name, taken)
+                if self.made[place].missing:
+                    found[place].append(nodes.original(reading, name, self.made[place], room, taken))
             else:
                 outputs = sorted(
                     {self._output(link) for link in self.links if link.source == place} - {"main"}
@@ -222,6 +240,10 @@ class _Conversion:
             for number in range(1, count):
                 following = f"node-{place}" if number + 1 == count else f"node-{place}-{number + 1}"
                 yield Connection(source_node_id=f"node-{place}-{number}", target_node_id=following)
+            if made.missing:
+                yield Connection(
+                    source_node_id=f"node-{place}-original", target_node_id=first[place], is_enabled=False
+                )
         for link in self.links:
             if link.source in folded:
                 continue
@@ -236,7 +258,7 @@ class _Conversion:
             if why:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why=why))
                 continue
-            source = first[link.source] if output == "error" else f"node-{link.source}"
+            source = self._failing(link.source) if output == "error" else f"node-{link.source}"
             ends = (source, output, first[link.target], self._input(link))
             if ends in seen:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why="stands twice"))
@@ -250,6 +272,12 @@ class _Conversion:
                 target_input=ends[3],
                 is_enabled=link.kind == "main",
             )
+
+    def _failing(self, place: int) -> str:
+        """The id of the node that has the output for errors."""
+        made = self.made.get(place)
+        number = nodes.acting(made) if made else 1
+        return f"node-{place}" if made is None or number == len(made.chain) else f"node-{place}-{number}"
 
     def _begins(self, place: int) -> bool:
         """Whether a node was made that takes no items."""
@@ -275,16 +303,18 @@ class _Conversion:
         made_nodes: dict[int, list[Node]],
         folded: dict[int, int],
     ) -> None:
-        reading = self.readings[place]
+        reading, made = self.readings[place], self.made.get(place)
         status, why = "placeholder", self.why.get(place)
         ids = [each.id for each in made_nodes.get(folded.get(place, place), [])]
         if node.type == mapping.STICKY:
             status, why = "note", None
         elif place in folded:
             status, why = "mapped", None
-        elif place in self.made:
+        elif made:
             reading.finish()
             status = "translated" if reading.rewritten else "mapped"
+            if made.missing:
+                status, why = "incomplete", "; ".join(f"{key}: {what}" for key, what in made.missing.items())
         if status == "placeholder":
             reading.expressions = reading.untaken("its node is a placeholder")
         draft.expressions += reading.expressions
@@ -297,6 +327,7 @@ class _Conversion:
                 status=status,  # type: ignore[arg-type]
                 node_ids=ids,
                 reason=why,
+                missing=list(made.missing) if made and place not in folded else [],
                 left_out=reading.left_out[:100],
             )
         )
@@ -308,10 +339,6 @@ class _Conversion:
             draft.slots.append(ids[0])
 
     # The whole
-
-    def _name(self) -> str:
-        found = (self.workflow.model_extra or {}).get("name")
-        return (found.strip()[:255].strip() if isinstance(found, str) else "") or "Imported from n8n"
 
     def _description(self, draft: Draft) -> str:
         """The file's own description, then what its sticky notes said."""
@@ -335,44 +362,3 @@ def _version(node: N8nNode) -> float:
 
 def _port(kind: str) -> str:
     return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in kind)[:64] or "main"
-
-
-def _own_settings(workflow: N8nWorkflow) -> dict[str, Any]:
-    found = (workflow.model_extra or {}).get("settings")
-    return found if isinstance(found, dict) else {}
-
-
-def _timezone(workflow: N8nWorkflow) -> str | None:
-    found = _own_settings(workflow).get("timezone")
-    return found if isinstance(found, str) and found in available_timezones() else None
-
-
-def _settings(workflow: N8nWorkflow, timezone: str | None) -> WorkflowSettings:
-    seconds = _own_settings(workflow).get("executionTimeout")
-    given: dict[str, Any] = {"timezone": timezone} if timezone else {}
-    if isinstance(seconds, int) and seconds > 0:
-        given["timeout_seconds"] = min(seconds, 86_400)
-    return WorkflowSettings(**given)
-
-
-def _tags(workflow: N8nWorkflow) -> list[str]:
-    found = (workflow.model_extra or {}).get("tags")
-    names = (
-        [tag.get("name") if isinstance(tag, dict) else tag for tag in found]
-        if isinstance(found, list)
-        else []
-    )
-    texts = [name.strip()[:100].strip() for name in names if isinstance(name, str)]
-    return list(dict.fromkeys(text for text in texts if text))[:20]
-
-
-def _file_drops(workflow: N8nWorkflow) -> Iterator[Dropped]:
-    extra = workflow.model_extra or {}
-    for key, why in _FILE_DROPS.items():
-        if extra.get(key):
-            yield Dropped(pointer=f"/{key}", what=key, why=why)
-    for key in _own_settings(workflow):
-        if key not in ("timezone", "executionTimeout", "executionOrder"):
-            yield Dropped(
-                pointer=f"/settings/{escaped(key)}", what=f"settings.{key}"[:200], why="has no counterpart"
-            )

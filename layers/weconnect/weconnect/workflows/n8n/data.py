@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from weconnect.workflows.n8n.json_text import template, template_of
-from weconnect.workflows.n8n.reading import Made, Reading, Refused, is_expression
-from weconnect.workflows.n8n.terms import constant
+from weconnect.workflows.n8n.reading import Made, Reading, Refused, embedded, is_expression
+from weconnect.workflows.n8n.terms import constant, text_of_field
 
 _TYPED = {"stringValue", "numberValue", "booleanValue", "arrayValue", "objectValue"}
 
@@ -13,6 +13,7 @@ _TYPED = {"stringValue", "numberValue", "booleanValue", "arrayValue", "objectVal
 def set_(reading: Reading) -> Made:
     """All versions: fields by name, or one JSON object."""
     values: dict[str, Any] = {}
+    remove: list[str] = []
     if reading.version < 3:
         keep = not reading.fixed("keepOnlySet", default=False)
         for kind in ("string", "number", "boolean"):
@@ -24,7 +25,7 @@ def set_(reading: Reading) -> Made:
                     _typed(reading, kind, row.get("value"), (*place, "value")),
                 )
     else:
-        keep = _keeps(reading)
+        keep, remove = _keeps(reading, values)
         if reading.fixed("mode", default="manual") in ("raw", "json"):
             found = template_of(reading, "jsonOutput")
             if not isinstance(found, dict):
@@ -38,19 +39,29 @@ def set_(reading: Reading) -> Made:
     if reading.raw("options", "dotNotation") is False and any("." in name for name in values):
         raise Refused("the name of a field has a dot, which is a path here")
     reading.raw("duplicateItem"), reading.raw("options", "ignoreConversionErrors")
-    return Made([("set", {"values": values, "keepInput": keep})])
+    return Made([("set", {"values": values, "keepInput": keep} | ({"remove": remove} if remove else {}))])
 
 
-def _keeps(reading: Reading) -> bool:
+def _keeps(reading: Reading, values: dict[str, Any]) -> tuple[bool, list[str]]:
+    """Whether other fields stay, and those that do not; the only ones that stay are put with the values."""
     include = reading.fixed("include", default="all" if reading.version < 3.3 else "")
     others = reading.fixed("includeOtherFields", default=None)
     if reading.version >= 3.3:
         if not others:
-            return False
+            return False, []
         include = include or "all"
-    if include in ("selected", "except"):
-        raise Refused("it keeps only some of the other fields")
-    return bool(include != "none")
+    if include not in ("selected", "except"):
+        return bool(include != "none"), []
+    given = reading.fixed("includeFields" if include == "selected" else "excludeFields", default="")
+    names = [field_name(name.strip()) for name in str(given).split(",") if name.strip()]
+    if reading.fixed("mode", default="manual") != "manual":
+        raise Refused("it keeps only some of the other fields, beside JSON")
+    if include == "except":
+        return True, names
+    reading.leave("includeFields", "one that the item has not is null here")
+    for name in names:
+        values[name] = embedded(text_of_field(name))
+    return False, []
 
 
 def _fields(reading: Reading, values: dict[str, Any]) -> None:
@@ -65,12 +76,17 @@ def _fields(reading: Reading, values: dict[str, Any]) -> None:
 
 
 def _put(reading: Reading, values: dict[str, Any], name: Any, value: Any) -> None:
+    values[field_name(name)] = value
+
+
+def field_name(name: Any) -> str:
+    """The path of a field that is set; raises Refused for what is none."""
     name = name.removeprefix("=") if isinstance(name, str) and "{{" not in name else name
     if not isinstance(name, str) or not name or len(name) > 255 or is_expression(name):
         raise Refused("the name of a field is missing or an expression")
     if any(letter in name for letter in "[]") or any(not part for part in name.split(".")):
         raise Refused(f"{name[:50]!r} is no path of fields")
-    values[name] = value
+    return name
 
 
 def _typed(reading: Reading, kind: str, value: Any, path: tuple[Any, ...]) -> Any:
@@ -190,11 +206,11 @@ def deduplicate(reading: Reading) -> Made:
     compare = reading.fixed("compare", default="allFields")
     if compare == "allFields":
         return Made([("deduplicate", {})])
-    given = reading.fixed("fieldsToCompare", default="")
+    given = reading.fixed("fieldsToCompare")
     if isinstance(given, dict):
         rows = given.get("fields")
         given = ",".join(str(row.get("fieldName", "")) for row in rows) if isinstance(rows, list) else ""
-    names = [name.strip() for name in str(given).split(",") if name.strip()]
+    names = [name.strip() for name in str(given or "").split(",") if name.strip()]
     if compare != "selectedFields" or not names:
         raise Refused(f"it compares {compare!r}")
     return Made([("deduplicate", {"fields": names})])

@@ -1,10 +1,12 @@
 """n8n's nodes that part, join, hold and end the flow."""
 
+import re
 from typing import Any
 
 from weconnect.workflows.n8n import conditions
+from weconnect.workflows.n8n.data import field_name
 from weconnect.workflows.n8n.json_text import template_of
-from weconnect.workflows.n8n.reading import Made, Reading, Refused
+from weconnect.workflows.n8n.reading import Made, Reading, Refused, embedded, is_expression
 
 MAX_ITERATIONS = 500
 MAX_INPUTS = 10
@@ -84,10 +86,55 @@ def merge(reading: Reading) -> Made:
     inputs = tuple(f"input{number}" for number in range(count))
     if mode == "append":
         return Made([("merge", {"mode": "append"})], inputs=inputs)
+    if mode == "chooseBranch":
+        return Made([("merge", {"mode": "one", "input": _chosen(reading, inputs)})], inputs=inputs)
+    if reading.version < 2:
+        return _old_merge(reading, mode, inputs)
     way = reading.fixed("combineBy", default=reading.fixed("combinationMode", default="combineByFields"))
+    if mode == "combine" and way in ("combineByPosition", "mergeByPosition"):
+        whole = reading.fixed("options", "includeUnpaired", default=False) is True
+        return _side_by_side(reading, inputs, keep="all" if whole else "matched")
     if mode != "combine" or way not in ("combineByFields", "mergeByFields"):
         raise Refused(f"the mode {mode!r}{f' with {way!r}' if mode == 'combine' else ''} has no counterpart")
     return Made([("merge", {"mode": "by_key", **_by_key(reading)})], inputs=inputs)
+
+
+def _old_merge(reading: Reading, mode: Any, inputs: tuple[str, ...]) -> Made:
+    """Version 1, whose modes had names of their own."""
+    if mode == "passThrough":
+        second = reading.fixed("output", default="input1") == "input2"
+        return Made([("merge", {"mode": "one", "input": inputs[int(second)]})], inputs=inputs)
+    if mode == "mergeByIndex":
+        join = reading.fixed("join", default="left")
+        if join not in ("inner", "outer"):
+            raise Refused("it keeps the items of the first input alone")
+        return _side_by_side(reading, inputs, keep="all" if join == "outer" else "matched")
+    raise Refused(f"the mode {mode!r} has no counterpart")
+
+
+def _chosen(reading: Reading, inputs: tuple[str, ...]) -> str:
+    reading.raw("chooseBranchMode")
+    said = reading.fixed("output", default="specifiedInput")
+    number = {"input1": 1, "input2": 2}.get(str(said)) or reading.fixed("useDataOfInput", default=1)
+    if said == "empty" or not str(number).isdecimal() or not 1 <= int(number) <= len(inputs):
+        raise Refused("it waits for its inputs and passes an item without fields on")
+    return inputs[int(number) - 1]
+
+
+def _side_by_side(reading: Reading, inputs: tuple[str, ...], keep: str) -> Made:
+    """Of fields with one name the last input's wins, or the first's: then the inputs are named the other way round."""
+    clash = reading.raw("options", "clashHandling", "values", default={})
+    clash = clash if isinstance(clash, dict) else {}
+    wins = clash.get("resolveClash", "preferLast")
+    if wins == "addSuffix":
+        raise Refused("it gives fields of one name the input's number")
+    if clash.get("mergeMode", "deepMerge") == "deepMerge":
+        reading.leave(
+            "deepMerge", "of two objects in fields of one name the one that wins is taken whole here"
+        )
+    if wins == "preferInput1":
+        inputs = inputs[::-1]
+    return Made([("merge", {"mode": "by_position", "keep": keep})], inputs=inputs)
 
 
 def _by_key(reading: Reading) -> dict[str, Any]:
@@ -119,6 +166,31 @@ def loop(reading: Reading) -> Made:
     return Made([("loop", {"batchSize": size, "maxIterations": MAX_ITERATIONS})], outputs)
 
 
+def called(reading: Reading) -> Made:
+    """executeWorkflow: which one is not in the file, unless it is the workflow itself."""
+    if reading.fixed("mode", default="once") != "once":
+        raise Refused("it runs the other workflow once for each item: use a loop with a subworkflow node")
+    if reading.fixed("source", default="database") != "database":
+        raise Refused("the workflow that it runs is written within it, or in a file")
+    if reading.fixed("options", "waitForSubWorkflow", default=True) is not True:
+        raise Refused("it does not wait for the other workflow")
+    chain: list[tuple[str, dict[str, Any]]] = []
+    values = reading.raw("workflowInputs", "value", default={})
+    if isinstance(values, dict) and values:
+        path = ("workflowInputs", "value")
+        put = {field_name(name): reading.value(value, (*path, name)) for name, value in values.items()}
+        chain.append(("set", {"values": put, "keepInput": False}))
+    named = reading.raw("workflowId")
+    chosen = named.get("value") if isinstance(named, dict) else named
+    if isinstance(chosen, str) and re.fullmatch(r"=\{\{\s*\$workflow\.id\s*\}\}", chosen):
+        reading.value(chosen, ("workflowId", "value") if isinstance(named, dict) else ("workflowId",))
+        return Made([*chain, ("subworkflow", {"workflowId": "{{ $execution.workflowId }}"})])
+    name = named.get("cachedResultName") if isinstance(named, dict) else None
+    shown = f"{name if isinstance(name, str) and name else chosen!s}"[:200]
+    why = f"import the workflow that it runs ({shown}), activate it and set its id here"
+    return Made([*chain, ("subworkflow", {})], missing={"workflowId": why})
+
+
 def noop(reading: Reading) -> Made:
     return Made([("noop", {})])
 
@@ -129,28 +201,29 @@ def wait(reading: Reading) -> Made:
         return Made([("wait", {"until": "moment", "moment": reading.template("dateTime")})])
     if resume != "timeInterval":
         raise Refused(f"waiting for {resume!r}: a callback's address is asked for in another way here")
-    amount = reading.template("amount", default=5 if reading.version >= 1.1 else 1)
+    amount = reading.raw("amount", default=5 if reading.version >= 1.1 else 1)
     unit = reading.fixed("unit", default="seconds" if reading.version >= 1.1 else "hours")
-    if unit not in _SECONDS or not isinstance(amount, int | float):
-        raise Refused("how long it waits is an expression")
-    seconds = max(1, round(amount * _SECONDS[unit]))
-    if seconds > 30 * 86_400:
+    if unit not in _SECONDS:
+        raise Refused("the unit of the time that it waits is an expression")
+    if is_expression(reading.raw("amount")):
+        term = reading.term(reading.raw("amount"), ("amount",))
+        computed = f"$max([1, $ceil($number({term.source}) * {_SECONDS[unit]})])"
+        return Made([("wait", {"until": "duration", "seconds": embedded(computed)})])
+    if not isinstance(amount, int | float):
+        raise Refused("how long it waits is no number")
+    if amount * _SECONDS[unit] > 30 * 86_400:
         raise Refused("it waits longer than 30 days")
+    seconds = max(1, round(max(0, amount) * _SECONDS[unit]))
     return Made([("wait", {"until": "duration", "seconds": seconds})])
 
 
 def stop(reading: Reading) -> Made:
-    if reading.fixed("errorType", default="errorMessage") != "errorMessage":
+    if reading.fixed("errorType", default="errorMessage") == "errorMessage":
+        message = reading.template("errorMessage", default="")
+    else:
         message = template_of(reading, "errorObject")
-        return Made(
-            [
-                (
-                    "stop",
-                    {"outcome": "failed", "message": message if isinstance(message, str) else str(message)},
-                )
-            ]
-        )
-    return Made([("stop", {"outcome": "failed", "message": reading.template("errorMessage", default="")})])
+    said = message if isinstance(message, str) else str(message)
+    return Made([("stop", {"outcome": "failed", "message": said})], outputs=())
 
 
 def respond(reading: Reading) -> Made:

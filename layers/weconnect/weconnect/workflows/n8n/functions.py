@@ -2,7 +2,7 @@
 
 import re
 
-from weconnect.workflows.n8n.syntax import Constant, Invoke, Name, ObjectOf, Tree, Unsupported
+from weconnect.workflows.n8n.syntax import Arrow, Constant, Invoke, Name, ObjectOf, Tree, Unsupported
 from weconnect.workflows.n8n.terms import Term, Writer, moment_text, number, text, truth, value
 
 SPACES = {"Math", "JSON", "Object", "Array", "Date", "DateTime", "$input", "Number", "String"}
@@ -11,6 +11,8 @@ _MATH = {"floor": "$floor", "ceil": "$ceil", "abs": "$abs", "sqrt": "$sqrt"}
 _INPUT = {"first": ("$input[0]", "item"), "last": ("$input[-1]", "item"), "all": ("$input", "items")}
 _UNITS = {"week": 604_800_000, "day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1_000}
 _UNITS["millisecond"] = 1
+
+UNITS_OF_NODES = {f"{unit}s": millis for unit, millis in _UNITS.items()}
 
 _PICTURES = {
     "yyyy": "[Y0001]",
@@ -53,9 +55,9 @@ def called(writer: Writer, name: str, arguments: tuple[Tree, ...]) -> Term:
         case "JSON.stringify", 1:
             return as_json(writer, terms[0])
         case "JSON.stringify", 3 if terms[1].source in ("null", "()") and terms[2].source == "2":
-            if terms[0].kind not in ("object", "list"):
-                raise Unsupported("JSON.stringify with blanks of what may be a text")
-            return Term(f"$string({terms[0].source}, true)", "text")
+            if terms[0].kind in ("object", "list"):
+                return Term(f"$string({terms[0].source}, true)", "text")
+            return Term(writer.helper("pretty", Term(value(terms[0]))), "text")
         case "Object.keys", 1 if terms[0].kind in ("any", "object"):
             return Term(f"[$keys({terms[0].source})]", "list")
         case "Object.values", 1 if terms[0].kind in ("any", "object"):
@@ -79,6 +81,8 @@ def called(writer: Writer, name: str, arguments: tuple[Tree, ...]) -> Term:
             return Term(f"$encodeUrlComponent({text(writer, terms[0])})", "text")
         case (("DateTime.now" | "DateTime.utc"), 0):
             return Term("$millis()", "moment")
+        case "Date.parse", 1:
+            return Term(moment_of(writer, terms[0]), "number")
         case "DateTime.local", 0:
             return Term("$millis()", "moment")
         case "Date.now", 0:
@@ -122,6 +126,17 @@ def _math(writer: Writer, name: str, terms: list[Term]) -> Term:
     raise Unsupported(f"Math.{name}()")
 
 
+def reduced(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """`.reduce(function, start)`; without a start an empty list ends a run, and is nothing here."""
+    if len(arguments) != 2 or of.kind not in ("any", "list"):
+        raise Unsupported(".reduce() without a start, or of items")
+    if not isinstance(arguments[0], Arrow) or len(arguments[0].parameters) != 2:
+        raise Unsupported(".reduce() with the place of each element")
+    start = writer.term(arguments[1])
+    head, body = writer.function(arguments[0], Term("", "any"), same=True)
+    return Term(f"$reduce({of.source}, {head} {{ {value(body)} }}, {value(start)})")
+
+
 def _parsed(writer: Writer, term: Term, digits: str) -> Term:
     said = term.source if term.kind == "text" else f"$string({value(term)})"
     found = f"$match({said}, /^\\s*[-+]?{digits}/)[0].match"
@@ -139,6 +154,11 @@ def need_utc(writer: Writer) -> None:
         raise Unsupported(f"a time in the zone {writer.where.timezone}")
 
 
+def read_moment(source: str) -> str:
+    """Milliseconds of a number, which they are, or of ISO 8601; another text is an error when it runs."""
+    return f'(function($x) {{ $type($x) = "string" ? $toMillis($x) : $x }}({source}))'
+
+
 def today(writer: Writer) -> Term:
     need_utc(writer)
     return Term('$toMillis($now("[Y0001]-[M01]-[D01]"))', "moment")
@@ -150,10 +170,18 @@ def made(writer: Writer, tree: Invoke) -> Term:
         raise Unsupported("new")
     if not tree.arguments:
         return Term("$millis()", "date")
-    term = writer.term(tree.arguments[0])
-    if term.kind in ("moment", "date", "number"):
-        return Term(term.source, "date")
-    raise Unsupported("new Date() of a text, whose form may be any")
+    return Term(moment_of(writer, writer.term(tree.arguments[0])), "date")
+
+
+def moment_of(writer: Writer, term: Term) -> str:
+    """The milliseconds of a value: a text that is no ISO 8601 ends the run, and is not taken for another time."""
+    if term.kind in ("moment", "date") or term.source.isdecimal():
+        return term.source
+    if term.kind not in ("any", "text", "number"):
+        raise Unsupported(f"a moment made of a {term.kind}")
+    if term.kind != "number":
+        need_utc(writer)
+    return writer.helper("date", term)
 
 
 def part(writer: Writer, term: Term, key: str | int) -> Term:
@@ -168,6 +196,8 @@ def of_moment(writer: Writer, of: Term, name: str, arguments: tuple[Tree, ...]) 
     """A method of a moment."""
     if name in ("getTime", "valueOf", "toMillis") and not arguments:
         return Term(of.source, "number")
+    if name == "toDateTime" and not arguments:
+        return Term(of.source, "moment")
     if name == "toISOString" or (of.kind == "moment" and name in ("toISO", "toString")):
         if arguments:
             raise Unsupported(f".{name}() with options")

@@ -45,7 +45,7 @@ def _pairs(reading: Reading, what: str, *, old: bool) -> dict[str, Any]:
     if old:
         if reading.raw("jsonParameters") is True:
             return _given(template_of(reading, f"{key}Json"))
-        return _rows(reading, f"{key}Ui", "parameter")
+        return rows(reading, f"{key}Ui", "parameter")
     if not reading.raw("sendHeaders" if what == "header" else "sendQuery"):
         return {}
     if (
@@ -55,7 +55,7 @@ def _pairs(reading: Reading, what: str, *, old: bool) -> dict[str, Any]:
         == "json"
     ):
         return _given(template_of(reading, "jsonHeaders" if what == "header" else "jsonQuery"))
-    return _rows(reading, key, "parameters")
+    return rows(reading, key, "parameters")
 
 
 def _given(found: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _given(found: Any) -> dict[str, Any]:
     return found
 
 
-def _rows(reading: Reading, *path: str) -> dict[str, Any]:
+def rows(reading: Reading, *path: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place, row in reading.rows(*path):
         name = row.get("name")
@@ -92,7 +92,7 @@ def _body(reading: Reading, headers: dict[str, Any]) -> Any:
         return (
             template_of(reading, "jsonBody")
             if way == "json"
-            else _rows(reading, "bodyParameters", "parameters")
+            else rows(reading, "bodyParameters", "parameters")
         )
     _type(headers, _FORM)
     if way == "string":
@@ -116,7 +116,7 @@ def _old_body(reading: Reading, headers: dict[str, Any]) -> Any:
         return _form(reading, "bodyParametersUi", "parameter")
     if reading.raw("jsonParameters") is True:
         return template_of(reading, "bodyParametersJson") if reading.raw("bodyParametersJson") else None
-    return _rows(reading, "bodyParametersUi", "parameter") or None
+    return rows(reading, "bodyParametersUi", "parameter") or None
 
 
 def _form(reading: Reading, *path: str) -> str:

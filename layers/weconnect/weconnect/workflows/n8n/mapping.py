@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from weconnect.workflows.n8n import ai, data, flow, http, triggers
+from weconnect.workflows.n8n import ai, code, data, flow, http, tasks, triggers
 from weconnect.workflows.n8n.reading import Made, Reading
 
 BASE = "n8n-nodes-base."
@@ -35,24 +35,45 @@ MAKERS: dict[str, Callable[[Reading], Made]] = {
     f"{BASE}wait": flow.wait,
     f"{BASE}stopAndError": flow.stop,
     f"{BASE}respondToWebhook": flow.respond,
+    f"{BASE}executeWorkflow": flow.called,
+    f"{BASE}formTrigger": triggers.form,
+    f"{LANGCHAIN}chatTrigger": triggers.chat,
+    f"{LANGCHAIN}manualChatTrigger": triggers.chat,
+    f"{BASE}html": tasks.html,
+    f"{BASE}htmlExtract": tasks.extract,
+    f"{BASE}crypto": tasks.crypto,
+    f"{BASE}dateTime": tasks.date_time,
+    f"{BASE}xml": tasks.xml,
+    f"{BASE}emailSend": tasks.mail,
+    f"{BASE}graphql": tasks.graphql,
+    f"{BASE}summarize": tasks.summarize,
+    f"{BASE}code": code.code,
+    f"{BASE}function": code.code,
     f"{LANGCHAIN}chainLlm": ai.chain,
     f"{LANGCHAIN}agent": ai.agent,
+    f"{LANGCHAIN}openAi": ai.openai,
+    f"{LANGCHAIN}informationExtractor": ai.extractor,
+    f"{LANGCHAIN}textClassifier": ai.classifier,
+    f"{LANGCHAIN}sentimentAnalysis": ai.sentiment,
 }
 
 _CODE = "code in JavaScript is not run here: write it as a jsonata node"
+_FILES = "items hold no files here; a csv, xml or html node reads and writes text that is in a field"
 REASONS = {
-    f"{BASE}code": _CODE,
-    f"{BASE}function": _CODE,
     f"{BASE}functionItem": _CODE,
     f"{LANGCHAIN}code": _CODE,
-    f"{BASE}executeWorkflow": "the workflow that it names is not here: import that one, then use a subworkflow node",
-    f"{LANGCHAIN}chatTrigger": "a chat is an agent's session here: ask the agent, or begin with a webhook",
-    f"{LANGCHAIN}manualChatTrigger": "a chat is an agent's session here: ask the agent, or begin with a webhook",
-    f"{BASE}formTrigger": "there are no forms here: begin with a webhook",
     f"{BASE}form": "there are no forms here",
-    f"{BASE}emailSend": "no node sends mail",
-    f"{BASE}dateTime": "its answer has another form than the date_time node's",
-    f"{LANGCHAIN}openAi": "what it does depends on its operation; use a prompt node",
+    f"{BASE}markdown": "no node makes HTML of Markdown, or Markdown of HTML",
+    f"{BASE}rssFeedRead": "call the feed with an http_request node and read it with an xml node",
+    f"{BASE}compareDatasets": "use a compare node: what it tells of items that differ has another form",
+    f"{BASE}extractFromFile": _FILES,
+    f"{BASE}convertToFile": _FILES,
+    f"{BASE}spreadsheetFile": _FILES,
+    f"{BASE}readWriteFile": _FILES,
+    f"{BASE}readBinaryFile": _FILES,
+    f"{BASE}writeBinaryFile": _FILES,
+    f"{BASE}moveBinaryData": _FILES,
+    f"{BASE}readPDF": _FILES,
 }
 
 
@@ -60,10 +81,10 @@ def reason(type_: str) -> str:
     """Why a type has no counterpart."""
     if type_ in REASONS:
         return REASONS[type_]
-    if type_.startswith(LANGCHAIN):
+    if type_.startswith(LANGCHAIN) or type_.endswith("Tool"):
         return "a part of an agent or of a chain, which is configured on the agent here"
     if type_.endswith("Trigger"):
         return "there is no trigger for this service"
     if type_.startswith(BASE):
-        return "there is no node for this service or task"
+        return "there is no node for this service or task: an http_request node can call its API"
     return "a community node"

@@ -4,14 +4,15 @@ import re
 from collections.abc import Callable
 
 from weconnect.workflows.n8n import functions
+from weconnect.workflows.n8n.patterns import groups_alone, pattern
 from weconnect.workflows.n8n.syntax import Constant, Regex, Tree, Unsupported
 from weconnect.workflows.n8n.terms import Term, Writer, constant, number, text, truth, value
 
 Method = Callable[[Writer, Term, tuple[Tree, ...]], Term]
 
-_OUTSIDE = {"d": "[0-9]", "D": "[^0-9]", "w": "[A-Za-z0-9_]", "W": "[^A-Za-z0-9_]", "s": "\\s", "S": "\\S"}
-_INSIDE = {"d": "0-9", "w": "A-Za-z0-9_", "s": "\\s"}
-_SAME = {"n": "\\n", "t": "\\t", "r": "\\r"}
+_OF_OBJECTS = ("toJsonString", "isEmpty", "isNotEmpty", "keys")
+_OF_NUMBERS = ("toString", "toJsonString", "toNumber", "toDateTime")
+_OF_ITEMS = ("map", "filter", "find", "some", "every", "first", "last", "reverse")
 TRIMMED = '$replace({0}, /^[\\s\\ufeff]+|[\\s\\ufeff]+$/, "")'
 
 
@@ -22,11 +23,11 @@ def called(writer: Writer, of: Term, name: str, arguments: tuple[Tree, ...]) -> 
     method = _METHODS.get(name)
     if method is None:
         raise Unsupported(f"the method .{name}()")
-    if of.kind == "item" or (of.kind == "object" and name not in ("toJsonString", "isEmpty", "isNotEmpty")):
+    if of.kind in ("item", "function", "match") or (of.kind == "object" and name not in _OF_OBJECTS):
         raise Unsupported(f".{name}() of an object")
-    if of.kind in ("number", "boolean", "missing") and name not in ("toString", "toJsonString", "toNumber"):
+    if of.kind in ("number", "boolean", "missing") and name not in _OF_NUMBERS:
         raise Unsupported(f".{name}() of a {of.kind}")
-    if of.kind == "items" and name not in ("map", "filter", "find", "some", "every"):
+    if of.kind == "items" and name not in _OF_ITEMS:
         raise Unsupported(f".{name}() of items")
     return method(writer, of, arguments)
 
@@ -40,41 +41,6 @@ def length(writer: Writer, of: Term) -> Term:
     if of.kind not in ("any", "object"):
         raise Unsupported(f".length of a {of.kind}")
     return Term(writer.helper("size", of))
-
-
-def pattern(regex: Regex) -> str:
-    """A regular expression that means the same to both; raises Unsupported."""
-    if set(regex.flags) - set("gim"):
-        raise Unsupported(f"a regular expression with the flags {regex.flags!r}")
-    source, found, position, inside = regex.pattern, "", 0, False
-    while position < len(source):
-        letter = source[position]
-        if letter == "\\":
-            escaped = source[position + 1]
-            if escaped.isalnum():
-                known = (_INSIDE if inside else _OUTSIDE) | _SAME
-                if escaped not in known:
-                    raise Unsupported(f"\\{escaped} in a regular expression")
-                found += known[escaped]
-            else:
-                found += f"\\{escaped}" if escaped.isascii() and escaped not in "\"'`<>&~#@ " else escaped
-            position += 2
-            continue
-        if source.startswith("(?", position) and not source.startswith("(?:", position):
-            raise Unsupported("a group of that kind in a regular expression")
-        if letter == "[" and (inside or source.startswith(("[]", "[^]"), position)):
-            if not inside:
-                raise Unsupported("an empty class in a regular expression")
-            found += "\\["
-        elif inside and letter in "&~" and source[position + 1 : position + 2] == letter:
-            raise Unsupported(f"{letter * 2} in a class of a regular expression")
-        else:
-            inside = (inside or letter == "[") and not (inside and letter == "]")
-            found += letter
-        position += 1
-    if re.search(r"(?<!\\)\{(?!\d+(,\d*)?\})", found):
-        raise Unsupported("a brace in a regular expression")
-    return f"/{found}/{''.join(flag for flag in 'im' if flag in regex.flags)}"
 
 
 def _said(tree: Tree) -> str:
@@ -114,7 +80,7 @@ def _replace(writer: Writer, of: Term, arguments: tuple[Tree, ...], *, every: bo
     if with_what.kind != "text" and not isinstance(put, Constant):
         with_what = Term(text(writer, with_what), "text")
     if isinstance(wanted, Regex):
-        if not isinstance(put, Constant) or "$" in str(put.value):
+        if not isinstance(put, Constant) or not groups_alone(wanted.pattern, str(put.value)):
             raise Unsupported("a regular expression's replacement that is not plain text")
         if every and "g" not in wanted.flags:
             raise Unsupported("replaceAll without the flag g")
@@ -136,6 +102,11 @@ def _replace_all(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
 
 def _split(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
     _count(arguments, 1, 1)
+    if isinstance(arguments[0], Regex) and "(" not in arguments[0].pattern:
+        found = pattern(arguments[0])
+        if re.search(r"[*?]|\{0", arguments[0].pattern):
+            raise Unsupported("splitting where nothing stands")
+        return Term(f"$split({of.source}, {found})", "list")
     by = _said(arguments[0])
     if not by:
         raise Unsupported("splitting into letters")
@@ -181,6 +152,8 @@ def _slice(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
     _count(arguments, 1, 2)
     start, *ends = [_whole_number(argument) for argument in arguments]
     end = ends[0] if ends else None
+    if end is not None and end < 0 <= start and of.kind in ("any", "text", "list"):
+        return _until(of, start, -end)
     if (end is not None and (end < 0 or start < 0)) or of.kind not in ("any", "text", "list"):
         raise Unsupported(".slice() from both ends")
     long = "" if end is None else f", {max(0, end - start)}"
@@ -190,6 +163,19 @@ def _slice(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
     first = f"$i >= {start}" if start >= 0 else f"$i >= $count({of.source}) - {-start}"
     until = "" if end is None else f" and $i < {end}"
     of_list = f"[$filter({of.source}, function($v, $i) {{ {first}{until} }})]"
+    if of.kind == "list":
+        return Term(of_list, "list")
+    return Term(f'($type({of.source}) = "array" ? {of_list} : {of_text})')
+
+
+def _until(of: Term, start: int, left: int) -> Term:
+    """From a place up to so many before the end."""
+    long = f"$max([0, $length({of.source}) - {left + start}])"
+    of_text = f"$substring({of.source}, {start}, {long})"
+    if of.kind == "text":
+        return Term(of_text, "text")
+    kept = f"$i >= {start} and $i < $count({of.source}) - {left}"
+    of_list = f"[$filter({of.source}, function($v, $i) {{ {kept} }})]"
     if of.kind == "list":
         return Term(of_list, "list")
     return Term(f'($type({of.source}) = "array" ? {of_list} : {of_text})')
@@ -247,14 +233,58 @@ def _every(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
     return Term(f"($count([{_kept(writer, of, arguments)}]) = $count({of.source}))", "boolean")
 
 
+def _match(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """The first that a pattern finds with its groups, or with the flag g the texts of all."""
+    _count(arguments, 1, 1)
+    if not isinstance(arguments[0], Regex):
+        raise Unsupported(".match() of what is no regular expression")
+    found = f"$match({of.source}, {pattern(arguments[0])})"
+    if "g" not in arguments[0].flags:
+        return Term(f"({found})[0]", "match")
+    return Term(f"($v := [{found}.match]; $count($v) > 0 ? $v : null)")
+
+
+def _reverse(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _count(arguments, 0, 0)
+    if of.kind not in ("list", "items"):
+        raise Unsupported(".reverse() of what may be changed by it")
+    return Term(f"[$reverse({of.source})]", of.kind)
+
+
+def _unique(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _count(arguments, 0, 0)
+    return Term(f"[$distinct({of.source})]", "list")
+
+
+def _index_of(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _count(arguments, 1, 1)
+    wanted = constant(_said(arguments[0])).source
+    if of.kind != "text" or wanted == '""':
+        raise Unsupported(".indexOf() of what may be a list")
+    found = f"$length($substringBefore({of.source}, {wanted}))"
+    return Term(f"($contains({of.source}, {wanted}) ? {found} : -1)", "number")
+
+
+def _to_date_time(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _count(arguments, 0, 0)
+    return Term(functions.moment_of(writer, of), "moment")
+
+
+def _keys(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _count(arguments, 0, 0)
+    if of.kind != "object":
+        raise Unsupported(".keys() of what may be a list")
+    return Term(f"[$keys({of.source})]", "list")
+
+
 def _first(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
     _count(arguments, 0, 0)
-    return Term(f"({of.source})[0]")
+    return Term(f"({of.source})[0]", "item" if of.kind == "items" else "any")
 
 
 def _last(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
     _count(arguments, 0, 0)
-    return Term(f"({of.source})[-1]")
+    return Term(f"({of.source})[-1]", "item" if of.kind == "items" else "any")
 
 
 def _to_text(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
@@ -300,6 +330,14 @@ _METHODS: dict[str, Method] = {
     "substring": _substring,
     "substr": _substr,
     "charAt": _char_at,
+    "match": _match,
+    "reduce": functions.reduced,
+    "reverse": _reverse,
+    "removeDuplicates": _unique,
+    "unique": _unique,
+    "indexOf": _index_of,
+    "toDateTime": _to_date_time,
+    "keys": _keys,
     "map": _map,
     "filter": _filter,
     "find": _find,

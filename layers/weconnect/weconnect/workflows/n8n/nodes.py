@@ -4,9 +4,14 @@ import json
 from math import ceil
 from typing import Any
 
+from pydantic import ValidationError
+
+from weconnect import expressions
+from weconnect.expressions import ExpressionError
+from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.entities import Node, Position, Retry
 from weconnect.workflows.n8n.file import N8nNode
-from weconnect.workflows.n8n.reading import Made, Reading
+from weconnect.workflows.n8n.reading import Made, Reading, Refused
 
 MAX_NAME = 100
 MAX_NOTES = 2_000
@@ -37,12 +42,12 @@ def names_of(nodes: list[N8nNode]) -> list[str]:
 
 def nodes_of(reading: Reading, made: Made, name: str, taken: set[str]) -> list[Node]:
     """The nodes that stand for one: the last has its name, since that is what others refer to."""
-    count = len(made.chain)
+    count, acts = len(made.chain), acting(made)
     found = []
     goes_on = _on_error(reading.node) == "continue"
     for number, (kind, parameters) in enumerate(made.chain, start=1):
         last = number == count
-        if number > 1 and goes_on:
+        if number > acts and goes_on and kind == "jsonata":
             # What the node before could not do comes as the item with its error, and passes.
             parameters = {"expression": f"$exists(error.nodeId) ? $ : ({parameters['expression']})"}
         own = (
@@ -56,12 +61,35 @@ def nodes_of(reading: Reading, made: Made, name: str, taken: set[str]) -> list[N
                 parameters=parameters,
                 position=_position(reading.node, count - number),
                 is_enabled=_extra(reading.node, "disabled") is not True,
-                retry=_retry(reading.node) if number == 1 else Retry(),
-                on_error=_on_error(reading.node) if number == 1 else "stop",
+                retry=_retry(reading.node) if number == acts else Retry(),
+                on_error=_on_error(reading.node) if number == acts else "stop",
                 notes=_notes(reading.node) if last else None,
             )
         )
     return found
+
+
+def acting(made: Made) -> int:
+    """Which node of a chain, from 1, does what the whole is for: what may fail, and is tried again."""
+    return next((number for number, (kind, _) in enumerate(made.chain, start=1) if kind != "set"), 1)
+
+
+def refuse_unfit(made: Made) -> None:
+    """Raise Refused for parameters that our node types do not take, but for what is known only when a run is there."""
+    for type_, parameters in made.chain:
+        kind = node_type(type_)
+        assert kind is not None, type_
+        try:
+            expressions.find(parameters)
+            kind.parameters.model_validate(parameters)
+        except ExpressionError as error:
+            raise Refused(f"{error}: {error.pointer[:200]} of a {type_} node") from None
+        except ValidationError as error:
+            for wrong in error.errors(include_url=False):
+                place = "/".join(str(part) for part in wrong["loc"])
+                if place in made.missing or (isinstance(wrong["input"], str) and "{{" in wrong["input"]):
+                    continue
+                raise Refused(f"{wrong['msg']}: {place[:200]} of a {type_} node") from None
 
 
 def placeholder(reading: Reading, name: str, why: str, outputs: list[str], budget: int) -> Node:
@@ -88,6 +116,18 @@ def placeholder(reading: Reading, name: str, why: str, outputs: list[str], budge
         on_error=_on_error(reading.node),
         notes=_notes(reading.node),
     )
+
+
+def original(reading: Reading, name: str, made: Made, budget: int, taken: set[str]) -> Node:
+    """What stands beside a node that has to be filled in, so that nothing of the file is lost."""
+    kept = placeholder(reading, _free(f"{name[: MAX_NAME - 20].strip()} (original)", taken), "", [], budget)
+    kept.parameters["reason"] = _unbraced(
+        f"{', '.join(made.missing)} is to be set in {name!r}; this is what it was"
+    )
+    kept.id = f"node-{reading.place}-original"
+    kept.on_error, kept.retry, kept.notes = "stop", Retry(), None
+    kept.position = _position(reading.node, -1)
+    return kept
 
 
 def _free(wanted: str, taken: set[str]) -> str:

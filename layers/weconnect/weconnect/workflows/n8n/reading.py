@@ -32,6 +32,8 @@ class Made:
     inputs: tuple[str, ...] = ()
     folded: list[int] = field(default_factory=list)
     """Places of the nodes that are a part of it now."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Parameters of the chain's nodes that have to be filled in, and with what."""
 
 
 @dataclass
@@ -58,8 +60,10 @@ class Reading:
         return default if found is MISSING else found
 
     def fixed(self, *path: str, default: Any = None) -> Any:
-        """A parameter that decides what the node is; raises Refused for an expression."""
+        """A parameter that decides what the node is; raises Refused for an expression or another type."""
         found = self.raw(*path, default=default)
+        if isinstance(default, str) and isinstance(found, dict | list):
+            raise Refused(f"{'.'.join(path)} is of another type than it should be")
         if is_expression(found):
             raise Refused(
                 f"{'.'.join(path)} is an expression, so what the node does is known only when it runs"

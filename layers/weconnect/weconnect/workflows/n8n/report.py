@@ -15,16 +15,19 @@ class LeftOut(Wire):
 
 class ImportedNode(Wire):
     """What became of a node. `mapped`: the same in our terms; `translated`: its conditions or expressions were
-    rewritten; `placeholder`: a disabled node that keeps the original; `note`: a sticky note, now in the description.
+    rewritten; `incomplete`: a node of ours that lacks the parameters in `missing`, which the file cannot know, beside a
+    disabled placeholder that keeps the original; `placeholder`: a disabled node that keeps the original; `note`: a
+    sticky note, now in the description.
     """
 
     pointer: str
     name: str
     type: str
     type_version: float
-    status: Literal["mapped", "translated", "placeholder", "note"]
+    status: Literal["mapped", "translated", "incomplete", "placeholder", "note"]
     node_ids: list[str]
     reason: str | None = None
+    missing: list[str] = []
     left_out: list[LeftOut] = []
 
 
@@ -61,6 +64,7 @@ class ImportCounts(Wire):
 
     mapped: int
     translated: int
+    incomplete: int
     placeholders: int
     notes: int
     nodes: Share

@@ -35,6 +35,14 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Element:
+    """`of[key]` with a key that is computed."""
+
+    of: "Tree"
+    key: "Tree"
+
+
+@dataclass(frozen=True)
 class Invoke:
     """`function(arguments)`; `new` tells `new Date()`."""
 
@@ -70,12 +78,30 @@ class Arrow:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """`const name = value; body`: the body of a function up to what it returns."""
+
+    name: str
+    value: "Tree"
+    body: "Tree"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """`...of`, within a list or an object."""
+
+    of: "Tree"
+
+
+@dataclass(frozen=True)
 class ListOf:
     elements: "tuple[Tree, ...]"
 
 
 @dataclass(frozen=True)
 class ObjectOf:
+    """Fields by name; a Spread has none."""
+
     fields: "tuple[tuple[str, Tree], ...]"
 
 
@@ -91,11 +117,14 @@ Tree = (
     | Regex
     | Name
     | Member
+    | Element
     | Invoke
     | Unary
     | Binary
     | Conditional
     | Arrow
+    | Bound
+    | Spread
     | ListOf
     | ObjectOf
     | Joined

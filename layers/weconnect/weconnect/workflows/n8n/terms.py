@@ -9,11 +9,26 @@ from typing import Literal, Protocol
 from weconnect.workflows.n8n.syntax import Tree, Unsupported
 
 Kind = Literal[
-    "any", "number", "text", "boolean", "list", "object", "missing", "moment", "date", "item", "items", "node"
+    "any",
+    "number",
+    "text",
+    "boolean",
+    "list",
+    "object",
+    "missing",
+    "moment",
+    "date",
+    "item",
+    "items",
+    "node",
+    "function",
+    "match",
 ]
 """`moment` and `date`: a Luxon DateTime and a Date, as milliseconds. `item`, `items`: n8n's, with their `json`.
-`node`: what `$('Name')` answers. `missing`: `undefined`.
+`node`: what `$('Name')` answers. `missing`: `undefined`. `function`: one with a name. `match`: what `.match()` finds.
 """
+
+SCALARS = ("text", "number", "boolean")
 
 HELPERS = {
     "truthy": 'function($x) { $type($x) in ["array", "object"] or $boolean($x) }',
@@ -47,6 +62,25 @@ HELPERS = {
     "toJson": (
         'function($x) { $type($x) = "string" ? ($s := $string([$x]); $substring($s, 1, $length($s) - 2))'
         " : $string($x) }"
+    ),
+    "at": (
+        'function($x, $y) { $type($x) = "array" ? ($type($y) = "number" ? ($y >= 0 and $floor($y) = $y ? $x[$y]))'
+        ' : $type($x) = "string" ? ($type($y) = "number" and $y >= 0 and $y < $length($x)'
+        " ? $substring($x, $y, 1)) : $exists($x) ? $lookup($x, $string($y)) }"
+    ),
+    "one": 'function($x) { $exists($x) ? ($type($x) = "array" ? [[$x]] : $x) : null }',
+    "spread": 'function($x) { $type($x) = "string" ? $split($x, "") : $x }',
+    "fields": (
+        'function($x) { $type($x) = "object" ? $x : $type($x) in ["string", "array"] and $x != "" and $x != []'
+        ' ? $error("A text or a list where an object should be spread") : {} }'
+    ),
+    "pretty": (
+        'function($x) { $type($x) = "string" ? ($s := $string([$x]); $substring($s, 1, $length($s) - 2))'
+        " : $string($x, true) }"
+    ),
+    "date": (
+        'function($x) { $type($x) = "string" ? $toMillis($x) : $type($x) = "number"'
+        ' ? ($x < 0 ? $ceil($x) : $floor($x)) : $type($x) = "boolean" ? ($x ? 1 : 0) : $x = null ? 0 }'
     ),
     "empty": (
         'function($x) { $not($exists($x)) or $x = null or $x = "" or $x = []'
@@ -101,6 +135,18 @@ _TAKEN |= {
     "uppercase",
     "floor",
 }
+_TAKEN |= {
+    "append",
+    "distinct",
+    "error",
+    "lookup",
+    "merge",
+    "pad",
+    "reduce",
+    "reverse",
+    "sort",
+    "substringBefore",
+}
 _TAKEN |= {"fromMillis", "toMillis", "match", "sum", "round", "abs", "ceil", "sqrt", "power"}
 
 
@@ -124,6 +170,8 @@ class Surroundings:
     names: Mapping[str, str]
     of_node: Callable[[str], Literal["first", "index", "assumed"]]
     timezone: str | None = None
+    whole: bool = False
+    """Whether it stands for all items at once, so that there is no single one."""
 
 
 class Writer(Protocol):
@@ -134,8 +182,11 @@ class Writer(Protocol):
 
     def term(self, tree: Tree) -> Term: ...
 
-    def function(self, tree: Tree, of: Term) -> tuple[str, Term]:
-        """`function($x) { … }` of a callback over what `of` holds, up to its body, and the body."""
+    def function(self, tree: Tree, of: Term, *, same: bool = False) -> tuple[str, Term]:
+        """`function($x) { … }` of a callback over what `of` holds, up to its body, and the body.
+
+        Its second parameter is a place, or the `same` as the first: any value.
+        """
 
     def helper(self, name: str, *arguments: Term) -> str:
         """A call of one of the helpers."""
@@ -156,6 +207,11 @@ def quoted(key: str) -> str:
     return f"`{key}`"
 
 
+def text_of_field(path: str) -> str:
+    """What stands at a path of fields; raises Unsupported."""
+    return "$json." + ".".join(quoted(part) for part in path.split("."))
+
+
 def variable(name: str) -> str:
     """A callback's parameter as a variable."""
     if not _PLAIN.fullmatch(name.strip("_$")):
@@ -170,7 +226,7 @@ def text(writer: Writer, term: Term) -> str:
         return term.source
     if term.kind == "moment":
         return moment_text(term)
-    if term.kind in ("date", "node", "item", "items", "missing"):
+    if term.kind in ("date", "node", "item", "items", "missing", "function", "match"):
         raise Unsupported(f"a text made of {'a Date' if term.kind == 'date' else 'what is no value'}")
     return writer.helper("text", term)
 
@@ -179,7 +235,7 @@ def number(writer: Writer, term: Term) -> str:
     """A value as a number."""
     if term.kind in ("number", "moment", "date"):
         return term.source
-    if term.kind in ("list", "object", "node", "item", "items"):
+    if term.kind in ("list", "object", "node", "item", "items", "function", "match"):
         raise Unsupported("a number made of a list or an object")
     return writer.helper("num", term)
 
@@ -188,8 +244,10 @@ def truth(writer: Writer, term: Term) -> str:
     """A value as a condition; never missing."""
     if term.kind == "boolean":
         return term.source
-    if term.kind in ("list", "object", "moment", "date", "node", "items"):
+    if term.kind in ("list", "object", "moment", "date", "node", "items", "function"):
         return "true"
+    if term.kind == "match":
+        return f"$exists({term.source})"
     return writer.helper("truthy", term)
 
 
@@ -197,7 +255,9 @@ def value(term: Term) -> str:
     """A value as an expression gives it."""
     if term.kind in ("moment", "date"):
         return moment_text(term)
-    if term.kind in ("node", "item", "items"):
+    if term.kind == "match":
+        return f"($exists({term.source}) ? [{term.source}.match, {term.source}.groups] : null)"
+    if term.kind in ("node", "item", "items", "function"):
         raise Unsupported("n8n's own item as a value")
     return term.source
 

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from weconnect.expressions import MAX_SOURCE
 from weconnect.workflows.n8n import functions, methods
 from weconnect.workflows.n8n.javascript import parse
+from weconnect.workflows.n8n.operators import OPERATORS
 from weconnect.workflows.n8n.syntax import (
     Arrow,
     Binary,
+    Bound,
     Conditional,
     Constant,
+    Element,
     Invoke,
     Joined,
     ListOf,
@@ -17,6 +20,7 @@ from weconnect.workflows.n8n.syntax import (
     Name,
     ObjectOf,
     Regex,
+    Spread,
     Tree,
     Unary,
     Unsupported,
@@ -24,6 +28,7 @@ from weconnect.workflows.n8n.syntax import (
 from weconnect.workflows.n8n.terms import (
     HELPERS,
     NEEDS,
+    SCALARS,
     Kind,
     Surroundings,
     Term,
@@ -37,7 +42,12 @@ from weconnect.workflows.n8n.terms import (
 )
 
 SHORT = 80
-SCALARS = ("text", "number", "boolean")
+VARIABLE = "reads the variable {name!r}, which has to be made here"
+_RUN = {
+    "$execution.id": "$execution.id",
+    "$workflow.id": "$execution.workflowId",
+    "$workflow.name": "$execution.workflowName",
+}
 ASSUMED = "takes the first item of {name!r}, where n8n takes the one that the item came from"
 
 
@@ -84,36 +94,96 @@ class Translation:
             case Conditional():
                 test = truth(self, self.term(tree.test))
                 return self._either(test, self.term(tree.then), self.term(tree.otherwise))
+            case Element():
+                return self._element(tree)
+            case Bound():
+                return self._bound(tree)
             case ListOf():
-                elements = [self.term(element) for element in tree.elements]
-                if any(element.kind not in (*SCALARS, "object") for element in elements):
-                    raise Unsupported("a list of values of which one may be a list itself")
-                return Term(f"[{', '.join(element.source for element in elements)}]", "list")
+                return Term(f"[{', '.join(self._listed(element) for element in tree.elements)}]", "list")
             case ObjectOf():
-                fields = [(constant(name).source, value(self.term(inner))) for name, inner in tree.fields]
-                return Term(f"{{{', '.join(f'{name}: {inner}' for name, inner in fields)}}}", "object")
+                return self._object(tree)
             case Joined():
                 return self._joined(tree)
             case Regex():
                 raise Unsupported("a regular expression here")
         raise Unsupported("a function here")
 
-    def function(self, tree: Tree, of: Term) -> tuple[str, Term]:
+    def function(self, tree: Tree, of: Term, *, same: bool = False) -> tuple[str, Term]:
         if isinstance(tree, Name) and tree.name in ("Boolean", "String", "Number"):
             tree = Arrow(("x",), Invoke(tree, (Name("x"),)))
-        if not isinstance(tree, Arrow) or not 1 <= len(tree.parameters) <= 2:
+        if not isinstance(tree, Arrow) or not (not same) <= len(tree.parameters) <= 2:
             raise Unsupported("a callback that is no arrow function of one or two parameters")
-        kinds: list[Kind] = ["item" if of.kind == "items" else "any", "number"]
+        kinds: list[Kind] = ["item" if of.kind == "items" else "any", "any" if same else "number"]
         before = self._local
         names = [variable(name) for name in tree.parameters]
         if len(set(names)) < len(names):
             raise Unsupported("two parameters of one name")
         terms = [Term(name, kind) for name, kind in zip(names, kinds, strict=False)]
+        if any(self._is_of_another(name, known) for known, name in zip(tree.parameters, names, strict=True)):
+            raise Unsupported("two names that differ by their underscores")
         self._local = before | dict(zip(tree.parameters, terms, strict=True))
         try:
             return f"function({', '.join(names)})", self.term(tree.body)
         finally:
             self._local = before
+
+    def _bound(self, tree: Bound) -> Term:
+        """A name for a value, within the parentheses that it is in."""
+        if isinstance(tree.value, Arrow):
+            head, body = self.function(tree.value, Term("", "any"), same=True)
+            given = Term(f"{head} {{ {value(body)} }}", "function")
+        else:
+            given = self.term(tree.value)
+        before = self._local
+        if given.kind == "node":
+            self._local = before | {tree.name: given}
+            try:
+                return self.term(tree.body)
+            finally:
+                self._local = before
+        name = self._new_variable(tree.name)
+        self._local = before | {tree.name: Term(name, given.kind)}
+        try:
+            body = self.term(tree.body)
+        finally:
+            self._local = before
+        return Term(f"({name} := {given.source}; {body.source})", body.kind)
+
+    def _new_variable(self, name: str) -> str:
+        """A variable that means nothing else here."""
+        found = variable(name).rstrip("_") + "_"
+        if self._is_of_another(found, name):
+            raise Unsupported("two names that differ by their underscores")
+        return found
+
+    def _is_of_another(self, found: str, name: str) -> bool:
+        return any(term.source == found for known, term in self._local.items() if known != name)
+
+    def _listed(self, tree: Tree) -> str:
+        """An element of a list: what is a list itself stays one, unless it is spread."""
+        if isinstance(tree, Spread):
+            term = self.term(tree.of)
+            if term.kind not in ("any", "list"):
+                raise Unsupported(f"... of a {term.kind}")
+            return term.source if term.kind == "list" else self.helper("spread", term)
+        term = self.term(tree)
+        return term.source if term.kind in (*SCALARS, "object") else self.helper("one", Term(value(term)))
+
+    def _object(self, tree: ObjectOf) -> Term:
+        parts: list[str] = []
+        fields: list[str] = []
+        for name, inner in tree.fields:
+            if isinstance(inner, Spread):
+                term = self.term(inner.of)
+                if term.kind not in ("any", "object"):
+                    raise Unsupported(f"... of a {term.kind}")
+                parts += [f"{{{', '.join(fields)}}}"] if fields else []
+                parts.append(term.source if term.kind == "object" else self.helper("fields", term))
+                fields = []
+            else:
+                fields.append(f"{constant(name).source}: {value(self.term(inner))}")
+        last = f"{{{', '.join(fields)}}}"
+        return Term(f"$merge([{', '.join([*parts, last])}])" if parts else last, "object")
 
     # Names and paths
 
@@ -121,14 +191,16 @@ class Translation:
         if name in self._local:
             return self._local[name]
         match name:
-            case "$json":
+            case "$json" if not self.where.whole:
                 return Term("$json", "object")
             case "$now":
                 return Term("$millis()", "moment")
             case "$today":
                 return functions.today(self)
-            case "$itemIndex":
+            case "$itemIndex" if not self.where.whole:
                 return Term("$index", "number")
+            case "items" if self.where.whole:
+                return Term("$input", "items")
             case "undefined":
                 return Term("()", "missing")
         raise Unsupported(name if name.startswith("$") else f"the name {name}")
@@ -138,10 +210,13 @@ class Translation:
         if isinstance(of, Name) and of.name not in self._local:
             if of.name == "$node" and isinstance(key, str):
                 return self._node(key)
-            if of.name == "$input" and key == "item":
+            if of.name == "$input" and key == "item" and not self.where.whole:
                 return Term("$json", "item")
-            if of.name == "$execution" and key == "id":
-                return Term("$execution.id", "text")
+            if known := _RUN.get(f"{of.name}.{key}"):
+                return Term(known, "text")
+            if of.name in ("$vars", "$env") and isinstance(key, str):
+                self.notes[VARIABLE.format(name=key)] = None
+                return Term(f"$vars.{quoted(key)}")
             if of.name == "Math" and key == "PI":
                 return constant(3.141592653589793)
             if of.name in ("$input", "$workflow", "$execution", "Math"):
@@ -157,15 +232,32 @@ class Translation:
             return methods.length(self, term)
         if term.kind == "moment":
             return functions.part(self, term, key)
+        if term.kind == "match":
+            if not isinstance(key, int) or key < 0:
+                raise Unsupported(f".{key} of what a pattern finds")
+            return Term(f"{term.source}.{'match' if key == 0 else f'groups[{key - 1}]'}")
         if isinstance(key, int):
             if key < 0 or term.kind not in ("any", "list", "items"):
                 raise Unsupported(f"[{key}] here")
             return Term(f"({term.source})[{key}]", "item" if term.kind == "items" else "any")
         if term.kind not in ("any", "object") or key.isdecimal():
             raise Unsupported(f".{key} of what is no object")
+        try:
+            plain = quoted(key)
+        except Unsupported:
+            return Term(f"$lookup({term.source}, {constant(key).source})")
+        if term.source.startswith("["):
+            return Term(f"({term.source}).{plain}")
         if not term.source.startswith(("$", "(")):
             raise Unsupported(f".{key} of an object that is written out")
-        return Term(f"{term.source}.{quoted(key)}")
+        return Term(f"{term.source}.{plain}")
+
+    def _element(self, tree: Element) -> Term:
+        """`of[key]`: a place in a list or a text, or a field."""
+        term, key = self.term(tree.of), self.term(tree.key)
+        if term.kind not in ("any", "list", "object", "text") or key.kind not in ("any", "number", "text"):
+            raise Unsupported("a key in brackets that is computed")
+        return Term(self.helper("at", term, key))
 
     def _node(self, name: str) -> Term:
         if name not in self.where.names:
@@ -178,6 +270,9 @@ class Translation:
         which = self.where.of_node(node.name)
         if which == "assumed":
             self.notes[ASSUMED.format(name=node.name)] = None
+        if which == "index" and self.where.whole:
+            which = "assumed"
+            self.notes[ASSUMED.format(name=node.name)] = None
         source = f"{node.source}.items[$index]" if which == "index" else f"{node.source}.output"
         return Term(source, "item" if key == "item" else "object")
 
@@ -187,7 +282,17 @@ class Translation:
         function = tree.function
         if tree.new:
             return functions.made(self, tree)
+        if isinstance(function, Arrow):
+            if len(function.parameters) != len(tree.arguments):
+                raise Unsupported("a function that is called with fewer or more values")
+            body = function.body
+            for name, argument in reversed(list(zip(function.parameters, tree.arguments, strict=True))):
+                body = Bound(name, argument, body)
+            return self.term(body)
         if isinstance(function, Name):
+            if (known := self._local.get(function.name)) and known.kind == "function":
+                given = [value(self.term(argument)) for argument in tree.arguments]
+                return Term(f"{known.source}({', '.join(given)})")
             if function.name == "$items" and not tree.arguments:
                 return Term("$input", "items")
             if function.name in ("$", "$items") and len(tree.arguments) == 1:
@@ -238,7 +343,10 @@ class Translation:
 
     def _either(self, test: str, then: Term, otherwise: Term) -> Term:
         kinds = {then.kind, otherwise.kind}
-        if "moment" in kinds or "date" in kinds:
+        if "match" in kinds:
+            then, otherwise = Term(value(then)), Term(value(otherwise))
+            kinds = {"any"}
+        elif "moment" in kinds or "date" in kinds:
             if len(kinds) > 1:
                 then, otherwise = Term(value(then)), Term(value(otherwise))
         elif kinds & {"node", "item", "items"}:
@@ -271,90 +379,8 @@ class Translation:
         return Term(f"($v := {term.source}; {found.source})", found.kind)
 
 
-def _add(writer: Translation, left: Term, right: Term) -> Term:
-    if "text" in (left.kind, right.kind):
-        return Term(f"({text(writer, left)} & {text(writer, right)})", "text")
-    if left.kind == right.kind == "number":
-        return Term(f"({left.source} + {right.source})", "number")
-    if {left.kind, right.kind} - {"any", "number", "boolean"}:
-        raise Unsupported("+ of lists, objects or dates")
-    return Term(writer.helper("plus", left, right))
-
-
-def _arithmetic(operator: str) -> Callable[[Translation, Term, Term], Term]:
-    def apply(writer: Translation, left: Term, right: Term) -> Term:
-        return Term(f"({number(writer, left)} {operator} {number(writer, right)})", "number")
-
-    return apply
-
-
-def _compared(helper: str, operator: str, *, turned: bool) -> Callable[[Translation, Term, Term], Term]:
-    def apply(writer: Translation, left: Term, right: Term) -> Term:
-        if {left.kind, right.kind} & {"node", "item", "items", "list", "object", "missing"}:
-            raise Unsupported("a comparison of lists, objects or nothing")
-        if left.kind in ("number", "moment", "date") and right.kind in ("number", "moment", "date"):
-            return Term(f"({left.source} {operator} {right.source})", "boolean")
-        pair = (right, left) if turned else (left, right)
-        return Term(writer.helper(helper, *pair), "boolean")
-
-    return apply
-
-
-def _strict(writer: Translation, left: Term, right: Term) -> Term:
-    if left.kind == "missing" or right.kind == "missing":
-        other = right if left.kind == "missing" else left
-        return Term(f"$not($exists({value(other)}))", "boolean")
-    if {left.kind, right.kind} & {"node", "item", "items", "moment", "date", "list", "object"}:
-        raise Unsupported("=== of lists, objects or dates")
-    if left.kind == right.kind == "any" and "null" not in (left.source, right.source):
-        return Term(writer.helper("same", left, right), "boolean")
-    return Term(f"({left.source} = {right.source})", "boolean")
-
-
-def _loose(writer: Translation, left: Term, right: Term) -> Term:
-    for one, other in ((left, right), (right, left)):
-        if one.kind == "missing" or one.source == "null":
-            return Term(f"($not($exists({value(other)})) or {value(other)} = null)", "boolean")
-    if left.kind == right.kind and left.kind in SCALARS:
-        return Term(f"({left.source} = {right.source})", "boolean")
-    for one, other in ((left, right), (right, left)):
-        if other.kind == "any" and one.kind in SCALARS and (found := _alike(one, other)):
-            return Term(found, "boolean")
-    raise Unsupported("== of values of which neither is known")
-
-
-def _alike(one: Term, other: Term) -> str | None:
-    """`==` with a constant: the values of other types that JavaScript takes for the same."""
-    if one.kind == "text" and one.source.startswith('"') and one.source.strip('"').strip():
-        plain = one.source.strip('"')
-        if not plain[0].isdigit() and plain[0] not in "-+. \\" and plain != "Infinity":
-            return f"({other.source} = {one.source})"
-    if one.kind == "number" and one.source.isdecimal():
-        more = {"0": ' or {0} = "" or {0} = false', "1": " or {0} = true"}.get(one.source, "")
-        return (
-            f'({other.source} = {one.source} or {other.source} = "{one.source}"{more.format(other.source)})'
-        )
-    return None
-
-
-def _negated(equal: Callable[[Translation, Term, Term], Term]) -> Callable[[Translation, Term, Term], Term]:
-    return lambda writer, left, right: Term(f"$not({equal(writer, left, right).source})", "boolean")
-
-
 _OPERATORS: dict[str, Callable[[Translation, Term, Term], Term]] = {
-    "+": _add,
-    "-": _arithmetic("-"),
-    "*": _arithmetic("*"),
-    "/": _arithmetic("/"),
-    "%": _arithmetic("%"),
-    "<": _compared("less", "<", turned=False),
-    ">": _compared("less", ">", turned=True),
-    "<=": _compared("upto", "<=", turned=False),
-    ">=": _compared("upto", ">=", turned=True),
-    "===": _strict,
-    "!==": _negated(_strict),
-    "==": _loose,
-    "!=": _negated(_loose),
+    **OPERATORS,
     "||": Translation.either_or,
     "&&": Translation.both,
     "??": Translation.present,

@@ -40,6 +40,44 @@ def webhook(reading: Reading) -> Made:
     return Made([("webhook", {"methods": methods, "responseMode": _MODES[mode]})])
 
 
+def chat(reading: Reading) -> Made:
+    """chatTrigger: a message is what is posted, as n8n's own chat window posts it."""
+    mode = reading.fixed("options", "responseMode", default="lastNode")
+    modes = {"lastNode": "last_node", "streaming": "last_node", "responseNode": "respond"}
+    if mode not in modes:
+        raise Refused(f"the response mode {mode!r} has no counterpart")
+    text = "there is no chat window here: post {chatInput, sessionId} as JSON to the webhook's address"
+    reading.leave("chat", text)
+    if mode == "streaming":
+        reading.leave("options.responseMode", "the answer is given whole")
+    return _posted(reading, modes[mode], '{"action": "sendMessage"}')
+
+
+def form(reading: Reading) -> Made:
+    """formTrigger: what people wrote is what is posted, by the names of the fields."""
+    mode = reading.fixed("responseMode", default="onReceived")
+    if mode not in _MODES:
+        raise Refused(f"the response mode {mode!r} has no counterpart")
+    names = []
+    for _, row in reading.rows("formFields", "values"):
+        if row.get("fieldType") == "file":
+            raise Refused("its form takes files, which are no part of items here")
+        names.append(str(row.get("fieldName") or row.get("fieldLabel") or "")[:60])
+    text = f"there are no forms here: post its fields as JSON to the webhook's address ({', '.join(names)})"
+    reading.leave("form", text)
+    for key in ("formTitle", "formDescription", "path"):
+        reading.raw(key)
+    return _posted(reading, _MODES[mode], '{"submittedAt": $now(), "formMode": "production"}')
+
+
+def _posted(reading: Reading, mode: str, added: str) -> Made:
+    if reading.raw("authentication", default="none") != "none":
+        reading.leave("authentication", "the address is a secret by itself, or takes signed calls")
+    # A run that is started by hand has the fields themselves as its input, and no call around them.
+    item = f"$merge([$exists(body) ? body : $, {added}])"
+    return Made([("webhook", {"methods": ["POST"], "responseMode": mode}), ("jsonata", {"expression": item})])
+
+
 def schedule(reading: Reading) -> Made:
     rules = [row for _, row in reading.rows("rule", "interval")]
     return _schedule(reading, [_rule(rule) for rule in rules or [{}]])

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from weconnect.workflows import asking, fields
-from weconnect.workflows.contract import Call, Item, NodeError, NodeType, Outputs
+from weconnect.workflows.contract import Call, Item, NodeType, Outputs
 
 SYSTEM = (
     "Take what the schema asks for out of the text. Invent nothing: what the text does not say is left out, or null "
@@ -31,16 +31,8 @@ def run(call: Call) -> Outputs:
 
 
 def _extracted(given: ExtractParameters, item: Item, timeout_seconds: float) -> Item:
-    from weconnect import schemas
-    from weconnect.errors import Invalid
-
-    try:
-        schemas.check(given.output_schema, "/outputSchema")
-    except Invalid as error:
-        raise NodeError("invalid_parameters", error.detail) from error
-    schema = {"type": "object"} | given.output_schema
     system = f"{SYSTEM}\n{given.instructions}".strip()
-    answer, _ = asking.ask_for(given, system, given.text, timeout_seconds, schema)
+    answer, _ = asking.ask_for(given, system, given.text, timeout_seconds, given.output_schema)
     return fields.put(item, given.into, answer)
 
 
