@@ -12,7 +12,7 @@ from weconnect.errors import Invalid
 from weconnect.expressions import ExpressionError
 from weconnect.workflows import service
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import NodeType, pointer_of, referenced
+from weconnect.workflows.contract import NodeType, misplaced, pointer_of, referenced
 from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
 from weconnect.workflows.graph import Graph, graph_of
 
@@ -98,6 +98,8 @@ def _kinds(definition: WorkflowDefinition) -> list[NodeType | None]:
 
 
 def _parameters(node: Node, kind: NodeType, at: str) -> Iterator[Finding]:
+    for pointer, code, text in misplaced(kind.parameters, node.parameters):
+        yield _finding(code, text, node, f"{at}/parameters{pointer}")
     try:
         kind.parameters.model_validate(node.parameters)
     except ValidationError as error:
