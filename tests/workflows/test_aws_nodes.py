@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ from tests.workflows.definitions import definition, node
 from tests.workflows.runs import begun, made
 from tests.workflows.test_variables import found_anywhere, variable
 from weconnect import clock
-from weconnect.log import logger
 from weconnect.settings import settings
 from weconnect.workflows import aws, catalogue
 from weconnect.workflows.contract import Call, NodeError, Scope
@@ -780,16 +778,6 @@ def test_each_says_where_its_secrets_stand(type: str) -> None:
 
 
 # In runs
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    lines = io.StringIO()
-    handler = logging.StreamHandler(lines)
-    handler.setFormatter(logger.registered_formatter)
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
 
 
 def test_keys_are_found_nowhere(

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 
 import boto3
 import pytest
-from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
 from tests import mortal
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
+from tests.test_run_workflow import carry
 from tests.workflows.definitions import definition, node
 from tests.workflows.runs import begun, made, ran
 from tests.workflows.test_variables import CANARY, variable
@@ -358,19 +358,10 @@ def test_a_long_output_on_the_sdk(me: Registered, starter: Starter, web: Web) ->
     run = begun(me, made(me, value))
     (request,) = starter.asked
     with mortal.running(handler) as runner:
-        ended = carried(runner, request)
+        ended = carry(runner, request)
     assert json.loads(ended.result) == {"status": "completed"}
     assert max(len(str(operation)) for operation in ended.operations) < 64 * 1024, "checkpoints hold pointers"
     assert whole(me, run) == LONG
     assert [item["n"] for item in me.client.get(run).json["output"]] == [len(LONG)] * 2
     assert any(name.startswith("branches-1") for name in objects(run))
     assert me.client.delete(run).status == 204 and objects(run) == []
-
-
-def carried(runner: DurableFunctionTestRunner, request: Any) -> Any:
-    return runner.run(
-        input=request["Payload"],
-        function_name="run-workflow:live",
-        execution_name=request["DurableExecutionName"],
-        execution_timeout=60,
-    )
