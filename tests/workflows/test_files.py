@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from tests import mortal
 from tests.agents.runs import Starter
@@ -278,6 +279,29 @@ def test_a_file_of_another_organization_cannot_be_read(me: Registered, starter: 
     }
     failed = ran(other, starter, definition([node("put", "s3", parameters=put)], "start > put"))
     assert failed["error"]["code"] == "file_not_found"
+
+
+def test_an_error_of_our_own_bucket_is_not_the_tenants(
+    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would name our account and role."""
+    boto3.client("s3").create_bucket(Bucket="tenant-bucket")
+    boto3.client("s3").put_object(Bucket="tenant-bucket", Key="k", Body=PNG)
+
+    def refuse(*_: Any) -> Any:
+        said = {"Error": {"Code": "AccessDenied", "Message": "User: arn:aws:sts::1:assumed-role/ours"}}
+        raise ClientError(said, "PutObject")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(payloads, "store_file", refuse)
+    variable(me, "key", "a-secret-access-key-of-forty-characters!", "secret")
+    keys = {
+        "region": "us-east-1",
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+        "secretAccessKey": "{{ $vars.key }}",
+    }
+    asked = keys | {"operation": "get", "bucket": "tenant-bucket", "key": "k", "contentAs": "file"}
+    error = ran(me, starter, definition([node("a", "s3", parameters=asked)], "start > a"))["error"]
+    assert (error["code"], error["message"]) == ("internal_error", "ClientError")
 
 
 # Long outputs

@@ -51,19 +51,19 @@ def run(call: Call) -> Outputs:
     found: list[Item] = []
     for given, _, key in call.effects(S3Parameters):
         client = account.client("s3", given)
-        with aws.errors():
-            found += _DO[given.operation](call, client, given, key)
+        found += _DO[given.operation](call, client, given, key)
     return {"main": found}
 
 
 def _get(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
     most = MAX_FILE_BYTES if given.content_as == "file" else MAX_INLINE_BYTES
-    found = client.get_object(Bucket=given.bucket, Key=given.key)
-    with found["Body"] as body:
-        if found["ContentLength"] > most:
-            hint = "" if given.content_as == "file" else "; read it with contentAs file"
-            raise NodeError("too_large", f"The object has more than {most >> 20} MB{hint}")
-        content = body.read()
+    with aws.errors():  # of this client alone: keeping the file is ours
+        found = client.get_object(Bucket=given.bucket, Key=given.key)
+        with found["Body"] as body:
+            if found["ContentLength"] > most:
+                hint = "" if given.content_as == "file" else "; read it with contentAs file"
+                raise NodeError("too_large", f"The object has more than {most >> 20} MB{hint}")
+            content = body.read()
     item = _of(given) | {
         "size": len(content),
         "contentType": found.get("ContentType", ""),
@@ -87,7 +87,8 @@ def _get(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Ite
 def _put(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
     content, kind = _content(call, given)
     asked = {"Body": content, "ContentType": given.content_type or kind}
-    found = client.put_object(Bucket=given.bucket, Key=given.key, **asked)
+    with aws.errors():
+        found = client.put_object(Bucket=given.bucket, Key=given.key, **asked)
     yield _of(given) | {"size": len(content), "etag": found["ETag"].strip('"')}
 
 
@@ -114,13 +115,17 @@ def _content(call: Call, given: S3Parameters) -> tuple[bytes, str]:
 
 
 def _delete(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
-    client.delete_object(Bucket=given.bucket, Key=given.key)
+    with aws.errors():
+        client.delete_object(Bucket=given.bucket, Key=given.key)
     yield _of(given) | {"deleted": True}
 
 
 def _list(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
     asked = {"StartAfter": given.start_after} if given.start_after else {}
-    found = client.list_objects_v2(Bucket=given.bucket, Prefix=given.prefix, MaxKeys=given.max_items, **asked)
+    with aws.errors():
+        found = client.list_objects_v2(
+            Bucket=given.bucket, Prefix=given.prefix, MaxKeys=given.max_items, **asked
+        )
     for each in found.get("Contents", []):
         yield {
             "bucket": given.bucket,
@@ -137,9 +142,10 @@ def _presign(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator
         raise NodeError("invalid_parameters", text)
     place = {"Bucket": given.bucket, "Key": given.key}
     until = clock.now() + timedelta(seconds=given.expires_seconds)
-    url = client.generate_presigned_url(
-        f"{given.method}_object", Params=place, ExpiresIn=given.expires_seconds
-    )
+    with aws.errors():
+        url = client.generate_presigned_url(
+            f"{given.method}_object", Params=place, ExpiresIn=given.expires_seconds
+        )
     if call.secrets and call.secrets.hide(url) != url:
         text = "The address would hold a secret: give accessKeyId as text, and no sessionToken"
         raise NodeError("secret_in_address", text)
