@@ -26,12 +26,16 @@ from weconnect import aws as weconnect_aws
 from weconnect import clock, durable, encryption, ids, signing, table
 from weconnect.auth import oidc
 from weconnect.auth.rows import UserRow
+from weconnect.executions import files
+from weconnect.executions.rows import ExecutionRow
 from weconnect.http import Operation
 from weconnect.organizations import billing
 from weconnect.organizations.entities import OrganizationMember
 from weconnect.organizations.rows import MemberRow
 from weconnect.settings import settings
 from weconnect.table import create
+from weconnect.workflows.contract import Call, Scope
+from weconnect.workflows.entities import Node
 
 ISSUER = "https://idp.example.com"
 ENDPOINTS = oidc.Endpoints(f"{ISSUER}/authorize", f"{ISSUER}/token", f"{ISSUER}/keys", False, False)
@@ -231,6 +235,7 @@ ASKED: dict[str, Asked] = {
     "cancel_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
     "delete_execution": Asked(ids={"executionId": "flowRunId"}),
     "get_execution": Asked(ids={"executionId": "flowRunId"}),
+    "get_execution_file": Asked(ids={"executionId": "flowRunId"}),
     "get_execution_timeline": Asked(ids={"executionId": "flowRunId"}),
     "get_node_execution": Asked(ids={"executionId": "flowRunId"}),
     "get_workflow_diagram": Asked(),
@@ -398,6 +403,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "pendingFlowRunId": runs[1]["id"],
             "pausingFlowRunId": runs[2]["id"],
             "jobId": job["id"],
+            "fileId": _file(person, runs[0]["id"]),
             "nodeId": "set",
             "nodeExecutionId": "000001-000",
             "token": "not-a-token",
@@ -421,6 +427,20 @@ def _waiting(ask: Client, starter: Starter) -> str:
         starter.run_pending()
     (approval,) = ask.get(f"{path}/executions/{run['id']}").json["waitingFor"]
     return str(approval)
+
+
+def _file(person: Registered, execution_id: str) -> str:
+    """A file of a run, as a node of it keeps one; its id."""
+    organization_id, run_id = UUID(person.organization["id"]), UUID(execution_id)
+    call = Call(
+        node=Node(id="set", name="Set", type="set"),
+        inputs={},
+        scope=Scope({}, None, {}, clock.now()),
+        organization_id=organization_id,
+        run_id=run_id,
+        run_key=ExecutionRow.at(organization_id, run_id),
+    )
+    return str(files.keep(call, "key", "a.bin", "", b"\0")["fileId"])
 
 
 def make_workflows(ask: Client) -> tuple[Any, Any]:

@@ -53,6 +53,7 @@ NOT_IN_TEMPLATE = {
     "AWS_SECRET_ACCESS_KEY": "Lambda sets it",
     "AWS_SESSION_TOKEN": "Lambda sets it",
     "AWS_ENDPOINT_URL": "the emulator of a local host",
+    "NODES_AWS_ENDPOINT_URL": "an emulator in place of the AWS that nodes of workflows reach, on a local host",
     "OLLAMA_URL": "models on the developer's own machine",
     "WECONNECT_KILL_AT": "fault injection on a local host",
     "LD_LIBRARY_PATH": "Lambda sets it",

@@ -39,6 +39,7 @@ def outputs(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> 
     return found
 
 
+AWS = ("s3", "sqs", "sns", "eventbridge", "lambda", "dynamodb", "sql")  # tried in test_aws_nodes
 XML = '<?xml version="1.0" encoding="latin1"?><a:o id="1&amp;2">ü<l>a</l><!-- c --><l n="2">b</l><e/></a:o>'
 TRIGGERS: dict[str, dict[str, Any]] = {
     "manual": {},
@@ -458,6 +459,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("prompt", {"prompt": "x", "outputSchema": {"type": 5}}, "invalid_parameters", "/outputSchema"),
     ("placeholder", {}, "invalid_parameters", "/originalType"),
     ("placeholder", {"originalType": "x.y", "reason": "nothing like it"}, "placeholder", "nothing like it"),
+    *[(type, {}, "invalid_parameters", "/region") for type in AWS],
     ("memory_search", {"agentId": "none", "query": "x"}, "invalid_parameters", "/agentId"),
     ("memory_save", {"agentId": str(UUID(int=1)), "content": ""}, "invalid_parameters", "/content"),
 ]
@@ -489,7 +491,7 @@ def test_every_type_is_described_and_tried(type: str) -> None:
     described = catalogue.get(type)
     Draft202012Validator.check_schema(described.parameters)
     tried = {row[0] for row in PURE} | EFFECTS
-    tried |= {"placeholder"}  # which only refuses
+    tried |= {"placeholder", *AWS}  # the first only refuses
     assert type in tried or kind.kind == "flow", "test_runs has those that take steps of their own"
     refused = {row[0] for row in REFUSED}
     assert type in refused or not kind.parameters.model_fields or kind.kind in ("flow", "trigger")

@@ -3,8 +3,6 @@
 import base64
 import io
 import json
-import logging
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +15,6 @@ from tests.workflows.definitions import definition, node
 from tests.workflows.runs import begun, made, ran
 from weconnect import outbound
 from weconnect.errors import UpstreamFailed
-from weconnect.log import logger
 from weconnect.outbound import OutboundResponse
 from weconnect.table import Row
 from weconnect.workflows import purge
@@ -218,17 +215,6 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> Echo:
     echo = Echo()
     monkeypatch.setattr(outbound, "send", echo.send)
     return echo
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """The lines that our logger writes, as it writes them."""
-    lines = io.StringIO()
-    handler = logging.StreamHandler(lines)
-    handler.setFormatter(logger.registered_formatter)
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
 
 
 def found_anywhere(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Texts too long for a row. They go to S3 under their organization's prefix, and a pointer takes their place.
+"""Texts too long for a row, and files. They go to S3 under their organization's prefix; a pointer takes their place.
 
 A pointer is `{"payload": "organizations/<organization>/<name>", "bytes": 123456, "head": "…"}`. The bucket's life cycle
 removes objects by their tag `retention`.
@@ -41,6 +41,18 @@ def store(
         raise Invalid("The text holds half a surrogate pair, which is no character") from error
     if len(content) <= inline_bytes:
         return text
+    pointer = store_file(organization_id, name, content, "text/plain; charset=utf-8", retention_days)
+    return pointer | {"head": text[:PREVIEW_CHARACTERS]}
+
+
+def store_file(
+    organization_id: UUID | str,
+    name: str,
+    content: bytes,
+    content_type: str,
+    retention_days: int | None = None,
+) -> Pointer:
+    """A pointer to content of any kind and length, which is kept as a long text is."""
     place = prefix_of(organization_id) + quote(name, safe="/")
     if not _is_plain(place):
         raise ValueError(f"{name!r} is no name for a payload")
@@ -48,10 +60,10 @@ def store(
         Bucket=settings.bucket_name,
         Key=place,
         Body=content,
-        ContentType="text/plain; charset=utf-8",
+        ContentType=content_type,
         **_tagging(retention_days),
     )
-    return {"payload": place, "bytes": len(content), "head": text[:PREVIEW_CHARACTERS]}
+    return {"payload": place, "bytes": len(content)}
 
 
 def _tagging(days: int | None) -> dict[str, str]:
@@ -68,19 +80,25 @@ def load(organization_id: UUID | str, value: str | Pointer) -> str:
 
     Raises ValueError for a pointer out of this organization.
     """
-    if isinstance(value, str):
-        return value
+    return value if isinstance(value, str) else load_file(organization_id, value).decode()
+
+
+def load_file(organization_id: UUID | str, pointer: Pointer) -> bytes:
+    """The content behind what `store_file` answered; raises as `load` does."""
     try:
-        found = s3().get_object(Bucket=settings.bucket_name, Key=_place(organization_id, value))
+        found = s3().get_object(Bucket=settings.bucket_name, Key=_place(organization_id, pointer))
     except s3().exceptions.NoSuchKey as error:
         raise PayloadGone() from error
-    return str(found["Body"].read().decode())
+    return bytes(found["Body"].read())
 
 
-def address(organization_id: UUID | str, pointer: Pointer, seconds: int) -> str:
-    """An address that gives the text behind a pointer to whoever has it, for so long."""
+def address(organization_id: UUID | str, pointer: Pointer, seconds: int, **headers: str) -> str:
+    """An address that gives what is behind a pointer to whoever has it, for so long.
+
+    `headers` are those of its answer, as S3 names them: `ResponseContentDisposition`.
+    """
     place = {"Bucket": settings.bucket_name, "Key": _place(organization_id, pointer)}
-    return str(s3().generate_presigned_url("get_object", Params=place, ExpiresIn=seconds))
+    return str(s3().generate_presigned_url("get_object", Params=place | headers, ExpiresIn=seconds))
 
 
 def preview(value: str | Pointer) -> str:
@@ -92,6 +110,15 @@ def discard(organization_id: UUID | str, value: str | Pointer) -> None:
     """Delete the text behind what `store` answered."""
     if not isinstance(value, str):
         s3().delete_object(Bucket=settings.bucket_name, Key=_place(organization_id, value))
+
+
+def discard_all(organization_id: UUID | str, names: str = "") -> None:
+    """Delete all that an organization has stored, or what has names that begin so."""
+    pages = s3().get_paginator("list_objects_v2")
+    prefix = prefix_of(organization_id) + names
+    for page in pages.paginate(Bucket=settings.bucket_name, Prefix=prefix):
+        if found := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
+            s3().delete_objects(Bucket=settings.bucket_name, Delete={"Objects": found, "Quiet": True})
 
 
 def _place(organization_id: UUID | str, pointer: Pointer) -> str:

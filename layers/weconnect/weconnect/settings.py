@@ -36,6 +36,7 @@ class Settings:
     default_plan: str = _env("DEFAULT_PLAN", "free")
     mail_from: str = _env("MAIL_FROM")
     app_url: str = _env("APP_URL")
+    nodes_aws_endpoint_url: str | None = _env("NODES_AWS_ENDPOINT_URL") or None
     outbound_allowed_hosts: frozenset[str] = _list("OUTBOUND_ALLOWED_HOSTS")
     registrations_per_minute: int = int(_env("REGISTRATIONS_PER_MINUTE", "5"))
     bcrypt_cost: int = int(_env("BCRYPT_COST", "12"))

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from weconnect.entities import Json, StoredJson, TenantEntity, Wire
 
@@ -165,10 +165,33 @@ class NodeExecutionSummary(Wire):
 
 
 class NodeExecution(NodeExecutionSummary):
-    """With the items that came, by input, and those that it answered, by output."""
+    """With the items that came, by input, and those that it answered, by output; of over 4 MB the address of both."""
 
     input: dict[str, Any] = {}
     output: dict[str, Any] = {}
+    url: str | None = Field(default=None, description='Gives `{"input", "output"}`, until `expiresAt`')
+    expires_at: AwareDatetime | None = None
+
+
+class FileReference(Wire):
+    """A file as the item of a node holds it; of what is said of it, its two ids count."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    file_id: UUID
+    execution_id: UUID
+
+
+class ExecutionFile(Wire):
+    """A file that a node has got, with an address that gives it until `expiresAt` to whoever has it."""
+
+    file_id: UUID
+    execution_id: UUID
+    name: str
+    content_type: str
+    size: int = Field(description="In bytes")
+    url: str
+    expires_at: AwareDatetime
 
 
 class ExecutionWithNodes(Execution):

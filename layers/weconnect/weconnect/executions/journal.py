@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic.alias_generators import to_camel
 
-from weconnect import packing, payloads
+from weconnect import packing
 from weconnect.executions.entities import NodeExecution, NodeExecutionSummary
 from weconnect.executions.rows import NodeRunsRow
 
@@ -82,15 +82,6 @@ def outputs_of(organization_id: UUID, execution_id: UUID) -> dict[str, Any]:
     """What the nodes that ended well answered, by their paths: what another try of the run can keep."""
     found = records_of(organization_id, execution_id)
     return {record["path"]: record["output"] for record in found if record["status"] == "completed"}
-
-
-def discard(organization_id: UUID, execution_id: UUID) -> list[NodeRunsRow]:
-    """Delete the payloads of a run's batches; answers their rows."""
-    rows = batches(organization_id, execution_id)
-    for row in rows:
-        if row.pointer:
-            payloads.discard(organization_id, row.pointer)
-    return rows
 
 
 def summary(record: Record) -> NodeExecutionSummary:

@@ -19,6 +19,7 @@ MayRead = requires("agents:read")  # its arguments are those of a step of its ru
 MayDecide = requires("agents:execute")
 
 ExecutionId = path_id("executionId")
+FileId = path_id("fileId")
 NodeExecutionId = Annotated[str, Path(alias="nodeExecutionId", max_length=20)]
 CallbackToken = Annotated[str, Path(alias="token", max_length=200)]
 

@@ -1,13 +1,15 @@
 """What a run has done, as lists: node runs, log lines, and bars on a time axis."""
 
+import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from weconnect import clock, payloads
 from weconnect.caller import Caller
 from weconnect.entities import Json, Wire
 from weconnect.errors import NotFound
-from weconnect.executions import journal, service
+from weconnect.executions import files, journal, service
 from weconnect.executions.entities import (
     ExecutionLog,
     NodeExecution,
@@ -17,6 +19,7 @@ from weconnect.executions.entities import (
 )
 from weconnect.executions.journal import Record
 
+MAX_ANSWER_BYTES = 4 * 2**20
 LEVELS = {"completed": "info", "failed": "error", "skipped": "debug"}
 
 
@@ -34,11 +37,30 @@ def nodes(caller: Caller, execution_id: UUID) -> NodeExecutions:
 
 
 def node(caller: Caller, execution_id: UUID, node_execution_id: str) -> NodeExecution:
-    """One node run with all of its input and output; raises NotFound."""
+    """One node run with all of its input and output, or with their address when they are long; raises NotFound."""
     for record in _records(caller, execution_id):
         if record["id"] == node_execution_id:
-            return journal.node_execution(record)
+            return _within_answer(caller, execution_id, journal.node_execution(record))
     raise NotFound("No such node run", code="node_execution_not_found")
+
+
+def _within_answer(caller: Caller, execution_id: UUID, found: NodeExecution) -> NodeExecution:
+    """Lambda answers at most 6 MB."""
+    text = json.dumps({"input": found.input, "output": found.output})
+    if len(text) <= MAX_ANSWER_BYTES:
+        return found
+    place = f"runs/{execution_id}/shown/{found.id}"
+    pointer = payloads.store(caller.organization_id, place, text, payloads.RETENTIONS[0], inline_bytes=0)
+    assert isinstance(pointer, dict)
+    until = clock.now() + timedelta(seconds=files.ADDRESS_SECONDS)
+    url = payloads.address(
+        caller.organization_id,
+        pointer,
+        files.ADDRESS_SECONDS,
+        ResponseContentType="application/json",
+        ResponseCacheControl="private, no-store",
+    )
+    return found.model_copy(update={"input": {}, "output": {}, "url": url, "expires_at": until})
 
 
 def logs(

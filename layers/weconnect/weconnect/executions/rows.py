@@ -161,6 +161,19 @@ class NodeRunsRow(Row, discriminator="NODERUNS"):
         return of_run(organization_id, execution_id), key("NODES", f"{batch:06d}")
 
 
+class FileRow(Row, discriminator="FILE"):
+    """A file that a node of a run has got; `pointer` says where its content is."""
+
+    name = UnicodeAttribute()
+    content_type = UnicodeAttribute(attr_name="contentType")
+    size = NumberAttribute()
+    pointer = JSONAttribute()
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, file_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("FILE", file_id)
+
+
 class CallbackRow(Row, discriminator="CALLBACK"):
     """Where a node of a run waits to be called."""
 

@@ -88,14 +88,11 @@ def place(organization_id: UUID, workflow_id: UUID | None, status: ExecutionStat
 
 
 def delete(caller: Caller, execution_id: UUID) -> None:
-    """Delete a finished run with its journal; raises Conflict `still_open`."""
+    """Delete a finished run with its journal, files and checkpoints; raises Conflict `still_open`."""
     row = need(caller, execution_id)
     if row.status in OPEN:
         raise Conflict(f"The run is {row.status}; cancel it first", code="still_open")
-    for name in ("input", "output"):
-        if (text := getattr(row, name)) is not None:
-            payloads.discard(caller.organization_id, text)
-    journal.discard(caller.organization_id, execution_id)
+    payloads.discard_all(caller.organization_id, f"runs/{execution_id}/")
     pk = of_run(caller.organization_id, execution_id)
     rest = [found for found in Row.query(pk, consistent_read=True) if found.sk != row.sk]
     with Row.batch_write() as batch:

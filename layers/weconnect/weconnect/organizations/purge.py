@@ -74,7 +74,7 @@ def purge(trash: dict[str, str]) -> bool:
             "purged a part of an organization", organization_id=str(organization_id), rows=eraser.deleted
         )
         return False
-    _erase_payloads(organization_id)
+    payloads.discard_all(organization_id)
     logger.info("purged an organization", organization_id=str(organization_id), rows=eraser.deleted)
     return True
 
@@ -126,16 +126,6 @@ def _keys(pk: str, prefix: str = "", *, index: str | None = None) -> Iterator[Ke
     for page in _dynamodb().get_paginator("query").paginate(**asked):
         for item in page["Items"]:
             yield item["pk"]["S"], item["sk"]["S"]
-
-
-def _erase_payloads(organization_id: UUID) -> None:
-    client = payloads.s3()
-    pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=settings.bucket_name, Prefix=payloads.prefix_of(organization_id)
-    )
-    for page in pages:
-        if found := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-            client.delete_objects(Bucket=settings.bucket_name, Delete={"Objects": found, "Quiet": True})
 
 
 @functools.cache

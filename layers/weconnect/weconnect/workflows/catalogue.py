@@ -53,7 +53,7 @@ def node_type(name: str) -> NodeType | None:
 def find() -> NodeTypes:
     """All node types, by category and name."""
     found = [_summary(name) for name in sorted(names())]
-    order = ("trigger", "flow", "data", "http", "mail", "ai", "code")
+    order = ("trigger", "flow", "data", "http", "mail", "aws", "database", "ai", "code")
     return NodeTypes(items=sorted(found, key=lambda summary: order.index(summary.category)))
 
 

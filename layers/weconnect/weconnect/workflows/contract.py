@@ -5,7 +5,7 @@ of another node. A function gets the items of its inputs and answers the items o
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
 
 from weconnect import expressions
 from weconnect.durable import Steps
@@ -34,6 +35,7 @@ LOG = "$log"
 MAX_EFFECTS = 100
 
 _NAMED = r"\${}\s*\.\s*(?:`([^`]+)`|\"([^\"]+)\"|([A-Za-z_]\w*))"
+_ONE_VARIABLE = re.compile(r"\{\{\s*" + _NAMED.format("vars") + r"\s*\}\}")
 
 
 class NodeError(Exception):
@@ -52,8 +54,12 @@ class Parameters(Wire):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    literal: ClassVar[frozenset[str]] = frozenset()
+    VERBATIM: ClassVar[frozenset[str]] = frozenset()
     """Parameters that are taken as they stand: braces in them are no expressions."""
+    LITERAL: ClassVar[frozenset[str]] = frozenset()
+    """Those in which no expression may stand."""
+    SECRET: ClassVar[frozenset[str]] = frozenset()
+    """Those that are one secret variable and nothing else: `{{ $vars.name }}`."""
 
 
 P = TypeVar("P", bound=Parameters)
@@ -134,7 +140,8 @@ class Call:
         return [(parameters, item, f"{self.key}:{index}") for index, (parameters, item) in enumerate(found)]
 
     def _resolved(self, model: type[P], items: Items) -> list[P]:
-        literal, value = parted(model, self.node.parameters)
+        verbatim, value = parted(model, self.node.parameters)
+        self._refuse_misplaced(model)
         try:
             found = expressions.find(value)
             sources = [each.source for each in found]
@@ -146,11 +153,19 @@ class Call:
         except ExpressionError as error:
             raise NodeError("expression_failed", f"{error.pointer}: {error}") from error
         if not sources:
-            return [validated(model, literal | value)] * len(items)
+            return [validated(model, verbatim | value)] * len(items)
         for pointer in places:
             assert self.secrets
             self.secrets.cover_derived([at(each, pointer) for each in resolved], at(value, pointer))
-        return [validated(model, literal | each) for each in resolved]
+        return [validated(model, verbatim | each) for each in resolved]
+
+    def _refuse_misplaced(self, model: type[Parameters]) -> None:
+        value = self.node.parameters
+        for pointer, code, message in misplaced(model, value):
+            raise NodeError(code, f"{pointer}: {message}")
+        for name in _given(model.SECRET, value):
+            for variable in (referenced([value[name] or ""], "vars") or set()) & self.scope.variables.keys():
+                raise NodeError("secret_required", f"/{name}: the variable {variable!r} is no secret")
 
     def _secret_places(self, found: list[Found]) -> dict[str, set[str]]:
         """The pointers of the parameters that name secrets, with the names; raises NodeError for other places."""
@@ -220,7 +235,7 @@ class NodeType:
 
     label: str
     description: str
-    category: Literal["trigger", "flow", "data", "http", "mail", "ai", "code"]
+    category: Literal["trigger", "flow", "data", "http", "mail", "aws", "database", "ai", "code"]
     parameters: type[Parameters]
     run: Callable[[Call], Outputs]
     """What it does; of a `flow` node `carry` does that, and this only says what passes it when it is disabled."""
@@ -250,8 +265,24 @@ class NodeType:
 
 def parted(model: type[Parameters], value: Item) -> tuple[Item, Item]:
     """The parameters that are taken as they stand, and those that may hold expressions."""
-    literal = {name: inner for name, inner in value.items() if name in model.literal}
-    return literal, {name: inner for name, inner in value.items() if name not in literal}
+    verbatim = {name: inner for name, inner in value.items() if name in model.VERBATIM}
+    return verbatim, {name: inner for name, inner in value.items() if name not in verbatim}
+
+
+def misplaced(model: type[Parameters], value: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Parameters as they are given that hold what their model keeps out of them: pointer, code and message."""
+    for name in _given(model.LITERAL, value):
+        if "{{" in str(value[name]):
+            yield f"/{name}", "expression_not_allowed", "no expression may stand here"
+    for name in _given(model.SECRET, value):
+        text = value[name]
+        if text is not None and not (isinstance(text, str) and _ONE_VARIABLE.fullmatch(text)):
+            yield f"/{name}", "secret_required", "it is a secret variable and nothing else: {{ $vars.name }}"
+
+
+def _given(names: frozenset[str], value: Mapping[str, Any]) -> list[str]:
+    """Those of the names that are given, as they are given: in camelCase, or as in Python."""
+    return [name for known in sorted(names) for name in {known, to_camel(known)} if name in value]
 
 
 def validated(model: type[P], value: Any) -> P:

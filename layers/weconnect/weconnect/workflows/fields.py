@@ -1,5 +1,6 @@
-"""Fields of items by their path: `customer.address.city`, with numbers for places in lists."""
+"""Fields of items by their path: `customer.address.city`, with numbers for places in lists; and values in texts."""
 
+import json
 from typing import Any
 
 from weconnect.workflows.contract import NodeError
@@ -50,3 +51,15 @@ def order(value: Any) -> tuple[int, Any]:
     if isinstance(value, int | float):
         return (2, value)
     return (3, value) if isinstance(value, str) else (4, repr(value))
+
+
+def value_of(text: str) -> Any:
+    """The value of a text that is JSON, else the text."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -48,6 +48,11 @@ class Secrets:
             self._cover(opened[name])
         return opened
 
+    def cover(self, texts: Iterable[str]) -> None:
+        """Hide these texts, too: what was got for a secret and is one itself."""
+        for text in texts:
+            self._cover(text)
+
     def cover_derived(self, values: Iterable[Any], template: str) -> None:
         """Hide what came of a parameter's text: all of it, and its words that were not there before."""
         known = set(template.split())
@@ -72,6 +77,12 @@ class Secrets:
         if isinstance(value, dict):
             return {self.hide(name): self.hide(inner) for name, inner in value.items()}
         return [self.hide(inner) for inner in value] if isinstance(value, list) else value
+
+    def hide_content(self, content: bytes) -> bytes:
+        """A file's content without any of it."""
+        for text in sorted(self._hidden, key=len, reverse=True):
+            content = content.replace(text.encode(errors="replace"), log.MASK.encode())
+        return content
 
     @contextmanager
     def hidden(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from weconnect.errors import Invalid
 from weconnect.expressions import ExpressionError
 from weconnect.workflows import service
 from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import NodeType, parted, pointer_of, referenced
+from weconnect.workflows.contract import NodeType, misplaced, parted, pointer_of, referenced
 from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
 from weconnect.workflows.graph import Graph, graph_of
 
@@ -100,12 +100,14 @@ def _kinds(definition: WorkflowDefinition) -> list[NodeType | None]:
 
 
 def _parameters(node: Node, kind: NodeType, at: str) -> Iterator[Finding]:
+    for pointer, code, text in misplaced(kind.parameters, node.parameters):
+        yield _finding(code, text, node, f"{at}/parameters{pointer}")
     try:
         kind.parameters.model_validate(node.parameters)
     except ValidationError as error:
         for wrong in error.errors(include_url=False):
-            literal = wrong["loc"][0] in kind.parameters.literal
-            if isinstance(wrong["input"], str) and "{{" in wrong["input"] and not literal:
+            verbatim = wrong["loc"][0] in kind.parameters.VERBATIM
+            if isinstance(wrong["input"], str) and "{{" in wrong["input"] and not verbatim:
                 continue  # what it will be is known when it runs
             place = f"{at}/parameters{pointer_of(wrong['loc'])}"
             missing = wrong["type"] == "missing"

@@ -23,7 +23,7 @@ return [item | {"share": item["price"] / total} for item in items]"""
 
 
 class CodeParameters(Parameters):
-    literal: ClassVar[frozenset[str]] = frozenset({"code"})
+    VERBATIM: ClassVar[frozenset[str]] = frozenset({"code"})
 
     code: Annotated[str, Field(min_length=1, max_length=MAX_CODE_BYTES, examples=[EXAMPLE])]
     """The body of a Python function, with the standard library. It sees `items`, a list of dicts (with the mode `each`

@@ -1,13 +1,20 @@
 """http_request: calls an address once for each item."""
 
-import json
+import re
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
 from weconnect.workflows.contract import Call, Item, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.fields import value_of
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 20 * 1024 * 1024
+
+_TEXTS = re.compile(
+    r"text/|.*[/+](x-)?(graphql|javascript|json|ndjson|www-form-urlencoded|xml|yaml)\b", re.IGNORECASE
+)
 
 
 class HttpRequestParameters(Parameters):
@@ -22,16 +29,19 @@ class HttpRequestParameters(Parameters):
     fail_on_status: bool = True
     """Whether a status of 400 and more is an error of the node."""
     follow_redirects: bool = False
+    response_format: Literal["auto", "text", "file"] = "auto"
+    """`file` keeps the body as a file of the run, up to 20 MB; `auto` does so when it is neither text nor JSON."""
     timeout_seconds: Annotated[int, Field(ge=1, le=120)] = 20
 
 
 def run(call: Call) -> Outputs:
-    """`{"status", "headers", "body"}` for each item; a JSON body as its value."""
-    effects = call.effects(HttpRequestParameters)
-    return {"main": [_answer(parameters, key, call.timeout_seconds) for parameters, _, key in effects]}
+    """`{"status", "headers", "body"}` for each item, a JSON body as its value; or `file` in place of `body`."""
+    return {
+        "main": [_answer(call, parameters, key) for parameters, _, key in call.effects(HttpRequestParameters)]
+    }
 
 
-def _answer(parameters: HttpRequestParameters, key: str, timeout_seconds: float) -> Item:
+def _answer(call: Call, parameters: HttpRequestParameters, key: str) -> Item:
     from weconnect import outbound
     from weconnect.errors import UpstreamFailed
 
@@ -47,8 +57,8 @@ def _answer(parameters: HttpRequestParameters, key: str, timeout_seconds: float)
             params=parameters.query or None,
             json=None if text is not None else parameters.body,
             content=text,
-            timeout_seconds=min(parameters.timeout_seconds, timeout_seconds),
-            max_bytes=MAX_BODY_BYTES,
+            timeout_seconds=min(parameters.timeout_seconds, call.timeout_seconds),
+            max_bytes=MAX_BODY_BYTES if parameters.response_format == "text" else MAX_FILE_BYTES,
             follow_redirects=parameters.follow_redirects,
         )
     except outbound.OutboundRefused as error:
@@ -61,20 +71,46 @@ def _answer(parameters: HttpRequestParameters, key: str, timeout_seconds: float)
         raise NodeError(
             f"http_{found.status}", f"The answer's status is {found.status}: {said}", retryable=passes
         )
-    return {"status": found.status, "headers": found.headers, "body": _body(found.headers, found.text)}
+    return {"status": found.status, "headers": found.headers} | _body(call, parameters, key, found)
 
 
-def _body(headers: dict[str, str], text: str) -> Any:
-    if "json" in headers.get("content-type", ""):
-        try:
-            return json.loads(text, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            return text
-    return text
+def _body(call: Call, parameters: HttpRequestParameters, key: str, found: Any) -> Item:
+    kind = found.headers.get("content-type", "")
+    if parameters.response_format == "file" or (
+        parameters.response_format == "auto" and not _is_text(kind, found.body)
+    ):
+        from weconnect.executions import files
+
+        name = _name(found.headers, found.url or parameters.url)
+        return {"file": files.keep(call, key, name, kind, found.body)}
+    if len(found.body) > MAX_BODY_BYTES:
+        text = f"The answer has more than {MAX_BODY_BYTES >> 20} MB of text: take it with responseFormat file"
+        raise NodeError("too_large", text)
+    return {"body": value_of(found.text) if "json" in kind else found.text}
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+def _is_text(kind: str, body: bytes) -> bool:
+    """Whether a body is text by its type, or, when it has none, by what it holds."""
+    if kind:
+        return not body or bool(_TEXTS.match(kind))
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in body
+
+
+def _name(headers: dict[str, str], url: str) -> str:
+    """What the answer calls its file, or the last part of the address."""
+    said = headers.get("content-disposition", "")
+    if found := re.search(r"filename\*=(?:UTF-8|utf-8)''([^;]+)", said):
+        return unquote(found[1])
+    if found := re.search(r"filename=(?:\"([^\"]*)\"|([^;\s]+))", said):
+        return found[1] or found[2] or ""
+    try:
+        return unquote(urlsplit(url).path.rpartition("/")[2])
+    except ValueError:
+        return ""
 
 
 NODE = NodeType(

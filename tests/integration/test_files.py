@@ -1,0 +1,142 @@
+"""Files and the tenant's AWS on the emulator, which makes real requests of both: addresses work as they are given."""
+
+import urllib.error
+import urllib.request
+from typing import Any
+from uuid import UUID
+
+import boto3
+import pytest
+
+from infra.local.options import CREDENTIALS, REGION
+from tests.factories import Registered, registered
+from weconnect import clock, ids, payloads
+from weconnect.executions import files
+from weconnect.settings import settings
+from weconnect.workflows import aws as nodes_aws
+from weconnect.workflows import catalogue
+from weconnect.workflows.contract import Call, NodeError, Scope
+from weconnect.workflows.entities import Node
+from weconnect.workflows.secrets import Secrets
+
+KEY = "a-secret-access-key-of-the-tenant's"
+
+
+@pytest.fixture
+def me(aws: None, monkeypatch: pytest.MonkeyPatch, ministack: str) -> Registered:
+    """A person; the emulator holds addresses to its own credentials, which the local host gives its functions."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which knows others by now
+    client = boto3.client("s3", region_name=REGION, endpoint_url=ministack)
+    client.create_bucket(Bucket=settings.bucket_name)
+    client.close()
+    return registered(f"{ids.new_id()}@example.com")
+
+
+def asked(url: str) -> tuple[int, bytes, dict[str, str]]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read(), {name.lower(): text for name, text in answer.headers.items()}
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, b"", {}
+
+
+def call(me: Registered, type: str, run_id: UUID, parameters: dict[str, Any], items: Any = ({},)) -> Call:
+    organization_id = UUID(me.organization["id"])
+    scope = Scope({"id": str(run_id)}, None, {}, clock.now(), {}, {"key": None})  # type: ignore[dict-item]
+    kind = catalogue.node_type(type)
+    assert kind
+    return Call(
+        node=Node(id="n", name="N", type=type, parameters=parameters),
+        inputs={"main": list(items)},
+        scope=scope,
+        organization_id=organization_id,
+        run_id=run_id,
+        run_key=("pk", "sk"),
+        key=f"{run_id}:n:1",
+        secrets=Opened(organization_id, {}, kind.secrets),
+    )
+
+
+class Opened(Secrets):
+    def open(self, names: Any) -> dict[str, str]:
+        self.cover([KEY])
+        return dict.fromkeys(names, KEY)
+
+
+def test_an_address_gives_its_file_and_nothing_else(me: Registered) -> None:
+    run_id, content = ids.new_id(), bytes(range(256)) * 40_000
+    kept = files.keep(call(me, "noop", run_id, {}), "key", "ü €.png", "image/png", content)
+    organization_id = UUID(me.organization["id"])
+    row = files.FileRow.get(*files.FileRow.at(organization_id, run_id, UUID(kept["fileId"])))
+    url = files.signed(organization_id, row)
+    status, found, headers = asked(url)
+    assert (status, found) == (200, content)
+    assert headers["content-type"] == "image/png" and "no-store" in headers["cache-control"]
+    assert (
+        headers["content-disposition"]
+        == "attachment; filename=\"_ _.png\"; filename*=UTF-8''%C3%BC%20%E2%82%AC.png"
+    )
+    for bad in (url.replace("image%2Fpng", "text%2Fhtml"), url.replace(kept["fileId"], str(ids.new_id()))):
+        assert bad != url and asked(bad)[0] == 403
+    payloads.discard_all(organization_id, f"runs/{run_id}/")
+    assert asked(url)[0] == 404
+
+
+def test_nodes_reach_what_the_operator_put_there(
+    me: Registered, ministack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.__dict__, "nodes_aws_endpoint_url", ministack)
+    keys = {
+        "region": "eu-west-1",
+        "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+        "secretAccessKey": "{{ $vars.key }}",
+    }
+    run_id = ids.new_id()
+
+    def ran(type: str, items: Any = ({},), **parameters: Any) -> Any:
+        kind = catalogue.node_type(type)
+        assert kind
+        return kind.run(call(me, type, run_id, keys | parameters, items))["main"]
+
+    account = nodes_aws.Session("eu-west-1", keys["accessKeyId"], KEY, None)
+    s3, sqs, table = (nodes_aws._client(service, account, 5) for service in ("s3", "sqs", "dynamodb"))
+    s3.create_bucket(Bucket="tenant", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    place = {"bucket": "tenant", "key": "a b/ü.txt"}
+    ran("s3", operation="put", content="é", **place)
+    assert ran("s3", operation="get", **place)[0]["content"] == "é"
+    file = ran("s3", operation="get", contentAs="file", **place)[0]["file"]
+    ran("s3", operation="put", contentAs="file", bucket="tenant", key="copy", file=file)
+    assert {each["key"] for each in ran("s3", operation="list", bucket="tenant")} == {place["key"], "copy"}
+    url = sqs.create_queue(QueueName="q.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    items = [{"n": number} for number in range(12)]
+    for _ in range(2):
+        ran("sqs", items, operation="send", queueUrl=url, body="{{ $ }}", groupId="g")
+    seen: list[int] = []
+    while messages := ran("sqs", operation="receive", queueUrl=url):
+        seen += [each["body"]["n"] for each in messages]
+        ran("sqs", messages, operation="delete", queueUrl=url, receiptHandle="{{ receiptHandle }}")
+    assert seen == list(range(12)), "in order, and once though it was sent twice"
+    table.create_table(
+        TableName="things",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    thing = {"pk": "a", "n": 0.1, "l": [1, None, {"x": [[]]}]}
+    ran("dynamodb", [thing], operation="put", table="things")
+    assert ran("dynamodb", operation="get", table="things", key={"pk": "a"}) == [thing]
+    changed = ran(
+        "dynamodb", operation="update", table="things", key={"pk": "a"}, add={"n": 0.2}, remove=["l"]
+    )
+    assert changed == [{"pk": "a", "n": 0.3}]
+    asked = {"condition": "pk = :pk", "values": {":pk": "a"}, "filter": "n > :n"}
+    asked["values"] |= {":n": 1}  # type: ignore[operator]
+    assert ran("dynamodb", operation="query", table="things", **asked) == []
+    with pytest.raises(NodeError) as caught:
+        ran("lambda", function="none")
+    assert caught.value.code == "ResourceNotFoundException"
+    for client in (s3, sqs, table):
+        client.close()
