@@ -227,6 +227,10 @@ ASKED: dict[str, Asked] = {
     "list_variables": Asked(),
     "update_variable": Asked({"value": "another secret"}),
     "validate_workflow": Asked({"nodes": [TRIGGER]}),
+    "create_workflow_share": Asked({"sharedWithRole": "member", "level": "execute"}),
+    "list_workflow_shares": Asked(),
+    "revoke_workflow_share": Asked(),
+    "update_workflow_share": Asked({"level": "edit"}),
     "cancel_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
     "delete_execution": Asked(ids={"executionId": "flowRunId"}),
     "get_execution": Asked(ids={"executionId": "flowRunId"}),
@@ -243,6 +247,7 @@ ASKED: dict[str, Asked] = {
     "test_node": Asked({"input": {"main": [{"n": 1}]}}),
     # Public ones: the matrix only looks that they ask for no caller.
     "complete_callback": Asked({"value": 1}),
+    "get_shared_workflow": Asked(),
     "decline_invitation": Asked({"token": "not a token"}),
     "receive_stripe_event": Asked({}),
     "finish_sso": Asked(query="?state=unknown&code=x"),
@@ -357,6 +362,9 @@ def make_side(email: str, starter: Starter) -> Side:
     secret = {"name": "token", "type": "secret", "value": "a secret value"}
     variable = _made(ask.post("/v1/variables", secret))
     _made(ask.post("/v1/variables", {"name": "second", "value": "x"}))
+    shares = f"/v1/workflows/{workflow['id']}/shares"
+    _made(ask.post(shares, {"link": True}))
+    share = _made(ask.post(shares, {"sharedWithRole": "admin"}))
     runs = [
         _made(ask.post(f"/v1/workflows/{workflow['id']}/executions", {"input": {"n": 1}})) for _ in range(3)
     ]
@@ -386,6 +394,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "approvalId": approval,
             "workflowId": workflow["id"],
             "variableId": variable["id"],
+            "shareId": share["id"],
             "trashedWorkflowId": trashed_workflow["id"],
             "flowRunId": runs[0]["id"],
             "pendingFlowRunId": runs[1]["id"],

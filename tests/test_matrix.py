@@ -29,6 +29,7 @@ PUBLIC = {"get_health", "get_readiness", "get_openapi", "get_docs", "register", 
 PUBLIC |= {"finish_sso", "start_sso", "verify_email"}
 PUBLIC |= {"decline_invitation", "receive_stripe_event"}
 PUBLIC |= {"complete_callback"}
+PUBLIC |= {"get_shared_workflow"}
 PUBLIC |= {"open_mcp_stream"}  # always 405
 PUBLIC |= {"forgot_password", "resend_verification", "reset_password"}
 # Routes that only a person may use, beside /v1/auth and /v1/api-keys.
