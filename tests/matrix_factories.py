@@ -283,12 +283,13 @@ class Side:
 
 @dataclass
 class World:
-    """The owner, his colleagues by role, API keys by what they may, and the stranger."""
+    """The owner, his colleagues by role, a guest among them, API keys by what they may, and the stranger."""
 
     owner: Side
     stranger: Side
     operator: Client
     colleagues: dict[str, Client]
+    guest: Client
     keys: dict[str, Client]
 
 
@@ -336,7 +337,7 @@ def build(permissions: set[str], starter: Starter) -> World:
     keys["no flags"] = _api_key(owner, ["*"], dict.fromkeys(ALL_FLAGS, False))
     _invite(owner.client, stranger.client, *colleagues.values())
     operator = become(registered("operator@example.com"), "admin").client
-    return World(owner, stranger, operator, colleagues, keys)
+    return World(owner, stranger, operator, colleagues, _guest(owner), keys)
 
 
 def make_side(email: str, starter: Starter) -> Side:
@@ -492,6 +493,14 @@ def _colleague(side: Side, role: str) -> Client:
     tokens = person.client.post(f"/v1/organizations/{side.person.organization['id']}/switch")
     assert tokens.status == 200, tokens.text
     return bearer(tokens.json)
+
+
+def _guest(side: Side) -> Client:
+    """A guest who is an admin by his membership, which must not count."""
+    person = registered("guest@example.com")
+    _join(side.person.organization["id"], person.user["id"], "admin")
+    assert person.client.post(f"/v1/organizations/{side.person.organization['id']}/switch").status == 200
+    return become(person, "guest").client
 
 
 def _join(organization_id: str, user_id: str, role: str) -> None:

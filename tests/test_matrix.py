@@ -193,6 +193,20 @@ def test_role(world: World, name: str, role: str) -> None:
         assert everything() == before
 
 
+@pytest.mark.parametrize("name", [name for name in PRIVATE if not PRIVATE[name].own])
+def test_guest(world: World, name: str) -> None:
+    """With him nothing is shared, but with the role that his membership has."""
+    before = everything()
+    answer = asked(name, world.guest, world.owner)
+    if not OPERATIONS[name].shared:
+        assert (answer.status, answer.json["code"]) == (FORBIDDEN, "guest")
+    elif name in lists() and not named(OPERATIONS[name]):
+        assert (answer.status, answer.json["items"]) == (OK, [])
+    else:
+        assert answer.status == UNSEEN, answer.text
+    assert everything() == before
+
+
 @pytest.mark.parametrize("name", PRIVATE)
 def test_anonymous(world: World, name: str) -> None:
     before = everything()

@@ -208,8 +208,8 @@ def workflow(row: WorkflowRow, description: str, definition: WorkflowDefinition)
 
 
 def _need_in_trash(caller: Caller, workflow_id: UUID) -> WorkflowRow:
-    at = WorkflowRow.in_trash(caller.organization_id, workflow_id)
-    return table.need(WorkflowRow, at, "workflow")
+    row = table.get(WorkflowRow, WorkflowRow.in_trash(caller.organization_id, workflow_id))
+    return access.require(caller, row, access.DELETE)
 
 
 def not_archived(row: WorkflowRow) -> None:

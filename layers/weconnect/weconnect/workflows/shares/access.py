@@ -44,7 +44,7 @@ LADDER = (VIEW, EXECUTE, EDIT, DELETE)
 
 
 def require(caller: Caller, head: Row | None, need: Need) -> WorkflowRow:
-    """The head of a workflow, for who may do this with it.
+    """The head of a workflow, for who may do this with it; in the trash its shares rest, and the role alone counts.
 
     Raises NotFound for who may not even see it, else Forbidden.
     """
@@ -52,7 +52,7 @@ def require(caller: Caller, head: Row | None, need: Need) -> WorkflowRow:
         raise no_workflow()
     if by_role(caller, head, need):
         return head
-    share = held(caller, UUID(head.id))
+    share = None if head.deleted_at else held(caller, UUID(head.id))
     if by_share(caller, share, need):
         return head
     if share is None and not caller.may(VIEW.word) and not caller.may(need.word):

@@ -5,6 +5,7 @@ a text all the same, and for addresses that are secrets themselves. It masks rat
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from weconnect.log import MASK, redact
@@ -49,7 +50,7 @@ def scrubbed(file: WorkflowExport) -> WorkflowExport:
 def _node(node: Node) -> Node:
     parameters = {name: _value(value, name) for name, value in node.parameters.items()}
     if node.type == "http_request":
-        parameters |= _request(node.parameters, parameters)
+        parameters |= _request(node.parameters)
     elif node.type == "crypto" and "key" in parameters:
         parameters["key"] = _hidden(node.parameters["key"])
     elif node.type == "placeholder":
@@ -58,31 +59,36 @@ def _node(node: Node) -> Node:
     return node.model_copy(update=found)
 
 
-def _request(given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """Headers that may authorize, and the query's likely names, as references alone."""
-    more = {}
-    for place, shown in (("headers", _PLAIN_HEADERS), ("query", None)):
-        if isinstance(values := given.get(place), dict):
-            more[place] = {
-                name: found[place][name]
-                if (shown.fullmatch(name) if shown else not _QUERY_NAMES.fullmatch(name))
-                else _hidden(value)
-                for name, value in values.items()
-            }
-    return more
+def _request(given: dict[str, Any]) -> dict[str, Any]:
+    """Headers that may authorize, and what of the query has a likely name, as references alone."""
+    found = {}
+    if "headers" in given:
+        found["headers"] = _chosen(given["headers"], lambda name: not _PLAIN_HEADERS.fullmatch(name))
+    if "query" in given:
+        found["query"] = _chosen(given["query"], lambda name: bool(_QUERY_NAMES.fullmatch(name)))
+    return found
+
+
+def _chosen(values: Any, is_hidden: Callable[[str], bool]) -> Any:
+    if not isinstance(values, dict):
+        return _hidden(values)
+    return {
+        _text(name): _hidden(value) if is_hidden(name) else _value(value, name)
+        for name, value in values.items()
+    }
 
 
 def _value(value: Any, name: str = "") -> Any:
+    if _is_secret(name):
+        return _hidden(value)
     if isinstance(value, dict):
-        named = value.get("name") if isinstance(value.get("name"), str) and "value" in value else None
+        named = value.get("name") if "value" in value else None
         return {
-            _text(key): _value(item, named if named and key == "value" else key)
+            _text(key): _value(item, named if isinstance(named, str) and key == "value" else key)
             for key, item in value.items()
         }
     if isinstance(value, list):
         return [_value(item, name) for item in value]
-    if _is_secret(name):
-        return _hidden(value)
     return _text(value) if isinstance(value, str) else value
 
 
@@ -91,7 +97,11 @@ def _is_secret(name: str) -> bool:
 
 
 def _hidden(value: Any) -> Any:
-    """Nothing but a reference stays, and what is no text or number holds nothing."""
+    """Nothing but references stays, and what holds no secret: null, true and false."""
+    if isinstance(value, dict):
+        return {_text(name): _hidden(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
     if value is None or isinstance(value, bool) or (isinstance(value, str) and _REFERENCE.fullmatch(value)):
         return value
     return MASK
