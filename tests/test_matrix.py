@@ -6,6 +6,7 @@ Nothing here names a route. The expected outcome is a cell of `OUTCOMES`; what t
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,7 +198,7 @@ def test_role(world: World, name: str, role: str) -> None:
 def test_guest(world: World, name: str) -> None:
     """With him nothing is shared, but with the role that his membership has."""
     before = everything()
-    answer = asked(name, world.guest, world.owner)
+    answer = replace(ASKED[name], made=None).send(world.guest, OPERATIONS[name], world.owner.ids)
     if not OPERATIONS[name].shared:
         assert (answer.status, answer.json["code"]) == (FORBIDDEN, "guest")
     elif name in lists() and not named(OPERATIONS[name]):

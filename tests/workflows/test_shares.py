@@ -421,3 +421,11 @@ def test_it_rests_in_the_trash_and_is_purged_with_it(me: Registered, flow: str, 
     assert not [
         row for row in table.Row.scan() if row.pk.startswith("TOKEN#") and "workflow" in str(row.purpose)
     ]
+
+
+def test_it_ends_with_the_account(me: Registered, flow: str) -> None:
+    viewer = colleague(me, "viewer")
+    shared(me, flow, viewer, "view")
+    row = _row(me, flow, viewer)
+    assert viewer.client.delete("/v1/users/me").status == 204
+    assert table.get(WorkflowShareRow, (row.pk, row.sk)) is None
