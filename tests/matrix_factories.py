@@ -232,6 +232,10 @@ ASKED: dict[str, Asked] = {
     "update_variable": Asked({"value": "another secret"}),
     "validate_workflow": Asked({"nodes": [TRIGGER]}),
     "bulk_executions": Asked({"action": "cancel", "filter": {"status": "pending"}}),
+    "create_workflow_share": Asked({"sharedWithRole": "member", "level": "execute"}),
+    "list_workflow_shares": Asked(),
+    "revoke_workflow_share": Asked(),
+    "update_workflow_share": Asked({"level": "edit"}),
     "cancel_execution": Asked(ids={"executionId": "pendingFlowRunId"}),
     "delete_execution": Asked(ids={"executionId": "flowRunId"}),
     "get_execution": Asked(ids={"executionId": "flowRunId"}),
@@ -253,6 +257,7 @@ ASKED: dict[str, Asked] = {
     "list_jobs": Asked(),
     # Public ones: the matrix only looks that they ask for no caller.
     "complete_callback": Asked({"value": 1}),
+    "get_shared_workflow": Asked(),
     "decline_invitation": Asked({"token": "not a token"}),
     "receive_stripe_event": Asked({}),
     "finish_sso": Asked(query="?state=unknown&code=x"),
@@ -288,12 +293,13 @@ class Side:
 
 @dataclass
 class World:
-    """The owner, his colleagues by role, API keys by what they may, and the stranger."""
+    """The owner, his colleagues by role, a guest among them, API keys by what they may, and the stranger."""
 
     owner: Side
     stranger: Side
     operator: Client
     colleagues: dict[str, Client]
+    guest: Client
     keys: dict[str, Client]
 
 
@@ -341,7 +347,7 @@ def build(permissions: set[str], starter: Starter) -> World:
     keys["no flags"] = _api_key(owner, ["*"], dict.fromkeys(ALL_FLAGS, False))
     _invite(owner.client, stranger.client, *colleagues.values())
     operator = become(registered("operator@example.com"), "admin").client
-    return World(owner, stranger, operator, colleagues, keys)
+    return World(owner, stranger, operator, colleagues, _guest(owner), keys)
 
 
 def make_side(email: str, starter: Starter) -> Side:
@@ -367,6 +373,9 @@ def make_side(email: str, starter: Starter) -> Side:
     secret = {"name": "token", "type": "secret", "value": "a secret value"}
     variable = _made(ask.post("/v1/variables", secret))
     _made(ask.post("/v1/variables", {"name": "second", "value": "x"}))
+    shares = f"/v1/workflows/{workflow['id']}/shares"
+    _made(ask.post(shares, {"link": True}))
+    share = _made(ask.post(shares, {"sharedWithRole": "admin"}))
     runs = [
         _made(ask.post(f"/v1/workflows/{workflow['id']}/executions", {"input": {"n": 1}})) for _ in range(3)
     ]
@@ -398,6 +407,7 @@ def make_side(email: str, starter: Starter) -> Side:
             "approvalId": approval,
             "workflowId": workflow["id"],
             "variableId": variable["id"],
+            "shareId": share["id"],
             "trashedWorkflowId": trashed_workflow["id"],
             "flowRunId": runs[0]["id"],
             "pendingFlowRunId": runs[1]["id"],
@@ -511,6 +521,14 @@ def _colleague(side: Side, role: str) -> Client:
     tokens = person.client.post(f"/v1/organizations/{side.person.organization['id']}/switch")
     assert tokens.status == 200, tokens.text
     return bearer(tokens.json)
+
+
+def _guest(side: Side) -> Client:
+    """A guest who is an admin by his membership, which must not count."""
+    person = registered("guest@example.com")
+    _join(side.person.organization["id"], person.user["id"], "admin")
+    assert person.client.post(f"/v1/organizations/{side.person.organization['id']}/switch").status == 200
+    return become(person, "guest").client
 
 
 def _join(organization_id: str, user_id: str, role: str) -> None:

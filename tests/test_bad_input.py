@@ -282,6 +282,7 @@ WITHOUT_TEXT = {"logout", "put_execution_limit", "rotate_api_key", "update_user"
 TAKES_ANYTHING = {"complete_callback"}
 WITHOUT_TEXT |= {"bulk_executions", "complete_callback", "retry_execution"}
 WITHOUT_TEXT |= {"activate_workflow", "put_plan", "start_checkout", "transfer_ownership", "update_member"}
+WITHOUT_TEXT |= {"update_workflow_share"}
 
 
 @pytest.mark.parametrize("name", WITH_BODY)

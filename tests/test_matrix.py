@@ -6,6 +6,7 @@ Nothing here names a route. The expected outcome is a cell of `OUTCOMES`; what t
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ PUBLIC = {"get_health", "get_readiness", "get_openapi", "get_docs", "register", 
 PUBLIC |= {"finish_sso", "start_sso", "verify_email"}
 PUBLIC |= {"decline_invitation", "receive_stripe_event"}
 PUBLIC |= {"complete_callback"}
+PUBLIC |= {"get_shared_workflow"}
 PUBLIC |= {"open_mcp_stream"}  # always 405
 PUBLIC |= {"forgot_password", "resend_verification", "reset_password"}
 # Routes that only a person may use, beside /v1/auth and /v1/api-keys.
@@ -199,6 +201,20 @@ def test_role(world: World, name: str, role: str) -> None:
     else:
         assert answer.status == expected, answer.text
         assert everything() == before
+
+
+@pytest.mark.parametrize("name", [name for name in PRIVATE if not PRIVATE[name].own])
+def test_guest(world: World, name: str) -> None:
+    """With him nothing is shared, but with the role that his membership has."""
+    before = everything()
+    answer = replace(ASKED[name], made=None).send(world.guest, OPERATIONS[name], world.owner.ids)
+    if not OPERATIONS[name].shared:
+        assert (answer.status, answer.json["code"]) == (FORBIDDEN, "guest")
+    elif name in lists() and not named(OPERATIONS[name]):
+        assert (answer.status, answer.json["items"]) == (OK, [])
+    else:
+        assert answer.status == UNSEEN, answer.text
+    assert everything() == before
 
 
 @pytest.mark.parametrize("name", PRIVATE)

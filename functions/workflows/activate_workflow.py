@@ -4,14 +4,14 @@ from weconnect.http import IfMatch, app, handler
 from weconnect.workflows import activation
 from weconnect.workflows.entities import Activation, Workflow
 from weconnect.workflows.parameters import WorkflowId
-from weconnect.workflows.permissions import WorkflowsUpdate
+from weconnect.workflows.permissions import MayUpdate
 
 __all__ = ["handler"]
 
 
 @app.post("/v1/workflows/<workflowId>/activate", tags=["Workflows"])
 def activate_workflow(
-    workflow_id: WorkflowId, body: Activation, caller: WorkflowsUpdate, if_match: IfMatch = None
+    workflow_id: WorkflowId, body: Activation, caller: MayUpdate, if_match: IfMatch = None
 ) -> Workflow:
     """Make a version the one that runs."""
     return activation.activate(caller, workflow_id, body, if_match)

@@ -4,14 +4,12 @@ from weconnect.http import IfMatch, app, handler
 from weconnect.workflows import activation
 from weconnect.workflows.entities import Workflow
 from weconnect.workflows.parameters import WorkflowId
-from weconnect.workflows.permissions import WorkflowsUpdate
+from weconnect.workflows.permissions import MayUpdate
 
 __all__ = ["handler"]
 
 
 @app.post("/v1/workflows/<workflowId>/deactivate", tags=["Workflows"])
-def deactivate_workflow(
-    workflow_id: WorkflowId, caller: WorkflowsUpdate, if_match: IfMatch = None
-) -> Workflow:
+def deactivate_workflow(workflow_id: WorkflowId, caller: MayUpdate, if_match: IfMatch = None) -> Workflow:
     """Let no more runs begin; it also takes a workflow out of the archive."""
     return activation.deactivate(caller, workflow_id, if_match)

@@ -4,14 +4,14 @@ from weconnect.http import app, handler
 from weconnect.workflows import versions
 from weconnect.workflows.entities import VersionDiff
 from weconnect.workflows.parameters import OtherVersion, VersionNumber, WorkflowId
-from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.permissions import MayRead
 
 __all__ = ["handler"]
 
 
 @app.get("/v1/workflows/<workflowId>/versions/<version>/diff", tags=["Workflows"])
 def diff_workflow_versions(
-    workflow_id: WorkflowId, version: VersionNumber, to: OtherVersion, caller: WorkflowsRead
+    workflow_id: WorkflowId, version: VersionNumber, to: OtherVersion, caller: MayRead
 ) -> VersionDiff:
     """What changed from this version to another."""
     return versions.diff(caller, workflow_id, version, to)

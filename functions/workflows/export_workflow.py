@@ -4,12 +4,12 @@ from weconnect.http import app, handler
 from weconnect.workflows import transfer
 from weconnect.workflows.entities import WorkflowExport
 from weconnect.workflows.parameters import WorkflowId
-from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.permissions import MayRead
 
 __all__ = ["handler"]
 
 
 @app.get("/v1/workflows/<workflowId>/export", tags=["Workflows"])
-def export_workflow(workflow_id: WorkflowId, caller: WorkflowsRead) -> WorkflowExport:
+def export_workflow(workflow_id: WorkflowId, caller: MayRead) -> WorkflowExport:
     """A workflow as a file, without secrets."""
     return transfer.export(caller, workflow_id)

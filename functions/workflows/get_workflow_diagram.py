@@ -4,7 +4,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.http import app, handler
 from weconnect.workflows.parameters import Accept, ExecutionFilter, WorkflowId, drawn
-from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.permissions import MayRead
 
 __all__ = ["handler"]
 
@@ -12,7 +12,7 @@ __all__ = ["handler"]
 @app.get("/v1/workflows/<workflowId>/diagram", tags=["Workflows"])
 def get_workflow_diagram(
     workflow_id: WorkflowId,
-    caller: WorkflowsRead,
+    caller: MayRead,
     execution_id: ExecutionFilter = None,
     accept: Accept = "*/*",
 ) -> Response[str]:

@@ -4,14 +4,12 @@ from weconnect.http import app, handler
 from weconnect.workflows import versions
 from weconnect.workflows.entities import WorkflowVersion
 from weconnect.workflows.parameters import VersionNumber, WorkflowId
-from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.permissions import MayRead
 
 __all__ = ["handler"]
 
 
 @app.get("/v1/workflows/<workflowId>/versions/<version>", tags=["Workflows"])
-def get_workflow_version(
-    workflow_id: WorkflowId, version: VersionNumber, caller: WorkflowsRead
-) -> WorkflowVersion:
+def get_workflow_version(workflow_id: WorkflowId, version: VersionNumber, caller: MayRead) -> WorkflowVersion:
     """One immutable version with its definition."""
     return versions.get(caller, workflow_id, version)

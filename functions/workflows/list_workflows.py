@@ -5,14 +5,14 @@ from weconnect.pages import Cursor, Limit, Page
 from weconnect.workflows import service
 from weconnect.workflows.entities import WorkflowSummary
 from weconnect.workflows.parameters import DeletedFilter, SearchFilter, StatusFilter, TagFilter
-from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.permissions import MayRead
 
 __all__ = ["handler"]
 
 
 @app.get("/v1/workflows", tags=["Workflows"])
 def list_workflows(
-    caller: WorkflowsRead,
+    caller: MayRead,
     limit: Limit = 25,
     cursor: Cursor = None,
     status: StatusFilter = None,

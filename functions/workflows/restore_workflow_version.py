@@ -4,14 +4,14 @@ from weconnect.http import IfMatch, app, handler
 from weconnect.workflows import versions
 from weconnect.workflows.entities import Workflow
 from weconnect.workflows.parameters import VersionNumber, WorkflowId
-from weconnect.workflows.permissions import WorkflowsUpdate
+from weconnect.workflows.permissions import MayUpdate
 
 __all__ = ["handler"]
 
 
 @app.post("/v1/workflows/<workflowId>/versions/<version>/restore", tags=["Workflows"])
 def restore_workflow_version(
-    workflow_id: WorkflowId, version: VersionNumber, caller: WorkflowsUpdate, if_match: IfMatch = None
+    workflow_id: WorkflowId, version: VersionNumber, caller: MayUpdate, if_match: IfMatch = None
 ) -> Workflow:
     """Make a new version out of an old one."""
     return versions.restore(caller, workflow_id, version, if_match)

@@ -7,14 +7,14 @@ from weconnect.executions.entities import Execution, NewWorkflowExecution
 from weconnect.executions.parameters import accepted
 from weconnect.http import PreferWait, app, handler
 from weconnect.workflows.parameters import WorkflowId
-from weconnect.workflows.permissions import WorkflowsExecute
+from weconnect.workflows.permissions import MayExecute
 
 __all__ = ["handler"]
 
 
 @app.post("/v1/workflows/<workflowId>/executions", status_code=202, tags=["Workflows"])
 def start_execution(
-    workflow_id: WorkflowId, body: NewWorkflowExecution, caller: WorkflowsExecute, prefer: PreferWait = 0
+    workflow_id: WorkflowId, body: NewWorkflowExecution, caller: MayExecute, prefer: PreferWait = 0
 ) -> Response[Execution]:
     """Run a workflow: 202 with the run, or 200 when it ended within `Prefer: wait=N`."""
     return accepted(starting.start(caller, workflow_id, body, prefer), prefer)

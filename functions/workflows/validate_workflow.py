@@ -4,14 +4,14 @@ from weconnect.http import app, handler
 from weconnect.workflows import validation
 from weconnect.workflows.entities import Validation, WorkflowDefinition
 from weconnect.workflows.parameters import WorkflowId
-from weconnect.workflows.permissions import WorkflowsRead
+from weconnect.workflows.permissions import MayRead
 
 __all__ = ["handler"]
 
 
 @app.post("/v1/workflows/<workflowId>/validate", tags=["Workflows"])
 def validate_workflow(
-    workflow_id: WorkflowId, caller: WorkflowsRead, body: WorkflowDefinition | None = None
+    workflow_id: WorkflowId, caller: MayRead, body: WorkflowDefinition | None = None
 ) -> Validation:
     """Check the newest saved definition, or the one in the body."""
     return validation.validate(caller, workflow_id, body)

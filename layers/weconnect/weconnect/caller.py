@@ -39,8 +39,9 @@ class RequestInfo:
 class Caller:
     """The authenticated user or API key of a request, in one organization.
 
-    `sso`: they signed in through that organization's own identity provider, which speaks for no other one. `job_id`:
-    a job acts for them, after their request.
+    `sso`: they signed in through that organization's own identity provider, which speaks for no other one. `scopes`:
+    what an API key may do at most, whatever its user holds; None for a person. `job_id`: a job acts for them, after
+    their request.
     """
 
     user_id: UUID
@@ -53,6 +54,7 @@ class Caller:
     user_role: str = "user"
     needs_second_factor: bool = False
     sso: bool = False
+    scopes: frozenset[str] | None = None
     job_id: UUID | None = None
     request: RequestInfo = field(default_factory=RequestInfo)
 
@@ -70,11 +72,21 @@ class Caller:
                 needed += ", which an API key has by a scope and by a flag: canRead, canWrite, canDelete, canExecute"
             raise Forbidden(needed, code="permission_missing")
 
-    def admit(self, *, own: bool, writes: bool) -> None:
+    def may_be_lent(self, permission: str) -> bool:
+        """Whether a share may stand in for `permission`: a key does no more than its scopes say."""
+        return self.scopes is None or permission in self.scopes
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the caller holds nothing but what is shared with them."""
+        return self.user_role == "guest"
+
+    def admit(self, *, own: bool, writes: bool, shared: bool) -> None:
         """Hold the user roles on a route, before anything else of it happens.
 
-        What is one's own is open to all. Beyond it a `readonly` user writes nothing, a `guest` sees only what is
-        shared with them, which nothing is yet, and nobody acts without the second factor their organization wants.
+        What is one's own is open to all. Beyond it a `readonly` user writes nothing, a `guest` reaches only routes
+        where what is `shared` with them can be reached, and nobody acts without the second factor their organization
+        wants.
         """
         if own:
             return
@@ -84,7 +96,7 @@ class Caller:
                 "or sign in again with it",
                 code="mfa_required_by_organization",
             )
-        if self.user_role == "guest":
+        if self.is_guest and not shared:
             raise Forbidden("Guests see only what is shared with them", code="guest")
         if self.user_role == "readonly" and writes:
             raise Forbidden("Your account may only read", code="read_only")
@@ -140,6 +152,7 @@ def from_event(event: dict[str, Any]) -> Caller:
         user_role=context.get("userRole") or "user",
         needs_second_factor=context.get("needsSecondFactor") == "true",
         sso=context.get("sso") == "true",
+        scopes=frozenset((context.get("scopes") or "").split()) if key else None,
         request=request_info(event),
     )
 
@@ -162,22 +175,35 @@ def _problem(found: dict[str, Any]) -> Problem:
 
 
 @cache
-def requires(permission: str | None) -> Any:
-    """The parameter type of a route that only callers with `permission` may use."""
+def requires(permission: str | None, *, shared: bool = False) -> Any:
+    """The parameter type of a route that only callers with `permission` may use.
+
+    `shared`: a share of the thing can stand in for the permission, so it is for the service to refuse.
+    """
 
     def caller() -> Caller:
         return _current.get()
 
-    caller.permission = permission  # type: ignore[attr-defined]
+    caller.permission, caller.shared = permission, shared  # type: ignore[attr-defined]
     return Annotated[Caller, Depends(caller)]
 
 
 def permission_of(function: Callable[..., Any]) -> str | None:
     """The permission that a route's function asks for; None when any signed-in caller will do."""
+    return getattr(_dependency_of(function), "permission", None)
+
+
+def is_shared(function: Callable[..., Any]) -> bool:
+    """Whether a share can stand in for the permission that a route's function asks for."""
+    return getattr(_dependency_of(function), "shared", False)
+
+
+def _dependency_of(function: Callable[..., Any]) -> Any:
+    """What `requires` made for one of the function's parameters."""
     for annotation in getattr(function, "__annotations__", {}).values():
         for extra in getattr(annotation, "__metadata__", ()):
             if isinstance(extra, Depends) and hasattr(extra.dependency, "permission"):
-                return extra.dependency.permission  # type: ignore[no-any-return]
+                return extra.dependency
     return None
 
 

@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from weconnect import bodies
 from weconnect import caller as callers
-from weconnect.caller import Caller, permission_of, request_info
+from weconnect.caller import Caller, is_shared, permission_of, request_info
 from weconnect.errors import BadRequest, Invalid, Problem
 from weconnect.log import logger
 
@@ -45,6 +45,11 @@ class Operation:
     @property
     def permission(self) -> str | None:
         return permission_of(self.function)
+
+    @property
+    def shared(self) -> bool:
+        """Whether a share can stand in for the permission; the service looks for it."""
+        return is_shared(self.function)
 
     @property
     def takes_body(self) -> bool:
@@ -192,6 +197,7 @@ _SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
     "Strict-Transport-Security": "max-age=31536000",
 }
 
@@ -203,9 +209,10 @@ def _answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         caller = callers.from_event(event)
         callers.become(caller)
         logger.append_keys(organization_id=str(caller.organization_id), user_id=str(caller.user_id))
-        caller.admit(own=operation.own, writes=operation.writes)
-        if operation.permission:
-            caller.require(operation.permission)
+        caller.admit(own=operation.own, writes=operation.writes, shared=operation.shared)
+        word = operation.permission
+        if word and not (operation.shared and caller.may_be_lent(word)):
+            caller.require(word)
     bodies.check_size(event)
     if operation.takes_body:
         bodies.check_text(event)

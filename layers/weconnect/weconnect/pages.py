@@ -11,12 +11,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field
 
 from weconnect import signing
-from weconnect.entities import Wire
+from weconnect.entities import BaseEntity, Wire
 from weconnect.errors import BadRequest
 from weconnect.table import Row, is_expired
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseEntity)
 
 SCAN_LIMIT = 1_000
 
@@ -70,6 +71,17 @@ def query_page(
         if read == SCAN_LIMIT:
             return rows, seal_cursor(_key_of(row, index), scope)
     return rows, None
+
+
+def page_of(
+    items: list[E], whose: object, *, limit: int, cursor: str | None, filters: Iterable[object] = ()
+) -> Page[E]:
+    """One page of entities that are at hand, newest id first; `whose` list it is binds the cursor, with `filters`."""
+    scope = json.dumps(["page of", str(whose), [str(value) for value in filters]])
+    before = open_cursor(cursor, scope)["before"] if cursor else None
+    left = [item for item in items if before is None or str(item.id) < before]
+    following = seal_cursor({"before": str(left[limit - 1].id)}, scope) if len(left) > limit else None
+    return Page(items=left[:limit], next_cursor=following)
 
 
 def _key_of(row: Row, index: str | None) -> dict[str, Any]:

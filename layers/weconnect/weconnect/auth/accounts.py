@@ -68,6 +68,7 @@ def delete(caller: Caller) -> None:
     for row in rows:
         for key in _api_keys(row.organization_id, caller.user_id):
             key.delete()
+        membership.end_shares(UUID(row.organization_id), caller.user_id)
     sessions.end_all(caller.user_id)
 
 

@@ -104,7 +104,8 @@ def _by_api_key(text: str, wanted: str, ip: str) -> dict[str, str]:
     own = json.loads(member.get("permissions", "{}"))
     granted = permissions.effective(member["role"], own, custom_role)
     granted = permissions.within_user_role(granted, user["role"])
-    granted = permissions.of_api_key(granted, json.loads(found.get("scopes", "[]")), flags)
+    scopes = json.loads(found.get("scopes", "[]"))
+    granted = permissions.of_api_key(granted, scopes, flags)
     security = json.loads(organization.get("customSettings", "{}")).get("security") or {}
     if security.get("enforce_sso") and found.get("madeBy") != "sso":
         raise Forbidden(
@@ -118,6 +119,7 @@ def _by_api_key(text: str, wanted: str, ip: str) -> dict[str, str]:
         "organizationId": organization_id,
         "role": member["role"],
         "permissions": " ".join(sorted(granted)),
+        "scopes": " ".join(sorted(permissions.of_api_key(permissions.WORDS, scopes, flags))),
         "sessionId": "",
         "apiKeyId": found["id"],
         "operator": "",

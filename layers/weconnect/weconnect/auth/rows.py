@@ -99,7 +99,11 @@ class TokenRow(Row, discriminator="TOKEN"):
 
     @staticmethod
     def at(token: str) -> tuple[str, str]:
-        return key("TOKEN", hashlib.sha256(token.encode()).hexdigest()), "TOKEN"
+        return TokenRow.at_hash(hashlib.sha256(token.encode()).hexdigest())
+
+    @staticmethod
+    def at_hash(digest: str) -> tuple[str, str]:
+        return key("TOKEN", digest), "TOKEN"
 
 
 class MfaRow(Row, discriminator="MFA"):

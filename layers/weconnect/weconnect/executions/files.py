@@ -16,6 +16,7 @@ from weconnect.executions.entities import ExecutionFile, FileReference
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import FileRow
 from weconnect.workflows.contract import Call, Item, NodeError
+from weconnect.workflows.shares import access
 
 ADDRESS_SECONDS = 300
 UNKNOWN_TYPE = "application/octet-stream"
@@ -54,7 +55,7 @@ def load(call: Call, reference: FileReference) -> tuple[bytes, str]:
 
 def address(caller: Caller, execution_id: UUID, file_id: UUID) -> ExecutionFile:
     """A file with an address for five minutes, at which browsers save it and show nothing; raises NotFound."""
-    service.need(caller, execution_id)
+    service.need(caller, execution_id, access.SEE_RUN)
     row = table.need(FileRow, FileRow.at(caller.organization_id, execution_id, file_id), "file")
     return ExecutionFile(
         file_id=file_id,

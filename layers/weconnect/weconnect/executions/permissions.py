@@ -1,7 +1,8 @@
-"""What a caller must hold, as the types of the routes' parameters."""
+"""What a caller must hold, as the types of the routes' parameters. A share of the workflow opens one's own runs."""
 
 from weconnect.caller import requires
 
-ExecutionsRead = requires("executions:read")
-ExecutionsUpdate = requires("executions:update")
+ExecutionsRead = requires("executions:read", shared=True)
+ExecutionsUpdate = requires("executions:update", shared=True)
+ExecutionsUpdateMany = requires("executions:update")
 ExecutionsDelete = requires("executions:delete")

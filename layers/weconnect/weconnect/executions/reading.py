@@ -18,6 +18,7 @@ from weconnect.executions.entities import (
     TimelineBar,
 )
 from weconnect.executions.journal import Record
+from weconnect.workflows.shares import access
 
 MAX_ANSWER_BYTES = 4 * 2**20
 LEVELS = {"completed": "info", "failed": "error", "skipped": "debug"}
@@ -79,7 +80,7 @@ def logs(
 
 def timeline(caller: Caller, execution_id: UUID) -> Timeline:
     """One bar for each node run that was not skipped."""
-    execution = service.entity(service.need(caller, execution_id), whole=False)
+    execution = service.entity(service.need(caller, execution_id, access.SEE_RUN), whole=False)
     summaries = [
         journal.summary(record) for record in journal.records_of(caller.organization_id, execution_id)
     ]
@@ -105,7 +106,7 @@ def timeline(caller: Caller, execution_id: UUID) -> Timeline:
 
 
 def _records(caller: Caller, execution_id: UUID) -> list[Record]:
-    service.need(caller, execution_id)
+    service.need(caller, execution_id, access.SEE_RUN)
     return journal.records_of(caller.organization_id, execution_id)
 
 

@@ -16,9 +16,10 @@ from weconnect.executions.entities import (
     ExecutionWithNodes,
 )
 from weconnect.executions.rows import CallbackRow, ExecutionRow, of_run
-from weconnect.organizations.permissions import require_own
 from weconnect.pages import Page, query_page
 from weconnect.table import Row
+from weconnect.workflows.shares import access, listing
+from weconnect.workflows.shares.access import Need
 
 GOING_ON = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
 
@@ -29,13 +30,13 @@ def wait(caller: Caller, execution: Execution, seconds: int) -> Execution:
     while execution.status in GOING_ON and time.monotonic() < until:
         time.sleep(max(0, min(pause, until - time.monotonic())))
         pause = min(1.0, pause * 1.5)
-        execution = entity(need(caller, execution.id))
+        execution = entity(_row(caller, execution.id))
     return execution
 
 
 def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
     """A run with a summary of each node run, and, while it waits for a place, how many are let in before it."""
-    row = need(caller, execution_id)
+    row = need(caller, execution_id, access.SEE_RUN)
     found = journal.records_of(caller.organization_id, execution_id)
     nodes = [journal.summary(record) for record in found]
     position = admission.position(row) if row.waits_for else None
@@ -53,25 +54,32 @@ def find(
     after: datetime | None = None,
     before: datetime | None = None,
 ) -> Page[Execution]:
-    """Runs of the organization, newest first, long texts left out; `from` and `to` bound their start."""
+    """Runs of the organization, newest first, long texts left out; `from` and `to` bound their start.
+
+    Who may not read all of them finds those that they began, of workflows that a share lets them run.
+    """
     index, pk = place(caller.organization_id, workflow_id, status)
+    mine = None
+    if not caller.may(access.SEE_RUN.word):
+        mine = {str(row.id) for row in listing.heads(caller, access.SEE_RUN)}
     low, high = after.timestamp() if after else 0, before.timestamp() if before else 2**33
 
     def keep(row: ExecutionRow) -> bool:
         return (
-            (status is None or row.status == status)
+            (mine is None or (row.user_id == str(caller.user_id) and row.workflow_id in mine))
+            and (status is None or row.status == status)
             and (mode is None or row.mode == mode)
             and low <= ids.time_of(UUID(row.id)) < high
         )
 
-    filters = [workflow_id, status, mode, after, before]
+    filters = [workflow_id, status, mode, after, before, None if mine is None else caller.user_id]
     rows, following = query_page(
         ExecutionRow,
         pk,
         index=index,
         limit=limit,
         cursor=cursor,
-        keep=keep if any(value is not None for value in filters[1:]) else None,
+        keep=keep if mine is not None or any(value is not None for value in filters[1:]) else None,
         filters=filters,
         between=(str(ids.lowest_id(low)), str(ids.lowest_id(min(high, 2**33)))) if after or before else None,
     )
@@ -89,7 +97,7 @@ def place(organization_id: UUID, workflow_id: UUID | None, status: ExecutionStat
 
 def delete(caller: Caller, execution_id: UUID) -> None:
     """Delete a finished run with its journal, files and checkpoints; raises Conflict `still_open`."""
-    row = need(caller, execution_id)
+    row = need(caller, execution_id, access.DELETE_RUN)
     if row.status in OPEN:
         raise Conflict(f"The run is {row.status}; cancel it first", code="still_open")
     payloads.discard_all(caller.organization_id, f"runs/{execution_id}/")
@@ -107,31 +115,31 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
 
     Raises Conflict `already_finished`.
     """
-    row = need_own(caller, execution_id)
+    row = need(caller, execution_id, access.STEER_RUN)
     if not lifecycle.stop(row, caller.actor()):
-        raise Conflict(f"The run is {need(caller, execution_id).status}", code="already_finished")
-    return entity(need(caller, execution_id))
+        raise Conflict(f"The run is {_row(caller, execution_id).status}", code="already_finished")
+    return entity(_row(caller, execution_id))
 
 
 def pause(caller: Caller, execution_id: UUID) -> Execution:
     """Hold a run at its next step; raises Conflict for one that has ended or is carried out while its caller waits."""
-    row = need_own(caller, execution_id)
+    row = need(caller, execution_id, access.STEER_RUN)
     if row.is_express:
         raise Conflict("The run is carried out while its caller waits", code="express")
     asked = {"pause_requested_at": clock.iso(clock.now())}
     if not table.touch(row, put=asked, condition=ExecutionRow.status.is_in(*[each.value for each in OPEN])):
-        raise Conflict(f"The run is {need(caller, execution_id).status}", code="already_finished")
-    return entity(need(caller, execution_id))
+        raise Conflict(f"The run is {_row(caller, execution_id).status}", code="already_finished")
+    return entity(_row(caller, execution_id))
 
 
 def resume(caller: Caller, execution_id: UUID) -> Execution:
     """Go on with a paused run, or take back a pause that has not come yet; raises Conflict `not_paused`."""
-    row = need_own(caller, execution_id)
+    row = need(caller, execution_id, access.STEER_RUN)
     if row.status != ExecutionStatus.PAUSED:
         if row.status not in OPEN or not row.pause_requested_at:
             raise Conflict(f"The run is {row.status}", code="not_paused")
         table.touch(row, put={"pause_requested_at": None})
-        return entity(need(caller, execution_id))
+        return entity(_row(caller, execution_id))
     pk, prefix = CallbackRow.of_pauses(caller.organization_id, execution_id)
     rows = list(CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True))
     table.touch(row, put={"pause_requested_at": None})  # or the run, once awake, would pause again
@@ -139,7 +147,7 @@ def resume(caller: Caller, execution_id: UUID) -> Execution:
         if not lifecycle.wake(waiting.callback_id, {"resumed": True}):
             raise Unavailable("The run could not be woken; try again shortly")
     lifecycle.resume(row)
-    return entity(need(caller, execution_id))
+    return entity(_row(caller, execution_id))
 
 
 def is_open(row: ExecutionRow) -> bool:
@@ -147,16 +155,15 @@ def is_open(row: ExecutionRow) -> bool:
     return row.status in OPEN
 
 
-def need(caller: Caller, execution_id: UUID) -> ExecutionRow:
-    """The row of a run."""
-    return table.need(ExecutionRow, ExecutionRow.at(caller.organization_id, execution_id), "execution")
-
-
-def need_own(caller: Caller, execution_id: UUID) -> ExecutionRow:
-    """The row of a run that the caller may steer: a plain member only those that they started (403)."""
-    row = need(caller, execution_id)
-    require_own(caller, UUID(row.user_id))
+def need(caller: Caller, execution_id: UUID, need: Need) -> ExecutionRow:
+    """The row of a run, for who may do this with it; raises NotFound or Forbidden as `access.require_run`."""
+    row = _row(caller, execution_id)
+    access.require_run(caller, row, need)
     return row
+
+
+def _row(caller: Caller, execution_id: UUID) -> ExecutionRow:
+    return table.need(ExecutionRow, ExecutionRow.at(caller.organization_id, execution_id), "execution")
 
 
 def entity(row: ExecutionRow, *, whole: bool = True) -> Execution:

@@ -28,6 +28,7 @@ from weconnect.workflows.entities import (
     WorkflowStatus,
 )
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
+from weconnect.workflows.shares import access
 
 MAX_INPUT_BYTES = 1024 * 1024
 MAX_DEPTH = 5
@@ -46,6 +47,7 @@ def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_sec
         organization_id, workflow_id
     )
     found = table.get_many([at, copy_at, *limits.keys(caller)])
+    access.require(caller, found.get(at), access.EXECUTE)
     head, definition = _runnable(found.get(at), found.get(copy_at), is_test)
     if new.trigger_node_id and new.trigger_node_id not in {node.id for node in definition.nodes}:
         errors = [{"pointer": "/triggerNodeId", "detail": "no node of the workflow"}]
@@ -168,7 +170,7 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
     With the id of a retry that was started already, that one is answered.
     Raises Conflict `still_open` and `concurrency_limit`, NotFound when the workflow is gone, LimitReached.
     """
-    earlier = service.need_own(caller, execution_id)
+    earlier = service.need(caller, execution_id, access.STEER_RUN)
     if service.is_open(earlier):
         raise Conflict(f"The run is {earlier.status}", code="still_open")
     at = WorkflowRow.at(caller.organization_id, UUID(earlier.workflow_id))

@@ -8,6 +8,7 @@ from weconnect.caller import Caller
 from weconnect.executions import journal, service
 from weconnect.executions.entities import Execution, ExecutionEvent, ExecutionEvents
 from weconnect.pages import open_cursor, seal_cursor
+from weconnect.workflows.shares import access
 
 
 def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -> ExecutionEvents:
@@ -16,7 +17,7 @@ def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -
     at = open_cursor(cursor, scope) if cursor else {"batch": 0, "status": None}
     until, pause = time.monotonic() + seconds, 0.1
     while True:
-        execution = service.entity(service.need(caller, execution_id), whole=False)
+        execution = service.entity(service.need(caller, execution_id, access.SEE_RUN), whole=False)
         found = _after(caller, execution, at, scope)
         left = until - time.monotonic()
         if found.items or found.is_final or left <= 0:

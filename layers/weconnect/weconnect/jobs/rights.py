@@ -18,6 +18,7 @@ def kept(caller: Caller) -> dict[str, Any]:
         "apiKeyId": str(caller.api_key_id) if caller.api_key_id else None,
         "role": caller.role,
         "permissions": sorted(caller.permissions),
+        "scopes": None if caller.scopes is None else sorted(caller.scopes),
         "operator": caller.is_operator,
         "sso": caller.sso,
         "request": {
@@ -52,6 +53,7 @@ def now(found: dict[str, Any], organization_id: UUID, job_id: UUID) -> Caller:
         api_key_id=UUID(key_id) if key_id else None,
         is_operator=found["operator"],
         sso=found["sso"],
+        scopes=None if found["scopes"] is None else frozenset(found["scopes"]),
         job_id=job_id,
         request=RequestInfo(**found["request"]),
     )

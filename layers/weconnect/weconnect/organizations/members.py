@@ -112,6 +112,7 @@ def _end_all(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
     membership.end_sessions(organization_id, user_id)
     membership.end_keys(caller.actor(), organization_id, user_id)
     membership.forget_limits(organization_id, user_id)
+    membership.end_shares(organization_id, user_id)
 
 
 def _need_joined(organization_id: UUID, user_id: UUID) -> MemberRow:

@@ -15,6 +15,7 @@ from weconnect.organizations.entities import Organization, OrganizationMember, O
 from weconnect.organizations.permissions import ROLES, WORDS, spelled_out
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, RoleRow
 from weconnect.table import Transaction
+from weconnect.workflows.shares.rows import WorkflowShareRow
 
 ATTEMPTS = 8
 
@@ -230,6 +231,12 @@ def forget_limits(organization_id: UUID, user_id: UUID) -> None:
     for kind in LimitType:
         pk, sk = ExecutionLimitRow.at(organization_id, user_id, kind)
         ExecutionLimitRow(pk=pk, sk=sk).delete()
+
+
+def end_shares(organization_id: UUID, user_id: UUID) -> None:
+    """Remove what was shared with a user in an organization; what they gave to others stays."""
+    for row in WorkflowShareRow.gsi1.query(WorkflowShareRow.of_user(organization_id, user_id)):
+        row.delete()
 
 
 def end_keys(actor: dict[str, Any], organization_id: UUID, user_id: UUID) -> None:

@@ -8,11 +8,12 @@ from weconnect.caller import Caller
 from weconnect.errors import Conflict
 from weconnect.workflows import service, validation, versions
 from weconnect.workflows.entities import Activation, Workflow, WorkflowStatus
+from weconnect.workflows.shares import access
 
 
 def activate(caller: Caller, workflow_id: UUID, body: Activation, if_match: int | None) -> Workflow:
     """Make a version the one that runs; raises Invalid `workflow_invalid` with what is wrong with it."""
-    row = service.need_own(caller, workflow_id)
+    row = service.need(caller, workflow_id, access.EDIT)
     service.not_archived(row)
     number = body.number or int(row.latest_version)
     version = versions.load(caller.organization_id, workflow_id, number)
@@ -22,7 +23,7 @@ def activate(caller: Caller, workflow_id: UUID, body: Activation, if_match: int 
         values = {"status": WorkflowStatus.ACTIVE.value, "active_version": number}
         writes.change(row, values, if_match=if_match)
         versions.put_active(writes, caller.organization_id, version)
-    return service.get(caller, workflow_id)
+    return service.workflow(*service.load(caller.organization_id, workflow_id))
 
 
 def deactivate(caller: Caller, workflow_id: UUID, if_match: int | None) -> Workflow:
@@ -36,9 +37,9 @@ def archive(caller: Caller, workflow_id: UUID, if_match: int | None) -> Workflow
 
 
 def _set(caller: Caller, workflow_id: UUID, status: WorkflowStatus, if_match: int | None) -> Workflow:
-    row = service.need_own(caller, workflow_id)
+    row = service.need(caller, workflow_id, access.EDIT)
     if row.status == status:
         raise Conflict(f"The workflow is {status} already", code="already_" + status.value)
     values: dict[str, Any] = {"status": status.value, "active_version": None}
     table.change(row, values, caller.actor(), if_match=if_match)
-    return service.get(caller, workflow_id)
+    return service.workflow(*service.load(caller.organization_id, workflow_id))

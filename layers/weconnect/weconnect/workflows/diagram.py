@@ -9,6 +9,7 @@ from weconnect.workflows import service, versions
 from weconnect.workflows.drawing import COLOURS, Drawing
 from weconnect.workflows.entities import Connection, Node, WorkflowDefinition
 from weconnect.workflows.graph import Graph, graph_of
+from weconnect.workflows.shares import access
 
 WIDTH, HEIGHT, ACROSS, DOWN = 170.0, 48.0, 240.0, 80.0
 
@@ -16,13 +17,13 @@ WIDTH, HEIGHT, ACROSS, DOWN = 170.0, 48.0, 240.0, 80.0
 def draw(caller: Caller, workflow_id: UUID, execution_id: UUID | None, as_svg: bool) -> str:
     """The newest definition, or the version that a run has with what came of each node."""
     if execution_id is None:
-        _, _, definition = service.read(caller.organization_id, workflow_id)
+        _, _, definition = service.read(caller, workflow_id, access.VIEW)
         return picture(definition, {}, as_svg)
     from weconnect.executions import journal
     from weconnect.executions import service as executions
 
-    service.need(caller, workflow_id)
-    run = executions.need(caller, execution_id)
+    service.need(caller, workflow_id, access.VIEW)
+    run = executions.need(caller, execution_id, access.SEE_RUN)
     if UUID(run.workflow_id) != workflow_id:
         raise NotFound("No such execution", code="execution_not_found")
     definition = versions.load(caller.organization_id, workflow_id, run.workflow_version).definition

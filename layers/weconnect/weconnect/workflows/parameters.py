@@ -14,6 +14,8 @@ from weconnect.workflows.variables.entities import VariableScope
 
 WorkflowId = path_id("workflowId")
 VariableId = path_id("variableId")
+ShareId = path_id("shareId")
+LinkToken = Annotated[str, Path(alias="token", max_length=200)]
 VersionNumber = Annotated[int, Path(alias="version", ge=1)]
 NodeTypeName = Annotated[str, Path(alias="type", max_length=64)]
 

@@ -1,4 +1,7 @@
-"""What a caller must hold, as the types of the routes' parameters."""
+"""What a caller must hold, as the types of the routes' parameters.
+
+The `May…` ones are of routes that a share opens as well; their services ask `shares.access`.
+"""
 
 from weconnect.caller import requires
 
@@ -6,4 +9,8 @@ WorkflowsCreate = requires("workflows:create")
 WorkflowsRead = requires("workflows:read")
 WorkflowsUpdate = requires("workflows:update")
 WorkflowsDelete = requires("workflows:delete")
-WorkflowsExecute = requires("workflows:execute")
+
+MayRead = requires("workflows:read", shared=True)
+MayUpdate = requires("workflows:update", shared=True)
+MayDelete = requires("workflows:delete", shared=True)
+MayExecute = requires("workflows:execute", shared=True)

@@ -6,12 +6,14 @@ from weconnect import payloads, table
 from weconnect.executions.rows import GateRow
 from weconnect.log import logger
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, child
+from weconnect.workflows.shares import service as shares
 from weconnect.workflows.variables.rows import VariableIdRow, VariableRow
 from weconnect.workflows.variables.service import counter
 
 
 def purge(trash: dict[str, str]) -> int:
-    """Delete a workflow's versions, gates and variables; answers how many rows. Its runs are kept until they expire.
+    """Delete a workflow's versions, gates, variables and shares; answers how many rows. Its runs are kept until they
+    expire.
 
     Does nothing for a workflow that was restored, or that is in the trash again. Interrupted, it goes on where it was.
     """
@@ -40,6 +42,7 @@ def purge(trash: dict[str, str]) -> int:
             batch.delete(VariableIdRow(*VariableIdRow.at(organization_id, UUID(variable.id))))
             batch.delete(variable)
             deleted += 1
+        deleted += shares.discard(organization_id, workflow_id, batch)
         batch.delete(counter(organization_id, workflow_id))
     logger.info("purged a workflow", workflow_id=str(workflow_id), rows=deleted)
     return deleted

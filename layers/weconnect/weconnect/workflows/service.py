@@ -5,13 +5,12 @@ from uuid import UUID
 
 from weconnect import clock, table
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, LimitReached, NotFound, TooLarge
+from weconnect.errors import Conflict, LimitReached, TooLarge
 from weconnect.idempotency import new_id
 from weconnect.organizations import places
 from weconnect.organizations.entities import Organization
-from weconnect.organizations.permissions import require_own
 from weconnect.organizations.rows import OrganizationRow
-from weconnect.pages import Page, query_page
+from weconnect.pages import Page, page_of, query_page
 from weconnect.workflows import versions
 from weconnect.workflows.entities import (
     DEFINITION_BYTES,
@@ -23,6 +22,8 @@ from weconnect.workflows.entities import (
     WorkflowSummary,
 )
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
+from weconnect.workflows.shares import access, listing
+from weconnect.workflows.shares.access import Need
 
 SUMMARY_LENGTH = 500
 KIND = places.WORKFLOWS
@@ -55,30 +56,31 @@ def create(caller: Caller, new: NewWorkflow, changelog: str | None = None) -> Wo
 
 def get(caller: Caller, workflow_id: UUID) -> Workflow:
     """One workflow with its newest definition, in one call to the table."""
-    return workflow(*read(caller.organization_id, workflow_id))
+    return workflow(*read(caller, workflow_id, access.VIEW))
 
 
-def read(organization_id: UUID, workflow_id: UUID) -> tuple[WorkflowRow, str, WorkflowDefinition]:
+def read(caller: Caller, workflow_id: UUID, need: Need) -> tuple[WorkflowRow, str, WorkflowDefinition]:
+    """What `load` answers, for who may do this with it; raises NotFound or Forbidden as `access.require`."""
+    found = load(caller.organization_id, workflow_id)
+    access.require(caller, found[0], need)
+    return found
+
+
+def load(organization_id: UUID, workflow_id: UUID) -> tuple[WorkflowRow, str, WorkflowDefinition]:
     """The head of a workflow, its whole description and its newest definition; raises NotFound."""
     at = WorkflowRow.at(organization_id, workflow_id)
     newest = WorkflowVersionRow.at_newest(organization_id, workflow_id)
     found = table.get_many([at, newest])
     head, version = found.get(at), found.get(newest)
     if not isinstance(head, WorkflowRow) or not isinstance(version, WorkflowVersionRow):
-        raise NotFound("No such workflow", code="workflow_not_found")
+        raise access.no_workflow()
     return head, *versions.opened(organization_id, version)
 
 
-def need(caller: Caller, workflow_id: UUID) -> WorkflowRow:
-    """The head of a workflow."""
-    return table.need(WorkflowRow, WorkflowRow.at(caller.organization_id, workflow_id), "workflow")
-
-
-def need_own(caller: Caller, workflow_id: UUID) -> WorkflowRow:
-    """The head of a workflow that the caller may change: a plain member changes only what is theirs (403)."""
-    row = need(caller, workflow_id)
-    require_own(caller, UUID(row.user_id))
-    return row
+def need(caller: Caller, workflow_id: UUID, need: Need) -> WorkflowRow:
+    """The head of a workflow, for who may do this with it; raises NotFound or Forbidden as `access.require`."""
+    row = table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, workflow_id))
+    return access.require(caller, row, need)
 
 
 def find(
@@ -91,7 +93,7 @@ def find(
     search: str | None = None,
     deleted: bool = False,
 ) -> Page[WorkflowSummary]:
-    """Workflows of the organization, newest first."""
+    """Workflows of the organization, or those that are shared with who may not read all, newest first."""
     wanted = (search or "").casefold()
 
     def keep(row: WorkflowRow) -> bool:
@@ -103,6 +105,11 @@ def find(
 
     pk, prefix = WorkflowRow.of_organization(caller.organization_id, deleted=deleted)
     filters = [status, tag, search]
+    if not caller.may(access.VIEW.word):
+        shown = [] if deleted else [row for row in listing.heads(caller) if keep(row)]
+        return page_of(
+            [row.to_entity() for row in shown], caller.user_id, limit=limit, cursor=cursor, filters=filters
+        )
     rows, following = query_page(
         WorkflowRow,
         pk,
@@ -117,8 +124,7 @@ def find(
 
 def update(caller: Caller, workflow_id: UUID, changes: WorkflowChanges, if_match: int | None) -> Workflow:
     """Change a workflow; other settings, nodes or connections make a new version. What is active stays active."""
-    row, description, before = read(caller.organization_id, workflow_id)
-    require_own(caller, UUID(row.user_id))
+    row, description, before = read(caller, workflow_id, access.EDIT)
     not_archived(row)
     given = {name: getattr(changes, name) for name in changes.model_fields_set}
     given = {name: value for name, value in given.items() if value is not None}
@@ -151,7 +157,7 @@ def delete(caller: Caller, workflow_id: UUID, if_match: int | None, *, purge: bo
         with table.transaction(caller.actor()) as writes:
             writes.delete(gone, if_match=if_match)
         return
-    row = need(caller, workflow_id)
+    row = need(caller, workflow_id, access.DELETE)
     with table.transaction(caller.actor()) as writes:
         moved = table.trash(
             writes, row, WorkflowRow.in_trash(caller.organization_id, workflow_id), if_match=if_match
@@ -166,7 +172,7 @@ def restore(caller: Caller, workflow_id: UUID) -> Workflow:
     row = _need_in_trash(caller, workflow_id)
     with places.taken(caller, KIND, row.name) as writes:
         table.untrash(writes, row, WorkflowRow.at(caller.organization_id, workflow_id))
-    return get(caller, workflow_id)
+    return workflow(*load(caller.organization_id, workflow_id))
 
 
 def check_size(caller: Caller, definition: WorkflowDefinition) -> None:
@@ -202,8 +208,8 @@ def workflow(row: WorkflowRow, description: str, definition: WorkflowDefinition)
 
 
 def _need_in_trash(caller: Caller, workflow_id: UUID) -> WorkflowRow:
-    at = WorkflowRow.in_trash(caller.organization_id, workflow_id)
-    return table.need(WorkflowRow, at, "workflow")
+    row = table.get(WorkflowRow, WorkflowRow.in_trash(caller.organization_id, workflow_id))
+    return access.require(caller, row, access.DELETE)
 
 
 def not_archived(row: WorkflowRow) -> None:

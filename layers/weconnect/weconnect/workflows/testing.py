@@ -15,6 +15,7 @@ from weconnect.workflows import service
 from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.contract import LOG, Call, Items, NodeError, NodeType, Outputs, Scope
 from weconnect.workflows.secrets import Secrets
+from weconnect.workflows.shares import access
 from weconnect.workflows.variables import pinning
 
 TIMEOUT_SECONDS = 20.0
@@ -51,7 +52,7 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
 
     Raises Conflict `not_testable` for a node that waits or may take long.
     """
-    row, _, definition = service.read(caller.organization_id, workflow_id)
+    row, _, definition = service.read(caller, workflow_id, access.EXECUTE)
     node = next((node for node in definition.nodes if node.id == node_id), None)
     kind = node_type(node.type) if node else None
     if node is None or kind is None:

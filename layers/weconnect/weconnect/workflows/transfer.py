@@ -36,7 +36,11 @@ File = Annotated[
 
 def export(caller: Caller, workflow_id: UUID) -> WorkflowExport:
     """The newest definition as a file; what belongs to the organization alone is left out."""
-    source = service.get(caller, workflow_id)
+    return export_of(service.get(caller, workflow_id))
+
+
+def export_of(source: Workflow) -> WorkflowExport:
+    """A workflow as a file."""
     slots = [node.id for node in source.nodes if node.credential_id]
     nodes = [node.model_copy(update={"credential_id": None}) for node in source.nodes]
     settings = source.settings.model_copy(update={"error_workflow_id": None})
@@ -88,7 +92,7 @@ def _take_n8n(caller: Caller, workflow: N8nWorkflow, others: list[str]) -> Impor
 
 def duplicate(caller: Caller, workflow_id: UUID) -> Workflow:
     """A new draft `<name> (copy)` with the newest definition of another workflow."""
-    source = service.get(caller, workflow_id)
+    source = service.workflow(*service.load(caller.organization_id, workflow_id))
     values = {name: getattr(source, name) for name in NewWorkflow.model_fields if name != "name"}
     new = NewWorkflow(name=f"{source.name[:248]} (copy)", **values)
     return service.create(caller, new, changelog=f"Copied from {source.name[:1_900]}")

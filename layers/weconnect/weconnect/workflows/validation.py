@@ -15,6 +15,7 @@ from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.contract import NodeType, misplaced, parted, pointer_of, referenced
 from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
 from weconnect.workflows.graph import Graph, graph_of
+from weconnect.workflows.shares import access
 
 MAX_DEPTH = 4
 MAX_EXPRESSIONS = 5_000
@@ -22,7 +23,7 @@ MAX_EXPRESSIONS = 5_000
 
 def validate(caller: Caller, workflow_id: UUID, given: WorkflowDefinition | None) -> Validation:
     """Check the newest saved definition, or the given one in its place."""
-    _, _, saved = service.read(caller.organization_id, workflow_id)
+    _, _, saved = service.read(caller, workflow_id, access.VIEW)
     return check(saved if given is None else given)
 
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from weconnect import clock, packing, table
 from weconnect.caller import Caller
-from weconnect.organizations.permissions import require_own
 from weconnect.pages import Page, query_page
 from weconnect.workflows import service
 from weconnect.workflows.entities import (
@@ -17,13 +16,14 @@ from weconnect.workflows.entities import (
     WorkflowVersionSummary,
 )
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
+from weconnect.workflows.shares import access
 
 
 def find(
     caller: Caller, workflow_id: UUID, *, limit: int, cursor: str | None
 ) -> Page[WorkflowVersionSummary]:
     """Versions of a workflow, newest first, without their definitions."""
-    service.need(caller, workflow_id)
+    service.need(caller, workflow_id, access.VIEW)
     pk, prefix = WorkflowVersionRow.of_workflow(caller.organization_id, workflow_id)
     rows, following = query_page(WorkflowVersionRow, pk, prefix, limit=limit, cursor=cursor)
     return Page(items=[row.to_entity() for row in rows], next_cursor=following)
@@ -31,7 +31,7 @@ def find(
 
 def get(caller: Caller, workflow_id: UUID, number: int) -> WorkflowVersion:
     """One version with its definition."""
-    service.need(caller, workflow_id)
+    service.need(caller, workflow_id, access.VIEW)
     return load(caller.organization_id, workflow_id, number)
 
 
@@ -55,9 +55,8 @@ def diff(caller: Caller, workflow_id: UUID, before: int, after: int) -> VersionD
 
 def restore(caller: Caller, workflow_id: UUID, number: int, if_match: int | None) -> Workflow:
     """Make a new version out of an old one."""
-    old = get(caller, workflow_id, number).definition
-    row, description, _ = service.read(caller.organization_id, workflow_id)
-    require_own(caller, UUID(row.user_id))
+    row, description, _ = service.read(caller, workflow_id, access.EDIT)
+    old = load(caller.organization_id, workflow_id, number).definition
     service.not_archived(row)
     service.check_size(caller, old)
     newest = row.latest_version + 1

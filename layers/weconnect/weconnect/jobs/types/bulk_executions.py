@@ -10,6 +10,7 @@ from weconnect.executions.entities import Bulk, ExecutionStatus, Retry
 from weconnect.executions.rows import ExecutionRow
 from weconnect.jobs.contract import JobType, Plan, Work
 from weconnect.jobs.entities import JobFailure
+from weconnect.workflows.shares import access
 
 BATCH = 25
 PAGE = 100
@@ -61,7 +62,7 @@ def _cancel(work: Work, execution_id: UUID) -> str:
     try:
         service.cancel(work.caller, execution_id)
     except Conflict:
-        asked_at = service.need(work.caller, execution_id).cancel_requested_at
+        asked_at = service.need(work.caller, execution_id, access.STEER_RUN).cancel_requested_at
         if not (work.again and asked_at and asked_at >= clock.iso(work.created_at)):
             raise
     return "cancelled"
@@ -82,7 +83,10 @@ def _retry(work: Work, execution_id: UUID, *, completed: bool) -> str:
     at = ExecutionRow.at(work.caller.organization_id, retry_id)
     if work.again and table.get(ExecutionRow, at):
         return "retried"
-    if service.need(work.caller, execution_id).status == ExecutionStatus.COMPLETED and not completed:
+    if (
+        service.need(work.caller, execution_id, access.STEER_RUN).status == ExecutionStatus.COMPLETED
+        and not completed
+    ):
         raise Conflict("It has completed; ask for status completed", code="already_completed")
     starting.retry(work.caller, execution_id, Retry(), retry_id)
     return "retried"

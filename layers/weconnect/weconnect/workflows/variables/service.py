@@ -6,13 +6,15 @@ from uuid import UUID
 
 from weconnect import clock, encryption, table
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, Invalid, LimitReached, NotFound
+from weconnect.errors import Conflict, Invalid, LimitReached
 from weconnect.idempotency import new_id
 from weconnect.log import MASK
 from weconnect.organizations.permissions import require_own
 from weconnect.organizations.rows import CountRow
 from weconnect.pages import Page, query_page
 from weconnect.workflows import service as workflows
+from weconnect.workflows.rows import WorkflowRow
+from weconnect.workflows.shares import access
 from weconnect.workflows.variables.entities import (
     NewVariable,
     VariableChanges,
@@ -67,7 +69,7 @@ def find(
         errors = [{"pointer": "/query/workflowId", "detail": text}]
         raise Invalid("This cannot be asked for", code="invalid_filter", errors=errors)
     if workflow_id:
-        workflows.need(caller, workflow_id)
+        workflows.need(caller, workflow_id, access.VIEW)
     pk, prefix = VariableRow.of_scope(caller.organization_id, workflow_id)
     rows, following = query_page(VariableRow, pk, prefix, limit=limit, cursor=cursor, newest_first=False)
     return Page(items=[shown(row) for row in rows], next_cursor=following)
@@ -127,10 +129,8 @@ def _need(caller: Caller, variable_id: UUID) -> VariableRow:
     known = table.need(VariableIdRow, VariableIdRow.at(caller.organization_id, variable_id), "variable")
     row = table.need(VariableRow, (known.pk, known.place), "variable")
     if row.workflow_id:  # one of a workflow in the trash is out of reach, as the workflow is
-        try:
-            workflows.need(caller, UUID(row.workflow_id))
-        except NotFound:
-            raise NotFound("No such variable", code="variable_not_found") from None
+        at = WorkflowRow.at(caller.organization_id, UUID(row.workflow_id))
+        table.need(WorkflowRow, at, "variable")
     return row
 
 
@@ -143,6 +143,6 @@ def _need_own(caller: Caller, variable_id: UUID) -> VariableRow:
 def _may_change(caller: Caller, workflow_id: UUID | None) -> None:
     """Let a plain member change variables of their own workflows alone (403); all use the organization's."""
     if workflow_id:
-        workflows.need_own(caller, workflow_id)
+        workflows.need(caller, workflow_id, access.EDIT)
     else:
         require_own(caller, NOBODY)

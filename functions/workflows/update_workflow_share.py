@@ -1,0 +1,21 @@
+"""PATCH /v1/workflows/{workflowId}/shares/{shareId}"""
+
+from weconnect.http import IfMatch, app, handler
+from weconnect.workflows.parameters import ShareId, WorkflowId
+from weconnect.workflows.permissions import MayUpdate
+from weconnect.workflows.shares import service
+from weconnect.workflows.shares.entities import WorkflowShare, WorkflowShareChanges
+
+__all__ = ["handler"]
+
+
+@app.patch("/v1/workflows/<workflowId>/shares/<shareId>", tags=["Workflows"])
+def update_workflow_share(
+    workflow_id: WorkflowId,
+    share_id: ShareId,
+    body: WorkflowShareChanges,
+    caller: MayUpdate,
+    if_match: IfMatch = None,
+) -> WorkflowShare:
+    """Change the level of a share, or when it ends."""
+    return service.update(caller, workflow_id, share_id, body, if_match)
