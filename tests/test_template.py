@@ -325,8 +325,9 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
     callers = {
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
-    may_call = {"AgentsRole": "-run-agent:*"}
-    may_call |= dict.fromkeys(("WorkflowsRole", "ExecutionsRole", "RunWorkflowRole"), "-run-workflow:*")
+    may_call: dict[str, tuple[str, ...]] = {"AgentsRole": ("-run-agent:*", "-run-workflow:*")}
+    starters = ("WorkflowsRole", "ExecutionsRole", "RunWorkflowRole", "RunAgentRole", "EventsRole")
+    may_call |= dict.fromkeys(starters, ("-run-workflow:*",))
     assert callers == {"InvokeRole", *may_call}
     for role, found in STATEMENTS:
         if role in may_call and "lambda:InvokeFunction" in _texts(found["Action"]):
@@ -435,7 +436,7 @@ def test_data_can_be_recovered_and_is_encrypted() -> None:
     assert "DeletionProtectionEnabled" in table
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert key["EnableKeyRotation"] is True
-    for queue in ("PurgeQueue", "DeadLetters"):
+    for queue in ("PurgeQueue", "EventQueue", "DeadLetters"):
         assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
 
 

@@ -30,6 +30,7 @@ class Settings:
     run_agent_function: str = _env("RUN_AGENT_FUNCTION", "run-agent:live")
     run_workflow_function: str = _env("RUN_WORKFLOW_FUNCTION", "run-workflow:live")
     purge_queue_url: str = _env("PURGE_QUEUE_URL")
+    event_queue_url: str = _env("EVENT_QUEUE_URL")
     operator_emails: frozenset[str] = _list("OPERATOR_EMAILS")
     default_plan: str = _env("DEFAULT_PLAN", "free")
     mail_from: str = _env("MAIL_FROM")

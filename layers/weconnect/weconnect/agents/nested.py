@@ -28,7 +28,6 @@ from weconnect.caller import Caller
 from weconnect.durable import Steps
 from weconnect.errors import Problem
 
-MAX_DEPTH = 3
 WAIT_SECONDS = 20  # a route has 29
 
 
@@ -83,8 +82,6 @@ def _begin(run: Run, pinned: Pinned, tool: Tool, arguments: dict[str, Any], name
     try:
         if error := schemas.mismatch(tool.input_schema, arguments):
             raise ToolError(f"The arguments do not fit: {error}")
-        if pinned.depth >= MAX_DEPTH:
-            raise ToolError(f"Agents ask each other at most {MAX_DEPTH} deep")
         execution = _store(run, row, pinned, tool, arguments, name)
     except (ToolError, Problem) as error:
         return {"error": str(error), "started": started}

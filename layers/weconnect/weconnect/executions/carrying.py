@@ -254,7 +254,7 @@ class Through:
         )
         pk, sk = QuestionRow.at(place.organization_id, place.id, self.bearer.path)
         table.put(QuestionRow(pk=pk, sk=sk, approval_id=str(approval_id), ttl=row.ttl), ACTOR)
-        approvals.request(approval, lifecycle.days_left(row), ACTOR)
+        approvals.request(approval, lifecycle.days_left(row), int(row.depth or 0), ACTOR)
 
     def announce_question(self, callback_id: str) -> None:
         row = self.bearer.place.row()
@@ -276,15 +276,20 @@ class Through:
 
         return starting.derived_id(row, f"approval {self.bearer.path}")
 
-    def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
+    def store_child(self, workflow_id: UUID, items: Items) -> str:
         from weconnect.executions import starting  # which needs us
 
-        starting.start_child(self.bearer.place.row(), self.bearer.path, workflow_id, items, callback_id)
+        return str(starting.store_child(self.bearer.place.row(), self.prefix, workflow_id, items))
+
+    def announce_child(self, execution_id: str, callback_id: str) -> None:
+        from weconnect.executions import children
+
+        children.announce(self.bearer.place.organization_id, UUID(execution_id), callback_id)
 
     def child_result(self) -> dict[str, Any]:
         from weconnect.executions import starting
 
-        return starting.child_result(self.bearer.place.row(), self.bearer.path)
+        return starting.child_result(self.bearer.place.row(), self.prefix)
 
 
 def kind_of(node: Node) -> NodeType:

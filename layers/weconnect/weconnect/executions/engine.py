@@ -374,6 +374,7 @@ class Engine:
             run_id=self.place.id,
             run_key=self.place.key,
             retention_days=self.pinned.retention_days,
+            depth=self.pinned.depth,
             timeout_seconds=node.timeout_seconds or 60,
         )
 

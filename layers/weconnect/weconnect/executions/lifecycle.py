@@ -65,6 +65,7 @@ class Pinned(BaseModel):
     kept_from: UUID | None = None
     callback_token: str = ""
     retention_days: int
+    depth: int = 0
     express: bool = False
     variables: Variables = Variables()
 
@@ -120,6 +121,7 @@ def pin(row: ExecutionRow, definition: WorkflowDefinition) -> Pinned:
         kept_from=kept_from,
         callback_token=_token(row, definition),
         retention_days=days_left(row),
+        depth=int(row.depth or 0),
         express=bool(row.is_express),
         variables=variables.pin(organization_id, UUID(row.workflow_id), definition),
     )
@@ -274,13 +276,20 @@ def _withdraw(organization_id: UUID, execution_id: UUID) -> None:
 def _tell(row: ExecutionRow, organization_id: UUID, moment: datetime) -> None:
     head = WorkflowRow(*WorkflowRow.at(organization_id, UUID(row.workflow_id)))
     table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(moment)})
-    if row.parent_callback:
-        wake(row.parent_callback, {"executionId": row.id})
+    # Read again: who waits for it may have said so since the row was read.
+    waits = row.parent_callback or (row.mode == "subworkflow" and _callback(row))
+    if waits:
+        wake(waits, {"executionId": row.id})
     failed = row.status in (ExecutionStatus.FAILED, ExecutionStatus.TIMEOUT)
     if failed and row.error_workflow_id and not row.handles_error:
         from weconnect.executions import starting  # which needs us
 
         starting.start_for_error(row)
+
+
+def _callback(row: ExecutionRow) -> str | None:
+    found = table.get(ExecutionRow, (row.pk, row.sk))
+    return found.parent_callback if found else None
 
 
 def wake(callback_id: str, value: Any) -> bool:

@@ -106,16 +106,24 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
 
     Raises Conflict `already_finished`.
     """
-    row = need_own(caller, execution_id)
+    stop(need_own(caller, execution_id))
+    return entity(need(caller, execution_id))
+
+
+def stop(row: ExecutionRow) -> None:
+    """The same without a caller, for what a run that is to stop has started. So do the runs that it waits for."""
+    organization_id, at = UUID(row.organization_id), (row.pk, row.sk)
     asked = {"cancel_requested_at": clock.iso(clock.now())}
     if not table.touch(row, put=asked, condition=ExecutionRow.status.is_in(*[each.value for each in OPEN])):
-        raise Conflict(f"The run is {need(caller, execution_id).status}", code="already_finished")
-    row = need(caller, execution_id)
+        status = table.need(ExecutionRow, at, "execution").status
+        raise Conflict(f"The run is {status}", code="already_finished")
+    row = table.need(ExecutionRow, at, "execution")
     if row.status in OPEN - {ExecutionStatus.RUNNING}:
         outcome = Outcome(status=ExecutionStatus.CANCELLED, error=lifecycle.cancelled())
         lifecycle.finish(row, outcome, condition=ExecutionRow.status == row.status)
-        row = need(caller, execution_id)
-    return entity(row)
+    from weconnect.executions import children  # which needs us
+
+    children.stop(organization_id, UUID(row.id))
 
 
 def pause(caller: Caller, execution_id: UUID) -> Execution:

@@ -1,6 +1,7 @@
 """Starting runs of workflows: for callers, for nodes of other runs, and for runs that have failed."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from weconnect.caller import Caller
 from weconnect.errors import Conflict, Invalid, NotFound, TooLarge
 from weconnect.executions import lifecycle, service
 from weconnect.executions.entities import (
+    MAX_DEPTH,
     Execution,
     ExecutionMode,
     ExecutionStatus,
@@ -18,13 +20,13 @@ from weconnect.executions.entities import (
     Retry,
 )
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.rows import ChildRow, ExecutionRow
 from weconnect.idempotency import new_id
 from weconnect.log import logger
 from weconnect.settings import settings
 from weconnect.table import Row
 from weconnect.workflows import validation, versions
-from weconnect.workflows.contract import Items, NodeError
+from weconnect.workflows.contract import NodeError
 from weconnect.workflows.entities import (
     WorkflowDefinition,
     WorkflowSettings,
@@ -33,10 +35,16 @@ from weconnect.workflows.entities import (
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 
 MAX_INPUT_BYTES = 1024 * 1024
-MAX_DEPTH = 5
 
 
-def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_seconds: int) -> Execution:
+def start(
+    caller: Caller,
+    workflow_id: UUID,
+    new: NewWorkflowExecution,
+    wait_seconds: int,
+    *,
+    may_be_express: bool = True,
+) -> Execution:
     """Store a run and start it; one that is waited for and fits into that time is carried out at once.
 
     Raises NotFound, Conflict `workflow_inactive`, Invalid `workflow_invalid`, LimitReached with its Retry-After.
@@ -54,7 +62,8 @@ def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_sec
         raise Invalid("There is no such trigger", code="trigger_not_found", errors=errors)
     number = int(head.latest_version if is_test else head.active_version)
     chosen = definition.settings.execution
-    express = validation.is_express(definition) and (chosen == "express" or bool(wait_seconds))
+    wanted = may_be_express and (chosen == "express" or bool(wait_seconds))
+    express = wanted and validation.is_express(definition)
     taken = limits.take(caller, found)
     days = _days(definition.settings, taken.retention_days)
     row = new_row(
@@ -222,11 +231,14 @@ def retry(caller: Caller, execution_id: UUID, body: Retry) -> Execution:
 # Runs that runs start
 
 
-def start_child(parent: ExecutionRow, path: str, workflow_id: UUID, items: Items, callback_id: str) -> None:
-    """Start a run that is a node of another run; again, it is the same run. Raises NodeError for a step to keep."""
+def store_child(parent: Row, path: str, workflow_id: UUID, value: Any) -> UUID:
+    """Store a run that another run, of a workflow or of an agent, waits for; again, it is the same run.
+
+    `children.announce` starts it. Raises NodeError for a step to keep.
+    """
     organization_id = UUID(parent.organization_id)
     if int(parent.depth or 0) + 1 > MAX_DEPTH:
-        raise NodeError("too_deep", f"Workflows run each other at most {MAX_DEPTH} deep")
+        raise NodeError("too_deep", f"Runs start each other at most {MAX_DEPTH} deep")
     try:
         head, version = _active(organization_id, workflow_id)
     except (NotFound, Conflict) as problem:
@@ -236,22 +248,23 @@ def start_child(parent: ExecutionRow, path: str, workflow_id: UUID, items: Items
         version.number,
         derived_id(parent, path),
         UUID(parent.user_id),
-        items,
+        value,
         _days(version.definition.settings, lifecycle.days_left(parent)),
         mode="subworkflow",
         settings=version.definition.settings,
         api_key_id=parent.api_key_id,
         parent_execution_id=parent.id,
-        parent_callback=callback_id,
         depth=int(parent.depth or 0) + 1,
     )
+    pk, sk = ChildRow.at(organization_id, UUID(parent.id), UUID(row.id))
+    table.put(ChildRow(pk=pk, sk=sk, id=row.id, ttl=parent.ttl), ACTOR)
     with suppress(Conflict):  # the step was repeated
         table.create(row, ACTOR)
-    invoke(row)
+    return UUID(row.id)
 
 
-def child_result(parent: ExecutionRow, path: str) -> dict[str, Any]:
-    """How the run that `start_child` started stands."""
+def child_result(parent: Row, path: str) -> dict[str, Any]:
+    """How the run that `store_child` stored stands."""
     organization_id, child_id = UUID(parent.organization_id), derived_id(parent, path)
     row = table.get(ExecutionRow, ExecutionRow.at(organization_id, child_id))
     if row is None:
@@ -294,13 +307,62 @@ def start_for_error(failed: ExecutionRow) -> None:
         parent_execution_id=failed.id,
         trigger_node_id=next((node.id for node in version.definition.nodes if node.type == "error"), None),
         handles_error=True,
+        depth=int(failed.depth or 0),
     )
     with suppress(Conflict):
         table.create(row, ACTOR)
     invoke(row)
 
 
-def derived_id(row: ExecutionRow, place: str) -> UUID:
+def start_for_event(
+    organization_id: UUID,
+    workflow_id: UUID,
+    execution_id: UUID,
+    event: Any,
+    depth: int,
+    node_for: Callable[[WorkflowDefinition], str | None],
+) -> bool:
+    """Start a run in the name of the workflow's owner, counted as theirs; again, it is the same run.
+
+    `node_for` names the trigger to begin at; False when it names none. Raises NotFound and Conflict for a workflow
+    that does not run, LimitReached, TooLarge.
+    """
+    at = ExecutionRow.at(organization_id, execution_id)
+    if earlier := table.get(ExecutionRow, at):  # the event was delivered before
+        if earlier.status == ExecutionStatus.PENDING:
+            invoke(earlier)
+        return True
+    head, version = _active(organization_id, workflow_id)
+    node_id = node_for(version.definition)
+    if node_id is None:
+        return False
+    owner = Caller(UUID(head.user_id), organization_id, "", frozenset())
+    taken = limits.take(owner, table.get_many(limits.keys(owner)))
+    try:
+        row = new_row(
+            head,
+            version.number,
+            execution_id,
+            owner.user_id,
+            event,
+            _days(version.definition.settings, taken.retention_days),
+            mode="event",
+            settings=version.definition.settings,
+            trigger_node_id=node_id,
+            depth=depth,
+        )
+        row = table.create(row, ACTOR)
+    except Conflict:  # another delivery was faster
+        taken.give_back()
+        return True
+    except BaseException:
+        taken.give_back()
+        raise
+    invoke(row)
+    return True
+
+
+def derived_id(row: Row, place: str) -> UUID:
     """The id of a run that another run starts at a place: the same at each try."""
     return ids.derived_from(UUID(row.id), place)
 

@@ -12,7 +12,7 @@ from weconnect.organizations.entities import Organization
 from weconnect.organizations.permissions import require_own
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.pages import Page, query_page
-from weconnect.workflows import versions
+from weconnect.workflows import triggers, versions
 from weconnect.workflows.entities import (
     DEFINITION_BYTES,
     NewWorkflow,
@@ -79,6 +79,13 @@ def need_own(caller: Caller, workflow_id: UUID) -> WorkflowRow:
     row = need(caller, workflow_id)
     require_own(caller, UUID(row.user_id))
     return row
+
+
+def named(organization_id: UUID, name: str) -> UUID | None:
+    """The workflow of that name."""
+    pk, prefix = WorkflowRow.of_organization(organization_id)
+    rows = WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True)
+    return next((UUID(row.id) for row in rows if row.name.casefold() == name.casefold()), None)
 
 
 def find(
@@ -158,6 +165,7 @@ def delete(caller: Caller, workflow_id: UUID, if_match: int | None, *, purge: bo
         )
         if row.status == WorkflowStatus.ACTIVE:
             moved.set(status=WorkflowStatus.INACTIVE.value, active_version=None)
+        moved.set(**triggers.hide(writes, row))
         places.give_back(writes, caller.organization_id, KIND, row.name)
 
 
