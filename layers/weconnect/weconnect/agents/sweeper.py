@@ -55,8 +55,9 @@ def _close(found: ExecutionRow, status: ExecutionStatus, error: str, code: str) 
     organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
     for nested in stopping.open_nested(organization_id, execution_id):
         _close(nested, status, error, code)
+    ended = executions.finish(row, status, error=error, error_code=code)
     children.stop(organization_id, execution_id)
-    return executions.finish(row, status, error=error, error_code=code)
+    return ended
 
 
 def _lost(row: ExecutionRow, seconds: int) -> bool:

@@ -226,7 +226,7 @@ def finish(
     Then its workflow is counted, whoever waits for it is told, and its error workflow is started.
     """
     organization_id, execution_id, moment = UUID(row.organization_id), UUID(row.id), clock.now()
-    if row.cancel_requested_at and outcome.status == ExecutionStatus.COMPLETED:
+    if row.cancel_requested_at and outcome.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
         outcome = Outcome(status=ExecutionStatus.CANCELLED, error=cancelled())
     started = datetime.fromisoformat(row.started_at) if row.started_at else moment
     counts = counts or {}
