@@ -14,7 +14,7 @@ from tests.agents.runs import Starter, script
 from tests.agents.test_tool_calls import sum_of
 from tests.conftest import client
 from tests.factories import Registered, registered
-from tests.test_events import invoke
+from tests.test_events import event, invoke
 from tests.test_template import FUNCTIONS
 from tests.workflows.definitions import connect, definition, node
 from tests.workflows.runs import made
@@ -145,6 +145,15 @@ def test_an_event_begins_a_run_of_each_workflow_that_listens(
     assert event_runs(stranger) == []
     counted = me.client.get(f"/v1/organizations/{me.organization['id']}").json["currentMonthExecutions"]
     assert counted == 2
+
+
+def test_the_example_of_an_event(me: Registered, starter: Starter) -> None:
+    listening(me, "order.created")
+    assert invoke("on_event", event("on_event", organization=me.organization["id"])) == {
+        "batchItemFailures": []
+    }
+    (run,) = event_runs(me)
+    assert me.client.get(f"/v1/executions/{run['id']}").json["input"]["data"] == {"amount": 250}
 
 
 def test_where_nobody_listens_nothing_is_sent(me: Registered, queue_of_events: str) -> None:

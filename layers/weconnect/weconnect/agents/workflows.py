@@ -6,14 +6,13 @@ workflows. The time in which it is waited for is none of the calling run's own.
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock, schemas, table
-from weconnect.agents.entities import ExecutionStep, StepApproval
-from weconnect.agents.run import Pinned, Run, fence, journal
-from weconnect.agents.tools import service as tools
+from weconnect.agents import nested
+from weconnect.agents.entities import StepApproval
+from weconnect.agents.run import Pinned, Run, fence
 from weconnect.agents.tools.calling import Tool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.caller import Caller
@@ -127,33 +126,20 @@ def _end(
     began: dict[str, Any],
     approval: StepApproval | None,
 ) -> dict[str, Any]:
-    row, failure, result = run.row(), began.get("error"), None
+    failure, result = began.get("error"), None
     asked = UUID(began["run"]) if "run" in began else None
     try:
-        result = fitting(tool, _output(run, row, tool, name, asked)) if asked else None
+        result = fitting(tool, _output(run, tool, name, asked)) if asked else None
     except (ToolError, NodeError) as error:
         failure = str(error)
-    seconds = clock.now().timestamp() - began["started"]
-    step = ExecutionStep(
-        number=number,
-        type="tool",
-        name=tool.name,
-        started_at=datetime.fromtimestamp(began["started"], UTC),
-        duration_ms=int(seconds * 1000),
-        arguments=arguments,
-        error=failure,
-        approval=approval,
-        execution_id=asked,
-    )
-    journal(row, step, result)
-    tools.note_use(run.organization_id, run.agent_id, tool.id)
+    seconds = nested.note(run, tool, arguments, number, approval, began["started"], failure, result, asked)
     content = json.dumps(result, ensure_ascii=False) if failure is None else failure
     return {"content": content, "is_error": failure is not None, "waited": seconds if asked else 0}
 
 
-def _output(run: Run, row: Any, tool: Tool, name: str, child_id: UUID) -> Any:
+def _output(run: Run, tool: Tool, name: str, child_id: UUID) -> Any:
     """What the run answered that was waited for; raises ToolError. One that is still open is stopped."""
-    told = starting.child_result(row, name)
+    told = starting.child_result(run.row(), name)
     if told["status"] in OPEN:
         with suppress(Conflict):
             service.stop(
