@@ -36,7 +36,7 @@ class Recorded:
         results, suspended = [], None
         for number, branch in enumerate(branches, start=1):
             try:
-                results.append(branch(Recorded(f"{self.place}{name}-{number}/", self)))
+                results.append(branch(type(self)(f"{self.place}{name}-{number}/", self)))
             except Suspended as waiting:
                 suspended = waiting
         if suspended:

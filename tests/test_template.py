@@ -342,9 +342,11 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
     callers = {
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
-    may_call = {"AgentsRole": {"run-agent:*"}, "RunWorkflowRole": {"run-workflow:*", "run-code"}}
+    may_call = {"AgentsRole": {"run-agent:*", "run-workflow:*"}, "RunWorkflowRole": {"run-workflow:*", "run-code"}}
     may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}}
-    may_call |= {role: {"run-workflow:*"} for role in ("ExecutionsRole", "JobsRole")}
+    may_call |= {
+        role: {"run-workflow:*"} for role in ("ExecutionsRole", "JobsRole", "RunAgentRole", "EventsRole")
+    }
     assert callers == {"InvokeRole", *may_call}
     called: dict[str, set[str]] = {role: set() for role in may_call}
     for role, found in STATEMENTS:
@@ -513,7 +515,7 @@ def test_data_can_be_recovered_and_is_encrypted() -> None:
     assert "DeletionProtectionEnabled" in table
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert key["EnableKeyRotation"] is True
-    for queue in ("PurgeQueue", "JobsQueue", "DeadLetters"):
+    for queue in ("PurgeQueue", "JobsQueue", "EventQueue", "DeadLetters"):
         assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
 
 

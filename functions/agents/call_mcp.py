@@ -14,6 +14,8 @@ __all__ = ["handler"]
 def call_mcp(body: McpMessage, caller: AgentsExecute) -> Response[McpAnswer]:
     """Answer a message of the Model Context Protocol: the organization's active agents are its tools.
 
+    So are its active workflows with `settings.offerAsTool`, for who may run workflows.
+
     Streamable HTTP without sessions, in JSON. Revisions 2024-11-05 to 2025-11-25 (`initialize`) and 2026-07-28
     (`server/discover`). A client needs this address and a header `X-API-Key` or `Authorization`.
     """

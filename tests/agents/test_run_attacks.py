@@ -197,16 +197,16 @@ def test_a_cancel_that_meets_the_beginning_of_a_wait_counts(
 ) -> None:
     script(monkeypatch, sum_of("6*7"), DONE)
     started = me.client.post(f"{guarded}/executions", {"input": "go"})
-    need = executions._need
+    need = executions.need
 
     def stale(*at: Any) -> ExecutionRow:
-        monkeypatch.setattr(executions, "_need", need)
+        monkeypatch.setattr(executions, "need", need)
         row = need(*at)
         row.set(status="running")
         starter.run_pending()  # it waits before the cancellation is written
         return row
 
-    monkeypatch.setattr(executions, "_need", stale)
+    monkeypatch.setattr(executions, "need", stale)
     cancelled = me.client.post(f"{started.headers['Location']}/cancel")
     assert (cancelled.status, cancelled.json["status"]) == (202, "cancelled"), cancelled.text
 

@@ -364,11 +364,11 @@ def test_agents_do_not_ask_each_other_for_ever(
     me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = agent(me, "ask_agent")
-    again = [question("again", "ask_agent", agent="Helper") for _ in range(4)]
-    seen = script(monkeypatch, *again, *[DONE] * 4)
+    again = [question("again", "ask_agent", agent="Helper") for _ in range(6)]
+    seen = script(monkeypatch, *again, *[DONE] * 6)
     assert run(me, starter, path, "go")["status"] == "completed"
-    assert "at most 3 deep" in seen[4].messages[-1].content
-    assert len(me.client.get(f"{path}/executions").json["items"]) == 4
+    assert "at most 5 deep" in seen[6].messages[-1].content
+    assert len(me.client.get(f"{path}/executions").json["items"]) == 6
 
 
 def test_a_nested_run_has_what_its_caller_has_left(

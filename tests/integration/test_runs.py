@@ -11,7 +11,7 @@ from tests.agents.runs import Recorded, Starter
 from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, outcomes, together
 from weconnect import idempotency, table
-from weconnect.agents import executions, sweeper
+from weconnect.agents import executions, stopping, sweeper
 from weconnect.agents.entities import ExecutionStatus, NewExecution
 from weconnect.agents.loop import run_agent
 from weconnect.agents.memories import service as memories
@@ -126,7 +126,7 @@ def test_one_run_ends_once(me: Registered, agent: UUID) -> None:
             if number % 4 == 0:
                 return sweeper.close(row.id, "FAILED", "x")
             if number % 4 == 1:
-                return executions.cancel(caller, agent, run.id)
+                return stopping.cancel(caller, agent, run.id)
             mine = ExecutionRow.get(row.pk, row.sk, consistent_read=True)
             status = ExecutionStatus.COMPLETED if number % 4 == 2 else ExecutionStatus.TIMEOUT
             return executions.finish(mine, status, output="4")
@@ -147,7 +147,7 @@ def test_cancel_races_with_the_run(me: Registered, agent: UUID) -> None:
     def work(number: int) -> Any:
         run = started[number // 2]
         if number % 2:
-            return executions.cancel(caller, agent, run)
+            return stopping.cancel(caller, agent, run)
         return run_agent(Recorded(), Run(caller.organization_id, agent, run))
 
     answers = together(16, work)

@@ -42,7 +42,10 @@ def full(starter: Starter, name: str) -> tuple[Registered, Any]:
         starter.run_pending()
         if agent != "Helper":
             assert ask.delete(place).status == 204
-    nodes = [{"id": "start", "name": "Start", "type": "manual"}]
+    nodes = [
+        {"id": "start", "name": "Start", "type": "manual"},
+        {"id": "on", "name": "On", "type": "event", "parameters": {"types": ["order.created"]}},
+    ]
     for workflow in ("Kept", "Trashed"):
         made = ask.post("/v1/workflows", {"name": workflow, "nodes": nodes}).headers["Location"]
         assert ask.post(f"{made}/activate", {}).status == 200

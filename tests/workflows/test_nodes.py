@@ -45,7 +45,7 @@ TRIGGERS: dict[str, dict[str, Any]] = {
     "manual": {},
     "webhook": {"methods": ["GET"]},
     "schedule": {"expression": "rate(5 minutes)"},
-    "event": {"eventType": "order.created"},
+    "event": {"types": ["order.created"]},
     "error": {},
 }
 PURE: list[tuple[str, dict[str, Any], Any, Any]] = [

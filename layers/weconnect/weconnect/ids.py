@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from datetime import datetime
 from uuid import UUID
 
 from weconnect import clock
@@ -36,6 +37,11 @@ def derived_from(origin: UUID, place: str) -> UUID:
     """The id of what belongs to a place within something else, as a step of a run: the same at each try."""
     digest = hashlib.sha256(f"{origin} {place}".encode()).digest()
     return derived_id(int(time_of(origin) * 1000), digest)
+
+
+def derived_at(moment: datetime, place: str) -> UUID:
+    """The id of what happened at a moment, from a text that tells it from all else."""
+    return derived_id(int(moment.timestamp() * 1000), hashlib.sha256(place.encode()).digest())
 
 
 def time_of(identifier: UUID) -> float:

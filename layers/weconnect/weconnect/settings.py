@@ -32,6 +32,7 @@ class Settings:
     run_code_function: str = _env("RUN_CODE_FUNCTION")
     purge_queue_url: str = _env("PURGE_QUEUE_URL")
     jobs_queue_url: str = _env("JOBS_QUEUE_URL")
+    event_queue_url: str = _env("EVENT_QUEUE_URL")
     operator_emails: frozenset[str] = _list("OPERATOR_EMAILS")
     default_plan: str = _env("DEFAULT_PLAN", "free")
     mail_from: str = _env("MAIL_FROM")

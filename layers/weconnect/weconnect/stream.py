@@ -23,6 +23,15 @@ def dispatch(record: dict[str, Any]) -> None:
     keys = {name: value["S"] for name, value in record["dynamodb"]["Keys"].items()}
     if record["eventName"] == "REMOVE" and keys["sk"].startswith("TRASH#"):
         ask_for_purge({"trash": keys, "eventId": record["eventID"]})
+    elif record["eventName"] != "REMOVE":
+        from weconnect import events  # which needs us
+
+        events.raise_from(record)
+
+
+def tell_of_event(message: dict[str, Any]) -> None:
+    """Put an event into the queue of those that begin runs for it."""
+    sqs().send_message(QueueUrl=settings.event_queue_url, MessageBody=json.dumps(message))
 
 
 def ask_for_purge(message: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """The tool calls of a run: what needs an approval is asked for first, then all calls of an answer run side by side.
 
 Each call is one step: fence, call, journal. Its idempotency key is the run and the step. A call of another agent is a
-run of its own, whose steps are steps of this one.
+run of its own, whose steps are steps of this one, and a call of a workflow one that this one waits for.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from weconnect import clock, faults, schemas
-from weconnect.agents import executions, nested, waiting
+from weconnect.agents import executions, nested, waiting, workflows
 from weconnect.agents.entities import ExecutionStep, StepApproval
 from weconnect.agents.providers.messages import Message, ToolCall
 from weconnect.agents.rows import ExecutionRow
@@ -99,7 +99,7 @@ def _approvals(
         row = run.row()
         for approval_id, (_, call, tool) in zip(approval_ids, asked, strict=True):
             approval = _question(run, row, pinned, call, tool, approval_id)
-            approvals.request(approval, executions.days_left(row), ACTOR)
+            approvals.request(approval, executions.days_left(row), int(row.depth or 0), ACTOR)
         held = waiting.hold(row, approval_ids, ACTOR)
         if not held:
             approvals.withdraw(run.organization_id, approval_ids, ACTOR)
@@ -181,6 +181,10 @@ def _call(
     if tool and allowed and calling.asks_agent(tool):
         return lambda steps: nested.call(
             steps, run, pinned, tool, arguments, name, number, _told(decision), share
+        )
+    if tool and allowed and calling.runs_workflow(tool):
+        return lambda steps: workflows.call(
+            steps, run, pinned, tool, arguments, name, number, _told(decision)
         )
     return lambda steps: steps.step(
         name, lambda: _use(run, pinned, tool, call.name, arguments, name, number, decision)

@@ -249,7 +249,9 @@ class ExecutionStep(Wire):
     cost: float | None = None
     finish_reason: str | None = None
     approval: StepApproval | None = None
-    execution_id: UUID | None = Field(default=None, description="The run of another agent that this call was")
+    execution_id: UUID | None = Field(
+        default=None, description="The run of another agent, or of a workflow, that this call was"
+    )
 
 
 class ExecutionWithSteps(AIAgentExecution):

@@ -1,4 +1,4 @@
-"""Runs of agents: start, read, list, cancel. What a run does stands in `loop`."""
+"""Runs of agents: start, read, list, end. What a run does stands in `loop`; they are cancelled in `stopping`."""
 
 import json
 import time
@@ -26,6 +26,7 @@ from weconnect.auth import limits
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, NotFound
 from weconnect.executions import approvals
+from weconnect.executions.entities import MAX_DEPTH
 from weconnect.idempotency import new_id
 from weconnect.log import logger
 from weconnect.pages import Page, query_page
@@ -48,10 +49,10 @@ def start(caller: Caller, agent_id: UUID, new: NewExecution) -> AIAgentExecution
     execution_id = new_id()
     execution = _execution(head, version, new, execution_id, caller.user_id, api_key_id=caller.api_key_id)
     taken = limits.take(caller, found)
+    row = _row(execution, taken.retention_days)
+    row.set(may_run_workflows=caller.may("workflows:execute"))
     try:
-        row = table.create(
-            _row(execution, taken.retention_days), caller.actor(), Conflict(code="already_started")
-        )
+        row = table.create(row, caller.actor(), Conflict(code="already_started"))
     except Exception as error:
         taken.give_back()
         earlier = table.get(ExecutionRow, ExecutionRow.at(caller.organization_id, agent_id, execution_id))
@@ -72,7 +73,7 @@ def store_nested(
 ) -> AIAgentExecution:
     """Store a run that is a tool call of another run, kept as long as that one; again, it is the same run.
 
-    Raises NotFound and Conflict `agent_inactive`.
+    Raises NotFound, Conflict `agent_inactive` and `too_deep`.
     """
     return store_within(
         UUID(parent.organization_id),
@@ -84,6 +85,7 @@ def store_nested(
         parent_key=(parent.pk, parent.sk),
         days=days_left(parent),
         depth=int(parent.depth or 0) + 1,
+        may_run_workflows=bool(parent.may_run_workflows),
         api_key_id=parent.api_key_id,
         parent_execution_id=UUID(parent.id),
     )
@@ -99,13 +101,16 @@ def store_within(
     *,
     parent_key: tuple[str, str],
     days: int,
-    depth: int = 0,
+    depth: int,
+    may_run_workflows: bool,
     **more: Any,
 ) -> AIAgentExecution:
     """Store a run whose steps are steps of another run, of an agent or of a workflow; again, it is the same run.
 
-    Raises NotFound and Conflict `agent_inactive`.
+    Raises NotFound, Conflict `agent_inactive` and `too_deep`.
     """
+    if depth > MAX_DEPTH:
+        raise Conflict(f"Runs start each other at most {MAX_DEPTH} deep", code="too_deep")
     found = table.get_many(versions.keys_to_run(organization_id, agent_id))
     head, version = versions.pick_to_run(found, organization_id, agent_id)
     if not head.is_active:
@@ -113,7 +118,7 @@ def store_within(
     new = NewExecution.model_construct(input=question, session_id=None)
     execution = _execution(head, version, new, execution_id, user_id, **more)
     row = _row(execution, days)
-    row.set(depth=depth, parent_key=list(parent_key))
+    row.set(depth=depth, parent_key=list(parent_key), may_run_workflows=may_run_workflows)
     pk, sk = NestedRow.at(organization_id, more["parent_execution_id"], execution_id)
     table.put(NestedRow(pk=pk, sk=sk, id=row.id, agent_id=row.agent_id, ttl=row.ttl), actor)
     with suppress(Conflict):  # the step was repeated
@@ -143,13 +148,13 @@ def wait(caller: Caller, execution: AIAgentExecution, seconds: int) -> AIAgentEx
     while execution.status in GOING_ON and time.monotonic() < until:
         time.sleep(max(0, min(pause, until - time.monotonic())))
         pause = min(1.0, pause * 1.5)
-        execution = entity(_need(caller, execution.agent_id, execution.id))
+        execution = entity(need(caller, execution.agent_id, execution.id))
     return execution
 
 
 def get(caller: Caller, agent_id: UUID, execution_id: UUID) -> ExecutionWithSteps:
     """A run with its steps."""
-    row = _need(caller, agent_id, execution_id)
+    row = need(caller, agent_id, execution_id)
     pk, prefix = StepRow.of_run(caller.organization_id, execution_id)
     steps = [_step(step) for step in StepRow.query(pk, StepRow.sk.startswith(prefix), consistent_read=True)]
     return ExecutionWithSteps(**entity(row).model_dump(), steps=steps)
@@ -203,41 +208,6 @@ def find(
         between=between,
     )
     return Page(items=[entity(row, whole=False) for row in rows], next_cursor=following)
-
-
-def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
-    """Ask a run to stop: at once when it has not begun or waits, else before its next step.
-
-    So do the runs that it asked. Raises Conflict `already_finished`.
-    """
-    row = _need(caller, agent_id, execution_id)
-    while not _stop(row):
-        row = _need(caller, agent_id, execution_id)
-        if row.status not in OPEN:
-            raise Conflict(f"The run is {row.status}", code="already_finished")
-    for nested in open_nested(row):
-        with suppress(Conflict, NotFound):
-            cancel(caller, UUID(nested.agent_id), UUID(nested.id))
-    return entity(_need(caller, agent_id, execution_id))
-
-
-def open_nested(row: ExecutionRow) -> list[ExecutionRow]:
-    """The runs that are tool calls of a run and have not ended."""
-    organization_id = UUID(row.organization_id)
-    pk, prefix = NestedRow.of_run(organization_id, UUID(row.id))
-    names = NestedRow.query(pk, NestedRow.sk.startswith(prefix), consistent_read=True)
-    keys = [ExecutionRow.at(organization_id, UUID(name.agent_id), UUID(name.id)) for name in names]
-    found = [table.get(ExecutionRow, at) for at in keys]
-    return [nested for nested in found if nested and nested.status in OPEN]
-
-
-def _stop(row: ExecutionRow) -> bool:
-    """Let an open run stop as it stood when it was read; False when it has moved."""
-    still = ExecutionRow.status == row.status
-    if row.status in (ExecutionStatus.PENDING, ExecutionStatus.WAITING):
-        return finish(row, ExecutionStatus.CANCELLED, condition=still)
-    asked = {"cancel_requested_at": clock.iso(clock.now())}
-    return row.status == ExecutionStatus.RUNNING and table.touch(row, put=asked, condition=still)
 
 
 def finish(
@@ -377,7 +347,8 @@ def days_left(row: ExecutionRow) -> int:
     return max(1, -((clock.epoch() - int(row.ttl or 0)) // 86_400))
 
 
-def _need(caller: Caller, agent_id: UUID, execution_id: UUID) -> ExecutionRow:
+def need(caller: Caller, agent_id: UUID, execution_id: UUID) -> ExecutionRow:
+    """The row of a run."""
     at = ExecutionRow.at(caller.organization_id, agent_id, execution_id)
     return table.need(ExecutionRow, at, "execution")
 

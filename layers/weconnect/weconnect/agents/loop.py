@@ -76,7 +76,7 @@ def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | N
         session_id=execution.metadata.session_id,
         input=execution.input,
         started=clock.now().timestamp(),
-        depth=int(row.depth or 0),
+        may_run_workflows=bool(row.may_run_workflows),
         definition=definition,
         tools=[tool for tool in tools if tool.is_active],
         recalled="",

@@ -28,7 +28,6 @@ from weconnect.caller import Caller
 from weconnect.durable import Steps
 from weconnect.errors import Problem
 
-MAX_DEPTH = 3
 WAIT_SECONDS = 20  # a route has 29
 
 
@@ -83,8 +82,6 @@ def _begin(run: Run, pinned: Pinned, tool: Tool, arguments: dict[str, Any], name
     try:
         if error := schemas.mismatch(tool.input_schema, arguments):
             raise ToolError(f"The arguments do not fit: {error}")
-        if pinned.depth >= MAX_DEPTH:
-            raise ToolError(f"Agents ask each other at most {MAX_DEPTH} deep")
         execution = _store(run, row, pinned, tool, arguments, name)
     except (ToolError, Problem) as error:
         return {"error": str(error), "started": started}
@@ -116,24 +113,41 @@ def _end(
     asked: dict[str, Any] | None,
     started: float,
 ) -> dict[str, Any]:
-    row = run.row()
     failure = None if told.get("status") == "completed" else told.get("error") or "The agent gave no answer"
+    result = None if failure else {"output": told.get("output")}
+    child = UUID(asked["id"]) if asked else None
+    note(run, tool, arguments, number, approval, started, failure, result, child)
+    answer = {"content": failure or told.get("output") or "", "is_error": failure is not None}
+    return answer | {"billed": told.get("billed"), "waited": told.get("waited", 0)}
+
+
+def note(
+    run: Run,
+    tool: Tool,
+    arguments: dict[str, Any],
+    number: int,
+    approval: StepApproval | None,
+    started: float,
+    failure: str | None,
+    result: Any,
+    execution_id: UUID | None,
+) -> float:
+    """Write the step of a call that was a run of its own; answers how many seconds it took."""
+    seconds = clock.now().timestamp() - started
     step = ExecutionStep(
         number=number,
         type="tool",
         name=tool.name,
         started_at=datetime.fromtimestamp(started, UTC),
-        duration_ms=int((clock.now().timestamp() - started) * 1000),
+        duration_ms=int(seconds * 1000),
         arguments=arguments,
         error=failure,
         approval=approval,
-        execution_id=UUID(asked["id"]) if asked else None,
+        execution_id=execution_id,
     )
-    result = None if failure else {"output": told.get("output")}
-    journal(row, step, result)
+    journal(run.row(), step, result)
     tools.note_use(run.organization_id, run.agent_id, tool.id)
-    answer = {"content": failure or told.get("output") or "", "is_error": failure is not None}
-    return answer | {"billed": told.get("billed"), "waited": told.get("waited", 0)}
+    return seconds
 
 
 def asked_agent(organization_id: UUID, tool: Tool, arguments: dict[str, Any]) -> UUID:

@@ -134,7 +134,10 @@ class PurgedAgentRow(Row, discriminator="PURGEDAGENT"):
 
 
 class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
-    """A run. `input` and `output` are texts, or pointers to longer ones."""
+    """A run. `input` and `output` are texts, or pointers to longer ones.
+
+    `may_run_workflows`: who started it may run workflows, so its tools may.
+    """
 
     entity = AIAgentExecution
     apart = frozenset({"cost", "structured_output"})
@@ -144,6 +147,7 @@ class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
     output = JSONAttribute(null=True)
     is_structured = BooleanAttribute(default=False, attr_name="isStructured")
     depth = NumberAttribute(default=0)
+    may_run_workflows = BooleanAttribute(default=False, attr_name="mayRunWorkflows")
     parent_key = JSONAttribute(null=True, attr_name="parentKey")
     cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
     cost_micros = NumberAttribute(null=True, attr_name="costMicros")

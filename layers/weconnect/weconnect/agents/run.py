@@ -58,7 +58,6 @@ class Pinned(BaseModel):
     session_id: str | None
     input: str
     started: float
-    depth: int
     definition: AgentDefinition
     tools: list[Tool]
     recalled: str
@@ -67,6 +66,7 @@ class Pinned(BaseModel):
     most_micros: int | None = None
     organization_tokens: int | None = None
     organization_cost_usd: float | None = None
+    may_run_workflows: bool = False
 
 
 @dataclass

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from weconnect import clock, ids, table
-from weconnect.agents import executions
+from weconnect.agents import executions, stopping
 from weconnect.agents.entities import OPEN, ExecutionStatus
 from weconnect.agents.rows import NESTED, RUN_SHARDS, ExecutionRow
 from weconnect.agents.run import ENDED
-from weconnect.executions import approvals, rows
+from weconnect.executions import approvals, children, rows
 
 SWEEP_AFTER_SECONDS = 30
 ABANDONED_AFTER_SECONDS = 2 * 3_600
@@ -51,14 +52,20 @@ def _close(found: ExecutionRow, status: ExecutionStatus, error: str, code: str) 
     row = table.get(ExecutionRow, (found.pk, found.sk))
     if row is None:
         return False
-    for nested in executions.open_nested(row):
+    organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
+    for nested in stopping.open_nested(organization_id, execution_id):
         _close(nested, status, error, code)
-    return executions.finish(row, status, error=error, error_code=code)
+    ended = executions.finish(row, status, error=error, error_code=code)
+    children.stop(organization_id, execution_id)
+    return ended
 
 
 def _lost(row: ExecutionRow, seconds: int) -> bool:
     """Close a run that has not moved for so long, unless a run that it asked is still open."""
-    if row.updated_at > clock.iso(clock.now() - timedelta(seconds=seconds)) or executions.open_nested(row):
+    if row.updated_at > clock.iso(clock.now() - timedelta(seconds=seconds)):
+        return False
+    place = UUID(row.organization_id), UUID(row.id)
+    if stopping.open_nested(*place) or children.open_of(*place):
         return False
     hours = f"Nothing was heard of the run for {seconds // 3_600} hours"
     return _close(row, ExecutionStatus.TIMEOUT, hours, "lost")

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from weconnect import clock, counters, durable, expressions, faults, table
 from weconnect.errors import Conflict, Invalid
-from weconnect.executions import gates, lifecycle
+from weconnect.executions import ending, gates, lifecycle
 from weconnect.executions.entities import OPEN, ExecutionStatus
 from weconnect.executions.gates import Gate
 from weconnect.executions.lifecycle import ACTOR
@@ -239,7 +239,7 @@ def _pass(gate: Gate, row: ExecutionRow) -> bool:
     somebody else let it in.
     """
     if row.cancel_requested_at:
-        lifecycle.stop(row)
+        ending.stop(row)
         return False
     passed = _gates(row)
     following = passed[passed.index(gate) + 1 :]
@@ -282,4 +282,4 @@ def _make_room(gate: Gate, holding: list[ExecutionRow]) -> None:
     newest_first = sorted(runs.values(), key=lambda row: row.id, reverse=True)
     if newest_first:
         for row in newest_first[int(newest_first[0].concurrency["limit"]) :]:
-            lifecycle.stop(row)
+            ending.stop(row)

@@ -23,8 +23,8 @@ INLINE_BYTES = 4_000  # the row stands in two indexes
 # What a run does
 
 
-def request(approval: Approval, days: int, actor: dict[str, Any]) -> None:
-    """Ask; harmless when it was asked before."""
+def request(approval: Approval, days: int, depth: int, actor: dict[str, Any]) -> None:
+    """Ask, for a run that stands so deep; harmless when it was asked before."""
     pk, sk = ApprovalRow.at(approval.organization_id, approval.id)
     row = ApprovalRow.of(
         approval,
@@ -33,6 +33,7 @@ def request(approval: Approval, days: int, actor: dict[str, Any]) -> None:
         gsi2pk=ApprovalRow.by_status(approval.organization_id, approval.status),
         gsi2sk=str(approval.id),
         arguments=_stored(approval, "arguments", approval.arguments, days),
+        depth=depth,
         ttl=clock.epoch() + days * 86_400,
     )
     try:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, durable, table
+from weconnect import clock, durable, ids, table
 from weconnect.durable import Steps
 from weconnect.errors import Problem
 from weconnect.executions import approvals, journal, lifecycle
@@ -254,7 +254,7 @@ class Through:
         )
         pk, sk = QuestionRow.at(place.organization_id, place.id, self.bearer.path)
         table.put(QuestionRow(pk=pk, sk=sk, approval_id=str(approval_id), ttl=row.ttl), ACTOR)
-        approvals.request(approval, lifecycle.days_left(row), ACTOR)
+        approvals.request(approval, lifecycle.days_left(row), int(row.depth or 0), ACTOR)
 
     def announce_question(self, callback_id: str) -> None:
         row = self.bearer.place.row()
@@ -272,19 +272,24 @@ class Through:
         }
 
     def _approval_id(self, row: ExecutionRow) -> UUID:
-        from weconnect.executions import starting  # which needs us
+        return ids.derived_from(UUID(row.id), f"approval {self.bearer.path}")
 
-        return starting.derived_id(row, f"approval {self.bearer.path}")
+    def store_child(self, workflow_id: UUID, items: Items) -> str:
+        from weconnect.executions import children  # which needs us
 
-    def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
-        from weconnect.executions import starting  # which needs us
+        return str(children.store(self.bearer.place.row(), self.prefix, workflow_id, items))
 
-        starting.start_child(self.bearer.place.row(), self.bearer.path, workflow_id, items, callback_id)
+    def announce_child(self, execution_id: str, callback_id: str) -> None:
+        from weconnect.executions import children
+
+        place = self.bearer.place
+        is_stopped = lifecycle.is_stopped(table.get(ExecutionRow, place.key))
+        children.announce(place.organization_id, UUID(execution_id), callback_id, is_stopped=is_stopped)
 
     def child_result(self) -> dict[str, Any]:
-        from weconnect.executions import starting
+        from weconnect.executions import children
 
-        return starting.child_result(self.bearer.place.row(), self.bearer.path)
+        return children.result(self.bearer.place.row(), self.prefix)
 
 
 def kind_of(node: Node) -> NodeType:

@@ -12,11 +12,12 @@ from typing import Any
 
 from weconnect import expressions
 from weconnect.durable import StepFailed, Steps
-from weconnect.executions import carrying, lifecycle
+from weconnect.executions import carrying, ending, lifecycle
 from weconnect.executions.carrying import Bearer, Ended, Ran
+from weconnect.executions.ending import Outcome
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
 from weconnect.executions.journal import Journal, Record
-from weconnect.executions.lifecycle import Outcome, Pinned, Place
+from weconnect.executions.lifecycle import Pinned, Place
 from weconnect.expressions import Context, ExpressionError
 from weconnect.log import logger
 from weconnect.workflows.contract import RESPONSE, STOP, Call, Items, NodeError, Outputs, Scope
@@ -63,7 +64,7 @@ def _broken(steps: Steps, place: Place, failure: StepFailed) -> dict[str, Any]:
     """End a run in which a step of ours, and not a node, has failed."""
     error = ExecutionError(code="internal_error", message=f"Internal error in step {failure}"[:2_000])
     outcome = Outcome(status=ExecutionStatus.FAILED, error=error)
-    steps.step("broken", lambda: lifecycle.finish(place.row(), outcome))
+    steps.step("broken", lambda: ending.finish(place.row(), outcome))
     return {"status": str(outcome.status)}
 
 
@@ -114,7 +115,7 @@ class Engine:
         """Write the end of the run; what a step does."""
         row = self.place.row()
         journal = self.journal
-        ended = lifecycle.finish(row, outcome, journal.records, journal.batch, dict(journal.counts))
+        ended = ending.finish(row, outcome, journal.records, journal.batch, dict(journal.counts))
         logger.info("run ended", execution_id=str(self.place.id), status=str(outcome.status), recorded=ended)
         return ended
 
@@ -125,7 +126,7 @@ class Engine:
             if self.pinned.express:
                 text = f"The run took longer than {min(bound, int(lifecycle.EXPRESS_SECONDS))} s, in its caller's time"
             return Outcome(status=status, error=ExecutionError(code="timeout", message=text, retryable=True))
-        return Outcome(status=ExecutionStatus.CANCELLED, error=lifecycle.cancelled())
+        return Outcome(status=ExecutionStatus.CANCELLED, error=ending.cancelled())
 
     # The walk
 
@@ -374,6 +375,7 @@ class Engine:
             run_id=self.place.id,
             run_key=self.place.key,
             retention_days=self.pinned.retention_days,
+            depth=self.pinned.depth,
             timeout_seconds=node.timeout_seconds or 60,
         )
 

@@ -84,6 +84,9 @@ OPEN = frozenset(
     {ExecutionStatus.PENDING, ExecutionStatus.RUNNING, ExecutionStatus.WAITING, ExecutionStatus.PAUSED}
 )
 
+MAX_DEPTH = 5
+"""How deep runs of agents and workflows start each other, by calls or by events: one count for all of them."""
+
 ExecutionMode = Literal["manual", "webhook", "schedule", "event", "test", "api", "subworkflow"]
 
 

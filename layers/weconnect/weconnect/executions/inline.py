@@ -9,9 +9,10 @@ from typing import Any
 
 from weconnect import faults
 from weconnect.durable import StepFailed
+from weconnect.executions.ending import Outcome, finish
 from weconnect.executions.engine import Engine
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
-from weconnect.executions.lifecycle import Outcome, Place, finish, pin
+from weconnect.executions.lifecycle import Place, pin
 from weconnect.executions.rows import ExecutionRow
 from weconnect.workflows.entities import WorkflowDefinition
 

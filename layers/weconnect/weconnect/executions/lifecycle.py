@@ -1,4 +1,4 @@
-"""The states of a workflow's run: pending → running ⇄ waiting, paused → completed, failed, cancelled, timeout.
+"""The states of a workflow's run: pending → running ⇄ waiting, paused → an end (`ending`).
 
 Every move is a conditional write, and a terminal state never changes. Nothing has an effect before it has passed
 `fence`, which reads what was asked of the run meanwhile.
@@ -8,23 +8,21 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from weconnect import clock, durable, payloads, table
 from weconnect.errors import Conflict
-from weconnect.executions import approvals, journal
-from weconnect.executions.entities import OPEN, ExecutionError, ExecutionStatus
-from weconnect.executions.rows import CallbackRow, ExecutionRow, QuestionRow, QueueRow
+from weconnect.executions import journal
+from weconnect.executions.entities import OPEN, ExecutionStatus
+from weconnect.executions.rows import CallbackRow, ExecutionRow
 from weconnect.log import logger
 from weconnect.table import Row
 from weconnect.workflows import versions
 from weconnect.workflows.contract import Items, Outputs
 from weconnect.workflows.entities import WorkflowDefinition
-from weconnect.workflows.rows import WorkflowRow
 from weconnect.workflows.variables import pinning as variables
 from weconnect.workflows.variables.pinning import Variables
 
@@ -65,20 +63,13 @@ class Pinned(BaseModel):
     kept_from: UUID | None = None
     callback_token: str = ""
     retention_days: int
+    depth: int = 0
     express: bool = False
     variables: Variables = Variables()
 
     def items(self) -> Items:
         """The items that the trigger answers."""
         return items_of(self.trigger)
-
-
-class Outcome(BaseModel):
-    """How a run ends."""
-
-    status: ExecutionStatus
-    output: Any = None
-    error: ExecutionError | None = None
 
 
 def items_of(value: Any) -> Items:
@@ -93,13 +84,14 @@ def items_of(value: Any) -> Items:
 def begin(place: Place) -> dict[str, Any] | None:
     """Mark the run as running and pin what it works with; None when it has ended already."""
     row = place.row()
-    if row.status == ExecutionStatus.PENDING and row.cancel_requested_at:
-        finish(row, Outcome(status=ExecutionStatus.CANCELLED, error=cancelled()))
-        return None
     if row.status == ExecutionStatus.PENDING:
         moved = move(row, ExecutionStatus.PENDING, ExecutionStatus.RUNNING, started_at=clock.iso(clock.now()))
         row = row if moved else place.row()
     if row.status != ExecutionStatus.RUNNING:
+        if is_stopped(row):  # asked for while it was pending, by a caller whose function died at that
+            from weconnect.executions import ending  # which needs us
+
+            ending.finish(row, ending.Outcome(status=ExecutionStatus.CANCELLED, error=ending.cancelled()))
         return None
     version = versions.load(place.organization_id, UUID(row.workflow_id), row.workflow_version)
     return pin(row, version.definition).model_dump(mode="json")
@@ -123,6 +115,7 @@ def pin(row: ExecutionRow, definition: WorkflowDefinition) -> Pinned:
         kept_from=kept_from,
         callback_token=_token(row, definition),
         retention_days=days_left(row),
+        depth=int(row.depth or 0),
         express=bool(row.is_express),
         variables=variables.pin(organization_id, UUID(row.workflow_id), definition),
     )
@@ -141,10 +134,15 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def is_stopped(row: ExecutionRow | None) -> bool:
+    """Whether a run is to do nothing more."""
+    return row is None or bool(row.cancel_requested_at) or row.status not in OPEN
+
+
 def fence(place: Place, pinned: Pinned, waited: float) -> dict[str, Any] | None:
     """What a step answers instead of having its effect: `{"ended": status}` or `{"paused": true}`; None to go on."""
     row = table.get(ExecutionRow, place.key)
-    if row is None or row.cancel_requested_at or row.status not in OPEN:
+    if row is None or is_stopped(row):
         return {"ended": ExecutionStatus.CANCELLED.value}
     used = clock.now().timestamp() - pinned.started
     bound = pinned.definition.settings.timeout_seconds + waited
@@ -183,19 +181,31 @@ def go_on(place: Place) -> bool:
     return move(place.row(), ExecutionStatus.WAITING, ExecutionStatus.RUNNING)
 
 
-def pause(place: Place, path: str, callback_id: str) -> None:
+def pause(place: Place, path: str, callback_id: str, *, is_branch: bool) -> None:
     """Mark a run that has come to a boundary as paused, until it is resumed through its callbacks: branches that run
-    side by side have one each.
+    side by side have one each. One that was resumed or cancelled meanwhile goes on at once.
     """
-    row = place.row()
     pk, sk = CallbackRow.at_pause(place.organization_id, place.id, path)
-    table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, ttl=row.ttl), ACTOR)
-    move(row, ExecutionStatus.RUNNING, ExecutionStatus.PAUSED)
+    ttl = place.row().ttl
+    table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, is_branch=is_branch, ttl=ttl), ACTOR)
+    row = place.row()  # after that, so that who resumes or cancels sees the callback, or is seen here
+    if not (row.pause_requested_at and move(row, ExecutionStatus.RUNNING, ExecutionStatus.PAUSED)):
+        wake(callback_id, {"resumed": False})
 
 
-def resume(row: ExecutionRow) -> bool:
+def resume(row: ExecutionRow, **values: Any) -> bool:
     """Let a paused run go on; False when it is to stop."""
-    return move(row, ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, pause_requested_at=None)
+    return move(row, ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, **values)
+
+
+def callbacks_of(place: Place, *, paused_only: bool = False) -> list[CallbackRow]:
+    """Where a run waits: at its pauses, and for callbacks that have not been completed."""
+    ranges = [CallbackRow.of_pauses(place.organization_id, place.id)]
+    ranges += [] if paused_only else [CallbackRow.of_run(place.organization_id, place.id)]
+    found: list[CallbackRow] = []
+    for pk, prefix in ranges:
+        found += CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True)
+    return [row for row in found if not row.completed_at]
 
 
 def write(
@@ -211,118 +221,27 @@ def write(
     now: dict[str, Any] = {"current_node_ids": node_ids}
     if progress is not None:
         now["progress"] = progress
-    table.touch(row, put=now, condition=_is_open())
-
-
-def finish(
-    row: ExecutionRow,
-    outcome: Outcome,
-    records: list[journal.Record] | None = None,
-    batch: int = 0,
-    counts: dict[str, int] | None = None,
-    condition: Any = None,
-) -> bool:
-    """End a run, with what is left of its journal, in one transaction; False when it had ended already.
-
-    Then its workflow is counted, whoever waits for it is told, and its error workflow is started.
-    """
-    organization_id, execution_id, moment = UUID(row.organization_id), UUID(row.id), clock.now()
-    if row.cancel_requested_at and outcome.status == ExecutionStatus.COMPLETED:
-        outcome = Outcome(status=ExecutionStatus.CANCELLED, error=cancelled())
-    started = datetime.fromisoformat(row.started_at) if row.started_at else moment
-    counts = counts or {}
-    days = days_left(row)
-    values: dict[str, Any] = {
-        "status": outcome.status.value,
-        "output": _stored(row, "output", outcome.output, days),
-        "error": outcome.error.model_dump(mode="json") if outcome.error else None,
-        "finished_at": clock.iso(moment),
-        "duration_ms": max(0, int((moment - started).total_seconds() * 1000)),
-        "current_node_ids": [],
-        **ExecutionRow.status_keys(organization_id, execution_id, outcome.status, bool(row.is_express)),
-    }
-    if outcome.status == ExecutionStatus.COMPLETED:
-        values["progress"] = 100
-    for name, status in (
-        ("nodes_run", "completed"),
-        ("nodes_failed", "failed"),
-        ("nodes_skipped", "skipped"),
-    ):
-        if counts:
-            values[name] = counts.get(status, 0) + (counts.get("failed", 0) if status == "completed" else 0)
-    waited = row.status == ExecutionStatus.WAITING
-    queued_at = row.queued_at
-    writes = table.Transaction(ACTOR)
-    if queued_at:
-        values |= {"queued_at": None, "waits_for": None}
-        writes.discard(QueueRow(*queued_at))
-    still = _is_open()
-    writes.change(row, values, condition=still if condition is None else still & condition)
-    if records:
-        ttl = int(row.ttl or 0)
-        writes.put(journal.row_of(organization_id, execution_id, batch, records, days, ttl))
-    try:
-        writes.commit()
-    except Conflict:
-        return False
-    if waited:
-        _withdraw(organization_id, execution_id)
-    _tell(row, organization_id, moment)
-    from weconnect.executions import admission  # which needs us
-
-    admission.after(row)
-    return True
-
-
-def stop(row: ExecutionRow, actor: dict[str, Any] = ACTOR) -> bool:
-    """Ask a run to stop: at once when it has not begun, waits or is paused, else at its next step; False when it has
-    ended.
-    """
-    asked = {"cancel_requested_at": clock.iso(clock.now()), "actor": actor}
-    if not table.touch(row, put=asked, condition=_is_open()):
-        return False
-    now = table.get(ExecutionRow, (row.pk, row.sk))
-    if now and now.status in OPEN - {ExecutionStatus.RUNNING}:
-        outcome = Outcome(status=ExecutionStatus.CANCELLED, error=cancelled())
-        finish(now, outcome, condition=ExecutionRow.status == now.status)
-    return True
-
-
-def _withdraw(organization_id: UUID, execution_id: UUID) -> None:
-    """Take back the questions that nobody has decided."""
-    pk, prefix = QuestionRow.of_run(organization_id, execution_id)
-    rows = QuestionRow.query(pk, QuestionRow.sk.startswith(prefix), consistent_read=True)
-    approvals.withdraw(organization_id, [UUID(question.approval_id) for question in rows], ACTOR)
-
-
-def _tell(row: ExecutionRow, organization_id: UUID, moment: datetime) -> None:
-    head = WorkflowRow(*WorkflowRow.at(organization_id, UUID(row.workflow_id)))
-    table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(moment)})
-    if row.parent_callback:
-        wake(row.parent_callback, {"executionId": row.id})
-    failed = row.status in (ExecutionStatus.FAILED, ExecutionStatus.TIMEOUT)
-    if failed and row.error_workflow_id and not row.handles_error:
-        from weconnect.executions import starting  # which needs us
-
-        starting.start_for_error(row)
+    table.touch(row, put=now, condition=is_open())
 
 
 def wake(callback_id: str, value: Any) -> bool:
     """Send a value to where a run waits; False when that failed. One that is gone needs nothing."""
+    return send(callback_id, value) != "failed"
+
+
+def send(callback_id: str, value: Any) -> Literal["sent", "gone", "failed"]:
+    """Send a value to where a run waits: the platform takes one, and calls it gone afterwards."""
     try:
         durable.lambda_client().send_durable_execution_callback_success(
             CallbackId=callback_id, Result=json.dumps(value)
         )
     except Exception as error:
         code = getattr(error, "response", {}).get("Error", {}).get("Code")
-        if code not in ("CallbackTimeoutException", "ResourceNotFoundException"):
-            logger.warning("could not wake a run", callback_id=callback_id, error=repr(error))
-            return False
-    return True
-
-
-def cancelled() -> ExecutionError:
-    return ExecutionError(code="cancelled", message="The run was cancelled")
+        if code in ("CallbackTimeoutException", "ResourceNotFoundException"):
+            return "gone"
+        logger.warning("could not wake a run", callback_id=callback_id, error=repr(error))
+        return "failed"
+    return "sent"
 
 
 def days_left(row: Row) -> int:
@@ -342,11 +261,6 @@ def loaded(row: ExecutionRow, name: str) -> Any:
     return None if text is None else json.loads(payloads.load(row.organization_id, text))
 
 
-def _stored(row: ExecutionRow, name: str, value: Any, days: int) -> Any:
-    if value is None:
-        return None
-    return store_text(UUID(row.organization_id), UUID(row.id), name, value, days)
-
-
-def _is_open() -> Any:
+def is_open() -> Any:
+    """The condition that a run has not ended."""
     return ExecutionRow.status.is_in(*[state.value for state in OPEN])

@@ -16,8 +16,8 @@ from weconnect.table import Row, key
 
 
 class ApprovalRow(Row, discriminator="APPROVAL"):
-    """A question. `callback_id` is where its run waits, as soon as it does; long arguments leave the row, which
-    stands in two indexes.
+    """A question. `callback_id` is where its run waits, as soon as it does, and `depth` how deep that run stands; long
+    arguments leave the row, which stands in two indexes.
     """
 
     entity = Approval
@@ -26,6 +26,7 @@ class ApprovalRow(Row, discriminator="APPROVAL"):
     arguments = JSONAttribute()
     edited_arguments = JSONAttribute(null=True, attr_name="editedArguments")
     callback_id = UnicodeAttribute(null=True, attr_name="callbackId")
+    depth = NumberAttribute(default=0)
 
     @staticmethod
     def at(organization_id: UUID, approval_id: UUID) -> tuple[str, str]:
@@ -45,9 +46,9 @@ class ApprovalRow(Row, discriminator="APPROVAL"):
 class ExecutionRow(Row, discriminator="EXECUTION"):
     """A run of a workflow. `input` and `output` are JSON texts, or pointers to longer ones.
 
-    `callback_hash` is that of the token which completes its callbacks; `parent_callback` is where a run waits whose
-    node this one is. `concurrency` is `{"key", "limit", "policy"}` of a run that its workflow limits, `queued_at` the
-    key of the row that queues it, until it is let in.
+    `callback_hash` is that of the token which completes its callbacks; `parent_key` and `parent_callback` say which run
+    waits for it, and where. `concurrency` is `{"key", "limit", "policy"}` of a run that its workflow limits, `queued_at`
+    the key of the row that queues it, until it is let in.
     """
 
     entity = Execution
@@ -209,6 +210,20 @@ class QuestionRow(Row, discriminator="QUESTION"):
     @staticmethod
     def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         return of_run(organization_id, execution_id), key("QUESTION", "")
+
+
+class ChildRow(Row, discriminator="CHILD"):
+    """Names a workflow's run that another run started and waits for, under that one."""
+
+    id = UnicodeAttribute()
+
+    @staticmethod
+    def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id, "RUN", parent_id), key("CHILD", execution_id)
+
+    @staticmethod
+    def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id, "RUN", parent_id), key("CHILD", "")
 
 
 def of_run(organization_id: UUID, execution_id: UUID) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from weconnect import clock, ids, payloads, table
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Unavailable
-from weconnect.executions import admission, journal, lifecycle
+from weconnect.executions import admission, ending, journal, lifecycle
 from weconnect.executions.entities import (
     OPEN,
     Execution,
@@ -116,7 +116,7 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
     Raises Conflict `already_finished`.
     """
     row = need(caller, execution_id, access.STEER_RUN)
-    if not lifecycle.stop(row, caller.actor()):
+    if not ending.stop(row, caller.actor()):
         raise Conflict(f"The run is {_row(caller, execution_id).status}", code="already_finished")
     return entity(_row(caller, execution_id))
 

@@ -1,6 +1,6 @@
-"""Starting runs of workflows: for callers, for nodes of other runs, and for runs that have failed."""
+"""Starting runs of workflows: for callers, for runs that have failed, and for events."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from weconnect.auth import limits
 from weconnect.caller import Caller
 from weconnect.errors import Conflict, Invalid, NotFound, TooLarge
 from weconnect.executions import admission, lifecycle, service
+from weconnect.executions.admission import AlreadyStarted
 from weconnect.executions.entities import (
     Execution,
     ExecutionMode,
@@ -16,25 +17,32 @@ from weconnect.executions.entities import (
     NewWorkflowExecution,
     Retry,
 )
+from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import ExecutionRow
 from weconnect.idempotency import new_id
 from weconnect.log import logger
 from weconnect.table import Row
 from weconnect.workflows import validation, versions
-from weconnect.workflows.contract import Items, NodeError
 from weconnect.workflows.entities import (
     WorkflowDefinition,
     WorkflowSettings,
     WorkflowStatus,
+    WorkflowVersion,
 )
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 from weconnect.workflows.shares import access
 
 MAX_INPUT_BYTES = 1024 * 1024
-MAX_DEPTH = 5
 
 
-def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_seconds: int) -> Execution:
+def start(
+    caller: Caller,
+    workflow_id: UUID,
+    new: NewWorkflowExecution,
+    wait_seconds: int,
+    *,
+    may_be_express: bool = True,
+) -> Execution:
     """Store a run and start it; one that is waited for and fits into that time is carried out at once.
 
     It is pending as long as there is no place for it. Raises NotFound, Conflict `workflow_inactive` and
@@ -54,10 +62,11 @@ def start(caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_sec
         raise Invalid("There is no such trigger", code="trigger_not_found", errors=errors)
     number = int(head.latest_version if is_test else head.active_version)
     chosen = definition.settings.execution
-    express = validation.is_express(definition) and (chosen == "express" or bool(wait_seconds))
+    wanted = may_be_express and (chosen == "express" or bool(wait_seconds))
+    express = wanted and validation.is_express(definition)
     concurrency = admission.asked(definition.settings, new.input)
     taken = limits.take(caller, found)
-    days = _days(definition.settings, taken.retention_days)
+    days = days_of(definition.settings, taken.retention_days)
     row = new_row(
         head,
         number,
@@ -108,7 +117,7 @@ def _runnable(head: Row | None, copy: Row | None, is_test: bool) -> tuple[Workfl
     return head, definition
 
 
-def _days(chosen: WorkflowSettings, allowed: int) -> int:
+def days_of(chosen: WorkflowSettings, allowed: int) -> int:
     return min(chosen.retention_days, allowed) if chosen.retention_days and allowed > 0 else allowed
 
 
@@ -189,7 +198,7 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
         retry_id or new_id(),
         caller.user_id,
         given,
-        _days(settings, taken.retention_days),
+        days_of(settings, taken.retention_days),
         mode=earlier.mode,
         settings=settings,
         concurrency=concurrency,
@@ -204,73 +213,7 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
     return service.entity(row)
 
 
-# Runs that runs start
-
-
-def start_child(parent: ExecutionRow, path: str, workflow_id: UUID, items: Items, callback_id: str) -> None:
-    """Start a run that is a node of another run; again, it is the same run. Raises NodeError for a step to keep."""
-    organization_id = UUID(parent.organization_id)
-    if int(parent.depth or 0) + 1 > MAX_DEPTH:
-        raise NodeError("too_deep", f"Workflows run each other at most {MAX_DEPTH} deep")
-    try:
-        head, version = _active(organization_id, workflow_id)
-        row = admission.store_once(_child(head, version, parent, path, items, callback_id), -1)
-    except (NotFound, Conflict, Invalid) as problem:
-        raise NodeError(
-            problem.code, problem.detail, retryable=problem.code == "concurrency_limit"
-        ) from problem
-    admission.invoke(row)
-
-
-def _child(
-    head: WorkflowRow, version: Any, parent: ExecutionRow, path: str, items: Items, callback_id: str
-) -> ExecutionRow:
-    """The row of a run that is a node of another run. It needs no place of a gate that a run above it has passed."""
-    settings = version.definition.settings
-    row = new_row(
-        head,
-        version.number,
-        derived_id(parent, path),
-        UUID(parent.user_id),
-        items,
-        _days(settings, lifecycle.days_left(parent)),
-        mode="subworkflow",
-        settings=settings,
-        concurrency=admission.asked(settings, items),
-        api_key_id=parent.api_key_id,
-        parent_execution_id=parent.id,
-        parent_callback=callback_id,
-        depth=int(parent.depth or 0) + 1,
-    )
-    if row.concurrency and any(admission.is_same(row, above) for above in _above(parent)):
-        row.concurrency = None
-    return row
-
-
-def _above(row: ExecutionRow) -> Iterator[ExecutionRow]:
-    """A run and those whose nodes it and they are."""
-    yield row
-    while row.mode == "subworkflow" and row.parent_execution_id:
-        at = ExecutionRow.at(UUID(row.organization_id), UUID(row.parent_execution_id))
-        if (found := table.get(ExecutionRow, at)) is None:
-            return
-        yield (row := found)
-
-
-def child_result(parent: ExecutionRow, path: str) -> dict[str, Any]:
-    """How the run that `start_child` started stands."""
-    organization_id, child_id = UUID(parent.organization_id), derived_id(parent, path)
-    row = table.get(ExecutionRow, ExecutionRow.at(organization_id, child_id))
-    if row is None:
-        raise NodeError("subworkflow_gone", "Its run is not kept any more")
-    execution = service.entity(row)
-    error = execution.error.wire() if execution.error else None
-    return {
-        "executionId": row.id,
-        "status": execution.status.value,
-        "output": execution.output,
-        "error": error,
-    }
+# Runs that nobody calls for
 
 
 def start_for_error(failed: ExecutionRow) -> None:
@@ -285,12 +228,12 @@ def start_for_error(failed: ExecutionRow) -> None:
         "error": service.entity(failed, whole=False).wire().get("error"),
     }
     try:
-        head, version = _active(organization_id, workflow_id)
+        head, version = active(organization_id, workflow_id)
         settings = version.definition.settings
         row = new_row(
             head,
             version.number,
-            derived_id(failed, "error workflow"),
+            ids.derived_from(UUID(failed.id), "error workflow"),
             UUID(failed.user_id),
             told,
             lifecycle.days_left(failed),
@@ -302,6 +245,7 @@ def start_for_error(failed: ExecutionRow) -> None:
                 (node.id for node in version.definition.nodes if node.type == "error"), None
             ),
             handles_error=True,
+            depth=int(failed.depth or 0),
         )
         row = admission.store_once(row, admission.at_once(organization_id))
     except (NotFound, Conflict, Invalid) as problem:
@@ -310,16 +254,61 @@ def start_for_error(failed: ExecutionRow) -> None:
     admission.invoke(row)
 
 
-def derived_id(row: ExecutionRow, place: str) -> UUID:
-    """The id of a run that another run starts at a place: the same at each try."""
-    return ids.derived_from(UUID(row.id), place)
+def start_for_event(
+    organization_id: UUID,
+    workflow_id: UUID,
+    execution_id: UUID,
+    event: Any,
+    depth: int,
+    node_for: Callable[[WorkflowDefinition], str | None],
+) -> bool:
+    """Start a run in the name of the workflow's owner, counted as theirs; again, it is the same run.
+
+    `node_for` names the trigger to begin at; False when it names none. Raises NotFound and Conflict for a workflow
+    that does not run, LimitReached, TooLarge.
+    """
+    at = ExecutionRow.at(organization_id, execution_id)
+    if earlier := table.get(ExecutionRow, at):  # the event was delivered before
+        if earlier.status == ExecutionStatus.PENDING:
+            admission.invoke(earlier)
+        return True
+    head, version = active(organization_id, workflow_id)
+    node_id = node_for(version.definition)
+    if node_id is None:
+        return False
+    settings = version.definition.settings
+    concurrency = admission.asked(settings, event)
+    owner = Caller(UUID(head.user_id), organization_id, "", frozenset())
+    taken = limits.take(owner, table.get_many(limits.keys(owner)))
+    try:
+        row = new_row(
+            head,
+            version.number,
+            execution_id,
+            owner.user_id,
+            event,
+            days_of(settings, taken.retention_days),
+            mode="event",
+            settings=settings,
+            concurrency=concurrency,
+            trigger_node_id=node_id,
+            depth=depth,
+        )
+        row = admission.store(row, ACTOR, taken.at_once)
+    except AlreadyStarted:  # another delivery was faster
+        taken.give_back()
+        return True
+    except BaseException:
+        taken.give_back()
+        raise
+    admission.invoke(row)
+    return True
 
 
-def _active(organization_id: UUID, workflow_id: UUID) -> tuple[WorkflowRow, Any]:
-    at, active = (
-        WorkflowRow.at(organization_id, workflow_id),
-        WorkflowVersionRow.at_active(organization_id, workflow_id),
-    )
-    found = table.get_many([at, active])
-    head, _ = _runnable(found.get(at), found.get(active), False)
-    return head, versions.version_of(organization_id, found[active])  # type: ignore[arg-type]
+def active(organization_id: UUID, workflow_id: UUID) -> tuple[WorkflowRow, WorkflowVersion]:
+    """An active workflow with its active version; raises NotFound, Conflict `workflow_inactive`."""
+    at = WorkflowRow.at(organization_id, workflow_id)
+    copy_at = WorkflowVersionRow.at_active(organization_id, workflow_id)
+    found = table.get_many([at, copy_at])
+    head, _ = _runnable(found.get(at), found.get(copy_at), False)
+    return head, versions.version_of(organization_id, found[copy_at])  # type: ignore[arg-type]

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from weconnect import clock, ids, table
-from weconnect.executions import admission, lifecycle
+from weconnect.executions import admission, ending
+from weconnect.executions.ending import Outcome
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
-from weconnect.executions.lifecycle import Outcome
 from weconnect.executions.rows import ExecutionRow
 
 SWEEP_AFTER_SECONDS = 30
@@ -25,7 +25,7 @@ def sweep() -> int:
         for row in _older("express", shard, INTERRUPTED_AFTER_SECONDS):
             text = "The function that carried it out is gone; nobody was told that it would end"
             error = ExecutionError(code="interrupted", message=text, retryable=True)
-            swept += lifecycle.finish(row, Outcome(status=ExecutionStatus.FAILED, error=error))
+            swept += ending.finish(row, Outcome(status=ExecutionStatus.FAILED, error=error))
     return swept
 
 
@@ -39,7 +39,7 @@ def close(name: str, platform_status: str, message: str) -> bool:
     timed_out = platform_status == "TIMED_OUT"
     status = ExecutionStatus.TIMEOUT if timed_out else ExecutionStatus.FAILED
     error = ExecutionError(code="platform_" + platform_status.lower(), message=message, retryable=True)
-    return lifecycle.finish(row, Outcome(status=status, error=error))
+    return ending.finish(row, Outcome(status=status, error=error))
 
 
 def _older(what: str, shard: str, seconds: int) -> list[ExecutionRow]:

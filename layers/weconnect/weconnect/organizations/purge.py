@@ -17,11 +17,11 @@ import boto3
 from weconnect import payloads, table
 from weconnect.agents.rows import AgentRow, PurgedAgentRow, StepRow, child
 from weconnect.auth.rows import ApiKeyRow
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.rows import ChildRow, ExecutionRow
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
-from weconnect.workflows.rows import WorkflowRow
+from weconnect.workflows.rows import EventTriggerRow, WorkflowRow
 from weconnect.workflows.rows import child as versions_of
 
 ROWS_AT_ONCE = 20_000
@@ -90,12 +90,17 @@ def _erase(eraser: _Eraser, organization_id: UUID) -> None:
             eraser.erase(_keys(steps))
         eraser.erase(_keys(child(organization_id, agent_id)))
     for run, _ in _keys(ExecutionRow.of_organization(organization_id), index="gsi1"):
+        parts, _ = ChildRow.of_parent(organization_id, UUID(run.rpartition("#")[2]))
+        eraser.erase(_keys(parts))
         eraser.erase(_keys(run))
     pk, _ = OrganizationRow.at(organization_id)
     for deleted in (False, True):
         _, prefix = WorkflowRow.of_organization(organization_id, deleted=deleted)
-        for _, sk in _keys(pk, prefix):
-            eraser.erase(_keys(versions_of(organization_id, UUID(sk.rpartition("#")[2]))))
+        for row in WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True):
+            workflow_id = UUID(row.id)
+            eraser.erase(_keys(versions_of(organization_id, workflow_id)))
+            types = row.event_types or []
+            eraser.erase(EventTriggerRow.at(organization_id, name, workflow_id) for name in types)
     eraser.erase(_keys(pk))
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from weconnect import table
 from weconnect.caller import Caller
 from weconnect.errors import Conflict
-from weconnect.workflows import service, validation, versions
+from weconnect.workflows import service, triggers, validation, versions
 from weconnect.workflows.entities import Activation, Workflow, WorkflowStatus
 from weconnect.workflows.shares import access
 
@@ -21,6 +21,7 @@ def activate(caller: Caller, workflow_id: UUID, body: Activation, if_match: int 
     validation.require_valid(version.definition)
     with table.transaction(caller.actor()) as writes:
         values = {"status": WorkflowStatus.ACTIVE.value, "active_version": number}
+        values |= triggers.show(writes, row, version.definition)
         writes.change(row, values, if_match=if_match)
         versions.put_active(writes, caller.organization_id, version)
     return service.workflow(*service.load(caller.organization_id, workflow_id))
@@ -40,6 +41,8 @@ def _set(caller: Caller, workflow_id: UUID, status: WorkflowStatus, if_match: in
     row = service.need(caller, workflow_id, access.EDIT)
     if row.status == status:
         raise Conflict(f"The workflow is {status} already", code="already_" + status.value)
-    values: dict[str, Any] = {"status": status.value, "active_version": None}
-    table.change(row, values, caller.actor(), if_match=if_match)
+    with table.transaction(caller.actor()) as writes:
+        values: dict[str, Any] = {"status": status.value, "active_version": None}
+        values |= triggers.hide(writes, row)
+        writes.change(row, values, if_match=if_match)
     return service.workflow(*service.load(caller.organization_id, workflow_id))

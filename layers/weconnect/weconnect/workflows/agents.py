@@ -51,6 +51,8 @@ def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
             ACTOR,
             parent_key=call.run_key,
             days=call.retention_days,
+            depth=call.depth + 1,
+            may_run_workflows=True,  # or this run would not be
             parent_execution_id=call.run_id,
         )
     except Problem as problem:

@@ -110,6 +110,7 @@ class Call:
     run_id: UUID = field(default=UUID(int=0))
     run_key: tuple[str, str] | None = None
     retention_days: int = 7
+    depth: int = 0
     key: str = ""
     timeout_seconds: float = 60
     secrets: Secrets | None = None
@@ -217,8 +218,11 @@ class Carrier(Protocol):
     def decision(self) -> dict[str, Any]:
         """`{"status", "arguments", "note", "decidedBy", "approvalId"}` of the question; for use within a step."""
 
-    def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
-        """Start a run of another workflow that completes the callback when it ends; for use within a step."""
+    def store_child(self, workflow_id: UUID, items: Items) -> str:
+        """Store a run of another workflow and answer its id; for use within a step. Raises NodeError."""
+
+    def announce_child(self, execution_id: str, callback_id: str) -> None:
+        """Start that run, whose end completes the callback; for use within a step."""
 
     def child_result(self) -> dict[str, Any]:
         """`{"executionId", "status", "output", "error"}` of that run as it is now; for use within a step."""

@@ -101,6 +101,10 @@ class WorkflowSettings(Wire):
     concurrency: Concurrency | None = None
     timezone: Annotated[str, up_to(64), AfterValidator(_zone)] = "UTC"
     execution: Literal["auto", "express", "durable"] = "auto"
+    offer_as_tool: bool = Field(
+        default=False,
+        description="Let MCP clients call it; its manual or webhook trigger has an `inputSchema`",
+    )
 
 
 class WorkflowDefinition(Wire):

@@ -2,18 +2,23 @@
 
 from uuid import UUID
 
-from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute
+from pynamodb.attributes import BinaryAttribute, BooleanAttribute, JSONAttribute, NumberAttribute
 
 from weconnect.table import Row, key
 from weconnect.workflows.entities import WorkflowSummary, WorkflowVersionSummary
 
 
 class WorkflowRow(Row, discriminator="WORKFLOW"):
-    """The head of a workflow. Ended runs move its counters."""
+    """The head of a workflow. Ended runs move its counters.
+
+    `event_types` are those that its active version begins runs for, `offered` tells whether MCP clients may call it.
+    """
 
     entity = WorkflowSummary
 
     execution_count = NumberAttribute(default=0, attr_name="executionCount")
+    event_types = JSONAttribute(null=True, attr_name="eventTypes")
+    offered = BooleanAttribute(null=True)
 
     @staticmethod
     def at(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
@@ -54,6 +59,18 @@ class WorkflowVersionRow(Row, discriminator="WORKFLOWVERSION"):
     @staticmethod
     def of_workflow(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
         return child(organization_id, workflow_id), key("VERSION", "")
+
+
+class EventTriggerRow(Row, discriminator="EVENTTRIGGER"):
+    """Names an active workflow that begins a run for each event of a type."""
+
+    @staticmethod
+    def at(organization_id: UUID, event_type: str, workflow_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id, "TRIGGER", "event", event_type), key("WORKFLOW", workflow_id)
+
+    @staticmethod
+    def of_type(organization_id: UUID, event_type: str) -> tuple[str, str]:
+        return key("ORG", organization_id, "TRIGGER", "event", event_type), key("WORKFLOW", "")
 
 
 def child(organization_id: UUID, workflow_id: UUID) -> str:

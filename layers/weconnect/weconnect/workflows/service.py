@@ -11,7 +11,7 @@ from weconnect.organizations import places
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.pages import Page, page_of, query_page
-from weconnect.workflows import versions
+from weconnect.workflows import triggers, versions
 from weconnect.workflows.entities import (
     DEFINITION_BYTES,
     NewWorkflow,
@@ -81,6 +81,13 @@ def need(caller: Caller, workflow_id: UUID, need: Need) -> WorkflowRow:
     """The head of a workflow, for who may do this with it; raises NotFound or Forbidden as `access.require`."""
     row = table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, workflow_id))
     return access.require(caller, row, need)
+
+
+def named(organization_id: UUID, name: str) -> UUID | None:
+    """The workflow of that name."""
+    pk, prefix = WorkflowRow.of_organization(organization_id)
+    rows = WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True)
+    return next((UUID(row.id) for row in rows if row.name.casefold() == name.casefold()), None)
 
 
 def find(
@@ -164,6 +171,7 @@ def delete(caller: Caller, workflow_id: UUID, if_match: int | None, *, purge: bo
         )
         if row.status == WorkflowStatus.ACTIVE:
             moved.set(status=WorkflowStatus.INACTIVE.value, active_version=None)
+        moved.set(**triggers.hide(writes, row))
         places.give_back(writes, caller.organization_id, KIND, row.name)
 
 

@@ -10,7 +10,7 @@ from weconnect import expressions
 from weconnect.caller import Caller
 from weconnect.errors import Invalid
 from weconnect.expressions import ExpressionError
-from weconnect.workflows import service
+from weconnect.workflows import offering, service, triggers
 from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.contract import NodeType, misplaced, parted, pointer_of, referenced
 from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
@@ -91,6 +91,12 @@ def _nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
                 yield _finding(f"{node.type}_not_available", reason, node, f"{at}/type")
         if node.on_error == "error_output" and kind.kind == "trigger":
             yield _finding("no_error_output", "A trigger cannot fail", node, f"{at}/onError")
+    if len(triggers.types_of(definition)) > triggers.MAX_TYPES:
+        text = f"It begins runs for more than {triggers.MAX_TYPES} types of events"
+        yield Finding(code="too_many_event_types", message=text, pointer="/nodes")
+    if definition.settings.offer_as_tool and offering.declared(definition) is None:
+        text = "What is offered as a tool begins with a manual or webhook trigger that has an inputSchema"
+        yield Finding(code="no_input_schema", message=text, pointer="/settings/offerAsTool")
     if not any(kind and kind.kind == "trigger" for kind in _kinds(definition)):
         text = "A workflow begins with a trigger, such as a node of type manual"
         yield Finding(code="no_trigger", message=text, pointer="/nodes")
@@ -221,6 +227,9 @@ def _expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Findi
         at = f"/nodes/{index}/parameters"
         if node.type == "jsonata" and isinstance(source := node.parameters.get("expression"), str):
             found.append((node, f"{at}/expression", source))
+            continue
+        if node.type == "event" and isinstance(source := node.parameters.get("condition"), str):
+            found.append((node, f"{at}/condition", source))
             continue
         kind = node_type(node.type)
         value = parted(kind.parameters, node.parameters)[1] if kind else node.parameters

@@ -1,7 +1,5 @@
-"""What an organization offers as tools: its active agents, and `get_agent_run` for runs that take longer.
-
-Whatever else is to be offered (workflows) joins here: a letter of its own in `names.with_id`, its own pages after the
-agents', and its own branch in `call`.
+"""What an organization offers as tools: its active agents, the workflows that say so, and `get_agent_run` and
+`get_workflow_run` for runs that take longer. The workflows' pages come after the agents'.
 """
 
 from typing import Any
@@ -12,7 +10,8 @@ from pydantic import ValidationError
 from weconnect import table
 from weconnect.agents import executions, service, versions
 from weconnect.agents.entities import OPEN, AgentSummary, AIAgentExecution, ExecutionStatus, NewExecution
-from weconnect.agents.mcp import names
+from weconnect.agents.mcp import names, workflows
+from weconnect.agents.mcp.results import failed, own, text_of
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.caller import Caller
 from weconnect.entities import Wire
@@ -65,6 +64,8 @@ class RunAsked(Wire):
 
 def page(caller: Caller, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """A page of tools and the cursor of the next; raises BadRequest for a cursor of another list."""
+    if cursor and cursor.startswith(workflows.CURSOR):
+        return workflows.page(caller, cursor)
     found = service.find(caller, limit=PAGE, cursor=cursor, is_active=True)
     places = [at for agent in found.items for at in versions.keys_to_run(caller.organization_id, agent.id)]
     read = table.get_many(places) if places else {}
@@ -73,7 +74,11 @@ def page(caller: Caller, cursor: str | None) -> tuple[list[dict[str, Any]], str 
         for agent in found.items
         if AgentRow.at(caller.organization_id, agent.id) in read  # else it was deleted just now
     ]
-    return ([RUN_TOOL, *tools] if cursor is None else tools), found.next_cursor
+    tools = [RUN_TOOL, *tools] if cursor is None else tools
+    if found.next_cursor or not caller.may(workflows.PERMISSION):
+        return tools, found.next_cursor
+    more, following = workflows.page(caller, None)
+    return [*tools, *more], following
 
 
 def call(caller: Caller, name: str, arguments: dict[str, Any], seconds: int) -> dict[str, Any] | None:
@@ -83,6 +88,8 @@ def call(caller: Caller, name: str, arguments: dict[str, Any], seconds: int) -> 
     """
     kind, agent_id = names.id_in(name) or (None, None)
     try:
+        if (name == workflows.GET_RUN or kind == workflows.WORKFLOW) and caller.may(workflows.PERMISSION):
+            return workflows.call(caller, agent_id, arguments, seconds)
         if name == GET_RUN:
             return _told(executions.wait(caller, _run(caller, RunAsked.model_validate(arguments)), seconds))
         if kind == AGENT and agent_id:
@@ -93,11 +100,11 @@ def call(caller: Caller, name: str, arguments: dict[str, Any], seconds: int) -> 
             return _told(executions.wait(caller, begun, seconds), caller)
     except ValidationError as error:
         places = [f"/{'/'.join(map(str, item['loc']))} {item['msg']}" for item in error.errors()[:3]]
-        return _failed(f"The arguments do not fit: {'; '.join(places)}", "invalid")
+        return failed(f"The arguments do not fit: {'; '.join(places)}", "invalid")
     except Problem as problem:
         if problem.status >= 500:
             raise
-        return _failed(problem.detail, problem.code)
+        return failed(problem.detail, problem.code)
     return None
 
 
@@ -128,23 +135,10 @@ def _told(run: AIAgentExecution, promised: Caller | None = None) -> dict[str, An
         text = f"The run is not over. Ask {GET_RUN} with agentId {run.agent_id} and executionId {run.id}."
         ran = versions.need(run.organization_id, run.agent_id, run.agent_version)
         if promised and ran.to_entity().output_schema is not None:
-            return _failed(text, "not_over", ids)  # clients take nothing else for an answer without that form
-        return {"content": [_text(text)], "structuredContent": ids, "isError": False}
+            return failed(text, "not_over", ids)  # clients take nothing else for an answer without that form
+        return {"content": [text_of(text)], "structuredContent": ids, "isError": False}
     if run.status == ExecutionStatus.COMPLETED:
-        result = {"content": [_text(run.output or "")], "isError": False, "_meta": _own(ids)}
-        own = run.structured_output
-        return result if own is None else {**result, "structuredContent": own}
-    return _failed(run.error or f"The run is {run.status}", run.error_code or str(run.status), ids)
-
-
-def _failed(text: str, code: str, ids: dict[str, str] | None = None) -> dict[str, Any]:
-    return {"content": [_text(text)], "isError": True, "_meta": _own({"code": code, **(ids or {})})}
-
-
-def _text(text: str) -> dict[str, str]:
-    return {"type": "text", "text": text}
-
-
-def _own(values: dict[str, str]) -> dict[str, str]:
-    """Our own words in a result's `_meta`."""
-    return {f"weconnect/{name}": value for name, value in values.items()}
+        result = {"content": [text_of(run.output or "")], "isError": False, "_meta": own(ids)}
+        value = run.structured_output
+        return result if value is None else {**result, "structuredContent": value}
+    return failed(run.error or f"The run is {run.status}", run.error_code or str(run.status), ids)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from weconnect import bodies
-from weconnect.agents.mcp import offered, protocol
+from weconnect.agents.mcp import offered, protocol, workflows
 from weconnect.agents.mcp.protocol import Message, Refusal
 from weconnect.caller import Caller
 from weconnect.errors import BadRequest, NotAllowed
@@ -18,8 +18,8 @@ from weconnect.errors import BadRequest, NotAllowed
 MOST_MESSAGES = 20
 WAIT_SECONDS = 25
 INSTRUCTIONS = (
-    "Each tool runs an AI agent of your organization. A run that is not over within 25 seconds answers its ids; "
-    f"ask {offered.GET_RUN} for its result."
+    "Each tool runs an AI agent or a workflow of your organization. A run that is not over within 25 seconds answers "
+    f"its ids; ask {offered.GET_RUN} or {workflows.GET_RUN} for its result."
 )
 
 

@@ -9,6 +9,7 @@ from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
 
 ASK_AGENT = "ask_agent"
+RUN_WORKFLOW = "run_workflow"
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Builtin:
 
 
 def _only_in_a_run(arguments: dict[str, Any], context: ToolContext) -> Any:
-    """An answer of another agent is a run, which `nested` carries out as steps of the run that asks."""
-    raise ToolError("An agent is asked by a run; start the agent itself")
+    """What another agent or a workflow answers is a run, which `nested` and `workflows` make of the call."""
+    raise ToolError("It is a run that a run starts; start the agent or the workflow itself")
 
 
 BUILTINS: dict[str, Builtin] = {
@@ -71,6 +72,20 @@ BUILTINS: dict[str, Builtin] = {
                 "input": {"type": "string", "minLength": 1, "maxLength": 100_000},
             },
             "required": ["agent", "input"],
+            "additionalProperties": False,
+        },
+        _only_in_a_run,
+    ),
+    RUN_WORKFLOW: Builtin(
+        "Run a workflow",
+        "Run an active workflow of the organization, by its name or id, and get what it answers.",
+        {
+            "type": "object",
+            "properties": {
+                "workflow": {"type": "string", "minLength": 1, "maxLength": 255, "description": "Name or id"},
+                "input": {"type": "object", "description": "What the workflow begins with"},
+            },
+            "required": ["workflow"],
             "additionalProperties": False,
         },
         _only_in_a_run,

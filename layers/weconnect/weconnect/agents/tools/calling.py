@@ -9,7 +9,7 @@ from weconnect import encryption, schemas
 from weconnect.agents.mcp import names
 from weconnect.agents.providers.messages import ToolSpec
 from weconnect.agents.tools import http, mcp
-from weconnect.agents.tools.builtins import ASK_AGENT, BUILTINS
+from weconnect.agents.tools.builtins import ASK_AGENT, BUILTINS, RUN_WORKFLOW
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import (
     RemoteServer,
@@ -97,6 +97,11 @@ def pin(row: ToolRow) -> list[Tool]:
 def asks_agent(tool: Tool) -> bool:
     """Whether a call of it is a run of another agent."""
     return tool.type == ToolType.AGENT or (tool.type == ToolType.BUILTIN and tool.name == ASK_AGENT)
+
+
+def runs_workflow(tool: Tool) -> bool:
+    """Whether a call of it is a run of a workflow."""
+    return tool.type == ToolType.WORKFLOW or (tool.type == ToolType.BUILTIN and tool.name == RUN_WORKFLOW)
 
 
 def call(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:

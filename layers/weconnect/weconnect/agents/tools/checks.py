@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from weconnect import schemas, table
 from weconnect.agents.rows import AgentRow
 from weconnect.agents.tools import http, mcp
@@ -12,6 +14,7 @@ from weconnect.caller import Caller
 from weconnect.entities import Json
 from weconnect.errors import Conflict, Invalid
 from weconnect.organizations.rows import MemberRow
+from weconnect.workflows.rows import WorkflowRow
 
 _HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
 _HEADER_VALUE = {"type": ["string", "number", "boolean"], "pattern": "^[^\\r\\n\\x00]*$", "maxLength": 8_000}
@@ -32,6 +35,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
 }
 """What of `configuration.parameters` is known, and its shape; the rest is the owner's own."""
+
+
+TARGETS = {
+    ToolType.HTTP: "api_endpoint",
+    ToolType.MCP: "api_endpoint",
+    ToolType.AGENT: "agent_id",
+    ToolType.WORKFLOW: "workflow_id",
+}
+"""Which field of a configuration says what a tool calls."""
 
 
 def check_name(tool_type: ToolType, name: str) -> None:
@@ -76,9 +88,30 @@ def check_configuration(caller: Caller, configuration: ToolConfiguration) -> Non
         AgentRow, AgentRow.at(caller.organization_id, configuration.agent_id)
     ):
         raise _invalid_configuration("/agentId", "There is no such agent")
+    if configuration.workflow_id:
+        caller.require("workflows:execute")
+        if not table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, configuration.workflow_id)):
+            raise _invalid_configuration("/workflowId", "There is no such workflow")
     for name, value in (configuration.parameters or {}).items():
         if name in PARAMETERS and (wrong := schemas.mismatch(PARAMETERS[name], value)):
             raise _invalid_configuration(f"/parameters/{name}{wrong.pointer}", wrong.detail)
+
+
+def check_target(tool_type: ToolType, configuration: ToolConfiguration) -> None:
+    """Raise Invalid for a configuration that does not say what a tool of this type calls."""
+    needed = TARGETS.get(tool_type)
+    if needed and not getattr(configuration, needed):
+        name = to_camel(needed)
+        errors = [{"pointer": f"/configuration/{name}", "detail": "missing"}]
+        raise Invalid(f"A tool of type {tool_type} needs configuration.{name}", errors=errors)
+
+
+def schema_of_workflow(caller: Caller, configuration: ToolConfiguration) -> dict[str, Any]:
+    """What a workflow's trigger says of its input: the version's that runs, else the newest's."""
+    from weconnect.workflows import offering
+
+    assert configuration.workflow_id
+    return offering.schema_of(caller.organization_id, configuration.workflow_id)
 
 
 def check_approvers(caller: Caller, approval: ToolApproval | None) -> None:

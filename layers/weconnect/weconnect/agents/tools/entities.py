@@ -16,6 +16,7 @@ class ToolType(StrEnum):
     BUILTIN = "builtin"
     MCP = "mcp"
     AGENT = "agent"
+    WORKFLOW = "workflow"
 
 
 class ToolConfiguration(Wire):
@@ -33,9 +34,12 @@ class ToolConfiguration(Wire):
         description="`headers`, `apiKeyHeader`, `apiKeyPrefix`; http: also `method`, `query`, `body` (both fixed), "
         "`bodyFormat` json or form; mcp: also `tools`, the names of those to offer",
     )
-    timeout: int | None = Field(default=None, ge=1, le=120, description="Seconds, each attempt; mcp: in all")
+    timeout: int | None = Field(
+        default=None, ge=1, le=120, description="Seconds, each attempt; mcp and workflow: in all"
+    )
     retry_count: int | None = Field(default=None, ge=0, le=5)
     agent_id: UUID | None = Field(default=None, description="The agent that an `agent` tool asks")
+    workflow_id: UUID | None = Field(default=None, description="The workflow that a `workflow` tool runs")
 
 
 class ToolApproval(Wire):
@@ -53,7 +57,8 @@ class _ToolFields(Wire):
     tool_type: ToolType = ToolType.BUILTIN
     configuration: ToolConfiguration = ToolConfiguration()
     input_schema: StoredJson | None = Field(
-        default=None, description="JSON Schema of the arguments; a builtin has its own"
+        default=None,
+        description="JSON Schema of the arguments; a builtin has its own, a workflow tool its workflow's",
     )
     output_schema: StoredJson | None = Field(
         default=None,
@@ -73,6 +78,8 @@ class NewAIAgentTool(_ToolFields):
             raise ValueError(f"an {self.tool_type} tool needs configuration.apiEndpoint")
         if self.tool_type == ToolType.AGENT and not self.configuration.agent_id:
             raise ValueError("an agent tool needs configuration.agentId")
+        if self.tool_type == ToolType.WORKFLOW and not self.configuration.workflow_id:
+            raise ValueError("a workflow tool needs configuration.workflowId")
         return self
 
 

@@ -46,6 +46,8 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     checks.check_schemas(new.input_schema, new.output_schema)
     checks.check_configuration(caller, new.configuration)
     checks.check_approvers(caller, new.approval)
+    if new.tool_type == ToolType.WORKFLOW and new.input_schema is None:
+        new = new.model_copy(update={"input_schema": checks.schema_of_workflow(caller, new.configuration)})
     is_remote = new.tool_type == ToolType.MCP
     remote = checks.fetched(new.configuration, new.configuration.api_key) if is_remote else None
     row = _new_row(caller, agent_id, new, remote)
@@ -166,6 +168,10 @@ def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> To
             from weconnect.agents import nested  # which uses this module
 
             result, error = nested.ask_alone(caller, tool, request.arguments), None
+        elif calling.runs_workflow(tool):
+            from weconnect.agents import workflows  # which uses this module
+
+            result, error = workflows.run_alone(caller, tool, request.arguments), None
         else:
             result, error = calling.call(tool, request.arguments, context), None
     except ToolError as failure:
@@ -216,7 +222,11 @@ def _changed(caller: Caller, row: ToolRow, changes: AIAgentToolChanges) -> dict[
     checks.check_approvers(caller, changes.approval)
     if changes.configuration is not None:
         checks.check_configuration(caller, changes.configuration)
-        values |= _reconfigured(caller, row, changes.configuration)
+        checks.check_target(ToolType(row.tool_type), changes.configuration)
+        found = _reconfigured(caller, row, changes.configuration)
+        if changes.input_schema is not None:
+            found.pop("input_schema", None)
+        values |= found
     if row.tool_type == ToolType.MCP and changes.is_active is not False:
         sealed = values.get("sealed_key", row.sealed_key)
         known = ToolConfiguration.model_validate(values.get("configuration", row.configuration), by_name=True)
@@ -231,11 +241,6 @@ def _reconfigured(caller: Caller, row: ToolRow, wanted: ToolConfiguration) -> di
     values: dict[str, Any] = {}
     configuration = wanted.model_dump(mode="json")
     api_key = configuration.pop("api_key")
-    if row.tool_type in (ToolType.HTTP, ToolType.MCP) and not configuration["api_endpoint"]:
-        raise Invalid(
-            f"An {row.tool_type} tool needs an endpoint",
-            errors=[{"pointer": "/configuration/apiEndpoint", "detail": "missing"}],
-        )
     before = {name: value for name, value in (row.configuration or {}).items() if name != "api_key"}
     if (
         row.sealed_key
@@ -247,6 +252,8 @@ def _reconfigured(caller: Caller, row: ToolRow, wanted: ToolConfiguration) -> di
         raise Invalid("Not valid: /configuration/apiKey", code="api_key_needed", errors=errors)
     if configuration != before:
         values["configuration"] = configuration
+    if configuration["workflow_id"] != before.get("workflow_id") and row.tool_type == ToolType.WORKFLOW:
+        values["input_schema"] = checks.schema_of_workflow(caller, wanted)
     if api_key:
         version = int(row.key_version or 0) + 1
         values["sealed_key"] = calling.seal(caller.organization_id, UUID(row.id), api_key, version)

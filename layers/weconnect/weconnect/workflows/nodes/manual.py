@@ -1,10 +1,12 @@
 """manual: begins a run that a person or a program asks for."""
 
 from weconnect.workflows.contract import NodeType, Parameters, passed
+from weconnect.workflows.offering import InputSchema
 
 
 class ManualParameters(Parameters):
-    """Nothing to set."""
+    input_schema: InputSchema | None = None
+    """What agents and MCP clients are told to give, and what their calls have to fit: a JSON Schema of an object."""
 
 
 NODE = NodeType(

@@ -18,9 +18,10 @@ class SubworkflowParameters(Parameters):
 def carry(call: Call, carrier: Carrier) -> Outputs:
     """The output of the other run: its items, or one item `{"value": …}`."""
     parameters = call.once(SubworkflowParameters)
+    child = carrier.step("start", lambda: carrier.store_child(parameters.workflow_id, call.items))
 
     def announce(callback_id: str) -> None:
-        carrier.start_child(parameters.workflow_id, call.items, callback_id)
+        carrier.announce_child(child, callback_id)
 
     carrier.steps.callback("run", announce, parameters.timeout_seconds)
     told: dict[str, Any] = carrier.step("result", carrier.child_result)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from weconnect.workflows.contract import NodeType, Parameters, passed
+from weconnect.workflows.offering import InputSchema
 
 
 class WebhookParameters(Parameters):
@@ -10,6 +11,8 @@ class WebhookParameters(Parameters):
     """Methods that are taken."""
     response_mode: Literal["immediately", "last_node", "respond"] = "immediately"
     """When the caller is answered: at once, with the last node's items, or by a `respond` node."""
+    input_schema: InputSchema | None = None
+    """What agents and MCP clients are told to give, and what their calls have to fit: a JSON Schema of an object."""
 
 
 NODE = NodeType(
