@@ -9,7 +9,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -18,7 +18,7 @@ from weconnect import clock, durable, payloads, table
 from weconnect.errors import Conflict
 from weconnect.executions import approvals, journal
 from weconnect.executions.entities import OPEN, ExecutionError, ExecutionStatus
-from weconnect.executions.rows import CallbackRow, ExecutionRow, QuestionRow
+from weconnect.executions.rows import CallbackRow, ChildRow, ExecutionRow, QuestionRow
 from weconnect.log import logger
 from weconnect.table import Row
 from weconnect.workflows import versions
@@ -97,6 +97,8 @@ def begin(place: Place) -> dict[str, Any] | None:
         moved = move(row, ExecutionStatus.PENDING, ExecutionStatus.RUNNING, started_at=clock.iso(clock.now()))
         row = row if moved else place.row()
     if row.status != ExecutionStatus.RUNNING:
+        if is_stopped(row):  # asked for while it was pending, by a caller whose function died at that
+            finish(row, Outcome(status=ExecutionStatus.CANCELLED, error=cancelled()))
         return None
     version = versions.load(place.organization_id, UUID(row.workflow_id), row.workflow_version)
     return pin(row, version.definition).model_dump(mode="json")
@@ -138,10 +140,15 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def is_stopped(row: ExecutionRow | None) -> bool:
+    """Whether a run is to do nothing more."""
+    return row is None or bool(row.cancel_requested_at) or row.status not in OPEN
+
+
 def fence(place: Place, pinned: Pinned, waited: float) -> dict[str, Any] | None:
     """What a step answers instead of having its effect: `{"ended": status}` or `{"paused": true}`; None to go on."""
     row = table.get(ExecutionRow, place.key)
-    if row is None or row.cancel_requested_at or row.status not in OPEN:
+    if row is None or is_stopped(row):
         return {"ended": ExecutionStatus.CANCELLED.value}
     used = clock.now().timestamp() - pinned.started
     bound = pinned.definition.settings.timeout_seconds + waited
@@ -180,19 +187,52 @@ def go_on(place: Place) -> bool:
     return move(place.row(), ExecutionStatus.WAITING, ExecutionStatus.RUNNING)
 
 
-def pause(place: Place, path: str, callback_id: str) -> None:
+def pause(place: Place, path: str, callback_id: str, *, is_branch: bool) -> None:
     """Mark a run that has come to a boundary as paused, until it is resumed through its callbacks: branches that run
-    side by side have one each.
+    side by side have one each. One that was resumed or cancelled meanwhile goes on at once.
     """
-    row = place.row()
     pk, sk = CallbackRow.at_pause(place.organization_id, place.id, path)
-    table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, ttl=row.ttl), ACTOR)
-    move(row, ExecutionStatus.RUNNING, ExecutionStatus.PAUSED)
+    ttl = place.row().ttl
+    table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, is_branch=is_branch, ttl=ttl), ACTOR)
+    row = place.row()  # after that, so that who resumes or cancels sees the callback, or is seen here
+    if not (row.pause_requested_at and move(row, ExecutionStatus.RUNNING, ExecutionStatus.PAUSED)):
+        wake(callback_id, {"resumed": False})
 
 
-def resume(row: ExecutionRow) -> bool:
+def resume(row: ExecutionRow, **values: Any) -> bool:
     """Let a paused run go on; False when it is to stop."""
-    return move(row, ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, pause_requested_at=None)
+    return move(row, ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, **values)
+
+
+def cancel(row: ExecutionRow) -> bool:
+    """Ask a run to stop: at once when it has not begun, waits or is paused, else at its next step; False when it has
+    ended.
+
+    Where one of several branches is paused the others may be at work, so that such a run ends at its next step, too.
+    """
+    place = Place(UUID(row.organization_id), UUID(row.id))
+    asked = {"cancel_requested_at": clock.iso(clock.now())}
+    if not table.touch(row, put=asked, condition=_is_open()):
+        return False
+    row = place.row()
+    waiting = callbacks_of(place) if row.status in (ExecutionStatus.WAITING, ExecutionStatus.PAUSED) else []
+    at_work = row.status == ExecutionStatus.PAUSED and any(each.is_branch for each in waiting)
+    if row.status != ExecutionStatus.RUNNING and not at_work:
+        outcome = Outcome(status=ExecutionStatus.CANCELLED, error=cancelled())
+        finish(row, outcome, condition=ExecutionRow.status == row.status)
+    for each in waiting:  # so that its function ends as well
+        wake(each.callback_id, {"cancelled": True})
+    return True
+
+
+def callbacks_of(place: Place, *, paused_only: bool = False) -> list[CallbackRow]:
+    """Where a run waits: at its pauses, and for callbacks that have not been completed."""
+    ranges = [CallbackRow.of_pauses(place.organization_id, place.id)]
+    ranges += [] if paused_only else [CallbackRow.of_run(place.organization_id, place.id)]
+    found: list[CallbackRow] = []
+    for pk, prefix in ranges:
+        found += CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True)
+    return [row for row in found if not row.completed_at]
 
 
 def write(
@@ -257,10 +297,15 @@ def finish(
     try:
         writes.commit()
     except Conflict:
+        _tell(Place(organization_id, execution_id).row())  # who ended it may have died before doing so
         return False
     if waited:
         _withdraw(organization_id, execution_id)
-    _tell(row, organization_id, moment)
+        if outcome.status == ExecutionStatus.CANCELLED:
+            _cancel_children(organization_id, execution_id)
+    head = WorkflowRow(*WorkflowRow.at(organization_id, UUID(row.workflow_id)))
+    table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(moment)})
+    _tell(row)
     return True
 
 
@@ -271,9 +316,19 @@ def _withdraw(organization_id: UUID, execution_id: UUID) -> None:
     approvals.withdraw(organization_id, [UUID(question.approval_id) for question in rows], ACTOR)
 
 
-def _tell(row: ExecutionRow, organization_id: UUID, moment: datetime) -> None:
-    head = WorkflowRow(*WorkflowRow.at(organization_id, UUID(row.workflow_id)))
-    table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(moment)})
+def _cancel_children(organization_id: UUID, execution_id: UUID) -> None:
+    """End the runs that a cancelled run waits for."""
+    pk, prefix = ChildRow.of_run(organization_id, execution_id)
+    for child in ChildRow.query(pk, ChildRow.sk.startswith(prefix), consistent_read=True):
+        row = table.get(ExecutionRow, ExecutionRow.at(organization_id, UUID(child.execution_id)))
+        if row:
+            cancel(row)
+
+
+def _tell(row: ExecutionRow) -> None:
+    """Tell whoever waits for a run that it has ended; again, that is harmless."""
+    if row.status in OPEN:
+        return
     if row.parent_callback:
         wake(row.parent_callback, {"executionId": row.id})
     failed = row.status in (ExecutionStatus.FAILED, ExecutionStatus.TIMEOUT)
@@ -285,16 +340,22 @@ def _tell(row: ExecutionRow, organization_id: UUID, moment: datetime) -> None:
 
 def wake(callback_id: str, value: Any) -> bool:
     """Send a value to where a run waits; False when that failed. One that is gone needs nothing."""
+    return send(callback_id, value) != "failed"
+
+
+def send(callback_id: str, value: Any) -> Literal["sent", "gone", "failed"]:
+    """Send a value to where a run waits: the platform takes one, and calls it gone afterwards."""
     try:
         durable.lambda_client().send_durable_execution_callback_success(
             CallbackId=callback_id, Result=json.dumps(value)
         )
     except Exception as error:
         code = getattr(error, "response", {}).get("Error", {}).get("Code")
-        if code not in ("CallbackTimeoutException", "ResourceNotFoundException"):
-            logger.warning("could not wake a run", callback_id=callback_id, error=repr(error))
-            return False
-    return True
+        if code in ("CallbackTimeoutException", "ResourceNotFoundException"):
+            return "gone"
+        logger.warning("could not wake a run", callback_id=callback_id, error=repr(error))
+        return "failed"
+    return "sent"
 
 
 def cancelled() -> ExecutionError:

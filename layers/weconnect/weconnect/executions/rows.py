@@ -126,10 +126,11 @@ class NodeRunsRow(Row, discriminator="NODERUNS"):
 
 
 class CallbackRow(Row, discriminator="CALLBACK"):
-    """Where a node of a run waits to be called."""
+    """Where a node of a run waits to be called, or a paused run to be resumed: beside other branches, or alone."""
 
     callback_id = UnicodeAttribute(attr_name="callbackId")
     completed_at = UnicodeAttribute(null=True, attr_name="completedAt")
+    is_branch = BooleanAttribute(null=True, attr_name="isBranch")
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
@@ -160,6 +161,20 @@ class QuestionRow(Row, discriminator="QUESTION"):
     @staticmethod
     def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         return of_run(organization_id, execution_id), key("QUESTION", "")
+
+
+class ChildRow(Row, discriminator="CHILD"):
+    """A run that a run has started and waits for, to be cancelled with it."""
+
+    execution_id = UnicodeAttribute(attr_name="executionId")
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID, place: str) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("CHILD", place)
+
+    @staticmethod
+    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return of_run(organization_id, execution_id), key("CHILD", "")
 
 
 def of_run(organization_id: UUID, execution_id: UUID) -> str:

@@ -18,7 +18,7 @@ from weconnect.executions.entities import (
     Retry,
 )
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.rows import ChildRow, ExecutionRow
 from weconnect.idempotency import new_id
 from weconnect.log import logger
 from weconnect.settings import settings
@@ -222,8 +222,8 @@ def retry(caller: Caller, execution_id: UUID, body: Retry) -> Execution:
 # Runs that runs start
 
 
-def start_child(parent: ExecutionRow, path: str, workflow_id: UUID, items: Items, callback_id: str) -> None:
-    """Start a run that is a node of another run; again, it is the same run. Raises NodeError for a step to keep."""
+def start_child(parent: ExecutionRow, place: str, workflow_id: UUID, items: Items, callback_id: str) -> None:
+    """Start a run that is a node of another run; again, it is the same run. Raises NodeError."""
     organization_id = UUID(parent.organization_id)
     if int(parent.depth or 0) + 1 > MAX_DEPTH:
         raise NodeError("too_deep", f"Workflows run each other at most {MAX_DEPTH} deep")
@@ -234,7 +234,7 @@ def start_child(parent: ExecutionRow, path: str, workflow_id: UUID, items: Items
     row = new_row(
         head,
         version.number,
-        derived_id(parent, path),
+        derived_id(parent, place),
         UUID(parent.user_id),
         items,
         _days(version.definition.settings, lifecycle.days_left(parent)),
@@ -244,15 +244,22 @@ def start_child(parent: ExecutionRow, path: str, workflow_id: UUID, items: Items
         parent_execution_id=parent.id,
         parent_callback=callback_id,
         depth=int(parent.depth or 0) + 1,
+        handles_error=bool(parent.handles_error),  # or its own error workflow could come back here
     )
+    pk, sk = ChildRow.at(organization_id, UUID(parent.id), place)
+    table.put(ChildRow(pk=pk, sk=sk, execution_id=row.id, ttl=parent.ttl), ACTOR)
     with suppress(Conflict):  # the step was repeated
         table.create(row, ACTOR)
-    invoke(row)
+    # After that: who cancels the parent sees the child, or is seen here.
+    if lifecycle.is_stopped(table.get(ExecutionRow, (parent.pk, parent.sk))):
+        lifecycle.cancel(row)
+    else:
+        invoke(row)
 
 
-def child_result(parent: ExecutionRow, path: str) -> dict[str, Any]:
+def child_result(parent: ExecutionRow, place: str) -> dict[str, Any]:
     """How the run that `start_child` started stands."""
-    organization_id, child_id = UUID(parent.organization_id), derived_id(parent, path)
+    organization_id, child_id = UUID(parent.organization_id), derived_id(parent, place)
     row = table.get(ExecutionRow, ExecutionRow.at(organization_id, child_id))
     if row is None:
         raise NodeError("subworkflow_gone", "Its run is not kept any more")

@@ -198,7 +198,9 @@ class Carrier(Protocol):
         """`{"status", "arguments", "note", "decidedBy", "approvalId"}` of the question; for use within a step."""
 
     def start_child(self, workflow_id: UUID, items: Items, callback_id: str) -> None:
-        """Start a run of another workflow that completes the callback when it ends; for use within a step."""
+        """Start a run of another workflow that completes the callback when it ends, or with `{"error"}` when it cannot
+        be started; for use within a step.
+        """
 
     def child_result(self) -> dict[str, Any]:
         """`{"executionId", "status", "output", "error"}` of that run as it is now; for use within a step."""

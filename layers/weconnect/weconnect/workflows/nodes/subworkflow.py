@@ -22,7 +22,9 @@ def carry(call: Call, carrier: Carrier) -> Outputs:
     def announce(callback_id: str) -> None:
         carrier.start_child(parameters.workflow_id, call.items, callback_id)
 
-    carrier.steps.callback("run", announce, parameters.timeout_seconds)
+    answer = carrier.steps.callback("run", announce, parameters.timeout_seconds)
+    if answer and (error := answer.get("error")):
+        raise NodeError(error["code"], error["message"], retryable=error["retryable"])
     told: dict[str, Any] = carrier.step("result", carrier.child_result)
     if told["status"] in ("pending", "running", "waiting", "paused"):
         raise NodeError("subworkflow_timeout", f"Its run took longer than {parameters.timeout_seconds} s")
