@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, durable, table
+from weconnect import bodies, clock, durable, table
 from weconnect.durable import Steps
 from weconnect.errors import Problem
 from weconnect.executions import approvals, journal, lifecycle
@@ -332,6 +332,8 @@ def compute(call: Call, path: str, moment: float) -> Record:
         told["outputs"] = bounded(kind.run(call) if call.node.is_enabled else passed(call))
     except NodeError as error:
         told["error"] = error_of(error)
+    except RecursionError:
+        told["error"] = error_of(NodeError("too_deep", "The items are nested too deeply"))
     except Exception as error:
         logger.exception("a node failed", path=path)
         told["error"] = error_of(NodeError("internal_error", type(error).__name__))
@@ -364,10 +366,12 @@ def record_of(call: Call, path: str, attempt: int, told: dict[str, Any]) -> Reco
 
 
 def bounded(outputs: Outputs) -> Outputs:
-    """The outputs, unless they are too large or no JSON."""
+    """The outputs, unless they are too deep, too large or no JSON."""
+    if any(bodies.is_deep(items) for items in outputs.values()):  # the run could not be read again
+        raise NodeError("too_deep", f"What the node answered is nested more than {bodies.DEEPEST} deep")
     try:
         size = len(json.dumps(outputs, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise NodeError("not_json", f"What the node answered is no JSON: {error}") from error
     if size > MAX_OUTPUT_BYTES:
         raise NodeError("too_large", f"The node answered more than {MAX_OUTPUT_BYTES >> 20} MB")
