@@ -342,7 +342,10 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
     callers = {
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
-    may_call = {"AgentsRole": {"run-agent:*", "run-workflow:*"}, "RunWorkflowRole": {"run-workflow:*", "run-code"}}
+    may_call = {
+        "AgentsRole": {"run-agent:*", "run-workflow:*"},
+        "RunWorkflowRole": {"run-workflow:*", "run-code"},
+    }
     may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}}
     may_call |= {
         role: {"run-workflow:*"} for role in ("ExecutionsRole", "JobsRole", "RunAgentRole", "EventsRole")

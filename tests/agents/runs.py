@@ -21,6 +21,7 @@ class Starter:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.waiting: list[tuple[dict[str, Any], Any]] = []
+        self.carrying: list[Any] = []
         self.fails = False
 
     def __call__(self, service: str, **_: Any) -> "Starter":
@@ -37,6 +38,8 @@ class Starter:
         """Send a value to the run that waits for it, and carry it on."""
         if self.fails:
             raise ConnectionError("no Lambda")
+        for steps in self.carrying[-1:]:  # which may be about to wait for it
+            steps.sent[sent["CallbackId"]] = json.loads(sent["Result"])
         waiting, self.waiting = self.waiting, []
         for request, steps in waiting:
             steps.sent[sent["CallbackId"]] = json.loads(sent["Result"])
@@ -55,6 +58,7 @@ class Starter:
     def _carry(self, request: dict[str, Any], steps: Any) -> None:
         payload = {name: UUID(value) for name, value in json.loads(request["Payload"]).items()}
         organization_id, execution_id = payload["organizationId"], payload["executionId"]
+        self.carrying.append(steps)
         try:
             if "agentId" in payload:
                 run_agent(steps, Run(organization_id, payload["agentId"], execution_id))
@@ -62,6 +66,8 @@ class Starter:
                 run_workflow(steps, Place(organization_id, execution_id))
         except Suspended:
             self.waiting.append((request, steps))
+        finally:
+            self.carrying.pop()
 
 
 def agent(me: Any, *tools: str, **more: object) -> str:

@@ -1,5 +1,6 @@
-"""What an agent talks to in end-to-end tests: a model that calls two tools, and the tools. Every call is counted."""
+"""What agents and workflows talk to in end-to-end tests: a model, tools and effects. Every call is counted."""
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,8 +9,8 @@ from typing import Any, Self
 ROUNDS = [["first"], ["second", "third"]]
 
 
-class Services:
-    """A server with `/v1/chat/completions` (OpenAI's wire) and `/tools/<name>`; `calls` holds what came."""
+class Server:
+    """A server that answers a POST with what `answer` says; `calls` holds what came: a name and an idempotency key."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -17,14 +18,15 @@ class Services:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                answer = services.answer(self.path, body, self.headers.get("idempotency-key", ""))
+                body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"null")
+                status, answer = services.answer(self.path, body, self.headers.get("idempotency-key", ""))
                 data = json.dumps(answer).encode()
-                self.send_response(200)
+                self.send_response_only(status)  # without a date: the same answer each time
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(ConnectionError):  # who asked was killed meanwhile
+                    self.wfile.write(data)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -40,11 +42,27 @@ class Services:
         self.server.shutdown()
         self.server.server_close()
 
-    def answer(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
+    def answer(self, path: str, body: Any, key: str) -> tuple[int, Any]:
+        """The status and the JSON value to answer with."""
+        raise NotImplementedError
+
+    def count(self, name: str) -> int:
+        """How often something was called."""
+        return sum(called == name for called, _ in self.calls)
+
+    def keys(self, name: str) -> set[str]:
+        """The idempotency keys it was called with."""
+        return {key for called, key in self.calls if called == name}
+
+
+class Services(Server):
+    """`/v1/chat/completions` (OpenAI's wire) and `/tools/<name>`, for an agent."""
+
+    def answer(self, path: str, body: Any, key: str) -> tuple[int, Any]:
         """The model asks for the tool `first`, then `second` and `third` at once, then answers."""
         if path.startswith("/tools/"):
             self.calls.append((path.removeprefix("/tools/"), key))
-            return {"did": path}
+            return 200, {"did": path}
         asked = sum(message["role"] == "assistant" for message in body["messages"])
         self.calls.append((f"model-{asked + 1}", ""))
         message: dict[str, Any] = {"role": "assistant", "content": "all done"}
@@ -58,7 +76,7 @@ class Services:
                 for name in ROUNDS[asked]
             ]
             message = {"role": "assistant", "content": None, "tool_calls": calls}
-        return {
+        return 200, {
             "id": "c",
             "object": "chat.completion",
             "created": 1,
@@ -73,10 +91,32 @@ class Services:
             "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
         }
 
-    def count(self, name: str) -> int:
-        """How often something was called."""
-        return sum(called == name for called, _ in self.calls)
 
-    def keys(self, name: str) -> set[str]:
-        """The idempotency keys it was called with."""
-        return {key for called, key in self.calls if called == name}
+class Effects(Server):
+    """What the nodes of workflows call: `/effect/<name>` is done, `/flaky/<name>` fails at a node's first attempt,
+    `/broken/<name>` while `broken` is set, and `/slow/<name>` is answered when `released` is set.
+
+    A key is `<run>:<path>:<attempt>:<item>`. `token` is the callback token that was told last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = ""
+        self.broken = False
+        self.released = threading.Event()
+
+    def __exit__(self, *error: object) -> None:
+        self.released.set()
+        super().__exit__(*error)
+
+    def answer(self, path: str, body: Any, key: str) -> tuple[int, Any]:
+        _, kind, name = path.split("/")
+        if isinstance(body, dict) and "token" in body:
+            self.token = body["token"]
+        self.calls.append((name, key))
+        if kind == "slow":
+            self.released.wait()
+        attempt = int(key.split(":")[2])
+        if (kind == "flaky" and attempt == 1) or (kind == "broken" and self.broken):
+            return 503, {"failed": name}
+        return 200, {"did": name}

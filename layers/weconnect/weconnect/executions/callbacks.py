@@ -26,14 +26,15 @@ def complete(token: str, value: Any) -> CallbackAnswer:
         raise TooLarge(f"A callback takes at most {MAX_BYTES} bytes")
     row, node_id = _run(token)
     waiting = _waiting(row, node_id)
-    moment = clock.iso(clock.now())
-    if not table.touch(
-        waiting, put={"completed_at": moment}, condition=CallbackRow.completed_at.does_not_exist()
-    ):
+    if waiting.completed_at:
         raise Conflict("It was completed before", code="already_completed")
-    if not lifecycle.wake(waiting.callback_id, {} if value is None else value):
-        table.touch(waiting, put={"completed_at": None})
+    # The platform takes one value. It is noted afterwards: who dies in between has not lost the value.
+    sent = lifecycle.send(waiting.callback_id, {} if value is None else value)
+    if sent == "failed":
         raise Unavailable("The run could not be woken; try again shortly")
+    table.touch(waiting, put={"completed_at": clock.iso(clock.now())})
+    if sent == "gone":
+        raise Conflict("It was completed before, or its time is over", code="already_completed")
     return CallbackAnswer()
 
 
@@ -57,6 +58,8 @@ def _waiting(row: ExecutionRow, node_id: str | None) -> CallbackRow:
     if not named:
         raise NotFound("Nothing waits for this callback", code="callback_not_found")
     open_ones = [each for each in named if not each.completed_at]
+    if open_ones and lifecycle.is_stopped(row):
+        raise NotFound("Nothing waits for this callback", code="callback_not_found")
     if len(open_ones) > 1:
         raise Conflict(
             "Several nodes wait: put a dot and the node's id after the token", code="ambiguous_callback"

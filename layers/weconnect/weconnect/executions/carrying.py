@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, durable, ids, table
+from weconnect import bodies, clock, durable, ids, table
 from weconnect.durable import Steps
 from weconnect.errors import Problem
 from weconnect.executions import approvals, journal, lifecycle
@@ -31,11 +31,12 @@ OPERATIONS = 2_900
 
 
 class Ended(Exception):
-    """The run is to end here, as its fence found it."""
+    """The run is to end here, as its fence found it. `records`: what had been done of the nodes under way."""
 
-    def __init__(self, status: ExecutionStatus) -> None:
+    def __init__(self, status: ExecutionStatus, records: list[Record] | None = None) -> None:
         super().__init__(status)
         self.status = status
+        self.records = records or []
 
 
 @dataclass
@@ -67,9 +68,16 @@ class Bearer:
     progress: int = 0
 
     def carry(self, moment: float) -> Ran:
-        """Try the node until it succeeds or may not be tried again; raises Ended."""
-        kind = kind_of(self.call.node)
+        """Try the node until it succeeds or may not be tried again; raises Ended with the attempts until then."""
         ran = Ran([], moment)
+        try:
+            return self._tried(ran)
+        except Ended as ended:
+            ended.records = ran.records
+            raise
+
+    def _tried(self, ran: Ran) -> Ran:
+        kind = kind_of(self.call.node)
         for attempt in range(1, self.call.node.retry.max_attempts + 1):
             call = replace(self.call, key=f"{self.place.id}:{self.path}:{attempt}")
             if kind.kind == "flow":
@@ -155,6 +163,12 @@ class Bearer:
         told["at"] = clock.now().timestamp()
         return told
 
+    def unless_stopped(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `attempted` answers, or `{"ended"}` when the run is to stop."""
+        if lifecycle.is_stopped(table.get(ExecutionRow, self.place.key)):
+            return {"ended": ExecutionStatus.CANCELLED.value}
+        return self.attempted(work)
+
     def attempted(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What `work` answers, or `{"error"}`: a node's error is a value, and no failure of the step."""
         try:
@@ -171,14 +185,17 @@ class Bearer:
 
     def _pause(self, name: str, ran: Ran, since: float) -> None:
         ran.operations += 3
-        self.steps.callback(
-            name, lambda callback: lifecycle.pause(self.place, self.path, callback), PAUSE_SECONDS
+        answer = self.steps.callback(
+            name,
+            lambda callback: lifecycle.pause(self.place, self.path, callback, is_branch=self.before is None),
+            PAUSE_SECONDS,
         )
-        resumed: dict[str, Any] = self.steps.step(f"{name}-over", self._resumed)
+        resumed: dict[str, Any] = self.steps.step(f"{name}-over", lambda: self._resumed(answer is None))
         ran.waited += max(0.0, resumed["at"] - since)
 
-    def _resumed(self) -> dict[str, Any]:
-        lifecycle.resume(self.place.row())
+    def _resumed(self, is_over: bool) -> dict[str, Any]:
+        """Go on: because somebody said so, or because nobody did in all the time that there is for it."""
+        lifecycle.resume(self.place.row(), **({"pause_requested_at": None} if is_over else {}))
         return {"at": clock.now().timestamp()}
 
 
@@ -219,8 +236,10 @@ class Through:
         def value() -> dict[str, Any]:
             return {"value": work()}
 
-        if self.suspends:  # then the run is marked as waiting, and whether it may go on is asked afterwards
-            told: dict[str, Any] = self.steps.step(name, lambda: self.bearer.attempted(value))
+        if self.suspends:  # then the run waits: it is not paused, and its own time does not pass
+            told: dict[str, Any] = self.steps.step(name, lambda: self.bearer.unless_stopped(value))
+            if "ended" in told:
+                raise Ended(ExecutionStatus(told["ended"]))
         else:
             told = self.bearer.fenced(f"{self.prefix}{name}", value, self.ran, writes=False)
         if error := told.get("error"):
@@ -255,6 +274,9 @@ class Through:
         pk, sk = QuestionRow.at(place.organization_id, place.id, self.bearer.path)
         table.put(QuestionRow(pk=pk, sk=sk, approval_id=str(approval_id), ttl=row.ttl), ACTOR)
         approvals.request(approval, lifecycle.days_left(row), int(row.depth or 0), ACTOR)
+        # After that: who cancels the run sees the question, or is seen here.
+        if lifecycle.is_stopped(table.get(ExecutionRow, place.key)):
+            approvals.withdraw(place.organization_id, [approval_id], ACTOR)
 
     def announce_question(self, callback_id: str) -> None:
         row = self.bearer.place.row()
@@ -308,6 +330,11 @@ def compute(call: Call, path: str, moment: float) -> Record:
         told["outputs"] = bounded(kind.run(call) if call.node.is_enabled else passed(call))
     except NodeError as error:
         told["error"] = error_of(error)
+    except RecursionError:
+        told["error"] = error_of(NodeError("too_deep", "The items are nested too deeply"))
+    except Exception as error:
+        logger.exception("a node failed", path=path)
+        told["error"] = error_of(NodeError("internal_error", type(error).__name__))
     return record_of(call, path, 1, told)
 
 
@@ -341,7 +368,9 @@ def record_of(call: Call, path: str, attempt: int, told: dict[str, Any]) -> Reco
 
 
 def bounded(outputs: Outputs) -> Outputs:
-    """The outputs, unless they are too large or no JSON."""
+    """The outputs, unless they are too deep, too large or no JSON."""
+    if any(bodies.is_deep(items) for items in outputs.values()):  # the run could not be read again
+        raise NodeError("too_deep", f"What the node answered is nested more than {bodies.DEEPEST} deep")
     try:
         size = len(json.dumps(outputs, allow_nan=False))
     except (TypeError, ValueError) as error:

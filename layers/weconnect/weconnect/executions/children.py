@@ -36,7 +36,9 @@ def store(parent: Row, place: str, workflow_id: UUID, value: Any) -> UUID:
     return UUID(row.id)
 
 
-def announce(organization_id: UUID, execution_id: UUID, callback_id: str, *, is_stopped: bool = False) -> None:
+def announce(
+    organization_id: UUID, execution_id: UUID, callback_id: str, *, is_stopped: bool = False
+) -> None:
     """Start a stored run whose end is to complete a callback, unless the run that waits for it `is_stopped`.
 
     One that has ended meanwhile completes the callback at once.
@@ -90,9 +92,7 @@ def id_at(parent: Row, place: str) -> UUID:
     return ids.derived_from(UUID(parent.id), place)
 
 
-def _row(
-    head: WorkflowRow, version: WorkflowVersion, parent: Row, place: str, value: Any
-) -> ExecutionRow:
+def _row(head: WorkflowRow, version: WorkflowVersion, parent: Row, place: str, value: Any) -> ExecutionRow:
     """The row of the run. It needs no place of a gate that a run above it has passed."""
     settings = version.definition.settings
     row = starting.new_row(

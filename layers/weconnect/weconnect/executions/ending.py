@@ -156,5 +156,3 @@ def _stored(row: ExecutionRow, name: str, value: Any, days: int) -> Any:
     if value is None:
         return None
     return lifecycle.store_text(UUID(row.organization_id), UUID(row.id), name, value, days)
-
-

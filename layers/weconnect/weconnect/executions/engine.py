@@ -107,6 +107,8 @@ class Engine:
         except Stopped as stopped:
             self.last = stopped.items
         except Ended as ended:
+            for record in ended.records:
+                self.journal.add(record)
             return self._ended(ended.status)
         output = self.response["body"] if self.response else self.last
         return Outcome(status=ExecutionStatus.COMPLETED, output=output)
@@ -315,7 +317,7 @@ class Engine:
                 try:
                     return asdict(self._bearer(steps, level, node, inputs, alone=False).carry(self.moment))
                 except Ended as ended:
-                    return {"ended": ended.status.value}
+                    return {"ended": ended.status.value, "records": ended.records}
 
             return work
 
@@ -323,7 +325,9 @@ class Engine:
         told = self.steps.parallel(f"branches-{self.groups}", [branch(*each) for each in group])
         for each in told:
             if "ended" in each:
-                raise Ended(ExecutionStatus(each["ended"]))
+                raise Ended(
+                    ExecutionStatus(each["ended"]), [record for one in told for record in one["records"]]
+                )
         found = [Ran(**each) for each in told]
         self.waited += max(ran.waited for ran in found)
         return found

@@ -9,16 +9,20 @@ from typing import Any
 
 from weconnect import faults
 from weconnect.durable import StepFailed
+from weconnect.executions.carrying import Ended
 from weconnect.executions.ending import Outcome, finish
 from weconnect.executions.engine import Engine
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
-from weconnect.executions.lifecycle import Place, pin
+from weconnect.executions.lifecycle import EXPRESS_SECONDS, Place, pin
 from weconnect.executions.rows import ExecutionRow
 from weconnect.workflows.entities import WorkflowDefinition
 
 
 class InlineSteps:
-    """Steps that are simply done, one after the other."""
+    """Steps that are simply done, one after the other, within the time that the caller waits."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + EXPRESS_SECONDS
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         faults.point(f"before:{name}")
@@ -30,6 +34,8 @@ class InlineSteps:
         return result
 
     def wait(self, name: str, seconds: int) -> None:
+        if time.monotonic() + seconds >= self._until:
+            raise Ended(ExecutionStatus.TIMEOUT)  # as it would be afterwards, if the function lived so long
         time.sleep(seconds)
 
     def parallel(self, name: str, branches: Sequence[Callable[[Any], Any]], at_once: int = 1) -> list[Any]:

@@ -47,8 +47,8 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
     """A run of a workflow. `input` and `output` are JSON texts, or pointers to longer ones.
 
     `callback_hash` is that of the token which completes its callbacks; `parent_key` and `parent_callback` say which run
-    waits for it, and where. `concurrency` is `{"key", "limit", "policy"}` of a run that its workflow limits, `queued_at`
-    the key of the row that queues it, until it is let in.
+    waits for it, and where. `concurrency` is `{"key", "limit", "policy"}` of a run that its workflow limits, and
+    `queued_at` the key of the row that queues it, until it is let in.
     """
 
     entity = Execution
@@ -176,10 +176,11 @@ class FileRow(Row, discriminator="FILE"):
 
 
 class CallbackRow(Row, discriminator="CALLBACK"):
-    """Where a node of a run waits to be called."""
+    """Where a node of a run waits to be called, or a paused run to be resumed: beside other branches, or alone."""
 
     callback_id = UnicodeAttribute(attr_name="callbackId")
     completed_at = UnicodeAttribute(null=True, attr_name="completedAt")
+    is_branch = BooleanAttribute(null=True, attr_name="isBranch")
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from weconnect.executions.entities import (
     ExecutionStatus,
     ExecutionWithNodes,
 )
-from weconnect.executions.rows import CallbackRow, ExecutionRow, of_run
+from weconnect.executions.rows import ExecutionRow, of_run
 from weconnect.pages import Page, query_page
 from weconnect.table import Row
 from weconnect.workflows.shares import access, listing
@@ -135,18 +135,16 @@ def pause(caller: Caller, execution_id: UUID) -> Execution:
 def resume(caller: Caller, execution_id: UUID) -> Execution:
     """Go on with a paused run, or take back a pause that has not come yet; raises Conflict `not_paused`."""
     row = need(caller, execution_id, access.STEER_RUN)
-    if row.status != ExecutionStatus.PAUSED:
-        if row.status not in OPEN or not row.pause_requested_at:
-            raise Conflict(f"The run is {row.status}", code="not_paused")
-        table.touch(row, put={"pause_requested_at": None})
-        return entity(_row(caller, execution_id))
-    pk, prefix = CallbackRow.of_pauses(caller.organization_id, execution_id)
-    rows = list(CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True))
-    table.touch(row, put={"pause_requested_at": None})  # or the run, once awake, would pause again
-    for waiting in rows:
+    if row.status not in OPEN or not (row.status == ExecutionStatus.PAUSED or row.pause_requested_at):
+        raise Conflict(f"The run is {row.status}", code="not_paused")
+    table.touch(row, put={"pause_requested_at": None})  # first, or a branch that comes to it now would pause
+    place = lifecycle.Place(caller.organization_id, execution_id)
+    for waiting in lifecycle.callbacks_of(place, paused_only=True):
         if not lifecycle.wake(waiting.callback_id, {"resumed": True}):
             raise Unavailable("The run could not be woken; try again shortly")
-    lifecycle.resume(row)
+    row = place.row()
+    if not row.pause_requested_at:  # else it woke up, and pauses anew
+        lifecycle.resume(row)
     return entity(_row(caller, execution_id))
 
 

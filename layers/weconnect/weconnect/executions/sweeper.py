@@ -36,6 +36,8 @@ def close(name: str, platform_status: str, message: str) -> bool:
     row = table.get(ExecutionRow, ExecutionRow.at(UUID(name[:32]), UUID(name[32:])))
     if row is None:
         return False
+    if row.cancel_requested_at:
+        return ending.finish(row, Outcome(status=ExecutionStatus.CANCELLED, error=ending.cancelled()))
     timed_out = platform_status == "TIMED_OUT"
     status = ExecutionStatus.TIMEOUT if timed_out else ExecutionStatus.FAILED
     error = ExecutionError(code="platform_" + platform_status.lower(), message=message, retryable=True)

@@ -1,0 +1,112 @@
+"""Workflows that are as large, as odd or as wrong as they may be: each node's error is its own, and no run hangs."""
+
+from typing import Any
+
+import pytest
+
+from tests.agents.runs import Starter
+from tests.factories import Registered
+from tests.workflows.definitions import definition, node
+from tests.workflows.runs import ran
+from weconnect import clock
+from weconnect.executions import carrying
+from weconnect.workflows.catalogue import node_type
+from weconnect.workflows.contract import Call, Scope
+from weconnect.workflows.entities import Node
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+ODD: list[Any] = [
+    {},
+    {"a": None},
+    {"a": [], "b": {}},
+    {"a": "\ud800", "b": "\x00", "": ""},
+    {"__proto__": {"x": 1}, "constructor": 1, "a.b": 2, "a": {"b": 3}},
+    {"a": 10**400, "b": -0.0, "c": 1e308},
+    {"a": "9" * 5_000, "date": "9999-12-31T23:59:59Z", "text": "<a><b></a>"},
+    nested(3_000),
+]
+
+PURE: dict[str, dict[str, Any]] = {
+    "set": {"values": {"a.b": "{{ a }}", "__proto__": 1, "": 2}},
+    "filter": {"condition": "{{ a > 1 }}"},
+    "if": {"condition": "{{ a = 1 }}"},
+    "switch": {"cases": [{"output": "x", "condition": "{{ a = 1 }}"}]},
+    "sort": {"by": [{"field": "a"}]},
+    "limit": {"count": 1},
+    "split": {"field": "a"},
+    "aggregate": {"operations": [{"function": "sum", "field": "a", "as": "total"}]},
+    "deduplicate": {"fields": ["a"]},
+    "merge": {"mode": "by_key", "key": "a"},
+    "compare": {"key": "a"},
+    "date_time": {"operation": "add", "date": "{{ date }}", "months": 10_000_000},
+    "jsonata": {"expression": "$string(a) & $power(10, 1000)"},
+    "text": {"operation": "replace", "text": "{{ a }}", "pattern": "(a+)+$", "replacement": "x"},
+    "csv": {"operation": "write"},
+    "xml": {"operation": "parse", "text": "{{ text }}"},
+    "html": {"operation": "text", "html": "{{ text }}"},
+    "noop": {},
+    "stop": {"message": "{{ a }}"},
+    "respond": {"body": "{{ a }}"},
+}
+
+
+@pytest.mark.parametrize("type", sorted(PURE))
+def test_odd_items_are_no_internal_error(type: str) -> None:
+    """What a node that computes cannot take is an error with a code of its own."""
+    kind = node_type(type)
+    assert kind
+    for number, item in enumerate(ODD):
+        inputs = {"a": [item, ODD[4]], "b": [ODD[1]]} if kind.inputs is None else {"main": [item, ODD[4]]}
+        made = Node.model_validate(node("n", type, **PURE[type]))
+        call = Call(made, inputs, Scope({}, None, {}, clock.now()))
+        record = carrying.compute(call, "n", 0.0)
+        code = record.get("error", {}).get("code")
+        assert code != "internal_error", f"{type} with item {number}: {record['error']}"
+
+
+def test_items_that_grow_too_deep_end_the_run(me: Registered, starter: Starter) -> None:
+    """Each node wraps what the one before it answered."""
+    deep: Any = "{{ $ }}"
+    for _ in range(30):
+        deep = {"a": deep}
+    nodes = [node(f"n{number}", "set", values={"a": deep}) for number in range(60)]
+    links = ["start > n0", *(f"n{number} > n{number + 1}" for number in range(59))]
+    run = ran(me, starter, definition(nodes, *links), {"x": 1})
+    assert (run["status"], run["error"]["code"]) == ("failed", "too_deep")
+
+
+def test_four_hundred_branches(me: Registered, starter: Starter) -> None:
+    nodes = [node(f"n{number}", "noop") for number in range(398)]
+    links = [f"start > n{number}" for number in range(398)]
+    links += [f"n{number} > merge.i{number:03d}" for number in range(398)]
+    run = ran(me, starter, definition([*nodes, node("merge", "merge")], *links), {"x": 1})
+    assert (run["status"], run["nodesRun"], len(run["output"])) == ("completed", 400, 398), run["error"]
+
+
+def test_ten_thousand_items_keep_their_order(me: Registered, starter: Starter) -> None:
+    value = definition(
+        [node("even", "if", condition="{{ n % 2 = 0 }}"), node("merge", "merge")],
+        *("start > even", "even.true > merge.b", "even.false > merge.a"),
+    )
+    run = ran(me, starter, value, [{"n": number} for number in range(10_000)])
+    assert run["status"] == "completed", run["error"]
+    assert [item["n"] for item in run["output"]] == [*range(1, 10_000, 2), *range(0, 10_000, 2)]
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "a#b", "ünï ☃ {{ $ }}", "a/b~1"])
+def test_odd_names_are_names(me: Registered, starter: Starter, name: str) -> None:
+    values = [
+        node("__proto__", "set", name=name, values={"x": 7}),
+        node("b", "set", values={"y": f"{{{{ $nodes.`{name}`.output.x }}}}"}),
+    ]
+    if "{{" in name:
+        values[1]["parameters"]["values"]["y"] = "{{ x }}"
+    run = ran(me, starter, definition(values, "start > __proto__", "__proto__ > b"))
+    assert (run["status"], run["output"]) == ("completed", [{"x": 7, "y": 7}]), run["error"]
