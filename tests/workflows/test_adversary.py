@@ -90,14 +90,17 @@ def test_a_child_ends_with_its_parent(me: Registered, starter: Starter) -> None:
     assert [each["status"] for each in children(me)] == ["cancelled"]
 
 
-def test_no_child_is_started_for_a_cancelled_run(me: Registered, starter: Starter) -> None:
+@pytest.mark.parametrize(("before", "left"), [("sub~1/start", []), ("sub~1/run-announced", ["cancelled"])])
+def test_no_child_is_started_for_a_cancelled_run(
+    me: Registered, starter: Starter, before: str, left: list[str]
+) -> None:
     run = begun(me, calling(me)[0])
     starter.asked.clear()
-    steps = Watched({"sub~1/run-announced": cancelled(me, run)})
+    steps = Watched({before: cancelled(me, run)})
     steps.sent["sub~1/run"] = {}
     run_workflow(steps, place_of(me, run))
     assert me.client.get(run).json["status"] == "cancelled"
-    assert children(me) == [] and starter.asked == []
+    assert [each["status"] for each in children(me)] == left and starter.asked == []
 
 
 def test_a_child_is_not_started_when_its_parent_is_cancelled_beside_it(
@@ -113,7 +116,7 @@ def test_a_child_is_not_started_when_its_parent_is_cancelled_beside_it(
         me.client.post(f"{run}/cancel")
         return create(*arguments, **options)
 
-    steps = Watched({"sub~1/run-announced": lambda: monkeypatch.setattr(table, "create", late)})
+    steps = Watched({"sub~1/start": lambda: monkeypatch.setattr(table, "create", late)})
     steps.sent["sub~1/run"] = {}
     run_workflow(steps, place_of(me, run))
     assert [each["status"] for each in children(me)] == ["cancelled"] and starter.asked == []

@@ -59,6 +59,7 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
     is_express = BooleanAttribute(default=False, attr_name="isExpress")
     cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
     pause_requested_at = UnicodeAttribute(null=True, attr_name="pauseRequestedAt")
+    parent_key = JSONAttribute(null=True, attr_name="parentKey")
     parent_callback = UnicodeAttribute(null=True, attr_name="parentCallback")
     trigger_node_id = UnicodeAttribute(null=True, attr_name="triggerNodeId")
     keeps = UnicodeAttribute(null=True)
