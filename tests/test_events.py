@@ -70,6 +70,11 @@ def test_a_public_route() -> None:
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
 
 
+def test_code() -> None:
+    answer = invoke("run_code", event("run_code"))
+    assert answer == {"items": [{"n": 1, "double": 2}, {"n": 2, "double": 4}], "log": ["2 items"]}
+
+
 def test_the_authorizer(me: Registered) -> None:
     asked = event("authorize")
     refused = invoke("authorize", asked)

@@ -29,7 +29,8 @@ SHARED = {
     *("list_workflow_versions", "get_workflow_version", "diff_workflow_versions", "restore_workflow_version"),
     *("list_workflow_shares", "create_workflow_share", "update_workflow_share", "revoke_workflow_share"),
     *("start_execution", "test_node", "list_executions", "get_execution", "get_execution_timeline"),
-    *("list_node_executions", "get_node_execution", "list_execution_logs"),
+    *("list_node_executions", "get_node_execution", "list_execution_logs", "get_execution_file"),
+    "wait_for_execution_events",
     *("cancel_execution", "pause_execution", "resume_execution", "retry_execution"),
 }
 ANY_ID = "01930000-0000-7000-8000-00000000000a"
