@@ -9,7 +9,7 @@ export PORT STATE_DIR
 
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
-.PHONY: run demo test lint unit validate api openapi bench package lock clean
+.PHONY: run demo test soak lint unit validate api openapi bench package lock clean
 
 run: .venv/run.stamp .venv-ministack/stamp  ## serve everything on 127.0.0.1
 	@$(BIN)/python -m infra.local
@@ -32,6 +32,9 @@ else
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(foreach folder,$(SLOW),--ignore $(folder))
 	$(BIN)/python -m pytest $(SLOW)
 endif
+
+soak: .venv/test.stamp .venv-ministack/stamp  ## what takes longer: twenty kills of the local host in a workflow's run
+	KILLS=$${KILLS:-20} SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s tests/e2e/test_workflow_kills.py
 
 validate: .venv-sam/stamp
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tests.bench.host import sign_in
 from tests.bench.rows import Line
 from tests.host.local_host import LocalHost
 from tests.workflows.definitions import definition, node
@@ -64,15 +65,7 @@ def lines() -> Iterator[Line]:
 
 
 def _shapes(client: httpx.Client) -> Iterator[Line]:
-    body = {
-        "email": "load@example.com",
-        "password": "Correct-Horse-7-Battery",
-        "firstName": "A",
-        "lastName": "B",
-    }
-    answer = client.post("/v1/auth/register", json=body)
-    assert answer.status_code == 201, answer.text
-    client.headers["Authorization"] = f"Bearer {answer.json()['accessToken']}"
+    sign_in(client)
     for callers in CALLERS:
         rate, _, _ = _load(client, callers, "GET", "/healthz", {})
         yield Line(f"local host: GET /healthz, {callers} at once", f"{rate:.0f} a second")

@@ -1,7 +1,6 @@
 """`kill -9` of the whole host at chosen points of a run: it ends all the same, nothing checkpointed is done again."""
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -37,20 +36,6 @@ POINTS: list[tuple[str, str | None]] = [
     ("before:finish", None),
     ("after:finish", None),
 ]
-
-
-@pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    with Services() as services:
-        yield services
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, services: Services) -> Iterator[LocalHost]:
-    environment = {"OUTBOUND_ALLOWED_HOSTS": services.place, "BCRYPT_COST": "4"}
-    host = LocalHost(tmp_path_factory.mktemp("killed"), environment=environment).start()
-    yield host
-    host.stop()
 
 
 class Api:

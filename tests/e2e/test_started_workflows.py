@@ -1,7 +1,6 @@
 """Workflows started from elsewhere on the local host: by an agent's tool, and by the event of that agent's end."""
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,20 +10,6 @@ from tests.e2e.services import Services
 from tests.e2e.test_kills import Api
 from tests.host.local_host import LocalHost, wait_until
 from tests.workflows.definitions import connect, definition, node
-
-
-@pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    with Services() as services:
-        yield services
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, services: Services) -> Iterator[LocalHost]:
-    environment = {"OUTBOUND_ALLOWED_HOSTS": services.place, "BCRYPT_COST": "4"}
-    host = LocalHost(tmp_path_factory.mktemp("started"), environment=environment).start()
-    yield host
-    host.stop()
 
 
 def active(api: Api, name: str, value: dict[str, Any]) -> str:

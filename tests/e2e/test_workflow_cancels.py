@@ -1,6 +1,5 @@
 """Cancelling, pausing and trying again on the local host, over a `kill -9` as well: what has ended has no effect."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,20 +11,6 @@ from tests.workflows.definitions import definition, node
 
 TIMER = 15  # seconds: longer than it takes to cancel what waits for it
 RETRY = {"maxAttempts": 2, "delaySeconds": TIMER, "maxDelaySeconds": TIMER}
-
-
-@pytest.fixture(scope="module")
-def effects() -> Iterator[Effects]:
-    with Effects() as effects:
-        yield effects
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, effects: Effects) -> Iterator[LocalHost]:
-    environment = {"OUTBOUND_ALLOWED_HOSTS": effects.place, "BCRYPT_COST": "4"}
-    host = LocalHost(tmp_path_factory.mktemp("cancelled"), environment=environment).start()
-    yield host
-    host.stop()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -21,20 +20,6 @@ from tests.host.local_host import LocalHost
 KILLS = int(os.environ.get("KILLS", "3"))
 SEED = int(os.environ.get("SEED", "20"))
 EFFECTS = ["a", "b", "c", "c", "body", "body", "body", "inner", "inner", "inner"]
-
-
-@pytest.fixture(scope="module")
-def effects() -> Iterator[Effects]:
-    with Effects() as effects:
-        yield effects
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, effects: Effects) -> Iterator[LocalHost]:
-    environment = {"OUTBOUND_ALLOWED_HOSTS": effects.place, "BCRYPT_COST": "4"}
-    host = LocalHost(tmp_path_factory.mktemp("killed"), environment=environment).start()
-    yield host
-    host.stop()
 
 
 class World:
