@@ -80,9 +80,10 @@ def announce(
     at = ExecutionRow.at(organization_id, execution_id)
     table.touch(ExecutionRow(*at), put={"parent_callback": callback_id})
     row = table.need(ExecutionRow, at, "execution")
-    if row.part:
-        paused = table.need(ExecutionRow, (row.parent_key[0], row.parent_key[1]), "execution")
-        table.touch(row, put={"pause_requested_at": paused.pause_requested_at})
+    if row.part and (paused_at := _paused_at(row)):
+        table.touch(row, put={"pause_requested_at": paused_at})
+        if not _paused_at(row):  # who resumes the other has not seen that
+            table.touch(row, put={"pause_requested_at": None})
     if row.status not in OPEN:
         lifecycle.wake(callback_id, {"executionId": row.id})
     elif is_stopped:
@@ -160,6 +161,13 @@ def _row(head: WorkflowRow, version: WorkflowVersion, parent: Row, place: str, v
     if row.concurrency and any(admission.is_same(row, above) for above in _above(parent)):
         row.concurrency = None
     return row
+
+
+def _paused_at(part: ExecutionRow) -> str | None:
+    """Since when the run that this one is a part of is to pause."""
+    at = (part.parent_key[0], part.parent_key[1])
+    found: str | None = table.need(ExecutionRow, at, "execution").pause_requested_at
+    return found
 
 
 def _above(row: Row) -> Iterator[ExecutionRow]:
