@@ -30,6 +30,23 @@ def running(handler: Callable[[Any, Any], Any]) -> Iterator[DurableFunctionTestR
     runner._scheduler._loop.close()  # which its own close forgets
 
 
+class OnRunner:
+    """Stands where Lambda's client stands: what is started runs on the runner, once for each name."""
+
+    def __init__(self, runner: DurableFunctionTestRunner) -> None:
+        self.runner = runner
+        self.started: dict[str, str] = {}
+
+    def invoke(self, **request: Any) -> None:
+        name = request["DurableExecutionName"]
+        if name not in self.started:
+            self.started[name] = ""
+            self.started[name] = self.runner.run_async(input=request["Payload"], execution_name=name)
+
+    def send_durable_execution_callback_success(self, **sent: Any) -> None:
+        self.runner.send_callback_success(sent["CallbackId"], sent["Result"].encode())
+
+
 def die_once(monkeypatch: pytest.MonkeyPatch, place: str) -> list[str]:
     """End the process at a fault point the first time it is reached; returns the points passed."""
     passed: list[str] = []

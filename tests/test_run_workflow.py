@@ -16,6 +16,7 @@ from tests.test_events import event
 from tests.workflows.definitions import definition, node
 from tests.workflows.runs import begun, made, statuses
 from weconnect import durable, outbound
+from weconnect.executions import levels
 from weconnect.outbound import OutboundResponse
 
 EFFECTS = ["a~1", "b~1", "c~1"]
@@ -53,11 +54,13 @@ def runner() -> Iterator[DurableFunctionTestRunner]:
         yield runner
 
 
-def started(aws: None, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any]) -> tuple[Registered, str, Any]:
+def started(
+    aws: None, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any], given: Any = None
+) -> tuple[Registered, str, Any]:
     """A pending run: who has it, its path, and what Lambda was asked for."""
     starter, me = Starter(), registered()
     monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    run = begun(me, made(me, value), {"n": 1})
+    run = begun(me, made(me, value), given or {"n": 1})
     (request,) = starter.asked
     assert set(json.loads(request["Payload"])) == set(event("run_workflow"))
     return me, run, request
@@ -102,6 +105,33 @@ def test_a_death_repeats_at_most_its_own_step(
         assert effects[name[0]] == 1 + again
         assert effects[f"{name[0]}:1:0"] == 1 + again, "under the same key"
     assert passed.count(f"before:{step}") == 1 + repeats
+
+
+LOOP = definition(
+    [node("l", "loop"), http("a"), node("s5", "set", values={"n5": 5})],
+    *("start > l", "l.loop > a", "a > l", "l.done > s5"),
+)
+
+
+@pytest.mark.parametrize(
+    "step", ["l.1-2~fence", "hold-1", "l.1-2~1/start", "l.1-2~1/run-announced", "l.1-2~1/result", "a.2~1"]
+)
+@pytest.mark.parametrize(("moment", "repeats"), [("checkpointed", 0), ("after", 1)])
+def test_a_death_in_a_loop_of_several_runs(
+    aws, monkeypatch, runner, effects: Counter[str], step: str, moment: str, repeats: int
+) -> None:
+    monkeypatch.setattr(levels, "ROOM", 6)
+    me, run, request = started(aws, monkeypatch, LOOP, [{"n": number} for number in range(5)])
+    lambda_client = mortal.OnRunner(runner)
+    monkeypatch.setattr(durable, "lambda_client", lambda: lambda_client)
+    mortal.die_once(monkeypatch, f"{moment}:{step}")
+    ended = carry(runner, request)
+    assert json.loads(ended.result) == {"status": "completed"}
+    done = me.client.get(run).json
+    assert set(statuses(done)) == {"start", "l.1-2", "l.3-4", "l.5-5", "l", "s5"}
+    assert len(done["output"]) == 5 and len(lambda_client.started) == 3
+    again = repeats if step == "a.2~1" else 0
+    assert effects["a"] == 5 + again and effects["a.2:1:0"] == 1 + again
 
 
 def test_branches_waits_and_loops_on_the_real_thing(aws, monkeypatch, runner, effects) -> None:

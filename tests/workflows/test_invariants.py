@@ -2,14 +2,17 @@
 
 Held: every run ends and its end never changes; an effect that was checkpointed is not repeated, and one that was not is
 repeated under the same key; nothing has an effect after a cancel; each node is journalled once; disturbed by deaths
-alone, a run comes to the same end as undisturbed; a replay does nothing and asks for nothing new.
+alone, a run comes to the same end as undisturbed; a replay does nothing and asks for nothing new; and a loop comes to
+the same end whether its run does it alone or in slices.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,10 +21,11 @@ from hypothesis import strategies as st
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.mortal import Died
-from tests.recorded import Recorded
+from tests.recorded import Recorded, Suspended
 from tests.workflows.definitions import definition, node
 from tests.workflows.runs import begun, made
 from weconnect import durable, outbound
+from weconnect.executions import levels
 from weconnect.executions.engine import run_workflow
 from weconnect.executions.lifecycle import Place
 from weconnect.outbound import OutboundResponse
@@ -31,10 +35,20 @@ ENDED = {"completed", "failed", "cancelled", "timeout"}
 
 @dataclass
 class World:
-    """What effects have seen: their keys in order, and what disturbs the run."""
+    """What effects have seen, their keys in order; and what Lambda was asked for: runs by name, values by callback."""
 
     keys: list[str] = field(default_factory=list)
     cancelled_at: int | None = None
+    asked: dict[str, Place] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
+
+    def invoke(self, **request: Any) -> None:
+        asked = json.loads(request["Payload"])
+        place = Place(UUID(asked["organizationId"]), UUID(asked["executionId"]))
+        self.asked.setdefault(request["DurableExecutionName"], place)
+
+    def send_durable_execution_callback_success(self, **sent: Any) -> None:
+        self.sent[sent["CallbackId"]] = json.loads(sent["Result"])
 
 
 class Disturbed(Recorded):
@@ -61,12 +75,18 @@ class Disturbed(Recorded):
             raise Died
         return answer
 
+    def other(self) -> "Disturbed":
+        """Those of another run, in the same disturbed world."""
+        found = Disturbed(self.deaths, self.cancel)
+        found.state, found.sent = self.state, self.sent
+        return found
+
     def parallel(self, name: str, branches: Any, at_once: int = 8) -> list[Any]:
         found = []
         for number, branch in enumerate(branches, start=1):
-            inner = Disturbed(self.deaths, self.cancel)
+            inner = self.other()
             inner.place, inner.done, inner.names = f"{self.place}{name}-{number}/", self.done, self.names
-            inner.waited, inner.sent, inner.state = self.waited, self.sent, self.state
+            inner.waited = self.waited
             found.append(branch(inner))
         return found
 
@@ -94,7 +114,14 @@ def workflows(draw: st.DrawFn) -> dict[str, Any]:
             connections.append(f"{source}.{output} > {end}")
     if draw(st.booleans()):
         nodes += [node("loop", "loop", batchSize=draw(st.integers(1, 2))), _node(draw, "body", "http")]
-        connections += ["start > loop", "loop.loop > body", "body > loop"]
+        nodes[-2]["onError"] = draw(st.sampled_from(["stop", "continue"]))
+        connections += ["start > loop"]
+        if draw(st.booleans()):
+            nodes += [node("parts", "split", field="list"), node("inner", "loop")]
+            connections += ["loop.loop > parts", "parts > inner", "inner.loop > body", "body > inner"]
+            connections += ["inner.done > loop"]
+        else:
+            connections += ["loop.loop > body", "body > loop"]
     return definition(nodes, *connections)
 
 
@@ -125,7 +152,7 @@ def me() -> Iterator[Registered]:
 
 
 @contextmanager
-def effects(world: World) -> Iterator[None]:
+def effects(world: World, room: int) -> Iterator[None]:
     def send(method: str, url: str, **options: Any) -> OutboundResponse:
         key = options["headers"]["idempotency-key"].partition(":")[2]
         world.keys.append(key)
@@ -134,23 +161,30 @@ def effects(world: World) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbound, "send", send)
+        patch.setattr(durable, "lambda_client", lambda: world)
+        patch.setattr(levels, "ROOM", room)
         yield
 
 
 def place_of(me: Registered, run: str) -> Place:
-    from uuid import UUID
-
     return Place(UUID(me.organization["id"]), UUID(run.rpartition("/")[2]))
 
 
-def carried(steps: Recorded, place: Place) -> int:
-    """Carry a run out over as many deaths as it takes; answers how many there were."""
-    for deaths in range(50):
+def carried(steps: Disturbed, place: Place, world: World) -> int:
+    """Carry a run out over as many deaths as it takes, with the runs that it waits for; answers how many there were."""
+    deaths, seen = 0, set(world.asked)
+    steps.sent = world.sent
+    for _ in range(200):
         try:
             run_workflow(steps, place)
             return deaths
         except Died:
-            continue
+            deaths += 1
+        except Suspended:
+            for name, other in list(world.asked.items()):
+                if name not in seen:
+                    seen.add(name)
+                    deaths += carried(steps.other(), other, world)
     raise AssertionError("it never ends")
 
 
@@ -165,22 +199,33 @@ def told(run: Any) -> Any:
 
 
 DEATHS = st.sets(
-    st.tuples(st.integers(1, 20), st.sampled_from(["before", "after", "checkpointed"])), max_size=4
+    st.tuples(st.integers(1, 30), st.sampled_from(["before", "after", "checkpointed"])), max_size=4
 )
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-INPUT = [{"list": [1, 2]}, {"list": [3]}]
+INPUT = [{"list": [1, 2]}, {"list": [3]}, {"list": [4, 5, 6]}]
 numbers = iter(range(10**9))
 
 
 @SETTINGS
-@given(value=workflows(), deaths=DEATHS, cancel=st.none() | st.integers(1, 12))
+@given(
+    value=workflows(),
+    deaths=DEATHS,
+    cancel=st.none() | st.integers(1, 20),
+    room=st.sampled_from([levels.ROOM, 8, 3]),
+)
 def test_runs_keep_their_promises(
-    me: Registered, value: dict[str, Any], deaths: set[tuple[int, str]], cancel: int | None
+    me: Registered, value: dict[str, Any], deaths: set[tuple[int, str]], cancel: int | None, room: int
 ) -> None:
     path = made(me, value, f"Flow {next(numbers)}")
     calm, calm_run = World(), begun(me, path, INPUT)
-    with effects(calm):
-        run_workflow(Recorded(), place_of(me, calm_run))
+    with effects(calm, room):
+        carried(Disturbed(set(), None), place_of(me, calm_run), calm)
+    if room < levels.ROOM:
+        alone, alone_run = World(), begun(me, path, INPUT)
+        with effects(alone, levels.ROOM):
+            carried(Disturbed(set(), None), place_of(me, alone_run), alone)
+        assert not alone.asked and alone.keys == calm.keys
+        assert told(me.client.get(alone_run).json)[:3] == told(me.client.get(calm_run).json)[:3]
     world, run = World(), begun(me, path, INPUT)
 
     def stop() -> None:
@@ -188,8 +233,8 @@ def test_runs_keep_their_promises(
             world.cancelled_at = len(world.keys)
 
     steps = Disturbed(deaths, (cancel, stop) if cancel else None)
-    with effects(world):
-        died = carried(steps, place_of(me, run))
+    with effects(world, room):
+        died = carried(steps, place_of(me, run), world)
         done = me.client.get(run).json
         check(world, done, died)
         if world.cancelled_at is None:

@@ -8,11 +8,11 @@ from weconnect import ids, table
 from weconnect.errors import Conflict, Invalid, NotFound
 from weconnect.executions import admission, ending, lifecycle, service, starting
 from weconnect.executions.entities import MAX_DEPTH, OPEN
-from weconnect.executions.lifecycle import ACTOR
+from weconnect.executions.lifecycle import ACTOR, Part, Pinned
 from weconnect.executions.rows import ChildRow, ExecutionRow
 from weconnect.table import Row
 from weconnect.workflows.contract import NodeError
-from weconnect.workflows.entities import WorkflowVersion
+from weconnect.workflows.entities import WorkflowSettings, WorkflowVersion
 from weconnect.workflows.rows import WorkflowRow
 
 
@@ -21,19 +21,53 @@ def store(parent: Row, place: str, workflow_id: UUID, value: Any) -> UUID:
 
     `announce` starts it. Raises NodeError for a step to keep.
     """
-    organization_id = UUID(parent.organization_id)
     if int(parent.depth or 0) + 1 > MAX_DEPTH:
         raise NodeError("too_deep", f"Runs start each other at most {MAX_DEPTH} deep")
     try:
-        row = _row(*starting.active(organization_id, workflow_id), parent, place, value)
-        # Before the run: who stops the parent finds it, or `announce` sees that the parent is to stop.
-        pk, sk = ChildRow.at(organization_id, UUID(parent.id), UUID(row.id))
-        table.put(ChildRow(pk=pk, sk=sk, id=row.id, ttl=parent.ttl), ACTOR)
-        row = admission.store_once(row, -1)
+        head, version = starting.active(UUID(parent.organization_id), workflow_id)
+        return _stored(parent, _row(head, version, parent, place, value))
     except (NotFound, Conflict, Invalid) as problem:
         passes = problem.code == "concurrency_limit"
         raise NodeError(problem.code, problem.detail, retryable=passes) from problem
-    return UUID(row.id)
+
+
+def store_part(parent: ExecutionRow, place: str, part: Part, pinned: Pinned) -> UUID:
+    """Store a run that does batches of a loop for another, as a part of that: of the same version and depth, it is not
+    counted, takes no place, and what fails in it is the other's error. Again, it is the same run.
+    """
+    organization_id, part_id, days = UUID(parent.organization_id), id_at(parent, place), pinned.retention_days
+    head = WorkflowRow(
+        organization_id=parent.organization_id, id=parent.workflow_id, name=parent.workflow_name
+    )
+    known = {
+        "part": part.model_dump(mode="json", exclude={"items"}),
+        "variables": pinned.variables.model_dump(mode="json"),
+    }
+    row = starting.new_row(
+        head,
+        pinned.workflow_version,
+        part_id,
+        pinned.user_id,
+        part.items,
+        days,
+        mode="subworkflow",
+        settings=WorkflowSettings(),
+        input_bytes=None,
+        api_key_id=parent.api_key_id,
+        parent_execution_id=parent.id,
+        parent_key=[parent.pk, parent.sk],
+        depth=int(parent.depth or 0),
+        keeps=str(ids.derived_from(pinned.kept_from, place)) if pinned.kept_from else None,
+        part=lifecycle.store_text(organization_id, part_id, "part", known, days),
+    )
+    return _stored(parent, row)
+
+
+def _stored(parent: Row, row: ExecutionRow) -> UUID:
+    # Before the run: who stops the parent finds it, or `announce` sees that the parent is to stop.
+    pk, sk = ChildRow.at(UUID(parent.organization_id), UUID(parent.id), UUID(row.id))
+    table.put(ChildRow(pk=pk, sk=sk, id=row.id, ttl=parent.ttl), ACTOR)
+    return UUID(admission.store_once(row, -1).id)
 
 
 def announce(
@@ -41,11 +75,15 @@ def announce(
 ) -> None:
     """Start a stored run whose end is to complete a callback, unless the run that waits for it `is_stopped`.
 
-    One that has ended meanwhile completes the callback at once.
+    One that has ended meanwhile completes the callback at once, and one that is a part of a run is paused with it.
     """
     at = ExecutionRow.at(organization_id, execution_id)
     table.touch(ExecutionRow(*at), put={"parent_callback": callback_id})
     row = table.need(ExecutionRow, at, "execution")
+    if row.part and (paused_at := _paused_at(row)):
+        table.touch(row, put={"pause_requested_at": paused_at})
+        if not _paused_at(row):  # who resumes the other has not seen that
+            table.touch(row, put={"pause_requested_at": None})
     if row.status not in OPEN:
         lifecycle.wake(callback_id, {"executionId": row.id})
     elif is_stopped:
@@ -76,6 +114,14 @@ def open_of(organization_id: UUID, parent_id: UUID) -> list[ExecutionRow]:
     names = ChildRow.query(pk, ChildRow.sk.startswith(prefix), consistent_read=True)
     found = [table.get(ExecutionRow, ExecutionRow.at(organization_id, UUID(name.id))) for name in names]
     return [row for row in found if row and row.status in OPEN]
+
+
+def open_parts(organization_id: UUID, run_id: UUID) -> Iterator[ExecutionRow]:
+    """The runs that have not ended and do batches of a run's loops, or of loops within those."""
+    for row in open_of(organization_id, run_id):
+        if row.part:
+            yield row
+            yield from open_parts(organization_id, UUID(row.id))
 
 
 def stop(organization_id: UUID, parent_id: UUID) -> None:
@@ -115,6 +161,13 @@ def _row(head: WorkflowRow, version: WorkflowVersion, parent: Row, place: str, v
     if row.concurrency and any(admission.is_same(row, above) for above in _above(parent)):
         row.concurrency = None
     return row
+
+
+def _paused_at(part: ExecutionRow) -> str | None:
+    """Since when the run that this one is a part of is to pause."""
+    at = (part.parent_key[0], part.parent_key[1])
+    found: str | None = table.need(ExecutionRow, at, "execution").pause_requested_at
+    return found
 
 
 def _above(row: Row) -> Iterator[ExecutionRow]:

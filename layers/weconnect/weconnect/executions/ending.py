@@ -86,8 +86,9 @@ def finish(
         _withdraw(organization_id, execution_id)
         if outcome.status == ExecutionStatus.CANCELLED:
             _stop_children(organization_id, execution_id)
-    head = WorkflowRow(*WorkflowRow.at(organization_id, UUID(row.workflow_id)))
-    table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(moment)})
+    if not row.part:
+        head = WorkflowRow(*WorkflowRow.at(organization_id, UUID(row.workflow_id)))
+        table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(moment)})
     _tell(row)
     from weconnect.executions import admission  # which needs us
 

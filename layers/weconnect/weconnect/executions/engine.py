@@ -6,17 +6,19 @@ Nothing here reads a clock, the table or the network: what was seen in steps dec
 """
 
 import heapq
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from weconnect import expressions
 from weconnect.durable import StepFailed, Steps
-from weconnect.executions import carrying, ending, lifecycle
+from weconnect.executions import carrying, ending, levels, lifecycle, loops
 from weconnect.executions.carrying import Bearer, Ended, Ran
 from weconnect.executions.ending import Outcome
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
 from weconnect.executions.journal import Journal, Record
+from weconnect.executions.levels import Exhausted, Failed, Level, Stopped
 from weconnect.executions.lifecycle import Pinned, Place
 from weconnect.expressions import Context, ExpressionError
 from weconnect.log import logger
@@ -25,22 +27,6 @@ from weconnect.workflows.entities import Node
 from weconnect.workflows.graph import BODY, Graph, graph_of
 
 MODES = {"webhook": "webhook", "schedule": "schedule", "event": "event", "error": "error"}
-
-
-class Failed(Exception):
-    """A node's error ends the run."""
-
-    def __init__(self, record: Record) -> None:
-        super().__init__(record["error"]["message"])
-        self.error = ExecutionError.model_validate(record["error"])
-
-
-class Stopped(Exception):
-    """A node ended the run as completed."""
-
-    def __init__(self, items: Items) -> None:
-        super().__init__("stopped")
-        self.items = items
 
 
 def run_workflow(steps: Steps, place: Place) -> dict[str, Any]:
@@ -68,18 +54,6 @@ def _broken(steps: Steps, place: Place, failure: StepFailed) -> dict[str, Any]:
     return {"status": str(outcome.status)}
 
 
-@dataclass
-class Level:
-    """A walk over the nodes of one level: the top, or one iteration of a loop's body."""
-
-    loop: str | None
-    suffix: str
-    inputs: dict[int, Items] = field(default_factory=dict)
-    """What has come over each connection that has settled."""
-    open: dict[str, int] = field(default_factory=dict)
-    returned: Items = field(default_factory=list)
-
-
 class Engine:
     """One run's walk through its graph."""
 
@@ -94,24 +68,37 @@ class Engine:
         self.waited = 0.0
         self.operations = 2
         self.groups = 0
+        self.iterations = 0
         self.journal = Journal(written_at=pinned.started)
         self.response: Any = None
         self.last: Items | None = None
 
+    @cached_property
+    def costs(self) -> dict[str, int]:
+        """How many operations each node may take at most."""
+        return loops.costs(self.graph)
+
     def run(self) -> Outcome:
         """Walk to the end; raises StepFailed when a step of ours broke."""
         try:
-            self._walk(Level(None, ""))
+            output = self._output()
         except Failed as failed:
             return Outcome(status=ExecutionStatus.FAILED, error=failed.error)
-        except Stopped as stopped:
-            self.last = stopped.items
         except Ended as ended:
             for record in ended.records:
                 self.journal.add(record)
             return self._ended(ended.status)
-        output = self.response["body"] if self.response else self.last
         return Outcome(status=ExecutionStatus.COMPLETED, output=output)
+
+    def _output(self) -> Any:
+        """Do all that there is to do; answers what the run does."""
+        if self.pinned.part:
+            return loops.run_part(self, self.pinned.part)
+        try:
+            self.walk(Level(None, "", levels.ROOM))
+        except Stopped as stopped:
+            self.last = stopped.items
+        return self.response["body"] if self.response else self.last
 
     def finish(self, outcome: Outcome) -> bool:
         """Write the end of the run; what a step does."""
@@ -132,7 +119,7 @@ class Engine:
 
     # The walk
 
-    def _walk(self, level: Level) -> Items:
+    def walk(self, level: Level) -> Items:
         """Carry out all nodes of a level; answers what its last nodes send back to the loop."""
         graph = self.graph
         nodes = graph.levels[level.loop]
@@ -151,13 +138,13 @@ class Engine:
             if inputs is None:
                 self._skip(level, node, ready)
             elif not node.is_enabled or carrying.kind_of(node).kind in ("pure", "trigger"):
-                call = self._call(node, inputs)
+                call = self.call(node, inputs)
                 path = node.id + level.suffix
                 self._settle(level, carrying.compute(call, path, self.moment), inputs, ready)
             elif graph.is_loop(node.id):
-                self._settle(level, self._loop(level, node, inputs), inputs, ready)
+                self._settle(level, loops.run(self, level, node, inputs), inputs, ready)
             elif (path := node.id + level.suffix) in self.pinned.kept:
-                self._settle(level, self._kept(node, inputs, path), inputs, ready)
+                self._settle(level, self.kept(self.call(node, inputs), path), inputs, ready)
             else:
                 effects.append((node, inputs))
         return level.returned
@@ -185,7 +172,7 @@ class Engine:
         return fitting[0].id if fitting else None
 
     def _skip(self, level: Level, node: Node, ready: list[int]) -> None:
-        record = carrying.record_of(self._call(node, {}), node.id + level.suffix, 1, self._nothing())
+        record = carrying.record_of(self.call(node, {}), node.id + level.suffix, 1, self._nothing())
         self.journal.add(record | {"status": "skipped"})
         self._pass_on(level, node, {}, ready)
 
@@ -217,7 +204,7 @@ class Engine:
             connection = self.graph.connections[index]
             if self.graph.is_loop(node.id) and connection.source_output == BODY:
                 continue  # what an iteration begins with
-            items = self._taken(index, outputs.get(connection.source_output, []))
+            items = self.taken(index, outputs.get(connection.source_output, []))
             took = took or bool(items)
             if self.graph.is_return(index) and connection.target_node_id == level.loop:
                 level.returned += items
@@ -229,7 +216,7 @@ class Engine:
                 heapq.heappush(ready, self.place_of[target])
         return took
 
-    def _taken(self, index: int, items: Items) -> Items:
+    def taken(self, index: int, items: Items) -> Items:
         """The items that a connection takes: all of them, or those for which its condition holds."""
         connection = self.graph.connections[index]
         if not connection.condition or not items:
@@ -244,33 +231,8 @@ class Engine:
         except (ExpressionError, NodeError) as error:
             failed = NodeError("expression_failed", f"A connection's condition: {error}")
             told = {"error": carrying.error_of(failed), "began": self.moment, "ms": 0}
-            raise Failed(carrying.record_of(self._call(node, {}), node.id, 1, told)) from error
+            raise Failed(carrying.record_of(self.call(node, {}), node.id, 1, told)) from error
         return [item for item, holds in zip(items, found, strict=True) if holds is True]
-
-    # Loops
-
-    def _loop(self, level: Level, node: Node, inputs: dict[str, Items]) -> Record:
-        """Walk the body once for each batch; the record has what came back as `done`."""
-        call = self._call(node, inputs)
-        path = node.id + level.suffix
-        told = self._nothing()
-        try:
-            parameters = call.once(carrying.kind_of(node).parameters).model_dump()
-            size, most = parameters["batch_size"], parameters["max_iterations"]
-            batches = [call.items[at : at + size] for at in range(0, len(call.items), size)]
-            if len(batches) > most:
-                raise NodeError("too_many_iterations", f"{len(batches)} batches, and at most {most}")
-        except NodeError as error:
-            return carrying.record_of(call, path, 1, told | {"error": carrying.error_of(error)})
-        done: Items = []
-        for number, batch in enumerate(batches, start=1):
-            inner = Level(node.id, f"{level.suffix}.{number}")
-            for index in self.graph.outgoing[node.id]:
-                if self.graph.connections[index].source_output == BODY:
-                    inner.inputs[index] = self._taken(index, batch)
-            self.outputs[node.name] = {BODY: batch}
-            done += self._walk(inner)
-        return carrying.record_of(call, path, 1, told | {"outputs": {"done": done}})
 
     # Effects
 
@@ -280,16 +242,14 @@ class Engine:
         """Carry out the effects that wait for nobody, or all when there are only such; answers those that are left."""
         quick = [each for each in effects if not carrying.kind_of(each[0]).may_suspend]
         group = quick or effects
-        self.groups += 1
         waiting = not quick
         if waiting:
-            self._hold(group)
+            self.hold([node.id for node, _ in group])
+        else:
+            self.groups += 1
         failure: Failed | None = None
         for (_, inputs), ran in zip(group, self._side_by_side(level, group), strict=True):
-            self.moment = max(self.moment, ran.ended_at)
-            self.operations += ran.operations
-            if ran.written:
-                self.journal.written(ran.ended_at)
+            self.took(ran)
             for record in ran.records[:-1]:
                 self.journal.add(record)
             self.waited += ran.waited if len(group) == 1 else 0
@@ -300,22 +260,32 @@ class Engine:
         if failure:
             raise failure
         if waiting:
-            self._go_on()
-        if self.operations > carrying.OPERATIONS:
-            text = (
-                f"The run took more than {carrying.OPERATIONS} steps; do less in one run, or use subworkflows"
-            )
-            raise Failed({"error": {"code": "too_many_operations", "message": text}})
+            self.go_on()
+        self.check_operations()
         return [] if waiting else [each for each in effects if each not in quick]
+
+    def took(self, ran: Ran) -> None:
+        """Count what was carried out, and go on from when that was."""
+        self.moment = max(self.moment, ran.ended_at)
+        self.operations += ran.operations
+        if ran.written:
+            self.journal.written(ran.ended_at)
+
+    def check_operations(self) -> None:
+        """End the run when it has taken as many operations as it may."""
+        if self.operations > carrying.OPERATIONS:
+            most = carrying.OPERATIONS
+            text = f"The run took more than {most} steps; do less in one run, or use subworkflows"
+            raise Exhausted({"error": {"code": "too_many_operations", "message": text}})
 
     def _side_by_side(self, level: Level, group: list[tuple[Node, dict[str, Items]]]) -> list[Ran]:
         if len(group) == 1:
-            return [self._bearer(self.steps, level, *group[0], alone=True).carry(self.moment)]
+            return [self._of(self.steps, level, *group[0], alone=True).carry(self.moment)]
 
         def branch(node: Node, inputs: dict[str, Items]) -> Any:
             def work(steps: Steps) -> Any:
                 try:
-                    return asdict(self._bearer(steps, level, node, inputs, alone=False).carry(self.moment))
+                    return asdict(self._of(steps, level, node, inputs, alone=False).carry(self.moment))
                 except Ended as ended:
                     return {"ended": ended.status.value, "records": ended.records}
 
@@ -332,23 +302,19 @@ class Engine:
         self.waited += max(ran.waited for ran in found)
         return found
 
-    def _bearer(
-        self, steps: Steps, level: Level, node: Node, inputs: dict[str, Items], *, alone: bool
-    ) -> Bearer:
-        done = len(self.outputs) * 100 // max(1, len(self.graph.nodes))
-        return Bearer(
-            steps,
-            self.place,
-            self.pinned,
-            self._call(node, inputs),
-            node.id + level.suffix,
-            self.waited,
-            self.journal if alone and not self.pinned.express else None,
-            min(99, done),
-        )
+    def _of(self, steps: Steps, level: Level, node: Node, inputs: dict[str, Items], *, alone: bool) -> Bearer:
+        return self.bearer(steps, self.call(node, inputs), node.id + level.suffix, alone=alone)
 
-    def _hold(self, group: list[tuple[Node, dict[str, Items]]]) -> None:
-        journal, node_ids = self.journal, [node.id for node, _ in group]
+    def bearer(self, steps: Steps, call: Call, path: str, *, alone: bool) -> Bearer:
+        """What carries out a node, or a slice of a loop."""
+        done = len(self.outputs) * 100 // max(1, len(self.graph.nodes))
+        before = self.journal if alone and not self.pinned.express else None
+        return Bearer(steps, self.place, self.pinned, call, path, self.waited, before, min(99, done))
+
+    def hold(self, node_ids: list[str]) -> None:
+        """Let the run wait, what it has done so far written."""
+        self.groups += 1
+        journal = self.journal
         held = self.steps.step(
             f"hold-{self.groups}",
             lambda: lifecycle.hold(self.place, journal.records, journal.batch, node_ids),
@@ -359,17 +325,19 @@ class Engine:
         if journal.records:
             journal.written(self.moment)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Let the run go on after `hold`."""
         self.operations += 1
         if not self.steps.step(f"go-on-{self.groups}", lambda: lifecycle.go_on(self.place)):
             raise Ended(ExecutionStatus.CANCELLED)
 
-    def _kept(self, node: Node, inputs: dict[str, Items], path: str) -> Record:
+    def kept(self, call: Call, path: str) -> Record:
+        """What an earlier try of the run has answered there."""
         told = self._nothing() | {"outputs": self.pinned.kept[path]}
-        record = carrying.record_of(self._call(node, inputs), path, 1, told)
+        record = carrying.record_of(call, path, 1, told)
         return record | {"retriedFrom": str(self.pinned.kept_from)}
 
-    def _call(self, node: Node, inputs: dict[str, Items]) -> Call:
+    def call(self, node: Node, inputs: dict[str, Items]) -> Call:
         return Call(
             node=node,
             inputs=inputs,
@@ -384,13 +352,13 @@ class Engine:
         )
 
     def _scope(self) -> Scope:
-        pinned = self.pinned
+        pinned, part = self.pinned, self.pinned.part
         execution = {
-            "id": str(self.place.id),
+            "id": str(part.run_id if part else self.place.id),
             "workflowId": str(pinned.workflow_id),
             "workflowName": pinned.workflow_name,
             "workflowVersion": pinned.workflow_version,
-            "mode": pinned.mode,
+            "mode": part.mode if part else pinned.mode,
             "callbackToken": pinned.callback_token,
         }
         moment = datetime.fromtimestamp(self.moment, UTC)

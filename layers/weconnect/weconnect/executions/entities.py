@@ -165,6 +165,7 @@ class NodeExecutionSummary(Wire):
     items_out: int = 0
     error: ExecutionError | None = None
     retried_from: UUID | None = Field(default=None, description="The run whose outputs were kept")
+    execution_ids: list[UUID] = Field(default=[], description="Of a long loop: the runs that did its batches")
 
 
 class NodeExecution(NodeExecutionSummary):
@@ -199,7 +200,7 @@ class ExecutionFile(Wire):
 
 class ExecutionWithNodes(Execution):
     queue_position: int | None = Field(default=None, description="Of a run that waits for a place; 1 is next")
-    nodes: list[NodeExecutionSummary] = []
+    nodes: list[NodeExecutionSummary] = Field(default=[], description="Of more than 10,000 the last")
 
 
 class ExecutionLog(Wire):

@@ -16,6 +16,7 @@ WRITE_AFTER_SECONDS = 2.0
 WRITE_AFTER_RECORDS = 100
 WRITE_AFTER_BYTES = 512 * 1024
 MOST_BATCHES = 999_999
+MOST_SHOWN = 10_000
 
 Record = dict[str, Any]
 """A `NodeExecution` as it is on the wire, without its id, and `logs`, if it has any: `[{"level", "message"}]`."""
@@ -82,6 +83,11 @@ def outputs_of(organization_id: UUID, execution_id: UUID) -> dict[str, Any]:
     """What the nodes that ended well answered, by their paths: what another try of the run can keep."""
     found = records_of(organization_id, execution_id)
     return {record["path"]: record["output"] for record in found if record["status"] == "completed"}
+
+
+def summaries(organization_id: UUID, execution_id: UUID) -> list[NodeExecutionSummary]:
+    """The node runs of a run on the wire, in order; of very many the last, since Lambda answers at most 6 MB."""
+    return [summary(record) for record in records_of(organization_id, execution_id)[-MOST_SHOWN:]]
 
 
 def summary(record: Record) -> NodeExecutionSummary:

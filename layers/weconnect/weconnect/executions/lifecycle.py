@@ -47,6 +47,25 @@ class Place:
         return table.need(ExecutionRow, self.key, "execution")
 
 
+class Part(BaseModel):
+    """The batches of a loop that a run is for, as part of another one, and what its body sees of that.
+
+    `suffix`: the iterations of the loops around it; `first`: the number of the first batch, and `size` how many items
+    each has; `nodes`: what nodes before have answered, those that the body names; `run_id`: the run that was asked for,
+    and `spent` how many seconds of its time are over.
+    """
+
+    node_id: str
+    suffix: str
+    first: int
+    size: int
+    items: Items = []
+    nodes: dict[str, Outputs] = {}
+    run_id: UUID | None = None
+    mode: str = ""
+    spent: float = 0.0
+
+
 class Pinned(BaseModel):
     """What a run works with; it sees no later change. `kept` are outputs of an earlier try, by path."""
 
@@ -66,6 +85,11 @@ class Pinned(BaseModel):
     depth: int = 0
     express: bool = False
     variables: Variables = Variables()
+    part: Part | None = None
+
+    def spent(self) -> float:
+        """Seconds of the run's time that were over when it began: those of the run that it is part of."""
+        return self.part.spent if self.part else 0.0
 
     def items(self) -> Items:
         """The items that the trigger answers."""
@@ -101,6 +125,9 @@ def pin(row: ExecutionRow, definition: WorkflowDefinition) -> Pinned:
     """What a run begins with."""
     organization_id = UUID(row.organization_id)
     kept_from = UUID(row.keeps) if row.keeps else None
+    known = loaded(row, "part") or {}
+    part = Part(items=loaded(row, "input"), **known["part"]) if known else None
+    asked = Place(organization_id, part.run_id).row() if part and part.run_id else row
     return Pinned(
         user_id=row.user_id,
         workflow_id=row.workflow_id,
@@ -109,7 +136,7 @@ def pin(row: ExecutionRow, definition: WorkflowDefinition) -> Pinned:
         mode=row.mode,
         started=clock.now().timestamp(),
         definition=definition,
-        trigger=loaded(row, "input"),
+        trigger=loaded(asked, "input"),
         trigger_node_id=row.trigger_node_id,
         kept=journal.outputs_of(organization_id, kept_from) if kept_from else {},
         kept_from=kept_from,
@@ -117,7 +144,10 @@ def pin(row: ExecutionRow, definition: WorkflowDefinition) -> Pinned:
         retention_days=days_left(row),
         depth=int(row.depth or 0),
         express=bool(row.is_express),
-        variables=variables.pin(organization_id, UUID(row.workflow_id), definition),
+        variables=Variables(**known["variables"])
+        if known
+        else variables.pin(organization_id, UUID(row.workflow_id), definition),
+        part=part,
     )
 
 
@@ -144,7 +174,7 @@ def fence(place: Place, pinned: Pinned, waited: float) -> dict[str, Any] | None:
     row = table.get(ExecutionRow, place.key)
     if row is None or is_stopped(row):
         return {"ended": ExecutionStatus.CANCELLED.value}
-    used = clock.now().timestamp() - pinned.started
+    used = pinned.spent() + clock.now().timestamp() - pinned.started
     bound = pinned.definition.settings.timeout_seconds + waited
     if pinned.express:
         bound = min(bound, EXPRESS_SECONDS)

@@ -34,7 +34,8 @@ class ExecutionLogs(Wire):
 
 def nodes(caller: Caller, execution_id: UUID) -> NodeExecutions:
     """The node runs of a run, in order."""
-    return NodeExecutions(items=[journal.summary(record) for record in _records(caller, execution_id)])
+    service.need(caller, execution_id, access.SEE_RUN)
+    return NodeExecutions(items=journal.summaries(caller.organization_id, execution_id))
 
 
 def node(caller: Caller, execution_id: UUID, node_execution_id: str) -> NodeExecution:
@@ -81,9 +82,7 @@ def logs(
 def timeline(caller: Caller, execution_id: UUID) -> Timeline:
     """One bar for each node run that was not skipped."""
     execution = service.entity(service.need(caller, execution_id, access.SEE_RUN), whole=False)
-    summaries = [
-        journal.summary(record) for record in journal.records_of(caller.organization_id, execution_id)
-    ]
+    summaries = journal.summaries(caller.organization_id, execution_id)
     bars = [each for each in summaries if each.status != "skipped"]
     start = execution.started_at or execution.created_at
     return Timeline(

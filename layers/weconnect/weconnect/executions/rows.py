@@ -48,7 +48,8 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
 
     `callback_hash` is that of the token which completes its callbacks; `parent_key` and `parent_callback` say which run
     waits for it, and where. `concurrency` is `{"key", "limit", "policy"}` of a run that its workflow limits, and
-    `queued_at` the key of the row that queues it, until it is let in.
+    `queued_at` the key of the row that queues it, until it is let in. `part` is what a run goes by that does batches of
+    a loop for another, `{"part", "variables"}`, stored like the input.
     """
 
     entity = Execution
@@ -69,6 +70,7 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
     concurrency = JSONAttribute(null=True)
     queued_at = JSONAttribute(null=True, attr_name="queuedAt")
     handles_error = BooleanAttribute(default=False, attr_name="handlesError")
+    part = JSONAttribute(null=True)
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:

@@ -37,8 +37,7 @@ def wait(caller: Caller, execution: Execution, seconds: int) -> Execution:
 def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
     """A run with a summary of each node run, and, while it waits for a place, how many are let in before it."""
     row = need(caller, execution_id, access.SEE_RUN)
-    found = journal.records_of(caller.organization_id, execution_id)
-    nodes = [journal.summary(record) for record in found]
+    nodes = journal.summaries(caller.organization_id, execution_id)
     position = admission.position(row) if row.waits_for else None
     return ExecutionWithNodes(**entity(row).model_dump(), nodes=nodes, queue_position=position)
 
@@ -122,13 +121,17 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
 
 
 def pause(caller: Caller, execution_id: UUID) -> Execution:
-    """Hold a run at its next step; raises Conflict for one that has ended or is carried out while its caller waits."""
+    """Hold a run, and what does batches of its loops, at the next step; raises Conflict for one that has ended or is
+    carried out while its caller waits.
+    """
     row = need(caller, execution_id, access.STEER_RUN)
     if row.is_express:
         raise Conflict("The run is carried out while its caller waits", code="express")
     asked = {"pause_requested_at": clock.iso(clock.now())}
-    if not table.touch(row, put=asked, condition=ExecutionRow.status.is_in(*[each.value for each in OPEN])):
+    if not table.touch(row, put=asked, condition=lifecycle.is_open()):
         raise Conflict(f"The run is {_row(caller, execution_id).status}", code="already_finished")
+    for part in _parts(row):
+        table.touch(part, put=asked, condition=lifecycle.is_open())
     return entity(_row(caller, execution_id))
 
 
@@ -137,15 +140,26 @@ def resume(caller: Caller, execution_id: UUID) -> Execution:
     row = need(caller, execution_id, access.STEER_RUN)
     if row.status not in OPEN or not (row.status == ExecutionStatus.PAUSED or row.pause_requested_at):
         raise Conflict(f"The run is {row.status}", code="not_paused")
+    for each in [row, *_parts(row)]:
+        _resume(each)
+    return entity(_row(caller, execution_id))
+
+
+def _resume(row: ExecutionRow) -> None:
     table.touch(row, put={"pause_requested_at": None})  # first, or a branch that comes to it now would pause
-    place = lifecycle.Place(caller.organization_id, execution_id)
+    place = lifecycle.Place(UUID(row.organization_id), UUID(row.id))
     for waiting in lifecycle.callbacks_of(place, paused_only=True):
         if not lifecycle.wake(waiting.callback_id, {"resumed": True}):
             raise Unavailable("The run could not be woken; try again shortly")
     row = place.row()
     if not row.pause_requested_at:  # else it woke up, and pauses anew
         lifecycle.resume(row)
-    return entity(_row(caller, execution_id))
+
+
+def _parts(row: ExecutionRow) -> list[ExecutionRow]:
+    from weconnect.executions import children  # which needs us
+
+    return list(children.open_parts(UUID(row.organization_id), UUID(row.id)))
 
 
 def is_open(row: ExecutionRow) -> bool:

@@ -132,9 +132,10 @@ def new_row(
     mode: ExecutionMode,
     settings: WorkflowSettings,
     is_express: bool = False,
+    input_bytes: int | None = MAX_INPUT_BYTES,
     **more: Any,
 ) -> ExecutionRow:
-    """The row of a run that has not begun; an express one is running from the first."""
+    """The row of a run that has not begun; an express one is running from the first. Raises TooLarge."""
     organization_id, moment = UUID(head.organization_id), clock.now()
     status = ExecutionStatus.RUNNING if is_express else ExecutionStatus.PENDING
     known = {name: more.pop(name) for name in list(more) if name in Execution.model_fields}
@@ -156,9 +157,9 @@ def new_row(
     text = None
     if value is not None:
         text = lifecycle.store_text(organization_id, execution_id, "input", value, days)
-        if not isinstance(text, str) and text["bytes"] > MAX_INPUT_BYTES:
+        if input_bytes and not isinstance(text, str) and text["bytes"] > input_bytes:
             payloads.discard(organization_id, text)
-            raise TooLarge(f"The input has more than {MAX_INPUT_BYTES >> 20} MB", code="input_too_large")
+            raise TooLarge(f"The input has more than {input_bytes >> 20} MB", code="input_too_large")
     pk, sk = ExecutionRow.at(organization_id, execution_id)
     keys = {
         "gsi1pk": ExecutionRow.of_organization(organization_id),
@@ -177,11 +178,14 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
     """Run a finished run's version and input again; from the failed node, what had ended well is kept.
 
     With the id of a retry that was started already, that one is answered.
-    Raises Conflict `still_open` and `concurrency_limit`, NotFound when the workflow is gone, LimitReached.
+    Raises Conflict `still_open`, `part_of_run` and `concurrency_limit`, NotFound when the workflow is gone,
+    LimitReached.
     """
     earlier = service.need(caller, execution_id, access.STEER_RUN)
     if service.is_open(earlier):
         raise Conflict(f"The run is {earlier.status}", code="still_open")
+    if earlier.part:
+        raise Conflict("It does batches of a loop for another run; retry that one", code="part_of_run")
     at = WorkflowRow.at(caller.organization_id, UUID(earlier.workflow_id))
     found = table.get_many([at, *limits.keys(caller)])
     head = found.get(at)

@@ -251,6 +251,8 @@ class NodeType:
     outputs_of: Callable[[dict[str, Any]], list[str]] | None = None
     """Outputs that depend on the parameters, as they are given, beside `outputs`."""
     may_suspend: bool = False
+    operations: int = 1
+    """How many operations of the platform an attempt takes at most, more or less: loops plan with it."""
     express: bool = True
     testable: bool = False
     """Whether one that is not express may be tried by itself all the same."""
@@ -320,6 +322,15 @@ def referenced(sources: list[str], of: Literal["nodes", "vars"] = "nodes") -> se
             return None
         names |= {name for groups in found for name in groups if name}
     return names
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from texts(inner)
 
 
 def shown(outputs: Outputs) -> dict[str, Any]:

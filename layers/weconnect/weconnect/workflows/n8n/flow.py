@@ -7,8 +7,8 @@ from weconnect.workflows.n8n import conditions
 from weconnect.workflows.n8n.data import field_name
 from weconnect.workflows.n8n.json_text import template_of
 from weconnect.workflows.n8n.reading import Made, Reading, Refused, embedded, is_expression
+from weconnect.workflows.nodes.loop import MOST_ITERATIONS
 
-MAX_ITERATIONS = 500
 MAX_INPUTS = 10
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 
@@ -163,7 +163,7 @@ def loop(reading: Reading) -> Made:
     if not isinstance(size, int) or not 1 <= size <= 1_000:
         raise Refused(f"batches of {size}")
     outputs = ("done", "loop") if reading.version >= 3 else ("loop", "done")
-    return Made([("loop", {"batchSize": size, "maxIterations": MAX_ITERATIONS})], outputs)
+    return Made([("loop", {"batchSize": size, "maxIterations": MOST_ITERATIONS})], outputs)
 
 
 def called(reading: Reading) -> Made:

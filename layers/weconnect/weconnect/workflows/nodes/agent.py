@@ -37,6 +37,7 @@ NODE = NodeType(
     description="Lets an agent work on each item, as a run of its own that is kept with the agent's runs.",
     category="ai",
     kind="flow",
+    operations=100,
     express=False,
     parameters=AgentParameters,
     run=passed,

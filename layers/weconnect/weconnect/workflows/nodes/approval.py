@@ -38,6 +38,7 @@ NODE = NodeType(
     description="Holds a branch until somebody says whether it may go on.",
     category="flow",
     kind="flow",
+    operations=8,
     outputs=("approved", "denied", "expired"),
     may_suspend=True,
     express=False,

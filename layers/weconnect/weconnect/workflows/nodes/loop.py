@@ -4,11 +4,13 @@ from pydantic import Field
 
 from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
 
+MOST_ITERATIONS = 10_000
+
 
 class LoopParameters(Parameters):
     batch_size: int = Field(default=1, ge=1, le=1_000)
     """How many items at once."""
-    max_iterations: int = Field(default=100, ge=1, le=500)
+    max_iterations: int = Field(default=100, ge=1, le=MOST_ITERATIONS)
     """More batches than this end in an error, before anything is done."""
 
 

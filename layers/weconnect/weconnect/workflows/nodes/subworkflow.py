@@ -43,6 +43,7 @@ NODE = NodeType(
     description="Runs another workflow with the items, as a run of its own, and waits for what it answers.",
     category="flow",
     kind="flow",
+    operations=8,
     may_suspend=True,
     express=False,
     parameters=SubworkflowParameters,

@@ -55,6 +55,7 @@ NODE = NodeType(
     description="Holds a branch for a time, until a moment, or until somebody completes its callback.",
     category="flow",
     kind="flow",
+    operations=8,
     outputs=("main", "timeout"),
     may_suspend=True,
     express=False,

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from weconnect import table
-from weconnect.workflows.contract import referenced
+from weconnect.workflows.contract import referenced, texts
 from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.secrets import Sealed
 from weconnect.workflows.variables.rows import VariableRow
@@ -27,7 +27,7 @@ def pin(organization_id: UUID, workflow_id: UUID, definition: WorkflowDefinition
     """The variables that the definition may use; the workflow's own win over the organization's."""
     values = [node.parameters for node in definition.nodes]
     conditions = [connection.condition for connection in definition.connections]
-    sources = [text for text in _texts([values, conditions]) if "$vars" in text]
+    sources = [text for text in texts([values, conditions]) if "$vars" in text]
     found = Variables()
     if not sources:
         return found
@@ -53,11 +53,3 @@ def _rows(organization_id: UUID, workflow_id: UUID | None, names: set[str] | Non
         for row in table.get_many(places[at : at + AT_ONCE]).values():
             assert isinstance(row, VariableRow)
             yield row
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
