@@ -189,6 +189,10 @@ def test_tells_what_may_be_express() -> None:
             [node("a", "filter", condition="{{ !n }}")],
             "S0204: Unknown operator: !; JSONata writes '$not(…)' for '!'",
         ),
+        (
+            [node("a", "set", values={"x": "={{ $json.n }}"})],
+            "The = before {{ is n8n's, and stays in the text here",
+        ),
         ([node("a", "set", values={"x": "{{ $toUpper(n) }}"})], "There is no $toUpper"),
         ([node("a", "set", values={"x": "{{ $var.n }}"})], "There is no $var: did you mean '$vars'?"),
         (

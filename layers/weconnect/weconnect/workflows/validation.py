@@ -10,7 +10,7 @@ from weconnect import expressions
 from weconnect.caller import Caller
 from weconnect.errors import Invalid
 from weconnect.expressions import ExpressionError
-from weconnect.workflows import catalogue, hints, offering, service, triggers
+from weconnect.workflows import catalogue, contract, hints, offering, service, triggers
 from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.contract import NodeType, misplaced, parted, pointer_of, referenced
 from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
@@ -235,7 +235,12 @@ def _expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Findi
         kind = node_type(node.type)
         value = parted(kind.parameters, node.parameters)[1] if kind else node.parameters
         try:
-            found += [(node, at + each.pointer, each.source) for each in expressions.find(value)]
+            inner = expressions.find(value)
+            found += [(node, at + each.pointer, each.source) for each in inner]
+            for each in inner:
+                if str(contract.at(value, each.pointer)).startswith("={{"):
+                    text = "The = before {{ is n8n's, and stays in the text here"
+                    yield _finding("leading_equals", text, node, at + each.pointer, severity="warning")
         except ExpressionError as error:
             yield _finding("expression_syntax", str(error), node, at + error.pointer)
     if definition.settings.concurrency and (key := definition.settings.concurrency.key):
