@@ -11,5 +11,5 @@ __all__ = ["handler"]
 
 @app.post("/v1/executions/<executionId>/pause", tags=["Executions"])
 def pause_execution(execution_id: ExecutionId, caller: ExecutionsUpdate) -> Execution:
-    """Hold a run at its next step."""
+    """Hold a run before its next node with an effect, or that waits."""
     return service.pause(caller, execution_id)

@@ -10,6 +10,8 @@ __all__ = ["handler"]
 
 
 @app.post("/v1/executions/<executionId>/retry", status_code=202, tags=["Executions"])
-def retry_execution(execution_id: ExecutionId, body: Retry, caller: ExecutionsUpdate) -> Execution:
-    """Run again, from the start or with what had ended well kept."""
-    return starting.retry(caller, execution_id, body)
+def retry_execution(
+    execution_id: ExecutionId, caller: ExecutionsUpdate, body: Retry | None = None
+) -> Execution:
+    """Run again, with what had ended well kept, or from the start."""
+    return starting.retry(caller, execution_id, body or Retry())

@@ -11,7 +11,7 @@ __all__ = ["handler"]
 
 @app.post("/v1/workflows/<workflowId>/activate", tags=["Workflows"])
 def activate_workflow(
-    workflow_id: WorkflowId, body: Activation, caller: MayUpdate, if_match: IfMatch = None
+    workflow_id: WorkflowId, caller: MayUpdate, body: Activation | None = None, if_match: IfMatch = None
 ) -> Workflow:
-    """Make a version the one that runs."""
-    return activation.activate(caller, workflow_id, body, if_match)
+    """Make a version the one that runs: the newest, when none is named."""
+    return activation.activate(caller, workflow_id, body or Activation(), if_match)

@@ -14,7 +14,10 @@ __all__ = ["handler"]
 
 @app.post("/v1/workflows/<workflowId>/executions", status_code=202, tags=["Workflows"])
 def start_execution(
-    workflow_id: WorkflowId, body: NewWorkflowExecution, caller: MayExecute, prefer: PreferWait = 0
+    workflow_id: WorkflowId,
+    caller: MayExecute,
+    body: NewWorkflowExecution | None = None,
+    prefer: PreferWait = 0,
 ) -> Response[Execution]:
     """Run a workflow: 202 with the run, or 200 when it ended within `Prefer: wait=N`."""
-    return accepted(starting.start(caller, workflow_id, body, prefer), prefer)
+    return accepted(starting.start(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer)

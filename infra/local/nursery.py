@@ -172,6 +172,7 @@ def _invoke(
     own = {"AWS_LAMBDA_FUNCTION_NAME": function["name"], **function["environment"]}
     before = {key: os.environ.get(key) for key in own}
     os.environ.update(own)
+    _forget_request()
     try:
         return handlers[name](event, context)
     finally:
@@ -180,6 +181,13 @@ def _invoke(
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+def _forget_request() -> None:
+    """A Lambda process has one function; here its log lines would carry the request of another before it."""
+    from weconnect.log import logger
+
+    logger.structure_logs(append=False)
 
 
 def _authorizer_request(event: dict[str, Any], authorizer_arn: str) -> dict[str, Any]:

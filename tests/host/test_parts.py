@@ -9,6 +9,7 @@ from aws_durable_execution_sdk_python.lambda_service import OperationAction, Ope
 from aws_durable_execution_sdk_python_testing.execution import Execution
 from aws_durable_execution_sdk_python_testing.model import StartDurableExecutionInput
 
+from infra.local import nursery
 from infra.local.gateway import Routes
 from infra.local.options import read_options
 from infra.local.patterns import matches
@@ -16,6 +17,7 @@ from infra.local.schedules import rate_seconds
 from infra.local.store import SqliteStore
 from infra.local.stream import Journal, Position, stream_records
 from infra.local.template import load_template, read_functions, shared_environment
+from weconnect.log import logger
 
 EVENT = {"source": "aws.lambda", "detail": {"status": "FAILED", "n": 5, "tags": ["a", "b"], "none": None}}
 
@@ -200,3 +202,13 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="UNIQUE"):
         store.save(other)
     store.close()
+
+
+def test_log_lines_of_a_call_name_no_request_of_the_one_before() -> None:
+    def handler(event: Any, context: Any) -> Any:
+        return logger.get_current_keys()
+
+    logger.append_keys(request_id="of the one before")
+    call = {"function": "f", "request": "r", "deadline": 0.0}
+    function = {"name": "f", "arn": "arn", "memory": 1, "environment": {}}
+    assert "request_id" not in json.loads(nursery.run(call, b"{}", {"f": function}, {"f": handler}, {}))

@@ -190,7 +190,7 @@ def test_activation_refuses_where_there_is_no_function(me: Registered, machine: 
 
 def test_findings_name_the_line(machine: Machine) -> None:
     found = check(WorkflowDefinition.model_validate(flow(code="x = 1\nfor")))
-    assert [each.message for each in found.findings] == ["Value error, line 2: invalid syntax"]
+    assert [each.message for each in found.findings] == ["line 2: invalid syntax"]
     assert check(WorkflowDefinition.model_validate(flow(code="return f'{{ $nodes.none }}'"))).findings == []
     found = check(
         WorkflowDefinition.model_validate(flow(code="return", variables={"x": "{{ $nodes.none }}"}))

@@ -103,6 +103,7 @@ def test_skip_stores_and_counts_nothing(me: Registered, starter: Starter) -> Non
     before = me.client.get(f"/v1/organizations/{me.organization['id']}/usage").json
     answer = me.client.post(f"{path}/executions", {})
     assert (answer.status, answer.json["code"]) == (409, "concurrency_limit")
+    assert answer.json["detail"] == "As many runs are open as settings.concurrency allows: 1"
     assert me.client.get(f"/v1/organizations/{me.organization['id']}/usage").json == before
     assert len(me.client.get("/v1/executions").json["items"]) == 1
     starter.run_pending()

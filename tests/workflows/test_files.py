@@ -127,6 +127,14 @@ def test_files_are_their_runs_and_their_organizations(me: Registered, starter: S
     assert not [row for row in Row.scan() if run.rpartition("/")[2] in row.pk]
 
 
+def test_a_run_that_is_waited_for_keeps_files_too(me: Registered, web: Web) -> None:
+    path = made(me, definition([get()], "start > get"))
+    run = me.client.post(f"{path}/executions", headers={"Prefer": "wait=20"}).json
+    assert run["isExpress"] and run["status"] == "completed"
+    file = run["output"][0]["file"]
+    assert me.client.get(f"/v1/executions/{run['id']}/files/{file['fileId']}").json["size"] == len(PNG)
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "expected"),
     [

@@ -356,6 +356,8 @@ def test_answers(type: str, parameters: dict[str, Any], inputs: Any, expected: A
 
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     *[(type, {"more": 1}, "invalid_parameters", "/more") for type in ("set", "stop", "respond")],
+    ("stop", {"message": "no"}, "invalid_parameters", "a message is for the outcome failed"),
+    ("stop", {"outcome": "failed", "message": "{{ nothing }}"}, "invalid_parameters", "it is null"),
     ("set", {"values": 1}, "invalid_parameters", "/values"),
     ("set", {"values": {"n.x": 1}}, "not_an_object", "n holds no object"),
     ("set", {"values": {"a": ["{{ 1 + 'x' }}"]}}, "expression_failed", "/values/a/0"),
@@ -449,7 +451,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ],
     ("http_request", {"url": ""}, "invalid_parameters", "/url"),
     ("code", {}, "invalid_parameters", "/code"),
-    ("code", {"code": "x = 1\nreturn ("}, "invalid_parameters", "/code: Value error, line 2: '(' was never"),
+    ("code", {"code": "x = 1\nreturn ("}, "invalid_parameters", "/code: line 2: '(' was never"),
     ("code", {"code": "return 1", "timeoutSeconds": 61}, "invalid_parameters", "/timeoutSeconds"),
     ("code", {"code": "return 1", "mode": "some"}, "invalid_parameters", "/mode"),
     ("code", {"code": "return '" + "ü" * 40_000 + "'"}, "invalid_parameters", "64 KB"),

@@ -441,7 +441,7 @@ def test_retry_from_the_failed_node_keeps_what_was_done(
         lambda m, url, **o: calls.append((url, "")) or OutboundResponse(200, {}, b"fine", url),
     )
     calls.clear()
-    again = me.client.post(f"/v1/executions/{failed['id']}/retry", {})
+    again = me.client.post(f"/v1/executions/{failed['id']}/retry")
     assert again.status == 202 and again.json["retryOf"] == failed["id"] and again.json["retryCount"] == 1
     starter.run_pending()
     done = me.client.get(again.headers["Location"]).json

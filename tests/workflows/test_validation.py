@@ -1,10 +1,13 @@
 """The static check: every kind of finding, with its code, its node and its place."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from tests.workflows.definitions import START, connect, definition, node
+from weconnect import expressions
+from weconnect.workflows import hints
 from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.validation import check
 
@@ -162,3 +165,83 @@ def test_tells_what_may_be_express() -> None:
     waiting = WorkflowDefinition.model_validate(definition([node("a", "wait")], "start > a"))
     durable = WorkflowDefinition.model_validate(definition(NOOPS, "start > a", execution="durable"))
     assert [check(each).express for each in (pure, waiting, durable)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([node("a", "httpRequest")], "There is no node type 'httpRequest': did you mean 'http_request'?"),
+        ([node("a", "zzz")], "There is no node type 'zzz'; GET /v1/node-types lists them"),
+        ([node("a", "set", value={})], "There is no parameter 'value'; it has values, remove, keepInput"),
+        (
+            [node("a", "filter", condition="n > 1")],
+            "Input should be a valid boolean, unable to interpret input; an expression stands between {{ and }}",
+        ),
+        (
+            [node("a", "filter", condition="{{ n == 1 }}")],
+            "S0211: The symbol Equal cannot be used as a unary operator; JSONata writes '=' for '=='",
+        ),
+        (
+            [node("a", "filter", condition="{{ n = '==' || m }}")],
+            "S0201: Syntax error: Pipe; JSONata writes 'or' for '||'",
+        ),
+        (
+            [node("a", "filter", condition="{{ !n }}")],
+            "S0204: Unknown operator: !; JSONata writes '$not(…)' for '!'",
+        ),
+        (
+            [node("a", "set", values={"x": "={{ $json.n }}"})],
+            "The = before {{ is n8n's, and stays in the text here",
+        ),
+        ([node("a", "set", values={"x": "{{ $toUpper(n) }}"})], "There is no $toUpper"),
+        ([node("a", "set", values={"x": "{{ $var.n }}"})], "There is no $var: did you mean '$vars'?"),
+        (
+            [node("a", "set", values={"x": "{{ $eval(n) }}"})],
+            "$eval is not allowed here: an expression must give the same result each time",
+        ),
+        (
+            [node("a", "set", values={"x": "{{ $('start').item.json.n }}"})],
+            "Another node is $nodes.`Its name`.output here, for its first item, or .items for all",
+        ),
+        (
+            [node("a", "set", values={"x": "{{ $nodes.start.json.n }}"})],
+            "A node has output, items and outputs, and no 'json'",
+        ),
+        (
+            [node("a", "set", values={"x": "{{ $nodes.begin.output.n }}"})],
+            "There is no node named 'begin'",
+        ),
+        (
+            [node("one", "noop", name="The first"), node("a", "set", values={"x": "{{ $nodes.one.items }}"})],
+            "There is no node named 'one': its id is that of 'The first'",
+        ),
+    ],
+)
+def test_says_what_there_is_instead(nodes: list[dict[str, Any]], message: str) -> None:
+    links = [f"{a} > {b}" for a, b in pairwise(["start", *(each["id"] for each in nodes)])]
+    found = check(WorkflowDefinition.model_validate(definition(nodes, *links)))
+    assert [each.message for each in found.findings] == [message]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "($x := n; $x + 1)",
+        "$map(list, function($each, $place) { $each + $place })",
+        "list#$at.{'at': $at}",
+        "list@$one.$one.n",
+        "$contains(text, /\\$dollar/)",
+        "'$nobody' & `$no one` /* $nothing */",
+        "$json.a & $count($input) & $index & $trigger & $execution.id & $now() & $vars.`a b` & $$.n",
+        "$nodes.start.output.n & $count($nodes.`start`.items) & $nodes.start.outputs.main[0].n",
+        "$lookup($nodes, 'start')",
+    ],
+)
+def test_names_that_there_are_pass(source: str) -> None:
+    value = definition([node("a", "jsonata", expression=source)], "start > a")
+    assert findings(value) == []
+
+
+def test_the_functions_are_those_of_the_evaluator() -> None:
+    for name in hints.FUNCTIONS:
+        assert expressions.evaluate(f"$exists(${name})", {}) is True, name

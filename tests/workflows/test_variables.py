@@ -186,6 +186,24 @@ def test_secrets_stand_only_where_they_may(
     assert not found_anywhere(CANARY)
 
 
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        (node("a", "set", values={"v": "{{ $vars.token }}"}), "in no parameter of this node"),
+        (
+            node("a", "http_request", url="https://x", method="{{ $vars.token }}"),
+            "in body, headers, query, url alone",
+        ),
+    ],
+)
+def test_a_misplaced_secret_is_told_where_it_may_stand(
+    me: Registered, starter: Starter, asked: dict[str, Any], allowed: str
+) -> None:
+    variable(me, "token", CANARY, "secret")
+    error = ran(me, starter, definition([asked], "start > a"))["error"]
+    assert error["message"].endswith(f"the secret variable 'token' may stand {allowed}")
+
+
 def test_a_condition_takes_no_secret(me: Registered, starter: Starter) -> None:
     variable(me, "token", CANARY, "secret")
     value = definition([node("a", "noop")], "start > a")

@@ -33,7 +33,7 @@ def test_a_workflow_from_draft_to_archive(me: Registered) -> None:
     (summary,) = me.client.get("/v1/workflows?tag=one&status=draft&search=GREET").json["items"]
     assert summary["description"] == "x" * 500 and "nodes" not in summary
     assert me.client.get("/v1/workflows?tag=two").json["items"] == []
-    active = me.client.post(f"{path}/activate", {}).json
+    active = me.client.post(f"{path}/activate").json
     assert (active["status"], active["activeVersion"]) == ("active", 1)
     changed = me.client.patch(path, {"nodes": [], "connections": [], "changelog": "emptied"}).json
     assert (changed["latestVersion"], changed["activeVersion"], changed["status"]) == (2, 1, "active")

@@ -93,9 +93,13 @@ def pad(text: str, width: int, character: str = " ") -> str:
 
 def refusal(name: str) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise ValueError(f"${name} is not allowed here: an expression must give the same result each time")
+        raise ValueError(refused(name))
 
     return refuse
+
+
+def refused(name: str) -> str:
+    return f"${name} is not allowed here: an expression must give the same result each time"
 
 
 def finite(value: Any) -> Any:

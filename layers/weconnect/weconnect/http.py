@@ -295,13 +295,19 @@ def _invalid(found: Any) -> Problem:
     errors = [
         {
             "pointer": _pointer(item["loc"]),
-            "detail": item["msg"].removeprefix("Value error, "),
+            "detail": _said(item),
             "type": item["type"],
         }
         for item in found
     ]
     said = "; ".join(f"{item['pointer']} {item['detail']}".strip() for item in errors[:3])
     return Invalid(f"Not valid: {said}", errors=errors[:50])
+
+
+def _said(item: Any) -> str:
+    if item["type"] == "missing" and len(item["loc"]) == 1 and item["loc"][0] == "body":
+        return "The request needs a body: a JSON object"
+    return str(item["msg"].removeprefix("Value error, "))
 
 
 def _pointer(location: Any) -> str:

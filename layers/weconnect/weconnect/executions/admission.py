@@ -139,8 +139,8 @@ def _is_skipped(gate: Gate, row: ExecutionRow) -> bool:
 def _refused(gate: Gate, row: ExecutionRow) -> ExecutionRow:
     if table.get(ExecutionRow, (row.pk, row.sk)):
         raise AlreadyStarted()
-    of_key = f" of {gate.run_key!r}" if gate.run_key else ""
-    text = f"As many runs{of_key} as may be are open: {row.concurrency['limit']}"
+    of_key = f" with the key {gate.run_key!r}" if gate.run_key else ""
+    text = f"As many runs{of_key} are open as settings.concurrency allows: {row.concurrency['limit']}"
     raise Conflict(text, code="concurrency_limit")
 
 

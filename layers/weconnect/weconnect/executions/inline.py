@@ -6,6 +6,7 @@ Nobody was promised such a run before it has ended, so a crash loses nothing; th
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from weconnect import faults
 from weconnect.durable import StepFailed
@@ -47,7 +48,7 @@ class InlineSteps:
 
 def run(row: ExecutionRow, definition: WorkflowDefinition) -> None:
     """Carry out a run that was stored as running."""
-    place = Place(row.organization_id, row.id)
+    place = Place(UUID(row.organization_id), UUID(row.id))
     engine = Engine(InlineSteps(), place, pin(row, definition))
     try:
         outcome = engine.run()

@@ -177,7 +177,11 @@ class Call:
             unnamed = each.pointer if names is None else unnamed
             for name in sorted((names or set()) & self.scope.sealed.keys()):
                 if self.secrets is None or each.pointer.split("/")[1] not in self.secrets.places:
-                    text = f"{each.pointer}: the secret variable {name!r} may not be used here"
+                    places_of = sorted(self.secrets.places) if self.secrets else []
+                    allowed = (
+                        f"in {', '.join(places_of)} alone" if places_of else "in no parameter of this node"
+                    )
+                    text = f"{each.pointer}: the secret variable {name!r} may stand {allowed}"
                     raise NodeError("secret_not_allowed", text)
                 places.setdefault(each.pointer, set()).add(name)
         if places and unnamed is not None:
@@ -297,7 +301,10 @@ def validated(model: type[P], value: Any) -> P:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise NodeError("invalid_parameters", f"{pointer_of(first['loc'])}: {first['msg']}") from error
+        said = first["msg"].removeprefix("Value error, ")
+        if first["input"] is None and first["type"] != "missing":
+            said += ", and it is null: what its expression names may be missing"
+        raise NodeError("invalid_parameters", f"{pointer_of(first['loc'])}: {said}") from error
 
 
 def pointer_of(place: tuple[int | str, ...]) -> str:

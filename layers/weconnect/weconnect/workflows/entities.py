@@ -44,7 +44,8 @@ class Position(Wire):
 
 class Retry(Wire):
     """How often a node with an effect is tried, and how long after a failure; `on` names error codes, empty means
-    those that may pass.
+    those that may pass. An attempt does all of the node's items, those again that had gone well in the last one, and
+    has idempotency keys of its own: a loop around the node tries each item by itself.
     """
 
     max_attempts: int = Field(default=1, ge=1, le=10)
@@ -55,7 +56,13 @@ class Retry(Wire):
 
 
 class Node(Wire):
-    """One thing that a workflow does. Texts in `parameters` may hold expressions between `{{` and `}}`."""
+    """One thing that a workflow does. Texts in `parameters` may hold JSONata between `{{` and `}}`, over the item. It
+    sees, too: `$json`, the item; `$input`, all items of the node, and `$index`, the item's place in them;
+    `$trigger`, the run's input; `$nodes.name`, what a node before has answered, as `output` (its first item), `items`
+    and `outputs` (by name); `$vars.name`; `$execution` (`id`, `workflowId`, `workflowName`, `workflowVersion`, `mode`,
+    `callbackToken`). After an error, `onError` `continue` goes on with items that have the error; `error_output` sends
+    them to the output `error`.
+    """
 
     id: NodeId
     name: Annotated[str, up_to(100)]

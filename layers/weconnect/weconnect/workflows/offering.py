@@ -4,14 +4,12 @@ The schema is that of the trigger which such a run begins at: the first of type 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import AfterValidator
-
-from weconnect import schemas, table
+from weconnect import table
 from weconnect.caller import Caller
-from weconnect.entities import Json, StoredJson
+from weconnect.entities import Json
 from weconnect.errors import NotFound
 from weconnect.pages import query_page
 from weconnect.workflows import versions
@@ -19,19 +17,6 @@ from weconnect.workflows.entities import WorkflowDefinition, WorkflowStatus
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 
 ANY_OBJECT: Json = {"type": "object", "properties": {}}
-
-
-def _of_object(schema: Json) -> Json:
-    try:
-        schemas.inspect(schema)
-        if schema.get("type", "object") != "object":
-            raise schemas.BadSchema(("type",), "it has to describe an object")
-    except schemas.BadSchema as error:
-        raise ValueError(f"is no JSON Schema of use: {error.pointer or '/'} {error.detail}") from error
-    return schema
-
-
-InputSchema = Annotated[StoredJson, AfterValidator(_of_object)]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ TIMEOUT_SECONDS = 20.0
 class NodeTest(Wire):
     """What the node works on: its items by input, and what expressions may see of other nodes by name."""
 
-    input: dict[str, list[dict[str, Any]]] = {"main": [{}]}
+    input: dict[str, list[dict[str, Any]]] = Field(
+        default={"main": [{}]}, description='Lists of items by the name of the input: `{"main": [{"n": 1}]}`'
+    )
     nodes: dict[str, dict[str, list[dict[str, Any]]]] = Field(
         default={}, description="Outputs of other nodes, by the node's name"
     )

@@ -10,7 +10,7 @@ from weconnect import expressions
 from weconnect.caller import Caller
 from weconnect.errors import Invalid
 from weconnect.expressions import ExpressionError
-from weconnect.workflows import offering, service, triggers
+from weconnect.workflows import catalogue, contract, hints, offering, service, triggers
 from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.contract import NodeType, misplaced, parted, pointer_of, referenced
 from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
@@ -82,7 +82,8 @@ def _nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
             yield _finding("duplicate_node_name", f"The name {node.name!r} is not unique", node, f"{at}/name")
         kind = node_type(node.type)
         if kind is None:
-            text = f"There is no node type {node.type!r}; GET /v1/node-types lists them"
+            like = hints.meant(node.type, catalogue.names()) or "; GET /v1/node-types lists them"
+            text = f"There is no node type {node.type!r}{like}"
             yield _finding("unknown_node_type", text, node, f"{at}/type")
             continue
         if node.is_enabled:
@@ -119,7 +120,7 @@ def _parameters(node: Node, kind: NodeType, at: str) -> Iterator[Finding]:
             place = f"{at}/parameters{pointer_of(wrong['loc'])}"
             missing = wrong["type"] == "missing"
             code = "missing_parameter" if missing else "invalid_parameter"
-            yield _finding(code, wrong["msg"], node, place)
+            yield _finding(code, hints.of_parameter(kind, wrong), node, place)
 
 
 # Connections
@@ -234,7 +235,12 @@ def _expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Findi
         kind = node_type(node.type)
         value = parted(kind.parameters, node.parameters)[1] if kind else node.parameters
         try:
-            found += [(node, at + each.pointer, each.source) for each in expressions.find(value)]
+            inner = expressions.find(value)
+            found += [(node, at + each.pointer, each.source) for each in inner]
+            for each in inner:
+                if str(contract.at(value, each.pointer)).startswith("={{"):
+                    text = "The = before {{ is n8n's, and stays in the text here"
+                    yield _finding("leading_equals", text, node, at + each.pointer, severity="warning")
         except ExpressionError as error:
             yield _finding("expression_syntax", str(error), node, at + error.pointer)
     if definition.settings.concurrency and (key := definition.settings.concurrency.key):
@@ -254,8 +260,11 @@ def _expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Findi
     names = {node.name: node.id for node in definition.nodes}
     for (where, pointer, source), wrong in zip(found, errors, strict=True):
         if wrong:
-            yield _finding("expression_syntax", wrong, where, pointer)
-        elif where is not None and "$nodes" in source:
+            yield _finding("expression_syntax", hints.of_syntax(source, wrong), where, pointer)
+            continue
+        for code, text in hints.of_names(source):
+            yield _finding(code, text, where, pointer)
+        if where is not None and "$nodes" in source:
             yield from _references(where, pointer, source, names, graph)
 
 
@@ -265,7 +274,9 @@ def _references(
     before = graph.before(node.id)
     for name in sorted(referenced([source]) or ()):
         if name not in names:
-            yield _finding("unknown_reference", f"There is no node named {name!r}", node, pointer)
+            known = {node_id: name for name, node_id in names.items()}
+            like = f": its id is that of {known[name]!r}" if name in known else hints.meant(name, names)
+            yield _finding("unknown_reference", f"There is no node named {name!r}{like}", node, pointer)
         elif names[name] not in before:
             text = f"{name!r} cannot have run before {node.name!r}"
             yield _finding("reference_not_before", text, node, pointer)

@@ -15,7 +15,7 @@ _ITEM = 'function($item_) { $type($item_.json) = "object" ? $item_.json : $item_
 def code(reading: Reading) -> Made:
     """JavaScript without loops, assignments and libraries, as one JSONata expression; raises Refused."""
     if reading.fixed("language", default="javaScript") != "javaScript":
-        raise Refused("code in Python is not read here: write it as a jsonata node")
+        raise Refused("code in Python is not read here: write it as a code node")
     each = reading.fixed("mode", default="runOnceForAllItems") == "runOnceForEachItem"
     written = reading.raw("jsCode") or reading.raw("functionCode")
     if not isinstance(written, str) or not written.strip():
@@ -24,7 +24,7 @@ def code(reading: Reading) -> Made:
         source, notes = program(written, replace(reading.where, whole=not each))
     except Unsupported as refusal:
         text = f"code in JavaScript is not run here, and this does not come to one expression ({refusal})"
-        raise Refused(f"{text}: write it as a jsonata node") from None
+        raise Refused(f"{text}: write it in Python as a code node, or as a jsonata node") from None
     for note in notes:
         reading.leave("code", note)
     reading.rewritten = True

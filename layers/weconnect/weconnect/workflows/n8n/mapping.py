@@ -57,7 +57,7 @@ MAKERS: dict[str, Callable[[Reading], Made]] = {
     f"{LANGCHAIN}sentimentAnalysis": ai.sentiment,
 }
 
-_CODE = "code in JavaScript is not run here: write it as a jsonata node"
+_CODE = "code in JavaScript is not run here: write it in Python as a code node, or as a jsonata node"
 _FILES = "items hold no files here; a csv, xml or html node reads and writes text that is in a field"
 REASONS = {
     f"{BASE}functionItem": _CODE,

@@ -1,7 +1,7 @@
 """manual: begins a run that a person or a program asks for."""
 
 from weconnect.workflows.contract import NodeType, Parameters, passed
-from weconnect.workflows.offering import InputSchema
+from weconnect.workflows.inputs import InputSchema
 
 
 class ManualParameters(Parameters):

@@ -1,8 +1,8 @@
 """stop: ends the run."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from weconnect.workflows.contract import STOP, Call, NodeError, NodeType, Outputs, Parameters
 
@@ -11,7 +11,13 @@ class StopParameters(Parameters):
     outcome: Literal["completed", "failed"] = "completed"
     """How the run ends."""
     message: Annotated[str, Field(max_length=2_000)] = "The workflow stopped the run"
-    """What a failed run says."""
+    """What a failed run says; so `outcome` is `failed`."""
+
+    @model_validator(mode="after")
+    def _said_by_a_failed_run(self) -> Self:
+        if "message" in self.model_fields_set and self.outcome == "completed":
+            raise ValueError("a message is for the outcome failed")
+        return self
 
 
 def run(call: Call) -> Outputs:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from weconnect.workflows.contract import NodeType, Parameters, passed
-from weconnect.workflows.offering import InputSchema
+from weconnect.workflows.inputs import InputSchema
 
 
 class WebhookParameters(Parameters):
