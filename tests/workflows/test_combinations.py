@@ -209,6 +209,26 @@ def test_a_run_that_took_too_long_for_its_caller_keeps_no_place(me: Registered, 
     assert status(me, begun(me, flow)) == ("pending", None)
 
 
+def test_two_that_wait_for_each_other_end_with_one_callers_patience(me: Registered, starter: Starter) -> None:
+    flows = [limited(me, name=name) for name in ("A", "B")]
+    for name, flow, other in (("a", *flows), ("b", *reversed(flows))):
+        sub = node(name, "subworkflow", workflowId=id_of(other))
+        value = definition([sub], f"start > {name}", concurrency={"limit": 1})
+        assert me.client.patch(flow, value).status == 200
+        assert me.client.post(f"{flow}/activate", {}).status == 200
+    runs = [begun(me, flow) for flow in flows]
+    starter.run_pending()
+    sweeper.sweep()
+    assert [status(me, run)[0] for run in runs] == ["waiting"] * 2 and starter.asked == []
+    assert [child["waitsFor"] for child in runs_of(me, "subworkflow")] == ["workflow"] * 2
+    request, steps = starter.waiting.pop(0)
+    steps.sent["a~1/run"] = None  # its time is over
+    starter._carry(request, steps)
+    children = {child["parentExecutionId"]: child for child in runs_of(me, "subworkflow")}
+    assert [children[id_of(run)]["status"] for run in runs] == ["cancelled", "pending"]
+    assert children[id_of(runs[1])]["waitsFor"] is None, "it was let in"
+
+
 @pytest.mark.parametrize(
     "key",
     [
