@@ -232,5 +232,11 @@ def test_references_stay(me: Registered) -> None:
         "a", headers=headers, query={"q": "cats", "key": "{{ $vars.key }}"}, body={"a": [1, None, "x"]}
     )
     merging = node("b", "deduplicate", key="{{ id }}")
-    flow = me.client.post("/v1/workflows", {"name": "Flow", "nodes": [asking, merging]}).headers["Location"]
-    assert opened(link(me, flow)["token"]).json == me.client.get(f"{flow}/export").json
+    for name, bound in (
+        ("Free", None),
+        ("All", {"limit": 1}),
+        ("Each", {"limit": 1, "key": "{{ $trigger.k }}"}),
+    ):
+        body = {"name": name, "nodes": [asking, merging], "settings": {"concurrency": bound}}
+        flow = me.client.post("/v1/workflows", body).headers["Location"]
+        assert opened(link(me, flow)["token"]).json == me.client.get(f"{flow}/export").json

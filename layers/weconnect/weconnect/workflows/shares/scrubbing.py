@@ -56,7 +56,7 @@ def scrubbed(file: WorkflowExport) -> WorkflowExport:
 def _settings(settings: WorkflowSettings) -> WorkflowSettings:
     bound = settings.concurrency
     return settings.model_copy(
-        update={"concurrency": bound and bound.model_copy(update={"key": _text(bound.key)})}
+        update={"concurrency": bound and bound.model_copy(update={"key": _value(bound.key)})}
     )
 
 
