@@ -360,11 +360,27 @@ def test_only_the_gateway_and_the_starters_may_call_functions() -> None:
 
 def test_whoever_ends_a_wait_may_wake_the_run() -> None:
     """People decide, agents' routes and jobs cancel, a run finds an answer that came before it waited, and a start may
-    stop the runs that it is to replace.
+    stop the runs that it is to replace, be it an event's. Runs of agents and of workflows wait for each other.
     """
-    wakers = {role for role, found in STATEMENTS if WAKES in _texts(found["Action"])}
-    starters = {"JobsRole", "RunAgentRole", "RunWorkflowRole", "WorkflowsRole"}
-    assert wakers == {"AgentsRole", "ExecutionsRole", *starters}
+    woken: dict[str, set[str]] = {}
+    for role, found in STATEMENTS:
+        if WAKES in _texts(found["Action"]):
+            names = {text.rpartition("${AWS::StackName}-")[2] for text in _texts(found["Resource"])}
+            woken[role] = woken.get(role, set()) | names - {"run-code"}
+    starters = {"EventsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole", "WorkflowsRole"}
+    assert woken == {
+        role: {"run-agent:*", "run-workflow:*"} for role in ("AgentsRole", "ExecutionsRole", *starters)
+    }
+
+
+def test_whoever_starts_runs_of_workflows_may_take_them_out_of_a_queue() -> None:
+    """And who deletes them finds their objects."""
+    may = {role: set[str]() for role, _ in STATEMENTS}
+    for role, found in STATEMENTS:
+        may[role] |= set(_texts(found["Action"]))
+    starters = [role for role in may if "lambda:InvokeFunction" in may[role] and role != "InvokeRole"]
+    assert len(starters) == 7 and all("dynamodb:DeleteItem" in may[role] for role in starters)
+    assert all("s3:ListBucket" in may[role] for role in ("ExecutionsRole", "JobsRole", "PurgeRole"))
 
 
 def test_the_authorizer_writes_nothing_but_stamps() -> None:

@@ -50,6 +50,7 @@ def full(starter: Starter, name: str) -> tuple[Registered, Any]:
         made = ask.post("/v1/workflows", {"name": workflow, "nodes": nodes}).headers["Location"]
         assert ask.post(f"{made}/activate", {}).status == 200
         assert ask.post(f"{made}/executions", {"input": {"text": "x" * 40_000}}).status == 202
+        assert ask.post(f"{made}/shares", {"link": True}).status == 201
         starter.run_pending()
     assert ask.delete(made).status == 204
     gone = place.rpartition("/")[2]
@@ -69,6 +70,13 @@ def rows_with(*texts: str) -> list[str]:
         if any(text in row.get(name, {}).get("S", "") for name in names for text in texts)
     ]
     return sorted(places)
+
+
+def links_of(owner: Registered) -> list[Any]:
+    """The tokens of links to an organization's workflows."""
+    rows = boto3.client("dynamodb").scan(TableName="weconnect")["Items"]
+    found = [row for row in rows if row.get("purpose", {}).get("S") == "workflow_share"]
+    return [row for row in found if owner.organization["id"] in json.dumps(row["details"])]
 
 
 def objects_of(owner: Registered) -> int:
@@ -97,7 +105,7 @@ def test_what_leaves_the_trash_takes_everything_along(queue: str, starter: Start
     others = rows_with(other.organization["id"])
     objects = objects_of(other)
     mine = owner.organization["id"]
-    assert len(rows_with(mine)) > 30 and objects_of(owner) > 4
+    assert len(rows_with(mine)) > 30 and objects_of(owner) > 4 and len(links_of(owner)) == 2
     assert any("PURGED#AGENT" in place for place in rows_with(mine)), "its runs would be forgotten"
     assert owner.client.delete(path(owner)).status == 204
     invoke("on_purged", trash_event(owner))
@@ -106,7 +114,7 @@ def test_what_leaves_the_trash_takes_everything_along(queue: str, starter: Start
     assert invoke("on_purged", trash_event(owner)) == {"batchItemFailures": []}
     left = rows_with(mine)
     assert [place for place in left if not place.startswith("USER#")] == [], left
-    assert objects_of(owner) == 0
+    assert objects_of(owner) == 0 and not links_of(owner) and len(links_of(other)) == 2
     assert code(key.get("/v1/agents")) == (401, "invalid_api_key")
     assert rows_with(other.organization["id"]) == others and objects_of(other) == objects
     assert invoke("on_purged", trash_event(owner)) == {"batchItemFailures": []}, "delivered twice"

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agents.runs import Starter
+from tests.conftest import client
 from tests.factories import Registered, registered
-from weconnect import durable
+from weconnect import durable, stream
 from weconnect.log import logger
+from weconnect.settings import settings
 
 
 @pytest.fixture
@@ -33,3 +35,14 @@ def written() -> Iterator[io.StringIO]:
     logger.addHandler(handler)
     yield lines
     logger.removeHandler(handler)
+
+
+@pytest.fixture
+def queue_of_events(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The event queue, in moto."""
+    url = client("sqs").create_queue(QueueName="events")["QueueUrl"]
+    before = settings.event_queue_url
+    object.__setattr__(settings, "event_queue_url", url)
+    monkeypatch.setattr(stream, "sqs", lambda: client("sqs"))
+    yield url
+    object.__setattr__(settings, "event_queue_url", before)

@@ -18,25 +18,15 @@ from tests.test_events import event, invoke
 from tests.test_template import FUNCTIONS
 from tests.workflows.definitions import connect, definition, node
 from tests.workflows.runs import made
-from weconnect import events, stream, table
+from weconnect import events, table
 from weconnect.agents.providers.messages import ModelReply
 from weconnect.executions import on_events, starting
 from weconnect.executions.rows import ExecutionRow
-from weconnect.settings import settings
 from weconnect.workflows import triggers
 
 NUMBERS = itertools.count(1)
 
-
-@pytest.fixture(autouse=True)
-def queue_of_events(aws: None, monkeypatch: pytest.MonkeyPatch):
-    """The event queue, in moto."""
-    url = client("sqs").create_queue(QueueName="events")["QueueUrl"]
-    before = settings.event_queue_url
-    object.__setattr__(settings, "event_queue_url", url)
-    monkeypatch.setattr(stream, "sqs", lambda: client("sqs"))
-    yield url
-    object.__setattr__(settings, "event_queue_url", before)
+pytestmark = pytest.mark.usefixtures("queue_of_events")
 
 
 def listening(me: Registered, *types: str, name: str = "Listener", **more: Any) -> str:

@@ -171,6 +171,11 @@ HIDING: dict[str, dict[str, Any]] = {
     "our link": request("a", url=f"https://api.example.com/v1/shared/{CANARY}"),
     "Slack's webhook": request("a", url=f"https://hooks.slack.com/services/T1/B2/{CANARY}"),
     "a bot's address": request("a", url=f"https://api.telegram.org/bot123:{CANARY}/sendMessage"),
+    "code": node("a", "code", code=f"""API_KEY = "{CANARY}"\nreturn $items"""),
+    "typed code": node("a", "code", code=f"""db_password: str = r'{CANARY}'"""),
+    "a header in code": node("a", "code", code=f"""headers["X-Auth-Token"] = '{CANARY}'"""),
+    "JSON within an expression": node("a", "jsonata", expression=f"""{{"clientSecret": "{CANARY}"}}"""),
+    "a statement": node("a", "sql", statement=f"SELECT 1 FROM t WHERE password = '{CANARY}'"),
     "a body": request("a", body={"deep": [{"clientSecret": CANARY, "password": CANARY}]}),
     "a body of pairs": request("a", body=[{"name": "apiKey", "value": CANARY}]),
     "a body as text": request("a", body=f'{{"x": "Bearer {CANARY}"}}'),
@@ -206,12 +211,13 @@ def test_nor_beside_its_nodes(me: Registered) -> None:
         assert me.client.post("/v1/variables", variable).status == 201
     nodes = [node("start", "manual"), node("a", "set", values={"x": "{{ $vars.plain }}"})]
     connection = {"sourceNodeId": "start", "targetNodeId": "a", "condition": f"x = 'Bearer {CANARY}'"}
-    flow = made(me, {"nodes": nodes, "settings": {"errorWorkflowId": ID}})
+    settings = {"errorWorkflowId": ID, "concurrency": {"limit": 1, "key": f"Bearer {CANARY}"}}
+    flow = made(me, {"nodes": nodes, "settings": settings})
     texts = {"description": f"with Bearer {CANARY}", "tags": [f"sk-{CANARY}"], "name": f"sk-{CANARY}"}
     changed = me.client.patch(
         flow, {"connections": [connection], "changelog": CANARY, "label": CANARY, **texts}
     )
-    assert changed.status == 200 and changed.text.count(CANARY) == 4
+    assert changed.status == 200 and changed.text.count(CANARY) == 5
     answer = opened(link(me, flow)["token"])
     assert answer.status == 200 and not [each for each in (CANARY, ID) if each in answer.text]
 
@@ -226,5 +232,11 @@ def test_references_stay(me: Registered) -> None:
         "a", headers=headers, query={"q": "cats", "key": "{{ $vars.key }}"}, body={"a": [1, None, "x"]}
     )
     merging = node("b", "deduplicate", key="{{ id }}")
-    flow = me.client.post("/v1/workflows", {"name": "Flow", "nodes": [asking, merging]}).headers["Location"]
-    assert opened(link(me, flow)["token"]).json == me.client.get(f"{flow}/export").json
+    for name, bound in (
+        ("Free", None),
+        ("All", {"limit": 1}),
+        ("Each", {"limit": 1, "key": "{{ $trigger.k }}"}),
+    ):
+        body = {"name": name, "nodes": [asking, merging], "settings": {"concurrency": bound}}
+        flow = me.client.post("/v1/workflows", body).headers["Location"]
+        assert opened(link(me, flow)["token"]).json == me.client.get(f"{flow}/export").json

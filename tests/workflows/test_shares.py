@@ -32,7 +32,7 @@ OPERATIONS: dict[str, tuple[str, str, str, Any]] = {
     "diagram": ("view", "GET", "/diagram", None),
     "validate": ("view", "POST", "/validate", {"nodes": []}),
     "run": ("execute", "POST", "/executions", {"input": 1}),
-    "test": ("execute", "POST", "/nodes/a/test", {}),
+    "test": ("edit", "POST", "/nodes/a/test", {}),
     "change": ("edit", "PATCH", "", {"description": "other"}),
     "activate": ("edit", "POST", "/activate", {}),
     "deactivate": ("edit", "POST", "/deactivate", None),

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, schemas, table
+from weconnect import clock, schemas
 from weconnect.agents import nested
 from weconnect.agents.entities import StepApproval
 from weconnect.agents.run import Pinned, Run, fence
@@ -17,9 +17,8 @@ from weconnect.agents.tools.calling import Tool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.caller import Caller
 from weconnect.durable import Steps
-from weconnect.executions import children, ending, service, starting
+from weconnect.executions import children, service, starting
 from weconnect.executions.entities import OPEN, NewWorkflowExecution
-from weconnect.executions.rows import ExecutionRow
 from weconnect.workflows import service as workflows
 from weconnect.workflows.contract import NodeError
 
@@ -128,7 +127,7 @@ def _end(
     failure, result = began.get("error"), None
     asked = UUID(began["run"]) if "run" in began else None
     try:
-        result = fitting(tool, _output(run, tool, name, asked)) if asked else None
+        result = fitting(tool, _output(run, tool, name)) if asked else None
     except (ToolError, NodeError) as error:
         failure = str(error)
     seconds = nested.note(run, tool, arguments, number, approval, began["started"], failure, result, asked)
@@ -136,12 +135,10 @@ def _end(
     return {"content": content, "is_error": failure is not None, "waited": seconds if asked else 0}
 
 
-def _output(run: Run, tool: Tool, name: str, child_id: UUID) -> Any:
-    """What the run answered that was waited for; raises ToolError. One that is still open is stopped."""
+def _output(run: Run, tool: Tool, name: str) -> Any:
+    """What the run answered that was waited for; raises ToolError."""
     told = children.result(run.row(), name)
     if told["status"] in OPEN:
-        at = ExecutionRow.at(run.organization_id, child_id)
-        ending.stop(table.need(ExecutionRow, at, "execution"))
         raise ToolError(f"Its run took longer than {seconds_of(tool)} s and was stopped")
     if told["status"] != "completed":
         error = told["error"] or {"code": told["status"], "message": f"The run is {told['status']}"}

@@ -12,6 +12,7 @@ point: what it did is done again under the same ids, by the next one to serve or
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -58,10 +59,10 @@ def asked(settings: WorkflowSettings, given: Any) -> dict[str, Any] | None:
 
 
 def at_once(organization_id: UUID) -> int:
-    """How many runs of an organization may be open; -1 is unlimited."""
+    """How many runs of an organization may be open; -1 is unlimited. None are let in while it is in the trash."""
     row = table.get(OrganizationRow, OrganizationRow.at(organization_id))
     if row is None:
-        return -1
+        return 0
     organization: Organization = row.to_entity()
     return organization.get_plan_limits().max_concurrent_executions
 
@@ -121,7 +122,7 @@ def is_same(row: ExecutionRow, other: ExecutionRow) -> bool:
 def _gates(row: ExecutionRow) -> list[Gate]:
     """What a run passes, in order."""
     found = [_of_workflow(row)] if row.concurrency else []
-    return found if row.mode == "subworkflow" else [*found, Gate(UUID(row.organization_id))]
+    return found if row.parent_key else [*found, Gate(UUID(row.organization_id))]
 
 
 def _of_workflow(row: ExecutionRow) -> Gate:
@@ -161,6 +162,11 @@ def _queued(gate: Gate, row: ExecutionRow, actor: dict[str, Any]) -> ExecutionRo
 
 def _waiting(gate: Gate, row: ExecutionRow) -> dict[str, Any]:
     return {"waits_for": gate.kind, "queued_at": list(gate.place_of(row.id))}
+
+
+def _let_in(row: ExecutionRow) -> dict[str, Any]:
+    keys = ExecutionRow.status_keys(UUID(row.organization_id), UUID(row.id), ExecutionStatus.PENDING, False)
+    return {"waits_for": None, "queued_at": None, **keys}
 
 
 def _place(gate: Gate, row: ExecutionRow) -> QueueRow:
@@ -251,12 +257,7 @@ def _pass(gate: Gate, row: ExecutionRow) -> bool:
     faults.point(f"before:pass:{gate.kind}")
     if before:
         gates.wait(before)
-        values = _waiting(before, row)
-    else:
-        keys = ExecutionRow.status_keys(
-            UUID(row.organization_id), UUID(row.id), ExecutionStatus.PENDING, False
-        )
-        values = {"waits_for": None, "queued_at": None, **keys}
+    values = _waiting(before, row) if before else _let_in(row)
     try:
         with table.transaction(ACTOR) as writes:
             writes.change(row, values, condition=still)
@@ -273,13 +274,31 @@ def _pass(gate: Gate, row: ExecutionRow) -> bool:
     return True
 
 
+def dissolve(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
+    """Delete the gates of a workflow that is gone for good; answers how many. The sweeper starts the runs that wait
+    there: they find no workflow, and so end and tell whoever waits for them.
+    """
+    pk, prefix = QueueRow.of_all(organization_id, workflow_id)
+    for place in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
+        row = table.get(ExecutionRow, ExecutionRow.at(organization_id, UUID(place.execution_id)))
+        if row and row.queued_at == [place.pk, place.sk]:
+            with suppress(Conflict):  # it ended meanwhile
+                table.change(row, _let_in(row), ACTOR, condition=ExecutionRow.queued_at.exists())
+        batch.delete(place)
+    gone = list(GateRow.query(pk))
+    for gate in gone:
+        batch.delete(gate)
+    return len(gone)
+
+
 def _make_room(gate: Gate, holding: list[ExecutionRow]) -> None:
     """Ask all runs before a gate and behind it to stop, but for the newest, as many as may be open."""
     going_on = [
         row for row in [*_queue(gate), *holding] if row.status in OPEN and not row.cancel_requested_at
     ]
     runs = {row.id: row for row in going_on}
-    newest_first = sorted(runs.values(), key=lambda row: row.id, reverse=True)
+    # The id of one that another run started has the time of that one.
+    newest_first = sorted(runs.values(), key=lambda row: (row.created_at, row.id), reverse=True)
     if newest_first:
         for row in newest_first[int(newest_first[0].concurrency["limit"]) :]:
             ending.stop(row)

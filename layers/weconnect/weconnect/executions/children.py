@@ -93,12 +93,17 @@ def announce(
 
 
 def result(parent: Row, place: str) -> dict[str, Any]:
-    """How the run stands that was stored at this place: `{"executionId", "status", "output", "error"}`."""
+    """How the run stands that was stored at this place: `{"executionId", "status", "output", "error"}`.
+
+    Nobody waits for one that is still open then, so it is stopped.
+    """
     organization_id, child_id = UUID(parent.organization_id), id_at(parent, place)
     row = table.get(ExecutionRow, ExecutionRow.at(organization_id, child_id))
     if row is None:
         raise NodeError("subworkflow_gone", "Its run is not kept any more")
     execution = service.entity(row)
+    if row.status in OPEN:
+        ending.stop(row)
     error = execution.error.wire() if execution.error else None
     return {
         "executionId": row.id,

@@ -14,9 +14,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from weconnect import clock, durable, payloads, table
-from weconnect.errors import Conflict
+from weconnect.errors import Conflict, NotFound
 from weconnect.executions import journal
-from weconnect.executions.entities import OPEN, ExecutionStatus
+from weconnect.executions.entities import OPEN, ExecutionError, ExecutionStatus
 from weconnect.executions.rows import CallbackRow, ExecutionRow
 from weconnect.log import logger
 from weconnect.table import Row
@@ -117,7 +117,14 @@ def begin(place: Place) -> dict[str, Any] | None:
 
             ending.finish(row, ending.Outcome(status=ExecutionStatus.CANCELLED, error=ending.cancelled()))
         return None
-    version = versions.load(place.organization_id, UUID(row.workflow_id), row.workflow_version)
+    try:
+        version = versions.load(place.organization_id, UUID(row.workflow_id), row.workflow_version)
+    except NotFound:
+        from weconnect.executions import ending
+
+        error = ExecutionError(code="workflow_gone", message="Its workflow was deleted before it began")
+        ending.finish(row, ending.Outcome(status=ExecutionStatus.FAILED, error=error))
+        return None
     return pin(row, version.definition).model_dump(mode="json")
 
 

@@ -1,6 +1,7 @@
 """An event begins a run of every workflow that waits for it: one, however often the event is delivered."""
 
 import json
+import time
 from uuid import UUID
 
 from weconnect import expressions, ids, metrics, payloads
@@ -14,28 +15,34 @@ from weconnect.workflows import triggers
 from weconnect.workflows.contract import NodeError
 from weconnect.workflows.entities import WorkflowDefinition
 
+PATIENCE_SECONDS = 10.0  # with those who refuse one event: their expressions may take 3 s each
 OUTPUT_BYTES = 256 * 1024  # of the run that raised it; a longer one stays with that run
 
 
 def begin_all(raised: Raised) -> int:
     """Begin the runs; answers how many workflows were reached. What keeps one from running keeps no other from it.
 
-    A limit that is reached, or a condition that cannot be evaluated, is logged and not tried again; raises the first
-    failure of the service itself, so that the event is delivered again.
+    A limit that is reached, or a condition that cannot be evaluated, is logged and not tried again; where such have
+    taken too long together, the rest is not asked. Raises the first failure of the service itself, so that the event
+    is delivered again.
     """
     event = raised.event
     if raised.depth >= MAX_DEPTH:
         logger.warning("an event was raised too deep to begin a run", event_id=str(event.id), type=event.type)
         return 0
-    begun = 0
+    begun, wasted = 0, 0.0
     failure: Exception | None = None
     workflow_ids = triggers.subscribed(event.organization_id, event.type)
     if workflow_ids:
         _put_output(raised)
     for workflow_id in workflow_ids:
+        began = time.monotonic()
         try:
+            if wasted > PATIENCE_SECONDS:
+                raise ExpressionError("The workflows before this one took too long to refuse the event")
             begun += _begin(raised, workflow_id)
         except (Problem, NodeError, ExpressionError) as refused:
+            wasted += time.monotonic() - began
             if isinstance(refused, Problem) and refused.status >= 500:
                 failure = failure or refused
                 continue

@@ -150,6 +150,11 @@ class QueueRow(Row, discriminator="QUEUE"):
         return key("ORG", organization_id, "WORKFLOW", workflow_id), key("QUEUE", run_key, "")
 
     @staticmethod
+    def of_all(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
+        """Those of all keys of a workflow."""
+        return key("ORG", organization_id, "WORKFLOW", workflow_id), key("QUEUE", "")
+
+    @staticmethod
     def of_organization(organization_id: UUID) -> tuple[str, str]:
         return key("ORG", organization_id), key("QUEUE", "")
 
@@ -228,6 +233,14 @@ class ChildRow(Row, discriminator="CHILD"):
     @staticmethod
     def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
         return key("ORG", organization_id, "RUN", parent_id), key("CHILD", "")
+
+
+class DeletedRunRow(Row, discriminator="DELETEDRUN"):
+    """Holds the id of a run that began by itself and was deleted: what began it may be told again for some days."""
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        return key("ORG", organization_id), key("DELETEDRUN", execution_id)
 
 
 def of_run(organization_id: UUID, execution_id: UUID) -> str:

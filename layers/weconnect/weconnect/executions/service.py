@@ -15,12 +15,13 @@ from weconnect.executions.entities import (
     ExecutionStatus,
     ExecutionWithNodes,
 )
-from weconnect.executions.rows import ExecutionRow, of_run
+from weconnect.executions.rows import DeletedRunRow, ExecutionRow, of_run
 from weconnect.pages import Page, query_page
 from weconnect.table import Row
 from weconnect.workflows.shares import access, listing
 from weconnect.workflows.shares.access import Need
 
+KNOWN_SECONDS = 5 * 86_400  # longer than stream and queue keep an event
 GOING_ON = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
 
 
@@ -107,6 +108,9 @@ def delete(caller: Caller, execution_id: UUID) -> None:
             batch.delete(found)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row)
+        if row.mode == "event":  # which may come again, and would begin it anew
+            pk, sk = DeletedRunRow.at(caller.organization_id, execution_id)
+            writes.put(DeletedRunRow(pk=pk, sk=sk, ttl=clock.epoch() + KNOWN_SECONDS))
 
 
 def cancel(caller: Caller, execution_id: UUID) -> Execution:

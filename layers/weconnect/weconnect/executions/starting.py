@@ -18,7 +18,7 @@ from weconnect.executions.entities import (
     Retry,
 )
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.rows import DeletedRunRow, ExecutionRow
 from weconnect.idempotency import new_id
 from weconnect.log import logger
 from weconnect.table import Row
@@ -105,16 +105,27 @@ def _stored(caller: Caller, row: ExecutionRow, taken: limits.Taken) -> Execution
 
 def _runnable(head: Row | None, copy: Row | None, is_test: bool) -> tuple[WorkflowRow, WorkflowDefinition]:
     """The workflow and the definition to run."""
-    if not isinstance(head, WorkflowRow):
-        raise NotFound("No such workflow", code="workflow_not_found")
-    allowed = head.status != WorkflowStatus.ARCHIVED if is_test else head.status == WorkflowStatus.ACTIVE
-    if not allowed or not isinstance(copy, WorkflowVersionRow):
-        text = "The workflow is not active: activate it, or run its newest version with mode test"
-        raise Conflict(text, code="workflow_inactive")
+    head = _may_run(head, is_test)
+    if not isinstance(copy, WorkflowVersionRow):
+        raise _inactive()
     _, definition = versions.opened(UUID(head.organization_id), copy)
     if is_test:
         validation.require_valid(definition)
     return head, definition
+
+
+def _may_run(head: Row | None, is_test: bool) -> WorkflowRow:
+    """The workflow, while runs of it may begin."""
+    if not isinstance(head, WorkflowRow):
+        raise NotFound("No such workflow", code="workflow_not_found")
+    if head.status == WorkflowStatus.ARCHIVED or not (is_test or head.status == WorkflowStatus.ACTIVE):
+        raise _inactive()
+    return head
+
+
+def _inactive() -> Conflict:
+    text = "The workflow is not active: activate it, or run its newest version with mode test"
+    return Conflict(text, code="workflow_inactive")
 
 
 def days_of(chosen: WorkflowSettings, allowed: int) -> int:
@@ -178,8 +189,8 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
     """Run a finished run's version and input again; from the failed node, what had ended well is kept.
 
     With the id of a retry that was started already, that one is answered.
-    Raises Conflict `still_open`, `part_of_run` and `concurrency_limit`, NotFound when the workflow is gone,
-    LimitReached.
+    Raises Conflict `still_open`, `part_of_run`, `workflow_inactive` and `concurrency_limit`, NotFound when the workflow is
+    gone, LimitReached.
     """
     earlier = service.need(caller, execution_id, access.STEER_RUN)
     if service.is_open(earlier):
@@ -188,9 +199,7 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
         raise Conflict("It does batches of a loop for another run; retry that one", code="part_of_run")
     at = WorkflowRow.at(caller.organization_id, UUID(earlier.workflow_id))
     found = table.get_many([at, *limits.keys(caller)])
-    head = found.get(at)
-    if not isinstance(head, WorkflowRow):
-        raise NotFound("No such workflow", code="workflow_not_found")
+    head = _may_run(found.get(at), earlier.mode == "test")
     number = int(earlier.workflow_version)
     settings = versions.load(caller.organization_id, UUID(head.id), number).definition.settings
     given = lifecycle.loaded(earlier, "input")
@@ -211,6 +220,8 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
         retry_count=int(earlier.retry_count or 0) + 1,
         trigger_node_id=earlier.trigger_node_id,
         keeps=earlier.id if body.from_ == "failed_node" else None,
+        depth=int(earlier.depth or 0),
+        handles_error=bool(earlier.handles_error),
     )
     row = _stored(caller, row, taken)
     admission.invoke(row)
@@ -231,13 +242,16 @@ def start_for_error(failed: ExecutionRow) -> None:
         "status": failed.status,
         "error": service.entity(failed, whole=False).wire().get("error"),
     }
+    execution_id = ids.derived_from(UUID(failed.id), "error workflow")
+    if table.get(DeletedRunRow, DeletedRunRow.at(organization_id, execution_id)):
+        return
     try:
         head, version = active(organization_id, workflow_id)
         settings = version.definition.settings
         row = new_row(
             head,
             version.number,
-            ids.derived_from(UUID(failed.id), "error workflow"),
+            execution_id,
             UUID(failed.user_id),
             told,
             lifecycle.days_left(failed),
@@ -268,12 +282,16 @@ def start_for_event(
 ) -> bool:
     """Start a run in the name of the workflow's owner, counted as theirs; again, it is the same run.
 
-    `node_for` names the trigger to begin at; False when it names none. Raises NotFound and Conflict for a workflow
-    that does not run, LimitReached, TooLarge.
+    An owner of the organization takes the place of one who left it. `node_for` names the trigger to begin at; False
+    when it names none. Raises NotFound and Conflict for a workflow that does not run, Forbidden for an organization
+    that does not, LimitReached, TooLarge.
     """
-    at = ExecutionRow.at(organization_id, execution_id)
-    if earlier := table.get(ExecutionRow, at):  # the event was delivered before
-        if earlier.status == ExecutionStatus.PENDING:
+    from weconnect.organizations import membership  # routes that start runs need it not
+
+    at, deleted_at = (kind.at(organization_id, execution_id) for kind in (ExecutionRow, DeletedRunRow))
+    if found := table.get_many([at, deleted_at]):  # the event was delivered before
+        earlier = found.get(at)
+        if isinstance(earlier, ExecutionRow) and earlier.status == ExecutionStatus.PENDING:
             admission.invoke(earlier)
         return True
     head, version = active(organization_id, workflow_id)
@@ -282,7 +300,8 @@ def start_for_event(
         return False
     settings = version.definition.settings
     concurrency = admission.asked(settings, event)
-    owner = Caller(UUID(head.user_id), organization_id, "", frozenset())
+    user_id = membership.stand_in(organization_id, UUID(head.user_id))
+    owner = Caller(user_id, organization_id, "", frozenset())
     taken = limits.take(owner, table.get_many(limits.keys(owner)))
     try:
         row = new_row(

@@ -1,6 +1,7 @@
 """What every change of a membership has to hold: who may grant what, the plan's places, and an owner who stays."""
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -10,7 +11,7 @@ from weconnect.auth import sessions
 from weconnect.auth.entities import LimitType
 from weconnect.auth.rows import ApiKeyRow, ExecutionLimitRow
 from weconnect.caller import Caller
-from weconnect.errors import Conflict, Forbidden, LimitReached, NotFound
+from weconnect.errors import Conflict, Forbidden, LimitReached, NotFound, Problem, Unauthenticated
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.permissions import ROLES, WORDS, spelled_out
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, RoleRow
@@ -54,6 +55,29 @@ def holder(caller: Caller, organization_id: UUID | None = None) -> Holder:
     own = words_of(member)
     words = own & (caller.permissions | ROLES["member"]) if caller.api_key_id else own
     return Holder(member.role if words == own else "", words)
+
+
+def stand_in(organization_id: UUID, user_id: UUID) -> UUID:
+    """In whose name goes on what a user has set going: their own, or an owner's once they may not act here any more.
+
+    Raises Unauthenticated or Forbidden when no owner may either, as while the organization is not active.
+    """
+    refusal: Problem | None = None
+    for candidate in itertools.chain([user_id], _owners(organization_id)):
+        try:
+            sessions.standing(candidate, organization_id)
+        except (Unauthenticated, Forbidden) as error:
+            refusal = refusal or error
+        else:
+            return candidate
+    raise refusal or no_organization()
+
+
+def _owners(organization_id: UUID) -> Iterator[UUID]:
+    pk, _ = OrganizationRow.at(organization_id)
+    for row in MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True):
+        if row.role == OrganizationRole.OWNER:
+            yield UUID(row.user_id)
 
 
 def require_current(caller: Caller, organization_id: UUID) -> None:

@@ -16,13 +16,14 @@ import boto3
 
 from weconnect import payloads, table
 from weconnect.agents.rows import AgentRow, PurgedAgentRow, StepRow, child
-from weconnect.auth.rows import ApiKeyRow
+from weconnect.auth.rows import ApiKeyRow, TokenRow
 from weconnect.executions.rows import ChildRow, ExecutionRow
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
 from weconnect.workflows.rows import EventTriggerRow, WorkflowRow
 from weconnect.workflows.rows import child as versions_of
+from weconnect.workflows.shares.rows import WorkflowShareRow
 
 ROWS_AT_ONCE = 20_000
 BATCH = 25
@@ -98,6 +99,7 @@ def _erase(eraser: _Eraser, organization_id: UUID) -> None:
         _, prefix = WorkflowRow.of_organization(organization_id, deleted=deleted)
         for row in WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True):
             workflow_id = UUID(row.id)
+            eraser.erase(_tokens(organization_id, workflow_id))
             eraser.erase(_keys(versions_of(organization_id, workflow_id)))
             types = row.event_types or []
             eraser.erase(EventTriggerRow.at(organization_id, name, workflow_id) for name in types)
@@ -114,6 +116,13 @@ def _agents(organization_id: UUID) -> Iterator[UUID]:
     for prefix in (head, trashed, PurgedAgentRow.PREFIX):
         for _, sk in _keys(pk, prefix):
             yield UUID(sk.rpartition("#")[2])
+
+
+def _tokens(organization_id: UUID, workflow_id: UUID) -> Iterator[Key]:
+    """The tokens of a workflow's links, which stand elsewhere."""
+    pk, prefix = WorkflowShareRow.of_links(organization_id, workflow_id)
+    for row in WorkflowShareRow.query(pk, WorkflowShareRow.sk.startswith(prefix), consistent_read=True):
+        yield TokenRow.at_hash(row.token_hash)
 
 
 def _keys(pk: str, prefix: str = "", *, index: str | None = None) -> Iterator[Key]:

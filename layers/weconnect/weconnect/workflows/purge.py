@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from weconnect import payloads, table
-from weconnect.executions.rows import GateRow
+from weconnect.executions import admission
 from weconnect.log import logger
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, child
 from weconnect.workflows.shares import service as shares
@@ -32,10 +32,7 @@ def purge(trash: dict[str, str]) -> int:
                 payloads.discard(organization_id, row.pointer)
             batch.delete(row)
             deleted += 1
-        for gate in GateRow.query(child(organization_id, workflow_id)):
-            if gate.gsi2pk is None:  # else runs wait there
-                batch.delete(gate)
-                deleted += 1
+        deleted += admission.dissolve(organization_id, workflow_id, batch)
         pk, prefix = VariableRow.of_scope(organization_id, workflow_id)
         for variable in VariableRow.query(pk, VariableRow.sk.startswith(prefix)):
             # Its id goes first: interrupted in between, it is found again by its name.

@@ -54,7 +54,7 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
 
     Raises Conflict `not_testable` for a node that waits or may take long.
     """
-    row, _, definition = service.read(caller, workflow_id, access.EXECUTE)
+    row, _, definition = service.read(caller, workflow_id, access.TEST)
     node = next((node for node in definition.nodes if node.id == node_id), None)
     kind = node_type(node.type) if node else None
     if node is None or kind is None:

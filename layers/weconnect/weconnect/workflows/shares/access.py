@@ -31,6 +31,7 @@ class Need:
 
 VIEW = Need("workflows:read", ShareLevel.VIEW)
 EXECUTE = Need("workflows:execute", ShareLevel.EXECUTE)
+TEST = Need("workflows:execute", ShareLevel.EDIT)  # who tests a node chooses what it sends its secrets with
 EDIT = Need("workflows:update", ShareLevel.EDIT, own=True)
 DELETE = Need("workflows:delete", ShareLevel.MANAGE)
 SEE_SHARES = Need("workflows:read", ShareLevel.MANAGE)

@@ -29,6 +29,10 @@ class WorkflowShareRow(Row, discriminator="WORKFLOWSHARE"):
         return child(organization_id, workflow_id), key("SHARE", "LINK", share_id)
 
     @staticmethod
+    def of_links(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
+        return child(organization_id, workflow_id), key("SHARE", "LINK", "")
+
+    @staticmethod
     def of_workflow(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
         return child(organization_id, workflow_id), key("SHARE", "")
 

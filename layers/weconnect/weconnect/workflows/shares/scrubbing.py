@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from weconnect.log import MASK, redact
-from weconnect.workflows.entities import Node, WorkflowDefinition, WorkflowExport
+from weconnect.workflows.entities import Node, WorkflowDefinition, WorkflowExport, WorkflowSettings
 
 _REFERENCE = re.compile(r"""(?i)\s*((bearer|basic|token)\s+)?\{\{[^"'{}]*\}\}\s*""")
 """An expression without a text of its own, such as `Bearer {{ $vars.token }}`."""
@@ -22,6 +22,12 @@ _ADDRESS = re.compile(
 _QUERY = re.compile(
     r"(?i)(?<=[?&])((?:[\w-]*(?:key|sig|signature|code|auth|pass|pwd|sid|secret|token))=)[^&\s\"'{]+"
 )
+_WRITTEN = re.compile(
+    r"""(?<![\w-])([\w-]{1,64})(["']?\]?\s{0,9}(?::\s{0,9}\w{1,32}\s{0,9})?[:=]{1,2}\s{0,9}[rbf]{0,2})"""
+    r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""",
+    re.IGNORECASE,
+)
+"""A name and the text that it gets, as code, JSON and SQL have them: `password = "…"`, `"apiKey": "…"`."""
 _QUERY_NAMES = re.compile(r"(?i)(.*[_-])?(key|sig|signature|code|auth|pass|pwd|sid)")
 _FOREIGN = re.compile(r"(?i)credentials?(_?ids?)?|webhook_?id|pin_?data|password|pwd|pass")
 _PLAIN_HEADERS = re.compile(r"(?i)accept(-.*)?|content-type|content-language|user-agent|cache-control|prefer")
@@ -36,7 +42,7 @@ def scrubbed(file: WorkflowExport) -> WorkflowExport:
             "description": _text(file.description),
             "tags": [_text(tag) for tag in file.tags],
             "definition": WorkflowDefinition(
-                settings=definition.settings,
+                settings=_settings(definition.settings),
                 nodes=[_node(node) for node in definition.nodes],
                 connections=[
                     connection.model_copy(update={"condition": _value(connection.condition)})
@@ -44,6 +50,13 @@ def scrubbed(file: WorkflowExport) -> WorkflowExport:
                 ],
             ),
         }
+    )
+
+
+def _settings(settings: WorkflowSettings) -> WorkflowSettings:
+    bound = settings.concurrency
+    return settings.model_copy(
+        update={"concurrency": bound and bound.model_copy(update={"key": _value(bound.key)})}
     )
 
 
@@ -109,5 +122,12 @@ def _hidden(value: Any) -> Any:
 
 def _text(text: str) -> str:
     """The text without what looks like a secret by its form; expressions and what is around them each by itself."""
-    parts = [redact(part) for part in _EXPRESSION.split(text)]
+    parts = [redact(part) for part in _EXPRESSION.split(_WRITTEN.sub(_unwritten, text))]
     return _QUERY.sub(rf"\g<1>{MASK}", _ADDRESS.sub(MASK, "".join(parts)))
+
+
+def _unwritten(found: re.Match[str]) -> str:
+    name, between, quoted = found.groups()
+    if not _is_secret(name) or len(quoted) == 2:
+        return found[0]
+    return f"{name}{between}{quoted[0]}{_hidden(quoted[1:-1])}{quoted[0]}"
