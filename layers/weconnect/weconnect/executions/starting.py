@@ -189,8 +189,8 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
     """Run a finished run's version and input again; from the failed node, what had ended well is kept.
 
     With the id of a retry that was started already, that one is answered.
-    Raises Conflict `still_open`, `part_of_run`, `workflow_inactive` and `concurrency_limit`, NotFound when the workflow is
-    gone, LimitReached.
+    Raises Conflict `still_open`, `part_of_run`, `workflow_inactive` and `concurrency_limit`, NotFound when the workflow
+    is gone, LimitReached.
     """
     earlier = service.need(caller, execution_id, access.STEER_RUN)
     if service.is_open(earlier):
