@@ -30,7 +30,7 @@ ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(foreach folder,$(SLOW),--ignore $(folder))
-	$(BIN)/python -m pytest $(SLOW)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(SLOW)
 endif
 
 soak: .venv/test.stamp .venv-ministack/stamp  ## what takes longer: twenty kills of the local host in a workflow's run
