@@ -33,8 +33,10 @@ else
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(SLOW)
 endif
 
-soak: .venv/test.stamp .venv-ministack/stamp  ## what takes longer: twenty kills of the local host in a workflow's run
-	KILLS=$${KILLS:-20} SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s tests/e2e/test_workflow_kills.py
+LONG := tests/e2e/test_kills.py tests/e2e/test_workflow_kills.py tests/workflows/test_invariants.py \
+  tests/test_bad_input.py tests/agents/test_memory_context.py
+soak: .venv/test.stamp .venv-ministack/stamp  ## what takes longer: all kills of the local host, more random runs
+	SOAK=1 SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s $(LONG)
 
 validate: .venv-sam/stamp
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint

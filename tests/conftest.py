@@ -34,10 +34,13 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra import cloudformation
+from tests import snapshots
 from tests.agents.runs import Starter
 from weconnect import aws as weconnect_aws
 from weconnect import durable, encryption, ids, signing, stream
 from weconnect.settings import settings
+
+snapshots.install()
 
 
 @pytest.fixture

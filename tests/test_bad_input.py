@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra import routes
+from tests.depth import examples
 from tests.factories import become
 from tests.gateway import CONTEXT, Answer, Client, authorize, make_event, match
 from tests.matrix_factories import ASKED, Side, Snapshot, contents, make_side, services
@@ -463,7 +464,7 @@ def test_no_body_is_our_fault(me: Side, snapshot: Snapshot, name: str) -> None:
     """Whatever is sent, the answer is a success or the caller's problem; a refusal writes nothing."""
 
     @settings(
-        max_examples=40,
+        max_examples=examples(12),
         deadline=None,
         derandomize=True,
         database=None,

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.agents.memories import Owner
+from tests.depth import examples
 from weconnect import clock, ids
 from weconnect.agents.entities import AgentConfiguration
 from weconnect.agents.memories import context, episodes, search, service
@@ -148,7 +149,9 @@ def test_turns_are_said_once_and_in_order(owner: Owner) -> None:
     assert service.window(*owner.ids, "s", 1, 1_000)[0] == ("user", "three")
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     tokens=st.integers(0, 400),
     turns=st.integers(0, 5),

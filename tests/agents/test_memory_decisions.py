@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra import cloudformation
 from tests.agents.memories import Owner
 from tests.factories import registered
 from weconnect import clock
@@ -80,14 +79,6 @@ def decided(pair: dict[str, str]) -> str:
     return second.decision
 
 
-def decided_alone(pair: dict[str, str]) -> str:
-    """With a new table: the simulated one copies all that it ever held with each transaction."""
-    dynamodb = boto3.client("dynamodb")
-    dynamodb.delete_table(TableName="weconnect")
-    dynamodb.create_table(**cloudformation.table_definition("weconnect"))
-    return decided(pair)
-
-
 @pytest.mark.parametrize(
     "pair", [pair for pair in PAIRS if pair["set"] in MADE_ON], ids=lambda pair: pair["second"]
 )
@@ -100,7 +91,7 @@ def test_figures_of_pairs(aws: None, of: str, embedder: str, capsys: pytest.Capt
     before = deployment.embedder
     object.__setattr__(deployment, "embedder", embedder)
     try:
-        answers = [(pair, decided_alone(pair)) for pair in PAIRS if pair["set"] == of]
+        answers = [(pair, decided(pair)) for pair in PAIRS if pair["set"] == of]
     finally:
         object.__setattr__(deployment, "embedder", before)
     asked = Counter(pair["kind"] for pair, _ in answers)

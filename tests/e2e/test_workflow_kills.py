@@ -13,11 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.depth import SOAK
 from tests.e2e.services import Effects
 from tests.e2e.workflows import ENDED, Api, inner, of_twelve_nodes
 from tests.host.local_host import LocalHost
 
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "20" if SOAK else "2"))
 SEED = int(os.environ.get("SEED", "20"))
 EFFECTS = ["a", "b", "c", "c", "body", "body", "body", "inner", "inner", "inner"]
 

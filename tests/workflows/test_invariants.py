@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.agents.runs import Starter
+from tests.depth import examples
 from tests.factories import Registered, registered
 from tests.mortal import Died
 from tests.recorded import Recorded, Suspended
@@ -201,7 +202,7 @@ def told(run: Any) -> Any:
 DEATHS = st.sets(
     st.tuples(st.integers(1, 30), st.sampled_from(["before", "after", "checkpointed"])), max_size=4
 )
-SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=examples(24), deadline=None, suppress_health_check=list(HealthCheck))
 INPUT = [{"list": [1, 2]}, {"list": [3]}, {"list": [4, 5, 6]}]
 numbers = iter(range(10**9))
 

@@ -65,6 +65,8 @@ _NAME = re.compile(rf"{_CAPITAL}(?:,? (?:(?:of|de|da|van|von|der|and) )?{_CAPITA
 def kind(value: str) -> str | None:
     """The kind of a value, or None when it is of none that is known. Kinds of numbers have their unit in them."""
     plain = re.sub(r"^(?:an?|the) ", "", value.strip(), flags=re.I)
+    if re.match(r"(?:from|of|about|like|by|with|without) ", plain, re.I):
+        return None  # it tells of the thing, and is not what the thing is: an e-mail from Spain
     for name, pattern in _PATTERNS:
         if re.fullmatch(pattern, plain, re.I):
             return name
