@@ -185,11 +185,9 @@ def position(row: ExecutionRow) -> int:
 
 
 def after(row: ExecutionRow) -> None:
-    """Give back the place of a run that has ended, and let others in. A place of the organization is not given back but
-    found by who needs one: a write less for each run.
-    """
+    """Give back the places of a run that has ended, and let others in."""
     for gate in _gates(row):
-        serve(gate, gone=UUID(row.id) if gate.workflow_id else None)
+        serve(gate, gone=UUID(row.id))
 
 
 def serve_all() -> int:

@@ -16,6 +16,7 @@ from weconnect.executions.entities import OPEN
 from weconnect.executions.rows import ExecutionRow, GateRow, QueueRow
 
 ATTEMPTS = 5
+LEAVE_AT_ONCE = 50  # an expression has at most 4 KB, and a name 42 bytes of it
 STORED_WITHIN_SECONDS = 60  # a start takes less than 30
 KEEP_SECONDS = 400 * 86_400  # longer than any run
 BATCH = 100
@@ -88,14 +89,16 @@ def enter(gate: Gate, run_id: UUID, limit: int, *, its_turn: bool = False) -> bo
 
 def leave(gate: Gate, run_ids: Iterable[UUID]) -> dict[str, Any]:
     """Give places back, which may have been given back before; the gate's item as it is then."""
-    removed = ", ".join(f"holders.{_name(run_id)}" for run_id in run_ids)
-    request = counters.update(gate.at, f"REMOVE {removed}", {}, "attribute_exists(holders)")
-    try:
-        answer = counters.send(request | {"ReturnValues": "ALL_NEW"}, attempts=3)
-    except counters.Refused:
-        return {}
+    names, found = [f"holders.{_name(run_id)}" for run_id in run_ids], dict[str, Any]()
+    for start in range(0, len(names), LEAVE_AT_ONCE):
+        removed = ", ".join(names[start : start + LEAVE_AT_ONCE])
+        request = counters.update(gate.at, f"REMOVE {removed}", {}, "attribute_exists(holders)")
+        try:
+            answer = counters.send(request | {"ReturnValues": "ALL_NEW"}, attempts=3)
+        except counters.Refused:
+            return {}
+        found = answer["Attributes"]
     faults.point(f"after:leave:{gate.kind}")
-    found: dict[str, Any] = answer["Attributes"]
     return found
 
 
