@@ -86,14 +86,17 @@ def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
 
 
 @pytest.fixture
-def queue(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def queue(aws: None, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of the purge queue, in moto."""
-    url = client("sqs").create_queue(QueueName="purge")["QueueUrl"]
-    before = settings.purge_queue_url
-    object.__setattr__(settings, "purge_queue_url", url)
+    return queue_of("purge", monkeypatch)
+
+
+def queue_of(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the queue that the setting `<name>_queue_url` tells, made in moto for this test."""
+    url: str = client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    monkeypatch.setitem(settings.__dict__, f"{name}_queue_url", url)
     monkeypatch.setattr(stream, "sqs", lambda: client("sqs"))
-    yield url
-    object.__setattr__(settings, "purge_queue_url", before)
+    return url
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,6 @@ from weconnect import stream
 processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 
-def dispatch(record: dict[str, Any]) -> None:
-    """Sort one record."""
-    stream.dispatch(record)
-
-
 def handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
     """Sort a batch; from the first failure on it is delivered again."""
-    return process_partial_response(event, dispatch, processor, context)
+    return process_partial_response(event, stream.dispatcher(), processor, context)

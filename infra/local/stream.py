@@ -161,7 +161,9 @@ class StreamReader:
         attempts = int(self.properties.get("MaximumRetryAttempts", -1))
         tried, pause = 0, 0.2
         while records:
-            answer = await self.pool.call(self.function, json.dumps({"Records": records}).encode())
+            answer = await self.pool.call(
+                self.function, json.dumps({"Records": records}).encode(), urgent=False
+            )
             left = records
             if answer.failed:
                 report_failure(self.function, answer, self.pool)

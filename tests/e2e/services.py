@@ -3,13 +3,14 @@
 import contextlib
 import json
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 ROUNDS = [["first"], ["second", "third"]]
 
 
-class Server:
+class Server(ABC):
     """A server that answers a POST with what `answer` says; `calls` holds what came: a name and an idempotency key."""
 
     def __init__(self) -> None:
@@ -42,9 +43,9 @@ class Server:
         self.server.shutdown()
         self.server.server_close()
 
+    @abstractmethod
     def answer(self, path: str, body: Any, key: str) -> tuple[int, Any]:
         """The status and the JSON value to answer with."""
-        raise NotImplementedError
 
     def count(self, name: str) -> int:
         """How often something was called."""

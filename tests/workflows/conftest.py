@@ -6,24 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.agents.runs import Starter
-from tests.conftest import client
+from tests.conftest import queue_of
 from tests.factories import Registered, registered
-from weconnect import durable, stream
 from weconnect.log import logger
-from weconnect.settings import settings
 
 
 @pytest.fixture
 def me(aws: None) -> Registered:
     return registered()
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
 
 
 @pytest.fixture
@@ -38,11 +28,6 @@ def written() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def queue_of_events(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def queue_of_events(aws: None, monkeypatch: pytest.MonkeyPatch) -> str:
     """The event queue, in moto."""
-    url = client("sqs").create_queue(QueueName="events")["QueueUrl"]
-    before = settings.event_queue_url
-    object.__setattr__(settings, "event_queue_url", url)
-    monkeypatch.setattr(stream, "sqs", lambda: client("sqs"))
-    yield url
-    object.__setattr__(settings, "event_queue_url", before)
+    return queue_of("event", monkeypatch)

@@ -151,6 +151,20 @@ def test_where_nobody_listens_nothing_is_sent(me: Registered, queue_of_events: s
     assert messages(queue_of_events) == []
 
 
+def test_a_batch_asks_once_who_listens(
+    me: Registered, starter: Starter, queue_of_events: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening(me, "workflow.run.completed")
+    value = definition([node("a", "noop")], "start > a")
+    runs = [ended(me, starter, value, name) for name in ("One", "Two", "Three")]
+    records = [change_of(workflow_run_at(me, run["id"]), "running") for run in runs]
+    asked: list[str] = []
+    has_any = triggers.has_any
+    monkeypatch.setattr(triggers, "has_any", lambda *of: (asked.append(of[1]), has_any(*of))[1])
+    assert invoke("on_table_change", {"Records": records}) == {"batchItemFailures": []}
+    assert asked == ["workflow.run.completed"] and len(messages(queue_of_events)) == 3
+
+
 def test_a_condition_chooses_and_the_node_that_fits_begins(
     me: Registered, starter: Starter, queue_of_events: str
 ) -> None:

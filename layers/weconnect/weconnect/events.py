@@ -5,6 +5,7 @@ wrote it, at least once and under the same id each time.
 """
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -70,6 +71,7 @@ def raise_event(
     *,
     id: UUID | None = None,
     time: datetime | None = None,
+    listens: Callable[[UUID, str], bool] = triggers.has_any,
     **more: Any,
 ) -> Event:
     """Tell the workflows of an organization that wait for such an event; nothing is sent where none does.
@@ -85,14 +87,14 @@ def raise_event(
         organization_id=organization_id,
         data=data,
     )
-    if depth < MAX_DEPTH and triggers.has_any(organization_id, type):
+    if depth < MAX_DEPTH and listens(organization_id, type):
         raised = Raised(event=event, depth=depth, **more)
         stream.tell_of_event(raised.model_dump(mode="json", by_alias=True))
     return event
 
 
-def raise_from(record: dict[str, Any]) -> None:
-    """Raise the event that a stream record stands for, if it stands for one."""
+def raise_from(record: dict[str, Any], listens: Callable[[UUID, str], bool]) -> None:
+    """Raise the event that a stream record stands for, if it stands for one; `listens` as `triggers.has_any`."""
     image = {name: _plain(value) for name, value in record["dynamodb"].get("NewImage", {}).items()}
     before = record["dynamodb"].get("OldImage", {})
     type = _type(image, None if not before else before.get("status", {}).get("S"))
@@ -114,6 +116,7 @@ def raise_from(record: dict[str, Any]) -> None:
         int(image.get("depth") or 0),
         id=ids.derived_at(time, f"{origin} {type}"),
         time=time,
+        listens=listens,
         output=json.loads(image["output"]) if type.endswith(".completed") and "output" in image else None,
         workflow_id=image.get("workflowId"),
     )

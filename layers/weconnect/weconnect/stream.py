@@ -5,7 +5,9 @@ A stream shard takes two readers at the most, so there is one dispatcher, and ea
 
 import functools
 import json
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import boto3
 
@@ -18,15 +20,25 @@ def sqs() -> Any:
     return boto3.client("sqs", region_name=settings.region)
 
 
-def dispatch(record: dict[str, Any]) -> None:
-    """Send one stream record to its queues. A record is delivered at least once, and so are its messages."""
+def dispatcher() -> Callable[[dict[str, Any]], None]:
+    """What sends the stream records of one batch to their queues, and reads but once for it who listens to what.
+
+    A record is delivered at least once, and so are its messages.
+    """
+    from weconnect.workflows import triggers  # which needs us
+
+    listens = functools.cache(triggers.has_any)
+    return lambda record: _dispatch(record, listens)
+
+
+def _dispatch(record: dict[str, Any], listens: Callable[[UUID, str], bool]) -> None:
+    from weconnect import events
+
     keys = {name: value["S"] for name, value in record["dynamodb"]["Keys"].items()}
     if record["eventName"] == "REMOVE" and keys["sk"].startswith("TRASH#"):
         ask_for_purge({"trash": keys, "eventId": record["eventID"]})
     elif record["eventName"] != "REMOVE":
-        from weconnect import events  # which needs us
-
-        events.raise_from(record)
+        events.raise_from(record, listens)
 
 
 def tell_of_event(message: dict[str, Any]) -> None:

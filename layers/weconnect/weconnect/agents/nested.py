@@ -5,6 +5,7 @@ more tokens and money than its share of what the calling run has left, and stops
 """
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -152,14 +153,17 @@ def note(
 
 def asked_agent(organization_id: UUID, tool: Tool, arguments: dict[str, Any]) -> UUID:
     """The agent that a call is for: the tool's own, or the one that the arguments name; raises ToolError."""
-    if tool.configuration.agent_id:
-        return tool.configuration.agent_id
-    wanted = str(arguments["agent"])
+    own = tool.configuration.agent_id
+    return own or identified("agent", arguments, lambda name: agents.named(organization_id, name))
+
+
+def identified(what: str, arguments: dict[str, Any], named: Callable[[str], UUID | None]) -> UUID:
+    """What the argument `what` tells by its id or its name; raises ToolError when there is none of that name."""
+    wanted = str(arguments[what])
     with suppress(ValueError):
         return UUID(wanted)
-    found = agents.named(organization_id, wanted)
-    if found is None:
-        raise ToolError(f"There is no agent {wanted!r}")
+    if (found := named(wanted)) is None:
+        raise ToolError(f"There is no {what} {wanted!r}")
     return found
 
 

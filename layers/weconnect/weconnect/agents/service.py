@@ -74,9 +74,7 @@ def need_own(caller: Caller, agent_id: UUID) -> AgentRow:
 
 def named(organization_id: UUID, name: str) -> UUID | None:
     """The agent of that name."""
-    pk, prefix = AgentRow.of_organization(organization_id)
-    rows = AgentRow.query(pk, AgentRow.sk.startswith(prefix), consistent_read=True)
-    return next((UUID(row.id) for row in rows if row.name.casefold() == name.casefold()), None)
+    return places.named(AgentRow, AgentRow.of_organization(organization_id), name)
 
 
 def find(

@@ -5,7 +5,6 @@ workflows. The time in which it is waited for is none of the calling run's own.
 """
 
 import json
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -68,15 +67,10 @@ def run_alone(caller: Caller, tool: Tool, arguments: dict[str, Any]) -> Any:
 
 def asked_workflow(organization_id: UUID, tool: Tool, arguments: dict[str, Any]) -> UUID:
     """The workflow that a call is for: the tool's own, or the one that the arguments name; raises ToolError."""
-    if tool.configuration.workflow_id:
-        return tool.configuration.workflow_id
-    wanted = str(arguments["workflow"])
-    with suppress(ValueError):
-        return UUID(wanted)
-    found = workflows.named(organization_id, wanted)
-    if found is None:
-        raise ToolError(f"There is no workflow {wanted!r}")
-    return found
+    own = tool.configuration.workflow_id
+    return own or nested.identified(
+        "workflow", arguments, lambda name: workflows.named(organization_id, name)
+    )
 
 
 def given(tool: Tool, arguments: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from weconnect import table
@@ -10,6 +11,7 @@ from weconnect.caller import Caller
 from weconnect.errors import LimitReached, NotFound, name_taken
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
+from weconnect.table import Row
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,13 @@ def _note(organization: Organization, kind: Kind, used: int, limit: int) -> None
         from weconnect.organizations import usage
 
         usage.note(organization, kind.resource, used)
+
+
+def named(kind: type[Row], place: tuple[str, str], name: str) -> UUID | None:
+    """Which of the rows at a place (pk, and what sk begins with) has this name, in whatever case."""
+    pk, prefix = place
+    rows: Any = kind.query(pk, kind.sk.startswith(prefix), consistent_read=True)
+    return next((UUID(row.id) for row in rows if row.name.casefold() == name.casefold()), None)
 
 
 def _name(organization_id: UUID, kind: Kind, name: str) -> NameRow:

@@ -85,9 +85,7 @@ def need(caller: Caller, workflow_id: UUID, need: Need) -> WorkflowRow:
 
 def named(organization_id: UUID, name: str) -> UUID | None:
     """The workflow of that name."""
-    pk, prefix = WorkflowRow.of_organization(organization_id)
-    rows = WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True)
-    return next((UUID(row.id) for row in rows if row.name.casefold() == name.casefold()), None)
+    return places.named(WorkflowRow, WorkflowRow.of_organization(organization_id), name)
 
 
 def find(
