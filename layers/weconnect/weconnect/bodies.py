@@ -65,6 +65,8 @@ def is_deep(found: Any) -> bool:
     """Whether objects and lists stand within each other more than 100 deep."""
     level = [found] if isinstance(found, dict | list) else []
     for _ in range(DEEPEST):
+        if not level:
+            break
         level = [
             part
             for item in level

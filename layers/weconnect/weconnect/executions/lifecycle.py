@@ -8,6 +8,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID
 
@@ -38,7 +39,7 @@ class Place:
     organization_id: UUID
     id: UUID
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str]:
         return ExecutionRow.at(self.organization_id, self.id)
 
