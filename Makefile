@@ -33,8 +33,8 @@ else
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(SLOW)
 endif
 
-LONG := tests/e2e/test_kills.py tests/e2e/test_workflow_kills.py tests/workflows/test_invariants.py \
-  tests/test_bad_input.py tests/agents/test_memory_context.py
+LONG := tests/e2e/test_kills.py tests/e2e/test_workflow_kills.py tests/executions/test_invariants.py \
+  tests/api/test_bad_input.py tests/agents/test_memory_context.py
 soak: .venv/test.stamp .venv-ministack/stamp  ## what takes longer: all kills of the local host, more random runs
 	SOAK=1 SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s $(LONG)
 
@@ -45,7 +45,7 @@ api: .venv/run.stamp  ## write infra/api.yaml and the OpenAPI document from the 
 	$(BIN)/python -m infra.make_api
 
 openapi: api
-	mkdir -p build && cp layers/weconnect/weconnect/openapi.json build/openapi.json
+	mkdir -p build && cp layers/weconnect/weconnect/api/openapi.json build/openapi.json
 
 bench: .venv/test.stamp .venv-ministack/stamp  ## ratios within one run, each with its baseline
 	$(BIN)/python -m tests.bench

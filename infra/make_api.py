@@ -1,7 +1,7 @@
 """`make api`: write the gateway's definition and the OpenAPI document from the routes' code.
 
 infra/api.yaml              paths, integrations, authorizer and CORS, included by template.yaml
-weconnect/openapi.json      the documentation, served at /openapi.json
+weconnect/api/openapi.json  the documentation, served at /openapi.json
 """
 
 import json
@@ -13,11 +13,11 @@ import yaml
 
 from infra import routes
 from infra.cloudformation import ROOT
-from weconnect.http import Operation, app
+from weconnect.api.resolver import Operation, app
 
 API = ROOT / "infra" / "api.yaml"
 EXAMPLES = ROOT / "infra" / "examples.yaml"
-OPENAPI = ROOT / "layers" / "weconnect" / "weconnect" / "openapi.json"
+OPENAPI = ROOT / "layers" / "weconnect" / "weconnect" / "api" / "openapi.json"
 TITLE, VERSION = "WeConnect", "0.1.0"
 DESCRIPTION = (
     "A multi-tenant backend for AI agents and workflow automation. Sign in with `Authorization: Bearer …` or "

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 from infra.cloudformation import ROOT
-from weconnect.http import Operation, app
+from weconnect.api.resolver import Operation, app
 
 FUNCTIONS = ROOT / "functions"
 

@@ -23,6 +23,8 @@ os.environ.update(
     POWERTOOLS_DEV="false",
 )
 
+import io
+import logging
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -36,8 +38,12 @@ from moto import mock_aws
 from infra import cloudformation
 from tests import snapshots
 from tests.agents.runs import Starter
+from tests.factories import Registered, registered
 from weconnect import aws as weconnect_aws
-from weconnect import durable, encryption, ids, signing, stream
+from weconnect import durable, ids
+from weconnect.events import stream
+from weconnect.log import logger
+from weconnect.security import encryption, signing
 from weconnect.settings import settings
 
 snapshots.install()
@@ -111,3 +117,26 @@ def signing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def ids_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids never go back in time, so a test that moves the clock would leave its future to all after it."""
     monkeypatch.setattr(ids, "_last", (0, 0))
+
+
+@pytest.fixture
+def me(aws: None) -> Registered:
+    """A registered person with an organization."""
+    return registered()
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """The lines that our logger writes, as it writes them."""
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logger.registered_formatter)
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def queue_of_events(aws: None, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The event queue, in moto."""
+    return queue_of("event", monkeypatch)

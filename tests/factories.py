@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from tests.gateway import Client
-from weconnect import table
+from weconnect.auth.account.users import role_keys
 from weconnect.auth.rows import UserRow
-from weconnect.auth.users import role_keys
+from weconnect.db import table
 from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.rows import MemberCountRow, MemberRow
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from infra import routes
-from weconnect.http import Operation
+from weconnect.api.resolver import Operation
 
 CONTEXT = SimpleNamespace(
     function_name="test",

@@ -5,7 +5,7 @@ from aws_lambda_powertools.event_handler import Response
 from weconnect.agents.mcp import server
 from weconnect.agents.mcp.parameters import McpAnswer, McpMessage, answered
 from weconnect.agents.permissions import AgentsExecute
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

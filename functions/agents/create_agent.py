@@ -3,7 +3,7 @@
 from weconnect.agents import service
 from weconnect.agents.entities import AIAgent, NewAIAgent
 from weconnect.agents.permissions import AgentsCreate
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -2,11 +2,11 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.agents.memories import service
-from weconnect.agents.memories.entities import MemoryWritten, NewAIAgentMemory
+from weconnect.agents.memory import service
+from weconnect.agents.memory.entities import MemoryWritten, NewAIAgentMemory
 from weconnect.agents.parameters import AgentId, written
 from weconnect.agents.permissions import AgentsUpdate
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -4,7 +4,7 @@ from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.agents.tools import service
 from weconnect.agents.tools.entities import AIAgentTool, NewAIAgentTool
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -5,7 +5,7 @@ from aws_lambda_powertools.event_handler import Response
 from weconnect.agents import service
 from weconnect.agents.parameters import AgentId, PurgeFlag
 from weconnect.agents.permissions import AgentsDelete
-from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.api.resolver import IfMatch, app, handler, no_content
 
 __all__ = ["handler"]
 

@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.agents.memories import service
+from weconnect.agents.memory import service
 from weconnect.agents.parameters import AgentId, MemoryId
 from weconnect.agents.permissions import AgentsUpdate
-from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.api.resolver import IfMatch, app, handler, no_content
 
 __all__ = ["handler"]
 

@@ -5,7 +5,7 @@ from aws_lambda_powertools.event_handler import Response
 from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.agents.tools import service
-from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.api.resolver import IfMatch, app, handler, no_content
 
 __all__ = ["handler"]
 

@@ -4,7 +4,7 @@ from weconnect.agents import duplication
 from weconnect.agents.entities import AIAgent
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsCreate
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

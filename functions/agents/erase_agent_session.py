@@ -1,10 +1,10 @@
 """DELETE /v1/agents/{agentId}/memories"""
 
-from weconnect.agents.memories import service
-from weconnect.agents.memories.entities import SessionErased
+from weconnect.agents.memory import service
+from weconnect.agents.memory.entities import SessionErased
 from weconnect.agents.parameters import AgentId, SessionToErase
 from weconnect.agents.permissions import AgentsUpdate
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """GET /v1/agents/{agentId}/executions/{executionId}"""
 
-from weconnect.agents import executions
+from weconnect.agents.engine import executions
 from weconnect.agents.entities import ExecutionWithSteps
 from weconnect.agents.parameters import AgentId, ExecutionId
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

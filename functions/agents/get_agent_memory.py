@@ -1,10 +1,10 @@
 """GET /v1/agents/{agentId}/memories/{memoryId}"""
 
-from weconnect.agents.memories import service
-from weconnect.agents.memories.entities import AIAgentMemory
+from weconnect.agents.memory import service
+from weconnect.agents.memory.entities import AIAgentMemory
 from weconnect.agents.parameters import AgentId, AsOf, MemoryId
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -4,7 +4,7 @@ from weconnect.agents import statistics
 from weconnect.agents.entities import AgentStats
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -4,7 +4,7 @@ from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.agents.tools import service
 from weconnect.agents.tools.entities import AIAgentTool
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -4,7 +4,7 @@ from weconnect.agents import publication
 from weconnect.agents.entities import AgentVersion
 from weconnect.agents.parameters import AgentId, VersionNumber
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -1,6 +1,6 @@
 """GET /v1/agents/{agentId}/executions"""
 
-from weconnect.agents import executions
+from weconnect.agents.engine import executions
 from weconnect.agents.entities import AIAgentExecution
 from weconnect.agents.parameters import (
     AfterFilter,
@@ -11,8 +11,8 @@ from weconnect.agents.parameters import (
     StatusFilter,
 )
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -1,11 +1,11 @@
 """GET /v1/agents/{agentId}/memories"""
 
-from weconnect.agents.memories import service
-from weconnect.agents.memories.entities import AIAgentMemory
+from weconnect.agents.memory import service
+from weconnect.agents.memory.entities import AIAgentMemory
 from weconnect.agents.parameters import AgentId, AsOf, MemoryTypeFilter, SessionFilter, TagFilter
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -1,11 +1,11 @@
 """GET /v1/agents/{agentId}/sessions"""
 
-from weconnect.agents.memories import service
-from weconnect.agents.memories.entities import AgentSession
+from weconnect.agents.memory import service
+from weconnect.agents.memory.entities import AgentSession
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

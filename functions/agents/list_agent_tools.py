@@ -4,8 +4,8 @@ from weconnect.agents.parameters import AgentId, IsActiveFilter
 from weconnect.agents.permissions import AgentsRead
 from weconnect.agents.tools import service
 from weconnect.agents.tools.entities import AIAgentTool
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

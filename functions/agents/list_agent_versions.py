@@ -4,8 +4,8 @@ from weconnect.agents import publication
 from weconnect.agents.entities import AgentVersionSummary
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -10,8 +10,8 @@ from weconnect.agents.parameters import (
     SearchFilter,
 )
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from weconnect.agents import sweeper
+from weconnect.agents.engine import sweeper
 from weconnect.log import logger
 
 

@@ -1,7 +1,7 @@
 """GET /v1/mcp"""
 
 from weconnect.agents.mcp import server
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

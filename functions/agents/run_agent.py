@@ -5,8 +5,8 @@ from uuid import UUID
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
-from weconnect.agents.loop import run_agent
-from weconnect.agents.run import Run
+from weconnect.agents.engine.loop import run_agent
+from weconnect.agents.engine.run_context import Run
 from weconnect.durable import DurableSteps
 
 

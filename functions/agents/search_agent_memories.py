@@ -1,10 +1,10 @@
 """POST /v1/agents/{agentId}/memories/search"""
 
-from weconnect.agents.memories import search
-from weconnect.agents.memories.entities import MemoryHits, MemorySearch
+from weconnect.agents.memory import search
+from weconnect.agents.memory.entities import MemoryHits, MemorySearch
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsRead
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 

@@ -2,11 +2,11 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.agents import executions
+from weconnect.agents.engine import executions
 from weconnect.agents.entities import AIAgentExecution, NewExecution
 from weconnect.agents.parameters import AgentId, accepted
 from weconnect.agents.permissions import AgentsExecute
-from weconnect.http import PreferWait, app, handler
+from weconnect.api.resolver import PreferWait, app, handler
 
 __all__ = ["handler"]
 

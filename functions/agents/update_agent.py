@@ -4,7 +4,7 @@ from weconnect.agents import service
 from weconnect.agents.entities import AIAgent, AIAgentChanges
 from weconnect.agents.parameters import AgentId
 from weconnect.agents.permissions import AgentsUpdate
-from weconnect.http import IfMatch, app, handler
+from weconnect.api.resolver import IfMatch, app, handler
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """PATCH /v1/agents/{agentId}/memories/{memoryId}"""
 
-from weconnect.agents.memories import service
-from weconnect.agents.memories.entities import AIAgentMemory, AIAgentMemoryChanges
+from weconnect.agents.memory import service
+from weconnect.agents.memory.entities import AIAgentMemory, AIAgentMemoryChanges
 from weconnect.agents.parameters import AgentId, MemoryId
 from weconnect.agents.permissions import AgentsUpdate
-from weconnect.http import IfMatch, app, handler
+from weconnect.api.resolver import IfMatch, app, handler
 
 __all__ = ["handler"]
 

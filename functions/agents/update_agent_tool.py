@@ -4,7 +4,7 @@ from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.agents.tools import service
 from weconnect.agents.tools.entities import AIAgentTool, AIAgentToolChanges
-from weconnect.http import IfMatch, app, handler
+from weconnect.api.resolver import IfMatch, app, handler
 
 __all__ = ["handler"]
 

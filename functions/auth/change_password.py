@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import password_changes
-from weconnect.auth.forms import PasswordChange
+from weconnect.api.resolver import app, handler, no_content
+from weconnect.auth.account.schemas import PasswordChange
+from weconnect.auth.login import password_changes
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler, no_content
 
 __all__ = ["handler"]
 

@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import mfa
-from weconnect.auth.forms import MfaConfirmation
+from weconnect.api.resolver import app, handler, no_content
+from weconnect.auth.account.schemas import MfaConfirmation
+from weconnect.auth.login import mfa
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler, no_content
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """POST /v1/api-keys"""
 
-from weconnect.auth import api_keys
+from weconnect.api.resolver import app, handler
+from weconnect.auth.api_keys import api_keys
 from weconnect.auth.entities import CreatedApiKey, NewApiKey
 from weconnect.auth.parameters import AnyPerson
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import api_keys
+from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.auth.api_keys import api_keys
 from weconnect.auth.parameters import AnyPerson, ApiKeyId, OfUser
-from weconnect.http import IfMatch, app, handler, no_content
 
 __all__ = ["handler"]
 

@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import execution_limits
+from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.auth.limits import execution_limits
 from weconnect.auth.parameters import LimitTypeOfPath
-from weconnect.http import IfMatch, app, handler, no_content
 from weconnect.organizations.parameters import OrganizationManage, UserId
 
 __all__ = ["handler"]

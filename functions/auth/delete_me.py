@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import accounts
+from weconnect.api.resolver import app, handler, no_content
+from weconnect.auth.account import account as accounts
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler, no_content
 
 __all__ = ["handler"]
 

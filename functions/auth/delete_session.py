@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import sessions
+from weconnect.api.resolver import app, handler, no_content
 from weconnect.auth.parameters import Person, SessionId
-from weconnect.http import app, handler, no_content
+from weconnect.auth.sessions import sessions
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """POST /v1/auth/mfa/enroll"""
 
-from weconnect.auth import mfa
-from weconnect.auth.forms import MfaEnrollment
+from weconnect.api.resolver import app, handler
+from weconnect.auth.account.schemas import MfaEnrollment
+from weconnect.auth.login import mfa
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

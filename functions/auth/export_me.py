@@ -1,9 +1,9 @@
 """POST /v1/users/me/export"""
 
-from weconnect.auth import accounts
-from weconnect.auth.forms import UserExport
+from weconnect.api.resolver import app, handler
+from weconnect.auth.account import account as accounts
+from weconnect.auth.account.schemas import UserExport
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

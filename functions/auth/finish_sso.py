@@ -1,10 +1,10 @@
 """GET /v1/auth/sso/callback"""
 
-from weconnect.auth import sso
+from weconnect.api.resolver import app, handler
 from weconnect.auth.entities import Tokens
 from weconnect.auth.parameters import Browser, Code, IssuerOfAnswer, ProviderError, Requester, State
-from weconnect.auth.sso_entities import Returned
-from weconnect.http import app, handler
+from weconnect.auth.sso import sign_in as sso
+from weconnect.auth.sso.entities import Returned
 
 __all__ = ["handler"]
 

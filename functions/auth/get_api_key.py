@@ -1,9 +1,9 @@
 """GET /v1/api-keys/{apiKeyId}"""
 
-from weconnect.auth import api_keys
+from weconnect.api.resolver import app, handler
+from weconnect.auth.api_keys import api_keys
 from weconnect.auth.entities import PublicApiKey
 from weconnect.auth.parameters import AnyPerson, ApiKeyId, OfUser
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

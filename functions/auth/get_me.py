@@ -1,9 +1,9 @@
 """GET /v1/users/me"""
 
-from weconnect.auth import profile
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import app, handler
+from weconnect.auth.account import profile
 from weconnect.auth.entities import PublicUser
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """GET /v1/users/{userId}"""
 
-from weconnect.auth import users
+from weconnect.api.resolver import app, handler
+from weconnect.auth.account import users
 from weconnect.auth.entities import PublicUser
 from weconnect.auth.parameters import Operator
-from weconnect.http import app, handler
 from weconnect.organizations.parameters import UserId
 
 __all__ = ["handler"]

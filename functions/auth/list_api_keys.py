@@ -1,10 +1,10 @@
 """GET /v1/api-keys"""
 
-from weconnect.auth import api_keys
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
+from weconnect.auth.api_keys import api_keys
 from weconnect.auth.entities import PublicApiKey
 from weconnect.auth.parameters import AnyPerson, ExpiringBefore, IsActive, OfUser
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """GET /v1/execution-limits"""
 
-from weconnect.auth import execution_limits
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import app, handler
 from weconnect.auth.entities import ExecutionLimits
+from weconnect.auth.limits import execution_limits
 from weconnect.auth.parameters import OfUser
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

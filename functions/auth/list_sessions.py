@@ -1,10 +1,10 @@
 """GET /v1/auth/sessions"""
 
-from weconnect.auth import sessions
-from weconnect.auth.forms import Session
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
+from weconnect.auth.account.schemas import Session
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.auth.sessions import sessions
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """GET /v1/users"""
 
-from weconnect.auth import users
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
+from weconnect.auth.account import users
 from weconnect.auth.entities import PublicUser
 from weconnect.auth.parameters import CurrentOrganizationId, OfEmail, Operator, Role, UserIsActive
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
 
 __all__ = ["handler"]
 

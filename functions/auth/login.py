@@ -1,9 +1,9 @@
 """POST /v1/auth/login"""
 
-from weconnect.auth import service
+from weconnect.api.resolver import app, handler
 from weconnect.auth.entities import Login, Tokens
+from weconnect.auth.login import login as service
 from weconnect.auth.parameters import Requester
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

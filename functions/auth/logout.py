@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import service
+from weconnect.api.resolver import app, handler, no_content
 from weconnect.auth.entities import Logout
+from weconnect.auth.login import login as service
 from weconnect.auth.parameters import AnyPerson
-from weconnect.http import app, handler, no_content
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """PUT /v1/execution-limits/{userId}/{limitType}"""
 
-from weconnect.auth import execution_limits
+from weconnect.api.resolver import IfMatch, app, handler
 from weconnect.auth.entities import ExecutionLimit, ExecutionLimitChanges
+from weconnect.auth.limits import execution_limits
 from weconnect.auth.parameters import LimitTypeOfPath
-from weconnect.http import IfMatch, app, handler
 from weconnect.organizations.parameters import OrganizationManage, UserId
 
 __all__ = ["handler"]

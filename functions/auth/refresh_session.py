@@ -1,8 +1,8 @@
 """POST /v1/auth/refresh"""
 
-from weconnect.auth import service
+from weconnect.api.resolver import app, handler
 from weconnect.auth.entities import Refresh, Tokens
-from weconnect.http import app, handler
+from weconnect.auth.login import login as service
 
 __all__ = ["handler"]
 

@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import verification
-from weconnect.auth.forms import MailRequest
+from weconnect.api.resolver import app, handler, no_content
+from weconnect.auth.account.schemas import MailRequest
+from weconnect.auth.login import email_verification
 from weconnect.auth.parameters import Requester
-from weconnect.http import app, handler, no_content
 
 __all__ = ["handler"]
 
@@ -13,5 +13,5 @@ __all__ = ["handler"]
 @app.post("/v1/auth/resend-verification", public=True, status_code=204, tags=["Authentication"])
 def resend_verification(body: MailRequest, request: Requester) -> Response[None]:
     """Send the verification mail again; the answer is always the same."""
-    verification.resend(body, request)
+    email_verification.resend(body, request)
     return no_content()

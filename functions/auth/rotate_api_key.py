@@ -1,9 +1,9 @@
 """POST /v1/api-keys/{apiKeyId}/rotate"""
 
-from weconnect.auth import api_keys
+from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.auth.api_keys import api_keys
 from weconnect.auth.entities import ApiKeyRotation, CreatedApiKey
 from weconnect.auth.parameters import AnyPerson, ApiKeyId
-from weconnect.http import IfMatch, app, handler
 
 __all__ = ["handler"]
 

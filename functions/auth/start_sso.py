@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import sso
+from weconnect.api.resolver import app, handler
 from weconnect.auth.parameters import Requester, in_browser
-from weconnect.auth.sso_entities import SsoStart, SsoStarted
-from weconnect.http import app, handler
+from weconnect.auth.sso import sign_in as sso
+from weconnect.auth.sso.entities import SsoStart, SsoStarted
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """PATCH /v1/api-keys/{apiKeyId}"""
 
-from weconnect.auth import api_keys
+from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.auth.api_keys import api_keys
 from weconnect.auth.entities import ApiKeyChanges, PublicApiKey
 from weconnect.auth.parameters import AnyPerson, ApiKeyId, OfUser
-from weconnect.http import IfMatch, app, handler
 
 __all__ = ["handler"]
 

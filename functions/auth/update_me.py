@@ -1,10 +1,10 @@
 """PATCH /v1/users/me"""
 
-from weconnect.auth import profile
+from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.auth.account import profile
+from weconnect.auth.account.schemas import UserChanges
 from weconnect.auth.entities import PublicUser
-from weconnect.auth.forms import UserChanges
 from weconnect.auth.parameters import Person
-from weconnect.http import IfMatch, app, handler
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """PATCH /v1/users/{userId}"""
 
-from weconnect.auth import users
+from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.auth.account import users
+from weconnect.auth.account.schemas import UserAdministration
 from weconnect.auth.entities import PublicUser
-from weconnect.auth.forms import UserAdministration
 from weconnect.auth.parameters import Operator
-from weconnect.http import IfMatch, app, handler
 from weconnect.organizations.parameters import UserId
 
 __all__ = ["handler"]

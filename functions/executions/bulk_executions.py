@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.executions import bulk
+from weconnect.api.resolver import app, handler
+from weconnect.executions import bulk_actions
 from weconnect.executions.entities import Bulk, BulkPreview
 from weconnect.executions.permissions import ExecutionsUpdateMany
-from weconnect.http import app, handler
 from weconnect.jobs.entities import Job
 from weconnect.jobs.parameters import accepted
 
@@ -15,4 +15,4 @@ __all__ = ["handler"]
 @app.post("/v1/executions/bulk", status_code=202, tags=["Executions"])
 def bulk_executions(body: Bulk, caller: ExecutionsUpdateMany) -> Response[Job | BulkPreview]:
     """Cancel, retry or delete many runs: 202 with a job, or 200 with a count for a dry run."""
-    return accepted(bulk.ask(caller, body))
+    return accepted(bulk_actions.ask(caller, body))

@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from weconnect.api.resolver import app, handler, no_content
 from weconnect.executions import service
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsDelete
-from weconnect.http import app, handler, no_content
 
 __all__ = ["handler"]
 

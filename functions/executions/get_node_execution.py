@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/nodes/{nodeExecutionId}"""
 
-from weconnect.executions import reading
+from weconnect.api.resolver import app, handler
 from weconnect.executions.entities import NodeExecution
 from weconnect.executions.parameters import ExecutionId, NodeExecutionId
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.http import app, handler
+from weconnect.executions.views import history
 
 __all__ = ["handler"]
 
@@ -14,4 +14,4 @@ def get_node_execution(
     execution_id: ExecutionId, node_execution_id: NodeExecutionId, caller: ExecutionsRead
 ) -> NodeExecution:
     """One node run with its whole input and output."""
-    return reading.node(caller, execution_id, node_execution_id)
+    return history.node(caller, execution_id, node_execution_id)

@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/logs"""
 
-from weconnect.executions import reading
+from weconnect.api.resolver import app, handler
 from weconnect.executions.parameters import ExecutionId, LevelFilter, NodeFilter
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.executions.reading import ExecutionLogs
-from weconnect.http import app, handler
+from weconnect.executions.views import history
+from weconnect.executions.views.history import ExecutionLogs
 
 __all__ = ["handler"]
 
@@ -17,4 +17,4 @@ def list_execution_logs(
     node_id: NodeFilter = None,
 ) -> ExecutionLogs:
     """What happened in a run, line by line."""
-    return reading.logs(caller, execution_id, level, node_id)
+    return history.logs(caller, execution_id, level, node_id)

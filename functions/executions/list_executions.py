@@ -1,5 +1,7 @@
 """GET /v1/executions"""
 
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 from weconnect.executions import service
 from weconnect.executions.entities import Execution
 from weconnect.executions.parameters import (
@@ -10,8 +12,6 @@ from weconnect.executions.parameters import (
     WorkflowFilter,
 )
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
 
 __all__ = ["handler"]
 

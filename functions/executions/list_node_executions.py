@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/nodes"""
 
-from weconnect.executions import reading
+from weconnect.api.resolver import app, handler
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.executions.reading import NodeExecutions
-from weconnect.http import app, handler
+from weconnect.executions.views import history
+from weconnect.executions.views.history import NodeExecutions
 
 __all__ = ["handler"]
 
@@ -12,4 +12,4 @@ __all__ = ["handler"]
 @app.get("/v1/executions/<executionId>/nodes", tags=["Executions"])
 def list_node_executions(execution_id: ExecutionId, caller: ExecutionsRead) -> NodeExecutions:
     """List a run's node runs, in order."""
-    return reading.nodes(caller, execution_id)
+    return history.nodes(caller, execution_id)

@@ -1,10 +1,10 @@
 """POST /v1/executions/{executionId}/resume"""
 
+from weconnect.api.resolver import app, handler
 from weconnect.executions import service
 from weconnect.executions.entities import Execution
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsUpdate
-from weconnect.http import app, handler
 
 __all__ = ["handler"]
 

@@ -1,11 +1,11 @@
 """GET /v1/executions/{executionId}/events"""
 
-from weconnect.executions import watching
+from weconnect.api.pagination import Cursor
+from weconnect.api.resolver import PreferWait, app, handler
 from weconnect.executions.entities import ExecutionEvents
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.http import PreferWait, app, handler
-from weconnect.pages import Cursor
+from weconnect.executions.views import long_poll
 
 __all__ = ["handler"]
 
@@ -15,4 +15,4 @@ def wait_for_execution_events(
     execution_id: ExecutionId, caller: ExecutionsRead, cursor: Cursor = None, prefer: PreferWait = 0
 ) -> ExecutionEvents:
     """What has happened in a run after a cursor; with `Prefer: wait=N` it waits for something to happen."""
-    return watching.wait(caller, execution_id, cursor, prefer)
+    return long_poll.wait(caller, execution_id, cursor, prefer)

@@ -1,10 +1,10 @@
 """POST /v1/organizations"""
 
+from weconnect.api.resolver import app, handler
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler
 from weconnect.organizations import service
 from weconnect.organizations.entities import Organization
-from weconnect.organizations.forms import NewOrganization
+from weconnect.organizations.schemas import NewOrganization
 
 __all__ = ["handler"]
 

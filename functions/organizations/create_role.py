@@ -1,9 +1,9 @@
 """POST /v1/organizations/{organizationId}/roles"""
 
-from weconnect.http import app, handler
-from weconnect.organizations import roles
-from weconnect.organizations.forms import NewRole, RoleView
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.members import roles
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage
+from weconnect.organizations.schemas import NewRole, RoleView
 
 __all__ = ["handler"]
 

@@ -2,8 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.auth import identity_providers
-from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.auth.sso import identity_providers
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage
 
 __all__ = ["handler"]

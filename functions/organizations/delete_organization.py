@@ -2,8 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from weconnect.api.resolver import IfMatch, app, handler, no_content
 from weconnect.auth.parameters import AnyPerson
-from weconnect.http import IfMatch, app, handler, no_content
 from weconnect.organizations import deletion
 from weconnect.organizations.parameters import OrganizationId, Purge
 

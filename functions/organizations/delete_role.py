@@ -2,8 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.http import IfMatch, app, handler, no_content
-from weconnect.organizations import roles
+from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.organizations.members import roles
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage, RoleId
 
 __all__ = ["handler"]

@@ -1,10 +1,10 @@
 """POST /v1/organizations/{organizationId}/export"""
 
+from weconnect.api.resolver import app, handler
 from weconnect.auth.parameters import AnyPerson
-from weconnect.http import app, handler
 from weconnect.organizations import export
-from weconnect.organizations.forms import Export
 from weconnect.organizations.parameters import OrganizationId
+from weconnect.organizations.schemas import Export
 
 __all__ = ["handler"]
 

@@ -1,8 +1,8 @@
 """GET /v1/organizations/{organizationId}/identity-provider"""
 
-from weconnect.auth import identity_providers
-from weconnect.auth.sso_entities import IdentityProvider
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
+from weconnect.auth.sso import identity_providers
+from weconnect.auth.sso.entities import IdentityProvider
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage
 
 __all__ = ["handler"]

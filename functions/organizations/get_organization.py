@@ -1,7 +1,7 @@
 """GET /v1/organizations/{organizationId}"""
 
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import app, handler
 from weconnect.organizations import service
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.parameters import OrganizationId

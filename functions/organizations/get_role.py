@@ -1,10 +1,10 @@
 """GET /v1/organizations/{organizationId}/roles/{roleId}"""
 
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
-from weconnect.organizations import roles
-from weconnect.organizations.forms import RoleView
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.members import roles
 from weconnect.organizations.parameters import OrganizationId, RoleId
+from weconnect.organizations.schemas import RoleView
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """GET /v1/organizations/{organizationId}/usage"""
 
-from weconnect.http import app, handler
-from weconnect.organizations import usage
-from weconnect.organizations.forms import OrganizationUsage
+from weconnect.api.resolver import app, handler
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage
+from weconnect.organizations.plans import usage
+from weconnect.organizations.schemas import OrganizationUsage
 
 __all__ = ["handler"]
 

@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from weconnect.api.resolver import app, handler, no_content
 from weconnect.auth.parameters import AnyPerson
-from weconnect.http import app, handler, no_content
-from weconnect.organizations import members
+from weconnect.organizations.members import members
 from weconnect.organizations.parameters import OrganizationId
 
 __all__ = ["handler"]

@@ -1,10 +1,10 @@
 """GET /v1/organizations/{organizationId}/invitations"""
 
-from weconnect.http import app, handler
-from weconnect.organizations import invitations
-from weconnect.organizations.forms import Invitation
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.invitations import invitations
 from weconnect.organizations.parameters import OrganizationId, OrganizationInvite
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.organizations.schemas import Invitation
 
 __all__ = ["handler"]
 

@@ -1,11 +1,11 @@
 """GET /v1/organizations/{organizationId}/members"""
 
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
+from weconnect.api.caller import SignedIn
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 from weconnect.organizations import service
 from weconnect.organizations.entities import MemberView
 from weconnect.organizations.parameters import IsActive, OrganizationId, Role
-from weconnect.pages import Cursor, Limit, Page
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """GET /v1/organizations/{organizationId}/roles"""
 
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
-from weconnect.organizations import roles
-from weconnect.organizations.forms import Roles
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.members import roles
 from weconnect.organizations.parameters import OrganizationId
+from weconnect.organizations.schemas import Roles
 
 __all__ = ["handler"]
 

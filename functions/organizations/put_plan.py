@@ -1,10 +1,10 @@
 """PUT /v1/organizations/{organizationId}/plan"""
 
-from weconnect.caller import SignedIn
-from weconnect.http import IfMatch, app, handler
-from weconnect.organizations import plans
-from weconnect.organizations.forms import NewPlan, PlanChange
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import IfMatch, app, handler
 from weconnect.organizations.parameters import DryRun, OrganizationId
+from weconnect.organizations.plans import plans
+from weconnect.organizations.schemas import NewPlan, PlanChange
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """POST /v1/billing/stripe-events"""
 
-from weconnect.http import app, handler
-from weconnect.organizations import stripe_events
-from weconnect.organizations.forms import Received
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.billing import stripe_events
 from weconnect.organizations.parameters import Signed
+from weconnect.organizations.schemas import Received
 
 __all__ = ["handler"]
 

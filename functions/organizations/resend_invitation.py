@@ -1,9 +1,9 @@
 """POST /v1/organizations/{organizationId}/invitations/{invitationId}/resend"""
 
-from weconnect.http import app, handler
-from weconnect.organizations import invitations
-from weconnect.organizations.forms import SentInvitation
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.invitations import invitations
 from weconnect.organizations.parameters import InvitationId, OrganizationId, OrganizationInvite
+from weconnect.organizations.schemas import SentInvitation
 
 __all__ = ["handler"]
 

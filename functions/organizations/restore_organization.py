@@ -1,7 +1,7 @@
 """POST /v1/organizations/{organizationId}/restore"""
 
+from weconnect.api.resolver import app, handler
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler
 from weconnect.organizations import deletion
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.parameters import OrganizationId

@@ -2,8 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.http import IfMatch, app, handler, no_content
-from weconnect.organizations import invitations
+from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.organizations.invitations import invitations
 from weconnect.organizations.parameters import InvitationId, OrganizationId, OrganizationInvite
 
 __all__ = ["handler"]

@@ -1,9 +1,9 @@
 """POST /v1/organizations/{organizationId}/billing/checkout"""
 
-from weconnect.http import app, handler
-from weconnect.organizations import billing
-from weconnect.organizations.forms import Checkout, Link
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.billing import billing
 from weconnect.organizations.parameters import OrganizationBilling, OrganizationId
+from weconnect.organizations.schemas import Checkout, Link
 
 __all__ = ["handler"]
 

@@ -1,8 +1,8 @@
 """POST /v1/organizations/{organizationId}/switch"""
 
+from weconnect.api.resolver import app, handler
 from weconnect.auth.entities import Tokens
 from weconnect.auth.parameters import Person
-from weconnect.http import app, handler
 from weconnect.organizations import service
 from weconnect.organizations.parameters import OrganizationId
 

@@ -1,11 +1,11 @@
 """POST /v1/organizations/{organizationId}/transfer-ownership"""
 
+from weconnect.api.resolver import app, handler
 from weconnect.auth.parameters import AnyPerson
-from weconnect.http import app, handler
-from weconnect.organizations import members
 from weconnect.organizations.entities import MemberView
-from weconnect.organizations.forms import OwnershipTransfer
+from weconnect.organizations.members import members
 from weconnect.organizations.parameters import OrganizationId
+from weconnect.organizations.schemas import OwnershipTransfer
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """PATCH /v1/organizations/{organizationId}/members/{userId}"""
 
-from weconnect.http import IfMatch, app, handler
-from weconnect.organizations import members
+from weconnect.api.resolver import IfMatch, app, handler
 from weconnect.organizations.entities import MemberView
-from weconnect.organizations.forms import MemberChanges
+from weconnect.organizations.members import members
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage, UserId
+from weconnect.organizations.schemas import MemberChanges
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """PATCH /v1/organizations/{organizationId}"""
 
-from weconnect.http import IfMatch, app, handler
+from weconnect.api.resolver import IfMatch, app, handler
 from weconnect.organizations import service
 from weconnect.organizations.entities import Organization
-from weconnect.organizations.forms import OrganizationChanges
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage
+from weconnect.organizations.schemas import OrganizationChanges
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """PATCH /v1/organizations/{organizationId}/roles/{roleId}"""
 
-from weconnect.http import IfMatch, app, handler
-from weconnect.organizations import roles
-from weconnect.organizations.forms import RoleChanges, RoleView
+from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.organizations.members import roles
 from weconnect.organizations.parameters import OrganizationId, OrganizationManage, RoleId
+from weconnect.organizations.schemas import RoleChanges, RoleView
 
 __all__ = ["handler"]
 

@@ -1,7 +1,7 @@
 """POST /v1/workflows/{workflowId}/archive"""
 
-from weconnect.http import IfMatch, app, handler
-from weconnect.workflows import activation
+from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.workflows.definition import activation
 from weconnect.workflows.entities import Workflow
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayUpdate

@@ -1,6 +1,6 @@
 """POST /v1/variables"""
 
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.permissions import WorkflowsUpdate
 from weconnect.workflows.variables import service
 from weconnect.workflows.variables.entities import NewVariable, WorkflowVariable

@@ -1,6 +1,6 @@
 """POST /v1/workflows"""
 
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 from weconnect.workflows import service
 from weconnect.workflows.entities import NewWorkflow, Workflow
 from weconnect.workflows.permissions import WorkflowsCreate

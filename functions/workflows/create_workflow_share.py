@@ -1,10 +1,10 @@
 """POST /v1/workflows/{workflowId}/shares"""
 
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayUpdate
-from weconnect.workflows.shares import service
-from weconnect.workflows.shares.entities import CreatedWorkflowShare, NewWorkflowShare
+from weconnect.workflows.sharing import service
+from weconnect.workflows.sharing.entities import CreatedWorkflowShare, NewWorkflowShare
 
 __all__ = ["handler"]
 

@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.api.resolver import IfMatch, app, handler, no_content
 from weconnect.workflows import service
 from weconnect.workflows.parameters import PurgeFlag, WorkflowId
 from weconnect.workflows.permissions import MayDelete

@@ -1,7 +1,7 @@
 """GET /v1/workflows/{workflowId}/versions/{version}/diff"""
 
-from weconnect.http import app, handler
-from weconnect.workflows import versions
+from weconnect.api.resolver import app, handler
+from weconnect.workflows.definition import versions
 from weconnect.workflows.entities import VersionDiff
 from weconnect.workflows.parameters import OtherVersion, VersionNumber, WorkflowId
 from weconnect.workflows.permissions import MayRead

@@ -1,7 +1,7 @@
 """GET /v1/workflows/{workflowId}/export"""
 
-from weconnect.http import app, handler
-from weconnect.workflows import transfer
+from weconnect.api.resolver import app, handler
+from weconnect.workflows.definition import import_export
 from weconnect.workflows.entities import WorkflowExport
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayRead
@@ -12,4 +12,4 @@ __all__ = ["handler"]
 @app.get("/v1/workflows/<workflowId>/export", tags=["Workflows"])
 def export_workflow(workflow_id: WorkflowId, caller: MayRead) -> WorkflowExport:
     """A workflow as a file, without secrets."""
-    return transfer.export(caller, workflow_id)
+    return import_export.export(caller, workflow_id)

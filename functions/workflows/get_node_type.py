@@ -1,9 +1,9 @@
 """GET /v1/node-types/{type}"""
 
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
-from weconnect.workflows import catalogue
-from weconnect.workflows.catalogue import NodeTypeDescription
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import app, handler
+from weconnect.workflows.node_sdk import catalogue
+from weconnect.workflows.node_sdk.catalogue import NodeTypeDescription
 from weconnect.workflows.parameters import NodeTypeName
 
 __all__ = ["handler"]

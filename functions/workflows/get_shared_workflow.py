@@ -1,9 +1,9 @@
 """GET /v1/shared/{token}"""
 
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.entities import WorkflowExport
 from weconnect.workflows.parameters import LinkToken
-from weconnect.workflows.shares import links
+from weconnect.workflows.sharing import links
 
 __all__ = ["handler"]
 

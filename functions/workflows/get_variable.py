@@ -1,6 +1,6 @@
 """GET /v1/variables/{variableId}"""
 
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.parameters import VariableId
 from weconnect.workflows.permissions import WorkflowsRead
 from weconnect.workflows.variables import service

@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.parameters import Accept, ExecutionFilter, WorkflowId, drawn
 from weconnect.workflows.permissions import MayRead
 

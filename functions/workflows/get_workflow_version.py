@@ -1,7 +1,7 @@
 """GET /v1/workflows/{workflowId}/versions/{version}"""
 
-from weconnect.http import app, handler
-from weconnect.workflows import versions
+from weconnect.api.resolver import app, handler
+from weconnect.workflows.definition import versions
 from weconnect.workflows.entities import WorkflowVersion
 from weconnect.workflows.parameters import VersionNumber, WorkflowId
 from weconnect.workflows.permissions import MayRead

@@ -1,9 +1,9 @@
 """GET /v1/node-types"""
 
-from weconnect.caller import SignedIn
-from weconnect.http import app, handler
-from weconnect.workflows import catalogue
-from weconnect.workflows.catalogue import NodeTypes
+from weconnect.api.caller import SignedIn
+from weconnect.api.resolver import app, handler
+from weconnect.workflows.node_sdk import catalogue
+from weconnect.workflows.node_sdk.catalogue import NodeTypes
 
 __all__ = ["handler"]
 

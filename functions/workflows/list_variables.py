@@ -1,7 +1,7 @@
 """GET /v1/variables"""
 
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.parameters import OfWorkflow, ScopeFilter
 from weconnect.workflows.permissions import WorkflowsRead
 from weconnect.workflows.variables import service

@@ -1,11 +1,11 @@
 """GET /v1/workflows/{workflowId}/shares"""
 
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayRead
-from weconnect.workflows.shares import service
-from weconnect.workflows.shares.entities import WorkflowShare
+from weconnect.workflows.sharing import service
+from weconnect.workflows.sharing.entities import WorkflowShare
 
 __all__ = ["handler"]
 

@@ -1,8 +1,8 @@
 """GET /v1/workflows/{workflowId}/versions"""
 
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
-from weconnect.workflows import versions
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
+from weconnect.workflows.definition import versions
 from weconnect.workflows.entities import WorkflowVersionSummary
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayRead

@@ -1,7 +1,7 @@
 """GET /v1/workflows"""
 
-from weconnect.http import app, handler
-from weconnect.pages import Cursor, Limit, Page
+from weconnect.api.pagination import Cursor, Limit, Page
+from weconnect.api.resolver import app, handler
 from weconnect.workflows import service
 from weconnect.workflows.entities import WorkflowSummary
 from weconnect.workflows.parameters import DeletedFilter, SearchFilter, StatusFilter, TagFilter

@@ -1,6 +1,6 @@
 """POST /v1/workflows/{workflowId}/restore"""
 
-from weconnect.http import app, handler
+from weconnect.api.resolver import app, handler
 from weconnect.workflows import service
 from weconnect.workflows.entities import Workflow
 from weconnect.workflows.parameters import WorkflowId

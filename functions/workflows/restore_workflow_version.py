@@ -1,7 +1,7 @@
 """POST /v1/workflows/{workflowId}/versions/{version}/restore"""
 
-from weconnect.http import IfMatch, app, handler
-from weconnect.workflows import versions
+from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.workflows.definition import versions
 from weconnect.workflows.entities import Workflow
 from weconnect.workflows.parameters import VersionNumber, WorkflowId
 from weconnect.workflows.permissions import MayUpdate

@@ -2,10 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.http import IfMatch, app, handler, no_content
+from weconnect.api.resolver import IfMatch, app, handler, no_content
 from weconnect.workflows.parameters import ShareId, WorkflowId
 from weconnect.workflows.permissions import MayUpdate
-from weconnect.workflows.shares import service
+from weconnect.workflows.sharing import service
 
 __all__ = ["handler"]
 

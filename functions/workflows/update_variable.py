@@ -1,6 +1,6 @@
 """PATCH /v1/variables/{variableId}"""
 
-from weconnect.http import IfMatch, app, handler
+from weconnect.api.resolver import IfMatch, app, handler
 from weconnect.workflows.parameters import VariableId
 from weconnect.workflows.permissions import WorkflowsUpdate
 from weconnect.workflows.variables import service

@@ -1,6 +1,6 @@
 """PATCH /v1/workflows/{workflowId}"""
 
-from weconnect.http import IfMatch, app, handler
+from weconnect.api.resolver import IfMatch, app, handler
 from weconnect.workflows import service
 from weconnect.workflows.entities import Workflow, WorkflowChanges
 from weconnect.workflows.parameters import WorkflowId

@@ -1,10 +1,10 @@
 """PATCH /v1/workflows/{workflowId}/shares/{shareId}"""
 
-from weconnect.http import IfMatch, app, handler
+from weconnect.api.resolver import IfMatch, app, handler
 from weconnect.workflows.parameters import ShareId, WorkflowId
 from weconnect.workflows.permissions import MayUpdate
-from weconnect.workflows.shares import service
-from weconnect.workflows.shares.entities import WorkflowShare, WorkflowShareChanges
+from weconnect.workflows.sharing import service
+from weconnect.workflows.sharing.entities import WorkflowShare, WorkflowShareChanges
 
 __all__ = ["handler"]
 

@@ -1,7 +1,7 @@
 """POST /v1/workflows/{workflowId}/validate"""
 
-from weconnect.http import app, handler
-from weconnect.workflows import validation
+from weconnect.api.resolver import app, handler
+from weconnect.workflows.definition import validation
 from weconnect.workflows.entities import Validation, WorkflowDefinition
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayRead

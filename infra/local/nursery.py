@@ -33,7 +33,7 @@ COMMON_MODULES = (
 # What model providers need, imported when nothing has been asked for in a while: else each new worker takes seconds
 # over it at its first request to a model.
 LATER_MODULES = (
-    "weconnect.agents.providers.pydantic_ai_adapter", "pydantic_ai.models.openai", "pydantic_ai.models.anthropic",
+    "weconnect.agents.models.pydantic_ai_adapter", "pydantic_ai.models.openai", "pydantic_ai.models.anthropic",
     "pydantic_ai.models.google", "pydantic_ai.models.bedrock",
 )  # fmt: skip
 QUIET_SECONDS = 2.0
@@ -104,7 +104,7 @@ def import_handlers(functions: dict[str, Any]) -> tuple[dict[str, Handler], dict
 def open_table() -> None:
     """Make the table's client, which no worker then has to make; it connects when it is used."""
     with contextlib.suppress(ImportError):  # a project without our layer
-        row = importlib.import_module("weconnect.row").Row
+        row = importlib.import_module("weconnect.db.row").Row
         row._get_connection().connection.client  # noqa: B018  # made when it is read
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.agents.fake_model_servers import FakeModels
-from weconnect.agents.providers.messages import Message, ModelRequest, ToolSpec
+from weconnect.agents.models.messages import Message, ModelRequest, ToolSpec
 
 KEY = "sk-test-secret"
 PROVIDERS = ("openai", "anthropic", "google", "bedrock", "openai_compatible")

@@ -12,7 +12,7 @@ from weconnect.settings import settings
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Start a server with a script; every provider's address points at it."""
-    from weconnect.agents.providers import pydantic_ai_adapter
+    from weconnect.agents.models import pydantic_ai_adapter
 
     servers: list[FakeModels] = []
 

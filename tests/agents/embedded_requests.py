@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from weconnect.agents.providers import embedded
-from weconnect.agents.providers.messages import Message, ModelReply, ModelRequest, ToolSpec
+from weconnect.agents.embedded_model import model
+from weconnect.agents.models.messages import Message, ModelReply, ModelRequest, ToolSpec
 from weconnect.agents.tools import calculator, date_time, json_query
 from weconnect.agents.tools import text as texts
 
@@ -85,7 +85,7 @@ def ask(
     text: str, tools: list[ToolSpec] = ALL, before: list[Message] | None = None, system: str = ""
 ) -> ModelReply:
     messages = [*(before or []), Message(role="user", content=text)]
-    return embedded.reply(
+    return model.reply(
         ModelRequest(provider="embedded", model="embedded", system=system, messages=messages, tools=tools),
         NOW,
     )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from weconnect.agents.memories import embedders
+from weconnect.agents.memory import embedders
 from weconnect.settings import settings
 
 NAME = "letters"

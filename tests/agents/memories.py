@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from weconnect.agents.memories import writing
-from weconnect.agents.memories.entities import MemoryMetadata, MemoryWritten, NewAIAgentMemory
+from weconnect.agents.memory import writing
+from weconnect.agents.memory.entities import MemoryMetadata, MemoryWritten, NewAIAgentMemory
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pydantic.alias_generators import to_camel
 from tests.agents.asking import CITY, KEY, MODELS, PROVIDERS, WEATHER, ask
 from tests.agents.fake_model_servers import FakeModels, Say
 from weconnect.agents.entities import AgentConfiguration
-from weconnect.agents.providers import complete
-from weconnect.agents.providers.messages import Message, ModelReply, ModelRequest, ModelSettings
+from weconnect.agents.models import complete
+from weconnect.agents.models.messages import Message, ModelReply, ModelRequest, ModelSettings
 from weconnect.settings import settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs/providers.md"
@@ -53,7 +53,7 @@ def cell(provider: str, changes: dict[str, dict[str, Any]]) -> str:
     with FakeModels([Say("ok"), Say("ok")]) as server:
         host = server.url
         addresses = {"openai": f"{host}/v1", "anthropic": host, "google": host, "bedrock": host}
-        with patch("weconnect.agents.providers.pydantic_ai_adapter.ADDRESSES", addresses):
+        with patch("weconnect.agents.models.pydantic_ai_adapter.ADDRESSES", addresses):
             complete(ask(provider, server, **changes.get("without", {})), KEY)
             reply = complete(ask(provider, server, **changes["with"]), KEY)
     before, after = (asked.json for asked in server.asked)

@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 
 from tests.recorded import Recorded, Suspended
-from weconnect.agents import asking
-from weconnect.agents.loop import run_agent
-from weconnect.agents.providers.messages import ModelReply, ModelRequest
-from weconnect.agents.run import Run
-from weconnect.executions.engine import run_workflow
+from weconnect.agents.engine import model_requests
+from weconnect.agents.engine.loop import run_agent
+from weconnect.agents.engine.run_context import Run
+from weconnect.agents.models.messages import ModelReply, ModelRequest
 from weconnect.executions.lifecycle import Place
+from weconnect.workflows.engine.execution_loop import run_workflow
 
 
 class Starter:
@@ -99,5 +99,5 @@ def script(monkeypatch: pytest.MonkeyPatch, *replies: ModelReply | Exception) ->
             raise reply
         return reply
 
-    monkeypatch.setattr(asking, "complete", complete)
+    monkeypatch.setattr(model_requests, "complete", complete)
     return seen

@@ -31,8 +31,8 @@ from tests.agents.embedded_requests import (
     calls,
     spec,
 )
-from weconnect.agents.providers import embedded
-from weconnect.agents.providers.messages import Message, ModelRequest, ToolCall, ToolSpec
+from weconnect.agents.embedded_model import model
+from weconnect.agents.models.messages import Message, ModelRequest, ToolCall, ToolSpec
 from weconnect.agents.tools import calculator, date_time, json_query
 from weconnect.agents.tools import text as texts
 
@@ -170,7 +170,7 @@ def converse(text: str, results: dict[str, Any], tools: list[ToolSpec] = ALL, sy
         request = ModelRequest(
             provider="embedded", model="embedded", system=system, messages=messages, tools=tools
         )
-        reply = embedded.reply(request, NOW)
+        reply = model.reply(request, NOW)
         if not reply.tool_calls:
             return reply.text
         messages.append(Message(role="assistant", content=reply.text, tool_calls=reply.tool_calls))
@@ -356,7 +356,7 @@ def test_no_text_breaks_it_and_every_call_is_valid(
         request = ModelRequest(
             provider="embedded", model="embedded", system=system, messages=messages, tools=tools
         )
-        reply = embedded.reply(request, NOW)
+        reply = model.reply(request, NOW)
         assert reply.text or reply.tool_calls
         for call in reply.tool_calls:
             Draft202012Validator(given_tools[call.name].input_schema).validate(call.arguments)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.agents.memories import Owner
-from weconnect import outbound
-from weconnect.agents.memories import embedders
-from weconnect.agents.memories.embedders import bedrock, minilm
-from weconnect.agents.providers import keys
+from weconnect.agents.memory import embedders
+from weconnect.agents.memory.embedders import bedrock, minilm
+from weconnect.agents.models import deployment_keys
+from weconnect.outbound import client as outbound
 from weconnect.settings import settings
 
 
@@ -94,7 +94,7 @@ def test_openai_is_asked_once_for_all(choose: Any, monkeypatch: pytest.MonkeyPat
         return outbound.OutboundResponse(200, {}, json.dumps({"data": data}).encode(), url)
 
     monkeypatch.setattr(outbound, "send", send)
-    monkeypatch.setattr(keys, "of_deployment", lambda provider: f"key of {provider}")
+    monkeypatch.setattr(deployment_keys, "of_deployment", lambda provider: f"key of {provider}")
     vectors, _ = embedders.embed(["a", "b" * 10_000])
     assert [vector[0] for vector in vectors or []] == [0, 1], "in the order of the texts"
     assert asked["headers"] == {"authorization": "Bearer key of openai"}
@@ -105,7 +105,7 @@ def test_openai_is_asked_once_for_all(choose: Any, monkeypatch: pytest.MonkeyPat
 
 def test_a_missing_key_is_a_note(choose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     choose("openai")
-    monkeypatch.setattr(keys, "of_deployment", lambda provider: None)
+    monkeypatch.setattr(deployment_keys, "of_deployment", lambda provider: None)
     assert embedders.embed(["a"])[1]
 
 

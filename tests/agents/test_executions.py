@@ -7,10 +7,11 @@ import pytest
 from tests.agents.runs import Starter, agent, run, script
 from tests.factories import registered
 from tests.recorded import Recorded
-from weconnect import clock, idempotency
-from weconnect.agents import asking, executions, sweeper
-from weconnect.agents.providers import ProviderError
-from weconnect.agents.providers.messages import ModelReply, ToolCall
+from weconnect import clock
+from weconnect.agents.engine import executions, model_requests, sweeper
+from weconnect.agents.models import ProviderError
+from weconnect.agents.models.messages import ModelReply, ToolCall
+from weconnect.api import idempotency
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_cancel(me, starter: Starter, monkeypatch) -> None:
         assert me.client.post(f"{second}/cancel").status == 202
         return ModelReply(tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1"})])
 
-    monkeypatch.setattr(asking, "complete", cancel_meanwhile)
+    monkeypatch.setattr(model_requests, "complete", cancel_meanwhile)
     starter.run_pending()
     done = me.client.get(second).json
     assert (done["status"], [step["type"] for step in done["steps"]]) == ("cancelled", ["model"])

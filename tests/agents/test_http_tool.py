@@ -9,7 +9,7 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 
 from tests.agents.apis import Api
-from weconnect.agents.tools import http
+from weconnect.agents.tools import http_tool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.settings import settings
 
@@ -28,7 +28,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
-    monkeypatch.setattr(http, "sleep", found.append)
+    monkeypatch.setattr(http_tool, "sleep", found.append)
     return found
 
 
@@ -42,7 +42,7 @@ def call(api: Api) -> Callable[..., dict[str, Any]]:
         schema: dict[str, Any] | None = None,
         **configuration: Any,
     ) -> dict[str, Any]:
-        return http.call_declared(
+        return http_tool.call_declared(
             {"apiEndpoint": api.url + path, **configuration},
             schema,
             arguments or {},
@@ -59,7 +59,7 @@ def call(api: Api) -> Callable[..., dict[str, Any]]:
 def test_run_gets_json(api: Api) -> None:
     more = {"content-type": "application/json", "x-request-id": "r", "set-cookie": "session=1", "server": "x"}
     api.answers = [(200, '{"a": [1, null]}', more)]
-    found = http.run({"url": f"{api.url}/x?y=1", "headers": {"X-Own": "v"}}, idempotency_key="k")
+    found = http_tool.run({"url": f"{api.url}/x?y=1", "headers": {"X-Own": "v"}}, idempotency_key="k")
     assert found == {
         "status": 200,
         "headers": {"content-type": "application/json", "x-request-id": "r"},
@@ -80,20 +80,22 @@ def test_run_gets_json(api: Api) -> None:
     ],
 )
 def test_run_posts(api: Api, body: Any, sent: str, content_type: str | None) -> None:
-    http.run({"url": api.url, "method": "POST", "body": body}, idempotency_key="k-1")
+    http_tool.run({"url": api.url, "method": "POST", "body": body}, idempotency_key="k-1")
     seen = api.seen[0]
     assert (seen["body"], seen["headers"].get("content-type")) == (sent, content_type)
     assert seen["headers"]["idempotency-key"] == "k-1"
 
 
 def test_run_lets_the_caller_name_its_own_idempotency_key(api: Api) -> None:
-    http.run({"url": api.url, "method": "PUT", "headers": {"Idempotency-Key": "own"}}, idempotency_key="k-1")
+    http_tool.run(
+        {"url": api.url, "method": "PUT", "headers": {"Idempotency-Key": "own"}}, idempotency_key="k-1"
+    )
     assert api.seen[0]["headers"]["idempotency-key"] == "own"
 
 
 def test_run_answers_any_status(api: Api) -> None:
     api.answers = [(404, "nothing here", {"content-type": "text/plain"})]
-    assert http.run({"url": api.url})["status"] == 404
+    assert http_tool.run({"url": api.url})["status"] == 404
     assert len(api.seen) == 1
 
 
@@ -104,16 +106,16 @@ def test_run_cuts_text_and_names_what_is_none(api: Api) -> None:
         (200, "a\0b", {}),
         (200, "NaN", {}),
     ]
-    assert http.run({"url": api.url})["body"] == "ü" * 8192
-    cut = http.run({"url": api.url})["body"]
+    assert http_tool.run({"url": api.url})["body"] == "ü" * 8192
+    cut = http_tool.run({"url": api.url})["body"]
     assert isinstance(cut, str) and len(cut) == 16 * 1024
-    assert http.run({"url": api.url})["body"] == "(3 bytes that are not text)"
-    assert http.run({"url": api.url})["body"] == "NaN"
+    assert http_tool.run({"url": api.url})["body"] == "(3 bytes that are not text)"
+    assert http_tool.run({"url": api.url})["body"] == "NaN"
 
 
 def test_run_follows_redirects(api: Api) -> None:
     api.answers = [(302, "", {"location": "/there"}), (200, "1", {})]
-    assert http.run({"url": api.url})["body"] == 1
+    assert http_tool.run({"url": api.url})["body"] == 1
     assert [seen["path"] for seen in api.seen] == ["/", "/there"]
 
 
@@ -136,15 +138,15 @@ def test_run_follows_redirects(api: Api) -> None:
 def test_run_tells_the_model_what_is_wrong(
     arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weconnect.guard.resolve", lambda host, port: ["127.0.0.1"])
+    monkeypatch.setattr("weconnect.outbound.guard.resolve", lambda host, port: ["127.0.0.1"])
     with pytest.raises(ToolError):
-        http.run(arguments)
+        http_tool.run(arguments)
 
 
 def test_a_redirect_to_the_inside(api: Api) -> None:
     api.answers = [(302, "", {"location": "http://169.254.169.254/latest"})]
     with pytest.raises(ToolError, match="not on the public internet"):
-        http.run({"url": api.url})
+        http_tool.run({"url": api.url})
 
 
 # Declared tools: the request
@@ -237,7 +239,7 @@ def test_two_arguments_do_not_make_a_step_together(api: Api, call: Callable[...,
 def test_an_argument_stays_in_its_place(value: str) -> None:
     template = "https://api.example.com/v1/{id}/x?q={id}#f"
     try:
-        url, rest = http._fill(template, {"id": value, "other": 1})
+        url, rest = http_tool._fill(template, {"id": value, "other": 1})
     except ToolError:
         assert value in (".", "..")
         return
@@ -263,7 +265,7 @@ def test_an_argument_stays_in_its_place(value: str) -> None:
 def test_an_argument_does_not_choose_the_host(template: str) -> None:
     names = ("url", "host", "region", "port", "scheme", "user", "rest", "a")
     with pytest.raises(ToolError):
-        http.call_declared(
+        http_tool.call_declared(
             {"apiEndpoint": template},
             None,
             dict.fromkeys(names, "evil.example"),
@@ -331,7 +333,7 @@ def test_nobody_there(api: Api, call: Callable[..., Any]) -> None:
 
 def test_an_address_inside_is_not_tried_again(pauses: list[float]) -> None:
     with pytest.raises(ToolError, match="not on the public internet"):
-        http.call_declared(
+        http_tool.call_declared(
             {"apiEndpoint": "http://169.254.169.254/{a}", "retryCount": 3},
             None,
             {"a": "x"},

@@ -20,7 +20,7 @@ from tests.agents.mcp_host import served
 from tests.agents.runs import Starter
 from tests.factories import registered
 from weconnect import durable
-from weconnect.agents.mcp import names, offered, protocol, server
+from weconnect.agents.mcp import offered_tools, protocol, server, tool_names
 
 HANDSHAKE = "2025-11-25"
 STATELESS = "2026-07-28"
@@ -62,7 +62,7 @@ def agent(me, name: str = "Helper", **more: Any) -> str:
     assert made.status == 201, made.text
     tool = me.client.post(f"{made.headers['Location']}/tools", {"toolName": "calculator"})
     assert tool.status == 201
-    return names.with_id(name, offered.AGENT, UUID(made.json["id"]))
+    return tool_names.with_id(name, offered_tools.AGENT, UUID(made.json["id"]))
 
 
 def say(client, method: str, params: Any = None, *, version: str | None = HANDSHAKE, **more: Any):
@@ -159,21 +159,27 @@ def test_only_active_agents_of_ones_own_are_tools(me, at_once) -> None:
     listed = say(me.client, "tools/list").json["result"]["tools"]
     assert [tool["name"] for tool in listed] == ["get_agent_run", mine]
     assert "not active" in ask(me.client, asleep, input="x")["content"][0]["text"]
-    for name in (theirs, "Helper", "nothing", mine[:-1], names.with_id("x", "w", names.id_in(mine)[1])):
+    for name in (
+        theirs,
+        "Helper",
+        "nothing",
+        mine[:-1],
+        tool_names.with_id("x", "w", tool_names.id_in(mine)[1]),
+    ):
         answer = say(me.client, "tools/call", {"name": name, "arguments": {"input": "x"}})
         assert answer.json["error"]["code"] == protocol.INVALID_PARAMS, name
 
 
 def test_a_renamed_agent_is_still_reached(me, at_once) -> None:
     name = agent(me)
-    place = f"/v1/agents/{names.id_in(name)[1]}"
+    place = f"/v1/agents/{tool_names.id_in(name)[1]}"
     assert me.client.patch(place, {"name": "Ünlü Başka"}).status == 200
     assert say(me.client, "tools/list").json["result"]["tools"][1]["name"] == "Unlu_Baska" + name[6:]
     assert ask(me.client, name, input="what is 6 * 7?")["content"][0]["text"] == "6 * 7 = 42"
 
 
 def test_tools_come_in_pages(me, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offered, "PAGE", 2)
+    monkeypatch.setattr(offered_tools, "PAGE", 2)
     made = [agent(me, f"Agent {number}") for number in range(5)]
     found, cursor, pages = [], None, 0
     while cursor or not pages:
@@ -460,22 +466,22 @@ def test_any_message_gets_an_answer_that_is_one(me, message: Any, version: str |
 
 @given(name=st.text(min_size=1, max_size=255), id=st.uuids())
 def test_a_name_is_one_for_every_client_and_leads_back(name: str, id: UUID) -> None:
-    made = names.with_id(name, offered.AGENT, id)
+    made = tool_names.with_id(name, offered_tools.AGENT, id)
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", made)
-    assert names.id_in(made) == (offered.AGENT, id)
-    assert names.with_id(name, offered.AGENT, id) == made
+    assert tool_names.id_in(made) == (offered_tools.AGENT, id)
+    assert tool_names.with_id(name, offered_tools.AGENT, id) == made
 
 
 @given(first=st.text(max_size=255), second=st.text(max_size=255), ids=st.tuples(st.uuids(), st.uuids()))
 def test_two_things_have_two_names(first: str, second: str, ids: tuple[UUID, UUID]) -> None:
-    same = names.with_id(first, "a", ids[0]) == names.with_id(second, "a", ids[1])
+    same = tool_names.with_id(first, "a", ids[0]) == tool_names.with_id(second, "a", ids[1])
     assert not same or ids[0] == ids[1]
 
 
 @given(text=st.text(string.ascii_letters + string.digits + "_-", max_size=70) | st.text(max_size=70))
 def test_any_text_is_a_name_or_none(text: str) -> None:
-    found = names.id_in(text)
-    assert found is None or text.endswith(names.with_id("", *found)[-24:])
+    found = tool_names.id_in(text)
+    assert found is None or text.endswith(tool_names.with_id("", *found)[-24:])
 
 
 @given(text=st.text(max_size=100).filter(lambda text: max(text, default="a") < "\ud800"))

@@ -15,7 +15,7 @@ from tests.agents.mcp_servers import KEY, Served, warehouse
 from tests.agents.runs import Starter
 from tests.factories import registered
 from weconnect import durable
-from weconnect.agents.mcp import client, names, protocol
+from weconnect.agents.mcp import client, protocol, tool_names
 from weconnect.settings import settings
 
 
@@ -356,10 +356,10 @@ def test_a_server_may_want_arguments_in_headers(me, path: str, api: Api) -> None
     found=st.lists(st.text(min_size=1, max_size=128), unique=True, max_size=20),
 )
 def test_each_remote_tool_has_a_name_of_its_own(prefix: str, found: list[str]) -> None:
-    made = names.prefixed(prefix, found)
+    made = tool_names.prefixed(prefix, found)
     assert list(made) == found and len(set(made.values())) == len(found)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in made.values())
-    assert names.prefixed(prefix, found[::-1]) == made
+    assert tool_names.prefixed(prefix, found[::-1]) == made
 
 
 @given(

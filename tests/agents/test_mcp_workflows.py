@@ -13,11 +13,11 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.agents.mcp_host import served
 from tests.agents.runs import Starter
 from tests.agents.test_mcp_server import HANDSHAKE, STATELESS, agent, ask, say
+from tests.executions.runs import made
 from tests.factories import Registered, registered
 from tests.organizations.people import key_of
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import made
-from weconnect.agents.mcp import names, protocol, server, workflows
+from weconnect.agents.mcp import protocol, server, tool_names, workflow_tools
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -44,7 +44,7 @@ def offered(me: Registered, *more: Any, name: str = "Double", **settings: Any) -
     )
     value["nodes"][0] = node("start", "manual", inputSchema=SCHEMA)
     path = made(me, value | {"description": "Doubles a number"}, name)
-    return names.with_id(name, workflows.WORKFLOW, UUID(path.rpartition("/")[2]))
+    return tool_names.with_id(name, workflow_tools.WORKFLOW, UUID(path.rpartition("/")[2]))
 
 
 def listed(client: Any) -> list[str]:
@@ -90,7 +90,7 @@ def test_only_active_workflows_that_say_so_are_tools(me: Registered, at_once: No
     for unknown in (private, theirs):
         answer = say(me.client, "tools/call", {"name": unknown, "arguments": {"n": 1}})
         assert answer.json["error"]["code"] == protocol.INVALID_PARAMS, unknown
-    place = f"/v1/workflows/{names.id_in(name)[1]}"
+    place = f"/v1/workflows/{tool_names.id_in(name)[1]}"
     for way in ("deactivate", "archive"):
         assert me.client.post(f"{place}/{way}").status == 200
         assert listed(me.client) == ["get_agent_run"], way
@@ -136,7 +136,7 @@ def test_a_long_run_is_asked_for_again(
 def test_pages_of_workflows_follow_those_of_agents(
     me: Registered, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflows, "PAGE", 2)
+    monkeypatch.setattr(workflow_tools, "PAGE", 2)
     wanted = [agent(me), *(offered(me, name=f"Flow {number}") for number in range(5))]
     seen, cursor = [], None
     while True:

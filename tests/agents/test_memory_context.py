@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from tests.agents.memories import Owner
 from tests.depth import examples
 from weconnect import clock, ids
+from weconnect.agents.embedded_model import memory_requests
 from weconnect.agents.entities import AgentConfiguration
-from weconnect.agents.memories import context, episodes, search, service
-from weconnect.agents.memories.context import Context
-from weconnect.agents.memories.entities import MemoryConfig, MemorySearch, MemoryType
-from weconnect.agents.memories.words import estimate_tokens
-from weconnect.agents.providers import embedded_memory
+from weconnect.agents.memory import context, episodes, search, service
+from weconnect.agents.memory.context import Context
+from weconnect.agents.memory.entities import MemoryConfig, MemorySearch, MemoryType
+from weconnect.agents.memory.tokenizer import estimate_tokens
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_memory_is_data_and_cannot_pose_as_a_prompt(owner: Owner) -> None:
 
 
 def test_the_rule_based_model_reads_its_facts(full: Owner) -> None:
-    facts = embedded_memory.known_facts(assembled(full, "semantic").system)
+    facts = memory_requests.known_facts(assembled(full, "semantic").system)
     assert facts == ["The office is in Lisbon"], "and takes no instruction for a fact"
 
 

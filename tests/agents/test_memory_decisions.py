@@ -16,8 +16,8 @@ from tests.agents.memories import Owner
 from tests.factories import registered
 from weconnect import clock
 from weconnect.agents import purge
-from weconnect.agents.memories import facts, refusals, search, writing
-from weconnect.agents.memories.entities import MemorySearch, MemoryWritten
+from weconnect.agents.memory import facts, rejections, search, writing
+from weconnect.agents.memory.entities import MemorySearch, MemoryWritten
 from weconnect.settings import settings as deployment
 
 PAIRS: list[dict[str, str]] = json.loads(Path(__file__).with_name("memory_pairs.json").read_text())
@@ -209,7 +209,7 @@ def test_names_in_another_order_are_another_fact() -> None:
 def test_reading_a_fact_never_fails(text: str) -> None:
     fact = facts.read(text)
     assert fact is None or (fact.slot and fact.value and fact.agrees(fact) and not fact.contradicts(fact))
-    assert refusals.masked(text) == text or refusals.why_refused(text)
+    assert rejections.masked(text) == text or rejections.why_refused(text)
 
 
 # What is refused
@@ -254,17 +254,17 @@ def test_secrets_are_never_kept(owner: Owner, text: str) -> None:
     written = owner.write(text)
     assert written.decision == "rejected" and "looks like" in written.reason and written.memory is None
     assert boto3.client("dynamodb").scan(TableName="weconnect")["Items"] == []
-    assert "[secret]" in refusals.masked(text)
+    assert "[secret]" in rejections.masked(text)
 
 
 @pytest.mark.parametrize("text", NO_SECRETS)
 def test_what_only_speaks_of_secrets_is_kept(text: str) -> None:
-    assert refusals.why_refused(text) is None and refusals.masked(text) == text
+    assert rejections.why_refused(text) is None and rejections.masked(text) == text
 
 
 @pytest.mark.parametrize("text", ["…", "🙂", "it is what it is", "the"])
 def test_what_says_nothing_is_not_kept(owner: Owner, text: str) -> None:
-    assert owner.write(text).reason == refusals.EMPTY
+    assert owner.write(text).reason == rejections.EMPTY
 
 
 def test_there_is_room_for_so_many(owner: Owner, monkeypatch: pytest.MonkeyPatch, moments: Moments) -> None:

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tests.agents import letters
 from tests.agents.memories import Owner
 from tests.factories import registered
-from weconnect import clock, ids, table
-from weconnect.agents.memories import lexicon, ranking, search, service, vectors
-from weconnect.agents.memories.entities import MemoryHits, MemorySearch
-from weconnect.agents.memories.ranking import Entry
-from weconnect.agents.memories.rows import LexiconRow, VectorRow
+from weconnect import clock, ids
+from weconnect.agents.memory import lexicon, ranking, search, service, vector_index
+from weconnect.agents.memory.entities import MemoryHits, MemorySearch
+from weconnect.agents.memory.ranking import Entry
+from weconnect.agents.memory.rows import LexiconRow, VectorRow
+from weconnect.db import table
 from weconnect.errors import Conflict
 
 
@@ -150,7 +151,7 @@ def test_of_many_the_newest_the_likest_and_the_rare_are_candidates(
     without = found(owner, "abzer", limit=100)
     assert "zebra zebra" not in texts(without) and without.note == search.NO_INDEX
     first = next(iter(VectorRow.query(*VectorRow.at(*owner.ids, UUID(int=0))[:1]))).memory_sk
-    embedder.setattr(vectors, "nearest", lambda *_, **__: {first: 0.9})
+    embedder.setattr(vector_index, "nearest", lambda *_, **__: {first: 0.9})
     hits = found(owner, "abzer", limit=100)
     (hit,) = [hit for hit in hits.items if hit.memory.content == "zebra zebra"]
     assert hit.reasons[0].startswith("likeness 0.90")

@@ -7,10 +7,10 @@ import pytest
 from tests.agents.runs import Starter, agent, run, script
 from tests.factories import Registered, registered
 from tests.recorded import Recorded
-from weconnect.agents import asking, budgets
-from weconnect.agents.budgets import Amount
-from weconnect.agents.providers import ProviderError, pricing
-from weconnect.agents.providers.messages import ModelReply, ToolCall
+from weconnect.agents.engine import budgets, model_requests
+from weconnect.agents.engine.budgets import Amount
+from weconnect.agents.models import ProviderError, pricing
+from weconnect.agents.models.messages import ModelReply, ToolCall
 
 ORGANIZATION = UUID(int=1)
 RUNS = [UUID(int=number) for number in range(2, 12)]
@@ -18,7 +18,7 @@ RUNS = [UUID(int=number) for number in range(2, 12)]
 
 @pytest.fixture(autouse=True)
 def least_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking.random, "uniform", lambda low, high: low)
+    monkeypatch.setattr(model_requests.random, "uniform", lambda low, high: low)
 
 
 @pytest.fixture

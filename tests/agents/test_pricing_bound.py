@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from tests.agents.asking import KEY, PROVIDERS, WEATHER, Serve, ask
 from tests.agents.fake_model_servers import Asked, Say
-from weconnect.agents.providers import complete
-from weconnect.agents.providers.messages import Message, ModelRequest, ModelSettings, ToolCall, ToolSpec
-from weconnect.agents.providers.pricing import (
-    CLAUDE_MAX_TOKENS,
-    FRAME_TOKENS,
-    UNKNOWN_WINDOW,
-    Bound,
-    bound,
-)
+from weconnect.agents.models import complete
+from weconnect.agents.models.messages import Message, ModelRequest, ModelSettings, ToolCall, ToolSpec
+from weconnect.agents.models.pricing import CLAUDE_MAX_TOKENS, FRAME_TOKENS, UNKNOWN_WINDOW, Bound, bound
 
 SCHEMA = {
     "type": "object",

@@ -7,8 +7,8 @@ import pytest
 
 from tests.agents.asking import KEY, PROVIDERS, WEATHER, Serve, ask
 from tests.agents.fake_model_servers import Call, Cut, Drip, Fail, Raw, Reset, Say
-from weconnect.agents.providers import ProviderError, complete
-from weconnect.agents.providers.messages import ModelSettings
+from weconnect.agents.models import ProviderError, complete
+from weconnect.agents.models.messages import ModelSettings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.agents.asking import CITY, KEY, WEATHER, Serve, ask, native
 from tests.agents.fake_model_servers import FakeModels, Raw, Say, Script, Slow
-from weconnect.agents.providers import complete, registry
+from weconnect.agents.models import complete, provider_registry
 from weconnect.errors import Invalid
 from weconnect.settings import settings
 
@@ -25,8 +25,8 @@ def test_listed_prices_are_those_of_the_price_list() -> None:
 
     lists = {"openai": "openai", "anthropic": "anthropic", "google": "google", "bedrock": "aws"}
     for provider, list_id in lists.items():
-        assert registry.PROVIDERS[provider].models
-        for model in registry.PROVIDERS[provider].models:
+        assert provider_registry.PROVIDERS[provider].models
+        for model in provider_registry.PROVIDERS[provider].models:
             found = calc_price(Usage(input_tokens=1000, output_tokens=1000), model.id, provider_id=list_id)
             listed = (model.input_price, model.output_price, model.context_window)
             counted = (float(found.input_price * 1000), float(found.output_price * 1000))
@@ -44,7 +44,7 @@ def test_listed_longest_outputs_are_those_of_the_library() -> None:
     from pydantic_ai.profiles.anthropic import anthropic_model_profile
 
     for provider in ("openai", "anthropic", "google", "bedrock"):
-        for model in registry.PROVIDERS[provider].models:
+        for model in provider_registry.PROVIDERS[provider].models:
             profile = (
                 anthropic_model_profile(model.id.split("anthropic.")[-1]) if "claude" in model.id else {}
             )
@@ -54,7 +54,7 @@ def test_listed_longest_outputs_are_those_of_the_library() -> None:
 FORMS = {
     (model.id, provider): model.structured_output
     for provider in ("openai", "anthropic", "google", "bedrock")
-    for model in registry.PROVIDERS[provider].models
+    for model in provider_registry.PROVIDERS[provider].models
 }
 
 
@@ -70,11 +70,12 @@ def test_listed_forms_of_answers_are_those_that_are_sent(model: str, provider: s
 
 def test_describe_tells_where_a_key_is() -> None:
     found = {
-        provider.id: provider for provider in registry.describe(lambda name: name in ("embedded", "openai"))
+        provider.id: provider
+        for provider in provider_registry.describe(lambda name: name in ("embedded", "openai"))
     }
     assert set(found) == {"embedded", "openai", "anthropic", "google", "bedrock", "openai_compatible"}
     assert [found[id].has_key for id in ("embedded", "openai", "anthropic")] == [True, True, False]
-    assert registry.PROVIDERS["openai"].has_key is False
+    assert provider_registry.PROVIDERS["openai"].has_key is False
     wire = found["openai"].wire()
     assert wire["capabilities"]["structuredOutput"] is True
     assert wire["models"][0]["inputPrice"] > 0
@@ -83,27 +84,29 @@ def test_describe_tells_where_a_key_is() -> None:
 def test_a_running_ollama_offers_its_models() -> None:
     tags = json.dumps({"models": [{"name": "qwen3:8b"}, {"name": "llama3.2:1b"}]}).encode()
     with FakeModels([Raw(200, tags), Raw(200, tags)]) as server:
-        assert registry.ollama_models(f"{server.url}/v1") == ["llama3.2:1b", "qwen3:8b"]
-        found = {provider.id: provider for provider in registry.describe(lambda _: False, server.url)}
+        assert provider_registry.ollama_models(f"{server.url}/v1") == ["llama3.2:1b", "qwen3:8b"]
+        found = {
+            provider.id: provider for provider in provider_registry.describe(lambda _: False, server.url)
+        }
     assert server.asked[0].path == "/api/tags"
     assert [(model.id, model.base_url, model.input_price) for model in found["openai_compatible"].models] == [
         ("llama3.2:1b", f"{server.url}/v1", None),
         ("qwen3:8b", f"{server.url}/v1", None),
     ]
-    assert registry.PROVIDERS["openai_compatible"].models == []
+    assert provider_registry.PROVIDERS["openai_compatible"].models == []
 
 
 @pytest.mark.parametrize("script", [Slow(), Raw(200, b"{}"), Raw(200, b"<html>"), Raw(500, b"no")])
 def test_no_ollama_no_models(script: Script) -> None:
     with FakeModels([script]) as server:
-        assert registry.ollama_models(server.url) == []
-    assert registry.ollama_models(server.url) == []
+        assert provider_registry.ollama_models(server.url) == []
+    assert provider_registry.ollama_models(server.url) == []
 
 
 def test_an_ollama_that_may_not_be_called_is_none() -> None:
     object.__setattr__(settings, "outbound_allowed_hosts", frozenset())
     with FakeModels([]) as server:
-        assert registry.ollama_models(server.url) == []
+        assert provider_registry.ollama_models(server.url) == []
     assert server.asked == []
 
 
@@ -128,7 +131,7 @@ def test_a_choice_that_cannot_work_is_refused(
     provider: str, model: str, base_url: str | None, pointer: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
-        registry.validate_model_choice(provider, model, base_url)
+        provider_registry.validate_model_choice(provider, model, base_url)
     assert [error["pointer"] for error in caught.value.errors] == [pointer]
 
 
@@ -141,4 +144,4 @@ def test_a_choice_that_cannot_work_is_refused(
     ],
 )
 def test_a_choice_that_can_work_passes(provider: str, model: str, base_url: str | None) -> None:
-    registry.validate_model_choice(provider, model, base_url)
+    provider_registry.validate_model_choice(provider, model, base_url)

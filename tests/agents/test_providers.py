@@ -14,8 +14,8 @@ import pytest
 
 from tests.agents.asking import KEY, PROVIDERS, WEATHER, Serve, ask
 from tests.agents.fake_model_servers import Call, Drip, Fail, Raw, Say, Script, Slow
-from weconnect.agents.providers import ProviderError, complete, registry
-from weconnect.agents.providers.messages import (
+from weconnect.agents.models import ProviderError, complete, provider_registry
+from weconnect.agents.models.messages import (
     Message,
     ModelReply,
     ModelRequest,
@@ -204,7 +204,7 @@ def test_a_setting_reaches_the_wire_or_is_warned_about(provider: str, field: str
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_registry_lists_the_settings_that_are_sent(provider: str) -> None:
     sent = {CAMEL[field] for field, name in WIRE[provider].items() if name}
-    assert set(registry.PROVIDERS[provider].capabilities.settings) == sent
+    assert set(provider_registry.PROVIDERS[provider].capabilities.settings) == sent
     assert set(WIRE[provider]) == set(ModelSettings.model_fields)
 
 
@@ -471,7 +471,7 @@ def test_unknown_providers_and_missing_addresses_are_refused() -> None:
 def test_nothing_heavy_is_imported_until_a_model_is_asked() -> None:
     code = (
         "import sys\n"
-        "import weconnect.agents.providers, weconnect.agents.providers.registry as registry\n"
+        "import weconnect.agents.models, weconnect.agents.models.provider_registry as registry\n"
         "assert registry.describe(lambda _: False)\n"
         "heavy = {'pydantic_ai', 'openai', 'anthropic', 'google.genai', 'boto3', 'genai_prices', 'httpx2'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -13,16 +13,17 @@ from tests.agents.test_tool_calls import DONE, decide, question, sum_of, waiting
 from tests.factories import Registered, registered
 from tests.gateway import Client
 from tests.organizations import people
-from weconnect import clock, payloads
-from weconnect.agents import asking, executions, nested, sweeper
-from weconnect.agents.providers import ProviderError
-from weconnect.agents.providers.messages import ModelReply, ToolCall
+from weconnect import clock
+from weconnect.agents.engine import executions, model_requests, sub_agents, sweeper
+from weconnect.agents.models import ProviderError
+from weconnect.agents.models.messages import ModelReply, ToolCall
 from weconnect.agents.rows import ExecutionRow
-from weconnect.agents.tools import calling, http, mcp
-from weconnect.caller import Caller
-from weconnect.executions import approvals
+from weconnect.agents.tools import http_tool, invocation, mcp_tool
+from weconnect.api.caller import Caller
+from weconnect.approvals import service as approvals
+from weconnect.db import payloads
 from weconnect.executions.rows import ApprovalRow
-from weconnect.outbound import OutboundResponse
+from weconnect.outbound.client import OutboundResponse
 
 DEEP = b'{"a":' * 300 + b"1" + b"}" * 300
 
@@ -105,7 +106,7 @@ def test_trying_a_tool_is_no_way_around_an_approval(
     me: Registered, guarded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[Any] = []
-    monkeypatch.setattr(calling, "call", lambda *asked: called.append(asked))
+    monkeypatch.setattr(invocation, "call", lambda *asked: called.append(asked))
     flags = {"canRead": True, "canWrite": True, "canExecute": True}
     made = me.client.post("/v1/api-keys", {"name": "ci", "scopes": ["*"], "permissions": flags})
     key = Client(headers={"X-API-Key": made.json["key"]})
@@ -256,14 +257,14 @@ def test_a_nested_run_is_begun_by_its_caller_alone(
     """A nested run has its caller's time in its id, so that it looks as old as that one from its first moment."""
     path, _ = pair
     monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
-    begin = nested._begin
+    begin = sub_agents._begin
 
     def swept_meanwhile(*asked: Any) -> dict[str, Any]:
         begun = begin(*asked)
         sweeper.sweep()
         return begun
 
-    monkeypatch.setattr(nested, "_begin", swept_meanwhile)
+    monkeypatch.setattr(sub_agents, "_begin", swept_meanwhile)
     script(monkeypatch, question("6*7?"), ModelReply(text="42"), DONE)
     assert me.client.post(f"{path}/executions", {"input": "go"}).status == 202
     starter._carry(starter.asked.pop(), Recorded())
@@ -282,13 +283,13 @@ def test_a_run_whose_nested_run_waits_is_not_lost(
     with monkeypatch.context() as days:
         later(days, days=3)
         assert sweeper.sweep() == 0
-        complete, swept = asking.complete, []
+        complete, swept = model_requests.complete, []
 
         def swept_meanwhile(*asked: Any) -> ModelReply:
             swept.append(sweeper.sweep())
             return complete(*asked)
 
-        monkeypatch.setattr(asking, "complete", swept_meanwhile)
+        monkeypatch.setattr(model_requests, "complete", swept_meanwhile)
         approvals.decide(caller_of(me), UUID(approval["id"]), approvals.Decision(decision="approve"))
         assert len(swept) == 2, "in the nested run, and when its caller goes on"
     done = me.client.get(f"{path}/executions/{found['id']}").json
@@ -417,9 +418,9 @@ def test_twenty_questions_are_asked_at_once(
 
 
 def test_what_is_too_deep_to_be_shown_again_is_taken_as_text(me: Registered) -> None:
-    answer = http._answer(OutboundResponse(200, {}, DEEP, "https://example.com/"), [])
+    answer = http_tool._answer(OutboundResponse(200, {}, DEEP, "https://example.com/"), [])
     assert answer["body"] == DEEP.decode()
-    assert mcp._value({"structuredContent": json.loads(DEEP)}) == json.dumps(json.loads(DEEP))
+    assert mcp_tool._value({"structuredContent": json.loads(DEEP)}) == json.dumps(json.loads(DEEP))
     body = b'{"name":"x","outputSchema":{"default":' + DEEP + b"}}"
     refused = me.client.call("POST", "/v1/agents", raw=body.decode())
     assert (refused.status, refused.json["code"]) == (400, "malformed_json")
@@ -478,7 +479,7 @@ def test_whatever_meets_a_run_that_waits(
     me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     made: list[str] = []
-    monkeypatch.setattr(calling, "call", lambda tool, told, *_: made.append(told["expression"]))
+    monkeypatch.setattr(invocation, "call", lambda tool, told, *_: made.append(told["expression"]))
     script(monkeypatch, sum_of("1+1", "2+2"), DONE)
     raced = Raced(me, starter, guarded, seed)
     asked = {

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from weconnect import clock
-from weconnect.agents import asking, executions, statistics
-from weconnect.agents.providers.messages import ModelReply
+from weconnect.agents import statistics
+from weconnect.agents.engine import executions, model_requests
+from weconnect.agents.models.messages import ModelReply
 from weconnect.agents.rows import BUCKETS
 
 DAY = 86_400_000
@@ -64,7 +65,7 @@ def run(me: Registered, starter: Starter, path: str, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=seconds))
         return ModelReply(text="done", input_tokens=10, output_tokens=5, cost_micros=7)
 
-    monkeypatch.setattr(asking, "complete", complete)
+    monkeypatch.setattr(model_requests, "complete", complete)
     monkeypatch.setattr(clock, "now", lambda: now)
     started = me.client.post(f"{path}/executions", {"input": "x"})
     starter.run_pending()
@@ -97,9 +98,9 @@ def test_a_run_that_ends_twice_is_counted_once(me: Registered, path: str, starte
     starter.run_pending()
     from uuid import UUID
 
-    from weconnect import table
     from weconnect.agents.entities import ExecutionStatus
     from weconnect.agents.rows import ExecutionRow
+    from weconnect.db import table
 
     agent, run_id = (UUID(place.split("/")[number]) for number in (3, 5))
     row = table.get(ExecutionRow, ExecutionRow.at(UUID(me.organization["id"]), agent, run_id))

@@ -7,8 +7,8 @@ import pytest
 
 from tests.agents.asking import CITY, KEY, MODELS, NATIVE, PROVIDERS, WEATHER, Serve, ask, native
 from tests.agents.fake_model_servers import Call, Say
-from weconnect.agents.providers import ProviderError, complete
-from weconnect.agents.providers.messages import Message, ModelRequest, ToolSpec
+from weconnect.agents.models import ProviderError, complete
+from weconnect.agents.models.messages import Message, ModelRequest, ToolSpec
 
 OPEN = {
     "type": "object",
@@ -170,11 +170,11 @@ def test_the_same_request_makes_the_same_bytes(provider: str, serve: Serve) -> N
 
 
 def test_azure_takes_both_at_once() -> None:
-    from weconnect.agents.providers import structured
+    from weconnect.agents.models import structured_output
 
     request = ModelRequest(provider="openai_compatible", model=MODELS["openai"], messages=[])
     hosts = ("https://x.openai.azure.com/openai/v1", "https://azure.com.example.org/v1", "http://127.0.0.1")
-    assert [structured.is_azure(request.model_copy(update={"base_url": host})) for host in hosts] == [
+    assert [structured_output.is_azure(request.model_copy(update={"base_url": host})) for host in hosts] == [
         True,
         False,
         False,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import registered
-from weconnect import schemas
+from weconnect import json_schema
 from weconnect.agents.tools import json_query, text
 from weconnect.agents.tools.errors import ToolError
 
@@ -119,7 +119,7 @@ def test_what_is_joined_can_be_split(parts: list[str]) -> None:
     )
 )
 def test_what_the_schema_takes_is_answered_or_refused(arguments: dict[str, Any]) -> None:
-    assert schemas.mismatch(text.INPUT_SCHEMA, arguments) is None
+    assert json_schema.mismatch(text.INPUT_SCHEMA, arguments) is None
     try:
         assert text.run(arguments).keys() == {"result"}
     except ToolError as error:

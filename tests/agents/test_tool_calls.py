@@ -11,13 +11,13 @@ from tests.factories import Registered, registered
 from tests.gateway import Client
 from tests.organizations import people
 from weconnect import clock, durable
-from weconnect.agents import loop, recall, sweeper
-from weconnect.agents.memories.context import Context
-from weconnect.agents.providers.messages import ModelReply, ToolCall
-from weconnect.agents.tools import calling
-from weconnect.executions import approvals
+from weconnect.agents.engine import loop, recall, sweeper
+from weconnect.agents.memory.context import Context
+from weconnect.agents.models.messages import ModelReply, ToolCall
+from weconnect.agents.tools import invocation
+from weconnect.approvals import service as approvals
+from weconnect.db.table import get
 from weconnect.executions.rows import ApprovalRow
-from weconnect.table import get
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_denied_call_is_not_made_and_the_model_hears_why(
     me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
-    monkeypatch.setattr(calling, "call", lambda tool, *_: called.append(tool.name))
+    monkeypatch.setattr(invocation, "call", lambda tool, *_: called.append(tool.name))
     seen = script(monkeypatch, sum_of("6*7"), DONE)
     found, approval = waiting(me, starter, guarded)
     assert decide(me.client, approval, decision="deny", note="too dear").json["status"] == "denied"
@@ -288,7 +288,7 @@ def test_an_agent_that_is_gone_does_nothing_more(
     me: Registered, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch, purge: bool
 ) -> None:
     called: list[str] = []
-    monkeypatch.setattr(calling, "call", lambda tool, *_: called.append(tool.name))
+    monkeypatch.setattr(invocation, "call", lambda tool, *_: called.append(tool.name))
     script(monkeypatch, sum_of("6*7"), DONE)
     _, approval = waiting(me, starter, guarded)
     assert me.client.delete(guarded).status == 204
@@ -396,7 +396,7 @@ def test_cancelling_a_run_stops_the_run_it_asked(
         assert me.client.post(f"{path}/executions/{parent['id']}/cancel").status == 202
         return {"result": 2}
 
-    monkeypatch.setattr(calling, "call", call)
+    monkeypatch.setattr(invocation, "call", call)
     seen = script(monkeypatch, question("6*7?"), sum_of("1+1"), sum_of("2+2"), DONE)
     done = run(me, starter, path, "ask the expert")
     assert done["status"] == "cancelled" and calls == ["calculator"] and len(seen) == 2

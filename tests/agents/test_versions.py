@@ -10,9 +10,9 @@ from tests.agents.test_agents import NEW
 from tests.agents.test_tools_and_memories import HTTP_TOOL
 from tests.factories import Registered, join, registered
 from tests.organizations import people
-from weconnect import table
 from weconnect.agents import duplication
-from weconnect.agents.tools import calling
+from weconnect.agents.tools import invocation
+from weconnect.db import table
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_a_copy_has_its_own_seals(me: Registered, path: str) -> None:
     organization, agent = UUID(me.organization["id"]), UUID(copy["id"])
     (tool,) = me.client.get(f"/v1/agents/{agent}/tools").json["items"]
     row = table.get(ToolRow, ToolRow.at(organization, agent, UUID(tool["id"])))
-    assert row and calling.unseal(organization, UUID(tool["id"]), row.sealed_key) == "canary-key-7"
+    assert row and invocation.unseal(organization, UUID(tool["id"]), row.sealed_key) == "canary-key-7"
 
 
 def test_a_copy_of_somebody_elses_agent_has_no_keys(me: Registered, path: str) -> None:

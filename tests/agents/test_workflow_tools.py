@@ -8,13 +8,14 @@ import pytest
 from tests.agents import runs
 from tests.agents.runs import Starter, agent, run, script
 from tests.agents.test_tool_calls import DONE
+from tests.executions.runs import made
 from tests.factories import Registered, registered
 from tests.organizations.people import key_of
 from tests.recorded import Recorded
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import made
-from weconnect.agents.providers.messages import ModelReply, ToolCall
-from weconnect.executions import children, lifecycle
+from weconnect.agents.models.messages import ModelReply, ToolCall
+from weconnect.executions import lifecycle
+from weconnect.workflows.engine import child_executions
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NUMBERS = itertools.count(1)
@@ -272,7 +273,7 @@ def test_a_step_that_is_tried_again_runs_one_workflow(
     class Killed(BaseException):
         pass
 
-    announce = children.announce
+    announce = child_executions.announce
     for place in ("stored", "announced"):
         script(monkeypatch, asks(n=1), DONE)
         started = me.client.post(f"{path}/executions", {"input": place})
@@ -284,7 +285,7 @@ def test_a_step_that_is_tried_again_runs_one_workflow(
             raise Killed
 
         with monkeypatch.context() as patched:
-            patched.setattr(children, "announce", kill)
+            patched.setattr(child_executions, "announce", kill)
             with pytest.raises(Killed):
                 starter._carry(request, steps)
         if place == "stored":
@@ -301,10 +302,10 @@ def test_an_end_that_comes_before_the_wait_is_no_end_missed(
     """The sweeper started the child before its parent waited for it."""
     woken: list[str] = []
     monkeypatch.setattr(lifecycle, "wake", lambda callback_id, value: woken.append(callback_id) or True)
-    announce = children.announce
+    announce = child_executions.announce
 
     def late(organization_id: Any, execution_id: Any, callback_id: str) -> None:
-        from weconnect.executions.engine import run_workflow
+        from weconnect.workflows.engine.execution_loop import run_workflow
 
         run_workflow(Recorded(), lifecycle.Place(organization_id, execution_id))
         assert woken == []
@@ -312,7 +313,7 @@ def test_an_end_that_comes_before_the_wait_is_no_end_missed(
 
     path = equipped(me, doubling(me))
     script(monkeypatch, asks(n=1), DONE)
-    monkeypatch.setattr(children, "announce", late)
+    monkeypatch.setattr(child_executions, "announce", late)
     assert me.client.post(f"{path}/executions", {"input": "go"}).status == 202
     starter.run_pending()
     assert len(woken) == 1 and woken[0].endswith("tool-1-1-run")
@@ -334,7 +335,7 @@ def test_a_tool_that_runs_a_workflow_is_tried_by_a_run(
 def test_a_run_that_waits_long_is_not_taken_for_lost(
     me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from weconnect.agents import sweeper
+    from weconnect.agents.engine import sweeper
 
     path = equipped(me, doubling(me, node("wait", "wait", until="callback")))
     script(monkeypatch, asks(n=1), DONE)

@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from infra.cloudformation import ROOT
 from tests.factories import Registered, registered
 from tests.gateway import Answer, Client
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.auth.rows import UserRow
+from weconnect.db import table
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
 

@@ -8,8 +8,9 @@ import pytest
 from tests.auth import mailbox
 from tests.factories import PASSWORD, Registered, join, registered
 from tests.gateway import Client
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.auth.rows import EmailRow, UserRow
+from weconnect.db import table
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow
 
 ME = "/v1/users/me"
@@ -103,7 +104,7 @@ def test_an_ended_session_and_an_api_key_delete_nobody(aws: None) -> None:
 def test_an_interrupted_deletion_is_finished_by_asking_again(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from weconnect.auth import accounts
+    from weconnect.auth.account import account as accounts
 
     person = registered("ada@example.com")
     with monkeypatch.context() as patch:

@@ -7,8 +7,9 @@ import pytest
 
 from tests.factories import Registered, join, registered
 from tests.gateway import Answer, Client
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.auth.rows import ApiKeyRow
+from weconnect.db import table
 from weconnect.organizations.rows import MemberRow
 
 READ = {"name": "ci", "scopes": ["agents:read"]}

@@ -7,11 +7,12 @@ import boto3
 import pytest
 
 from infra import routes
+from tests.api.matrix_factories import ASKED
 from tests.factories import Registered, join, registered
 from tests.gateway import Client
-from tests.matrix_factories import ASKED
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.auth.rows import ApiKeyRow
+from weconnect.db import table
 
 NEW = {"name": "ci", "scopes": ["agents:read", "agents:execute"]}
 

@@ -13,9 +13,10 @@ from infra.cloudformation import ROOT
 from tests.factories import Registered, bearer, registered
 from tests.gateway import Client
 from weconnect import aws as weconnect_aws
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.auth import authorizer
 from weconnect.auth.rows import ApiKeyRow, UserRow
+from weconnect.db import table
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 
 UNTOUCHED = """

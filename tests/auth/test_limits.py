@@ -8,12 +8,15 @@ import pytest
 
 from tests.factories import Registered, join, registered
 from weconnect import aws as weconnect_aws
-from weconnect import clock, rows, table
-from weconnect.auth import execution_limits, limits, periods
+from weconnect import clock
+from weconnect.api.caller import Caller
 from weconnect.auth.entities import ExecutionLimit, ExecutionLimitChanges, LimitType
+from weconnect.auth.limits import enforcement, execution_limits
 from weconnect.auth.rows import ExecutionLimitRow
-from weconnect.caller import Caller
+from weconnect.db import registry as rows
+from weconnect.db import table
 from weconnect.errors import LimitReached, Unavailable
+from weconnect.identity import periods
 from weconnect.organizations.rows import OrganizationRow, UsageRow
 
 START = datetime(2026, 11, 22, 13, 59, 30, tzinfo=UTC)
@@ -32,10 +35,10 @@ def caller(person: Registered) -> Caller:
     return Caller(UUID(person.user["id"]), UUID(person.organization["id"]), "owner", frozenset({"*"}))
 
 
-def take(person: Registered) -> limits.Taken:
+def take(person: Registered) -> enforcement.Taken:
     """Read and count, as the start of a run does."""
     who = caller(person)
-    return limits.take(who, table.get_many(limits.keys(who)))
+    return enforcement.take(who, table.get_many(enforcement.keys(who)))
 
 
 def limit(person: Registered, kind: str, **body: Any) -> dict[str, Any]:
@@ -184,14 +187,14 @@ def test_stale_rows_do_not_mislead(aws: None, time: list[datetime]) -> None:
     person = registered()
     limit(person, "hourly", maxExecutions=1)
     who = caller(person)
-    before = table.get_many(limits.keys(who))
+    before = table.get_many(enforcement.keys(who))
     take(person)
     with pytest.raises(LimitReached):
-        limits.take(who, before)
+        enforcement.take(who, before)
     time[0] = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
     take(person)
     with pytest.raises(LimitReached):
-        limits.take(who, before)
+        enforcement.take(who, before)
     assert current(person) == {"hourly": 1}
 
 
@@ -200,7 +203,7 @@ def test_a_limit_that_ended_meanwhile_limits_nothing(aws: None, time: list[datet
     person = registered()
     limit(person, "hourly", maxExecutions=1)
     who = caller(person)
-    before = table.get_many(limits.keys(who))
+    before = table.get_many(enforcement.keys(who))
     take(person)
     if gone == "inactive":
         limit(person, "hourly", maxExecutions=1, isActive=False)
@@ -208,7 +211,7 @@ def test_a_limit_that_ended_meanwhile_limits_nothing(aws: None, time: list[datet
         ExecutionLimitRow.get(
             *ExecutionLimitRow.at(who.organization_id, who.user_id, LimitType.HOURLY)
         ).delete()
-    limits.take(who, before)
+    enforcement.take(who, before)
     take(person)
     assert used(person) == 3
 
@@ -377,14 +380,14 @@ def test_a_removed_limit_limits_nothing_and_forgets_what_it_counted(aws: None, t
     assert owner.client.put(path, {"maxExecutions": 0}).status == 200
     who = Caller(UUID(member.user["id"]), UUID(owner.organization["id"]), "member", frozenset({"*"}))
     with pytest.raises(LimitReached):
-        limits.take(who, table.get_many(limits.keys(who)))
+        enforcement.take(who, table.get_many(enforcement.keys(who)))
     assert member.client.delete(path).json["code"] == "permission_missing"
     assert owner.client.delete(path, headers={"If-Match": '"2"'}).status == 412
     assert owner.client.delete(path, headers={"If-Match": '"1"'}).status == 204
     again = owner.client.delete(path)
     assert (again.status, again.json["code"]) == (404, "execution_limit_not_found")
     assert member.client.get("/v1/execution-limits").json["items"] == []
-    limits.take(who, table.get_many(limits.keys(who)))
+    enforcement.take(who, table.get_many(enforcement.keys(who)))
     assert owner.client.put(path, {"maxExecutions": 1}).json["currentExecutions"] == 0
 
 

@@ -10,9 +10,10 @@ from tests.auth import mailbox
 from tests.auth.clocks import Clock
 from tests.factories import PASSWORD, Registered, bearer, join, registered
 from tests.gateway import Answer, Client
-from weconnect import clock, table
-from weconnect.auth import tokens
+from weconnect import clock
 from weconnect.auth.rows import MfaRow
+from weconnect.auth.sessions import tokens
+from weconnect.db import table
 from weconnect.organizations.rows import OrganizationRow
 
 EMAIL = "ada@example.com"

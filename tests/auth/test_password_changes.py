@@ -155,8 +155,8 @@ def test_a_sign_in_that_raced_with_a_reset_gets_no_session(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old password was looked at before the reset, and the session stored after all were ended."""
-    from weconnect.auth import sessions
     from weconnect.auth.rows import SessionRow
+    from weconnect.auth.sessions import sessions
 
     person = registered("ada@example.com")
     forgot("ada@example.com")

@@ -8,8 +8,8 @@ from tests.auth import mailbox
 from tests.auth.clocks import Clock
 from tests.factories import PASSWORD, Registered, registered
 from tests.gateway import Answer, Client
-from weconnect import table
 from weconnect.auth.rows import EmailRow
+from weconnect.db import table
 from weconnect.settings import settings
 
 ME = "/v1/users/me"

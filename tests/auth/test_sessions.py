@@ -7,8 +7,9 @@ import pytest
 from tests.auth.clocks import Clock
 from tests.factories import PASSWORD, Registered, bearer, registered
 from tests.gateway import Answer, Client
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.auth.rows import SessionRow, UserRow
+from weconnect.db import table
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 
 

@@ -17,7 +17,8 @@ from tests.auth.providers import Provider, change_user, company, put, secure, si
 from tests.factories import PASSWORD, bearer, join, registered
 from tests.gateway import Answer, Client
 from weconnect import mail
-from weconnect.auth import oidc, sso
+from weconnect.auth.sso import oidc
+from weconnect.auth.sso import sign_in as sso
 from weconnect.errors import Conflict
 
 ADDRESS = "https://api.example.com"
@@ -329,5 +330,5 @@ def test_a_provider_of_another_organization_is_not_there(aws: None, idp: Provide
 
 
 def test_the_code_that_signs_people_in_reads_no_html_and_follows_no_redirect() -> None:
-    text = (ROOT / "layers/weconnect/weconnect/auth/oidc.py").read_text()
+    text = (ROOT / "layers/weconnect/weconnect/auth/sso/oidc.py").read_text()
     assert "follow_redirects" not in text and not re.search(r"\bhttpx|\brequests\b|urlopen", text)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from infra import routes
+from tests.api.matrix_factories import ASKED
 from tests.auth import providers
 from tests.auth.mailbox import last_token
 from tests.auth.providers import (
@@ -26,9 +27,9 @@ from tests.auth.providers import (
 )
 from tests.factories import PASSWORD, Registered, bearer, join, registered
 from tests.gateway import Answer, Client
-from tests.matrix_factories import ASKED
-from weconnect import clock, mail, table
+from weconnect import clock, mail
 from weconnect.auth.rows import EmailRow, SessionRow, UserRow
+from weconnect.db import table
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 
 

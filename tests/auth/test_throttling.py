@@ -6,9 +6,9 @@ from botocore.client import BaseClient
 from tests.auth.clocks import Clock
 from tests.factories import PASSWORD, registered
 from tests.gateway import Answer, Client
-from weconnect import table
-from weconnect.auth import passwords
+from weconnect.auth.login import passwords
 from weconnect.auth.rows import AttemptsRow
+from weconnect.db import table
 
 
 def login(password: str = "wrong", ip: str = "203.0.113.7", email: str = "ada@example.com") -> Answer:

@@ -9,10 +9,11 @@ import jwt
 import pytest
 
 from tests.gateway import Client
-from weconnect import clock, signing
-from weconnect.auth import tokens
-from weconnect.auth.tokens import Access
+from weconnect import clock
+from weconnect.auth.sessions import tokens
+from weconnect.auth.sessions.tokens import Access
 from weconnect.errors import Unauthenticated
+from weconnect.security import signing
 
 ACCESS = Access(
     str(uuid4()), str(uuid4()), str(uuid4()), "member", ("agents:create", "agents:read"), mfa=True

@@ -5,7 +5,7 @@ import pytest
 from infra import routes
 from tests.factories import Registered, become, join, registered
 from tests.gateway import Client
-from weconnect.http import Operation
+from weconnect.api.resolver import Operation
 
 PRIVATE = {
     operation.function.__name__: operation for operation in routes.load().values() if not operation.public
@@ -72,7 +72,7 @@ def test_a_guest_reaches_what_is_his_own_and_what_can_be_shared(person: Register
 
 
 def test_a_guests_permissions_are_none_and_a_readers_only_read(person: Registered) -> None:
-    from weconnect.auth import tokens
+    from weconnect.auth.sessions import tokens
 
     reader = tokens.read_access(become(person, "readonly").tokens["accessToken"])
     assert reader.permissions and all(word.endswith(":read") for word in reader.permissions)

@@ -20,12 +20,13 @@ from tests.bench.calls import counting
 from tests.bench.recall_set import Conversation
 from tests.bench.rows import Line
 from tests.integration.emulator import emulator
-from weconnect import clock, ids, table
-from weconnect.agents.memories import keeping, lexicon, ranking, search, vectors
-from weconnect.agents.memories.embedders import minilm
-from weconnect.agents.memories.entities import MemorySearch, NewAIAgentMemory
-from weconnect.agents.memories.ranking import Entry
-from weconnect.agents.memories.rows import LexiconRow, MemoryTermRow
+from weconnect import clock, ids
+from weconnect.agents.memory import lexicon, ranking, search, storage, vector_index
+from weconnect.agents.memory.embedders import minilm
+from weconnect.agents.memory.entities import MemorySearch, NewAIAgentMemory
+from weconnect.agents.memory.ranking import Entry
+from weconnect.agents.memory.rows import LexiconRow, MemoryTermRow
+from weconnect.db import table
 from weconnect.settings import settings
 
 BOUNDS = {5: (0.465, 0.491), 10: (0.546, 0.602)}
@@ -114,7 +115,7 @@ def _searched(size: int) -> tuple[int, float]:
     organization_id, agent_id = uuid4(), uuid4()
     sks = _fill(organization_id, agent_id, size)
     request = MemorySearch(query=f"where is the {WORDS[3]} number {size // 2}")
-    nearest = vectors.nearest
+    nearest = vector_index.nearest
     # Counted and not asked: the emulator would look at all rows of the table, one by one.
     with counting() as seen, letters.chosen():
 
@@ -122,7 +123,7 @@ def _searched(size: int) -> tuple[int, float]:
             seen["SearchVectors"] += 1
             return dict.fromkeys(sks[:100], 0.6)
 
-        vectors.nearest = answered  # type: ignore[assignment]
+        vector_index.nearest = answered  # type: ignore[assignment]
         try:
             times = []
             for _ in range(SEARCHES):
@@ -131,7 +132,7 @@ def _searched(size: int) -> tuple[int, float]:
                 assert search.find(organization_id, agent_id, request).items
                 times.append(1_000 * (time.process_time() - began))
         finally:
-            vectors.nearest = nearest
+            vector_index.nearest = nearest
     return seen.total(), statistics.median(times)
 
 
@@ -143,13 +144,13 @@ def _fill(organization_id: UUID, agent_id: UUID, size: int) -> list[str]:
             what, beside = WORDS[number % 14], WORDS[number * 5 % 13]
             text = f"The {what} number {number} is beside the {beside} of floor {number % 9}"
             new = NewAIAgentMemory(content=text)
-            row = keeping.new_row(organization_id, agent_id, uuid4(), new, str(number), ids.new_id(), moment)
+            row = storage.new_row(organization_id, agent_id, uuid4(), new, str(number), ids.new_id(), moment)
             batch.save(_stamped(row))
             for term in (row.terms or [])[:2]:
                 at = MemoryTermRow.at(organization_id, agent_id, term, UUID(row.id))
                 batch.save(_stamped(MemoryTermRow(*at, memory_sk=row.sk)))
             (vector,) = letters.embed([text])
-            entry = keeping.entry(row, text, vector)
+            entry = storage.entry(row, text, vector)
             entry.embedder = letters.NAME
             entries.append(entry)
             sks.append(row.sk)

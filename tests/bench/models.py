@@ -10,8 +10,8 @@ from tests.agents.asking import KEY, PROVIDERS, WEATHER, ask
 from tests.agents.fake_model_servers import FakeModels, Say
 from tests.bench import starts
 from tests.bench.rows import Line, median
-from weconnect.agents.providers import complete, pydantic_ai_adapter
-from weconnect.agents.providers.messages import Message
+from weconnect.agents.models import complete, pydantic_ai_adapter
+from weconnect.agents.models.messages import Message
 from weconnect.settings import settings
 
 ROUNDS, PROCESSES = 25, 3

@@ -11,16 +11,17 @@ from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 from tests.bench.calls import WRITES, counting
 from tests.bench.rows import Line, median, ratio
 from tests.bench.world import world
+from tests.executions.runs import begun, made
 from tests.factories import Registered, registered
 from tests.mortal import OnRunner
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import begun, made
-from weconnect import durable, outbound
+from weconnect import durable
 from weconnect.executions import lifecycle
-from weconnect.executions.engine import Engine
-from weconnect.executions.inline import InlineSteps
 from weconnect.executions.lifecycle import Pinned, Place
-from weconnect.outbound import OutboundResponse
+from weconnect.outbound import client as outbound
+from weconnect.outbound.client import OutboundResponse
+from weconnect.workflows.engine.execution_loop import Engine
+from weconnect.workflows.engine.express import InlineSteps
 from weconnect.workflows.entities import WorkflowDefinition
 
 FEW, MANY, ROUNDS = 40, 400, 9
@@ -111,7 +112,7 @@ def _durable(me: Registered, starter: Any, path: str, given: Any = None) -> tupl
     """One run on the SDK's in-memory runner, with those that do batches of its loops: milliseconds, operations of the
     one that has most, and bytes of all checkpoints.
     """
-    from workflows.run_workflow import handler
+    from executions.run_workflow import handler
 
     begun(me, path, given or {"n": 1})
     asked = starter.asked.pop()

@@ -14,7 +14,8 @@ from moto import mock_aws  # isort: skip
 from infra import cloudformation
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
-from weconnect import aws, durable, signing
+from weconnect import aws, durable
+from weconnect.security import signing
 
 KEY = signing.SigningKey(id="bench", secret=b"s" * 64)
 

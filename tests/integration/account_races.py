@@ -11,12 +11,17 @@ import pyotp
 from infra import cloudformation
 from tests.factories import PASSWORD, registered
 from tests.integration.limit_races import at_once
-from weconnect import clock, rows, signing, table
-from weconnect.auth import mfa, one_time, password_changes, service, users, verification
+from weconnect import clock
+from weconnect.api.caller import RequestInfo
+from weconnect.auth.account import users
+from weconnect.auth.account.schemas import PasswordReset
 from weconnect.auth.entities import EmailVerification, Login
-from weconnect.auth.forms import PasswordReset
+from weconnect.auth.login import email_verification, mfa, one_time_tokens, password_changes
+from weconnect.auth.login import login as service
 from weconnect.auth.rows import AttemptsRow
-from weconnect.caller import RequestInfo
+from weconnect.db import registry as rows
+from weconnect.db import table
+from weconnect.security import signing
 from weconnect.settings import settings
 
 EACH = 4  # of 25 threads: a hundred
@@ -88,12 +93,14 @@ def new_addresses() -> Counter[str]:
     tokens = []
     for number in range(100):
         person = registered(f"mover{number}@example.com")
-        token, row = one_time.new(verification.CHANGE, person.user["id"], "wanted@example.com", 60)
+        token, row = one_time_tokens.new(
+            email_verification.CHANGE, person.user["id"], "wanted@example.com", 60
+        )
         row.old_email = person.user["email"]
         table.create(row, {})
         tokens.append(token)
     token_of = one_after_the_other(tokens)
-    verify = lambda: verification.verify(EmailVerification(token=token_of()), RequestInfo())  # noqa: E731
+    verify = lambda: email_verification.verify(EmailVerification(token=token_of()), RequestInfo())  # noqa: E731
     ends, gave = at_once(verify, each=EACH)
     row = users.by_email("wanted@example.com")
     assert row is not None and [str(user.id) for user in gave] == [row.id]
@@ -103,7 +110,7 @@ def new_addresses() -> Counter[str]:
 def resets() -> Counter[str]:
     """One reset token a hundred times."""
     person = registered("forgot@example.com")
-    token, row = one_time.new(password_changes.PURPOSE, person.user["id"], "forgot@example.com", 60)
+    token, row = one_time_tokens.new(password_changes.PURPOSE, person.user["id"], "forgot@example.com", 60)
     table.create(row, {})
     body = PasswordReset(token=token, password="Another-Horse-8-Battery")
     return at_once(lambda: password_changes.reset(body, RequestInfo()), each=EACH)[0]

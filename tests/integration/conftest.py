@@ -11,7 +11,8 @@ from infra import cloudformation
 from infra.local.options import REGION
 from tests.integration.emulator import emulator
 from tests.integration.racing import hang_up
-from weconnect import encryption, payloads, table
+from weconnect.db import payloads, table
+from weconnect.security import encryption
 from weconnect.settings import settings
 
 

@@ -12,14 +12,22 @@ import boto3
 
 from infra import cloudformation
 from tests.factories import Registered, registered
-from weconnect import clock, rows, signing, table
-from weconnect.auth import authorizer, limits, periods, service, sessions, sso
+from weconnect import clock
+from weconnect.api.caller import Caller, RequestInfo
+from weconnect.auth import authorizer
 from weconnect.auth.entities import LimitType, NewUser
+from weconnect.auth.limits import enforcement as limits
+from weconnect.auth.login import login as service
 from weconnect.auth.rows import ApiKeyRow, ExecutionLimitRow, RateRow, TokenRow
-from weconnect.auth.sso_entities import Returned
-from weconnect.caller import Caller, RequestInfo
+from weconnect.auth.sessions import sessions
+from weconnect.auth.sso import sign_in as sso
+from weconnect.auth.sso.entities import Returned
+from weconnect.db import registry as rows
+from weconnect.db import table
 from weconnect.errors import Problem
+from weconnect.identity import periods
 from weconnect.organizations.rows import OrganizationRow, UsageRow
+from weconnect.security import signing
 
 THREADS, EACH = 25, 4
 assert rows

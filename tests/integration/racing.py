@@ -9,7 +9,7 @@ from uuid import UUID
 
 from tests.factories import Registered
 from weconnect import aws
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
 from weconnect.errors import Problem
 
 

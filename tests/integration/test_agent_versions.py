@@ -7,13 +7,14 @@ import pytest
 from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, outcomes, together
-from weconnect import table
-from weconnect.agents import executions, publication, service, statistics
+from weconnect.agents import publication, service, statistics
+from weconnect.agents.engine import executions
 from weconnect.agents.entities import AIAgent, AIAgentChanges, ExecutionStatus, NewAIAgent, NewExecution
 from weconnect.agents.rows import AgentRow, ExecutionRow
 from weconnect.agents.tools import service as tools
 from weconnect.agents.tools.entities import AIAgentToolChanges, NewAIAgentTool, ToolConfiguration
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
+from weconnect.db import table
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from tests.agents.fake_model_servers import Call, FakeModels, Say
 from tests.agents.runs import Recorded
 from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, together
-from weconnect.agents import executions
+from weconnect.agents.engine import executions
+from weconnect.agents.engine.loop import run_agent
+from weconnect.agents.engine.run_context import Run
 from weconnect.agents.entities import NewExecution
-from weconnect.agents.loop import run_agent
-from weconnect.agents.providers import keys, pydantic_ai_adapter
-from weconnect.agents.run import Run
+from weconnect.agents.models import deployment_keys, pydantic_ai_adapter
 from weconnect.settings import settings
 
 RUNS = 10
@@ -32,7 +32,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeModels]:
         before = settings.outbound_allowed_hosts
         object.__setattr__(settings, "outbound_allowed_hosts", frozenset({"127.0.0.1"}))
         monkeypatch.setitem(pydantic_ai_adapter.ADDRESSES, "openai", f"{models.url}/v1")
-        monkeypatch.setattr(keys, "of_deployment", lambda provider: "sk-test")
+        monkeypatch.setattr(deployment_keys, "of_deployment", lambda provider: "sk-test")
         yield models
         object.__setattr__(settings, "outbound_allowed_hosts", before)
 

@@ -5,11 +5,11 @@ from uuid import UUID
 import pytest
 
 from tests.agents.runs import Starter
+from tests.executions.runs import made
 from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, outcomes, together
 from tests.organizations.people import on_plan
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import made
 from weconnect.executions import starting
 from weconnect.executions.entities import OPEN, NewWorkflowExecution
 from weconnect.executions.rows import ExecutionRow

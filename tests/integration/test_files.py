@@ -10,14 +10,15 @@ import pytest
 
 from infra.local.options import CREDENTIALS, REGION
 from tests.factories import Registered, registered
-from weconnect import clock, ids, payloads
+from weconnect import clock, ids
+from weconnect.db import payloads
 from weconnect.executions import files
 from weconnect.settings import settings
-from weconnect.workflows import aws as nodes_aws
-from weconnect.workflows import catalogue
-from weconnect.workflows.contract import Call, NodeError, Scope
 from weconnect.workflows.entities import Node
-from weconnect.workflows.secrets import Secrets
+from weconnect.workflows.node_sdk import aws_session as nodes_aws
+from weconnect.workflows.node_sdk import catalogue
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, Scope
+from weconnect.workflows.node_sdk.secret_values import Secrets
 
 KEY = "a-secret-access-key-of-the-tenant's"
 

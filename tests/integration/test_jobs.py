@@ -12,9 +12,9 @@ from tests.agents.runs import Starter
 from tests.factories import Registered, registered
 from tests.integration.racing import together
 from tests.jobs.runs import asked, counts, ended, flow, pending, states
-from weconnect import stream
-from weconnect.jobs import working
-from weconnect.jobs.types import bulk_executions
+from weconnect.events import stream
+from weconnect.executions import bulk_job
+from weconnect.jobs import worker
 from weconnect.settings import settings
 
 AT_ONCE = 4
@@ -32,7 +32,7 @@ def sqs(ministack: str, aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     before = settings.jobs_queue_url
     object.__setattr__(settings, "jobs_queue_url", found.create_queue(QueueName="jobs")["QueueUrl"])
     monkeypatch.setattr(stream, "sqs", lambda: found)
-    monkeypatch.setattr(bulk_executions, "BATCH", 4)
+    monkeypatch.setattr(bulk_job, "BATCH", 4)
     yield found
     object.__setattr__(settings, "jobs_queue_url", before)
     found.close()
@@ -45,7 +45,7 @@ def carried_out(sqs: Any) -> list[int]:
         for found in messages:
             message = json.loads(found["Body"])
             batches.append(message["batch"])
-            done = together(AT_ONCE, lambda _, message=message: working.work(message))
+            done = together(AT_ONCE, lambda _, message=message: worker.work(message))
             assert done.count(True) == 1, "one of them has done it"
             sqs.delete_message(**place, ReceiptHandle=found["ReceiptHandle"])
     return batches
@@ -61,7 +61,7 @@ def test_a_batch_is_done_once(me: Registered, sqs: Any) -> None:
 
 def test_a_run_is_retried_once(me: Registered, sqs: Any, starter: Starter, monkeypatch: Any) -> None:
     """Even when several functions are at a batch, each of which believes that the others are dead."""
-    monkeypatch.setattr(working, "HELD_SECONDS", -5)
+    monkeypatch.setattr(worker, "HELD_SECONDS", -5)
     failed = ended(me, starter, flow(me, fails=True), 6)
     path = asked(me.client, "retry", status="failed")
     assert carried_out(sqs) == [0, 1]

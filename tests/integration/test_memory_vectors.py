@@ -15,8 +15,8 @@ from tests.agents import letters
 from tests.agents.memories import Owner
 from tests.integration.racing import together
 from weconnect import clock
-from weconnect.agents.memories import lexicon, search, vectors
-from weconnect.agents.memories.entities import MemoryHits, MemorySearch
+from weconnect.agents.memory import lexicon, search, vector_index
+from weconnect.agents.memory.entities import MemoryHits, MemorySearch
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def owner(aws: None) -> Owner:
 
 @pytest.fixture
 def embedder() -> Iterator[pytest.MonkeyPatch]:
-    vectors.client.cache_clear()
+    vector_index.client.cache_clear()
     with letters.chosen() as patch:
         yield patch
-    vectors.client().close()
-    vectors.client.cache_clear()
+    vector_index.client().close()
+    vector_index.client.cache_clear()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_index_finds_what_the_lexicon_was_not_read_for(
         for number in range(12):
             someone.write(f"{number * 1111} " * 3, memory_type="episodic")
     assert not lexicon.read(*owner.ids).complete
-    nearest = vectors.nearest(*owner.ids, "letters", letters.embed(["listen"])[0])
+    nearest = vector_index.nearest(*owner.ids, "letters", letters.embed(["listen"])[0])
     assert nearest and len(nearest) == 13, "all of this agent, and none of the other"
     assert max(nearest.values()) == pytest.approx(1, abs=1e-5)
     (hit,) = [hit for hit in found(owner, "listen").items if hit.memory.content == "silent"]
@@ -76,7 +76,7 @@ def test_a_table_without_the_index_gets_it(aws: None, ministack: str) -> None:
     for _ in range(2):
         resources._create_table(template, lambda _: client, "Table", properties)  # type: ignore[arg-type]
         table = client.describe_table(TableName="weconnect-before")["Table"]
-        assert [index["IndexName"] for index in table["VectorIndexes"]] == [vectors.INDEX]
+        assert [index["IndexName"] for index in table["VectorIndexes"]] == [vector_index.INDEX]
     client.close()
 
 

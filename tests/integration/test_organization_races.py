@@ -8,18 +8,14 @@ import pytest
 
 from tests.factories import Registered, join, registered
 from tests.integration.racing import caller_of, outcomes, together
-from weconnect import table
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
+from weconnect.db import table
 from weconnect.errors import Problem
-from weconnect.organizations import invitation_answers, invitations, members, roles, service
+from weconnect.organizations import service
 from weconnect.organizations.entities import OrganizationRole
-from weconnect.organizations.forms import (
-    InvitationToken,
-    MemberChanges,
-    NewInvitation,
-    NewOrganization,
-    NewRole,
-)
+from weconnect.organizations.invitations import answers as invitation_answers
+from weconnect.organizations.invitations import invitations
+from weconnect.organizations.members import members, roles
 from weconnect.organizations.rows import (
     InvitationRow,
     MemberCountRow,
@@ -27,6 +23,13 @@ from weconnect.organizations.rows import (
     OrganizationRow,
     RoleRow,
     SlugRow,
+)
+from weconnect.organizations.schemas import (
+    InvitationToken,
+    MemberChanges,
+    NewInvitation,
+    NewOrganization,
+    NewRole,
 )
 
 MANY = 100

@@ -10,16 +10,17 @@ from infra import routes
 from tests.agents.runs import Recorded, Starter
 from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, outcomes, together
-from weconnect import idempotency, table
-from weconnect.agents import executions, stopping, sweeper
+from weconnect.agents.engine import cancellation, executions, sweeper
+from weconnect.agents.engine.loop import run_agent
+from weconnect.agents.engine.run_context import Run
 from weconnect.agents.entities import ExecutionStatus, NewExecution
-from weconnect.agents.loop import run_agent
-from weconnect.agents.memories import service as memories
-from weconnect.agents.memories.entities import NewAIAgentMemory
-from weconnect.agents.memories.rows import MemoryRow
+from weconnect.agents.memory import service as memories
+from weconnect.agents.memory.entities import NewAIAgentMemory
+from weconnect.agents.memory.rows import MemoryRow
 from weconnect.agents.rows import AgentRow, ExecutionRow
-from weconnect.agents.run import Run
+from weconnect.api import idempotency
 from weconnect.auth.rows import ExecutionLimitRow
+from weconnect.db import table
 from weconnect.errors import Problem
 from weconnect.organizations.rows import UsageRow
 
@@ -126,7 +127,7 @@ def test_one_run_ends_once(me: Registered, agent: UUID) -> None:
             if number % 4 == 0:
                 return sweeper.close(row.id, "FAILED", "x")
             if number % 4 == 1:
-                return stopping.cancel(caller, agent, run.id)
+                return cancellation.cancel(caller, agent, run.id)
             mine = ExecutionRow.get(row.pk, row.sk, consistent_read=True)
             status = ExecutionStatus.COMPLETED if number % 4 == 2 else ExecutionStatus.TIMEOUT
             return executions.finish(mine, status, output="4")
@@ -147,7 +148,7 @@ def test_cancel_races_with_the_run(me: Registered, agent: UUID) -> None:
     def work(number: int) -> Any:
         run = started[number // 2]
         if number % 2:
-            return stopping.cancel(caller, agent, run)
+            return cancellation.cancel(caller, agent, run)
         return run_agent(Recorded(), Run(caller.organization_id, agent, run))
 
     answers = together(16, work)

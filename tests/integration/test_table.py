@@ -8,12 +8,13 @@ from pynamodb.exceptions import TransactWriteError
 
 from tests.factories import Registered, registered
 from tests.integration.racing import caller_of, outcomes, together
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.agents import service
 from weconnect.agents.entities import AIAgentChanges, NewAIAgent
 from weconnect.agents.rows import AgentRow, AgentVersionRow
+from weconnect.api.idempotency import IdempotencyRow
+from weconnect.db import table
 from weconnect.errors import Conflict, Problem, Unavailable
-from weconnect.idempotency import IdempotencyRow
 from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from base import on_job
+from jobs import on_job
 from tests.conftest import client
 from tests.gateway import CONTEXT
 

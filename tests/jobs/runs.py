@@ -5,10 +5,10 @@ from typing import Any
 import boto3
 
 from tests.agents.runs import Starter
+from tests.executions.runs import begun, made
 from tests.factories import Registered
 from tests.gateway import Answer, Client
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import begun, made
 
 FAILING = definition([node("stop", "stop", outcome="failed")], "start > stop")
 FINE = definition([node("a", "noop")], "start > a")

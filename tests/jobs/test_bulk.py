@@ -14,8 +14,8 @@ from tests.gateway import Client
 from tests.jobs.deliveries import Deliveries
 from tests.jobs.runs import asked, bulk, counts, ended, flow, pending, states, stored
 from weconnect import clock, ids
-from weconnect.executions import bulk as runs
-from weconnect.jobs.types import bulk_executions
+from weconnect.executions import bulk_actions as runs
+from weconnect.executions import bulk_job
 
 
 def test_a_filter_cancels_what_is_open(me: Registered, deliveries: Deliveries, starter: Starter) -> None:
@@ -36,7 +36,7 @@ def test_a_filter_cancels_what_is_open(me: Registered, deliveries: Deliveries, s
 def test_batches(
     me: Registered, deliveries: Deliveries, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_executions, "BATCH", 2)
+    monkeypatch.setattr(bulk_job, "BATCH", 2)
     found = ended(me, starter, flow(me), 5)
     path = asked(me.client, "delete", status="completed")
     progress = []
@@ -54,7 +54,7 @@ def test_a_batch_reads_so_many_rows(
     me: Registered, deliveries: Deliveries, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Runs that are meant stand behind many that are not: batches without any lead there."""
-    monkeypatch.setattr(bulk_executions, "ROWS_READ", 2)
+    monkeypatch.setattr(bulk_job, "ROWS_READ", 2)
     workflow = flow(me)
     meant = pending(me, workflow, 1)
     starter.asked.clear()
@@ -252,7 +252,7 @@ def test_a_promotion_gives_a_job_nothing(me: Registered, deliveries: Deliveries)
 def test_rights_that_are_lost_end_the_job(
     me: Registered, deliveries: Deliveries, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_executions, "BATCH", 1)
+    monkeypatch.setattr(bulk_job, "BATCH", 1)
     admin, workflow = colleague(me, "admin"), flow(me)
     first, second = pending(me, workflow, 2)
     path = asked(admin.client, "cancel", workflowId=workflow)

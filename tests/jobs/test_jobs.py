@@ -7,26 +7,27 @@ import pytest
 
 from tests.agents.runs import Starter
 from tests.factories import Registered, join, registered
+from tests.infra.test_sample_events import event, invoke
 from tests.jobs.deliveries import Deliveries, sweep
 from tests.jobs.runs import asked, bulk, counts, ended, flow, pending, states, stored
 from tests.mortal import Died, die_once
-from tests.test_events import event, invoke
-from weconnect import clock, stream
+from weconnect import clock
+from weconnect.events import stream
+from weconnect.executions import bulk_job
 from weconnect.executions import service as runs
-from weconnect.jobs import service, working
-from weconnect.jobs.types import bulk_executions
+from weconnect.jobs import service, worker
 from weconnect.organizations import purge
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_executions, "BATCH", 2)
+    monkeypatch.setattr(bulk_job, "BATCH", 2)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of the dead may be taken up at once, and jobs are due at once."""
-    monkeypatch.setattr(working, "HELD_SECONDS", -5)
+    monkeypatch.setattr(worker, "HELD_SECONDS", -5)
     monkeypatch.setattr(service, "SWEEP_AFTER_SECONDS", -5)
 
 
@@ -74,7 +75,7 @@ def test_two_functions_with_the_same_message(
 
     def meanwhile(caller: Any, execution_id: Any) -> Any:
         calls.append(execution_id)
-        assert working.work(message) is False
+        assert worker.work(message) is False
         return cancel(caller, execution_id)
 
     monkeypatch.setattr(runs, "cancel", meanwhile)
@@ -90,18 +91,18 @@ def test_two_functions_that_have_both_read_the_job(
     pending(me, flow(me), 2)
     path = asked(me.client, "cancel", all=True)
     (message,) = deliveries.taken()
-    plan, begun = bulk_executions.plan, []
+    plan, begun = bulk_job.plan, []
 
     def other_first(work: Any, cursor: Any) -> Any:
         found = plan(work, cursor)
         if not begun:
             begun.append(1)
-            assert working.work(message) is True
+            assert worker.work(message) is True
         return found
 
-    job_type = bulk_executions.JobType(other_first, bulk_executions.do)
-    monkeypatch.setattr(bulk_executions, "JOB", job_type)
-    assert working.work(message) is False
+    job_type = bulk_job.JobType(other_first, bulk_job.do)
+    monkeypatch.setattr(bulk_job, "JOB", job_type)
+    assert worker.work(message) is False
     deliveries.run()
     assert counts(me.client.get(path).json) == ("completed", 2, 0, 0, {"cancelled": 2})
 
@@ -118,11 +119,11 @@ def test_a_function_that_comes_back_too_late_counts_nothing(
     def meanwhile(caller: Any, execution_id: Any) -> Any:
         calls.append(execution_id)
         if len(calls) == 1:
-            assert working.work(message) is True
+            assert worker.work(message) is True
         return cancel(caller, execution_id)
 
     monkeypatch.setattr(runs, "cancel", meanwhile)
-    assert working.work(message) is False
+    assert worker.work(message) is False
     deliveries.run()
     assert counts(me.client.get(path).json) == ("completed", 2, 0, 0, {"cancelled": 2})
 
@@ -228,7 +229,7 @@ def test_what_fails_each_time_is_counted_as_failed(
     monkeypatch.setattr(
         runs, "cancel", lambda caller, run: _broken() if str(run) == second else cancel(caller, run)
     )
-    outcomes = [deliveries.deliver(message) for _ in range(working.ATTEMPTS)]
+    outcomes = [deliveries.deliver(message) for _ in range(worker.ATTEMPTS)]
     assert outcomes == [["0"], ["0"], ["0"], []]
     deliveries.run()
     job = me.client.get(path).json
@@ -245,11 +246,11 @@ def test_a_job_that_kills_its_function_each_time_ends(
     path = asked(me.client, "cancel", all=True)
     (message,) = deliveries.taken()
     if where == "do":
-        monkeypatch.setattr(working, "_carry_out", _dies)
+        monkeypatch.setattr(worker, "_carry_out", _dies)
     else:
-        job_type = bulk_executions.JobType(_broken, bulk_executions.do)
-        monkeypatch.setattr(bulk_executions, "JOB", job_type)
-    for _ in range(working.ATTEMPTS):
+        job_type = bulk_job.JobType(_broken, bulk_job.do)
+        monkeypatch.setattr(bulk_job, "JOB", job_type)
+    for _ in range(worker.ATTEMPTS):
         try:
             assert deliveries.deliver(message) == ["0"]
         except Died:

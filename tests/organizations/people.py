@@ -5,8 +5,8 @@ from typing import Any
 from tests.auth.mailbox import last_token
 from tests.factories import Registered, join, registered
 from tests.gateway import Answer, Client
-from weconnect import table
 from weconnect.auth.rows import UserRow
+from weconnect.db import table
 from weconnect.organizations.rows import MemberCountRow, OrganizationRow
 
 

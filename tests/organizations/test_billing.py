@@ -17,8 +17,8 @@ import stripe
 from tests.factories import Registered, registered
 from tests.gateway import Answer, Client
 from tests.organizations.people import code, colleague, path
-from weconnect import table
-from weconnect.organizations import billing
+from weconnect.db import table
+from weconnect.organizations.billing import billing
 from weconnect.organizations.rows import OrganizationRow, StripeEventRow
 from weconnect.settings import settings
 

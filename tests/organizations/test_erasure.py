@@ -10,9 +10,9 @@ import pytest
 from tests.agents.runs import Starter
 from tests.factories import PASSWORD, Registered, bearer, registered
 from tests.gateway import Client
+from tests.infra.test_sample_events import event, invoke
 from tests.organizations.people import code, colleague, confirm, invite, key_of, path
-from tests.test_events import event, invoke
-from weconnect import payloads
+from weconnect.db import payloads
 from weconnect.organizations import export, purge
 
 

@@ -7,8 +7,8 @@ import pytest
 from tests.factories import PASSWORD, join, registered
 from tests.gateway import Client
 from tests.organizations.people import code, colleague, on_plan, path
-from weconnect import table
-from weconnect.auth import sso
+from weconnect.auth.sso import sign_in as sso
+from weconnect.db import table
 from weconnect.organizations.rows import OrganizationRow, SlugRow
 
 

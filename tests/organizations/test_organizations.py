@@ -6,8 +6,9 @@ import pytest
 
 from tests.factories import join, registered
 from tests.gateway import Client
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.auth.rows import UserRow
+from weconnect.db import table
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, SlugRow
 
 

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
 from weconnect.errors import Forbidden
-from weconnect.organizations.entities import MemberPermissions
-from weconnect.organizations.permissions import (
+from weconnect.identity.permissions import (
     ACTIONS,
     ROLES,
     WORDS,
@@ -19,6 +18,7 @@ from weconnect.organizations.permissions import (
     spelled_out,
     within_user_role,
 )
+from weconnect.organizations.entities import MemberPermissions
 
 some_words = st.frozensets(st.sampled_from(sorted(WORDS)))
 some_flags = st.dictionaries(

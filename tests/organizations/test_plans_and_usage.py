@@ -9,9 +9,9 @@ from tests.auth.mailbox import texts
 from tests.factories import Registered, bearer, registered
 from tests.gateway import Client
 from tests.organizations.people import code, colleague, invite, on_plan, path, verified
-from weconnect import table
-from weconnect.auth import sessions
 from weconnect.auth.rows import UserRow
+from weconnect.auth.sessions import sessions
+from weconnect.db import table
 from weconnect.organizations.entities import PLANS
 from weconnect.organizations.rows import OrganizationRow
 
@@ -94,7 +94,7 @@ def test_places_come_to_their_limit(aws: None) -> None:
 
 
 def test_an_event_that_cannot_be_written_fails_nobody(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from weconnect.organizations import usage
+    from weconnect.organizations.plans import usage
 
     def broken(*_: Any) -> Any:
         raise OSError("no table")

@@ -5,7 +5,7 @@ from uuid import uuid4
 from tests.factories import registered
 from tests.organizations.people import code, colleague, confirm, invite, key_of, member_path, path
 from tests.organizations.test_members import refreshed
-from weconnect.organizations.permissions import ROLES
+from weconnect.identity.permissions import ROLES
 
 RUNNER = {"name": "Runner", "description": "Runs agents", "permissions": ["agents:read", "agents:execute"]}
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.n8n.convert import Draft, convert
-from weconnect.workflows.n8n.file import N8nWorkflow
+from weconnect.workflows.importers.n8n.converter import Draft, convert
+from weconnect.workflows.importers.n8n.export_file import N8nWorkflow
+from weconnect.workflows.node_sdk.catalogue import node_type
 
 BASE = "n8n-nodes-base."
 LANGCHAIN = "@n8n/n8n-nodes-langchain."

@@ -17,18 +17,18 @@ from moto.rdsdata.models import QueryResults, rdsdata_backends
 
 from infra.cloudformation import ROOT
 from tests.agents.runs import Starter
+from tests.executions.runs import begun, made
 from tests.factories import Registered
 from tests.recorded import Recorded
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import begun, made
 from tests.workflows.test_variables import found_anywhere, variable
 from weconnect import clock
 from weconnect.settings import settings
-from weconnect.workflows import aws, catalogue
-from weconnect.workflows.contract import Call, NodeError, Scope
+from weconnect.workflows.definition.validation import check
 from weconnect.workflows.entities import Node, WorkflowDefinition
-from weconnect.workflows.secrets import Secrets
-from weconnect.workflows.validation import check
+from weconnect.workflows.node_sdk import aws_session, catalogue
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, Scope
+from weconnect.workflows.node_sdk.secret_values import Secrets
 
 REGION = "eu-west-1"
 KEYS = {
@@ -226,7 +226,7 @@ def test_sns() -> None:
 def test_eventbridge(monkeypatch: pytest.MonkeyPatch) -> None:
     client("events").create_event_bus(Name="bus")
     entries: list[Any] = []
-    real = aws._client
+    real = aws_session._client
 
     def spy(*asked: Any) -> Any:
         client = real(*asked)
@@ -234,7 +234,7 @@ def test_eventbridge(monkeypatch: pytest.MonkeyPatch) -> None:
         client.meta.events.register(event, lambda params, **_: entries.append(params["Entries"]))
         return client
 
-    monkeypatch.setattr(aws, "_client", spy)
+    monkeypatch.setattr(aws_session, "_client", spy)
     asked = {"bus": "bus", "source": "me", "detailType": "happened", "resources": ["arn:x"]}
     sent = outputs("eventbridge", asked, [{"n": number} for number in range(12)])["main"]
     assert len({each["eventId"] for each in sent}) == 12
@@ -266,7 +266,7 @@ def test_part_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         ("InternalFailure", True),
         ("NotAuthorized", False),
     ):
-        monkeypatch.setattr(aws, "_client", lambda *_, code=code: Bus(code))
+        monkeypatch.setattr(aws_session, "_client", lambda *_, code=code: Bus(code))
         with pytest.raises(NodeError, match="1 of 2") as caught:
             outputs("eventbridge", {"source": "me", "detailType": "t"}, [{}, {}])
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
@@ -289,7 +289,7 @@ class Functions:
 
 def test_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
     functions = Functions(b'{"a": 1}')
-    monkeypatch.setattr(aws, "_client", lambda *_: functions)
+    monkeypatch.setattr(aws_session, "_client", lambda *_: functions)
     found = outputs("lambda", {"function": "f", "qualifier": "live"}, [{"n": 1}, {"n": 2}])["main"]
     assert found == [{"status": 200, "payload": {"a": 1}}] * 2
     assert [json.loads(each["Payload"]) for each in functions.asked] == [{"n": 1}, {"n": 2}]
@@ -321,7 +321,7 @@ def test_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lambda_fails(
     monkeypatch: pytest.MonkeyPatch, payload: bytes, more: dict[str, str], code: str, says: str
 ) -> None:
-    monkeypatch.setattr(aws, "_client", lambda *_: Functions(payload, **more))
+    monkeypatch.setattr(aws_session, "_client", lambda *_: Functions(payload, **more))
     with pytest.raises(NodeError, match=says) as caught:
         outputs("lambda", {"function": "f"})
     assert (caught.value.code, caught.value.retryable) == (code, False)
@@ -418,7 +418,7 @@ def test_a_query_does_not_read_on_for_ever(things: str, monkeypatch: pytest.Monk
             while True:
                 yield {"Items": []}
 
-    monkeypatch.setattr(aws, "_client", lambda *_: Endless())
+    monkeypatch.setattr(aws_session, "_client", lambda *_: Endless())
     asked = {"operation": "query", "table": things, "condition": "pk = :p", "filter": "x = :x"}
     with pytest.raises(NodeError) as caught:
         outputs("dynamodb", asked)
@@ -494,7 +494,7 @@ def test_sql_binds_values(monkeypatch: pytest.MonkeyPatch) -> None:
             asked.append(given)
             return {"updateResults": [{"generatedFields": [{"longValue": 1}]}, {}]}
 
-    monkeypatch.setattr(aws, "_client", lambda *_: Data())
+    monkeypatch.setattr(aws_session, "_client", lambda *_: Data())
     evil = "'; DROP TABLE users; --"
     statement = "UPDATE t SET a = :a WHERE b = :b"
     parameters = {"a": "{{ v }}", "b": None, "c": True, "d": 1, "e": 1.5, "f": {"x": []}, "g": "AP8=", "h": 2}
@@ -664,7 +664,7 @@ def test_nothing_of_where_it_runs_counts(
     }
     for name, value in here.items():
         monkeypatch.setenv(name, value)
-    aws._botocore.cache_clear()
+    aws_session._botocore.cache_clear()
     signed: list[Any] = []
     sign = SigV4Auth.add_auth
 
@@ -681,7 +681,7 @@ def test_nothing_of_where_it_runs_counts(
     assert len(called) == 1 and called[0].startswith(f"https://{host}.amazonaws.com/"), "tried once, at AWS"
     assert proxies == [{}]
     assert signed == [(KEYS["accessKeyId"], KEY, TOKEN)]
-    aws._botocore.cache_clear()
+    aws_session._botocore.cache_clear()
 
 
 def test_an_operator_can_put_an_emulator_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -696,9 +696,9 @@ def test_an_operator_can_put_an_emulator_there(monkeypatch: pytest.MonkeyPatch) 
 def test_a_role_is_assumed_once_with_the_nodes_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     made: list[Any] = []
-    real = aws._client
+    real = aws_session._client
 
-    def spy(service: str, session: aws.Session, seconds: float) -> Any:
+    def spy(service: str, session: aws_session.Session, seconds: float) -> Any:
         made.append((service, session))
         client = real(service, session, seconds)
         if service == "sts":
@@ -707,7 +707,7 @@ def test_a_role_is_assumed_once_with_the_nodes_keys(monkeypatch: pytest.MonkeyPa
             )
         return client
 
-    monkeypatch.setattr(aws, "_client", spy)
+    monkeypatch.setattr(aws_session, "_client", spy)
     client("sns").create_topic(Name="t")
     role = {"roleArn": f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/path/us", "externalId": "ext-1"}
     topic = SNS | {"topicArn": f"arn:aws:sns:{REGION}:{DEFAULT_ACCOUNT_ID}:t"}
@@ -773,8 +773,8 @@ print(loaded() - before)
 @pytest.mark.parametrize("type", TYPES)
 def test_each_says_where_its_secrets_stand(type: str) -> None:
     kind = catalogue.node_type(type)
-    assert kind and kind.secrets == aws.SECRETS and kind.kind == "effect"
-    assert issubclass(kind.parameters, aws.AwsParameters)
+    assert kind and kind.secrets == aws_session.SECRETS and kind.kind == "effect"
+    assert issubclass(kind.parameters, aws_session.AwsParameters)
 
 
 # In runs

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from tests.agents.runs import Starter
+from tests.executions.runs import ran
 from tests.factories import Registered
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import ran
 from weconnect import clock
-from weconnect.executions import carrying
-from weconnect.workflows.catalogue import node_type
-from weconnect.workflows.contract import Call, Scope
+from weconnect.workflows.engine import node_executor
 from weconnect.workflows.entities import Node
+from weconnect.workflows.node_sdk.catalogue import node_type
+from weconnect.workflows.node_sdk.node_type import Call, Scope
 
 
 def nested(depth: int) -> Any:
@@ -66,7 +66,7 @@ def test_odd_items_are_no_internal_error(type: str) -> None:
         inputs = {"a": [item, ODD[4]], "b": [ODD[1]]} if kind.inputs is None else {"main": [item, ODD[4]]}
         made = Node.model_validate(node("n", type, **PURE[type]))
         call = Call(made, inputs, Scope({}, None, {}, clock.now()))
-        record = carrying.compute(call, "n", 0.0)
+        record = node_executor.compute(call, "n", 0.0)
         code = record.get("error", {}).get("code")
         assert code != "internal_error", f"{type} with item {number}: {record['error']}"
 

@@ -10,17 +10,17 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import Stubber
 
+from code_runner import run_code
 from tests.agents.runs import Starter
+from tests.executions.runs import ran, statuses
 from tests.factories import Registered
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import ran, statuses
 from tests.workflows.test_nodes import A, B, call, outputs
 from weconnect.settings import settings
-from weconnect.workflows.contract import LOG, NodeError
+from weconnect.workflows.definition.validation import check
 from weconnect.workflows.entities import WorkflowDefinition
+from weconnect.workflows.node_sdk.node_type import LOG, NodeError
 from weconnect.workflows.nodes import code
-from weconnect.workflows.validation import check
-from workflows import run_code
 
 ORGANIZATION = UUID(int=7)
 

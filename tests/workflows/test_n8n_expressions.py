@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from weconnect import expressions
-from weconnect.expressions import Context
-from weconnect.workflows.n8n.syntax import Unsupported
-from weconnect.workflows.n8n.terms import Surroundings
-from weconnect.workflows.n8n.translation import ASSUMED, translate
+from weconnect.expressions import rendering
+from weconnect.expressions.rendering import Context
+from weconnect.workflows.importers.n8n.expression_translator import ASSUMED, translate
+from weconnect.workflows.importers.n8n.jsonata_terms import Surroundings
+from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
 
 NODE = shutil.which("node")
 PROGRAM = """
@@ -269,7 +269,7 @@ def ours(source: str, value: Any) -> Any:
 
     term, _ = translate(source, WHERE)
     contexts = [Context(value, {"index": 0})]
-    return expressions.resolve("{{ " + term.source + " }}", contexts, {"input": [value]}, clock.now())[0]
+    return rendering.resolve("{{ " + term.source + " }}", contexts, {"input": [value]}, clock.now())[0]
 
 
 def alike(one: Any, other: Any) -> bool:
@@ -326,7 +326,7 @@ def test_javascript_and_jsonata_agree(node: Node, source: str, value: dict[str, 
 )
 def test_what_n8n_adds_to_javascript(source: str, becomes: str) -> None:
     assert translate(source, WHERE)[0].source == becomes
-    assert expressions.syntax_errors([becomes]) == [None]
+    assert rendering.syntax_errors([becomes]) == [None]
 
 
 @pytest.mark.parametrize(
@@ -401,4 +401,4 @@ def test_any_text_is_translated_or_refused(source: str) -> None:
         term, _ = translate(source, WHERE)
     except Unsupported:
         return
-    assert expressions.syntax_errors([term.source]) == [None], (source, term.source)
+    assert rendering.syntax_errors([term.source]) == [None], (source, term.source)

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from tests.factories import Registered
 from tests.workflows.n8n_files import LANGCHAIN, file, n8n
 from weconnect.errors import Invalid
-from weconnect.workflows.catalogue import node_type
 from weconnect.workflows.entities import Node
-from weconnect.workflows.n8n import mapping
-from weconnect.workflows.n8n.convert import Draft, convert
-from weconnect.workflows.n8n.file import N8nWorkflow, check_depth
+from weconnect.workflows.importers.n8n import node_mapping
+from weconnect.workflows.importers.n8n.converter import Draft, convert
+from weconnect.workflows.importers.n8n.export_file import N8nWorkflow, check_depth
+from weconnect.workflows.node_sdk.catalogue import node_type
 
 EXPRESSIONS = [
     "={{ $json.a ?? 'b' }}",
@@ -116,7 +116,7 @@ def real(random: random.Random) -> dict[str, Any]:
     nodes = [n8n("Start", "manualTrigger")]
     for number in range(random.randrange(1, 12)):
         kind = random.choice(
-            [*PARAMETERS, *(name.removeprefix(mapping.BASE) for name in mapping.MAKERS), "slack"]
+            [*PARAMETERS, *(name.removeprefix(node_mapping.BASE) for name in node_mapping.MAKERS), "slack"]
         )
         beside = {"onError": random.choice(["continueRegularOutput", "continueErrorOutput", "stopWorkflow"])}
         version = random.choice(VERSIONS)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tests.factories import Registered
 from tests.workflows.n8n_files import BASE, LANGCHAIN, converted, file, made, n8n, only, why
 from weconnect import clock
-from weconnect.expressions import Context, resolve
-from weconnect.workflows.n8n import mapping
-from weconnect.workflows.n8n.convert import convert
-from weconnect.workflows.n8n.file import N8nWorkflow
+from weconnect.expressions.rendering import Context, resolve
+from weconnect.workflows.importers.n8n import node_mapping
+from weconnect.workflows.importers.n8n.converter import convert
+from weconnect.workflows.importers.n8n.export_file import N8nWorkflow
 
 START = n8n("Start", "manualTrigger")
 
@@ -335,7 +335,14 @@ def test_174_nodes_through_the_route(me: Registered) -> None:
 # Any graph
 
 KINDS = st.sampled_from(
-    [*mapping.MAKERS, mapping.STICKY, f"{BASE}code", f"{BASE}slack", f"{LANGCHAIN}lmChatOpenAi", "x.y"]
+    [
+        *node_mapping.MAKERS,
+        node_mapping.STICKY,
+        f"{BASE}code",
+        f"{BASE}slack",
+        f"{LANGCHAIN}lmChatOpenAi",
+        "x.y",
+    ]
 )
 TEXTS = ["={{ $json.a }}", "={{ $('n1').item.json.b }}", "=x {{ $env.Y }}", "={{", "append", "json", "rules"]
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(TEXTS)

@@ -6,8 +6,8 @@ import pytest
 
 from tests.workflows.n8n_files import LANGCHAIN, converted, made, n8n, only, why
 from weconnect import clock
-from weconnect.expressions import Context, resolve
-from weconnect.workflows.n8n.convert import Draft
+from weconnect.expressions.rendering import Context, resolve
+from weconnect.workflows.importers.n8n.converter import Draft
 
 START = n8n("Start", "manualTrigger")
 MODEL = n8n("Model", f"{LANGCHAIN}lmChatOpenAi", 1.2, model={"value": "gpt-4o"})

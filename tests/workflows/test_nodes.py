@@ -10,13 +10,14 @@ from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
 from tests.factories import Registered
-from weconnect import mail, outbound
+from weconnect import mail
 from weconnect.errors import UpstreamFailed
-from weconnect.outbound import OutboundRefused, OutboundResponse
+from weconnect.outbound import client as outbound
+from weconnect.outbound.client import OutboundRefused, OutboundResponse
 from weconnect.settings import settings
-from weconnect.workflows import catalogue
-from weconnect.workflows.contract import LOG, RESPONSE, STOP, Call, NodeError, Scope
 from weconnect.workflows.entities import Node
+from weconnect.workflows.node_sdk import catalogue
+from weconnect.workflows.node_sdk.node_type import LOG, RESPONSE, STOP, Call, NodeError, Scope
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 A, B, C = {"n": 1, "k": "x"}, {"n": 3, "k": "y"}, {"n": 2, "k": "x"}
@@ -595,8 +596,8 @@ def test_comparing_asks_for_unique_keys() -> None:
 
 def answering(monkeypatch: pytest.MonkeyPatch, *texts: str) -> list[Any]:
     """Let models answer these texts; what they are asked."""
-    from weconnect.agents import providers
-    from weconnect.agents.providers.messages import ModelReply
+    from weconnect.agents import models
+    from weconnect.agents.models.messages import ModelReply
 
     asked: list[Any] = []
     left = list(texts)
@@ -605,7 +606,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *texts: str) -> list[Any]:
         asked.append(request)
         return ModelReply(text=left.pop(0))
 
-    monkeypatch.setattr(providers, "complete", complete)
+    monkeypatch.setattr(models, "complete", complete)
     return asked
 
 

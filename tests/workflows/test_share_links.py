@@ -7,14 +7,15 @@ from uuid import UUID
 
 import pytest
 
+from tests.api.matrix_factories import contents
 from tests.auth.clocks import Clock
+from tests.executions.runs import made
 from tests.factories import Registered
 from tests.gateway import Answer, Client
-from tests.matrix_factories import contents
 from tests.organizations.people import code
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import made
-from weconnect import clock, table
+from weconnect import clock
+from weconnect.db import table
 from weconnect.organizations.rows import OrganizationRow
 
 FLOW = definition([node("a", "set", values={"x": 1})], "start > a")

@@ -7,16 +7,17 @@ from uuid import UUID
 import pytest
 
 from tests.agents.runs import Starter
+from tests.api.matrix_factories import Snapshot
 from tests.auth.clocks import Clock
+from tests.executions.runs import begun, made
 from tests.factories import Registered, become, join
 from tests.gateway import Answer, Client
-from tests.matrix_factories import Snapshot
 from tests.organizations.people import code, colleague, key_of, member_path, path
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import begun, made
-from weconnect import clock, table
+from weconnect import clock
+from weconnect.db import table
 from weconnect.organizations.rows import MemberRow
-from weconnect.workflows.shares.rows import WorkflowShareRow
+from weconnect.workflows.sharing.rows import WorkflowShareRow
 
 LEVELS = ["view", "execute", "edit", "manage"]
 FLOW = definition([node("a", "set", values={"x": 1})], "start > a")
@@ -207,7 +208,7 @@ def test_a_second_share_with_the_same_is_refused(me: Registered, flow: str, gues
 
 
 def test_a_workflow_takes_a_hundred(me: Registered, flow: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weconnect.workflows.shares.service.MAX_SHARES", 2)
+    monkeypatch.setattr("weconnect.workflows.sharing.service.MAX_SHARES", 2)
     answers = [code(share(me, flow, link=True)) for _ in range(3)]
     assert answers == [(201, None), (201, None), (429, "share_limit_reached")]
 
@@ -400,7 +401,7 @@ def test_it_rests_while_the_member_is_not_active(me: Registered, flow: str, gues
 
 
 def test_it_rests_in_the_trash_and_is_purged_with_it(me: Registered, flow: str, guest: Registered) -> None:
-    from weconnect import purge
+    from weconnect.trash import purge
     from weconnect.workflows.rows import WorkflowRow
 
     shared(me, flow, guest, "manage")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.workflows.definitions import START, connect, definition, node
-from weconnect import expressions
-from weconnect.workflows import hints
+from weconnect.expressions import rendering
+from weconnect.workflows.definition import hints
+from weconnect.workflows.definition.validation import check
 from weconnect.workflows.entities import WorkflowDefinition
-from weconnect.workflows.validation import check
 
 NOOPS = [node("a", "noop"), node("b", "noop"), node("c", "noop")]
 
@@ -244,4 +244,4 @@ def test_names_that_there_are_pass(source: str) -> None:
 
 def test_the_functions_are_those_of_the_evaluator() -> None:
     for name in hints.FUNCTIONS:
-        assert expressions.evaluate(f"$exists(${name})", {}) is True, name
+        assert rendering.evaluate(f"$exists(${name})", {}) is True, name

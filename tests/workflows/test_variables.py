@@ -9,17 +9,17 @@ from uuid import UUID
 import pytest
 
 from tests.agents.runs import Starter
+from tests.executions.runs import begun, made, ran
 from tests.factories import Registered, registered
 from tests.recorded import Recorded
 from tests.workflows.definitions import definition, node
-from tests.workflows.runs import begun, made, ran
-from weconnect import outbound
+from weconnect.db.table import Row
 from weconnect.errors import UpstreamFailed
-from weconnect.outbound import OutboundResponse
-from weconnect.table import Row
+from weconnect.outbound import client as outbound
+from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows import purge
+from weconnect.workflows.node_sdk.secret_values import Sealed, Secrets
 from weconnect.workflows.rows import WorkflowRow
-from weconnect.workflows.secrets import Sealed, Secrets
 
 CANARY = 'k4nary-ü/ß+"tweet" 7731'
 ENCODED = base64.b64encode(f"user:{CANARY}".encode()).decode()
@@ -237,7 +237,7 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> Echo:
 
 def found_anywhere(text: str) -> list[str]:
     """The rows and payloads that hold a text, in any of the ways in which JSON can write it."""
-    from weconnect import packing
+    from weconnect.db import compression
     from weconnect.executions.rows import NodeRunsRow
 
     forms = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
@@ -246,7 +246,9 @@ def found_anywhere(text: str) -> list[str]:
         held = json.dumps(row.to_dynamodb_dict(), default=str, ensure_ascii=False)
         if isinstance(row, NodeRunsRow):
             organization_id = UUID(row.pk.split("#")[1])
-            held += json.dumps(packing.unpack(organization_id, row.packed, row.pointer), ensure_ascii=False)
+            held += json.dumps(
+                compression.unpack(organization_id, row.packed, row.pointer), ensure_ascii=False
+            )
         found += [f"{row.pk} {row.sk}" for form in forms if form in held]
     return found
 
@@ -340,7 +342,7 @@ def test_a_new_secret_is_the_one_that_is_sent(me: Registered, starter: Starter, 
 
 
 def test_a_secret_of_another_organization_does_not_open(me: Registered) -> None:
-    from weconnect.encryption import CannotOpen
+    from weconnect.security.encryption import CannotOpen
     from weconnect.workflows.variables.rows import VariableRow
 
     variable(me, "token", CANARY, "secret")

@@ -6,9 +6,9 @@ import pytest
 
 from tests.factories import Registered, registered
 from tests.workflows.definitions import definition, node
-from weconnect import purge
+from weconnect.db.table import Row
 from weconnect.organizations.entities import PLANS, OrganizationPlan
-from weconnect.table import Row
+from weconnect.trash import purge
 
 CHAIN = definition([node("a", "set", values={"x": 1})], "start > a")
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
 from uuid import UUID
 
-from weconnect import faults, payloads
+from weconnect import fault_injection
+from weconnect.db import payloads
 from weconnect.settings import settings
 
 CHECKPOINT_DAYS = 30
@@ -70,9 +71,9 @@ class DurableSteps:
         from aws_durable_execution_sdk_python.retries import RetryDecision
 
         def attempt(_: Any) -> Any:
-            faults.point(f"before:{name}")
+            fault_injection.point(f"before:{name}")
             result = work()
-            faults.point(f"after:{name}")
+            fault_injection.point(f"after:{name}")
             return self._store(name, result)
 
         config = StepConfig(retry_strategy=lambda error, attempts: RetryDecision.no_retry())
@@ -80,7 +81,7 @@ class DurableSteps:
             kept = self._context.step(attempt, name=name, config=config)
         except StepError as error:
             raise StepFailed(f"{name}: {error}") from error
-        faults.point(f"checkpointed:{name}")
+        fault_injection.point(f"checkpointed:{name}")
         return self._load(kept)
 
     def wait(self, name: str, seconds: int) -> None:
@@ -108,7 +109,7 @@ class DurableSteps:
         # Branches without a checkpoint of their own: their steps have one each, which is what must not be repeated.
         config = ParallelConfig(max_concurrency=at_once, nesting_type=NestingType.FLAT)
         done = self._context.parallel([branch(number) for number in range(len(branches))], name, config)
-        faults.point(f"finished:{name}")
+        fault_injection.point(f"finished:{name}")
         if failed := done.failed():
             raise StepFailed(f"{name}: {failed[0].error.message if failed[0].error else 'a branch failed'}")
         return [self._load(kept) for kept in done.get_results()]

@@ -6,7 +6,7 @@ import sys
 event = json.loads(sys.stdin.read())
 
 from auth.authorize import handler  # noqa: E402
-from weconnect import signing  # noqa: E402
+from weconnect.security import signing  # noqa: E402
 
 key = signing.SigningKey(id="bench", secret=b"s" * 64)
 signing._current, signing._known = key, {key.id: key}

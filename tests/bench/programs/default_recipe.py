@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger, Metrics  # noqa: E402
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver  # noqa: E402
 
 import weconnect.agents.rows  # noqa: E402
-import weconnect.rows  # noqa: E402, F401
+import weconnect.db.registry  # noqa: E402, F401
 from weconnect.agents.entities import AIAgent  # noqa: E402
 from weconnect.agents.rows import AgentRow, AgentVersionRow  # noqa: E402
 

@@ -20,9 +20,9 @@ def kilobytes() -> int:
 import httpx2  # noqa: E402
 
 before, started = kilobytes(), time.process_time()
-from weconnect.agents.providers import complete, pydantic_ai_adapter  # noqa: E402
-from weconnect.agents.providers.messages import ModelRequest  # noqa: E402
-from weconnect.guard import ssl_context  # noqa: E402
+from weconnect.agents.models import complete, pydantic_ai_adapter  # noqa: E402
+from weconnect.agents.models.messages import ModelRequest  # noqa: E402
+from weconnect.outbound.guard import ssl_context  # noqa: E402
 
 found = {"import": (time.process_time() - started) * 1000, "import_kb": kilobytes() - before}
 pydantic_ai_adapter.ADDRESSES.update(

@@ -5,7 +5,7 @@ from uuid import UUID
 from weconnect.agents import service
 from weconnect.agents.entities import AIAgent, NewAIAgent
 from weconnect.agents.tools import service as tools
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
 from weconnect.errors import Conflict
 
 COPIES = 20

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from weconnect.agents.memories.entities import MemoryConfig, MemoryType, SessionId
+from weconnect.agents.memory.entities import MemoryConfig, MemoryType, SessionId
 from weconnect.agents.tools.entities import VersionTool
-from weconnect.entities import Json, Name, StoredJson, TenantEntity, Wire, fits, up_to
+from weconnect.base_entity import Json, Name, StoredJson, TenantEntity, Wire, fits, up_to
 
 PROMPT_BYTES = 300_000
 

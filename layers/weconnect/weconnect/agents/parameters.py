@@ -7,9 +7,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
 from weconnect.agents.entities import OPEN, AIAgentExecution, ExecutionStatus
-from weconnect.agents.memories.entities import MemoryType, MemoryWritten
+from weconnect.agents.memory.entities import MemoryType, MemoryWritten
 from weconnect.agents.rows import LAST_VERSION
-from weconnect.http import path_id
+from weconnect.api.resolver import path_id
 
 AgentId = path_id("agentId")
 ExecutionId = path_id("executionId")

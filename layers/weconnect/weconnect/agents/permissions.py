@@ -1,6 +1,6 @@
 """What a caller must hold, as the types of the routes' parameters."""
 
-from weconnect.caller import requires
+from weconnect.api.caller import requires
 
 AgentsCreate = requires("agents:create")
 AgentsRead = requires("agents:read")

@@ -3,15 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-from weconnect import table
 from weconnect.agents import service, versions
 from weconnect.agents.entities import AgentVersion, AgentVersionSummary, AIAgent
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.agents.tools.entities import VersionTool
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
+from weconnect.api.pagination import Page, query_page
+from weconnect.db import table
 from weconnect.errors import NotFound
-from weconnect.organizations.permissions import require_own
-from weconnect.pages import Page, query_page
+from weconnect.identity.permissions import require_own
 
 
 def find(caller: Caller, agent_id: UUID, *, limit: int, cursor: str | None) -> Page[AgentVersionSummary]:

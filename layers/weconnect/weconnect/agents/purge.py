@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from weconnect import clock, payloads, table
-from weconnect.agents.memories.rows import (
+from weconnect import clock
+from weconnect.agents.memory.rows import (
     AgentSessionRow,
     LexiconRow,
     MemoryHistoryRow,
@@ -22,9 +22,10 @@ from weconnect.agents.rows import (
     child,
 )
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
+from weconnect.db import payloads, table
+from weconnect.db.payloads import RETENTIONS
+from weconnect.db.table import Row, key
 from weconnect.log import logger
-from weconnect.payloads import RETENTIONS
-from weconnect.table import Row, key
 
 CHILDREN: dict[type[Row], str] = {
     AgentVersionRow: "VERSION",

@@ -12,7 +12,7 @@ from weconnect.agents.entities import (
     ExecutionStatus,
     ExecutionStep,
 )
-from weconnect.table import Row, key
+from weconnect.db.table import Row, key
 
 RUN_SHARDS = "0123456789abcdef"
 NESTED = "nested"

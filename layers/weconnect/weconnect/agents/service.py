@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic.alias_generators import to_camel
 
-from weconnect import clock, schemas, table
+from weconnect import clock, json_schema
 from weconnect.agents import versions
 from weconnect.agents.entities import (
     AgentDefinition,
@@ -15,14 +15,15 @@ from weconnect.agents.entities import (
     AIAgentChanges,
     NewAIAgent,
 )
-from weconnect.agents.providers.registry import validate_model_choice
+from weconnect.agents.models.provider_registry import validate_model_choice
 from weconnect.agents.rows import AgentRow, AgentVersionRow
-from weconnect.caller import Caller
-from weconnect.entities import Json
-from weconnect.idempotency import new_id
-from weconnect.organizations import places
-from weconnect.organizations.permissions import require_own
-from weconnect.pages import Page, query_page
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import new_id
+from weconnect.api.pagination import Page, query_page
+from weconnect.base_entity import Json
+from weconnect.db import table
+from weconnect.identity.permissions import require_own
+from weconnect.organizations.plans import quotas
 
 SUMMARY_LENGTH = 500
 REMOVABLE = {"base_url", "output_schema", "published_version"}
@@ -41,7 +42,7 @@ def create(
     _check(definition)
     row = _head(caller, new_id(), new.name, new.is_active, definition)
     agent_id = UUID(row.id)
-    with places.taken(caller, places.AGENTS, row.name) as writes:
+    with quotas.taken(caller, quotas.AGENTS, row.name) as writes:
         writes.create(row)
         versions.write(writes, caller, agent_id, 1, definition, equip(writes, agent_id), [])
     return entity(row, definition)
@@ -74,7 +75,7 @@ def need_own(caller: Caller, agent_id: UUID) -> AgentRow:
 
 def named(organization_id: UUID, name: str) -> UUID | None:
     """The agent of that name."""
-    return places.named(AgentRow, AgentRow.of_organization(organization_id), name)
+    return quotas.named(AgentRow, AgentRow.of_organization(organization_id), name)
 
 
 def find(
@@ -148,7 +149,7 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
         if "published_version" in values:
             pk, sk = AgentVersionRow.at(organization_id, agent_id, "published")
             writes.discard(AgentVersionRow(pk=pk, sk=sk))
-        places.rename(writes, organization_id, places.AGENTS, old_name, values.get("name", old_name))
+        quotas.rename(writes, organization_id, quotas.AGENTS, old_name, values.get("name", old_name))
     return entity(row, definition)
 
 
@@ -162,7 +163,7 @@ def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool 
     row = need(caller, agent_id)
     with table.transaction(caller.actor()) as writes:
         table.trash(writes, row, AgentRow.in_trash(caller.organization_id, agent_id), if_match=if_match)
-        places.give_back(writes, caller.organization_id, places.AGENTS, row.name)
+        quotas.give_back(writes, caller.organization_id, quotas.AGENTS, row.name)
 
 
 def restore(caller: Caller, agent_id: UUID) -> AIAgent:
@@ -172,7 +173,7 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
     index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(
         caller.organization_id, row.provider, row.model, agent_id
     )
-    with places.taken(caller, places.AGENTS, row.name) as writes:
+    with quotas.taken(caller, quotas.AGENTS, row.name) as writes:
         table.untrash(writes, row, AgentRow.at(caller.organization_id, agent_id), **index)
     return get(caller, agent_id)
 
@@ -181,7 +182,7 @@ def _check(definition: AgentDefinition) -> None:
     """Raise Invalid for a model or a schema that no run could use."""
     validate_model_choice(definition.provider, definition.model, definition.base_url)
     if definition.output_schema is not None:
-        schemas.check(definition.output_schema, "/outputSchema")
+        json_schema.check(definition.output_schema, "/outputSchema")
 
 
 def _head(

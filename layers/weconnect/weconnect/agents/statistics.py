@@ -8,11 +8,12 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, table
+from weconnect import clock
 from weconnect.agents import service
 from weconnect.agents.entities import OPEN, AgentStats, ExecutionStatus, ExecutionTimes, ModelStats
 from weconnect.agents.rows import BUCKETS, AgentRow, AgentStatsRow, ExecutionRow
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
+from weconnect.db import table
 from weconnect.errors import NotFound
 
 RATIO = 1.1

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-from weconnect import payloads, table
 from weconnect.agents.entities import AgentDefinition
 from weconnect.agents.rows import AgentRow, AgentVersionRow
-from weconnect.caller import Caller
-from weconnect.entities import Json
+from weconnect.api.caller import Caller
+from weconnect.base_entity import Json
+from weconnect.db import payloads, table
 from weconnect.errors import Conflict, Invalid, NotFound, Unavailable
-from weconnect.organizations.permissions import require_own
+from weconnect.identity.permissions import require_own
 
 TOOLS_BYTES = 1_000_000
 ROOMY_BYTES = 200_000  # a definition up to here leaves room for its tools in their row, which has 400 KB

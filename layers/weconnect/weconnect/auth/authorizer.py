@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from weconnect import aws, clock
-from weconnect.auth import keys, rates, tokens
+from weconnect.auth.api_keys import rate_limits
+from weconnect.auth.sessions import tokens
 from weconnect.errors import Forbidden, NotFound, Problem, Unauthenticated, Unavailable
-from weconnect.organizations import permissions
+from weconnect.identity import keys, permissions
 from weconnect.settings import settings
 
 USE_SECONDS = 60
@@ -112,7 +113,7 @@ def _by_api_key(text: str, wanted: str, ip: str) -> dict[str, str]:
             "This organization takes only keys that were made after signing in through its identity provider",
             code="sso_required",
         )
-    headers = rates.take(key_hash, json.loads(found.get("rateLimits", "{}")))
+    headers = rate_limits.take(key_hash, json.loads(found.get("rateLimits", "{}")))
     _note_use(key_hash, found.get("lastUsedAt"))
     return {
         "userId": user_id,

@@ -10,10 +10,10 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, computed_field
 
 from weconnect import clock
-from weconnect.auth import passwords
-from weconnect.entities import BaseEntity, TenantEntity, Wire
+from weconnect.auth.login import passwords
+from weconnect.base_entity import BaseEntity, TenantEntity, Wire
+from weconnect.identity.permissions import EVERYTHING, WORDS
 from weconnect.organizations.entities import Organization
-from weconnect.organizations.permissions import EVERYTHING, WORDS
 
 
 class UserRole(StrEnum):

@@ -9,11 +9,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from pydantic import AwareDatetime
 
+from weconnect.api.caller import OPERATOR, Caller, RequestInfo, SignedIn, request_info, requires
+from weconnect.api.resolver import app, path_id
 from weconnect.auth.entities import LimitType, UserRole
-from weconnect.auth.sso_entities import CALLBACK, SIGN_IN_SECONDS, Begun, SsoStarted
-from weconnect.caller import OPERATOR, Caller, RequestInfo, SignedIn, request_info, requires
+from weconnect.auth.sso.entities import CALLBACK, SIGN_IN_SECONDS, Begun, SsoStarted
 from weconnect.errors import Forbidden
-from weconnect.http import app, path_id
 from weconnect.settings import settings
 
 

@@ -11,10 +11,10 @@ from pynamodb.attributes import (
     UnicodeSetAttribute,
 )
 
-from weconnect.auth import keys
 from weconnect.auth.entities import ApiKey, ExecutionLimit, LimitType, User
-from weconnect.auth.sso_entities import IdentityProvider
-from weconnect.table import Row, key
+from weconnect.auth.sso.entities import IdentityProvider
+from weconnect.db.table import Row, key
+from weconnect.identity import keys
 
 
 class UserRow(Row, discriminator="USER"):

@@ -10,7 +10,8 @@ import re
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, table
+from weconnect import clock
+from weconnect.db import table
 from weconnect.errors import Conflict, NotFound, TooLarge, Unavailable
 from weconnect.executions import lifecycle
 from weconnect.executions.entities import CallbackAnswer

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from weconnect.entities import Json, StoredJson, TenantEntity, Wire
+from weconnect.base_entity import Json, StoredJson, TenantEntity, Wire
 
 Note = Annotated[str, StringConstraints(max_length=2_000)]
 

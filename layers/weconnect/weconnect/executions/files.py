@@ -9,14 +9,15 @@ from datetime import timedelta
 from urllib.parse import quote
 from uuid import UUID
 
-from weconnect import clock, ids, payloads, table
-from weconnect.caller import Caller
+from weconnect import clock, ids
+from weconnect.api.caller import Caller
+from weconnect.db import payloads, table
 from weconnect.executions import service
 from weconnect.executions.entities import ExecutionFile, FileReference
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import FileRow
-from weconnect.workflows.contract import Call, Item, NodeError
-from weconnect.workflows.shares import access
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError
+from weconnect.workflows.sharing import access
 
 ADDRESS_SECONDS = 300
 UNKNOWN_TYPE = "application/octet-stream"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic.alias_generators import to_camel
 
-from weconnect import packing
+from weconnect.db import compression
 from weconnect.executions.entities import NodeExecution, NodeExecutionSummary
 from weconnect.executions.rows import NodeRunsRow
 
@@ -54,7 +54,7 @@ def row_of(
 ) -> NodeRunsRow:
     """The row of a batch."""
     pk, sk = NodeRunsRow.at(organization_id, execution_id, batch)
-    packed = packing.pack(organization_id, f"runs/{execution_id}/nodes-{batch}", records, days)
+    packed = compression.pack(organization_id, f"runs/{execution_id}/nodes-{batch}", records, days)
     return NodeRunsRow(pk=pk, sk=sk, ttl=ttl, **packed)
 
 
@@ -75,7 +75,7 @@ def records_of(organization_id: UUID, execution_id: UUID, after: int = 0) -> lis
     return [
         record | {"id": f"{number_of(row):06d}-{index:03d}"}
         for row in batches(organization_id, execution_id, after)
-        for index, record in enumerate(packing.unpack(organization_id, row.packed, row.pointer))
+        for index, record in enumerate(compression.unpack(organization_id, row.packed, row.pointer))
     ]
 
 

@@ -14,18 +14,19 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from weconnect import clock, durable, payloads, table
+from weconnect import clock, durable
+from weconnect.db import payloads, table
+from weconnect.db.table import Row
 from weconnect.errors import Conflict, NotFound
 from weconnect.executions import journal
 from weconnect.executions.entities import OPEN, ExecutionError, ExecutionStatus
 from weconnect.executions.rows import CallbackRow, ExecutionRow
 from weconnect.log import logger
-from weconnect.table import Row
-from weconnect.workflows import versions
-from weconnect.workflows.contract import Items, Outputs
+from weconnect.workflows.definition import versions
 from weconnect.workflows.entities import WorkflowDefinition
-from weconnect.workflows.variables import pinning as variables
-from weconnect.workflows.variables.pinning import Variables
+from weconnect.workflows.node_sdk.node_type import Items, Outputs
+from weconnect.workflows.variables import snapshot as variables
+from weconnect.workflows.variables.snapshot import Variables
 
 ACTOR = {"system": "run_workflow"}
 INLINE_BYTES = 4_000  # the run's row stands in three indexes: longer texts leave it
@@ -114,17 +115,19 @@ def begin(place: Place) -> dict[str, Any] | None:
         row = row if moved else place.row()
     if row.status != ExecutionStatus.RUNNING:
         if is_stopped(row):  # asked for while it was pending, by a caller whose function died at that
-            from weconnect.executions import ending  # which needs us
+            from weconnect.executions import completion  # which needs us
 
-            ending.finish(row, ending.Outcome(status=ExecutionStatus.CANCELLED, error=ending.cancelled()))
+            completion.finish(
+                row, completion.Outcome(status=ExecutionStatus.CANCELLED, error=completion.cancelled())
+            )
         return None
     try:
         version = versions.load(place.organization_id, UUID(row.workflow_id), row.workflow_version)
     except NotFound:
-        from weconnect.executions import ending
+        from weconnect.executions import completion
 
         error = ExecutionError(code="workflow_gone", message="Its workflow was deleted before it began")
-        ending.finish(row, ending.Outcome(status=ExecutionStatus.FAILED, error=error))
+        completion.finish(row, completion.Outcome(status=ExecutionStatus.FAILED, error=error))
         return None
     return pin(row, version.definition).model_dump(mode="json")
 

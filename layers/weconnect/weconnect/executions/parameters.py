@@ -7,10 +7,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
-from weconnect.caller import requires
-from weconnect.executions import chart
+from weconnect.api.caller import requires
+from weconnect.api.resolver import path_id
 from weconnect.executions.entities import ApprovalStatus, Execution, ExecutionMode, ExecutionStatus, Timeline
-from weconnect.http import path_id
+from weconnect.executions.views import timeline_chart
 
 ApprovalId = path_id("approvalId")
 ApprovalStatusFilter = Annotated[ApprovalStatus, Query(alias="status")]
@@ -48,5 +48,5 @@ def accepted(execution: Execution, waited: int) -> Response[Execution]:
 def charted(timeline: Timeline, accept: str) -> Response[Timeline | str]:
     """JSON, or SVG for who accepts that."""
     if "image/svg+xml" in accept:
-        return Response(200, "image/svg+xml", chart.svg(timeline))
+        return Response(200, "image/svg+xml", timeline_chart.svg(timeline))
     return Response(200, "application/json", timeline)

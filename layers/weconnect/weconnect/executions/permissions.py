@@ -1,6 +1,6 @@
 """What a caller must hold, as the types of the routes' parameters. A share of the workflow opens one's own runs."""
 
-from weconnect.caller import requires
+from weconnect.api.caller import requires
 
 ExecutionsRead = requires("executions:read", shared=True)
 ExecutionsUpdate = requires("executions:update", shared=True)

@@ -11,8 +11,8 @@ from pynamodb.attributes import (
     UnicodeAttribute,
 )
 
+from weconnect.db.table import Row, key
 from weconnect.executions.entities import Approval, Execution, ExecutionStatus
-from weconnect.table import Row, key
 
 
 class ApprovalRow(Row, discriminator="APPROVAL"):

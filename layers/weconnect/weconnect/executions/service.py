@@ -4,10 +4,14 @@ import time
 from datetime import datetime
 from uuid import UUID
 
-from weconnect import clock, ids, payloads, table
-from weconnect.caller import Caller
+from weconnect import clock, ids
+from weconnect.api.caller import Caller
+from weconnect.api.pagination import Page, query_page
+from weconnect.db import payloads, table
+from weconnect.db.table import Row
 from weconnect.errors import Conflict, Unavailable
-from weconnect.executions import admission, ending, journal, lifecycle
+from weconnect.executions import completion, journal, lifecycle
+from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import (
     OPEN,
     Execution,
@@ -16,10 +20,8 @@ from weconnect.executions.entities import (
     ExecutionWithNodes,
 )
 from weconnect.executions.rows import DeletedRunRow, ExecutionRow, of_run
-from weconnect.pages import Page, query_page
-from weconnect.table import Row
-from weconnect.workflows.shares import access, listing
-from weconnect.workflows.shares.access import Need
+from weconnect.workflows.sharing import access, listing
+from weconnect.workflows.sharing.access import Need
 
 KNOWN_SECONDS = 5 * 86_400  # longer than stream and queue keep an event
 GOING_ON = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
@@ -119,7 +121,7 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
     Raises Conflict `already_finished`.
     """
     row = need(caller, execution_id, access.STEER_RUN)
-    if not ending.stop(row, caller.actor()):
+    if not completion.stop(row, caller.actor()):
         raise Conflict(f"The run is {_row(caller, execution_id).status}", code="already_finished")
     return entity(_row(caller, execution_id))
 
@@ -161,9 +163,9 @@ def _resume(row: ExecutionRow) -> None:
 
 
 def _parts(row: ExecutionRow) -> list[ExecutionRow]:
-    from weconnect.executions import children  # which needs us
+    from weconnect.workflows.engine import child_executions  # which needs us
 
-    return list(children.open_parts(UUID(row.organization_id), UUID(row.id)))
+    return list(child_executions.open_parts(UUID(row.organization_id), UUID(row.id)))
 
 
 def is_open(row: ExecutionRow) -> bool:

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, ids, payloads, table
-from weconnect.auth import limits
-from weconnect.caller import Caller
+from weconnect import clock, ids
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import new_id
+from weconnect.auth.limits import enforcement
+from weconnect.db import payloads, table
+from weconnect.db.table import Row
 from weconnect.errors import Conflict, Invalid, NotFound, TooLarge
-from weconnect.executions import admission, lifecycle, service
-from weconnect.executions.admission import AlreadyStarted
+from weconnect.executions import lifecycle, service
+from weconnect.executions.concurrency import admission
+from weconnect.executions.concurrency.admission import AlreadyStarted
 from weconnect.executions.entities import (
     Execution,
     ExecutionMode,
@@ -19,10 +23,8 @@ from weconnect.executions.entities import (
 )
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import DeletedRunRow, ExecutionRow
-from weconnect.idempotency import new_id
 from weconnect.log import logger
-from weconnect.table import Row
-from weconnect.workflows import validation, versions
+from weconnect.workflows.definition import validation, versions
 from weconnect.workflows.entities import (
     WorkflowDefinition,
     WorkflowSettings,
@@ -30,7 +32,7 @@ from weconnect.workflows.entities import (
     WorkflowVersion,
 )
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
-from weconnect.workflows.shares import access
+from weconnect.workflows.sharing import access
 
 MAX_INPUT_BYTES = 1024 * 1024
 
@@ -54,7 +56,7 @@ def start(
     copy_at = (WorkflowVersionRow.at_newest if is_test else WorkflowVersionRow.at_active)(
         organization_id, workflow_id
     )
-    found = table.get_many([at, copy_at, *limits.keys(caller)])
+    found = table.get_many([at, copy_at, *enforcement.keys(caller)])
     access.require(caller, found.get(at), access.EXECUTE)
     head, definition = _runnable(found.get(at), found.get(copy_at), is_test)
     if new.trigger_node_id and new.trigger_node_id not in {node.id for node in definition.nodes}:
@@ -65,7 +67,7 @@ def start(
     wanted = may_be_express and (chosen == "express" or bool(wait_seconds))
     express = wanted and validation.is_express(definition)
     concurrency = admission.asked(definition.settings, new.input)
-    taken = limits.take(caller, found)
+    taken = enforcement.take(caller, found)
     days = days_of(definition.settings, taken.retention_days)
     row = new_row(
         head,
@@ -85,13 +87,13 @@ def start(
     if not earlier.is_express:
         admission.invoke(earlier)
     elif earlier is row:
-        from weconnect.executions import inline
+        from weconnect.workflows.engine import express as inline
 
         inline.run(row, definition)
     return service.wait(caller, service.entity(earlier), wait_seconds)
 
 
-def _stored(caller: Caller, row: ExecutionRow, taken: limits.Taken) -> ExecutionRow:
+def _stored(caller: Caller, row: ExecutionRow, taken: enforcement.Taken) -> ExecutionRow:
     """The run as it was stored: by this request, or by an earlier try of it."""
     try:
         return admission.store(row, caller.actor(), taken.at_once)
@@ -198,13 +200,13 @@ def retry(caller: Caller, execution_id: UUID, body: Retry, retry_id: UUID | None
     if earlier.part:
         raise Conflict("It does batches of a loop for another run; retry that one", code="part_of_run")
     at = WorkflowRow.at(caller.organization_id, UUID(earlier.workflow_id))
-    found = table.get_many([at, *limits.keys(caller)])
+    found = table.get_many([at, *enforcement.keys(caller)])
     head = _may_run(found.get(at), earlier.mode == "test")
     number = int(earlier.workflow_version)
     settings = versions.load(caller.organization_id, UUID(head.id), number).definition.settings
     given = lifecycle.loaded(earlier, "input")
     concurrency = admission.asked(settings, given)
-    taken = limits.take(caller, found)
+    taken = enforcement.take(caller, found)
     row = new_row(
         head,
         number,
@@ -286,7 +288,7 @@ def start_for_event(
     when it names none. Raises NotFound and Conflict for a workflow that does not run, Forbidden for an organization
     that does not, LimitReached, TooLarge.
     """
-    from weconnect.organizations import membership  # routes that start runs need it not
+    from weconnect.organizations.members import membership  # routes that start runs need it not
 
     at, deleted_at = (kind.at(organization_id, execution_id) for kind in (ExecutionRow, DeletedRunRow))
     if found := table.get_many([at, deleted_at]):  # the event was delivered before
@@ -302,7 +304,7 @@ def start_for_event(
     concurrency = admission.asked(settings, event)
     user_id = membership.stand_in(organization_id, UUID(head.user_id))
     owner = Caller(user_id, organization_id, "", frozenset())
-    taken = limits.take(owner, table.get_many(limits.keys(owner)))
+    taken = enforcement.take(owner, table.get_many(enforcement.keys(owner)))
     try:
         row = new_row(
             head,

@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
-from weconnect import clock, ids, table
-from weconnect.executions import admission, ending
-from weconnect.executions.ending import Outcome
+from weconnect import clock, ids
+from weconnect.db import table
+from weconnect.executions import completion
+from weconnect.executions.completion import Outcome
+from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
 from weconnect.executions.rows import ExecutionRow
 
@@ -25,7 +27,7 @@ def sweep() -> int:
         for row in _older("express", shard, INTERRUPTED_AFTER_SECONDS):
             text = "The function that carried it out is gone; nobody was told that it would end"
             error = ExecutionError(code="interrupted", message=text, retryable=True)
-            swept += ending.finish(row, Outcome(status=ExecutionStatus.FAILED, error=error))
+            swept += completion.finish(row, Outcome(status=ExecutionStatus.FAILED, error=error))
     return swept
 
 
@@ -37,11 +39,11 @@ def close(name: str, platform_status: str, message: str) -> bool:
     if row is None:
         return False
     if row.cancel_requested_at:
-        return ending.finish(row, Outcome(status=ExecutionStatus.CANCELLED, error=ending.cancelled()))
+        return completion.finish(row, Outcome(status=ExecutionStatus.CANCELLED, error=completion.cancelled()))
     timed_out = platform_status == "TIMED_OUT"
     status = ExecutionStatus.TIMEOUT if timed_out else ExecutionStatus.FAILED
     error = ExecutionError(code="platform_" + platform_status.lower(), message=message, retryable=True)
-    return ending.finish(row, Outcome(status=status, error=error))
+    return completion.finish(row, Outcome(status=status, error=error))
 
 
 def _older(what: str, shard: str, seconds: int) -> list[ExecutionRow]:

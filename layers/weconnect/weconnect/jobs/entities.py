@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, computed_field
 
-from weconnect.entities import BaseEntity, Wire
+from weconnect.base_entity import BaseEntity, Wire
 
 
 class JobStatus(StrEnum):

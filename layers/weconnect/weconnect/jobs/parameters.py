@@ -4,8 +4,8 @@ from typing import TypeVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.entities import Wire
-from weconnect.http import path_id
+from weconnect.api.resolver import path_id
+from weconnect.base_entity import Wire
 from weconnect.jobs.entities import Job
 
 A = TypeVar("A", bound=Wire)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 
+from weconnect.db.table import Row, key
 from weconnect.jobs.entities import Job
-from weconnect.table import Row, key
 
 
 class JobRow(Row, discriminator="JOB"):

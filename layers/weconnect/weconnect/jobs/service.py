@@ -7,17 +7,18 @@ import json
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, faults, table
-from weconnect.caller import Caller
-from weconnect.entities import Json
+from weconnect import clock, fault_injection
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import new_id
+from weconnect.api.pagination import Page, query_page
+from weconnect.base_entity import Json
+from weconnect.db import table
 from weconnect.errors import Conflict
-from weconnect.idempotency import new_id
-from weconnect.jobs import rights
+from weconnect.identity.permissions import owns, require_own
+from weconnect.jobs import authority
 from weconnect.jobs.entities import OPEN, Job
 from weconnect.jobs.rows import JobInputRow, JobRow
 from weconnect.log import logger
-from weconnect.organizations.permissions import owns, require_own
-from weconnect.pages import Page, query_page
 from weconnect.settings import settings
 
 KEEP_DAYS = 30
@@ -42,7 +43,7 @@ def create(caller: Caller, type: str, asked: Json, *, needs: list[str], total: i
     due = JobRow.due_keys(job_id, clock.epoch() + SWEEP_AFTER_SECONDS)
     row = JobRow.of(job, pk=pk, sk=sk, ttl=ttl, needs=needs, **due)
     pk, sk = JobInputRow.at(caller.organization_id, job_id)
-    given = JobInputRow(pk=pk, sk=sk, ttl=ttl, input=asked, caller=rights.kept(caller))
+    given = JobInputRow(pk=pk, sk=sk, ttl=ttl, input=asked, caller=authority.kept(caller))
     try:
         with table.transaction(caller.actor()) as writes:
             writes.create(row)
@@ -55,14 +56,14 @@ def create(caller: Caller, type: str, asked: Json, *, needs: list[str], total: i
 
 def ask(row: JobRow) -> None:
     """Ask for a job's next batch: twice is harmless, and what fails is left to the sweeper."""
-    from weconnect import stream  # routes that only read jobs need no queue
+    from weconnect.events import stream  # routes that only read jobs need no queue
 
     message: dict[str, Any] = {
         "organizationId": row.organization_id,
         "jobId": row.id,
         "batch": int(row.batch),
     }
-    faults.point(f"before:ask-job-{message['batch']}")
+    fault_injection.point(f"before:ask-job-{message['batch']}")
     try:
         stream.sqs().send_message(QueueUrl=settings.jobs_queue_url, MessageBody=json.dumps(message))
     except Exception as error:

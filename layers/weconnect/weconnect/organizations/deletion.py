@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from weconnect import table
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
+from weconnect.db import table
 from weconnect.errors import Conflict, Forbidden
-from weconnect.organizations import founding, membership
+from weconnect.organizations import creation
 from weconnect.organizations.entities import Organization
+from weconnect.organizations.members import membership
 from weconnect.organizations.rows import OrganizationRow
 
 
@@ -28,7 +29,7 @@ def delete(caller: Caller, organization_id: UUID, if_match: int | None, *, purge
         raise Conflict("End the subscription in the billing portal first", code="subscription_active")
     with table.transaction(caller.actor()) as writes:
         table.trash(writes, row, OrganizationRow.in_trash(organization_id), if_match=if_match)
-        founding.drop_slug(writes, row.slug)
+        creation.drop_slug(writes, row.slug)
 
 
 def restore(caller: Caller, organization_id: UUID) -> Organization:
@@ -36,7 +37,7 @@ def restore(caller: Caller, organization_id: UUID) -> Organization:
     row = _need_in_trash(caller, organization_id)
     with table.transaction(caller.actor() | {"organizationId": str(organization_id)}) as writes:
         table.untrash(writes, row, OrganizationRow.at(organization_id), **row.index_keys())
-        founding.hold_slug(writes, row.slug, organization_id)
+        creation.hold_slug(writes, row.slug, organization_id)
     return _need(organization_id).to_entity()  # type: ignore[no-any-return]
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StringConstraints, computed_field
 
 from weconnect import clock
-from weconnect.entities import BaseEntity, Wire
-from weconnect.organizations import permissions
+from weconnect.base_entity import BaseEntity, Wire
+from weconnect.identity import permissions
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Text255 = Annotated[str, Field(max_length=255)]

@@ -3,19 +3,21 @@
 from datetime import timedelta
 from uuid import UUID
 
-from weconnect import clock, payloads, table
+from weconnect import clock
 from weconnect.agents import service as agents
-from weconnect.agents.memories import service as memories
-from weconnect.agents.memories.rows import MemoryRow
+from weconnect.agents.memory import service as memories
+from weconnect.agents.memory.rows import MemoryRow
 from weconnect.agents.rows import AgentRow
 from weconnect.agents.tools import service as tools
+from weconnect.api.caller import Caller
 from weconnect.auth.rows import UserRow
-from weconnect.caller import Caller
-from weconnect.organizations import membership, roles, service
+from weconnect.db import payloads, table
+from weconnect.organizations import service
 from weconnect.organizations.entities import MemberView
-from weconnect.organizations.forms import Export, ExportedAgent, OrganizationExport
+from weconnect.organizations.members import membership, roles
 from weconnect.organizations.rows import InvitationRow, MemberRow, OrganizationRow
-from weconnect.workflows import transfer
+from weconnect.organizations.schemas import Export, ExportedAgent, OrganizationExport
+from weconnect.workflows.definition import import_export
 from weconnect.workflows.rows import WorkflowRow
 
 INLINE_BYTES = 4_000_000
@@ -38,7 +40,7 @@ def export(caller: Caller, organization_id: UUID) -> Export:
         roles=roles.of_organization(organization_id),
         invitations=[row.to_entity() for row in _rows(InvitationRow, organization_id)],
         agents=[_agent(caller, UUID(row.id)) for row in _agents(organization_id)],
-        workflows=[transfer.export(caller, UUID(row.id)) for row in _workflows(organization_id)],
+        workflows=[import_export.export(caller, UUID(row.id)) for row in _workflows(organization_id)],
     )
     text = document.model_dump_json(by_alias=True, exclude_none=True)
     size = len(text.encode())

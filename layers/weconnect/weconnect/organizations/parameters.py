@@ -6,10 +6,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from weconnect.caller import requires
-from weconnect.http import app, path_id
+from weconnect.api.caller import requires
+from weconnect.api.resolver import app, path_id
 from weconnect.organizations.entities import OrganizationRole
-from weconnect.organizations.forms import SignedBody
+from weconnect.organizations.schemas import SignedBody
 
 OrganizationManage = requires("organization:manage")
 OrganizationInvite = requires("organization:invite")

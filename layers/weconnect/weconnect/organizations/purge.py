@@ -14,16 +14,16 @@ from uuid import UUID
 
 import boto3
 
-from weconnect import payloads, table
 from weconnect.agents.rows import AgentRow, PurgedAgentRow, StepRow, child
 from weconnect.auth.rows import ApiKeyRow, TokenRow
+from weconnect.db import payloads, table
 from weconnect.executions.rows import ChildRow, ExecutionRow
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
 from weconnect.workflows.rows import EventTriggerRow, WorkflowRow
 from weconnect.workflows.rows import child as versions_of
-from weconnect.workflows.shares.rows import WorkflowShareRow
+from weconnect.workflows.sharing.rows import WorkflowShareRow
 
 ROWS_AT_ONCE = 20_000
 BATCH = 25

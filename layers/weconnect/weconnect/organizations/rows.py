@@ -4,10 +4,10 @@ from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from weconnect.auth import keys
+from weconnect.db.table import Row, key
+from weconnect.identity import keys
 from weconnect.organizations.entities import Organization, OrganizationMember
-from weconnect.organizations.forms import CustomRole, Invitation, LimitEvent
-from weconnect.table import Row, key
+from weconnect.organizations.schemas import CustomRole, Invitation, LimitEvent
 
 
 class OrganizationRow(Row, discriminator="ORGANIZATION"):

@@ -2,14 +2,17 @@
 
 from uuid import UUID
 
-from weconnect import clock, table
-from weconnect.auth import periods, sessions
+from weconnect import clock
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import new_id
+from weconnect.api.pagination import Page, query_page
 from weconnect.auth.entities import LimitType, Tokens
 from weconnect.auth.rows import UserRow
-from weconnect.caller import Caller
+from weconnect.auth.sessions import sessions
+from weconnect.db import table
 from weconnect.errors import Forbidden, Invalid, NotFound
-from weconnect.idempotency import new_id
-from weconnect.organizations import founding, membership
+from weconnect.identity import periods
+from weconnect.organizations import creation
 from weconnect.organizations.entities import (
     CustomSettings,
     MemberView,
@@ -18,9 +21,9 @@ from weconnect.organizations.entities import (
     OrganizationSummary,
     PlanLimits,
 )
-from weconnect.organizations.forms import NewOrganization, OrganizationChanges
+from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow, OrganizationRow, UsageRow
-from weconnect.pages import Page, query_page
+from weconnect.organizations.schemas import NewOrganization, OrganizationChanges
 
 EMPTIED_BY_NULL = {"description", "logo", "website", "billing_info", "custom_settings"}
 
@@ -71,7 +74,7 @@ def get(caller: Caller, organization_id: UUID) -> Organization:
 def create(caller: Caller, new: NewOrganization) -> Organization:
     """Make an organization whose owner is the caller; one signs in to it with `switch`."""
     more = new.model_dump(exclude={"name", "slug"})
-    founded = founding.found(caller.user_id, new.name, organization_id=new_id(), slug=new.slug, **more)
+    founded = creation.found(caller.user_id, new.name, organization_id=new_id(), slug=new.slug, **more)
     organization = founded.organization
     with table.transaction(caller.actor() | {"organizationId": str(organization.id)}) as writes:
         founded.write(writes)
@@ -96,8 +99,8 @@ def update(
     with table.transaction(caller.actor()) as writes:
         writes.change(row, given, if_match=if_match)
         if given.get("slug", before.slug) != before.slug:
-            founding.drop_slug(writes, before.slug)
-            founding.hold_slug(writes, given["slug"], organization_id)
+            creation.drop_slug(writes, before.slug)
+            creation.hold_slug(writes, given["slug"], organization_id)
     return get(caller, organization_id)
 
 
@@ -128,7 +131,7 @@ def _check(organization_id: UUID, before: Organization, settings: CustomSettings
         raise Invalid(f"Not valid: {errors[0]['pointer']}", errors=errors)
     enforced = before.custom_settings.security and before.custom_settings.security.enforce_sso
     if settings.security and settings.security.enforce_sso and not enforced:
-        from weconnect.auth import sso  # and with it the library of OpenID Connect
+        from weconnect.auth.sso import sign_in as sso  # and with it the library of OpenID Connect
 
         sso.check_can_enforce(organization_id)
 

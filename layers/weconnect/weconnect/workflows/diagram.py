@@ -3,13 +3,14 @@
 import re
 from uuid import UUID
 
-from weconnect.caller import Caller
+from weconnect.api.caller import Caller
 from weconnect.errors import NotFound
-from weconnect.workflows import service, versions
-from weconnect.workflows.drawing import COLOURS, Drawing
+from weconnect.svg import COLOURS, Drawing
+from weconnect.workflows import service
+from weconnect.workflows.definition import versions
+from weconnect.workflows.definition.graph import Graph, graph_of
 from weconnect.workflows.entities import Connection, Node, WorkflowDefinition
-from weconnect.workflows.graph import Graph, graph_of
-from weconnect.workflows.shares import access
+from weconnect.workflows.sharing import access
 
 WIDTH, HEIGHT, ACROSS, DOWN = 170.0, 48.0, 240.0, 80.0
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from weconnect.entities import Json, Name, TenantEntity, Wire, up_to
+from weconnect.base_entity import Json, Name, TenantEntity, Wire, up_to
 
 DEFINITION_BYTES = 1_000_000
 MAX_NODES = 1_000

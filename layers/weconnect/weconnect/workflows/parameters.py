@@ -6,8 +6,8 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from weconnect.caller import Caller
-from weconnect.http import path_id
+from weconnect.api.caller import Caller
+from weconnect.api.resolver import path_id
 from weconnect.workflows import diagram
 from weconnect.workflows.entities import WorkflowStatus
 from weconnect.workflows.variables.entities import VariableScope

@@ -3,7 +3,7 @@
 The `May…` ones are of routes that a share opens as well; their services ask `shares.access`.
 """
 
-from weconnect.caller import requires
+from weconnect.api.caller import requires
 
 WorkflowsCreate = requires("workflows:create")
 WorkflowsRead = requires("workflows:read")

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from weconnect import payloads, table
-from weconnect.executions import admission
+from weconnect.db import payloads, table
+from weconnect.executions.concurrency import admission
 from weconnect.log import logger
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, child
-from weconnect.workflows.shares import service as shares
+from weconnect.workflows.sharing import service as shares
 from weconnect.workflows.variables.rows import VariableIdRow, VariableRow
 from weconnect.workflows.variables.service import counter
 

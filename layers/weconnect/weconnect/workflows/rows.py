@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, JSONAttribute, NumberAttribute
 
-from weconnect.table import Row, key
+from weconnect.db.table import Row, key
 from weconnect.workflows.entities import WorkflowSummary, WorkflowVersionSummary
 
 

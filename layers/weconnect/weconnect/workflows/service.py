@@ -3,15 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, table
-from weconnect.caller import Caller
+from weconnect import clock
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import new_id
+from weconnect.api.pagination import Page, page_of, query_page
+from weconnect.db import table
 from weconnect.errors import Conflict, LimitReached, TooLarge
-from weconnect.idempotency import new_id
-from weconnect.organizations import places
 from weconnect.organizations.entities import Organization
+from weconnect.organizations.plans import quotas
 from weconnect.organizations.rows import OrganizationRow
-from weconnect.pages import Page, page_of, query_page
-from weconnect.workflows import triggers, versions
+from weconnect.workflows.definition import trigger_index, versions
 from weconnect.workflows.entities import (
     DEFINITION_BYTES,
     NewWorkflow,
@@ -22,11 +23,11 @@ from weconnect.workflows.entities import (
     WorkflowSummary,
 )
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
-from weconnect.workflows.shares import access, listing
-from weconnect.workflows.shares.access import Need
+from weconnect.workflows.sharing import access, listing
+from weconnect.workflows.sharing.access import Need
 
 SUMMARY_LENGTH = 500
-KIND = places.WORKFLOWS
+KIND = quotas.WORKFLOWS
 
 
 def create(caller: Caller, new: NewWorkflow, changelog: str | None = None) -> Workflow:
@@ -48,7 +49,7 @@ def create(caller: Caller, new: NewWorkflow, changelog: str | None = None) -> Wo
     )
     pk, sk = WorkflowRow.at(caller.organization_id, workflow_id)
     row = WorkflowRow.of(summary, pk=pk, sk=sk)
-    with places.taken(caller, KIND, row.name) as writes:
+    with quotas.taken(caller, KIND, row.name) as writes:
         writes.create(row)
         versions.put(writes, caller, row, new.description, definition, 1, changelog=changelog)
     return workflow(row, new.description, definition)
@@ -85,7 +86,7 @@ def need(caller: Caller, workflow_id: UUID, need: Need) -> WorkflowRow:
 
 def named(organization_id: UUID, name: str) -> UUID | None:
     """The workflow of that name."""
-    return places.named(WorkflowRow, WorkflowRow.of_organization(organization_id), name)
+    return quotas.named(WorkflowRow, WorkflowRow.of_organization(organization_id), name)
 
 
 def find(
@@ -146,7 +147,7 @@ def update(caller: Caller, workflow_id: UUID, changes: WorkflowChanges, if_match
     old_name = row.name
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
-        places.rename(writes, caller.organization_id, KIND, old_name, values.get("name", old_name))
+        quotas.rename(writes, caller.organization_id, KIND, old_name, values.get("name", old_name))
         if definition != before:
             notes = {name: given.get(name) for name in ("changelog", "label")}
             versions.put(writes, caller, row, description, definition, number, **notes)
@@ -169,14 +170,14 @@ def delete(caller: Caller, workflow_id: UUID, if_match: int | None, *, purge: bo
         )
         if row.status == WorkflowStatus.ACTIVE:
             moved.set(status=WorkflowStatus.INACTIVE.value, active_version=None)
-        moved.set(**triggers.hide(writes, row))
-        places.give_back(writes, caller.organization_id, KIND, row.name)
+        moved.set(**trigger_index.hide(writes, row))
+        quotas.give_back(writes, caller.organization_id, KIND, row.name)
 
 
 def restore(caller: Caller, workflow_id: UUID) -> Workflow:
     """Bring a workflow back, inactive; fails as creation does when its name or its place was taken meanwhile."""
     row = _need_in_trash(caller, workflow_id)
-    with places.taken(caller, KIND, row.name) as writes:
+    with quotas.taken(caller, KIND, row.name) as writes:
         table.untrash(writes, row, WorkflowRow.at(caller.organization_id, workflow_id))
     return workflow(*load(caller.organization_id, workflow_id))
 

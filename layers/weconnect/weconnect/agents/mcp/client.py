@@ -126,7 +126,7 @@ def _part(remote: Remote) -> None:
     """End the session, if the server keeps one; whether it hears of it changes nothing for us."""
     if remote.session is None:
         return
-    from weconnect import outbound
+    from weconnect.outbound import client as outbound
 
     headers = {**remote.headers, **_own_headers(remote)}
     seconds = min(GOODBYE_SECONDS, max(0.1, remote.until - time.monotonic()))
@@ -168,7 +168,9 @@ def _ask(
 
 def _post(remote: Remote, message: dict[str, Any], headers: dict[str, str]) -> Any:
     """What the server answers to a message: in JSON, or the first fitting event of a stream."""
-    from weconnect import outbound  # httpx2 is not cheap, and most agents have no such tool
+    from weconnect.outbound import (
+        client as outbound,  # httpx2 is not cheap, and most agents have no such tool
+    )
 
     left = remote.until - time.monotonic()
     if left <= 0:
@@ -207,7 +209,7 @@ def _post(remote: Remote, message: dict[str, Any], headers: dict[str, str]) -> A
 
 def _first(remote: Remote, request_id: int, pieces: Iterator[bytes]) -> Any:
     """The answer among a stream's events; the rest of the stream is left where it is."""
-    from weconnect import outbound
+    from weconnect.outbound import client as outbound
 
     for data in _events(pieces):
         try:

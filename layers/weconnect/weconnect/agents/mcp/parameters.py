@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
 
 from weconnect.agents.mcp.server import Answered, Posted
-from weconnect.http import app
+from weconnect.api.resolver import app
 
 
 def _posted() -> Posted:

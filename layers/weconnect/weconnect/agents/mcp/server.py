@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from weconnect import bodies
-from weconnect.agents.mcp import offered, protocol, workflows
+from weconnect.agents.mcp import offered_tools, protocol, workflow_tools
 from weconnect.agents.mcp.protocol import Message, Refusal
-from weconnect.caller import Caller
+from weconnect.api import request_body
+from weconnect.api.caller import Caller
 from weconnect.errors import BadRequest, NotAllowed
 
 MOST_MESSAGES = 20
 WAIT_SECONDS = 25
 INSTRUCTIONS = (
     "Each tool runs an AI agent or a workflow of your organization. A run that is not over within 25 seconds answers "
-    f"its ids; ask {offered.GET_RUN} or {workflows.GET_RUN} for its result."
+    f"its ids; ask {offered_tools.GET_RUN} or {workflow_tools.GET_RUN} for its result."
 )
 
 
@@ -48,7 +48,7 @@ def answer(caller: Caller, posted: Posted) -> Answered:
     """Answer a message, or a batch of them in the one revision that has batches."""
     until = time.monotonic() + WAIT_SECONDS
     try:
-        found = bodies.value(posted.text)
+        found = request_body.value(posted.text)
         if isinstance(found, list):
             return _batch(caller, found, posted.headers, until)
         return _one(caller, protocol.read(found), posted.headers, until)
@@ -153,7 +153,7 @@ def _list(caller: Caller, message: Message) -> dict[str, Any]:
     if not isinstance(cursor, str | None):
         raise Refusal(protocol.INVALID_PARAMS, "cursor must be a text")
     try:
-        tools, following = offered.page(caller, cursor)
+        tools, following = offered_tools.page(caller, cursor)
     except BadRequest as error:
         raise Refusal(protocol.INVALID_PARAMS, error.detail) from error
     return {"tools": tools} | ({"nextCursor": following} if following else {})
@@ -163,7 +163,7 @@ def _call(caller: Caller, message: Message, until: float) -> dict[str, Any]:
     name, arguments = message.params.get("name"), message.params.get("arguments")
     if not isinstance(name, str) or not isinstance(arguments, dict | None):
         raise Refusal(protocol.INVALID_PARAMS, "name must be a text, and arguments an object")
-    result = offered.call(caller, name, arguments or {}, max(0, int(until - time.monotonic())))
+    result = offered_tools.call(caller, name, arguments or {}, max(0, int(until - time.monotonic())))
     if result is None:
         raise Refusal(protocol.INVALID_PARAMS, f"There is no tool {name[:100]!r}")
     return result

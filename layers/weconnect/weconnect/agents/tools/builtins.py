@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from weconnect.agents.tools import calculator, date_time, http, json_query, memory, text
+from weconnect.agents.tools import calculator, date_time, http_tool, json_query, memory_tools, text
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
 
@@ -38,11 +38,11 @@ BUILTINS: dict[str, Builtin] = {
         date_time.INPUT_SCHEMA,
         lambda arguments, _: date_time.run(arguments),
     ),
-    http.NAME: Builtin(
-        http.DISPLAY_NAME,
-        http.DESCRIPTION,
-        http.INPUT_SCHEMA,
-        lambda arguments, context: http.run(arguments, idempotency_key=context.call_key),
+    http_tool.NAME: Builtin(
+        http_tool.DISPLAY_NAME,
+        http_tool.DESCRIPTION,
+        http_tool.INPUT_SCHEMA,
+        lambda arguments, context: http_tool.run(arguments, idempotency_key=context.call_key),
     ),
     json_query.NAME: Builtin(
         json_query.DISPLAY_NAME,
@@ -56,11 +56,17 @@ BUILTINS: dict[str, Builtin] = {
         text.INPUT_SCHEMA,
         lambda arguments, _: text.run(arguments),
     ),
-    memory.SEARCH_NAME: Builtin(
-        memory.SEARCH_DISPLAY_NAME, memory.SEARCH_DESCRIPTION, memory.SEARCH_INPUT_SCHEMA, memory.run_search
+    memory_tools.SEARCH_NAME: Builtin(
+        memory_tools.SEARCH_DISPLAY_NAME,
+        memory_tools.SEARCH_DESCRIPTION,
+        memory_tools.SEARCH_INPUT_SCHEMA,
+        memory_tools.run_search,
     ),
-    memory.SAVE_NAME: Builtin(
-        memory.SAVE_DISPLAY_NAME, memory.SAVE_DESCRIPTION, memory.SAVE_INPUT_SCHEMA, memory.run_save
+    memory_tools.SAVE_NAME: Builtin(
+        memory_tools.SAVE_DISPLAY_NAME,
+        memory_tools.SAVE_DESCRIPTION,
+        memory_tools.SAVE_INPUT_SCHEMA,
+        memory_tools.run_save,
     ),
     ASK_AGENT: Builtin(
         "Ask an agent",

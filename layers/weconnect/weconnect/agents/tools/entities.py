@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from weconnect.entities import Json, Name, StoredJson, TenantEntity, Wire, up_to
+from weconnect.base_entity import Json, Name, StoredJson, TenantEntity, Wire, up_to
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=100)]
 

@@ -31,14 +31,14 @@ INPUT_SCHEMA: dict[str, Any] = {
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """`{"result": value}`, null where the expression finds nothing."""
-    from weconnect import expressions
+    from weconnect.expressions import rendering
 
     expression = arguments.get("expression")
     if not isinstance(expression, str) or not expression.strip():
         raise ToolError("expression must be a JSONata expression, for example items[0].name")
     try:
-        result = expressions.evaluate(expression, _data(arguments.get("data")))
-    except expressions.ExpressionError as error:
+        result = rendering.evaluate(expression, _data(arguments.get("data")))
+    except rendering.ExpressionError as error:
         raise ToolError(str(error)) from None
     if len(json.dumps(result)) > RESULT_BYTES:
         raise ToolError(f"The result takes more than {RESULT_BYTES} bytes as JSON; ask for less")

@@ -6,7 +6,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from weconnect.agents.rows import child
 from weconnect.agents.tools.entities import AIAgentTool
-from weconnect.table import Row, key
+from weconnect.db.table import Row, key
 
 
 class ToolRow(Row, discriminator="AGENTTOOL"):

@@ -5,10 +5,10 @@ import time
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, ids, table
+from weconnect import clock, ids
 from weconnect.agents import service as agents
 from weconnect.agents import versions
-from weconnect.agents.tools import calling, checks
+from weconnect.agents.tools import invocation, validation
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import (
@@ -23,14 +23,15 @@ from weconnect.agents.tools.entities import (
 )
 from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.rows import ToolNameRow, ToolRow
-from weconnect.caller import Caller
-from weconnect.entities import Json
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import new_id
+from weconnect.api.pagination import Page, query_page
+from weconnect.approvals import service as approvals
+from weconnect.base_entity import Json
+from weconnect.db import table
 from weconnect.errors import Invalid, LimitReached, NotFound
-from weconnect.executions import approvals
 from weconnect.executions.entities import Approvers
-from weconnect.idempotency import new_id
-from weconnect.organizations.permissions import owns
-from weconnect.pages import Page, query_page
+from weconnect.identity.permissions import owns
 
 MAX_TOOLS = 40  # copied in one transaction, which takes 100 writes
 TEST_SECONDS = 20
@@ -42,14 +43,16 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     Raises Conflict `tool_name_taken`, LimitReached `tool_limit_reached`, Invalid.
     """
     agents.need_own(caller, agent_id)
-    checks.check_name(new.tool_type, new.tool_name)
-    checks.check_schemas(new.input_schema, new.output_schema)
-    checks.check_configuration(caller, new.configuration)
-    checks.check_approvers(caller, new.approval)
+    validation.check_name(new.tool_type, new.tool_name)
+    validation.check_schemas(new.input_schema, new.output_schema)
+    validation.check_configuration(caller, new.configuration)
+    validation.check_approvers(caller, new.approval)
     if new.tool_type == ToolType.WORKFLOW and new.input_schema is None:
-        new = new.model_copy(update={"input_schema": checks.schema_of_workflow(caller, new.configuration)})
+        new = new.model_copy(
+            update={"input_schema": validation.schema_of_workflow(caller, new.configuration)}
+        )
     is_remote = new.tool_type == ToolType.MCP
-    remote = checks.fetched(new.configuration, new.configuration.api_key) if is_remote else None
+    remote = validation.fetched(new.configuration, new.configuration.api_key) if is_remote else None
     row = _new_row(caller, agent_id, new, remote)
 
     def give(
@@ -60,7 +63,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
             errors = [{"pointer": "/toolName", "detail": detail}]
             raise LimitReached(f"Not one more: {detail}", code="tool_limit_reached", errors=errors)
         own = _pinned(row)
-        checks.check_functions(own, before)
+        validation.check_functions(own, before)
         _put(writes, row)
         return [*before, *own], _tool(row)
 
@@ -110,7 +113,7 @@ def update(
             writes.change(row, values, if_match=if_match)
             row.set(**values)
         own = _pinned(row)
-        checks.check_functions(own, _replaced(before, tool_id, []))
+        validation.check_functions(own, _replaced(before, tool_id, []))
         return _replaced(before, tool_id, own), row
 
     return _tool(versions.equip(caller, agent_id, change, [at]))
@@ -138,7 +141,7 @@ def copy(writes: table.Transaction, caller: Caller, source_id: UUID, target_id: 
     with_keys = owns(caller, UUID(agents.need(caller, source_id).user_id))
     for row in of_agent(caller.organization_id, source_id):
         values = row.to_entity().model_dump(include=set(NewAIAgentTool.model_fields))
-        if with_keys and (api_key := calling.unseal(caller.organization_id, UUID(row.id), row.sealed_key)):
+        if with_keys and (api_key := invocation.unseal(caller.organization_id, UUID(row.id), row.sealed_key)):
             values["configuration"]["api_key"] = api_key
         remote = RemoteServer.model_validate(row.remote, by_name=True) if row.remote else None
         new = _new_row(caller, target_id, NewAIAgentTool.model_validate(values, by_name=True), remote)
@@ -155,7 +158,7 @@ def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> To
     agents.need(caller, agent_id)
     row = _need(caller, agent_id, tool_id)
     context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
-    tool = _one_of(calling.pin(row), request.tool)
+    tool = _one_of(invocation.pin(row), request.tool)
     if tool.requires_approval:
         asked = Approvers(users=tool.approval.users, roles=list(tool.approval.roles))
         approvals.require_approver(caller, asked)
@@ -164,16 +167,16 @@ def test(caller: Caller, agent_id: UUID, tool_id: UUID, request: ToolTest) -> To
     tool.configuration = tool.configuration.model_copy(update=bounds)
     began = time.monotonic()
     try:
-        if calling.asks_agent(tool):
-            from weconnect.agents import nested  # which uses this module
+        if invocation.asks_agent(tool):
+            from weconnect.agents.engine import sub_agents  # which uses this module
 
-            result, error = nested.ask_alone(caller, tool, request.arguments), None
-        elif calling.runs_workflow(tool):
-            from weconnect.agents import workflows  # which uses this module
+            result, error = sub_agents.ask_alone(caller, tool, request.arguments), None
+        elif invocation.runs_workflow(tool):
+            from weconnect.agents.engine import workflow_calls  # which uses this module
 
-            result, error = workflows.run_alone(caller, tool, request.arguments), None
+            result, error = workflow_calls.run_alone(caller, tool, request.arguments), None
         else:
-            result, error = calling.call(tool, request.arguments, context), None
+            result, error = invocation.call(tool, request.arguments, context), None
     except ToolError as failure:
         result, error = None, str(failure)
     return ToolTestResult(result=result, error=error, duration_ms=int((time.monotonic() - began) * 1000))
@@ -203,14 +206,17 @@ def _new_row(caller: Caller, agent_id: UUID, new: NewAIAgentTool, remote: Remote
     )
     sealed: dict[str, Any] = {}
     if api_key:
-        sealed = {"sealed_key": calling.seal(caller.organization_id, tool_id, api_key, 1), "key_version": 1}
+        sealed = {
+            "sealed_key": invocation.seal(caller.organization_id, tool_id, api_key, 1),
+            "key_version": 1,
+        }
     pk, sk = ToolRow.at(caller.organization_id, agent_id, tool_id)
     return ToolRow.of(tool, pk=pk, sk=sk, **sealed)
 
 
 def _put(writes: table.Transaction, row: ToolRow) -> None:
     at = ToolNameRow.at(UUID(row.organization_id), UUID(row.agent_id), row.tool_name)
-    writes.create(ToolNameRow(*at), checks.taken(row.tool_name))
+    writes.create(ToolNameRow(*at), validation.taken(row.tool_name))
     writes.create(row)
 
 
@@ -218,11 +224,11 @@ def _changed(caller: Caller, row: ToolRow, changes: AIAgentToolChanges) -> dict[
     """What a change sets that is not so already; raises Invalid."""
     given = changes.model_dump(mode="json", include=changes.model_fields_set - {"configuration"})
     values = {name: value for name, value in given.items() if value not in (None, getattr(row, name))}
-    checks.check_schemas(changes.input_schema, changes.output_schema)
-    checks.check_approvers(caller, changes.approval)
+    validation.check_schemas(changes.input_schema, changes.output_schema)
+    validation.check_approvers(caller, changes.approval)
     if changes.configuration is not None:
-        checks.check_configuration(caller, changes.configuration)
-        checks.check_target(ToolType(row.tool_type), changes.configuration)
+        validation.check_configuration(caller, changes.configuration)
+        validation.check_target(ToolType(row.tool_type), changes.configuration)
         found = _reconfigured(caller, row, changes.configuration)
         if changes.input_schema is not None:
             found.pop("input_schema", None)
@@ -230,8 +236,8 @@ def _changed(caller: Caller, row: ToolRow, changes: AIAgentToolChanges) -> dict[
     if row.tool_type == ToolType.MCP and changes.is_active is not False:
         sealed = values.get("sealed_key", row.sealed_key)
         known = ToolConfiguration.model_validate(values.get("configuration", row.configuration), by_name=True)
-        api_key = calling.unseal(caller.organization_id, UUID(row.id), sealed)
-        remote = checks.fetched(known, api_key).model_dump(mode="json")
+        api_key = invocation.unseal(caller.organization_id, UUID(row.id), sealed)
+        remote = validation.fetched(known, api_key).model_dump(mode="json")
         values |= {"remote": remote} if remote != row.remote else {}
     return values
 
@@ -253,17 +259,17 @@ def _reconfigured(caller: Caller, row: ToolRow, wanted: ToolConfiguration) -> di
     if configuration != before:
         values["configuration"] = configuration
     if configuration["workflow_id"] != before.get("workflow_id") and row.tool_type == ToolType.WORKFLOW:
-        values["input_schema"] = checks.schema_of_workflow(caller, wanted)
+        values["input_schema"] = validation.schema_of_workflow(caller, wanted)
     if api_key:
         version = int(row.key_version or 0) + 1
-        values["sealed_key"] = calling.seal(caller.organization_id, UUID(row.id), api_key, version)
+        values["sealed_key"] = invocation.seal(caller.organization_id, UUID(row.id), api_key, version)
         values["key_version"] = version
     return values
 
 
 def _pinned(row: ToolRow) -> list[Json]:
     """The tool as a version of its agent holds it."""
-    return [tool.model_dump(mode="json") for tool in calling.pin(row)]
+    return [tool.model_dump(mode="json") for tool in invocation.pin(row)]
 
 
 def _replaced(tools: list[Json], tool_id: UUID, by: list[Json]) -> list[Json]:
@@ -291,7 +297,7 @@ def _server(endpoint: str | None) -> tuple[str, str]:
     return scheme, re.split(r"[/?#]", rest)[0]
 
 
-def _one_of(pinned: list[calling.Tool], name: str | None) -> calling.Tool:
+def _one_of(pinned: list[invocation.Tool], name: str | None) -> invocation.Tool:
     """The tool to try: an MCP server has several, of which one must be named."""
     known = [tool.remote_name for tool in pinned if tool.remote_name]
     if name is None and len(pinned) == 1:

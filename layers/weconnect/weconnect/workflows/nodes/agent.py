@@ -5,7 +5,15 @@ from uuid import UUID
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, Carrier, NodeError, NodeType, Outputs, Parameters, passed
+from weconnect.workflows.node_sdk.node_type import (
+    Call,
+    Carrier,
+    NodeError,
+    NodeType,
+    Outputs,
+    Parameters,
+    passed,
+)
 
 MAX_RUNS = 20
 
@@ -19,14 +27,14 @@ class AgentParameters(Parameters):
 
 def carry(call: Call, carrier: Carrier) -> Outputs:
     """`{"output", "executionId", "agentId"}` for each item, one run of the agent after the other."""
-    from weconnect.workflows import agents
+    from weconnect.workflows.node_sdk import agent_calls
 
     effects = call.effects(AgentParameters)
     if len(effects) > MAX_RUNS:
         raise NodeError("too_many_items", f"At most {MAX_RUNS} items at once for an agent: use a loop")
     return {
         "main": [
-            agents.ask(call, carrier, parameters.agent_id, parameters.input, index)
+            agent_calls.ask(call, carrier, parameters.agent_id, parameters.input, index)
             for index, (parameters, _, _) in enumerate(effects)
         ]
     }

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
 
 Path = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -31,7 +31,7 @@ def run(call: Call) -> Outputs:
     parameters = call.once(AggregateParameters)
     groups: dict[Any, Items] = {} if parameters.group_by else {(): []}
     for item in call.items:
-        place = tuple(fields.order(fields.get(item, path)) for path in parameters.group_by)
+        place = tuple(field_paths.order(field_paths.get(item, path)) for path in parameters.group_by)
         groups.setdefault(place, []).append(item)
     return {"main": [_group(items, parameters) for items in groups.values()]}
 
@@ -39,15 +39,15 @@ def run(call: Call) -> Outputs:
 def _group(items: Items, parameters: AggregateParameters) -> Item:
     found: Item = {}
     for path in parameters.group_by:
-        found = fields.put(found, path, fields.get(items[0], path))
+        found = field_paths.put(found, path, field_paths.get(items[0], path))
     for operation in parameters.operations:
-        found = fields.put(found, operation.into, _computed(items, operation))
+        found = field_paths.put(found, operation.into, _computed(items, operation))
     return found
 
 
 def _computed(items: Items, operation: Operation) -> Any:
     path, function = operation.field, operation.function
-    values = [fields.get(item, path) if path else item for item in items]
+    values = [field_paths.get(item, path) if path else item for item in items]
     values = [value for value in values if value is not None]
     if function == "count":
         return len(values)

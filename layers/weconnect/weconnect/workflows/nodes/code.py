@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from weconnect import clock
 from weconnect.settings import settings
-from weconnect.workflows.contract import LOG, Call, Item, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import LOG, Call, Item, NodeError, NodeType, Outputs, Parameters
 
 MAX_CODE_BYTES = 64 * 1024
 MAX_REQUEST_BYTES = 5 * 2**20

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths as fields
+from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
 
 Path = Annotated[str, Field(min_length=1, max_length=255)]
 

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from weconnect import ids
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
 
 Text = Annotated[str, Field(max_length=1_000_000)]
 
@@ -38,7 +38,9 @@ class CryptoParameters(Parameters):
 def run(call: Call) -> Outputs:
     """Each item with the result: a text, or of `compare` whether both are the same."""
     return {
-        "main": [fields.put(item, given.into, _result(given)) for given, item in call.each(CryptoParameters)]
+        "main": [
+            field_paths.put(item, given.into, _result(given)) for given, item in call.each(CryptoParameters)
+        ]
     }
 
 

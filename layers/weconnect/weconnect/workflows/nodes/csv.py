@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
 
 MAX_CHARACTERS = 4_000_000
 MAX_ROWS = 50_000

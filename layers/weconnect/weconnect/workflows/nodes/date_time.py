@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
 
 Amount = Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
 Moment = Annotated[str, Field(max_length=40)]
@@ -38,7 +38,7 @@ def run(call: Call) -> Outputs:
     for given, item in call.each(DateTimeParameters):
         arguments = given.model_dump(exclude={"into"}, exclude_none=True)
         try:
-            found.append(fields.put(item, given.into, date_time.run(arguments, call.scope.moment)))
+            found.append(field_paths.put(item, given.into, date_time.run(arguments, call.scope.moment)))
         except ToolError as error:
             raise NodeError("invalid_parameters", str(error)) from error
     return {"main": found}

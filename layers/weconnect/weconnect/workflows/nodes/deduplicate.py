@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths as fields
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class DeduplicateParameters(Parameters):

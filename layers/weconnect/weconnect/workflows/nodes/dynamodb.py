@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import aws
-from weconnect.workflows.contract import Call, Item, Items, NodeError, NodeType, Outputs
+from weconnect.workflows.node_sdk import aws_session
+from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs
 
 Condition = Annotated[str, Field(min_length=1, max_length=4_096)]
 Names = Annotated[
@@ -26,7 +26,7 @@ TERMS = {"SET": "{} = {}", "ADD": "{} {}", "REMOVE": "{}"}
 _EXACT = Context(prec=400)
 
 
-class DynamodbParameters(aws.AwsParameters):
+class DynamodbParameters(aws_session.AwsParameters):
     LITERAL: ClassVar[frozenset[str]] = frozenset({"condition", "filter"})
     NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
         "get": ("key",),
@@ -71,11 +71,11 @@ def run(call: Call) -> Outputs:
 
     Sets are answered as lists, binary values as base64, numbers that JSON's cannot hold exactly as texts.
     """
-    account = aws.Account(call)
+    account = aws_session.Account(call)
     outputs: Outputs = {"main": [], "missing": []}
     for given, item, _ in call.effects(DynamodbParameters):
         client = account.client("dynamodb", given)
-        with aws.errors():
+        with aws_session.errors():
             found = _DO[given.operation](client, given, item)
         outputs["main"] += found
         outputs["missing"] += [] if found or given.operation == "query" else [item]
@@ -224,7 +224,7 @@ NODE = NodeType(
     category="aws",
     kind="effect",
     outputs=("main", "missing"),
-    secrets=aws.SECRETS,
+    secrets=aws_session.SECRETS,
     parameters=DynamodbParameters,
     run=run,
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, Item, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError, NodeType, Outputs, Parameters
 
 MAX_MAILS = 20
 MAX_RECIPIENTS = 10

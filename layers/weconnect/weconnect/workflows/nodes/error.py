@@ -1,6 +1,6 @@
 """error: begins a run when a run of another workflow has failed."""
 
-from weconnect.workflows.contract import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
 
 
 class ErrorParameters(Parameters):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from weconnect.workflows.contract import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
 
 EventType = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 

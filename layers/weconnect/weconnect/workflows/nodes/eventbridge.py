@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows import aws
-from weconnect.workflows.contract import Call, Item, Items, NodeType, Outputs
-from weconnect.workflows.messages import require_all, text_of
+from weconnect.workflows.node_sdk import aws_session
+from weconnect.workflows.node_sdk.aws_messages import require_all, text_of
+from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeType, Outputs
 
 BATCH = 10
 
 
-class EventbridgeParameters(aws.AwsParameters):
+class EventbridgeParameters(aws_session.AwsParameters):
     bus: Annotated[str, Field(min_length=1, max_length=1_600)] = "default"
     """The bus's name or ARN."""
     source: Annotated[str, Field(min_length=1, max_length=256)]
@@ -27,13 +27,13 @@ class EventbridgeParameters(aws.AwsParameters):
 
 def run(call: Call) -> Outputs:
     """`{"eventId"}` for each item."""
-    account = aws.Account(call)
+    account = aws_session.Account(call)
     effects = [(given, item) for given, item, _ in call.effects(EventbridgeParameters)]
     found: Items = []
-    for _, group in groupby(effects, key=lambda effect: aws.whose(effect[0])):
+    for _, group in groupby(effects, key=lambda effect: aws_session.whose(effect[0])):
         while batch := list(islice(group, BATCH)):
             client = account.client("events", batch[0][0])
-            with aws.errors():
+            with aws_session.errors():
                 answer = client.put_events(Entries=[_entry(*each) for each in batch])
             require_all([each for each in answer["Entries"] if "ErrorCode" in each], len(batch))
             found += [{"eventId": each["EventId"]} for each in answer["Entries"]]
@@ -55,7 +55,7 @@ NODE = NodeType(
     description="Puts an event on a bus for each item.",
     category="aws",
     kind="effect",
-    secrets=aws.SECRETS,
+    secrets=aws_session.SECRETS,
     parameters=EventbridgeParameters,
     run=run,
 )

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows import asking, fields
-from weconnect.workflows.contract import Call, Item, NodeType, Outputs
+from weconnect.workflows.node_sdk import field_paths, model_calls
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeType, Outputs
 
 SYSTEM = (
     "Take what the schema asks for out of the text. Invent nothing: what the text does not say is left out, or null "
@@ -13,7 +13,7 @@ SYSTEM = (
 )
 
 
-class ExtractParameters(asking.ModelParameters):
+class ExtractParameters(model_calls.ModelParameters):
     text: Annotated[str, Field(min_length=1, max_length=1_000_000)]
     """Where the fields are taken from."""
     output_schema: dict[str, Any]
@@ -32,8 +32,8 @@ def run(call: Call) -> Outputs:
 
 def _extracted(given: ExtractParameters, item: Item, timeout_seconds: float) -> Item:
     system = f"{SYSTEM}\n{given.instructions}".strip()
-    answer, _ = asking.ask_for(given, system, given.text, timeout_seconds, given.output_schema)
-    return fields.put(item, given.into, answer)
+    answer, _ = model_calls.ask_for(given, system, given.text, timeout_seconds, given.output_schema)
+    return field_paths.put(item, given.into, answer)
 
 
 NODE = NodeType(

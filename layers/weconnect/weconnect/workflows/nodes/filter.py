@@ -1,6 +1,6 @@
 """filter: keeps the items for which a condition holds."""
 
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class FilterParameters(Parameters):

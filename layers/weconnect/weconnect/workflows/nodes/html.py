@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
 
 MAX_CHARACTERS = 2_000_000
 MAX_MATCHES = 10_000
@@ -40,7 +40,7 @@ def run(call: Call) -> Outputs:
     for given, item in call.each(HtmlParameters):
         result = item if given.keep_input else {}
         for path, value in _extracted(given).items():
-            result = fields.put(result, path, value)
+            result = field_paths.put(result, path, value)
         found.append(result)
     return {"main": found}
 

@@ -6,8 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, Item, NodeError, NodeType, Outputs, Parameters
-from weconnect.workflows.fields import value_of
+from weconnect.workflows.node_sdk.field_paths import value_of
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError, NodeType, Outputs, Parameters
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -42,8 +42,8 @@ def run(call: Call) -> Outputs:
 
 
 def _answer(call: Call, parameters: HttpRequestParameters, key: str) -> Item:
-    from weconnect import outbound
     from weconnect.errors import UpstreamFailed
+    from weconnect.outbound import client as outbound
 
     headers = {name.lower(): value for name, value in parameters.headers.items()}
     if parameters.method not in ("GET", "HEAD"):

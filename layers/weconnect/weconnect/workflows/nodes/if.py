@@ -1,6 +1,6 @@
 """if: parts items by a condition."""
 
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class IfParameters(Parameters):

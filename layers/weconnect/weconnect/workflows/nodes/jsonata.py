@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect import expressions
-from weconnect.expressions import Context, ExpressionError
-from weconnect.workflows.contract import (
+from weconnect.expressions import rendering
+from weconnect.expressions.rendering import Context, ExpressionError
+from weconnect.workflows.node_sdk.node_type import (
     Call,
     Item,
     Items,
@@ -34,7 +34,7 @@ def run(call: Call) -> Outputs:
     contexts = [Context(value, {"index": index}) for index, value in enumerate(data)]
     template = "{{" + source + "}}"
     try:
-        found = expressions.resolve(template, contexts, shared, call.scope.moment)
+        found = rendering.resolve(template, contexts, shared, call.scope.moment)
     except ExpressionError as error:
         raise NodeError("expression_failed", f"/expression: {error}") from error
     return {"main": [item for value in found for item in _items(value)]}

@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import aws
-from weconnect.workflows.contract import Call, Item, NodeError, NodeType, Outputs
-from weconnect.workflows.fields import value_of
-from weconnect.workflows.messages import text_of
+from weconnect.workflows.node_sdk import aws_session
+from weconnect.workflows.node_sdk.aws_messages import text_of
+from weconnect.workflows.node_sdk.field_paths import value_of
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError, NodeType, Outputs
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
 
 
-class LambdaParameters(aws.AwsParameters):
+class LambdaParameters(aws_session.AwsParameters):
     function: Annotated[str, Field(max_length=170, pattern=r"^[A-Za-z0-9_:-]+$")]
     """The function's name or ARN."""
     qualifier: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_$-]+$")] | None = None
@@ -29,19 +29,19 @@ class LambdaParameters(aws.AwsParameters):
 
 def run(call: Call) -> Outputs:
     """`{"status", "payload"}` for each item; the payload is null when nothing was waited for."""
-    account = aws.Account(call)
+    account = aws_session.Account(call)
     effects = call.effects(LambdaParameters)
     return {"main": [_invoked(account, given, item, key) for given, item, key in effects]}
 
 
-def _invoked(account: aws.Account, given: LambdaParameters, item: Item, key: str) -> Item:
+def _invoked(account: aws_session.Account, given: LambdaParameters, item: Item, key: str) -> Item:
     text = text_of(item) if given.payload is None else json.dumps(given.payload)
     # The function finds the key in its context, and can tell by it what it has been asked before.
     context = base64.b64encode(json.dumps({"custom": {"idempotencyKey": key}}).encode()).decode()
     asked = {"Qualifier": given.qualifier} if given.qualifier else {}
     waits = given.invocation == "request_response"
     client = account.client("lambda", given, given.timeout_seconds)
-    with aws.errors():
+    with aws_session.errors():
         answer = client.invoke(
             FunctionName=given.function,
             InvocationType="RequestResponse" if waits else "Event",
@@ -70,7 +70,7 @@ NODE = NodeType(
     description="Invokes a function for each item, and answers what it answered.",
     category="aws",
     kind="effect",
-    secrets=aws.SECRETS,
+    secrets=aws_session.SECRETS,
     parameters=LambdaParameters,
     run=run,
 )

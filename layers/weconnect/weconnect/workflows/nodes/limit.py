@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class LimitParameters(Parameters):

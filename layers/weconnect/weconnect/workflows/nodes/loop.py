@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 MOST_ITERATIONS = 10_000
 

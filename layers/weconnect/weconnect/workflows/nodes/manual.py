@@ -1,7 +1,7 @@
 """manual: begins a run that a person or a program asks for."""
 
-from weconnect.workflows.contract import NodeType, Parameters, passed
-from weconnect.workflows.inputs import InputSchema
+from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.trigger_inputs import InputSchema
 
 
 class ManualParameters(Parameters):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
 
 
 class MemorySaveParameters(Parameters):
@@ -19,15 +19,15 @@ class MemorySaveParameters(Parameters):
 
 def run(call: Call) -> Outputs:
     """`{"decision", "id", "content"}` for each item: saving the same again changes nothing."""
-    from weconnect.agents.tools import memory
+    from weconnect.agents.tools import memory_tools
     from weconnect.agents.tools.errors import ToolError
-    from weconnect.workflows.agents import context_of
+    from weconnect.workflows.node_sdk.agent_calls import context_of
 
     found = []
     for parameters, _, key in call.effects(MemorySaveParameters):
         arguments = parameters.model_dump(exclude={"agent_id"}, exclude_none=True)
         try:
-            found.append(memory.run_save(arguments, context_of(call, parameters.agent_id, key)))
+            found.append(memory_tools.run_save(arguments, context_of(call, parameters.agent_id, key)))
         except ToolError as error:
             raise NodeError("invalid_parameters", str(error)) from error
     return {"main": found}

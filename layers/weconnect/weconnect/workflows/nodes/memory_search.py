@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class MemorySearchParameters(Parameters):
@@ -17,13 +17,13 @@ class MemorySearchParameters(Parameters):
 
 def run(call: Call) -> Outputs:
     """An item for each memory, best first: `{"id", "content", "memoryType", "score"}`."""
-    from weconnect.agents.tools import memory
-    from weconnect.workflows.agents import context_of
+    from weconnect.agents.tools import memory_tools
+    from weconnect.workflows.node_sdk.agent_calls import context_of
 
     found = []
     for parameters, _, key in call.effects(MemorySearchParameters):
         arguments = parameters.model_dump(exclude={"agent_id"})
-        found += memory.run_search(arguments, context_of(call, parameters.agent_id, key))["memories"]
+        found += memory_tools.run_search(arguments, context_of(call, parameters.agent_id, key))["memories"]
     return {"main": found}
 
 

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
 
 
 class MergeParameters(Parameters):
@@ -44,7 +44,7 @@ def _joined(inputs: list[Items], parameters: MergeParameters) -> Items:
     seen: dict[Any, set[int]] = {}
     for number, items in enumerate(inputs):
         for item in items:
-            place = fields.order(fields.get(item, parameters.key))
+            place = field_paths.order(field_paths.get(item, parameters.key))
             joined[place] = joined.get(place, {}) | item
             seen.setdefault(place, set()).add(number)
     matched = parameters.keep == "matched"

@@ -1,6 +1,6 @@
 """noop: passes items on."""
 
-from weconnect.workflows.contract import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
 
 
 class NoopParameters(Parameters):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
 
 
 class PlaceholderParameters(Parameters):

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows import asking
-from weconnect.workflows.contract import Call, Item, NodeType, Outputs
+from weconnect.workflows.node_sdk import model_calls
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeType, Outputs
 
 
-class PromptParameters(asking.ModelParameters):
+class PromptParameters(model_calls.ModelParameters):
     system: Annotated[str, Field(max_length=100_000)] = ""
     """What the model is told about its task."""
     prompt: Annotated[str, Field(min_length=1, max_length=1_000_000)]
@@ -29,9 +29,9 @@ def run(call: Call) -> Outputs:
 def _answer(parameters: PromptParameters, timeout_seconds: float) -> Item:
     system, prompt = parameters.system, parameters.prompt
     if parameters.output_schema is None:
-        text, used = asking.ask(parameters, system, prompt, timeout_seconds)
+        text, used = model_calls.ask(parameters, system, prompt, timeout_seconds)
         return {"text": text} | used
-    value, used = asking.ask_for(parameters, system, prompt, timeout_seconds, parameters.output_schema)
+    value, used = model_calls.ask_for(parameters, system, prompt, timeout_seconds, parameters.output_schema)
     return {"text": json.dumps(value, ensure_ascii=False), "structuredOutput": value} | used
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.contract import RESPONSE, Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import RESPONSE, Call, NodeType, Outputs, Parameters
 
 
 class RespondParameters(Parameters):

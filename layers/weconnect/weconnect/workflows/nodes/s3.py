@@ -10,14 +10,14 @@ from pydantic import Field
 
 from weconnect import clock
 from weconnect.executions.entities import FileReference
-from weconnect.workflows import aws
-from weconnect.workflows.contract import Call, Item, NodeError, NodeType, Outputs
+from weconnect.workflows.node_sdk import aws_session
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError, NodeType, Outputs
 
 MAX_INLINE_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024
 
 
-class S3Parameters(aws.AwsParameters):
+class S3Parameters(aws_session.AwsParameters):
     NEEDS: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(("get", "put", "delete", "presign"), ("key",))
 
     operation: Literal["get", "put", "delete", "list", "presign"]
@@ -47,7 +47,7 @@ class S3Parameters(aws.AwsParameters):
 
 def run(call: Call) -> Outputs:
     """For each item what the operation answers; of `list` an item for each object."""
-    account = aws.Account(call)
+    account = aws_session.Account(call)
     found: list[Item] = []
     for given, _, key in call.effects(S3Parameters):
         client = account.client("s3", given)
@@ -57,7 +57,7 @@ def run(call: Call) -> Outputs:
 
 def _get(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
     most = MAX_FILE_BYTES if given.content_as == "file" else MAX_INLINE_BYTES
-    with aws.errors():  # of this client alone: keeping the file is ours
+    with aws_session.errors():  # of this client alone: keeping the file is ours
         found = client.get_object(Bucket=given.bucket, Key=given.key)
         with found["Body"] as body:
             if found["ContentLength"] > most:
@@ -87,7 +87,7 @@ def _get(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Ite
 def _put(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
     content, kind = _content(call, given)
     asked = {"Body": content, "ContentType": given.content_type or kind}
-    with aws.errors():
+    with aws_session.errors():
         found = client.put_object(Bucket=given.bucket, Key=given.key, **asked)
     yield _of(given) | {"size": len(content), "etag": found["ETag"].strip('"')}
 
@@ -115,14 +115,14 @@ def _content(call: Call, given: S3Parameters) -> tuple[bytes, str]:
 
 
 def _delete(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
-    with aws.errors():
+    with aws_session.errors():
         client.delete_object(Bucket=given.bucket, Key=given.key)
     yield _of(given) | {"deleted": True}
 
 
 def _list(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
     asked = {"StartAfter": given.start_after} if given.start_after else {}
-    with aws.errors():
+    with aws_session.errors():
         found = client.list_objects_v2(
             Bucket=given.bucket, Prefix=given.prefix, MaxKeys=given.max_items, **asked
         )
@@ -137,12 +137,12 @@ def _list(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[It
 
 
 def _presign(call: Call, client: Any, given: S3Parameters, key: str) -> Iterator[Item]:
-    if given.role_arn and given.expires_seconds > aws.ROLE_SECONDS:
-        text = f"/expiresSeconds: an assumed role's keys last {aws.ROLE_SECONDS} s"
+    if given.role_arn and given.expires_seconds > aws_session.ROLE_SECONDS:
+        text = f"/expiresSeconds: an assumed role's keys last {aws_session.ROLE_SECONDS} s"
         raise NodeError("invalid_parameters", text)
     place = {"Bucket": given.bucket, "Key": given.key}
     until = clock.now() + timedelta(seconds=given.expires_seconds)
-    with aws.errors():
+    with aws_session.errors():
         url = client.generate_presigned_url(
             f"{given.method}_object", Params=place, ExpiresIn=given.expires_seconds
         )
@@ -163,7 +163,7 @@ NODE = NodeType(
     description="Reads, writes, deletes and lists objects in S3, and makes addresses for them.",
     category="aws",
     kind="effect",
-    secrets=aws.SECRETS,
+    secrets=aws_session.SECRETS,
     parameters=S3Parameters,
     run=run,
 )

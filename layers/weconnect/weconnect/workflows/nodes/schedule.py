@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.workflows.contract import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
 
 
 class ScheduleParameters(Parameters):

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class SetParameters(Parameters):
@@ -27,9 +27,9 @@ def run(call: Call) -> Outputs:
 def _changed(parameters: SetParameters, item: dict[str, Any]) -> dict[str, Any]:
     changed = item if parameters.keep_input else {}
     for path in parameters.remove:
-        changed = fields.remove(changed, path)
+        changed = field_paths.remove(changed, path)
     for path, value in parameters.values.items():
-        changed = fields.put(changed, path, value)
+        changed = field_paths.put(changed, path, value)
     return changed
 
 

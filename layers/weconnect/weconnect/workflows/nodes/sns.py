@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows import aws
-from weconnect.workflows.contract import Call, Item, NodeType, Outputs
-from weconnect.workflows.messages import Attributes, Ordering, attributes_of, ordering, text_of
+from weconnect.workflows.node_sdk import aws_session
+from weconnect.workflows.node_sdk.aws_messages import Attributes, Ordering, attributes_of, ordering, text_of
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeType, Outputs
 
 
-class SnsParameters(aws.AwsParameters):
+class SnsParameters(aws_session.AwsParameters):
     topic_arn: Annotated[
         str,
         Field(max_length=400, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\.fifo)?$"),
@@ -28,11 +28,11 @@ class SnsParameters(aws.AwsParameters):
 
 def run(call: Call) -> Outputs:
     """`{"messageId", "sequenceNumber"}` for each item; the number is null but for FIFO topics."""
-    account = aws.Account(call)
+    account = aws_session.Account(call)
     return {"main": [_published(account, given, key) for given, _, key in call.effects(SnsParameters)]}
 
 
-def _published(account: aws.Account, given: SnsParameters, key: str) -> Item:
+def _published(account: aws_session.Account, given: SnsParameters, key: str) -> Item:
     asked: dict[str, Any] = {"TopicArn": given.topic_arn, "Message": text_of(given.message)}
     if given.subject is not None:
         asked["Subject"] = given.subject
@@ -40,7 +40,7 @@ def _published(account: aws.Account, given: SnsParameters, key: str) -> Item:
         asked["MessageAttributes"] = attributes_of(given.attributes)
     asked |= ordering(given.topic_arn, given.group_id, given.deduplication_id, key)
     client = account.client("sns", given)
-    with aws.errors():
+    with aws_session.errors():
         answer = client.publish(**asked)
     return {"messageId": answer["MessageId"], "sequenceNumber": answer.get("SequenceNumber")}
 
@@ -50,7 +50,7 @@ NODE = NodeType(
     description="Publishes a message to a topic for each item.",
     category="aws",
     kind="effect",
-    secrets=aws.SECRETS,
+    secrets=aws_session.SECRETS,
     parameters=SnsParameters,
     run=run,
 )

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class By(Parameters):
@@ -25,7 +25,7 @@ def run(call: Call) -> Outputs:
     for by in reversed(call.once(SortParameters).by):
         items = sorted(
             items,
-            key=lambda item: fields.order(fields.get(item, by.field)),
+            key=lambda item: field_paths.order(field_paths.get(item, by.field)),
             reverse=by.order == "descending",
         )
     return {"main": items}

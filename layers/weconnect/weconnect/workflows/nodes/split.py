@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, Items, NodeError, NodeType, Outputs, Parameters
 
 
 class SplitParameters(Parameters):
@@ -21,15 +21,15 @@ def run(call: Call) -> Outputs:
     """The elements of all items, in order; an item without the list gives none."""
     found: Items = []
     for parameters, item in call.each(SplitParameters):
-        elements = fields.get(item, parameters.field)
+        elements = field_paths.get(item, parameters.field)
         if elements is None:
             continue
         if not isinstance(elements, list):
             raise NodeError("not_a_list", f"{parameters.field} is no list")
-        others = fields.remove(item, parameters.field) if parameters.keep_others else {}
+        others = field_paths.remove(item, parameters.field) if parameters.keep_others else {}
         for element in elements:
             if parameters.into or not isinstance(element, dict):
-                found.append(fields.put(others, parameters.into or "value", element))
+                found.append(field_paths.put(others, parameters.into or "value", element))
             else:
                 found.append(others | element)
     return {"main": found}

@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import aws
-from weconnect.workflows.contract import Call, Item, Items, NodeError, NodeType, Outputs
-from weconnect.workflows.fields import value_of
+from weconnect.workflows.node_sdk import aws_session
+from weconnect.workflows.node_sdk.field_paths import value_of
+from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs
 
 MAX_SETS = 1_000
 READ_SECONDS = 50  # the service ends a statement after 45
@@ -20,7 +20,7 @@ READ_SECONDS = 50  # the service ends a statement after 45
 _ARRAYS = ("stringValues", "longValues", "doubleValues", "booleanValues")
 
 
-class SqlParameters(aws.AwsParameters):
+class SqlParameters(aws_session.AwsParameters):
     LITERAL: ClassVar[frozenset[str]] = frozenset({"statement"})
 
     operation: Literal["execute", "batch"] = "execute"
@@ -52,16 +52,16 @@ class SqlParameters(aws.AwsParameters):
 
 def run(call: Call) -> Outputs:
     """The rows as items, by their columns' names; of a statement without rows `{"updated", "generated"}`."""
-    account = aws.Account(call)
+    account = aws_session.Account(call)
     if call.node.parameters.get("operation") == "batch":
         return {"main": _batch(account, call)}
     effects = call.effects(SqlParameters)
     return {"main": [row for given, _, _ in effects for row in _execute(account, given)]}
 
 
-def _execute(account: aws.Account, given: SqlParameters) -> Items:
+def _execute(account: aws_session.Account, given: SqlParameters) -> Items:
     client = account.client("rds-data", given, READ_SECONDS)
-    with aws.errors():
+    with aws_session.errors():
         answer = client.execute_statement(
             **_asked(given), parameters=_bound(given), includeResultMetadata=True
         )
@@ -76,17 +76,20 @@ def _execute(account: aws.Account, given: SqlParameters) -> Items:
     return [{"updated": answer.get("numberOfRecordsUpdated", 0), "generated": generated}]
 
 
-def _batch(account: aws.Account, call: Call) -> Items:
+def _batch(account: aws_session.Account, call: Call) -> Items:
     found = [given for given, _ in call.each(SqlParameters)]
     if not found:
         return []
     if len(found) > MAX_SETS:
         raise NodeError("too_many_items", f"{len(found)} items, and at most {MAX_SETS} at once: use a loop")
     first = found[0]
-    if any(aws.whose(given) != aws.whose(first) or _asked(given) != _asked(first) for given in found):
+    if any(
+        aws_session.whose(given) != aws_session.whose(first) or _asked(given) != _asked(first)
+        for given in found
+    ):
         raise NodeError("invalid_parameters", "/parameters: of a batch only these differ from item to item")
     client = account.client("rds-data", first, READ_SECONDS)
-    with aws.errors():
+    with aws_session.errors():
         answer = client.batch_execute_statement(
             **_asked(first), parameterSets=[_bound(given) for given in found]
         )
@@ -170,7 +173,7 @@ NODE = NodeType(
     description="Carries out a statement with bound parameters in an Aurora database, and answers its rows.",
     category="database",
     kind="effect",
-    secrets=aws.SECRETS,
+    secrets=aws_session.SECRETS,
     parameters=SqlParameters,
     run=run,
 )

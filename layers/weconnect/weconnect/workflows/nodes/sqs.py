@@ -6,10 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import aws
-from weconnect.workflows.contract import Call, Item, NodeType, Outputs
-from weconnect.workflows.fields import value_of
-from weconnect.workflows.messages import (
+from weconnect.workflows.node_sdk import aws_session
+from weconnect.workflows.node_sdk.aws_messages import (
     Attributes,
     Ordering,
     attributes_of,
@@ -17,12 +15,14 @@ from weconnect.workflows.messages import (
     require_all,
     text_of,
 )
+from weconnect.workflows.node_sdk.field_paths import value_of
+from weconnect.workflows.node_sdk.node_type import Call, Item, NodeType, Outputs
 
 BATCH = 10
 BATCH_BYTES = 256 * 1024
 
 
-class SqsParameters(aws.AwsParameters):
+class SqsParameters(aws_session.AwsParameters):
     NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {"delete": ("receipt_handle",)}
 
     operation: Literal["send", "receive", "delete"]
@@ -55,13 +55,13 @@ Effect = tuple[SqsParameters, str]
 
 def run(call: Call) -> Outputs:
     """`{"messageId"}` for each message that was sent, `{"deleted"}` for each deleted, an item for each received."""
-    account = aws.Account(call)
+    account = aws_session.Account(call)
     effects = [(given, key) for given, _, key in call.effects(SqsParameters)]
     found: list[Item] = []
-    for _, group in groupby(effects, key=lambda effect: (aws.whose(effect[0]), effect[0].queue_url)):
+    for _, group in groupby(effects, key=lambda effect: (aws_session.whose(effect[0]), effect[0].queue_url)):
         for batch in _batches(group):
             client = account.client("sqs", batch[0][0])
-            with aws.errors():
+            with aws_session.errors():
                 found += _DO[batch[0][0].operation](client, batch)
     return {"main": found}
 
@@ -139,7 +139,7 @@ NODE = NodeType(
     description="Sends messages to a queue, ten at once, receives and deletes them.",
     category="aws",
     kind="effect",
-    secrets=aws.SECRETS,
+    secrets=aws_session.SECRETS,
     parameters=SqsParameters,
     run=run,
 )

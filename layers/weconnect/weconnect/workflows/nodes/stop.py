@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from weconnect.workflows.contract import STOP, Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_type import STOP, Call, NodeError, NodeType, Outputs, Parameters
 
 
 class StopParameters(Parameters):

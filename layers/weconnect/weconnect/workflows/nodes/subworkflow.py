@@ -5,7 +5,15 @@ from uuid import UUID
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, Carrier, NodeError, NodeType, Outputs, Parameters, passed
+from weconnect.workflows.node_sdk.node_type import (
+    Call,
+    Carrier,
+    NodeError,
+    NodeType,
+    Outputs,
+    Parameters,
+    passed,
+)
 
 
 class SubworkflowParameters(Parameters):

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
 from weconnect.workflows.entities import Port
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class Case(Parameters):

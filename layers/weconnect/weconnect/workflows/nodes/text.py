@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import fields
-from weconnect.workflows.contract import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths
+from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
 
 
 class TextParameters(Parameters):
@@ -28,7 +28,9 @@ class TextParameters(Parameters):
 def run(call: Call) -> Outputs:
     """Each item with the result."""
     return {
-        "main": [fields.put(item, given.into, _result(given)) for given, item in call.each(TextParameters)]
+        "main": [
+            field_paths.put(item, given.into, _result(given)) for given, item in call.each(TextParameters)
+        ]
     }
 
 

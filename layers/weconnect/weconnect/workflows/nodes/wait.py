@@ -7,7 +7,15 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from weconnect import clock
-from weconnect.workflows.contract import Call, Carrier, NodeError, NodeType, Outputs, Parameters, passed
+from weconnect.workflows.node_sdk.node_type import (
+    Call,
+    Carrier,
+    NodeError,
+    NodeType,
+    Outputs,
+    Parameters,
+    passed,
+)
 
 MAX_SECONDS = 30 * 86_400
 

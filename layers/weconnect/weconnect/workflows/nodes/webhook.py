@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from weconnect.workflows.contract import NodeType, Parameters, passed
-from weconnect.workflows.inputs import InputSchema
+from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.trigger_inputs import InputSchema
 
 
 class WebhookParameters(Parameters):

@@ -4,14 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows import fields, markup
-from weconnect.workflows.contract import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk import field_paths, xml_json
+from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
 
 
 class XmlParameters(Parameters):
     operation: Literal["parse", "write"]
     """What to do."""
-    text: Annotated[str, Field(max_length=markup.MAX_CHARACTERS)] = ""
+    text: Annotated[str, Field(max_length=xml_json.MAX_CHARACTERS)] = ""
     """For `parse`: the document."""
     value: dict[str, Any] = {}
     """For `write`: an object with one field, the outermost element."""
@@ -22,12 +22,14 @@ class XmlParameters(Parameters):
 def run(call: Call) -> Outputs:
     """Each item with the document: elements by name, a list where there are several, `@name` attributes, `#text`."""
     return {
-        "main": [fields.put(item, given.into, _result(given)) for given, item in call.each(XmlParameters)]
+        "main": [
+            field_paths.put(item, given.into, _result(given)) for given, item in call.each(XmlParameters)
+        ]
     }
 
 
 def _result(given: XmlParameters) -> Any:
-    return markup.parse(given.text) if given.operation == "parse" else markup.write(given.value)
+    return xml_json.parse(given.text) if given.operation == "parse" else xml_json.write(given.value)
 
 
 NODE = NodeType(

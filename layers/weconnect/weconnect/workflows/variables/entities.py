@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from weconnect.entities import TenantEntity, Wire
+from weconnect.base_entity import TenantEntity, Wire
 
 MAX_BYTES = 32_000
 MIN_SECRET = 8

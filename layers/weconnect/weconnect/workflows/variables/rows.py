@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from weconnect.table import Row, key
+from weconnect.db.table import Row, key
 from weconnect.workflows.variables.entities import VariableScope, WorkflowVariable
 
 

@@ -4,17 +4,19 @@ import json
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, encryption, table
-from weconnect.caller import Caller
+from weconnect import clock
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import new_id
+from weconnect.api.pagination import Page, query_page
+from weconnect.db import table
 from weconnect.errors import Conflict, Invalid, LimitReached
-from weconnect.idempotency import new_id
+from weconnect.identity.permissions import require_own
 from weconnect.log import MASK
-from weconnect.organizations.permissions import require_own
 from weconnect.organizations.rows import CountRow
-from weconnect.pages import Page, query_page
+from weconnect.security import encryption
 from weconnect.workflows import service as workflows
 from weconnect.workflows.rows import WorkflowRow
-from weconnect.workflows.shares import access
+from weconnect.workflows.sharing import access
 from weconnect.workflows.variables.entities import (
     NewVariable,
     VariableChanges,

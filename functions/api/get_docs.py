@@ -1,0 +1,14 @@
+"""GET /docs"""
+
+from aws_lambda_powertools.event_handler import Response
+
+from weconnect.api import health
+from weconnect.api.resolver import app, handler
+
+__all__ = ["handler"]
+
+
+@app.get("/docs", public=True, tags=["Service"], include_in_schema=False)
+def get_docs() -> Response[str]:
+    """Try the API out in Swagger UI."""
+    return Response(200, "text/html; charset=utf-8", health.docs())

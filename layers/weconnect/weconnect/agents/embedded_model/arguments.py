@@ -1,0 +1,214 @@
+"""Filling a tool's JSON Schema from a sentence. Every value is taken from the text; none is made up."""
+
+import re
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from weconnect.agents.embedded_model import phrases
+from weconnect.agents.embedded_model.phrases import DATES, IDS
+from weconnect.agents.embedded_model.sentences import QUOTED, quoted, with_digits, words
+from weconnect.agents.embedded_model.tool_schemas import kind_of, object_in, properties_of, required_of
+from weconnect.agents.models.messages import ToolSpec
+
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w]|\.\d|-\d)")
+
+
+class Filled(NamedTuple):
+    arguments: dict[str, Any]
+    missing: list[str]
+
+
+def fill(tool: ToolSpec, text: str, now: datetime) -> Filled:
+    """Fill the tool's parameters; `missing` names the required ones that the text does not give."""
+    schema = tool.input_schema
+    properties = properties_of(schema)
+    required = required_of(schema)
+    given = object_in(text)
+    if given and set(given) <= set(properties) and set(required) <= set(given):
+        return Filled(given, [])
+    wanted = required or [key for key, value in properties.items() if kind_of(value) == "string"][:1]
+    rest, arguments = text, {}
+    explicit = [key for key in properties if _named_value(key, text) is not None]
+    # What is named comes first, then what is known by its form; free text takes what is left.
+    for key in sorted(
+        properties,
+        key=lambda key: (key not in explicit, _looseness(key, properties[key]), key not in required),
+    ):
+        shape = properties[key]
+        found = _value(key, shape if isinstance(shape, dict) else {}, rest, key in wanted, tool, now)
+        if found is not None:
+            arguments[key], rest = found
+    arguments = {key: arguments[key] for key in properties if key in arguments}
+    return Filled(arguments, [key for key in required if key not in arguments])
+
+
+def _looseness(key: str, shape: Any) -> int:
+    """Rank a parameter by how easily it would take another's words."""
+    names, kind = set(words(key)), kind_of(shape)
+    if isinstance(shape, dict) and ("enum" in shape or "format" in shape):
+        return 0
+    if names & (DATES | {"email", "url", "phone", "mobile"}):
+        return 1
+    if kind in ("integer", "number", "boolean"):
+        return 2
+    return 3 if names & {"from", "to"} else 4 if names & IDS else 5
+
+
+def _value(
+    key: str, shape: dict[str, Any], text: str, wanted: bool, tool: ToolSpec, now: datetime
+) -> tuple[Any, str] | None:
+    """Find one parameter's value and the text without it; what is not wanted must be named or plain."""
+    if "const" in shape:
+        return shape["const"], text
+    named = _named_value(key, text)
+    if named:
+        value = _typed(named[0], shape)
+        if value is not None:
+            return value, named[1]
+    if isinstance(shape.get("enum"), list):
+        return _choice(shape["enum"], text)
+    kind = kind_of(shape)
+    if kind in ("integer", "number"):
+        return _number(key, kind, text, wanted, tool)
+    if kind == "boolean":
+        return _flag(key, text)
+    if kind == "array":
+        return _array(key, shape, text, wanted)
+    return phrases.read(key, shape, text, wanted, tool, now) if kind == "string" else None
+
+
+def _named_value(key: str, text: str) -> tuple[str, str] | None:
+    """Read `key=value`, `key: value`, `key is value` or a key followed by a quoted value."""
+    spoken = r"[\s_-]*".join(
+        re.escape(word) for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+|[^\W_]+", key)
+    ) or re.escape(key)
+    value = r"(\"[^\"]*\"|“[^”]*”|'[^']*'|\[[^\]]*\]|\{[^{}]*\}"
+    for form in (
+        rf"(?<![\w?&/]){spoken}\s*=\s*{value}|[^\s,;]+)",
+        rf"(?<!\w){spoken}\s*:\s*{value}|[^\n;]+?(?=\s*,\s*\w+\s*[:=]|\s+(?:and\s+)?\w+\s*[:=]|[.?!]?\s*$|[\n;]))",
+        rf"(?<!\w){spoken}\s+(?:is|as|of|to|set\s+to)?\s*{value})",
+    ):
+        match = re.search(form, text, re.IGNORECASE)
+        if match and match[1].strip():
+            return match[1].strip(), f"{text[: match.start()]} , {text[match.end() :]}"
+    return None
+
+
+def _typed(raw: str, shape: dict[str, Any]) -> Any:
+    """Read a written value as the type the schema wants; None when it cannot be."""
+    bare = raw.strip().strip("\"“”'").strip()
+    kind = kind_of(shape)
+    if isinstance(shape.get("enum"), list):
+        return next((item for item in shape["enum"] if str(item).lower() == bare.lower()), None)
+    if kind in ("integer", "number"):
+        match = re.match(r"-?[\d,]*\.?\d+", bare)
+        return _as_number(match.group(), kind) if match else None
+    if kind == "boolean":
+        return {
+            "true": True,
+            "yes": True,
+            "on": True,
+            "1": True,
+            "false": False,
+            "no": False,
+            "off": False,
+            "0": False,
+        }.get(bare.lower())
+    if kind == "array":
+        return _items(raw, shape)
+    if kind == "object" or (kind is None and raw.startswith(("{", "["))):
+        return object_in(raw)
+    return bare.rstrip(".,;!?") or None
+
+
+def _items(raw: str, shape: dict[str, Any]) -> list[Any] | None:
+    inside = raw.strip().strip("[]")
+    items = shape.get("items") if isinstance(shape.get("items"), dict) else {}
+    pieces = quoted(inside) or [
+        piece for piece in re.split(r"\s*(?:,|;|\band\b|&)\s*", inside) if piece.strip()
+    ]
+    values = [_typed(piece, items or {"type": "string"}) for piece in pieces]
+    return values if values and None not in values else None
+
+
+def _choice(enum: list[Any], text: str) -> tuple[Any, str] | None:
+    for item in enum:
+        match = (
+            isinstance(item, str)
+            and item
+            and re.search(rf"(?<!\w){re.escape(item)}(?!\w)", text, re.IGNORECASE)
+        )
+        if match:
+            return item, f"{text[: match.start()]} {text[match.end() :]}"
+    return None
+
+
+def _number(key: str, kind: str, text: str, wanted: bool, tool: ToolSpec) -> tuple[Any, str] | None:
+    """Take the number beside the parameter's name ("3 days", "under 50" for a maximum), else the next."""
+    digits = with_digits(text)
+    own = [word for word in words(key) if word not in IDS | {"max", "min"}]
+    # "3 dice" is the count of roll_dice.
+    own += words(tool.name) if set(words(key)) & {"count", "quantity", "number"} else []
+    names = "|".join(re.escape(word) + "s?" for word in own) or r"(?!)"
+    limits = (
+        r"top|first|last|up\s+to|at\s+most"
+        if re.search(r"limit|count|size|^n$", key, re.IGNORECASE)
+        else r"(?!)"
+    )
+    if re.match(r"max", key, re.IGNORECASE):
+        limits = r"under|below|up\s+to|at\s+most|less\s+than|cheaper\s+than|max(?:imum)?|no\s+more\s+than"
+    if re.match(r"min", key, re.IGNORECASE):
+        limits = r"over|above|at\s+least|more\s+than|min(?:imum)?"
+    near = re.search(
+        rf"\b(?:{names}|{limits})\s*(?:(?:of|is|number|id|no\.?)\s+)?[#$€£]?({NUMBER.pattern})|({NUMBER.pattern})\s*-?(?:{names})\b",
+        digits, re.IGNORECASE,
+    )  # fmt: skip
+    match = near or (NUMBER.search(digits) if wanted else None)
+    if not match:
+        return None
+    raw = next((group for group in match.groups() if group), "") if near else match.group()
+    value = _as_number(raw, kind)
+    return None if value is None else (value, f"{digits[: match.start()]} , {digits[match.end() :]}")
+
+
+def _as_number(raw: str, kind: str) -> int | float | None:
+    try:
+        value = float(raw.replace(",", ""))
+        whole = int(raw.replace(",", "")) if re.fullmatch(r"-?[\d,]+", raw) else value
+    except (ValueError, OverflowError):
+        return None
+    if kind == "integer" and not isinstance(whole, int):
+        return None
+    return whole if abs(value) != float("inf") else None
+
+
+def _flag(key: str, text: str) -> tuple[bool, str] | None:
+    names = [word for word in words(key) if word not in {"is", "has", "include", "with", "only", "should"}]
+    match = (
+        re.search(r"\b" + r"[\s_-]+".join(map(re.escape, names)) + r"\b", text, re.IGNORECASE)
+        if names
+        else None
+    )
+    if not match:
+        return None
+    negated = re.search(
+        r"\b(?:no|not|without|don't|never|non)\W+(?:\w+\W+)?$", text[: match.start()], re.IGNORECASE
+    )
+    return not negated, text
+
+
+def _array(key: str, shape: dict[str, Any], text: str, wanted: bool) -> tuple[Any, str] | None:
+    items = shape.get("items") if isinstance(shape.get("items"), dict) else {}
+    spoken = re.escape(key)
+    match = re.search(rf"\b{spoken}\s+((?:[\w-]+)(?:(?:\s*,\s*|\s+and\s+)[\w-]+)*)", text, re.IGNORECASE)
+    if match and (values := _items(match[1], shape)):
+        return values, f"{text[: match.start()]} {text[match.end() :]}"
+    if not wanted:
+        return None
+    if kind_of(items or {}) in ("integer", "number"):
+        numbers = [_as_number(raw, kind_of(items or {}) or "") for raw in NUMBER.findall(with_digits(text))]
+        return ([n for n in numbers if n is not None], "") if numbers else None
+    if found := quoted(text):
+        return found, QUOTED.sub(" ", text)
+    match = re.search(r"\b(?:for|of|with|to)\s+([\w-]+(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)[\w-]+)*)", text)
+    return (_items(match[1], shape), "") if match else None

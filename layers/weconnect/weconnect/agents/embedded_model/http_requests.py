@@ -1,0 +1,83 @@
+"""Reading a request for http_request: address, method, headers and body."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from weconnect.agents.embedded_model.phrases import URL
+
+PAIR = re.compile(r"(?<![\w/?&.])([A-Za-z_][\w-]*)\s*=\s*(\"[^\"]*\"|'[^']*'|“[^”]*”|\[[^\]]*\]|[^\s,;]+)")
+HOST = re.compile(
+    r"(?<![\w@./])(?:www\.)?(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|app|ai|co|de|fr|uk|eu|info|gov|edu)(?:/[^\s,;?!]*)?(?![\w@])",
+    re.IGNORECASE,
+)
+GO = re.compile(
+    r"\b(get|fetch|open|download|request|call|visit|ping|read|load|post|put|patch|delete|check|browse)\b",
+    re.I,
+)
+METHODS = {"POST": r"post|submit|send", "PUT": r"put", "PATCH": r"patch", "DELETE": r"delete|remove"}
+HEADER = re.compile(
+    r"\bheaders?\s+([A-Za-z][\w-]*)\s*[:=]\s*(\"[^\"]*\"|[^\s,;]+(?:\s+[A-Za-z0-9._~+/=-]{12,})?)", re.I
+)
+
+
+def request(text: str) -> dict[str, Any] | None:
+    """Read the arguments of an HTTP request; None when the text has no address."""
+    match = URL.search(text)
+    url = match.group() if match else None
+    if not match and GO.search(text) and (match := HOST.search(text)):
+        url = f"https://{match.group().rstrip('.')}"
+    if not match or not url:
+        return None
+    rest = f"{text[: match.start()]} {text[match.end() :]}"
+    method = _method(rest)
+    arguments: dict[str, Any] = {"url": url, "method": method}
+    headers = {name: value.strip('"') for name, value in HEADER.findall(rest)}
+    rest = HEADER.sub(" ", rest)
+    if headers:
+        arguments["headers"] = headers
+    body = _body(rest)
+    if body and method in ("POST", "PUT", "PATCH"):
+        arguments["body"] = body
+    elif body and all(not isinstance(value, dict | list) for value in body.values()):
+        arguments["url"] = f"{url}{'&' if '?' in url else '?'}{urlencode(body)}"
+    return arguments
+
+
+def _method(text: str) -> str:
+    """Name the method: one written in capitals, else the first verb that means one."""
+    written = re.search(r"\b(GET|POST|PUT|PATCH|DELETE)\b", text)
+    if written:
+        return written[1]
+    asked = [
+        (m.start(), name)
+        for name, verbs in METHODS.items()
+        if (m := re.search(rf"\b(?:{verbs})\b", text, re.I))
+    ]
+    reading = re.search(r"\b(?:get|fetch)\b", text, re.I)
+    if asked and not (reading and reading.start() < min(asked)[0]):
+        # "send a put request" is a PUT: the bare "send" only counts when no other verb does.
+        exact = [name for _, name in sorted(asked) if re.search(rf"\b{name}\b", text, re.I)]
+        return exact[0] if exact else min(asked)[1]
+    return "GET"
+
+
+def _body(text: str) -> dict[str, Any] | None:
+    start = text.find("{")
+    if start >= 0:
+        try:
+            value, _ = json.JSONDecoder().raw_decode(text[start:])
+            return value if isinstance(value, dict) else None
+        except (ValueError, RecursionError):
+            return None
+    return {key: _plain(value) for key, value in PAIR.findall(text)} or None
+
+
+def _plain(raw: str) -> Any:
+    """Read a written value as JSON would, and as text otherwise."""
+    try:
+        value = json.loads(raw, parse_constant=str)
+    except (ValueError, RecursionError):
+        return raw.strip("\"'“”")
+    return raw if isinstance(value, float) and value in (float("inf"), float("-inf")) else value

@@ -1,0 +1,22 @@
+"""A run's time line as a picture: one bar for each node run."""
+
+from weconnect.executions.entities import Timeline
+from weconnect.svg import Drawing
+
+LEFT, WIDTH, ROW = 190.0, 600.0, 24.0
+
+
+def svg(timeline: Timeline) -> str:
+    """Names on the left, bars over the milliseconds after the run's start."""
+    drawing, whole = Drawing(), max(1, timeline.duration_ms)
+    drawing.text(10, 20, f"{timeline.status} · {timeline.duration_ms} ms", most=60)
+    for row, bar in enumerate(timeline.bars):
+        y = 34 + row * ROW
+        name = bar.node_name if bar.attempt == 1 else f"{bar.node_name} ({bar.attempt})"
+        drawing.text(10, y + 13, name, most=25)
+        start = LEFT + WIDTH * min(1.0, bar.start_ms / whole)
+        width = max(2.0, WIDTH * min(1.0, bar.duration_ms / whole))
+        drawing.text(start + width + 6, y + 13, f"{bar.duration_ms} ms", "#78909c")
+        title = f"{name}: {bar.status}, {bar.duration_ms} ms"
+        drawing.box(start, y, width, ROW - 8, bar.status, title, filled=True)
+    return drawing.svg()

@@ -1,0 +1,102 @@
+"""What a new organization consists of: its head, its slug's marker, its owner and its count of members."""
+
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from weconnect import clock, ids
+from weconnect.db.table import Transaction
+from weconnect.errors import Conflict
+from weconnect.organizations.entities import (
+    Organization,
+    OrganizationMember,
+    OrganizationPlan,
+    OrganizationRole,
+)
+from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, SlugRow
+from weconnect.settings import settings
+
+
+@dataclass(frozen=True)
+class Founded:
+    """An organization and its first owner."""
+
+    organization: Organization
+    member: OrganizationMember
+
+    def write(self, writes: Transaction) -> None:
+        """Add the four rows to a transaction."""
+        organization, member = self.organization, self.member
+        pk, sk = OrganizationRow.at(organization.id)
+        writes.create(
+            OrganizationRow.of(
+                organization,
+                pk=pk,
+                sk=sk,
+                gsi2pk=OrganizationRow.by_plan(organization.plan),
+                gsi2sk=OrganizationRow.by_plan_order(organization.is_active, organization.id),
+            )
+        )
+        hold_slug(writes, organization.slug, organization.id)
+        member_pk, member_sk = MemberRow.at(organization.id, member.user_id)
+        writes.create(
+            MemberRow.of(
+                member,
+                pk=member_pk,
+                sk=member_sk,
+                gsi1pk=MemberRow.of_user(member.user_id),
+                gsi1sk=MemberRow.of_user_order(organization.id),
+            )
+        )
+        count_pk, count_sk = MemberCountRow.at(organization.id)
+        writes.count(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
+
+
+def found(
+    user_id: UUID, name: str, *, organization_id: UUID | None = None, slug: str | None = None, **more: Any
+) -> Founded:
+    """A new organization of the deployment's plan, owned by `user_id`; nothing is stored yet."""
+    moment = clock.now()
+    organization = Organization(
+        id=organization_id or ids.new_id(),
+        created_at=moment,
+        updated_at=moment,
+        slug=slug or _slug(name),
+        name=name,
+        plan=OrganizationPlan(settings.default_plan),
+        **more,
+    )
+    member = OrganizationMember(
+        id=ids.new_id(),
+        created_at=moment,
+        updated_at=moment,
+        organization_id=organization.id,
+        user_id=user_id,
+        role=OrganizationRole.OWNER,
+        joined_at=moment,
+    )
+    return Founded(organization, member)
+
+
+def hold_slug(writes: Transaction, slug: str, organization_id: UUID | str) -> None:
+    """Take a slug for an organization; Conflict `slug_taken` when another has it."""
+    pk, sk = SlugRow.at(slug)
+    errors = [{"pointer": "/slug", "detail": "taken"}]
+    taken = Conflict("This slug is taken", code="slug_taken", errors=errors)
+    writes.create(SlugRow(pk=pk, sk=sk, organization_id=str(organization_id)), taken)
+
+
+def drop_slug(writes: Transaction, slug: str) -> None:
+    """Give a slug back."""
+    pk, sk = SlugRow.at(slug)
+    writes.discard(SlugRow(pk=pk, sk=sk))
+
+
+def _slug(name: str) -> str:
+    """The name in a URL's letters, and eight of our own that make it nobody else's."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")[:80].strip("-")
+    return "-".join(part for part in (words, secrets.token_hex(4)) if part)

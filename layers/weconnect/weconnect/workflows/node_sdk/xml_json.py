@@ -1,0 +1,121 @@
+"""XML as JSON: `{"order": {"@id": "1", "line": ["a", {"@n": "2", "#text": "b"}]}}`.
+
+An element is an object of its attributes (`@name`), its own text (`#text`) and its children by name, several of a name
+as a list; one that has text alone is that text, and an empty one is "". The order of children of different names, and
+comments, are lost. Names stay as they are written, with their prefixes.
+"""
+
+import json
+import re
+from typing import Any
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from weconnect.workflows.node_sdk.node_type import NodeError
+
+MAX_CHARACTERS = 4_000_000
+MAX_DEPTH = 100
+MAX_ELEMENTS = 200_000
+
+_NAME = re.compile(r"[^\W\d][\w.-]*(:[^\W\d][\w.-]*)?")
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The document as JSON; raises NodeError `invalid_xml` with the line, `too_large`."""
+    reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = _refuse
+    try:
+        # What we give is UTF-8, whatever the text says that it was.
+        parser.Parse(re.sub(r"\A\s*<\?xml[^>]*\?>", "", text).encode(errors="replace"), True)
+    except expat.ExpatError as error:
+        raise NodeError("invalid_xml", f"/text: {error}") from error
+    return reader.found
+
+
+def _refuse(*_: Any) -> None:
+    raise NodeError("invalid_xml", "/text: a document type (<!DOCTYPE …>) is refused")
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+        self.open: list[tuple[dict[str, Any], list[str]]] = [(self.found, [])]
+        self.count = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.count += 1
+        if len(self.open) > MAX_DEPTH or self.count > MAX_ELEMENTS:
+            text = f"/text: at most {MAX_ELEMENTS} elements, {MAX_DEPTH} deep"
+            raise NodeError("too_large", text)
+        self.open.append(({f"@{key}": value for key, value in attributes.items()}, []))
+
+    def text(self, text: str) -> None:
+        self.open[-1][1].append(text)
+
+    def end(self, name: str) -> None:
+        content, parts = self.open.pop()
+        text = "".join(parts).strip()
+        value: Any = content | ({"#text": text} if text else {}) if content else text
+        siblings = self.open[-1][0]
+        if name not in siblings:
+            siblings[name] = value
+        elif isinstance(siblings[name], list):
+            siblings[name].append(value)
+        else:
+            siblings[name] = [siblings[name], value]
+
+
+def write(value: dict[str, Any]) -> str:
+    """The JSON as a document; raises NodeError for what no element can be."""
+    if len(value) != 1 or isinstance(next(iter(value.values())), list):
+        raise NodeError("invalid_parameters", "/value: an object with one field, the outermost element")
+    parts = ['<?xml version="1.0" encoding="UTF-8"?>\n']
+    for name, content in value.items():
+        _element(parts, name, content, f"/value/{name}", 1)
+    text = "".join(parts)
+    if len(text) > MAX_CHARACTERS:
+        raise NodeError("too_large", f"The document would have more than {MAX_CHARACTERS} characters")
+    return text
+
+
+def _element(parts: list[str], name: str, value: Any, pointer: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise NodeError("too_large", f"{pointer}: at most {MAX_DEPTH} deep")
+    _named(name, pointer)
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            if isinstance(each, list):
+                raise NodeError("invalid_parameters", f"{pointer}/{index}: no list can be an element")
+            _element(parts, name, each, f"{pointer}/{index}", depth)
+        return
+    inner = value if isinstance(value, dict) else {"#text": value}
+    parts.append(f"<{name}")
+    for key, each in inner.items():
+        if key.startswith("@"):
+            _named(key[1:], f"{pointer}/{key}")
+            parts.append(f" {key[1:]}={quoteattr(_text(each, f'{pointer}/{key}'))}")
+    parts.append(">" + escape(_text(inner.get("#text"), pointer)))
+    for key, each in inner.items():
+        if key != "#text" and not key.startswith("@"):
+            _element(parts, key, each, f"{pointer}/{key}", depth + 1)
+    parts.append(f"</{name}>")
+
+
+def _named(name: str, pointer: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise NodeError("invalid_parameters", f"{pointer}: is no name of XML")
+
+
+def _text(value: Any, pointer: str) -> str:
+    if isinstance(value, dict | list):
+        raise NodeError("invalid_parameters", f"{pointer}: takes a text, a number or a boolean")
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    if _FORBIDDEN.search(text):
+        raise NodeError("invalid_parameters", f"{pointer}: holds a character that XML cannot")
+    return text

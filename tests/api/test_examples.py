@@ -1,0 +1,33 @@
+"""The examples in the documentation: there is one for each body, and each is what its route takes."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from infra.make_api import OPENAPI
+from weconnect.workflows.definition.validation import check
+from weconnect.workflows.entities import WorkflowDefinition
+
+DOCUMENT = json.loads(OPENAPI.read_text())
+BODIES: dict[str, dict[str, Any]] = {
+    operation["operationId"]: operation["requestBody"]["content"]["application/json"]
+    for path in DOCUMENT["paths"].values()
+    for operation in path.values()
+    if "requestBody" in operation
+}
+
+
+@pytest.mark.parametrize("name", sorted(BODIES))
+def test_each_body_has_an_example_that_is_one(name: str) -> None:
+    body = BODIES[name]
+    assert "example" in body, f"infra/examples.yaml has nothing for {name}"
+    schema = {**body["schema"], "components": DOCUMENT["components"]}
+    jsonschema.validate(body["example"], schema, format_checker=jsonschema.FormatChecker())
+
+
+def test_the_example_of_a_workflow_has_no_finding() -> None:
+    example = BODIES["create_workflow"]["example"]
+    given = {name: example[name] for name in ("nodes", "connections")}
+    assert check(WorkflowDefinition.model_validate(given)).findings == []

@@ -1,0 +1,389 @@
+"""Code of strangers, really run: what it may, what stops it, and that nothing of it is left. Each in both ways, apart
+from everything and, as on a system that allows no namespaces, beside everything."""
+
+import contextlib
+import ctypes
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from code_runner import run_code
+
+
+def _without_namespaces() -> None:
+    """Within the new process, before its program: a user namespace in which no other can be made."""
+    with contextlib.suppress(OSError):
+        user, group = os.getuid(), os.getgid()
+        ctypes.CDLL(None).prctl(run_code.DUMPABLE, 1, 0, 0, 0)
+        if ctypes.CDLL(None).unshare(run_code.NEW_USER) == 0:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+            for kind in ("user", "pid", "net", "mnt", "ipc"):
+                Path(f"/proc/sys/user/max_{kind}_namespaces").write_text("0")
+
+
+@pytest.fixture(params=["apart", "beside"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "beside":
+        started = functools.partial(subprocess.Popen, preexec_fn=_without_namespaces)
+        monkeypatch.setattr(subprocess, "Popen", started)
+    elif not _are_allowed():
+        pytest.skip("this system allows no namespaces")
+    return str(request.param)
+
+
+@functools.cache
+def _are_allowed() -> bool:
+    return (
+        "apart" in ran("import os; return {'apart': 1} if os.getpid() == 1 else None").get("items", [{}])[0]
+    )
+
+
+def ran(code: str, items: Any = ({},), mode: str = "all", seconds: float = 20, **more: Any) -> dict[str, Any]:
+    event = {"code": code, "mode": mode, "items": list(items), "variables": [{}] * max(1, len(items))}
+    event |= {"trigger": None, "execution": {"id": "run"}, "now": "2026-01-02T03:04:05Z"}
+    before = run_code._children()
+    answer = run_code.handler(event | {"timeoutSeconds": seconds} | more, None)
+    json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
+    assert run_code._children() == before, "it left processes behind"
+    return answer
+
+
+def error(code: str, **more: Any) -> tuple[str, str]:
+    """Its code and what it says."""
+    found = ran(code, **more)["error"]
+    return found["code"], found["message"]
+
+
+# What it may
+
+
+@pytest.mark.parametrize(
+    ("code", "mode", "expected"),
+    [
+        ("return items", "all", [{"n": 1}, {"n": 2}]),
+        ("return item | {'i': index, 'of': len(items)}", "each", None),
+        ("return [item, item]", "each", [{"n": 1}, {"n": 1}, {"n": 2}, {"n": 2}]),
+        ("if item['n'] > 1: return item", "each", [{"n": 2}]),
+        ("for item in items:\n    yield {'d': item['n'] * 2}", "all", [{"d": 2}, {"d": 4}]),
+        ("return 5", "all", [{"value": 5}]),
+        ("return (1, None, {'a': [True]})", "all", [{"value": 1}, {"value": None}, {"a": [True]}]),
+        ("pass", "all", []),
+        ("# nothing but a comment", "each", []),
+        ("def double(n):\n    return n * 2\nreturn {'d': double(items[1]['n'])}", "all", [{"d": 4}]),
+        ("'''text\n  as it is'''\nreturn {'t': '''a\n  b'''}", "all", [{"t": "a\n  b"}]),
+        (
+            "return {'ü': 'größer 🦊 \\u2028', 1: 2, None: 3}",
+            "all",
+            [{"ü": "größer 🦊 \u2028", "1": 2, "null": 3}],
+        ),
+        ("import hashlib, decimal, zoneinfo, sqlite3, re\nreturn {'ok': 1}", "all", [{"ok": 1}]),
+        ("return {'t': trigger, 'e': execution['id'], 'now': now, 'v': variables}", "all", None),
+    ],
+)
+def test_what_it_returns_are_items(code: str, mode: str, expected: Any) -> None:
+    answer = ran(code, [{"n": 1}, {"n": 2}], mode)
+    if expected is None and mode == "each":
+        expected = [{"n": 1, "i": 0, "of": 2}, {"n": 2, "i": 1, "of": 2}]
+    expected = (
+        expected
+        if expected is not None
+        else [{"t": None, "e": "run", "now": "2026-01-02T03:04:05Z", "v": {}}]
+    )
+    assert answer == {"items": expected, "log": []}
+
+
+def test_each_item_has_its_variables() -> None:
+    found = ran("return variables", [{}, {}], "each", variables=[{"a": 1}, {"a": 2}])
+    assert found["items"] == [{"a": 1}, {"a": 2}]
+
+
+def test_what_it_prints_is_kept(way: str) -> None:
+    found = ran("import sys\nprint('one', 2)\nprint('é🦊', file=sys.stderr)\nprint('\\udcff')\nreturn {}")
+    assert found == {"items": [{}], "log": ["one 2", "é🦊", "\\udcff"]}
+    assert ran("print('before')\nraise ValueError('x')")["log"] == ["before"]
+    assert ran("import os\nprint('before')\nos._exit(1)")["log"] == ["before"]
+
+
+# Its errors
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("a = 1\n\nreturn a / 0", "ZeroDivisionError: division by zero (line 3)"),
+        ("def f():\n    return {}['x']\nreturn f()", "KeyError: 'x' (line 2)"),
+        ("import json\nreturn json.loads('{')", "(line 2)"),
+        ("return item", "NameError: name 'item' is not defined (line 1)"),
+        ("x = 1\nreturn (", "SyntaxError: '(' was never closed (line 2)"),
+        ("x = 1\n  y = 2", "IndentationError: unexpected indent (line 2)"),
+        ("break", "SyntaxError: 'break' outside loop (line 1)"),
+        ("x = '\x00'", "null bytes"),
+        ("raise SystemExit(3)", "SystemExit: 3 (line 1)"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt:  (line 1)"),
+        ("return input()", "EOFError"),
+        ("def f(): return f()\nreturn f()", "RecursionError: maximum recursion depth exceeded (line 1)"),
+        ("class E(Exception):\n    def __str__(self): raise E()\nraise E()", "cannot be shown (line 3)"),
+        ("class E(Exception):\n    def __str__(self): return 'x' * 10**6\nraise E()", "E: xxx"),
+        ("raise ValueError('\\ud800')", ""),
+        ("import socket\nsocket.socket().connect(('127.0.0.1', 1))", "Error"),
+        ("return exit(1)", "NameError"),
+        ("import weconnect", "No module named 'weconnect' (line 1)"),
+        ("import workflows", "No module named 'workflows' (line 1)"),
+        ("import boto3", "No module named 'boto3' (line 1)"),
+        ("import os\nos._exit(7)", "without an answer: status 7"),
+        ("import os\nos._exit(0)", "without an answer: status 0"),
+        ("import ctypes\nctypes.string_at(0)", "without an answer: signal SIGSEGV"),
+        ("import os\nos.closerange(0, 100)\nreturn {}", "without an answer: status 0"),
+    ],
+)
+def test_errors_name_the_line(code: str, expected: str) -> None:
+    found, said = error(code)
+    assert found in ("code_failed", "not_json") and expected in said and len(said) <= 2_000
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "return {'x': float('nan')}",
+        "return {'x': float('inf')}",
+        "return {'x': {1, 2}}",
+        "return {'x': b'bytes'}",
+        "return b'bytes'",
+        "class Evil:\n    def __repr__(self): raise SystemExit\n    __str__ = __repr__\nreturn {'x': Evil()}",
+        "class Evil(dict):\n    def items(self): raise SystemExit\nreturn {'x': Evil(a=1)}",
+        "x = {}\nx['x'] = x\nreturn x",
+        "x = []\nfor _ in range(100000): x = [x]\nreturn {'x': x}",
+        "return {'x': 10 ** 5000}",
+        "return {'x': '\\ud800'}",
+        "return {(1, 2): 3}",
+        "return {'x': lambda: 1}",
+    ],
+)
+def test_what_is_no_json_is_refused(code: str) -> None:
+    found, said = error(code)
+    assert found == "not_json" and said.startswith(run_code.NOT_JSON)
+
+
+# What stops it
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: pass",
+        "import time\ntime.sleep(100)",
+        "import signal, time\nfor s in {*range(1, 32)} - {9, 19}: signal.signal(s, signal.SIG_IGN)\ntime.sleep(100)",
+        "try:\n    while True: pass\nexcept BaseException: pass",
+        "import os\nos.closerange(0, 100)\nwhile True: pass",
+        "while True: print('x' * 1000)",
+        "class E(Exception):\n    def __str__(self):\n        while True: pass\nraise E()",
+        "return list(x for x in iter(int, 1))",
+        "import re\nreturn bool(re.match('(a+)+$', 'a' * 50 + '!'))",
+    ],
+)
+def test_time_is_bound(code: str, way: str) -> None:
+    assert error(code, seconds=0.5) == ("code_timeout", "The code took longer than 0.5 s")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = []\nwhile True: x.append('a' * 10**6)",
+        "return 'a' * 10**9",
+        "x = 'a' * 10**8\nreturn [x, x]",
+        "import builtins\nbuiltins.x = x = []\nwhile True: x.append(bytes(1000))",
+    ],
+)
+def test_memory_is_bound(code: str, way: str) -> None:
+    assert error(code)[0] in ("code_out_of_memory", "too_large")
+
+
+def test_what_it_returns_is_bound(way: str) -> None:
+    assert error("return 'a' * 5_000_000")[0] == "too_large"
+    assert error("return ['é' * 1000] * 1000")[0] == "too_large", "as it is written"
+    assert len(ran("return 'a' * 4_000_000")["items"][0]["value"]) == 4_000_000
+
+
+def test_what_it_prints_is_bound(way: str) -> None:
+    found = ran("for n in range(100000): print(n)\nreturn {}")
+    assert found["items"] == [{}]
+    assert found["log"][:2] == ["0", "1"] and found["log"][-1] == "… and more" and len(found["log"]) == 201
+    found = ran("print('x' * 10**7)\nreturn {}")
+    assert [len(line) for line in found["log"]] == [1_000, len("… and more")]
+
+
+def test_files_are_bound(way: str) -> None:
+    found, said = error("with open('big', 'wb') as file:\n    while True: file.write(bytes(1 << 20))")
+    assert found == "code_failed" and "OSError: [Errno 27] File too large" in said
+    text = "import os\nfiles = []\nwhile True: files.append(open(os.devnull))"
+    assert "Too many open files" in error(text)[1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, time\nwhile True:\n    try: os.fork()\n    except OSError: time.sleep(0.01)",
+        "import threading, time\nwhile True:\n    try: threading.Thread(target=time.sleep, args=(99,)).start()\n"
+        "    except RuntimeError: pass",
+    ],
+)
+def test_bombs_of_processes_and_threads(code: str, way: str) -> None:
+    if way == "beside" and os.getuid() == 0 and "fork" in code:
+        pytest.skip("root's processes are not counted")
+    assert error(code, seconds=1)[0] in ("code_timeout", "code_failed", "code_out_of_memory")
+
+
+# What it leaves, sees and forges
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\nreturn {}",
+        "import subprocess, sys\nslow = [sys.base_prefix + '/bin/python3', '-c', 'import time; time.sleep(60)']\n"
+        "subprocess.Popen(slow)\nreturn {}",
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(60)\n    os._exit(0)\n"
+        "time.sleep(0.1)\nreturn {}",
+        "import os, time\nif os.fork() == 0:\n    while True: print('x' * 999)\nreturn {}",
+    ],
+)
+def test_nothing_goes_on_after_it(code: str, way: str) -> None:
+    assert ran(code)["items"] == [{}]
+
+
+@pytest.mark.parametrize("code", ["os.kill(os.getppid(), 9)", "os.kill(os.getpid(), 9)", "os.killpg(0, 9)"])
+def test_it_kills_nobody_else(code: str, way: str) -> None:
+    answer = ran(f"import os\n{code}\nreturn {{'lives': 1}}")
+    assert answer.get("items", [{"lives": 1}]) == [{"lives": 1}]
+    assert "items" in answer or answer["error"]["code"] == "code_failed"
+
+
+def test_it_sees_no_secret(way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-of-the-environment")
+    (tmp_path / "secret").write_text("canary-of-a-file")
+    tmp_path.chmod(0o755)
+    looks = f"""
+import glob, os
+seen = [repr(dict(os.environ))]
+for name in [*glob.glob('/proc/*/environ'), '{tmp_path}/secret']:
+    try: seen.append(open(name, 'rb').read().decode(errors='replace'))
+    except OSError: pass
+return {{'seen': seen, 'names': sorted(os.environ)}}"""
+    (found,) = ran(looks)["items"]
+    assert not any(name.startswith("AWS") for name in found["names"])
+    assert set(found["names"]) <= {"LD_LIBRARY_PATH", "LC_CTYPE"}
+    if os.getuid() or way == "apart":  # root reads everything
+        assert "canary-of-the-environment" not in str(found["seen"])
+    assert "canary-of-a-file" not in str(found["seen"]) or way == "beside"
+
+
+def test_a_system_without_namespaces_is_told_of(way: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (found,) = ran("import os\nreturn {'first': os.getpid() == 1}")["items"]
+    told = "code runs beside everything else: [Errno" in capfd.readouterr().err
+    assert (found["first"], told) == ((True, False) if way == "apart" else (False, True))
+
+
+def test_a_machine_that_is_used_again_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_code, "ON_LAMBDA", True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "file").write_text("left")
+    (tmp_path / "closed" / "inner").mkdir(parents=True)
+    (tmp_path / "closed" / "inner").chmod(0)
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    (tmp_path / "closed").chmod(0)
+    assert ran("return {}")["items"] == [{}]
+    assert list(tmp_path.iterdir()) == [] and Path("/etc/hostname").exists()
+
+
+def test_apart_it_is_nobody_with_nothing(way: str) -> None:
+    if way == "beside":
+        pytest.skip("for that there are namespaces")
+    (found,) = ran(
+        "import os, socket\nreturn {'files': os.listdir('/'), 'pid': os.getpid(), 'uid': os.getuid(),"
+        " 'networks': [name for _, name in socket.if_nameindex()], 'here': os.listdir('.')}"
+    )["items"]
+    allowed = {"tmp", "dev", "usr", "lib", "lib64", Path(sys.base_prefix).parts[1]}
+    assert set(found["files"]) <= allowed and found["pid"] == 1 and found["here"] == []
+    assert found["uid"] != 0 and set(found["networks"]) <= {"lo"}
+    for code in (
+        "open('/usr/new', 'w')",
+        f"open({sys.base_prefix + '/new'!r}, 'w')",
+        "import os; os.chroot('/tmp')",
+        "import os; os.setuid(0)",
+        "import socket; socket.create_connection(('1.1.1.1', 53), 1)",
+        "import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0",
+        "import ctypes; assert ctypes.CDLL(None).umount(b'/usr') == 0",
+        "import ctypes; assert ctypes.CDLL(None).mount(b'a', b'/tmp', b'tmpfs', 0, None) == 0",
+    ):
+        assert error(code)[0] == "code_failed"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (b'{"items": [{"forged": 1}]}\n', {"items": [{"forged": 1}]}),
+        (b'{"error": {"code": "code_failed", "message": "mine"}}\n', ("code_failed", "mine")),
+        (b'{"error": {"code": "unauthorized", "message": "mine"}}\n', ("not_json", run_code.NOT_JSON)),
+        (b'{"items": [1]}\n', ("not_json", run_code.NOT_JSON)),
+        (b'{"items": [{"a": NaN}]}\n', ("not_json", run_code.NOT_JSON)),
+        (b'{"items": [{"a": "\\ud800"}]}\n', ("not_json", run_code.NOT_JSON)),
+        (b'{"items": ' + b"[" * 200_000 + b"\n", ("not_json", run_code.NOT_JSON)),
+        (b"\xff\n", ("not_json", run_code.NOT_JSON)),
+        (b"\n", ("not_json", run_code.NOT_JSON)),
+        (b'{"items": [{"forged": 1}]}', ("code_failed", "The process ended without an answer: status 0")),
+    ],
+)
+def test_it_forges_nothing_but_its_own_answer(written: bytes, expected: Any, way: str) -> None:
+    code = f"""
+import os, sys
+for descriptor in range(3, 64):
+    try:
+        left = {written!r}
+        while left: left = left[os.write(descriptor, left):]
+    except OSError: pass
+os._exit(0)"""
+    found = ran(code)
+    assert found["log"] == []
+    assert ("items" in found and {"items": found["items"]} == expected) or tuple(
+        found.get("error", {}).values()
+    ) == expected
+
+
+def test_too_much_is_not_even_read(way: str) -> None:
+    code = """
+import os
+for descriptor in range(3, 64):
+    try:
+        while True: os.write(descriptor, b'x' * 65536)
+    except OSError: pass"""
+    assert error(code) == ("too_large", run_code.TOO_LARGE)
+
+
+def test_what_looks_like_an_answer_is_only_printed(way: str) -> None:
+    found = ran("print('{\"items\": [{\"forged\": 1}]}')\nreturn {'real': 1}")
+    assert found == {"items": [{"real": 1}], "log": ['{"items": [{"forged": 1}]}']}
+
+
+def test_nothing_of_a_call_reaches_the_next(way: str) -> None:
+    code = """
+import json, sys, os, builtins
+json.dumps = lambda *_, **__: '{"items": [{"patched": 1}]}'
+builtins.left = sys.left = 1
+open('left', 'w').close()
+os.environ['LEFT'] = '1'
+return {'real': 1}"""
+    assert ran(code)["items"] == [{"patched": 1}]
+    looks = """
+import sys, os, builtins
+found = [hasattr(sys, 'left'), hasattr(builtins, 'left'), 'LEFT' in os.environ, os.path.exists('left')]
+return {'left': found}"""
+    assert ran(looks)["items"] == [{"left": [False] * 4}]

@@ -1,0 +1,122 @@
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from weconnect.db import payloads
+from weconnect.db.payloads import INLINE_BYTES, discard, load, store
+from weconnect.errors import Invalid
+from weconnect.settings import settings
+
+pytestmark = pytest.mark.usefixtures("aws", "fresh")
+ONE, OTHER = uuid4(), uuid4()
+LONG = "ü" * (INLINE_BYTES // 2 + 1)
+
+
+@pytest.fixture
+def fresh() -> None:
+    payloads.s3.cache_clear()
+
+
+def objects() -> list[str]:
+    return [
+        found["Key"] for found in boto3.client("s3").list_objects_v2(Bucket="weconnect").get("Contents", [])
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "short", "x" * INLINE_BYTES, "ü" * (INLINE_BYTES // 2)])
+def test_up_to_32_kilobytes_stay(text: str) -> None:
+    assert store(ONE, "runs/1/input", text, 7) == text
+    assert load(ONE, text) == text
+    assert objects() == []
+
+
+@pytest.mark.parametrize("text", [LONG, "x" * (INLINE_BYTES + 1), "\0\r\n☃" * 9000])
+def test_longer_ones_go_to_the_bucket(text: str) -> None:
+    pointer = store(ONE, "runs/1/input", text, 7)
+    place = f"organizations/{ONE}/runs/1/input"
+    assert pointer == {"payload": place, "bytes": len(text.encode()), "head": text[:500]}
+    assert load(ONE, pointer) == load(str(ONE), pointer) == text
+
+
+def test_another_bound() -> None:
+    assert isinstance(store(ONE, "a", "x" * 11, 7, 10), dict)
+    assert store(ONE, "a", "x" * 10, 7, 10) == "x" * 10
+
+
+@pytest.mark.parametrize(
+    ("days", "tag"),
+    [(1, "7"), (7, "7"), (8, "30"), (30, "30"), (31, "90"), (90, "90"), (91, "365"), (365, "365")],
+)
+def test_retention_is_rounded_up(days: int, tag: str) -> None:
+    pointer = store(ONE, "a", LONG, days)
+    assert isinstance(pointer, dict)
+    found = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
+    assert found["TagSet"] == [{"Key": "retention", "Value": tag}]
+
+
+def test_without_a_retention_it_stays_until_it_is_discarded() -> None:
+    pointer = store(ONE, "a", LONG)
+    assert isinstance(pointer, dict)
+    found = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
+    assert found["TagSet"] == []
+    with pytest.raises(ValueError, match="does not belong"):
+        discard(OTHER, pointer)
+    discard(ONE, "a text in its row")
+    assert objects() == [pointer["payload"]]
+    discard(ONE, pointer)
+    assert objects() == []
+
+
+def test_no_promise_that_is_not_kept() -> None:
+    with pytest.raises(ValueError, match="365"):
+        store(ONE, "a", LONG, 366)
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        {"payload": f"organizations/{OTHER}/a"},
+        {"payload": f"organizations/{ONE}/../{OTHER}/a"},
+        {"payload": f"organizations/{ONE}//a"},
+        {"payload": f"organizations/{ONE}x/a"},
+        {"payload": f"organizations/{ONE}"},
+        {"payload": f"organizations/{ONE}/"},
+        {"payload": f"/organizations/{ONE}/a"},
+        {"payload": None},
+        {},
+    ],
+)
+def test_a_pointer_out_of_the_organization_is_not_followed(pointer: dict[str, Any]) -> None:
+    store(OTHER, "a", LONG, 7)
+    with pytest.raises(ValueError, match="does not belong"):
+        load(ONE, pointer)
+
+
+@pytest.mark.parametrize("organization_id", ["a/b", "..", "a", ""])
+def test_no_name_leads_out_of_the_prefix(organization_id: str) -> None:
+    for name in ("../x", "a/../../x", "a//b", "", "/a", "."):
+        with pytest.raises(ValueError, match="no name"):
+            store(organization_id, name, LONG, 7)
+    assert objects() == []
+
+
+def test_names_are_encoded() -> None:
+    pointer = store(ONE, "idempotency/IDEM#ab c?☃", LONG, 7)
+    assert isinstance(pointer, dict)
+    assert pointer["payload"] == f"organizations/{ONE}/idempotency/IDEM%23ab%20c%3F%E2%98%83"
+    assert load(ONE, pointer) == LONG
+
+
+def test_an_expired_payload() -> None:
+    pointer = store(ONE, "a", LONG, 7)
+    assert isinstance(pointer, dict)
+    boto3.client("s3").delete_object(Bucket=settings.bucket_name, Key=pointer["payload"])
+    with pytest.raises(payloads.PayloadGone):
+        load(ONE, pointer)
+
+
+def test_half_a_surrogate_pair() -> None:
+    with pytest.raises(Invalid):
+        store(ONE, "a", "\ud800", 7)

@@ -1,0 +1,155 @@
+"""The durable function on the SDK's own in-memory runner: only effects are checkpoints, and none is done twice."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aws_durable_execution_sdk_python.lambda_service import OperationStatus
+from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
+
+from tests import mortal
+from tests.agents.runs import Starter
+from tests.executions.runs import begun, made, statuses
+from tests.factories import Registered, registered
+from tests.infra.test_sample_events import event
+from tests.workflows.definitions import definition, node
+from weconnect import durable
+from weconnect.outbound import client as outbound
+from weconnect.outbound.client import OutboundResponse
+from weconnect.workflows.engine import levels
+
+EFFECTS = ["a~1", "b~1", "c~1"]
+
+
+def http(id: str) -> dict[str, Any]:
+    return node(id, "http_request", method="POST", url=f"https://example.com/{id}")
+
+
+CHAIN = definition(
+    [*(node(f"s{n}", "set", values={f"n{n}": n}) for n in range(6)), *(http(id) for id in "abc")],
+    *("start > s0", "s0 > s1", "s1 > a", "a > s2", "s2 > s3", "s3 > b", "b > s4", "s4 > c", "c > s5"),
+)
+
+
+@pytest.fixture
+def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each address was really called, and with which key."""
+    seen: Counter[str] = Counter()
+
+    def send(method: str, url: str, **options: Any) -> OutboundResponse:
+        seen[url[-1]] += 1
+        seen[options["headers"]["idempotency-key"].partition(":")[2]] += 1
+        return OutboundResponse(200, {}, b"fine", url)
+
+    monkeypatch.setattr(outbound, "send", send)
+    return seen
+
+
+@pytest.fixture
+def runner() -> Iterator[DurableFunctionTestRunner]:
+    from executions.run_workflow import handler
+
+    with mortal.running(handler) as runner:
+        yield runner
+
+
+def started(
+    aws: None, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any], given: Any = None
+) -> tuple[Registered, str, Any]:
+    """A pending run: who has it, its path, and what Lambda was asked for."""
+    starter, me = Starter(), registered()
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
+    run = begun(me, made(me, value), given or {"n": 1})
+    (request,) = starter.asked
+    assert set(json.loads(request["Payload"])) == set(event("run_workflow"))
+    return me, run, request
+
+
+def carry(runner: DurableFunctionTestRunner, request: Any) -> Any:
+    return runner.run(
+        input=request["Payload"],
+        function_name="run-workflow:live",
+        execution_name=request["DurableExecutionName"],
+        execution_timeout=60,
+    )
+
+
+def check(me: Registered, run: str, ended: Any) -> None:
+    assert json.loads(ended.result) == {"status": "completed"}
+    done = me.client.get(run).json
+    assert done["status"] == "completed" and done["output"][0]["n5"] == 5
+    assert set(statuses(done).values()) == {"completed"} and len(done["nodes"]) == 10
+    assert me.client.get(f"/v1/workflows/{done['workflowId']}").json["executionCount"] == 1, "counted once"
+
+
+def test_ten_nodes_with_three_effects_are_five_operations(aws, monkeypatch, runner, effects) -> None:
+    me, run, request = started(aws, monkeypatch, CHAIN)
+    ended = carry(runner, request)
+    check(me, run, ended)
+    assert [operation.name for operation in ended.operations] == ["load", *EFFECTS, "finish"]
+    assert {operation.status for operation in ended.operations} == {OperationStatus.SUCCEEDED}
+    assert effects["a"] == effects["b"] == effects["c"] == 1
+
+
+@pytest.mark.parametrize("step", ["load", *EFFECTS, "finish"])
+@pytest.mark.parametrize(("moment", "repeats"), [("checkpointed", 0), ("after", 1)])
+def test_a_death_repeats_at_most_its_own_step(
+    aws, monkeypatch, runner, effects: Counter[str], step: str, moment: str, repeats: int
+) -> None:
+    me, run, request = started(aws, monkeypatch, CHAIN)
+    passed = mortal.die_once(monkeypatch, f"{moment}:{step}")
+    check(me, run, carry(runner, request))
+    for name in EFFECTS:
+        again = repeats if name == step else 0
+        assert effects[name[0]] == 1 + again
+        assert effects[f"{name[0]}:1:0"] == 1 + again, "under the same key"
+    assert passed.count(f"before:{step}") == 1 + repeats
+
+
+LOOP = definition(
+    [node("l", "loop"), http("a"), node("s5", "set", values={"n5": 5})],
+    *("start > l", "l.loop > a", "a > l", "l.done > s5"),
+)
+
+
+@pytest.mark.parametrize(
+    "step", ["l.1-2~fence", "hold-1", "l.1-2~1/start", "l.1-2~1/run-announced", "l.1-2~1/result", "a.2~1"]
+)
+@pytest.mark.parametrize(("moment", "repeats"), [("checkpointed", 0), ("after", 1)])
+def test_a_death_in_a_loop_of_several_runs(
+    aws, monkeypatch, runner, effects: Counter[str], step: str, moment: str, repeats: int
+) -> None:
+    monkeypatch.setattr(levels, "ROOM", 6)
+    me, run, request = started(aws, monkeypatch, LOOP, [{"n": number} for number in range(5)])
+    lambda_client = mortal.OnRunner(runner)
+    monkeypatch.setattr(durable, "lambda_client", lambda: lambda_client)
+    mortal.die_once(monkeypatch, f"{moment}:{step}")
+    ended = carry(runner, request)
+    assert json.loads(ended.result) == {"status": "completed"}
+    done = me.client.get(run).json
+    assert set(statuses(done)) == {"start", "l.1-2", "l.3-4", "l.5-5", "l", "s5"}
+    assert len(done["output"]) == 5 and len(lambda_client.started) == 3
+    again = repeats if step == "a.2~1" else 0
+    assert effects["a"] == 5 + again and effects["a.2:1:0"] == 1 + again
+
+
+def test_branches_waits_and_loops_on_the_real_thing(aws, monkeypatch, runner, effects) -> None:
+    value = definition(
+        [
+            http("a"),
+            http("b"),
+            node("m", "merge"),
+            node("w", "wait", seconds=1),
+            node("l", "loop"),
+            http("c"),
+        ],
+        *("start > a", "start > b", "a > m.a", "b > m.b", "m > w", "w > l", "l.loop > c", "c > l"),
+    )
+    me, run, request = started(aws, monkeypatch, value)
+    ended = carry(runner, request)
+    assert json.loads(ended.result) == {"status": "completed"}
+    done = me.client.get(run).json
+    assert set(statuses(done)) == {"start", "a", "b", "m", "w", "l", "c.1", "c.2"}
+    assert (effects["a"], effects["b"], effects["c"]) == (1, 1, 2)

@@ -1,0 +1,346 @@
+"""The house's rules, as tests: each fails with the place that breaks it."""
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import boto3
+import pytest
+
+from infra import routes
+from infra.cloudformation import ROOT
+from tests.agents.runs import Starter
+from tests.factories import registered
+from weconnect import durable
+from weconnect.db.table import Row
+
+LAYER = ROOT / "layers" / "weconnect"
+MODULES = sorted((LAYER / "weconnect").rglob("*.py"))
+FUNCTIONS = routes.files()
+LONGEST_FILE = 400
+LONGEST_ROUTE = 25
+
+# Partition keys of indexes that do not begin with their organization (decisions A23, correction 11), and why.
+INDEXES_OVER_ORGANIZATIONS = {
+    "USER": "the organizations of one user",
+    "USERS": "operators list users by role",
+    "ORGS": "operators list organizations by plan",
+    "STRIPE": "Stripe's events name a customer only",
+    "SSO": "who signs in by an address names no organization",
+    "CURRENT": "whose current organization this is",
+    "RUN": "the sweeper and the closer of runs work for all",
+    "TEMPLATE": "public templates belong to everybody",
+    "TEMPLATES": "operators review templates",
+}
+# The same for the table itself: what is looked up before the organization is known.
+ROWS_OVER_ORGANIZATIONS = {"USER", "EMAIL", "SLUG", "TOKEN", "APIKEY", "REGISTRATIONS", "IDEM", "READINESS"}
+ROWS_OVER_ORGANIZATIONS |= {"LOGIN", "LOGINS", "STRIPEEVENT"}
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _imports(path: Path) -> set[str]:
+    """Full names of what a file imports, at its top or within a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{_name(path)} imports relatively"
+            found |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+# Size and form
+
+
+@pytest.mark.parametrize("folder", ["layers", "functions", "infra"])
+def test_files_can_be_read_in_one_go(folder: str) -> None:
+    lengths = {_name(path): len(path.read_text().splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    assert {name: length for name, length in lengths.items() if length >= LONGEST_FILE} == {}
+
+
+ROUTES = [path for path in FUNCTIONS if "from weconnect.api.resolver import" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", ROUTES, ids=lambda path: path.stem)
+def test_a_route_is_one_short_function_with_one_call(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    rest = [node for node in tree.body[1:] if not isinstance(node, ast.Import | ast.ImportFrom)]
+    assert ast.get_docstring(tree)
+    assert ast.unparse(rest[0]) == "__all__ = ['handler']", "a route re-exports the one handler"
+    (function,) = rest[1:]
+    assert isinstance(function, ast.FunctionDef) and function.name == path.stem
+    assert len(path.read_text().splitlines()[function.lineno - 1 : function.end_lineno]) <= LONGEST_ROUTE
+    docstring, call, *answer = function.body
+    assert isinstance(docstring, ast.Expr) and ast.get_docstring(function)
+    if isinstance(call, ast.Return):
+        assert isinstance(call.value, ast.Call) and not answer
+    else:
+        assert isinstance(call, ast.Expr) and isinstance(call.value, ast.Call)
+        assert [ast.unparse(node) for node in answer] == ["return no_content()"]
+
+
+def test_every_function_says_what_it_is() -> None:
+    for path in FUNCTIONS:
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), _name(path)
+
+
+# What knows what
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_the_layer_stands_on_its_own(path: Path) -> None:
+    roots = {name.split(".")[0] for name in _imports(path)}
+    assert not roots & {"tests", "infra", "functions", *(file.parent.name for file in FUNCTIONS)}, roots
+
+
+def _named(*names: str) -> list[Path]:
+    return [path for path in MODULES if path.name in names]
+
+
+@pytest.mark.parametrize("path", _named("entities.py"), ids=_name)
+def test_entities_do_not_know_where_they_are_kept(path: Path) -> None:
+    known = {
+        name
+        for name in _imports(path)
+        if re.search(r"\.(rows|table|resolver|service)\b|^(pynamodb|boto|aws_)", name)
+    }
+    assert known == set()
+
+
+@pytest.mark.parametrize("path", _named("rows.py", "table.py"), ids=_name)
+def test_rows_do_not_know_http(path: Path) -> None:
+    assert {name for name in _imports(path) if re.search(r"weconnect\.api\b|powertools", name)} == set()
+
+
+def test_only_parameters_know_http() -> None:
+    """Services raise problems and answer entities; `http` and the types of parameters build and read what goes by."""
+    knowing = {
+        path.name
+        for path in MODULES
+        if any(name.startswith("weconnect.api.resolver") for name in _imports(path))
+    }
+    assert knowing <= {"parameters.py", "permissions.py", "idempotency.py"}
+
+
+def test_only_settings_read_the_environment() -> None:
+    reading = [
+        _name(path)
+        for path in [*MODULES, *FUNCTIONS]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "environb", "putenv"))
+        or (isinstance(node, ast.ImportFrom) and node.module == "os")
+    ]
+    assert set(reading) == {"layers/weconnect/weconnect/settings.py"}
+
+
+def test_nothing_is_made_or_asked_at_import() -> None:
+    """Every module in a process where a client, a connection or a subprocess is an error."""
+    names = [".".join(path.relative_to(LAYER).with_suffix("").parts) for path in MODULES]
+    names = [name.removesuffix(".__init__") for name in names]
+    names += [f"{path.parent.name}.{path.stem}" for path in FUNCTIONS]
+    code = f"""
+import importlib, socket, subprocess, boto3, botocore.session
+
+def refuse(*_, **__):
+    raise AssertionError("done at import")
+
+boto3.client = boto3.resource = boto3.Session.client = botocore.session.Session.create_client = refuse
+socket.create_connection = socket.getaddrinfo = subprocess.Popen.__init__ = refuse
+class Socket(socket.socket):
+    connect = refuse
+socket.socket = Socket
+for name in {names!r}:
+    try:
+        importlib.import_module(name)
+    except AssertionError as error:
+        raise SystemExit(f"{{name}}: {{error}}")
+"""
+    environment = {"PYTHONPATH": f"{LAYER}:{ROOT / 'functions'}", "PATH": "/usr/bin:/bin"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+# Keys
+
+
+def _docstrings(tree: ast.AST) -> set[ast.AST]:
+    bodies = [
+        node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    ]
+    return {body[0].value for body in bodies if body and isinstance(body[0], ast.Expr)}
+
+
+def _key_builders(path: Path) -> Iterator[str]:
+    """Places that put a key together: `f"ORG#{…}"`, `"ORG#" + …`, `"#".join(…)`, or a whole key as text.
+
+    Taking one apart is allowed: `key.partition("#")`, `sk.startswith("TRASH#")`.
+    """
+    tree = ast.parse(path.read_text())
+    reading = {
+        argument
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("partition", "rpartition", "split", "startswith", "removeprefix")
+        for argument in node.args
+    }
+    prefixes = {  # a row class may name the prefix of its sort keys
+        node.value
+        for node in ast.walk(tree)
+        if path.name == "rows.py"
+        and isinstance(node, ast.Assign)
+        and ast.unparse(node.targets[0]) == "PREFIX"
+    }
+    skipped = reading | prefixes | _docstrings(tree)
+    for node in ast.walk(tree):
+        where = f"{_name(path)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.JoinedStr):
+            parts = ["#" if isinstance(part, ast.FormattedValue) else str(part.value) for part in node.values]  # type: ignore[attr-defined]
+            texts = [part.value for part in node.values if isinstance(part, ast.Constant)]
+            if len(parts) > len(texts) and any(re.search(r"^#|#$", text) for text in texts):
+                yield where
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
+            sides = [side.value for side in (node.left, node.right) if isinstance(side, ast.Constant)]
+            if any(isinstance(side, str) and re.search(r"^#|#$", side) for side in sides):
+                yield where
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("'#'.join",):
+            yield where
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in skipped:
+            yield from [where] if re.fullmatch(r"[A-Z]+#\S*", node.value) else []
+
+
+@pytest.mark.parametrize("path", [*MODULES, *FUNCTIONS], ids=_name)
+def test_keys_are_built_by_key_alone(path: Path) -> None:
+    if _name(path) != "layers/weconnect/weconnect/db/keys.py":
+        assert list(_key_builders(path)) == []
+
+
+def test_the_search_for_built_keys_finds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    source = tmp_path / "bad.py"
+    for bad in (
+        'f"ORG#{x}"',
+        '"ORG#" + x',
+        'x + "#" + y',
+        '"#".join([x])',
+        '"USERS#admin"',
+        '"ORG#%s" % x',
+        'f"{x}#{y}"',
+    ):
+        source.write_text(f"value = {bad}")
+        assert list(_key_builders(source)), bad
+    source.write_text('"""ORG#o"""\nx = key.partition("ORG#")[2]  # ORG#o')
+    assert list(_key_builders(source)) == []
+
+
+def _rows() -> list[type[Row]]:
+    for path in MODULES:
+        if "Row, discriminator=" in path.read_text():
+            importlib.import_module(".".join(path.relative_to(LAYER).with_suffix("").parts))
+    found, left = [], [Row]
+    while left:
+        kinds = left.pop().__subclasses__()
+        found += kinds
+        left += kinds
+    return sorted(
+        (kind for kind in found if kind.__module__.startswith("weconnect")), key=lambda kind: kind.__name__
+    )
+
+
+ORGANIZATION = UUID("01900000-0000-7000-8000-000000000001")
+OTHER = UUID("01900000-0000-7000-8000-000000000002")
+SAMPLES: dict[Any, Any] = {UUID: OTHER, str: "pending", bool: True, int: 1, object: str(OTHER)}
+
+
+def _sample(name: str, annotation: Any) -> Any:
+    if name == "organization_id":
+        return ORGANIZATION
+    for kind in [annotation, *typing.get_args(annotation)]:
+        if kind in SAMPLES:
+            return SAMPLES[kind]
+    return next(iter(annotation))  # an enumeration
+
+
+def _key_functions(kind: type[Row]) -> Iterator[tuple[str, Any]]:
+    """A row class's own functions of keys with what they answer for sample arguments."""
+    for name, member in vars(kind).items():
+        if not isinstance(member, staticmethod | classmethod) or name.startswith("_"):
+            continue
+        function = getattr(kind, name)
+        types = typing.get_type_hints(function)
+        plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        names = [item.name for item in inspect.signature(function).parameters.values() if item.kind == plain]
+        yield name, function(*(_sample(item, types[item]) for item in names))
+
+
+@pytest.mark.parametrize("kind", _rows(), ids=lambda kind: kind.__name__)
+def test_partitions_belong_to_an_organization(kind: type[Row]) -> None:
+    for name, answer in _key_functions(kind):
+        if name == "shard" or name.endswith("_order"):
+            continue  # parts and sort keys
+        if isinstance(answer, dict):
+            partitions = [value for key, value in answer.items() if key.endswith("pk")]
+        else:
+            partitions = [answer[0] if isinstance(answer, tuple) else answer]
+        for partition in partitions:
+            first = partition.split("#")[0]
+            allowed = (
+                ROWS_OVER_ORGANIZATIONS
+                if name in ("at", "of", "in_trash") or name.startswith("at_")
+                else set(INDEXES_OVER_ORGANIZATIONS)
+            )
+            assert partition.startswith(f"ORG#{ORGANIZATION}") or first in allowed, f"{name}: {partition}"
+
+
+def test_partitions_of_what_a_tenant_writes_begin_with_it(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on the rows themselves, after a walk through the routes."""
+    starter = Starter()
+    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
+    me = registered()
+    path = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
+    assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201
+    memory = {"memoryType": "semantic", "content": "x", "key": "a#b"}
+    assert me.client.post(f"{path}/memories", memory).status == 201
+    key = me.client.post("/v1/api-keys", {"name": "k", "scopes": ["*"]}, headers={"Idempotency-Key": "1"})
+    assert key.status == 201
+    assert me.client.put(f"/v1/execution-limits/{me.user['id']}/hourly", {"maxExecutions": 2}).status == 200
+    for text in ("what is 2 * 3?", "hello"):
+        assert me.client.post(f"{path}/executions", {"input": text, "sessionId": "s"}).status == 202
+    starter.run_pending()
+    assert me.client.delete(path).status == 204
+    rows = boto3.client("dynamodb").scan(TableName="weconnect")["Items"]
+    kinds = {row["kind"]["S"] for row in rows}
+    assert kinds >= {
+        "AGENT",
+        "AGENTTOOL",
+        "AGENTMEMORY",
+        "AGENTEXECUTION",
+        "AGENTSTEP",
+        "APIKEY",
+        "LIMIT",
+        "USAGE",
+        "IDEMPOTENCY",
+    }
+    mine = f"ORG#{me.organization['id']}"
+    for row in rows:
+        for name, value in row.items():
+            if re.fullmatch(r"(gsi\d)?pk", name):
+                first = value["S"].split("#")[0]
+                allowed = ROWS_OVER_ORGANIZATIONS if name == "pk" else set(INDEXES_OVER_ORGANIZATIONS)
+                belongs = value["S"] == mine or value["S"].startswith(f"{mine}#")
+                assert belongs or first in allowed, f"{row['kind']['S']}.{name} = {value['S']}"
