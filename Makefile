@@ -1,4 +1,4 @@
-# What a newcomer needs: run, test, demo. What an engineer needs besides: api, bench, package, lock.
+# `make help` lists the targets: what a newcomer needs first, then what an engineer needs besides.
 
 PYTHON ?= python3
 PORT ?= 3000
@@ -9,51 +9,62 @@ export PORT STATE_DIR
 
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
-.PHONY: run demo test soak lint unit validate api openapi bench package lock clean
+.PHONY: help run demo test soak lint unit validate api openapi cold-start bench package lock clean
 
-run: .venv/run.stamp .venv-ministack/stamp  ## serve everything on 127.0.0.1
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/run.stamp .venv-ministack/stamp  ## serve everything on 127.0.0.1:$(PORT), with a demo to paste
 	@$(BIN)/python -m infra.local
 
-demo: .venv/run.stamp .venv-ministack/stamp  ## the main job end to end, on a host of its own unless URL is given
-	@$(BIN)/python -m infra.local.tour $(URL)
+demo: .venv/run.stamp .venv-ministack/stamp  ## show the main job end to end; URL=… uses a host that is running
+	@$(BIN)/python -m infra.local.demo_tour $(URL)
 
-test: lint unit validate  ## all that CI runs
+test: lint unit validate  ## run everything that CI runs
 
-lint: .venv/test.stamp
+lint: .venv/test.stamp  ## ruff, mypy, the direction of imports, the language of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m infra.lint_language
 
 SLOW := tests/host tests/integration tests/e2e
-unit: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp  ## TESTS=tests/agents runs some of it
+COVERAGE := --cov --cov-report=
+COVERED_PERCENT := 90
+unit: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp  ## run the tests; TESTS=tests/agents runs some of them
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(foreach folder,$(SLOW),--ignore $(folder))
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE) $(foreach folder,$(SLOW),--ignore $(folder))
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(SLOW)
+	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
 endif
 
 LONG := tests/e2e/test_kills.py tests/e2e/test_workflow_kills.py tests/executions/test_invariants.py \
-  tests/api/test_bad_input.py tests/agents/test_memory_context.py
-soak: .venv/test.stamp .venv-ministack/stamp  ## what takes longer: all kills of the local host, more random runs
+  tests/api/test_random_input.py tests/agents/test_memory_context.py
+soak: .venv/test.stamp .venv-ministack/stamp  ## run what takes longer: kills of the local host, random executions
 	SOAK=1 SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s $(LONG)
 
-validate: .venv-sam/stamp
+validate: .venv-sam/stamp  ## validate template.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 
-api: .venv/run.stamp  ## write infra/api.yaml and the OpenAPI document from the routes
+api: .venv/run.stamp  ## write infra/api.yaml, the OpenAPI document and docs/errors.md from the code
 	$(BIN)/python -m infra.make_api
 
-openapi: api
+openapi: api  ## copy the OpenAPI document to build/
 	mkdir -p build && cp layers/weconnect/weconnect/api/openapi.json build/openapi.json
 
-bench: .venv/test.stamp .venv-ministack/stamp  ## ratios within one run, each with its baseline
+cold-start: .venv/run.stamp  ## write docs/cold-start.md: imports within functions, with their milliseconds
+	$(BIN)/python -m infra.list_lazy_imports
+
+bench: .venv/test.stamp .venv-ministack/stamp  ## print ratios within one run, each with its baseline
 	$(BIN)/python -m tests.bench
 
-package: .venv-sam/stamp  ## what `sam deploy` uploads; needs a python3.13 on the PATH
+package: .venv-sam/stamp  ## build what `sam deploy` uploads; needs a python3.13 on the PATH
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
 
-lock:  ## resolve the pins anew
+lock:  ## resolve the pins again
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	for name in layers/deps/requirements layers/models/requirements infra/local/requirements infra/local/ministack \
 	  infra/sam/requirements tests/requirements; do \
@@ -61,7 +72,7 @@ lock:  ## resolve the pins anew
 	    --no-annotate --no-emit-index-url --no-emit-find-links --override infra/local/overrides.txt \
 	    $$name.in -o $$name.txt; done
 
-clean:
+clean:  ## remove environments, state and build output
 	rm -rf .venv .venv-* .local build .aws-sam
 
 .venv/run.stamp: layers/deps/requirements.txt layers/models/requirements.txt infra/local/requirements.txt

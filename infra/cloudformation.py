@@ -1,4 +1,4 @@
-"""Read our CloudFormation templates as data, short tags (`!Ref`, `!GetAtt`, `!Sub` …) as their long forms."""
+"""Our CloudFormation templates as data, with short tags (`!Ref`, `!GetAtt`, `!Sub` …) in their long forms."""
 
 from pathlib import Path
 from typing import Any
@@ -21,27 +21,33 @@ def _short_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+        value = loader.construct_mapping(node, deep=True)
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
 _Loader.add_multi_constructor("!", _short_tag)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A template, as plain data."""
+def read_template(path: Path) -> dict[str, Any]:
+    """Read a template as plain data."""
     return yaml.load(path.read_text(), _Loader)  # type: ignore[no-any-return]
 
 
 def table_definition(table_name: str, root: Path = ROOT, *, vectors: bool = False) -> dict[str, Any]:
-    """`CreateTable`'s arguments for the table of infra/data.yaml; its vector index, which moto lacks, if asked."""
-    properties = load(root / "infra" / "data.yaml")["Resources"]["Table"]["Properties"]
-    taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "VectorIndexes")
-    found = {name: properties[name] for name in taken}
+    """Return `CreateTable`'s arguments for the table of infra/data.yaml.
+
+    Its vector index is left out unless `vectors`, because moto does not support it.
+    """
+    properties = read_template(root / "infra" / "data.yaml")["Resources"]["Table"]["Properties"]
+    names = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "VectorIndexes")
+    definition = {name: properties[name] for name in names}
     if not vectors:
-        schema = [item for index in found.pop("VectorIndexes") for item in index["SearchSchema"]]
-        own = {item["AttributeName"] for item in schema}
-        attributes = found["AttributeDefinitions"]
-        found["AttributeDefinitions"] = [item for item in attributes if item["AttributeName"] not in own]
+        schema = [item for index in definition.pop("VectorIndexes") for item in index["SearchSchema"]]
+        vector_attributes = {item["AttributeName"] for item in schema}
+        definition["AttributeDefinitions"] = [
+            item
+            for item in definition["AttributeDefinitions"]
+            if item["AttributeName"] not in vector_attributes
+        ]
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
-    return {"TableName": table_name, "StreamSpecification": stream, **found}
+    return {"TableName": table_name, "StreamSpecification": stream, **definition}

@@ -1,38 +1,77 @@
-"""`make api`: write the gateway's definition and the OpenAPI document from the routes' code.
+"""`make api`: write what is generated from the code of the routes and errors, and from pyproject.toml.
 
 infra/api.yaml              paths, integrations, authorizer and CORS, included by template.yaml
-weconnect/api/openapi.json  the documentation, served at /openapi.json
+weconnect/api/openapi.json  the OpenAPI document, served at /openapi.json
+weconnect/version.py        the version of pyproject.toml, for the layer
+docs/errors.md              the codes of all problems
+template.yaml               the routes' functions, between two markers
 """
 
 import json
+import re
 import sys
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from infra import routes
+from infra import error_docs, route_resources, routes
 from infra.cloudformation import ROOT
-from weconnect.api.resolver import Operation, app
+from weconnect.api.operation import Operation
+from weconnect.api.resolver import app
 
 API = ROOT / "infra" / "api.yaml"
 EXAMPLES = ROOT / "infra" / "examples.yaml"
 OPENAPI = ROOT / "layers" / "weconnect" / "weconnect" / "api" / "openapi.json"
-TITLE, VERSION = "WeConnect", "0.1.0"
+PYPROJECT = ROOT / "pyproject.toml"
+VERSION_MODULE = ROOT / "layers" / "weconnect" / "weconnect" / "version.py"
+VERSION_TEXT = '''"""The version of WeConnect. Written by `make api` from pyproject.toml."""
+
+VERSION = "{version}"
+'''
+TITLE = "WeConnect"
 DESCRIPTION = (
-    "A multi-tenant backend for AI agents and workflow automation. Sign in with `Authorization: Bearer …` or "
-    "`X-API-Key: wc_…`. Errors are RFC 9457 problems; lists take `limit` and `cursor`; entities have an `ETag`."
+    "A multi-tenant backend for AI agents and workflow automation. Authenticate with `Authorization: Bearer …` or "
+    "`X-API-Key: wc_…`. Errors are RFC 9457 problems. Lists take `limit` and `cursor`. Entities have an `ETag`, which "
+    "changes take as `If-Match`."
 )
+TAGS = {
+    "Agents": "Agents, their published versions, and the model providers that they use.",
+    "Agent tools": "The tools of an agent: HTTP requests, MCP servers, workflows, other agents, and built-in ones.",
+    "Agent memory": "The memories and sessions of an agent.",
+    "Agent executions": "Executions of an agent, with their steps.",
+    "MCP": "The Model Context Protocol server that offers active agents and workflows as tools.",
+    "Workflows": "Workflows, their versions, validation, import and export.",
+    "Workflow shares": "Shares of a workflow with members, with roles, and by link.",
+    "Variables": "Variables and secrets of workflows and of the organization.",
+    "Node types": "The catalogue of node types.",
+    "Executions": "Executions of workflows: starting, observing and controlling them.",
+    "Approvals": "Decisions by people about tool calls and nodes.",
+    "Jobs": "Long-running jobs, such as bulk operations.",
+    "Organizations": "Organizations, their settings, usage and export.",
+    "Members": "Members of an organization and their permissions.",
+    "Roles": "Built-in and custom roles.",
+    "Invitations": "Invitations to an organization.",
+    "Billing": "Plans and payments.",
+    "Authentication": "Registration, login, sessions, passwords and multi-factor authentication.",
+    "Single sign-on": "OpenID Connect sign-in through an organization's identity provider.",
+    "API keys": "API keys of a user in an organization.",
+    "Users": "The caller's account, and the administration of users by operators.",
+    "Execution limits": "Limits of what a member may execute.",
+    "Service": "Health of the service.",
+}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key and body within 24 hours have one effect and one answer",
+    "description": "Requests with the same key and body within 24 hours have one effect and one response",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 PROBLEM = {
     "type": "object",
-    "description": "RFC 9457. `code` is stable; `errors` names places by JSON pointer.",
+    "description": "An RFC 9457 problem. `code` is stable; `errors` names invalid values by JSON pointer.",
     "required": ["type", "title", "status", "detail", "code", "errors", "requestId"],
     "properties": {
         "type": {"type": "string"},
@@ -57,10 +96,10 @@ PROBLEM = {
 }
 
 
-def gateway(operations: dict[str, Operation]) -> dict[str, Any]:
-    """The HTTP API's body: long-form intrinsics only, because AWS::Include takes no others."""
+def gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]:
+    """Return the HTTP API's definition: with long-form intrinsics only, because AWS::Include supports no others."""
     paths: dict[str, Any] = {}
-    for operation in sorted(operations.values(), key=lambda found: (found.path, found.method)):
+    for operation in sorted(operations.values(), key=lambda operation: (operation.path, operation.method)):
         entry: dict[str, Any] = {"operationId": operation.function.__name__}
         if not operation.public:
             entry["security"] = [{"authorizer": []}]
@@ -74,7 +113,7 @@ def gateway(operations: dict[str, Operation]) -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method.lower()] = entry
     return {
         "openapi": "3.0.1",
-        "info": {"title": TITLE, "version": VERSION},
+        "info": {"title": TITLE, "version": read_version()},
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -116,60 +155,86 @@ def _invocation(logical_id: str) -> dict[str, str]:
     }
 
 
-def documentation(operations: dict[str, Operation]) -> dict[str, Any]:
-    """OpenAPI 3.1, with problems in the place of Powertools' own error schemas."""
-    document = json.loads(
-        app.get_openapi_json_schema(
-            title=TITLE, version=VERSION, description=DESCRIPTION, openapi_version="3.1.0"
-        )
+def openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document, with problems in place of Powertools' own error schemas."""
+    text = app.get_openapi_json_schema(
+        title=TITLE, version=read_version(), description=DESCRIPTION, openapi_version="3.1.0"
     )
+    document: dict[str, Any] = json.loads(re.sub(r"\bPage_(\w+)_(?=\")", r"\1Page", text))
     document["paths"] = dict(sorted(document["paths"].items()))
     document["servers"] = [{"url": "/"}]
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(name, None)
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = _with_json_names(schema["description"], schema.get("properties", {}))
     schemas["Problem"] = PROBLEM
-    answer = {
-        "description": "A problem",
-        "content": {"application/problem+json": {"schema": _ref("Problem")}},
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     examples = yaml.safe_load(EXAMPLES.read_text())
     for operation in operations.values():
         entry = document["paths"].get(operation.path, {}).get(operation.method.lower())
-        if entry is None:
-            continue
-        if (example := examples.get(operation.function.__name__)) is not None:
-            entry["requestBody"]["content"]["application/json"]["example"] = example
-        for status in ("422", "500"):
-            entry["responses"].pop(status, None)
-        entry["responses"]["default"] = answer
-        entry["security"] = [] if operation.public else [{"bearer": []}, {"apiKey": []}]
-        if operation.may_replay and not operation.public:
-            entry.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
-        if operation.permission:
-            entry["description"] = f"{entry['description']}\n\nNeeds `{operation.permission}`."
-    document["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        if entry is not None:
+            _complete(entry, operation, examples.get(operation.function.__name__))
+    return document
+
+
+def _with_json_names(text: str, properties: Iterable[str]) -> str:
+    """Return a docstring with fields in code spans named as in JSON: `plan_limits` becomes `planLimits`."""
+    names = {name.lower(): name for name in properties}
+    return re.sub(r"`(\w+_\w+)`", lambda match: f"`{names.get(match[1].replace('_', ''), match[1])}`", text)
+
+
+def _complete(entry: dict[str, Any], operation: Operation, example: Any) -> None:
+    """Add to an operation's entry what Powertools does not know: example, problems, security, permission."""
+    if example is not None:
+        entry["requestBody"]["content"]["application/json"]["example"] = example
+    for status in ("422", "500"):
+        entry["responses"].pop(status, None)
+    entry["responses"]["default"] = {
+        "description": "A problem",
+        "content": {"application/problem+json": {"schema": _ref("Problem")}},
     }
-    return document  # type: ignore[no-any-return]
+    entry["security"] = [] if operation.public else [{"bearer": []}, {"apiKey": []}]
+    if operation.replays:
+        entry.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    paragraphs = [entry.pop("description", "")]
+    if operation.permission:
+        paragraphs.append(f"Requires the permission `{operation.permission}`.")
+    if description := "\n\n".join(filter(None, paragraphs)):
+        entry["description"] = description
+
+
+def read_version() -> str:
+    """Return the project's version, which pyproject.toml alone defines."""
+    return str(tomllib.loads(PYPROJECT.read_text())["project"]["version"])
 
 
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def texts() -> dict[Path, str]:
-    """What the two files must say."""
-    operations = routes.load()
+def generated_texts() -> dict[Path, str]:
+    """Return the content of each generated file by its path."""
+    operations = routes.load_operations()
     comment = "# Written by `make api` from functions/*/*.py. Change the routes, not this file.\n"
     return {
-        API: comment + yaml.safe_dump(gateway(operations), sort_keys=False, width=1_000),
-        OPENAPI: json.dumps(documentation(operations), indent=1, ensure_ascii=False) + "\n",
+        API: comment + yaml.safe_dump(gateway_definition(operations), sort_keys=False, width=1_000),
+        OPENAPI: json.dumps(openapi_document(operations), indent=1, ensure_ascii=False) + "\n",
+        VERSION_MODULE: VERSION_TEXT.format(version=read_version()),
+        error_docs.ERRORS: error_docs.errors_page(),
+        route_resources.TEMPLATE: route_resources.write_routes(
+            route_resources.TEMPLATE.read_text(), operations.values()
+        ),
     }
 
 
 if __name__ == "__main__":
-    for path, text in texts().items():
+    for path, text in generated_texts().items():
         path.write_text(text)
         sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")

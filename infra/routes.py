@@ -1,26 +1,29 @@
-"""Find every route by importing every route file, as `make api`, the tests and the local host do."""
+"""The functions' files and their routes, found by importing every file."""
 
 import importlib
+import re
 from pathlib import Path
 
 from infra.cloudformation import ROOT
-from weconnect.api.resolver import Operation, app
+from weconnect.api.operation import Operation
+from weconnect.api.resolver import app
 
 FUNCTIONS = ROOT / "functions"
+_HANDLER = re.compile(r"^(def handler\(|from .* import .*\bhandler$)", re.MULTILINE)
 
 
 def logical_id(file: Path) -> str:
-    """`functions/agents/create_agent.py` → `CreateAgent`."""
+    """Return the logical id of a function's resource: `functions/agents/create_agent.py` → `CreateAgent`."""
     return "".join(word.capitalize() for word in file.stem.split("_"))
 
 
-def files() -> list[Path]:
-    """Every function's file, routes and events alike."""
-    return sorted(path for path in FUNCTIONS.glob("*/*.py") if path.stem != "__init__")
+def function_files() -> list[Path]:
+    """Return the file of every function, those of routes and of events alike: each has or re-exports a `handler`."""
+    return sorted(path for path in FUNCTIONS.glob("*/*.py") if _HANDLER.search(path.read_text()))
 
 
-def load() -> dict[str, Operation]:
-    """Every operation by its route key, such as `POST /v1/agents`."""
-    for path in files():
+def load_operations() -> dict[str, Operation]:
+    """Import all functions and return every operation by its route key, such as `POST /v1/agents`."""
+    for path in function_files():
         importlib.import_module(f"{path.parent.name}.{path.stem}")
     return app.operations

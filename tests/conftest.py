@@ -1,4 +1,4 @@
-"""The environment of all tests: settings first, because they are read at import."""
+"""The environment and fixtures of all tests; the variables come first, because settings read them at import."""
 
 import os
 
@@ -36,107 +36,106 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra import cloudformation
-from tests import snapshots
-from tests.agents.runs import Starter
-from tests.factories import Registered, registered
+from tests import moto_transactions
+from tests.agents.execution_helpers import Starter
+from tests.factories import RegisteredUser, register
 from weconnect import aws as weconnect_aws
-from weconnect import durable, ids
-from weconnect.events import stream
+from weconnect import ids, queues
+from weconnect.durable import client as durable_client
 from weconnect.log import logger
 from weconnect.security import encryption, signing
 from weconnect.settings import settings
 
-snapshots.install()
+moto_transactions.install()
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The table, bucket, key and mail sender in moto, which our own AWS client is led to as well."""
+    """Create the table, bucket, key and mail sender in moto, and route our own AWS client to it."""
     with mock_aws():
         client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
         client("s3").create_bucket(Bucket="weconnect")
         client("sesv2").create_email_identity(EmailIdentity=os.environ["MAIL_FROM"])
         monkeypatch.setattr(weconnect_aws, "call", _call_through_boto3)
-        monkeypatch.setattr(encryption, "_cache", {})  # the platform's data key is another in each test
+        monkeypatch.setattr(encryption, "_cache", {})  # each test has another data key of the platform
         object.__setattr__(settings, "key_arn", client("kms").create_key()["KeyMetadata"]["Arn"])
         yield
 
 
 @cache
 def client(service: str) -> Any:
-    """A client for all tests: making one costs more than most tests do."""
+    """Return a client that all tests share: creating one takes longer than most tests."""
     return boto3.client(service)
 
 
 def _call_through_boto3(
     service: str, operation: str, body: dict[str, Any], *, attempts: int = 2
 ) -> dict[str, Any]:
-    """`aws.call` by way of botocore, because moto intercepts nothing else."""
+    """Replace `aws.call` by botocore, because moto intercepts nothing else."""
     try:
-        answer = getattr(client(service), xform_name(operation.rpartition(".")[2]))(**body)
+        response = getattr(client(service), xform_name(operation.rpartition(".")[2]))(**body)
     except ClientError as error:
-        found = error.response
-        status = found["ResponseMetadata"]["HTTPStatusCode"]
-        raise weconnect_aws.AwsError(
-            found["Error"]["Code"], found["Error"]["Message"], status, found
-        ) from error
-    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+        details = error.response
+        status = details["ResponseMetadata"]["HTTPStatusCode"]
+        code, message = details["Error"]["Code"], details["Error"]["Message"]
+        raise weconnect_aws.AwsError(code, message, status, details) from error
+    return {name: value for name, value in response.items() if name != "ResponseMetadata"}
 
 
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    """What stands where Lambda's client stands, for the runs that a test starts."""
-    found = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: found)
-    return found
+    """Replace Lambda's client by one that executes what a test starts, when the test says so."""
+    replacement = Starter()
+    monkeypatch.setattr(durable_client, "lambda_client", lambda: replacement)
+    return replacement
 
 
 @pytest.fixture
 def queue(aws: None, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of the purge queue, in moto."""
+    """Return the URL of the purge queue, in moto."""
     return queue_of("purge", monkeypatch)
 
 
 def queue_of(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of the queue that the setting `<name>_queue_url` tells, made in moto for this test."""
+    """Create a queue in moto, set the setting `<name>_queue_url` to its URL, and return that."""
     url: str = client("sqs").create_queue(QueueName=name)["QueueUrl"]
     monkeypatch.setitem(settings.__dict__, f"{name}_queue_url", url)
-    monkeypatch.setattr(stream, "sqs", lambda: client("sqs"))
+    monkeypatch.setattr(queues, "sqs_client", lambda: client("sqs"))
     return url
 
 
 @pytest.fixture(autouse=True)
 def signing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signing secret that needs no Secrets Manager."""
+    """Set a signing secret that needs no Secrets Manager."""
     key = signing.SigningKey(id="test-version", secret=b"s" * 64)
     monkeypatch.setattr(signing, "_current", key)
-    monkeypatch.setattr(signing, "_known", {key.id: key})
+    monkeypatch.setattr(signing, "_keys_by_id", {key.id: key})
 
 
 @pytest.fixture(autouse=True)
 def ids_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids never go back in time, so a test that moves the clock would leave its future to all after it."""
+    """Reset the last id. Ids never go back in time, so a test that moves the clock forward would affect later tests."""
     monkeypatch.setattr(ids, "_last", (0, 0))
 
 
 @pytest.fixture
-def me(aws: None) -> Registered:
-    """A registered person with an organization."""
-    return registered()
+def me(aws: None) -> RegisteredUser:
+    """Return a registered user with a personal organization."""
+    return register()
 
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    """The lines that our logger writes, as it writes them."""
+    """Capture the lines that the logger writes."""
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logger.registered_formatter)
     logger.addHandler(handler)
     yield lines
-    logger.removeHandler(handler)
+    logger.handlers.remove(handler)
 
 
 @pytest.fixture
 def queue_of_events(aws: None, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The event queue, in moto."""
+    """Return the URL of the event queue, in moto."""
     return queue_of("event", monkeypatch)

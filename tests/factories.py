@@ -1,4 +1,4 @@
-"""Things that tests need, made through the routes as a client makes them."""
+"""Users, members and clients for tests, created through the routes as a client does."""
 
 import itertools
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from tests.gateway import Client
-from weconnect.auth.account.users import role_keys
-from weconnect.auth.rows import UserRow
+from weconnect.auth.account.users import role_index_keys
 from weconnect.db import table
+from weconnect.identity.rows import UserRow
 from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.rows import MemberCountRow, MemberRow
 
@@ -17,7 +17,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass
-class Registered:
+class RegisteredUser:
     """A new user, signed in to a personal organization as its owner."""
 
     client: Client
@@ -26,31 +26,33 @@ class Registered:
     tokens: dict[str, Any]
 
 
-def bearer(tokens: dict[str, Any]) -> Client:
-    """A client with these tokens' access token."""
+def client_with_tokens(tokens: dict[str, Any]) -> Client:
+    """Return a client that sends the access token of `tokens`."""
     return Client(headers={"Authorization": f"Bearer {tokens['accessToken']}"})
 
 
-def registered(email: str | None = None, **more: Any) -> Registered:
-    """Register; `more` goes into the body."""
+def register(email: str | None = None, **fields: Any) -> RegisteredUser:
+    """Register a user; `fields` are added to the body."""
     body = {
         "email": email or f"person{next(_numbers)}@example.com",
         "password": PASSWORD,
         "firstName": "Ada",
         "lastName": "Lovelace",
-        **more,
+        **fields,
     }
-    answer = Client().post("/v1/auth/register", body)
-    assert answer.status == 201, answer.text
-    found = answer.json
-    tokens = {name: found[name] for name in ("accessToken", "refreshToken", "tokenType", "expiresIn")}
-    return Registered(bearer(tokens), found["user"], found["organization"], tokens)
+    response = Client().post("/v1/auth/register", body)
+    assert response.status == 201, response.text
+    registration = response.json
+    tokens = {name: registration[name] for name in ("accessToken", "refreshToken", "tokenType", "expiresIn")}
+    return RegisteredUser(
+        client_with_tokens(tokens), registration["user"], registration["organization"], tokens
+    )
 
 
-def become(person: Registered, role: str = "admin", *, verified: bool = True) -> Registered:
-    """Give a user a role, such as `admin` for an operator, and sign in anew."""
+def set_user_role(person: RegisteredUser, role: str = "admin", *, verified: bool = True) -> RegisteredUser:
+    """Set a user's role, such as `admin` for an operator, sign in again, and return the user."""
     row = UserRow.get(*UserRow.at(person.user["id"]))
-    keys = role_keys(role, bool(row.is_active), row.id)
+    keys = role_index_keys(role, bool(row.is_active), row.id)
     table.change(row, {"role": role, "email_verified": verified, **keys}, {})
     credentials = {"email": person.user["email"], "password": PASSWORD}
     person.tokens = Client().post("/v1/auth/login", credentials).json
@@ -58,8 +60,8 @@ def become(person: Registered, role: str = "admin", *, verified: bool = True) ->
     return person
 
 
-def join(person: Registered, owner: Registered, role: str) -> None:
-    """Make `person` a member of the owner's organization, and sign in there."""
+def add_member(person: RegisteredUser, owner: RegisteredUser, role: str) -> None:
+    """Make `person` a member of the owner's organization, and switch to it."""
     organization, user = owner.organization["id"], person.user["id"]
     own = MemberRow.get(*MemberRow.at(person.organization["id"], user)).to_entity()
     member = own.model_copy(update={"organization_id": UUID(organization), "role": OrganizationRole(role)})
@@ -68,8 +70,8 @@ def join(person: Registered, owner: Registered, role: str) -> None:
     count_pk, count_sk = MemberCountRow.at(organization)
     with table.transaction({}) as writes:
         writes.create(MemberRow.of(member, pk=pk, sk=sk, **keys))
-        writes.count(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
-    answer = person.client.post(f"/v1/organizations/{organization}/switch")
-    assert answer.status == 200, answer.text
-    person.tokens = answer.json
-    person.client.headers["Authorization"] = f"Bearer {answer.json['accessToken']}"
+        writes.increment(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
+    response = person.client.post(f"/v1/organizations/{organization}/switch")
+    assert response.status == 200, response.text
+    person.tokens = response.json
+    person.client.headers["Authorization"] = f"Bearer {response.json['accessToken']}"

@@ -1,4 +1,4 @@
-"""Call a route as the gateway does: match the path, build the event, ask the authorizer, call the handler."""
+"""A client that calls routes as the gateway does: match the path, build the event, authorize, call the handler."""
 
 import base64
 import importlib
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from infra import routes
-from weconnect.api.resolver import Operation
+from weconnect.api.operation import Operation
 
 CONTEXT = SimpleNamespace(
     function_name="test",
@@ -23,8 +23,8 @@ CONTEXT = SimpleNamespace(
 
 
 @dataclass
-class Answer:
-    """What came back."""
+class ApiResponse:
+    """The response to a call, with the event that the handler got."""
 
     status: int
     headers: dict[str, str]
@@ -34,29 +34,30 @@ class Answer:
 
     @property
     def json(self) -> Any:
+        """Return the parsed body."""
         return json.loads(self.text)
 
 
 @dataclass
 class Client:
-    """A caller with a way to authenticate; `headers` go with every call."""
+    """A client whose `headers`, such as its credentials, are sent with every call."""
 
     headers: dict[str, str] = field(default_factory=dict)
     ip: str = "203.0.113.7"
 
-    def get(self, path: str, **options: Any) -> Answer:
+    def get(self, path: str, **options: Any) -> ApiResponse:
         return self.call("GET", path, **options)
 
-    def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+    def post(self, path: str, body: Any = None, **options: Any) -> ApiResponse:
         return self.call("POST", path, body, **options)
 
-    def put(self, path: str, body: Any = None, **options: Any) -> Answer:
+    def put(self, path: str, body: Any = None, **options: Any) -> ApiResponse:
         return self.call("PUT", path, body, **options)
 
-    def patch(self, path: str, body: Any = None, **options: Any) -> Answer:
+    def patch(self, path: str, body: Any = None, **options: Any) -> ApiResponse:
         return self.call("PATCH", path, body, **options)
 
-    def delete(self, path: str, **options: Any) -> Answer:
+    def delete(self, path: str, **options: Any) -> ApiResponse:
         return self.call("DELETE", path, **options)
 
     def call(
@@ -67,31 +68,31 @@ class Client:
         *,
         raw: str | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Answer:
-        """One request; `raw` is a body that is not JSON on purpose."""
+    ) -> ApiResponse:
+        """Send one request; `raw` replaces the JSON of `body`, to send malformed JSON."""
         operation, parameters = match(method, path)
         text = raw if raw is not None else None if body is None else json.dumps(body)
         event = make_event(operation, path, parameters, text, self.headers | (headers or {}), self.ip)
         if not operation.public:
             event["requestContext"]["authorizer"] = {"lambda": authorize(event)}
         module = importlib.import_module(operation.function.__module__)
-        answer = module.handler(event, CONTEXT)
-        text = answer.get("body") or ""
-        if answer.get("isBase64Encoded"):
+        response = module.handler(event, CONTEXT)
+        text = response.get("body") or ""
+        if response.get("isBase64Encoded"):
             text = base64.b64decode(text).decode()
-        cookies = answer.get("cookies") or []
-        return Answer(int(answer["statusCode"]), answer.get("headers", {}), text, event, cookies)
+        cookies = response.get("cookies") or []
+        return ApiResponse(int(response["statusCode"]), response.get("headers", {}), text, event, cookies)
 
 
 def match(method: str, path: str) -> tuple[Operation, dict[str, str]]:
-    """The operation for a path, static segments before parameters, as the gateway chooses."""
-    found = []
-    for operation in routes.load().values():
+    """Return the operation of a path and its path parameters; static segments win, as in the gateway."""
+    candidates = []
+    for operation in routes.load_operations().values():
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(operation.path))
         if operation.method == method and (hit := re.fullmatch(pattern, urlsplit(path).path)):
-            found.append((operation.path.count("{"), operation, hit.groupdict()))
-    assert found, f"no route {method} {path}"
-    _, operation, parameters = min(found, key=lambda item: item[0])
+            candidates.append((operation.path.count("{"), operation, hit.groupdict()))
+    assert candidates, f"no route {method} {path}"
+    _, operation, parameters = min(candidates, key=lambda item: item[0])
     return operation, parameters
 
 
@@ -103,7 +104,7 @@ def make_event(
     headers: dict[str, str],
     ip: str,
 ) -> dict[str, Any]:
-    """The gateway's payload format 2.0."""
+    """Build an event in the gateway's payload format 2.0; repeated query parameters are joined by commas."""
     url = urlsplit(path)
     query: dict[str, str] = {}
     for name, value in parse_qsl(url.query, keep_blank_values=True):
@@ -142,10 +143,11 @@ def make_event(
 
 
 def authorize(event: dict[str, Any]) -> dict[str, Any]:
-    """What the authorizer puts into the event's context."""
+    """Return the context that the authorizer adds to an event."""
     from auth.authorize import handler
 
     request = {name: event[name] for name in ("version", "routeKey", "rawPath", "headers", "requestContext")}
-    answer = handler({"type": "REQUEST", **request}, CONTEXT)
-    assert answer["isAuthorized"]
-    return answer["context"]  # type: ignore[no-any-return]
+    response = handler({"type": "REQUEST", **request}, CONTEXT)
+    assert response["isAuthorized"]
+    context: dict[str, Any] = response["context"]
+    return context

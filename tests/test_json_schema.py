@@ -1,8 +1,9 @@
-"""JSON Schemas of strangers: what fits, what is refused, and that nothing hangs or is fetched."""
+"""JSON Schemas of strangers: validation, refusals, and that nothing hangs or is fetched."""
 
 import json
 import socket
 import string
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from weconnect import json_schema
 from weconnect.errors import Invalid
 
 
-def problem(schema: Any, value: Any) -> str | None:
-    found = json_schema.mismatch(schema, value)
-    return found and str(found)
+def mismatch(schema: Any, value: Any) -> str | None:
+    first = json_schema.find_mismatch(schema, value)
+    return None if first is None else str(first)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "value", "place"),
+    ("schema", "value", "pointer"),
     [
         ({"type": "object", "required": ["a"]}, {}, "/"),
         ({"properties": {"a/b": {"items": {"type": "string"}}}}, {"a/b": ["x", 1]}, "/a~1b/1"),
@@ -42,9 +43,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"$defs": {"n": {"type": "number"}}, "items": {"$ref": "#/$defs/n"}}, ["x"], "/0"),
     ],
 )
-def test_what_does_not_fit_is_placed(schema: dict, value: Any, place: str) -> None:
-    json_schema.inspect(schema)
-    assert (problem(schema, value) or "").startswith(f"{place}: ")
+def test_a_mismatch_names_its_pointer(schema: dict[str, Any], value: Any, pointer: str) -> None:
+    json_schema.check_schema(schema)
+    assert (mismatch(schema, value) or "").startswith(f"{pointer}: ")
 
 
 @pytest.mark.parametrize(
@@ -62,9 +63,9 @@ def test_what_does_not_fit_is_placed(schema: dict, value: Any, place: str) -> No
         (True, 7),
     ],
 )
-def test_what_fits(schema: Any, value: Any) -> None:
-    json_schema.inspect(schema)
-    assert problem(schema, value) is None
+def test_a_valid_value_has_no_mismatch(schema: Any, value: Any) -> None:
+    json_schema.check_schema(schema)
+    assert mismatch(schema, value) is None
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -93,49 +94,49 @@ def deep(levels: int) -> dict[str, Any]:
         ({"enum": ["x" * 60_001]}, ""),
     ],
 )
-def test_what_cannot_be_used_is_refused(schema: Any, pointer: str) -> None:
-    with pytest.raises(json_schema.BadSchema) as refused:
-        json_schema.inspect(schema)
+def test_an_unusable_schema_is_refused(schema: Any, pointer: str) -> None:
+    with pytest.raises(json_schema.UnusableSchema) as refused:
+        json_schema.check_schema(schema)
     assert refused.value.pointer == pointer
 
 
 @pytest.mark.parametrize(
-    "place", ["https://example.com/schema", "file:///etc/passwd", "/etc/passwd", "//x/y"]
+    "reference", ["https://example.com/schema", "file:///etc/passwd", "/etc/passwd", "//x/y"]
 )
-def test_nothing_is_opened(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """Not even for a schema that nobody has checked."""
-    problem({"pattern": "a"}, "a")  # imports what it needs
+def test_a_reference_opens_nothing(monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
+    """Not even in a schema that was never checked."""
+    mismatch({"pattern": "a"}, "a")  # imports everything needed
     monkeypatch.setattr("builtins.open", None)
-    assert "not usable" in (problem({"$ref": place}, {}) or "")
-    hidden = {"$id": place, "$defs": {"a": {"$id": "b"}}, "allOf": [{"$id": "c", "$ref": "#/$defs/a"}]}
-    assert "which is not in it" in (problem(hidden, {}) or "")
+    assert "not usable" in (mismatch({"$ref": reference}, {}) or "")
+    hidden = {"$id": reference, "$defs": {"a": {"$id": "b"}}, "allOf": [{"$id": "c", "$ref": "#/$defs/a"}]}
+    assert "which is not in it" in (mismatch(hidden, {}) or "")
 
 
-def test_a_refusal_names_the_place_in_the_request() -> None:
-    for schema, place in [
+def test_a_refusal_names_the_pointer_in_the_request() -> None:
+    for schema, pointer in [
         ({"type": "array"}, "/x/type"),
         ({"properties": {"a": {"pattern": "("}}}, "/x/properties/a/pattern"),
     ]:
         with pytest.raises(Invalid) as refused:
-            json_schema.check(schema, "/x")
-        assert refused.value.errors[0]["pointer"] == place
-    json_schema.check({"type": "array"}, "/x", of_object=False)
+            json_schema.require_valid_schema(schema, "/x")
+        assert refused.value.errors[0]["pointer"] == pointer
+    json_schema.require_valid_schema({"type": "array"}, "/x", of_object=False)
 
 
 @pytest.mark.parametrize("schema", [deep(40), deep(5_000), {"enum": [json.loads("[" * 900 + "]" * 900)]}])
 def test_deep_schemas_are_refused(schema: Any) -> None:
-    with pytest.raises(json_schema.BadSchema):
-        json_schema.inspect(schema)
-    assert "not usable" in (problem(schema, {}) or "")
+    with pytest.raises(json_schema.UnusableSchema):
+        json_schema.check_schema(schema)
+    assert "not usable" in (mismatch(schema, {}) or "")
 
 
-def doubling(word: str) -> dict[str, Any]:
-    """2^60 ways through sixty definitions."""
+def doubling(keyword: str) -> dict[str, Any]:
+    """Return a schema with 2^60 ways through sixty definitions."""
     names = [f"d{number}" for number in range(60)]
-    following = zip(names, [*names[1:], None], strict=True)
-    definitions = {
-        name: {word: [{"$ref": f"#/$defs/{then}"}] * 2} if then else {"not": {}} for name, then in following
+    definitions: dict[str, Any] = {
+        name: {keyword: [{"$ref": f"#/$defs/{following}"}] * 2} for name, following in pairwise(names)
     }
+    definitions[names[-1]] = {"not": {}}
     return {"$defs": definitions, "$ref": "#/$defs/d0"}
 
 
@@ -150,30 +151,30 @@ def doubling(word: str) -> dict[str, Any]:
         ({"patternProperties": {"a+": {}, "b+": {}}}, {f"{n}": 1 for n in range(60_000)}),
     ],
 )
-def test_a_check_comes_to_an_end(schema: dict, value: Any) -> None:
-    json_schema.inspect(schema)
-    assert problem(schema, value) == "/: it takes too long to check"
+def test_a_costly_check_is_given_up(schema: dict[str, Any], value: Any) -> None:
+    json_schema.check_schema(schema)
+    assert mismatch(schema, value) == "/: the value takes too long to check"
 
 
 def test_patterns_take_linear_time() -> None:
     schema = {"type": "string", "pattern": "^(a+)+$"}
-    json_schema.inspect(schema)
-    assert problem(schema, "a" * 5_000) is None
-    assert "does not match" in (problem(schema, "a" * 5_000 + "!") or "")
-    assert "characters" in (problem(schema, "a" * 50_000) or "")
-    assert problem({"uniqueItems": True}, [[n] for n in range(20_000)]) is None
+    json_schema.check_schema(schema)
+    assert mismatch(schema, "a" * 5_000) is None
+    assert "does not match" in (mismatch(schema, "a" * 5_000 + "!") or "")
+    assert "characters" in (mismatch(schema, "a" * 50_000) or "")
+    assert mismatch({"uniqueItems": True}, [[n] for n in range(20_000)]) is None
 
 
-def test_what_refers_to_nothing() -> None:
+def test_a_reference_to_nothing_is_a_mismatch() -> None:
     assert (
-        problem({"$ref": "#/$defs/none"}, {}) == "/: the schema refers to '/$defs/none', which is not in it"
+        mismatch({"$ref": "#/$defs/none"}, {}) == "/: the schema refers to '/$defs/none', which is not in it"
     )
 
 
 @pytest.mark.parametrize(("schema", "power"), [({"multipleOf": 0.1}, 400), ({"enum": [1]}, 5_000)])
-def test_numbers_beyond_all_measure(schema: dict, power: int) -> None:
-    json_schema.inspect(schema)
-    assert "too large" in (problem(schema, 10**power) or "")
+def test_huge_numbers_are_refused(schema: dict[str, Any], power: int) -> None:
+    json_schema.check_schema(schema)
+    assert "too large" in (mismatch(schema, 10**power) or "")
 
 
 @pytest.mark.parametrize(
@@ -183,13 +184,13 @@ def test_numbers_beyond_all_measure(schema: dict, power: int) -> None:
         {"items": [{}]},
     ],
 )
-def test_a_schema_that_nobody_has_inspected_fits_nothing(schema: dict) -> None:
-    with pytest.raises(json_schema.BadSchema):
-        json_schema.inspect(schema)
-    assert all(problem(schema, value) for value in ({"a": 1}, "a", 1, [1]) if _touches(schema, value))
+def test_by_an_unusable_schema_no_value_is_valid(schema: dict[str, Any]) -> None:
+    with pytest.raises(json_schema.UnusableSchema):
+        json_schema.check_schema(schema)
+    assert all(mismatch(schema, value) for value in ({"a": 1}, "a", 1, [1]) if _touches(schema, value))
 
 
-def _touches(schema: dict, value: Any) -> bool:
+def _touches(schema: dict[str, Any], value: Any) -> bool:
     kinds = {
         "type": object,
         "properties": dict,
@@ -201,11 +202,11 @@ def _touches(schema: dict, value: Any) -> bool:
     return isinstance(value, kinds[next(iter(schema))])
 
 
-def test_patterns_of_others_hold_nobody_back() -> None:
+def test_an_unsupported_pattern_can_be_accepted_and_matches_every_text() -> None:
     schema = {"properties": {"mail": {"type": "string", "pattern": "^(?!\\.).+@.+$"}}}
-    json_schema.inspect(schema, patterns=False)
-    assert problem(schema, {"mail": "anything"}) is None
-    assert problem(schema, {"mail": 7})
+    json_schema.check_schema(schema, patterns=False)
+    assert mismatch(schema, {"mail": "anything"}) is None
+    assert mismatch(schema, {"mail": 7})
 
 
 JSON = st.recursive(
@@ -252,8 +253,8 @@ SCHEMAS = st.recursive(
 @given(schema=SCHEMAS, value=JSON)
 @settings(max_examples=300, deadline=None)
 def test_it_agrees_with_the_library(schema: Any, value: Any) -> None:
-    json_schema.inspect(schema)
-    assert (problem(schema, value) is None) == Draft202012Validator(schema).is_valid(value)
+    json_schema.check_schema(schema)
+    assert (mismatch(schema, value) is None) == Draft202012Validator(schema).is_valid(value)
 
 
 @given(
@@ -277,7 +278,7 @@ def test_it_agrees_with_the_library(schema: Any, value: Any) -> None:
 @settings(max_examples=300, deadline=None)
 def test_any_junk_is_a_schema_or_refused(junk: Any, value: Any) -> None:
     try:
-        json_schema.inspect(junk)
-    except json_schema.BadSchema as refused:
+        json_schema.check_schema(junk)
+    except json_schema.UnusableSchema as refused:
         assert refused.detail
-    problem(junk, value)
+    mismatch(junk, value)

@@ -8,7 +8,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/agents", status_code=201, tags=["AI agents"])
+@app.post("/v1/agents", status_code=201, replays=True, location="/v1/agents/{id}", tags=["Agents"])
 def create_agent(body: NewAIAgent, caller: AgentsCreate) -> AIAgent:
-    """Create an agent in the caller's organization."""
+    """Create an agent."""
     return service.create(caller, body)

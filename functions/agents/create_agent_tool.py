@@ -9,7 +9,13 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/agents/<agentId>/tools", status_code=201, tags=["AI agents"])
+@app.post(
+    "/v1/agents/<agentId>/tools",
+    status_code=201,
+    replays=True,
+    location="/v1/agents/{agentId}/tools/{id}",
+    tags=["Agent tools"],
+)
 def create_agent_tool(agent_id: AgentId, body: NewAIAgentTool, caller: AgentsUpdate) -> AIAgentTool:
-    """Give an agent a tool."""
+    """Add a tool to an agent."""
     return service.create(caller, agent_id, body)

@@ -9,7 +9,16 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/agents/<agentId>/duplicate", status_code=201, tags=["AI agents"])
+@app.post(
+    "/v1/agents/<agentId>/duplicate",
+    status_code=201,
+    replays=True,
+    location="/v1/agents/{id}",
+    tags=["Agents"],
+)
 def duplicate_agent(agent_id: AgentId, caller: AgentsCreate) -> AIAgent:
-    """Copy an agent with its tools, without its memories."""
+    """Duplicate an agent.
+
+    Copies the agent with its tools, without its memories.
+    """
     return duplication.duplicate(caller, agent_id)

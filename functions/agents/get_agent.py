@@ -9,7 +9,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>", tags=["Agents"])
 def get_agent(agent_id: AgentId, caller: AgentsRead) -> AIAgent:
-    """Read one agent."""
+    """Get an agent."""
     return service.get(caller, agent_id)

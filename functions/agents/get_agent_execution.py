@@ -1,7 +1,7 @@
 """GET /v1/agents/{agentId}/executions/{executionId}"""
 
 from weconnect.agents.engine import executions
-from weconnect.agents.entities import ExecutionWithSteps
+from weconnect.agents.entities import AIAgentExecutionWithSteps
 from weconnect.agents.parameters import AgentId, ExecutionId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.api.resolver import app, handler
@@ -9,9 +9,9 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/executions/<executionId>", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/executions/<executionId>", tags=["Agent executions"])
 def get_agent_execution(
     agent_id: AgentId, execution_id: ExecutionId, caller: AgentsRead
-) -> ExecutionWithSteps:
-    """Read a run with its steps."""
+) -> AIAgentExecutionWithSteps:
+    """Get an agent's execution with its steps."""
     return executions.get(caller, agent_id, execution_id)

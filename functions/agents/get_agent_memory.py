@@ -9,9 +9,9 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/memories/<memoryId>", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/memories/<memoryId>", tags=["Agent memory"])
 def get_agent_memory(
     agent_id: AgentId, memory_id: MemoryId, caller: AgentsRead, as_of: AsOf = None
 ) -> AIAgentMemory:
-    """Read one memory with its history."""
+    """Get a memory with its history."""
     return service.get(caller, agent_id, memory_id, as_of)

@@ -9,7 +9,10 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/stats", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/stats", tags=["Agents"])
 def get_agent_stats(agent_id: AgentId, caller: AgentsRead) -> AgentStats:
-    """Count an agent's runs by status, with their tokens, cost and times."""
-    return statistics.of_agent(caller, agent_id)
+    """Get statistics of an agent.
+
+    Counts its executions by status, with their tokens, cost and durations.
+    """
+    return statistics.load_statistics(caller, agent_id)

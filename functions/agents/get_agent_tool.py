@@ -9,7 +9,10 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/tools/<toolId>", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/tools/<toolId>", tags=["Agent tools"])
 def get_agent_tool(agent_id: AgentId, tool_id: ToolId, caller: AgentsRead) -> AIAgentTool:
-    """Read one tool, without its key."""
+    """Get a tool.
+
+    Its API key is never returned.
+    """
     return service.get(caller, agent_id, tool_id)

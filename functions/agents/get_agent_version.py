@@ -9,7 +9,10 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/versions/<version>", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/versions/<version>", tags=["Agents"])
 def get_agent_version(agent_id: AgentId, version: VersionNumber, caller: AgentsRead) -> AgentVersion:
-    """Read one immutable version with its tools, without their keys."""
+    """Get a version of an agent.
+
+    A version is immutable. It includes the tools, without their API keys.
+    """
     return publication.get(caller, agent_id, version)

@@ -17,7 +17,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/executions", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/executions", tags=["Agent executions"])
 def list_agent_executions(
     agent_id: AgentId,
     caller: AgentsRead,
@@ -29,7 +29,7 @@ def list_agent_executions(
     before: BeforeFilter = None,
     sort: SortOrder = "newest",
 ) -> Page[AIAgentExecution]:
-    """List an agent's runs, newest or slowest first."""
+    """List an agent's executions, newest or slowest first."""
     return executions.find(
         caller,
         agent_id,

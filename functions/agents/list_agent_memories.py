@@ -10,7 +10,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/memories", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/memories", tags=["Agent memory"])
 def list_agent_memories(
     agent_id: AgentId,
     caller: AgentsRead,
@@ -22,7 +22,7 @@ def list_agent_memories(
     as_of: AsOf = None,
 ) -> Page[AIAgentMemory]:
     """List an agent's memories, newest first."""
-    return service.find(
+    return service.list_memories(
         caller,
         agent_id,
         limit=limit,

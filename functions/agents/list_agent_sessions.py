@@ -10,9 +10,9 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/sessions", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/sessions", tags=["Agent memory"])
 def list_agent_sessions(
     agent_id: AgentId, caller: AgentsRead, limit: Limit = 25, cursor: Cursor = None
 ) -> Page[AgentSession]:
-    """List the conversations with an agent, last used first."""
-    return service.sessions(caller, agent_id, limit=limit, cursor=cursor)
+    """List an agent's sessions, last used first."""
+    return service.list_sessions(caller, agent_id, limit=limit, cursor=cursor)

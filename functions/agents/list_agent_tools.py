@@ -10,7 +10,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/tools", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/tools", tags=["Agent tools"])
 def list_agent_tools(
     agent_id: AgentId,
     caller: AgentsRead,

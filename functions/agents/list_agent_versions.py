@@ -10,7 +10,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents/<agentId>/versions", tags=["AI agents"])
+@app.get("/v1/agents/<agentId>/versions", tags=["Agents"])
 def list_agent_versions(
     agent_id: AgentId, caller: AgentsRead, limit: Limit = 25, cursor: Cursor = None
 ) -> Page[AgentVersionSummary]:

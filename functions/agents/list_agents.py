@@ -1,7 +1,7 @@
 """GET /v1/agents"""
 
 from weconnect.agents import service
-from weconnect.agents.entities import AgentSummary
+from weconnect.agents.entities import AIAgentSummary
 from weconnect.agents.parameters import (
     DeletedFilter,
     IsActiveFilter,
@@ -16,7 +16,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/agents", tags=["AI agents"])
+@app.get("/v1/agents", tags=["Agents"])
 def list_agents(
     caller: AgentsRead,
     limit: Limit = 25,
@@ -26,8 +26,8 @@ def list_agents(
     is_active: IsActiveFilter = None,
     search: SearchFilter = None,
     deleted: DeletedFilter = False,
-) -> Page[AgentSummary]:
-    """List the organization's agents, newest first."""
+) -> Page[AIAgentSummary]:
+    """List agents, newest first."""
     return service.find(
         caller,
         limit=limit,

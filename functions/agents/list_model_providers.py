@@ -9,7 +9,10 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/v1/model-providers", tags=["AI agents"])
+@app.get("/v1/model-providers", tags=["Agents"])
 def list_model_providers(caller: AgentsRead) -> Page[ModelProvider]:
-    """List model providers, their models and prices, and whether a key is there."""
-    return catalogue.providers()
+    """List model providers with their models and prices.
+
+    Says of each whether the deployment has an API key for it.
+    """
+    return catalogue.list_providers()

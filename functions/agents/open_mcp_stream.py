@@ -8,5 +8,8 @@ __all__ = ["handler"]
 
 @app.get("/v1/mcp", public=True, tags=["MCP"])
 def open_mcp_stream() -> None:
-    """Answer 405: a client of the Model Context Protocol that asks for a stream learns that there is none."""
-    return server.refuse_stream()
+    """Refuse to open an MCP event stream.
+
+    Always returns 405: the server offers no stream, which the protocol allows.
+    """
+    server.refuse_stream()

@@ -9,7 +9,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/agents/<agentId>/restore", tags=["AI agents"])
+@app.post("/v1/agents/<agentId>/restore", replays=True, tags=["Agents"])
 def restore_agent(agent_id: AgentId, caller: AgentsDelete) -> AIAgent:
-    """Bring an agent back from the trash."""
+    """Restore an agent from the trash."""
     return service.restore(caller, agent_id)

@@ -1,18 +1,20 @@
-"""Durable function: one run of an agent. Started with the run's id as its execution name."""
+"""Durable function: one execution of an agent. The durable execution's name is the execution's id."""
 
 from typing import Any
 from uuid import UUID
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
+from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
-from weconnect.agents.engine.run_context import Run
-from weconnect.durable import DurableSteps
+from weconnect.durable.steps import DurableSteps
 
 
 @durable_execution
 def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-    """Carry the run `{organizationId, agentId, executionId}` to its end."""
-    run = Run(UUID(event["organizationId"]), UUID(event["agentId"]), UUID(event["executionId"]))
-    ended = run_agent(DurableSteps(context, run.organization_id, run.id), run)
-    return {"status": ended["status"]}
+    """Execute an agent; the event is `{"organizationId": …, "agentId": …, "executionId": …}`."""
+    execution = ExecutionContext(
+        UUID(event["organizationId"]), UUID(event["agentId"]), UUID(event["executionId"])
+    )
+    steps = DurableSteps(context, execution.organization_id, execution.execution_id)
+    return {"status": run_agent(steps, execution).status}

@@ -9,7 +9,10 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/agents/<agentId>/memories/search", tags=["AI agents"])
+@app.post("/v1/agents/<agentId>/memories/search", replays=True, reads_only=True, tags=["Agent memory"])
 def search_agent_memories(agent_id: AgentId, body: MemorySearch, caller: AgentsRead) -> MemoryHits:
-    """Find the memories that fit a question, with reasons."""
+    """Search an agent's memories.
+
+    Returns the memories that match a question, with the reasons for their rank.
+    """
     return search.search(caller, agent_id, body)

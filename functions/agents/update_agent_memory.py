@@ -4,12 +4,13 @@ from weconnect.agents.memory import service
 from weconnect.agents.memory.entities import AIAgentMemory, AIAgentMemoryChanges
 from weconnect.agents.parameters import AgentId, MemoryId
 from weconnect.agents.permissions import AgentsUpdate
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 
 
-@app.patch("/v1/agents/<agentId>/memories/<memoryId>", tags=["AI agents"])
+@app.patch("/v1/agents/<agentId>/memories/<memoryId>", tags=["Agent memory"])
 def update_agent_memory(
     agent_id: AgentId,
     memory_id: MemoryId,

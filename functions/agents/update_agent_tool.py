@@ -4,12 +4,13 @@ from weconnect.agents.parameters import AgentId, ToolId
 from weconnect.agents.permissions import AgentsUpdate
 from weconnect.agents.tools import service
 from weconnect.agents.tools.entities import AIAgentTool, AIAgentToolChanges
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 
 __all__ = ["handler"]
 
 
-@app.patch("/v1/agents/<agentId>/tools/<toolId>", tags=["AI agents"])
+@app.patch("/v1/agents/<agentId>/tools/<toolId>", tags=["Agent tools"])
 def update_agent_tool(
     agent_id: AgentId,
     tool_id: ToolId,
@@ -17,5 +18,5 @@ def update_agent_tool(
     caller: AgentsUpdate,
     if_match: IfMatch = None,
 ) -> AIAgentTool:
-    """Change a tool."""
+    """Update a tool."""
     return service.update(caller, agent_id, tool_id, body, if_match)

@@ -8,7 +8,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/docs", public=True, tags=["Service"], include_in_schema=False)
+@app.get("/docs", public=True, include_in_schema=False, tags=["Service"])
 def get_docs() -> Response[str]:
-    """Try the API out in Swagger UI."""
-    return Response(200, "text/html; charset=utf-8", health.docs())
+    """Show the API documentation in Swagger UI."""
+    return Response(200, "text/html; charset=utf-8", health.docs_page())

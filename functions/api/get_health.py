@@ -8,5 +8,5 @@ __all__ = ["handler"]
 
 @app.get("/healthz", public=True, tags=["Service"])
 def get_health() -> Health:
-    """Say that the service is alive."""
+    """Check that the service is alive."""
     return Health()

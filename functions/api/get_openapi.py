@@ -8,7 +8,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.get("/openapi.json", public=True, tags=["Service"], include_in_schema=False)
+@app.get("/openapi.json", public=True, include_in_schema=False, tags=["Service"])
 def get_openapi() -> Response[str]:
-    """Read the OpenAPI document."""
-    return Response(200, "application/json", health.openapi())
+    """Get the OpenAPI document."""
+    return Response(200, "application/json", health.openapi_document())

@@ -8,5 +8,8 @@ __all__ = ["handler"]
 
 @app.get("/readyz", public=True, tags=["Service"])
 def get_readiness() -> health.Health:
-    """Check table, queue, bucket and keys; 503 names the ones that fail."""
-    return health.readiness()
+    """Check that the service can serve requests.
+
+    Calls the table, the queue, the bucket and the keys. A 503 response names those that fail.
+    """
+    return health.check_readiness()

@@ -4,8 +4,8 @@ from weconnect.api.caller import SignedIn
 from weconnect.api.pagination import Cursor, Limit, Page
 from weconnect.api.resolver import app, handler
 from weconnect.approvals import service as approvals
-from weconnect.executions.entities import Approval, ApprovalStatus
-from weconnect.executions.parameters import ApprovalStatusFilter
+from weconnect.approvals.entities import Approval, ApprovalStatus
+from weconnect.approvals.parameters import ApprovalStatusFilter
 
 __all__ = ["handler"]
 
@@ -17,5 +17,8 @@ def list_approvals(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Page[Approval]:
-    """Questions that the caller may decide, newest first; the open ones unless another status is asked for."""
+    """List approval requests that the caller may decide.
+
+    Newest first; only pending ones unless `status` names another status.
+    """
     return approvals.find(caller, status=status, limit=limit, cursor=cursor)

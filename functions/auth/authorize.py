@@ -1,4 +1,4 @@
-"""The gateway's authorizer"""
+"""The gateway's authorizer."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from weconnect.auth import authorizer
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer who is calling; the gateway asks before every route that is not public."""
-    return authorizer.answer(event)
+    """Identify the caller of a request; the gateway calls this before each route that is not public."""
+    return authorizer.authorize(event)

@@ -2,16 +2,20 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.api.resolver import app, handler, no_content
-from weconnect.auth.account.schemas import MfaConfirmation
+from weconnect.api.resolver import app, handler
+from weconnect.api.responses import no_content
 from weconnect.auth.login import mfa
 from weconnect.auth.parameters import Person
+from weconnect.auth.schemas import MfaConfirmation
 
 __all__ = ["handler"]
 
 
-@app.post("/v1/auth/mfa/confirm", status_code=204, own=True, tags=["Authentication"])
+@app.post("/v1/auth/mfa/confirm", status_code=204, self_service=True, tags=["Authentication"])
 def confirm_mfa(body: MfaConfirmation, caller: Person) -> Response[None]:
-    """Turn the second factor on with a first code."""
+    """Enable multi-factor authentication.
+
+    Confirms an enrollment with a first code.
+    """
     mfa.confirm(caller, body)
     return no_content()

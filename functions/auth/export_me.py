@@ -1,14 +1,17 @@
 """POST /v1/users/me/export"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.auth.account import account as accounts
-from weconnect.auth.account.schemas import UserExport
+from weconnect.auth.account import own_account
 from weconnect.auth.parameters import Person
+from weconnect.auth.schemas import UserExport
 
 __all__ = ["handler"]
 
 
-@app.post("/v1/users/me/export", secret=True, own=True, tags=["Users"])
+@app.post("/v1/users/me/export", returns_secret=True, self_service=True, replays=True, tags=["Users"])
 def export_me(caller: Person) -> UserExport:
-    """Everything that is kept about the caller, without secrets."""
-    return accounts.export(caller)
+    """Export all data of the caller's account.
+
+    Secrets are left out.
+    """
+    return own_account.export(caller)

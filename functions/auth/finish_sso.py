@@ -1,22 +1,25 @@
 """GET /v1/auth/sso/callback"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.auth.entities import Tokens
-from weconnect.auth.parameters import Browser, Code, IssuerOfAnswer, ProviderError, Requester, State
-from weconnect.auth.sso import sign_in as sso
-from weconnect.auth.sso.entities import Returned
+from weconnect.auth.parameters import BrowserSecret, CallbackIssuer, Code, ProviderError, Requester, State
+from weconnect.auth.schemas import Tokens
+from weconnect.auth.sso import sign_in
+from weconnect.auth.sso.schemas import ProviderCallback
 
 __all__ = ["handler"]
 
 
 @app.get("/v1/auth/sso/callback", public=True, tags=["Single sign-on"])
 def finish_sso(
-    browser: Browser,
+    browser: BrowserSecret,
     request: Requester,
     state: State,
     code: Code = None,
     error: ProviderError = None,
-    iss: IssuerOfAnswer = None,
+    iss: CallbackIssuer = None,
 ) -> Tokens:
-    """Where the identity provider sends the person back; answers what a login answers."""
-    return sso.finish(Returned(state, code, error, iss, browser), request)
+    """Complete single sign-on (OIDC redirect target).
+
+    Returns the same as a login.
+    """
+    return sign_in.finish(ProviderCallback(state, code, error, iss, browser), request)

@@ -2,14 +2,14 @@
 
 from weconnect.api.pagination import Cursor, Limit, Page
 from weconnect.api.resolver import app, handler
-from weconnect.auth.account.schemas import Session
 from weconnect.auth.parameters import Person
+from weconnect.auth.schemas import Session
 from weconnect.auth.sessions import sessions
 
 __all__ = ["handler"]
 
 
-@app.get("/v1/auth/sessions", own=True, tags=["Authentication"])
+@app.get("/v1/auth/sessions", self_service=True, tags=["Authentication"])
 def list_sessions(caller: Person, limit: Limit = 25, cursor: Cursor = None) -> Page[Session]:
-    """The caller's open sessions, newest first."""
+    """List the caller's open sessions, newest first."""
     return sessions.find(caller, limit=limit, cursor=cursor)

@@ -3,8 +3,14 @@
 from weconnect.api.pagination import Cursor, Limit, Page
 from weconnect.api.resolver import app, handler
 from weconnect.auth.account import users
-from weconnect.auth.entities import PublicUser
-from weconnect.auth.parameters import CurrentOrganizationId, OfEmail, Operator, Role, UserIsActive
+from weconnect.auth.parameters import (
+    CurrentOrganizationId,
+    EmailFilter,
+    Operator,
+    RoleFilter,
+    UserActiveFilter,
+)
+from weconnect.identity.entities import User
 
 __all__ = ["handler"]
 
@@ -12,14 +18,14 @@ __all__ = ["handler"]
 @app.get("/v1/users", tags=["Users"])
 def list_users(
     caller: Operator,
-    role: Role = None,
-    is_active: UserIsActive = None,
+    role: RoleFilter = None,
+    is_active: UserActiveFilter = None,
     organization_id: CurrentOrganizationId = None,
-    email: OfEmail = None,
+    email: EmailFilter = None,
     limit: Limit = 25,
     cursor: Cursor = None,
-) -> Page[PublicUser]:
-    """Users of the deployment, for its operators."""
+) -> Page[User]:
+    """List the users of the deployment."""
     return users.find(
         role=role,
         is_active=is_active,

@@ -1,4 +1,4 @@
-"""DynamoDB stream → the queues of those who want to know."""
+"""DynamoDB stream: dispatch changes of the table to the queues of their consumers."""
 
 from typing import Any
 
@@ -11,5 +11,5 @@ processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire
 
 
 def handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
-    """Sort a batch; from the first failure on it is delivered again."""
-    return process_partial_response(event, stream.dispatcher(), processor, context)
+    """Dispatch a batch; from the first failure on it is delivered again."""
+    return process_partial_response(event, stream.make_dispatcher(), processor, context)

@@ -7,12 +7,15 @@ from weconnect.executions import bulk_actions
 from weconnect.executions.entities import Bulk, BulkPreview
 from weconnect.executions.permissions import ExecutionsUpdateMany
 from weconnect.jobs.entities import Job
-from weconnect.jobs.parameters import accepted
+from weconnect.jobs.parameters import job_response
 
 __all__ = ["handler"]
 
 
-@app.post("/v1/executions/bulk", status_code=202, tags=["Executions"])
+@app.post("/v1/executions/bulk", status_code=202, replays=True, tags=["Executions"])
 def bulk_executions(body: Bulk, caller: ExecutionsUpdateMany) -> Response[Job | BulkPreview]:
-    """Cancel, retry or delete many runs: 202 with a job, or 200 with a count for a dry run."""
-    return accepted(bulk_actions.ask(caller, body))
+    """Cancel, retry or delete many executions.
+
+    Returns 202 with a job, or 200 with a count for a dry run.
+    """
+    return job_response(bulk_actions.request(caller, body))

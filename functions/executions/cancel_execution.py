@@ -9,7 +9,10 @@ from weconnect.executions.permissions import ExecutionsUpdate
 __all__ = ["handler"]
 
 
-@app.post("/v1/executions/<executionId>/cancel", tags=["Executions"])
+@app.post("/v1/executions/<executionId>/cancel", replays=True, tags=["Executions"])
 def cancel_execution(execution_id: ExecutionId, caller: ExecutionsUpdate) -> Execution:
-    """Ask a run to stop: at once when it has not begun or waits, else at its next step."""
+    """Cancel an execution.
+
+    It ends at once when it has not started or is waiting, else before its next step.
+    """
     return service.cancel(caller, execution_id)

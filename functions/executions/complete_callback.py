@@ -10,5 +10,8 @@ __all__ = ["handler"]
 
 @app.post("/v1/callbacks/<token>", public=True, tags=["Executions"])
 def complete_callback(token: CallbackToken, body: CallbackValue) -> CallbackAnswer:
-    """Finish what a run waits for, with the token that the run gave away."""
+    """Complete a waiting node with a callback token.
+
+    The token alone authorizes the request.
+    """
     return callbacks.complete(token, body.value)

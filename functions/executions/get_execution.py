@@ -11,5 +11,5 @@ __all__ = ["handler"]
 
 @app.get("/v1/executions/<executionId>", tags=["Executions"])
 def get_execution(execution_id: ExecutionId, caller: ExecutionsRead) -> ExecutionWithNodes:
-    """One run with a summary of each node run."""
+    """Get an execution with a summary of each node run."""
     return service.get(caller, execution_id)

@@ -11,5 +11,8 @@ __all__ = ["handler"]
 
 @app.get("/v1/executions/<executionId>/files/<fileId>", tags=["Executions"])
 def get_execution_file(execution_id: ExecutionId, file_id: FileId, caller: ExecutionsRead) -> ExecutionFile:
-    """A file that one of its nodes has got, with an address that gives it for five minutes."""
-    return files.address(caller, execution_id, file_id)
+    """Get a file of an execution.
+
+    The response has a URL to download it, valid for five minutes.
+    """
+    return files.create_download(caller, execution_id, file_id)

@@ -2,12 +2,12 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from weconnect.api.parameters import Accept
 from weconnect.api.resolver import app, handler
 from weconnect.executions.entities import Timeline
-from weconnect.executions.parameters import ExecutionId, charted
+from weconnect.executions.parameters import ExecutionId, timeline_response
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.executions.views import history
-from weconnect.workflows.parameters import Accept
 
 __all__ = ["handler"]
 
@@ -16,5 +16,8 @@ __all__ = ["handler"]
 def get_execution_timeline(
     execution_id: ExecutionId, caller: ExecutionsRead, accept: Accept = "*/*"
 ) -> Response[Timeline | str]:
-    """One bar for each node run: JSON, or SVG for `Accept: image/svg+xml`."""
-    return charted(history.timeline(caller, execution_id), accept)
+    """Get the timeline of an execution.
+
+    One bar for each node run: as JSON, or as SVG for `Accept: image/svg+xml`.
+    """
+    return timeline_response(history.get_timeline(caller, execution_id), accept)

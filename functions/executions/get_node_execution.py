@@ -13,5 +13,5 @@ __all__ = ["handler"]
 def get_node_execution(
     execution_id: ExecutionId, node_execution_id: NodeExecutionId, caller: ExecutionsRead
 ) -> NodeExecution:
-    """One node run with its whole input and output."""
-    return history.node(caller, execution_id, node_execution_id)
+    """Get a node run with its whole input and output."""
+    return history.get_node(caller, execution_id, node_execution_id)

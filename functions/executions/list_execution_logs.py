@@ -16,5 +16,5 @@ def list_execution_logs(
     level: LevelFilter = None,
     node_id: NodeFilter = None,
 ) -> ExecutionLogs:
-    """What happened in a run, line by line."""
-    return history.logs(caller, execution_id, level, node_id)
+    """List the log entries of an execution."""
+    return history.list_logs(caller, execution_id, level, node_id)

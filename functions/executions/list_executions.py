@@ -27,7 +27,7 @@ def list_executions(
     after: AfterFilter = None,
     before: BeforeFilter = None,
 ) -> Page[Execution]:
-    """List runs of workflows, newest first."""
+    """List workflow executions, newest first."""
     return service.find(
         caller,
         limit=limit,

@@ -11,5 +11,5 @@ __all__ = ["handler"]
 
 @app.get("/v1/executions/<executionId>/nodes", tags=["Executions"])
 def list_node_executions(execution_id: ExecutionId, caller: ExecutionsRead) -> NodeExecutions:
-    """List a run's node runs, in order."""
-    return history.nodes(caller, execution_id)
+    """List the node runs of an execution, in order."""
+    return history.list_nodes(caller, execution_id)

@@ -1,4 +1,4 @@
-"""Every minute → runs of workflows that were stored and never began, or whose function is gone."""
+"""Every minute: start or close the workflows' executions that were stored but never started, or were abandoned."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from weconnect.log import logger
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Start them again, or close them."""
+    """Sweep once; return the number of executions that were started or closed."""
     swept = sweeper.sweep()
     if swept:
-        logger.warning("swept runs", count=swept)
+        logger.warning("executions swept", count=swept)
     return {"swept": swept}

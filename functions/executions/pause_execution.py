@@ -9,7 +9,10 @@ from weconnect.executions.permissions import ExecutionsUpdate
 __all__ = ["handler"]
 
 
-@app.post("/v1/executions/<executionId>/pause", tags=["Executions"])
+@app.post("/v1/executions/<executionId>/pause", replays=True, tags=["Executions"])
 def pause_execution(execution_id: ExecutionId, caller: ExecutionsUpdate) -> Execution:
-    """Hold a run before its next node with an effect, or that waits."""
+    """Pause an execution.
+
+    It is suspended before its next node with an effect, or at once while it waits.
+    """
     return service.pause(caller, execution_id)

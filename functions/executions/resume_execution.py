@@ -9,7 +9,7 @@ from weconnect.executions.permissions import ExecutionsUpdate
 __all__ = ["handler"]
 
 
-@app.post("/v1/executions/<executionId>/resume", tags=["Executions"])
+@app.post("/v1/executions/<executionId>/resume", replays=True, tags=["Executions"])
 def resume_execution(execution_id: ExecutionId, caller: ExecutionsUpdate) -> Execution:
-    """Go on with a paused run."""
+    """Resume a paused execution."""
     return service.resume(caller, execution_id)

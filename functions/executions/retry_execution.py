@@ -2,16 +2,25 @@
 
 from weconnect.api.resolver import app, handler
 from weconnect.executions import starting
-from weconnect.executions.entities import Execution, Retry
+from weconnect.executions.entities import Execution, RetryRequest
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsUpdate
 
 __all__ = ["handler"]
 
 
-@app.post("/v1/executions/<executionId>/retry", status_code=202, tags=["Executions"])
+@app.post(
+    "/v1/executions/<executionId>/retry",
+    status_code=202,
+    replays=True,
+    location="/v1/executions/{id}",
+    tags=["Executions"],
+)
 def retry_execution(
-    execution_id: ExecutionId, caller: ExecutionsUpdate, body: Retry | None = None
+    execution_id: ExecutionId, caller: ExecutionsUpdate, body: RetryRequest | None = None
 ) -> Execution:
-    """Run again, with what had ended well kept, or from the start."""
-    return starting.retry(caller, execution_id, body or Retry())
+    """Retry an execution.
+
+    Keeps the results of the nodes that succeeded, or starts from the beginning.
+    """
+    return starting.retry(caller, execution_id, body or RetryRequest())

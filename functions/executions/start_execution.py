@@ -2,22 +2,28 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.api.resolver import PreferWait, app, handler
+from weconnect.api.parameters import PreferWait
+from weconnect.api.resolver import app, handler
 from weconnect.executions import starting
 from weconnect.executions.entities import Execution, NewWorkflowExecution
-from weconnect.executions.parameters import accepted
+from weconnect.executions.parameters import started_response
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayExecute
 
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/executions", status_code=202, tags=["Workflows"])
+@app.post("/v1/workflows/<workflowId>/executions", status_code=202, replays=True, tags=["Executions"])
 def start_execution(
     workflow_id: WorkflowId,
     caller: MayExecute,
     body: NewWorkflowExecution | None = None,
     prefer: PreferWait = 0,
 ) -> Response[Execution]:
-    """Run a workflow: 202 with the run, or 200 when it ended within `Prefer: wait=N`."""
-    return accepted(starting.start(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer)
+    """Execute a workflow.
+
+    Returns 202 with the execution, or 200 when it finished within `Prefer: wait=N`.
+    """
+    return started_response(
+        starting.start(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer
+    )

@@ -1,7 +1,8 @@
 """GET /v1/executions/{executionId}/events"""
 
 from weconnect.api.pagination import Cursor
-from weconnect.api.resolver import PreferWait, app, handler
+from weconnect.api.parameters import PreferWait
+from weconnect.api.resolver import app, handler
 from weconnect.executions.entities import ExecutionEvents
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
@@ -14,5 +15,8 @@ __all__ = ["handler"]
 def wait_for_execution_events(
     execution_id: ExecutionId, caller: ExecutionsRead, cursor: Cursor = None, prefer: PreferWait = 0
 ) -> ExecutionEvents:
-    """What has happened in a run after a cursor; with `Prefer: wait=N` it waits for something to happen."""
+    """List the events of an execution after a cursor.
+
+    With `Prefer: wait=N` the response waits for the next event (long polling).
+    """
     return long_poll.wait(caller, execution_id, cursor, prefer)

@@ -9,7 +9,10 @@ from weconnect.jobs.parameters import JobId
 __all__ = ["handler"]
 
 
-@app.post("/v1/jobs/<jobId>/cancel", tags=["Jobs"])
+@app.post("/v1/jobs/<jobId>/cancel", replays=True, tags=["Jobs"])
 def cancel_job(job_id: JobId, caller: SignedIn) -> Job:
-    """Stop a job before its next batch; what it has done stays done."""
+    """Cancel a job before its next batch.
+
+    Finished batches are not undone.
+    """
     return service.cancel(caller, job_id)

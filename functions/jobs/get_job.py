@@ -11,5 +11,5 @@ __all__ = ["handler"]
 
 @app.get("/v1/jobs/<jobId>", tags=["Jobs"])
 def get_job(job_id: JobId, caller: SignedIn) -> Job:
-    """Progress, counts and result of one job."""
+    """Get the progress, counts and result of a job."""
     return service.get(caller, job_id)

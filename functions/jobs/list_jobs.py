@@ -11,5 +11,8 @@ __all__ = ["handler"]
 
 @app.get("/v1/jobs", tags=["Jobs"])
 def list_jobs(caller: SignedIn, limit: Limit = 25, cursor: Cursor = None) -> Page[Job]:
-    """List long jobs of the organization that the caller might have asked for, newest first."""
+    """List the organization's jobs, newest first.
+
+    Only those that the caller could have started.
+    """
     return service.find(caller, limit=limit, cursor=cursor)

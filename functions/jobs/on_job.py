@@ -1,4 +1,4 @@
-"""Jobs queue → one batch of a job; every minute → jobs that nobody goes on with"""
+"""Jobs queue: execute one batch of a job. Every minute: requeue the jobs whose next batch is overdue."""
 
 import json
 from typing import Any
@@ -11,16 +11,16 @@ from weconnect.log import logger
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-def work_one(record: dict[str, Any]) -> None:
-    """Do the batch that one message names."""
-    worker.work(json.loads(record["body"]))
+def execute_batch(record: dict[str, Any]) -> None:
+    """Execute the batch that a message names."""
+    worker.process_message(json.loads(record["body"]))
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Do a batch, which stays in the queue when it failed; or ask again for the jobs that are due."""
+    """Process messages, which stay in the queue when they fail; or sweep, for the schedule's event."""
     if "Records" in event:
-        return process_partial_response(event, work_one, processor, context)
+        return process_partial_response(event, execute_batch, processor, context)
     swept = worker.sweep()
     if swept:
-        logger.warning("swept jobs", count=swept)
+        logger.warning("jobs swept", count=swept)
     return {"swept": swept}

@@ -9,7 +9,16 @@ from weconnect.organizations.schemas import NewOrganization
 __all__ = ["handler"]
 
 
-@app.post("/v1/organizations", status_code=201, tags=["Organizations"])
+@app.post(
+    "/v1/organizations",
+    status_code=201,
+    replays=True,
+    location="/v1/organizations/{id}",
+    tags=["Organizations"],
+)
 def create_organization(body: NewOrganization, caller: Person) -> Organization:
-    """Make an organization; the caller becomes its owner, and switches to it when they like."""
+    """Create an organization.
+
+    The caller becomes its owner. Switch to it to act in it.
+    """
     return service.create(caller, body)

@@ -2,7 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
+from weconnect.api.responses import no_content
 from weconnect.auth.parameters import AnyPerson
 from weconnect.organizations import deletion
 from weconnect.organizations.parameters import OrganizationId, Purge
@@ -14,6 +16,10 @@ __all__ = ["handler"]
 def delete_organization(
     organization_id: OrganizationId, caller: AnyPerson, if_match: IfMatch = None, purge: Purge = False
 ) -> Response[None]:
-    """Move the organization to the trash for 30 days; `purge` ends one that is there. For its owner."""
+    """Delete an organization.
+
+    Moves it to the trash for 30 days. With `purge` an organization in the trash is deleted for good. Only for its
+    owner.
+    """
     deletion.delete(caller, organization_id, if_match, purge=purge)
     return no_content()

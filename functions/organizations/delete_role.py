@@ -2,9 +2,12 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
+from weconnect.api.responses import no_content
 from weconnect.organizations.members import roles
-from weconnect.organizations.parameters import OrganizationId, OrganizationManage, RoleId
+from weconnect.organizations.parameters import OrganizationId, RoleId
+from weconnect.organizations.permissions import OrganizationManage
 
 __all__ = ["handler"]
 
@@ -13,6 +16,6 @@ __all__ = ["handler"]
 def delete_role(
     organization_id: OrganizationId, role_id: RoleId, caller: OrganizationManage, if_match: IfMatch = None
 ) -> Response[None]:
-    """Delete a custom role that nobody has."""
+    """Delete a custom role that no member has."""
     roles.delete(caller, organization_id, role_id, if_match)
     return no_content()

@@ -11,5 +11,5 @@ __all__ = ["handler"]
 
 @app.get("/v1/organizations/<organizationId>", tags=["Organizations"])
 def get_organization(organization_id: OrganizationId, caller: SignedIn) -> Organization:
-    """The caller's organization, with this month's executions."""
+    """Get an organization with this month's executions."""
     return service.get(caller, organization_id)

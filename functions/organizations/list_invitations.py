@@ -2,9 +2,10 @@
 
 from weconnect.api.pagination import Cursor, Limit, Page
 from weconnect.api.resolver import app, handler
+from weconnect.organizations.entities import Invitation
 from weconnect.organizations.invitations import invitations
-from weconnect.organizations.parameters import OrganizationId, OrganizationInvite
-from weconnect.organizations.schemas import Invitation
+from weconnect.organizations.parameters import OrganizationId
+from weconnect.organizations.permissions import OrganizationInvite
 
 __all__ = ["handler"]
 
@@ -13,5 +14,5 @@ __all__ = ["handler"]
 def list_invitations(
     organization_id: OrganizationId, caller: OrganizationInvite, limit: Limit = 25, cursor: Cursor = None
 ) -> Page[Invitation]:
-    """Open invitations, newest first."""
+    """List open invitations, newest first."""
     return invitations.find(caller, organization_id, limit=limit, cursor=cursor)

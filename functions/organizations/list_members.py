@@ -3,9 +3,9 @@
 from weconnect.api.caller import SignedIn
 from weconnect.api.pagination import Cursor, Limit, Page
 from weconnect.api.resolver import app, handler
-from weconnect.organizations import service
-from weconnect.organizations.entities import MemberView
-from weconnect.organizations.parameters import IsActive, OrganizationId, Role
+from weconnect.organizations.entities import Member
+from weconnect.organizations.members import members
+from weconnect.organizations.parameters import IsActiveFilter, OrganizationId, RoleFilter
 
 __all__ = ["handler"]
 
@@ -14,12 +14,10 @@ __all__ = ["handler"]
 def list_members(
     organization_id: OrganizationId,
     caller: SignedIn,
-    role: Role = None,
-    is_active: IsActive = None,
+    role: RoleFilter = None,
+    is_active: IsActiveFilter = None,
     limit: Limit = 25,
     cursor: Cursor = None,
-) -> Page[MemberView]:
-    """Members of the caller's organization."""
-    return service.members(
-        caller, organization_id, role=role, is_active=is_active, limit=limit, cursor=cursor
-    )
+) -> Page[Member]:
+    """List the members of the organization."""
+    return members.find(caller, organization_id, role=role, is_active=is_active, limit=limit, cursor=cursor)

@@ -10,9 +10,9 @@ from weconnect.organizations.parameters import Deleted
 __all__ = ["handler"]
 
 
-@app.get("/v1/organizations", own=True, tags=["Organizations"])
+@app.get("/v1/organizations", self_service=True, tags=["Organizations"])
 def list_organizations(
     caller: SignedIn, limit: Limit = 25, cursor: Cursor = None, deleted: Deleted = False
 ) -> Page[OrganizationSummary]:
-    """Organizations that the caller is a member of, with the caller's role."""
+    """List the caller's organizations with the caller's role."""
     return service.find(caller, limit=limit, cursor=cursor, deleted=deleted)

@@ -1,9 +1,12 @@
 """PUT /v1/organizations/{organizationId}/identity-provider"""
 
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.auth.sso import identity_providers
-from weconnect.auth.sso.entities import IdentityProvider, IdentityProviderSettings
-from weconnect.organizations.parameters import OrganizationId, OrganizationManage
+from weconnect.auth.sso.schemas import IdentityProviderSettings
+from weconnect.identity.entities import IdentityProvider
+from weconnect.organizations.parameters import OrganizationId
+from weconnect.organizations.permissions import OrganizationManage
 
 __all__ = ["handler"]
 
@@ -15,5 +18,8 @@ def put_identity_provider(
     caller: OrganizationManage,
     if_match: IfMatch = None,
 ) -> IdentityProvider:
-    """Set issuer, client id and secret for single sign-on, after reading the issuer's discovery document."""
+    """Set the organization's OIDC identity provider.
+
+    Reads the issuer's discovery document before it stores issuer, client id and client secret.
+    """
     return identity_providers.put(caller, organization_id, body, if_match)

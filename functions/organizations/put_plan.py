@@ -1,7 +1,8 @@
 """PUT /v1/organizations/{organizationId}/plan"""
 
 from weconnect.api.caller import SignedIn
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.organizations.parameters import DryRun, OrganizationId
 from weconnect.organizations.plans import plans
 from weconnect.organizations.schemas import NewPlan, PlanChange
@@ -17,5 +18,9 @@ def put_plan(
     if_match: IfMatch = None,
     dry_run: DryRun = False,
 ) -> PlanChange:
-    """Set the plan, for operators; `dryRun`, also for organization:billing, lists what would be over."""
-    return plans.put(caller, organization_id, body, if_match, dry_run=dry_run)
+    """Set the organization's plan.
+
+    Only for operators. With `dryRun`, which `organization:billing` permits too, it lists what would exceed the new
+    limits.
+    """
+    return plans.set_plan(caller, organization_id, body, if_match, dry_run=dry_run)

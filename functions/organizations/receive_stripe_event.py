@@ -2,13 +2,16 @@
 
 from weconnect.api.resolver import app, handler
 from weconnect.organizations.billing import stripe_events
-from weconnect.organizations.parameters import Signed
-from weconnect.organizations.schemas import Received
+from weconnect.organizations.parameters import SignedStripeBody
+from weconnect.organizations.schemas import EventReceipt
 
 __all__ = ["handler"]
 
 
 @app.post("/v1/billing/stripe-events", public=True, tags=["Billing"])
-def receive_stripe_event(event: Signed) -> Received:
-    """Stripe's webhook: the signature is checked, each event is taken once."""
+def receive_stripe_event(event: SignedStripeBody) -> EventReceipt:
+    """Receive an event from Stripe.
+
+    Stripe's webhook. Verifies the signature, and processes each event once.
+    """
     return stripe_events.receive(event)

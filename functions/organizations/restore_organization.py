@@ -9,7 +9,10 @@ from weconnect.organizations.parameters import OrganizationId
 __all__ = ["handler"]
 
 
-@app.post("/v1/organizations/<organizationId>/restore", tags=["Organizations"])
+@app.post("/v1/organizations/<organizationId>/restore", replays=True, tags=["Organizations"])
 def restore_organization(organization_id: OrganizationId, caller: Person) -> Organization:
-    """Bring an organization back from the trash, whichever one the caller is in now. For its owner."""
+    """Restore an organization from the trash.
+
+    Works from any current organization. Only for its owner.
+    """
     return deletion.restore(caller, organization_id)

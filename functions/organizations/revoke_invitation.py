@@ -2,9 +2,12 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
+from weconnect.api.responses import no_content
 from weconnect.organizations.invitations import invitations
-from weconnect.organizations.parameters import InvitationId, OrganizationId, OrganizationInvite
+from weconnect.organizations.parameters import InvitationId, OrganizationId
+from weconnect.organizations.permissions import OrganizationInvite
 
 __all__ = ["handler"]
 
@@ -18,6 +21,6 @@ def revoke_invitation(
     caller: OrganizationInvite,
     if_match: IfMatch = None,
 ) -> Response[None]:
-    """Take an invitation back."""
+    """Revoke an invitation."""
     invitations.revoke(caller, organization_id, invitation_id, if_match)
     return no_content()

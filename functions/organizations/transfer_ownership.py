@@ -2,7 +2,7 @@
 
 from weconnect.api.resolver import app, handler
 from weconnect.auth.parameters import AnyPerson
-from weconnect.organizations.entities import MemberView
+from weconnect.organizations.entities import Member
 from weconnect.organizations.members import members
 from weconnect.organizations.parameters import OrganizationId
 from weconnect.organizations.schemas import OwnershipTransfer
@@ -10,9 +10,10 @@ from weconnect.organizations.schemas import OwnershipTransfer
 __all__ = ["handler"]
 
 
-@app.post("/v1/organizations/<organizationId>/transfer-ownership", tags=["Members"])
-def transfer_ownership(
-    organization_id: OrganizationId, body: OwnershipTransfer, caller: AnyPerson
-) -> MemberView:
-    """Make another member the owner; the caller stays as an admin."""
-    return members.transfer(caller, organization_id, body)
+@app.post("/v1/organizations/<organizationId>/transfer-ownership", replays=True, tags=["Members"])
+def transfer_ownership(organization_id: OrganizationId, body: OwnershipTransfer, caller: AnyPerson) -> Member:
+    """Transfer the ownership to another member.
+
+    The caller remains as an admin.
+    """
+    return members.transfer_ownership(caller, organization_id, body)

@@ -1,9 +1,11 @@
 """PATCH /v1/organizations/{organizationId}/members/{userId}"""
 
-from weconnect.api.resolver import IfMatch, app, handler
-from weconnect.organizations.entities import MemberView
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
+from weconnect.organizations.entities import Member
 from weconnect.organizations.members import members
-from weconnect.organizations.parameters import OrganizationId, OrganizationManage, UserId
+from weconnect.organizations.parameters import OrganizationId, UserId
+from weconnect.organizations.permissions import OrganizationManage
 from weconnect.organizations.schemas import MemberChanges
 
 __all__ = ["handler"]
@@ -16,6 +18,9 @@ def update_member(
     body: MemberChanges,
     caller: OrganizationManage,
     if_match: IfMatch = None,
-) -> MemberView:
-    """Change role, custom role, permissions, isActive; nobody grants more than they hold."""
+) -> Member:
+    """Update a member's role, permissions or status.
+
+    It can only grant permissions that the caller holds.
+    """
     return members.update(caller, organization_id, user_id, body, if_match)

@@ -1,9 +1,11 @@
 """PATCH /v1/organizations/{organizationId}"""
 
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.organizations import service
 from weconnect.organizations.entities import Organization
-from weconnect.organizations.parameters import OrganizationId, OrganizationManage
+from weconnect.organizations.parameters import OrganizationId
+from weconnect.organizations.permissions import OrganizationManage
 from weconnect.organizations.schemas import OrganizationChanges
 
 __all__ = ["handler"]
@@ -16,5 +18,8 @@ def update_organization(
     caller: OrganizationManage,
     if_match: IfMatch = None,
 ) -> Organization:
-    """Change name, slug, settings, billing information."""
+    """Update an organization.
+
+    Changes its name, slug, settings or billing information.
+    """
     return service.update(caller, organization_id, body, if_match)

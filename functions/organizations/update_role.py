@@ -1,9 +1,11 @@
 """PATCH /v1/organizations/{organizationId}/roles/{roleId}"""
 
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.organizations.members import roles
-from weconnect.organizations.parameters import OrganizationId, OrganizationManage, RoleId
-from weconnect.organizations.schemas import RoleChanges, RoleView
+from weconnect.organizations.parameters import OrganizationId, RoleId
+from weconnect.organizations.permissions import OrganizationManage
+from weconnect.organizations.schemas import Role, RoleChanges
 
 __all__ = ["handler"]
 
@@ -15,6 +17,6 @@ def update_role(
     body: RoleChanges,
     caller: OrganizationManage,
     if_match: IfMatch = None,
-) -> RoleView:
-    """Change a custom role."""
+) -> Role:
+    """Update a custom role."""
     return roles.update(caller, organization_id, role_id, body, if_match)

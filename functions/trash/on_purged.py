@@ -1,4 +1,4 @@
-"""Purge queue → everything that belonged to what left the trash"""
+"""Purge queue: delete everything that belonged to an entity that left the trash."""
 
 import json
 from typing import Any
@@ -6,19 +6,18 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-from weconnect.events import stream
 from weconnect.trash import purge
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def purge_one(record: dict[str, Any]) -> None:
-    """Purge what one message names; when there is more than it may do, another message asks for the rest."""
+    """Purge the entity that a message names; send the message again when one invocation cannot delete everything."""
     message = json.loads(record["body"])
     if not purge.purge(message["trash"]):
-        stream.ask_for_purge(message)
+        purge.request_purge(message)
 
 
 def handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
-    """Purge a batch; what failed stays in the queue."""
+    """Process a batch; messages that failed stay in the queue."""
     return process_partial_response(event, purge_one, processor, context)

@@ -1,6 +1,7 @@
 """POST /v1/workflows/{workflowId}/activate"""
 
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.definition import activation
 from weconnect.workflows.entities import Activation, Workflow
 from weconnect.workflows.parameters import WorkflowId
@@ -9,9 +10,12 @@ from weconnect.workflows.permissions import MayUpdate
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/activate", tags=["Workflows"])
+@app.post("/v1/workflows/<workflowId>/activate", replays=True, tags=["Workflows"])
 def activate_workflow(
     workflow_id: WorkflowId, caller: MayUpdate, body: Activation | None = None, if_match: IfMatch = None
 ) -> Workflow:
-    """Make a version the one that runs: the newest, when none is named."""
+    """Activate a version of a workflow.
+
+    New executions use it: the version with `number`, else the newest.
+    """
     return activation.activate(caller, workflow_id, body or Activation(), if_match)

@@ -8,7 +8,7 @@ from weconnect.workflows.variables.entities import NewVariable, WorkflowVariable
 __all__ = ["handler"]
 
 
-@app.post("/v1/variables", status_code=201, tags=["Workflows"])
+@app.post("/v1/variables", status_code=201, replays=True, location="/v1/variables/{id}", tags=["Variables"])
 def create_variable(body: NewVariable, caller: WorkflowsUpdate) -> WorkflowVariable:
-    """Make a variable of a workflow or of the organization."""
+    """Create a variable of a workflow or the organization."""
     return service.create(caller, body)

@@ -8,7 +8,10 @@ from weconnect.workflows.permissions import WorkflowsCreate
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows", status_code=201, tags=["Workflows"])
+@app.post("/v1/workflows", status_code=201, replays=True, location="/v1/workflows/{id}", tags=["Workflows"])
 def create_workflow(body: NewWorkflow, caller: WorkflowsCreate) -> Workflow:
-    """Create a workflow, a draft; drafts may be incomplete."""
+    """Create a workflow.
+
+    It starts as a draft, which may be incomplete.
+    """
     return service.create(caller, body)

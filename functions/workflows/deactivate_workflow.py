@@ -1,6 +1,7 @@
 """POST /v1/workflows/{workflowId}/deactivate"""
 
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.definition import activation
 from weconnect.workflows.entities import Workflow
 from weconnect.workflows.parameters import WorkflowId
@@ -9,7 +10,10 @@ from weconnect.workflows.permissions import MayUpdate
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/deactivate", tags=["Workflows"])
+@app.post("/v1/workflows/<workflowId>/deactivate", replays=True, tags=["Workflows"])
 def deactivate_workflow(workflow_id: WorkflowId, caller: MayUpdate, if_match: IfMatch = None) -> Workflow:
-    """Let no more runs begin; it also takes a workflow out of the archive."""
+    """Deactivate a workflow.
+
+    No new executions start. Also takes a workflow out of the archive.
+    """
     return activation.deactivate(caller, workflow_id, if_match)

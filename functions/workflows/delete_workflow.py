@@ -2,7 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.api.resolver import IfMatch, app, handler, no_content
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
+from weconnect.api.responses import no_content
 from weconnect.workflows import service
 from weconnect.workflows.parameters import PurgeFlag, WorkflowId
 from weconnect.workflows.permissions import MayDelete
@@ -14,6 +16,9 @@ __all__ = ["handler"]
 def delete_workflow(
     workflow_id: WorkflowId, caller: MayDelete, if_match: IfMatch = None, purge: PurgeFlag = False
 ) -> Response[None]:
-    """Move a workflow to the trash for 30 days; `purge` ends one that is there."""
+    """Delete a workflow.
+
+    Moves it to the trash for 30 days. With `purge` a workflow in the trash is deleted for good, with all its data.
+    """
     service.delete(caller, workflow_id, if_match, purge=purge)
     return no_content()

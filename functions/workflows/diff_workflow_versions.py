@@ -13,5 +13,5 @@ __all__ = ["handler"]
 def diff_workflow_versions(
     workflow_id: WorkflowId, version: VersionNumber, to: OtherVersion, caller: MayRead
 ) -> VersionDiff:
-    """What changed from this version to another."""
+    """Compare two versions of a workflow."""
     return versions.diff(caller, workflow_id, version, to)

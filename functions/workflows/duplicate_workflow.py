@@ -9,7 +9,13 @@ from weconnect.workflows.permissions import WorkflowsCreate
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/duplicate", status_code=201, tags=["Workflows"])
+@app.post(
+    "/v1/workflows/<workflowId>/duplicate",
+    status_code=201,
+    replays=True,
+    location="/v1/workflows/{id}",
+    tags=["Workflows"],
+)
 def duplicate_workflow(workflow_id: WorkflowId, caller: WorkflowsCreate) -> Workflow:
-    """Copy a workflow as a draft."""
+    """Duplicate a workflow as a draft."""
     return import_export.duplicate(caller, workflow_id)

@@ -11,5 +11,8 @@ __all__ = ["handler"]
 
 @app.get("/v1/workflows/<workflowId>/export", tags=["Workflows"])
 def export_workflow(workflow_id: WorkflowId, caller: MayRead) -> WorkflowExport:
-    """A workflow as a file, without secrets."""
+    """Export a workflow as a file.
+
+    Secrets are left out.
+    """
     return import_export.export(caller, workflow_id)

@@ -9,7 +9,7 @@ from weconnect.workflows.parameters import NodeTypeName
 __all__ = ["handler"]
 
 
-@app.get("/v1/node-types/<type>", tags=["Workflows"])
+@app.get("/v1/node-types/<type>", tags=["Node types"])
 def get_node_type(type: NodeTypeName, caller: SignedIn) -> NodeTypeDescription:
-    """One node type with the JSON Schema of its parameters."""
-    return catalogue.get(type)
+    """Get a node type with the JSON Schema of its parameters."""
+    return catalogue.describe_node_type(type)

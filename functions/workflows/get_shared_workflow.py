@@ -8,7 +8,10 @@ from weconnect.workflows.sharing import links
 __all__ = ["handler"]
 
 
-@app.get("/v1/shared/<token>", public=True, tags=["Workflows"])
+@app.get("/v1/shared/<token>", public=True, tags=["Workflow shares"])
 def get_shared_workflow(token: LinkToken) -> WorkflowExport:
-    """The workflow behind a link, as a file without secrets."""
-    return links.read(token)
+    """Get the workflow behind a share link.
+
+    Returns it as a file, without secrets. The token alone authorizes the request.
+    """
+    return links.read_shared_workflow(token)

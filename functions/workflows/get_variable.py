@@ -9,7 +9,10 @@ from weconnect.workflows.variables.entities import WorkflowVariable
 __all__ = ["handler"]
 
 
-@app.get("/v1/variables/<variableId>", tags=["Workflows"])
+@app.get("/v1/variables/<variableId>", tags=["Variables"])
 def get_variable(variable_id: VariableId, caller: WorkflowsRead) -> WorkflowVariable:
-    """Read one variable, a secret masked."""
+    """Get a variable.
+
+    The value of a secret is masked.
+    """
     return service.get(caller, variable_id)

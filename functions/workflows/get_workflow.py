@@ -11,5 +11,5 @@ __all__ = ["handler"]
 
 @app.get("/v1/workflows/<workflowId>", tags=["Workflows"])
 def get_workflow(workflow_id: WorkflowId, caller: MayRead) -> Workflow:
-    """One workflow with its nodes and connections."""
+    """Get a workflow with its nodes and connections."""
     return service.get(caller, workflow_id)

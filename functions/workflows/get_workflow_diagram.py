@@ -2,8 +2,10 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from weconnect.api.parameters import Accept
 from weconnect.api.resolver import app, handler
-from weconnect.workflows.parameters import Accept, ExecutionFilter, WorkflowId, drawn
+from weconnect.workflows.diagram import diagram_response
+from weconnect.workflows.parameters import ExecutionFilter, WorkflowId
 from weconnect.workflows.permissions import MayRead
 
 __all__ = ["handler"]
@@ -16,5 +18,8 @@ def get_workflow_diagram(
     execution_id: ExecutionFilter = None,
     accept: Accept = "*/*",
 ) -> Response[str]:
-    """Draw a workflow: Mermaid text, or SVG for `Accept: image/svg+xml`."""
-    return drawn(caller, workflow_id, execution_id, accept)
+    """Get a diagram of a workflow.
+
+    Mermaid text, or SVG for `Accept: image/svg+xml`.
+    """
+    return diagram_response(caller, workflow_id, execution_id, accept)

@@ -11,5 +11,8 @@ __all__ = ["handler"]
 
 @app.get("/v1/workflows/<workflowId>/versions/<version>", tags=["Workflows"])
 def get_workflow_version(workflow_id: WorkflowId, version: VersionNumber, caller: MayRead) -> WorkflowVersion:
-    """One immutable version with its definition."""
+    """Get a version of a workflow with its definition.
+
+    A version is immutable.
+    """
     return versions.get(caller, workflow_id, version)

@@ -8,7 +8,12 @@ from weconnect.workflows.permissions import WorkflowsCreate
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/import", status_code=201, tags=["Workflows"])
-def import_workflow(body: import_export.File, caller: WorkflowsCreate) -> ImportedWorkflow:
-    """Make a workflow out of an exported file, ours or n8n's; of n8n's the answer tells what became of each part."""
-    return import_export.take(caller, body)
+@app.post(
+    "/v1/workflows/import", status_code=201, replays=True, location="/v1/workflows/{id}", tags=["Workflows"]
+)
+def import_workflow(body: import_export.ImportFile, caller: WorkflowsCreate) -> ImportedWorkflow:
+    """Import a workflow from an exported file.
+
+    Accepts our own files and those of n8n. For n8n the response reports how each part was converted.
+    """
+    return import_export.import_file(caller, body)

@@ -8,7 +8,7 @@ from weconnect.workflows.node_sdk.catalogue import NodeTypes
 __all__ = ["handler"]
 
 
-@app.get("/v1/node-types", tags=["Workflows"])
+@app.get("/v1/node-types", tags=["Node types"])
 def list_node_types(caller: SignedIn) -> NodeTypes:
-    """List what nodes can do, by category."""
-    return catalogue.find()
+    """List node types by category."""
+    return catalogue.list_node_types()

@@ -10,7 +10,7 @@ from weconnect.workflows.variables.entities import WorkflowVariable
 __all__ = ["handler"]
 
 
-@app.get("/v1/variables", tags=["Workflows"])
+@app.get("/v1/variables", tags=["Variables"])
 def list_variables(
     caller: WorkflowsRead,
     limit: Limit = 25,
@@ -18,5 +18,8 @@ def list_variables(
     scope: ScopeFilter = None,
     workflow_id: OfWorkflow = None,
 ) -> Page[WorkflowVariable]:
-    """List the variables of a workflow, or without one the organization's own, by name; secrets masked."""
+    """List variables by name.
+
+    Those of a workflow, or the organization's own without `workflowId`. The values of secrets are masked.
+    """
     return service.find(caller, limit=limit, cursor=cursor, scope=scope, workflow_id=workflow_id)

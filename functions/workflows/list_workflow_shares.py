@@ -10,9 +10,9 @@ from weconnect.workflows.sharing.entities import WorkflowShare
 __all__ = ["handler"]
 
 
-@app.get("/v1/workflows/<workflowId>/shares", tags=["Workflows"])
+@app.get("/v1/workflows/<workflowId>/shares", tags=["Workflow shares"])
 def list_workflow_shares(
     workflow_id: WorkflowId, caller: MayRead, limit: Limit = 25, cursor: Cursor = None
 ) -> Page[WorkflowShare]:
-    """List with whom a workflow is shared, and its links."""
+    """List the shares and links of a workflow."""
     return service.find(caller, workflow_id, limit=limit, cursor=cursor)

@@ -20,7 +20,7 @@ def list_workflows(
     search: SearchFilter = None,
     deleted: DeletedFilter = False,
 ) -> Page[WorkflowSummary]:
-    """List the organization's workflows, newest first."""
+    """List workflows, newest first."""
     return service.find(
         caller,
         limit=limit,

@@ -9,7 +9,10 @@ from weconnect.workflows.permissions import WorkflowsDelete
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/restore", tags=["Workflows"])
+@app.post("/v1/workflows/<workflowId>/restore", replays=True, tags=["Workflows"])
 def restore_workflow(workflow_id: WorkflowId, caller: WorkflowsDelete) -> Workflow:
-    """Bring a workflow back from the trash, inactive."""
+    """Restore a workflow from the trash.
+
+    It is inactive afterwards.
+    """
     return service.restore(caller, workflow_id)

@@ -9,9 +9,12 @@ from weconnect.workflows.permissions import MayExecute
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/nodes/<nodeId>/test", tags=["Workflows"])
+@app.post("/v1/workflows/<workflowId>/nodes/<nodeId>/test", replays=True, tags=["Workflows"])
 def test_node(
     workflow_id: WorkflowId, node_id: NodeIdInPath, body: NodeTest, caller: MayExecute
 ) -> NodeTestResult:
-    """Run one node on given items; its effects are real."""
+    """Test a node with the given items.
+
+    The node is executed, so its effects are real.
+    """
     return node_test.test(caller, workflow_id, node_id, body)

@@ -1,6 +1,7 @@
 """PATCH /v1/workflows/{workflowId}"""
 
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.workflows import service
 from weconnect.workflows.entities import Workflow, WorkflowChanges
 from weconnect.workflows.parameters import WorkflowId
@@ -13,5 +14,8 @@ __all__ = ["handler"]
 def update_workflow(
     workflow_id: WorkflowId, body: WorkflowChanges, caller: MayUpdate, if_match: IfMatch = None
 ) -> Workflow:
-    """Change a workflow; settings, nodes or connections make a new version."""
+    """Update a workflow.
+
+    A change of settings, nodes or connections creates a new version.
+    """
     return service.update(caller, workflow_id, body, if_match)

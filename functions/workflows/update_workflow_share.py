@@ -1,6 +1,7 @@
 """PATCH /v1/workflows/{workflowId}/shares/{shareId}"""
 
-from weconnect.api.resolver import IfMatch, app, handler
+from weconnect.api.parameters import IfMatch
+from weconnect.api.resolver import app, handler
 from weconnect.workflows.parameters import ShareId, WorkflowId
 from weconnect.workflows.permissions import MayUpdate
 from weconnect.workflows.sharing import service
@@ -9,7 +10,7 @@ from weconnect.workflows.sharing.entities import WorkflowShare, WorkflowShareCha
 __all__ = ["handler"]
 
 
-@app.patch("/v1/workflows/<workflowId>/shares/<shareId>", tags=["Workflows"])
+@app.patch("/v1/workflows/<workflowId>/shares/<shareId>", tags=["Workflow shares"])
 def update_workflow_share(
     workflow_id: WorkflowId,
     share_id: ShareId,
@@ -17,5 +18,5 @@ def update_workflow_share(
     caller: MayUpdate,
     if_match: IfMatch = None,
 ) -> WorkflowShare:
-    """Change the level of a share, or when it ends."""
+    """Update the level or expiry of a share."""
     return service.update(caller, workflow_id, share_id, body, if_match)

@@ -9,9 +9,12 @@ from weconnect.workflows.permissions import MayRead
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/validate", tags=["Workflows"])
+@app.post("/v1/workflows/<workflowId>/validate", replays=True, reads_only=True, tags=["Workflows"])
 def validate_workflow(
     workflow_id: WorkflowId, caller: MayRead, body: WorkflowDefinition | None = None
 ) -> Validation:
-    """Check the newest saved definition, or the one in the body."""
+    """Validate a workflow.
+
+    Checks the newest saved definition, or the one in the body.
+    """
     return validation.validate(caller, workflow_id, body)

@@ -1,5 +1,5 @@
 """`python -m infra.local` starts the local host."""
 
-from infra.local.run import main
+from infra.local.host import main
 
 main()

@@ -1,4 +1,4 @@
-"""API Gateway: routes from the OpenAPI document, payload-2.0 events to handlers, their answers back to HTTP."""
+"""API Gateway: routes from the OpenAPI document, payload-2.0 events for handlers, HTTP responses of their results."""
 
 import base64
 import json
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from infra.local.options import ACCOUNT
-from infra.local.pool import Answer, Pool
-from infra.local.web import Request, Response
+from infra.local.asgi import Request, Response
+from infra.local.settings import ACCOUNT
+from infra.local.worker_pool import HandlerResult, WorkerPool
 
 INTEGRATION_SECONDS = 30.0
 _FUNCTION_ID = re.compile(r"\$\{(\w+)\.Arn\}")
@@ -19,7 +19,7 @@ _FUNCTION_ID = re.compile(r"\$\{(\w+)\.Arn\}")
 
 @dataclass(frozen=True)
 class Route:
-    """One operation: "POST /v1/agents/{agentId}" and the logical ids that serve it."""
+    """One operation, such as "POST /v1/agents/{agentId}", with the logical IDs of its handler and authorizer."""
 
     key: str
     segments: tuple[str, ...]
@@ -28,11 +28,11 @@ class Route:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Literal segments win over variables, variables over the rest of the path."""
+        """The sort key of precedence: literal segments before variables, variables before the rest of the path."""
         return tuple(2 if part.endswith("+}") else 1 if part.startswith("{") else 0 for part in self.segments)
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
-        """Return the path's parameters, None when the path is another route's."""
+        """Return the path parameters, or None when the path does not match."""
         parameters = {}
         for index, part in enumerate(self.segments):
             if part.endswith("+}"):
@@ -86,10 +86,10 @@ class Routes:
 
 def _function_id(uri: Any) -> str:
     text = uri["Fn::Sub"] if isinstance(uri, dict) else uri
-    found = _FUNCTION_ID.search(text if isinstance(text, str) else text[0])
-    if not found:
+    match = _FUNCTION_ID.search(text if isinstance(text, str) else text[0])
+    if not match:
         raise ValueError(f"no function in the integration {uri!r}")
-    return found[1]
+    return match[1]
 
 
 def build_event(request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def build_event(request: Request, route: Route, parameters: dict[str, str]) -> d
         else:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
     headers.setdefault("x-forwarded-for", request.client)
-    path = unquote(request.path)  # an HTTP API hands the path over decoded, unlike a REST API
+    path = unquote(request.path)  # an HTTP API passes the path decoded, unlike a REST API
     now = time.time()
     request_id = str(uuid.uuid4())
     event: dict[str, Any] = {
@@ -149,22 +149,22 @@ def build_event(request: Request, route: Route, parameters: dict[str, str]) -> d
     return event
 
 
-def build_response(answer: Answer) -> Response:
-    """Return the HTTP response that an HTTP API makes of a handler's answer (payload format 2.0)."""
-    if answer.timed_out and answer.seconds >= INTEGRATION_SECONDS:
+def build_response(result: HandlerResult) -> Response:
+    """Return the HTTP response that an HTTP API makes of a handler's result (payload format 2.0)."""
+    if result.timed_out and result.seconds >= INTEGRATION_SECONDS:
         return Response.message(503, "Service Unavailable")
-    if answer.failed:
+    if result.failed:
         return Response.message(500, "Internal Server Error")
-    result = answer.value()
-    if not isinstance(result, dict) or "statusCode" not in result:
-        body = result.encode() if isinstance(result, str) else json.dumps(result).encode()
+    value = result.value()
+    if not isinstance(value, dict) or "statusCode" not in value:
+        body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
         return Response(200, [("content-type", "application/json")], body)
     try:
-        text = result.get("body") or ""
-        content = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode()
-        headers = [(name.lower(), str(value)) for name, value in (result.get("headers") or {}).items()]
-        headers += [("set-cookie", cookie) for cookie in result.get("cookies") or []]
-        status = int(result["statusCode"])
+        text = value.get("body") or ""
+        content = base64.b64decode(text) if value.get("isBase64Encoded") else text.encode()
+        headers = [(name.lower(), str(value)) for name, value in (value.get("headers") or {}).items()]
+        headers += [("set-cookie", cookie) for cookie in value.get("cookies") or []]
+        status = int(value["statusCode"])
     except (AttributeError, TypeError, ValueError):
         return Response.message(500, "Internal Server Error")
     if content and not any(name == "content-type" for name, _ in headers):
@@ -173,35 +173,35 @@ def build_response(answer: Answer) -> Response:
 
 
 class Gateway:
-    """Answers requests by calling the authorizer and the handler of their route."""
+    """Handles requests by calling the authorizer and the handler of their route."""
 
-    def __init__(self, routes: Routes, pool: Pool) -> None:
+    def __init__(self, routes: Routes, pool: WorkerPool) -> None:
         self.routes = routes
         self.pool = pool
 
     async def __call__(self, request: Request) -> Response:
-        found = self.routes.find(request.method, request.path)
-        if found is None:
+        match = self.routes.find(request.method, request.path)
+        if match is None:
             return Response.message(404, "Not Found")
-        route, parameters = found
+        route, parameters = match
         event = build_event(request, route, parameters)
-        answer = await self.pool.call(
+        result = await self.pool.call(
             route.function,
             json.dumps(event, separators=(",", ":")).encode(),
             authorizer=route.authorizer,
-            urgent=False,
+            is_urgent=False,
             timeout=min(INTEGRATION_SECONDS, self.pool.functions[route.function].timeout),
         )
-        if answer.failed:
-            report_failure(route.key, answer, self.pool)
-        response = build_response(answer)
+        if result.failed:
+            report_failure(route.key, result, self.pool)
+        response = build_response(result)
         response.headers.append(("apigw-requestid", event["requestContext"]["requestId"]))
         return response
 
 
-def report_failure(what: str, answer: Answer, pool: Pool) -> None:
-    """Print one line about a handler's failure and where to read more."""
-    error = answer.value()
+def report_failure(source: str, result: HandlerResult, pool: WorkerPool) -> None:
+    """Print one line about a handler's failure, with the log to read."""
+    error = result.value()
     print(
-        f"error in {what}: {error['errorType']}: {error['errorMessage'][:200]} (see {pool.log})", flush=True
+        f"error in {source}: {error['errorType']}: {error['errorMessage'][:200]} (see {pool.log})", flush=True
     )

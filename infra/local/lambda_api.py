@@ -1,4 +1,4 @@
-"""Lambda's Invoke and the durable execution API, as boto3 and the durable SDK call them."""
+"""The API of Lambda: Invoke and durable executions, as boto3 and the durable SDK call them."""
 
 import asyncio
 import json
@@ -19,24 +19,24 @@ from aws_durable_execution_sdk_python_testing.exceptions import (
 )
 from aws_durable_execution_sdk_python_testing.model import CheckpointDurableExecutionRequest
 
-from infra.local.durable import Executions
+from infra.local.asgi import Request, Response
+from infra.local.durable_executions import DurableExecutions
 from infra.local.gateway import report_failure
-from infra.local.pool import Answer, Pool
-from infra.local.template import Function
-from infra.local.web import Request, Response
+from infra.local.sam_template import Function
+from infra.local.worker_pool import HandlerResult, WorkerPool
 
 INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
 EXECUTION = re.compile(r"/2025-12-01/durable-executions/([^/]+)(?:/(checkpoint|state|history|stop))?$")
 CALLBACK = re.compile(r"/2025-12-01/durable-execution-callbacks/([^/]+)/(succeed|fail|heartbeat)$")
 LIST = re.compile(r"/2025-12-01/functions/([^/]+)/durable-executions$")
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-RETRY_SECONDS = (1, 5)  # Lambda runs a failed asynchronous invocation twice again
+RETRY_SECONDS = (1, 5)  # Lambda retries a failed asynchronous invocation twice
 
 
 class LambdaApi:
-    """Answers the requests that the application's own Lambda client and the durable SDK send."""
+    """Handles the requests that the application's own Lambda client and the durable SDK send."""
 
-    def __init__(self, pool: Pool, executions: Executions) -> None:
+    def __init__(self, pool: WorkerPool, executions: DurableExecutions) -> None:
         self.pool = pool
         self.executions = executions
         self.by_name = {function.name: function for function in pool.functions.values()}
@@ -46,8 +46,8 @@ class LambdaApi:
 
     async def __call__(self, request: Request) -> Response:
         try:
-            if found := INVOKE.match(request.path):
-                return await self._invoke(unquote(found[1]), request)
+            if match := INVOKE.match(request.path):
+                return await self._invoke(unquote(match[1]), request)
             work = self._durable_call(request)
             result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
             return Response(200, [("content-type", "application/json")], _encode(result))
@@ -56,7 +56,7 @@ class LambdaApi:
             return Response.json(error.http_status_code, error.to_dict(), [("x-amzn-errortype", kind)])
 
     def find(self, name: str) -> tuple[Function, str]:
-        """Return a function and a qualifier by name, name:alias or ARN."""
+        """Return a function and the qualifier by name, `name:alias` or ARN."""
         if name.startswith("arn:"):
             name = name.split(":", 6)[6]
         bare, _, qualifier = name.partition(":")
@@ -65,18 +65,18 @@ class LambdaApi:
         return self.by_name[bare], qualifier
 
     async def invoke_later(self, function: Function, payload: bytes) -> None:
-        """Keep an asynchronous invocation, then run it; return when it is kept."""
+        """Store an asynchronous invocation and run it in the background; return when it is stored."""
         number = self.executions.store.add_invocation(function.id, payload)
         self._spawn(self._run_later(number, function, payload))
 
     def resume_invocations(self) -> None:
         """Run the asynchronous invocations that a kill interrupted."""
-        for number, name, payload in self.executions.store.invocations():
+        for number, name, payload in self.executions.store.list_invocations():
             if name in self.pool.functions:
                 self._spawn(self._run_later(number, self.pool.functions[name], payload))
 
     def execution_ended(self, arn: str) -> None:
-        """Wake the callers that wait for this execution. Call on the event loop."""
+        """Wake the callers that wait for this execution. Must be called on the event loop."""
         for waiter in self._waiting.pop(arn, []):
             if not waiter.done():
                 waiter.set_result(None)
@@ -98,10 +98,10 @@ class LambdaApi:
         if kind == "Event":
             await self.invoke_later(function, payload)
             return Response(202)
-        answer = await self.pool.call(function.id, payload, qualifier=f":{qualifier}" if qualifier else "")
-        if answer.failed:
-            report_failure(function.id, answer, self.pool)
-        return _invoke_response(answer)
+        result = await self.pool.call(function.id, payload, qualifier=f":{qualifier}" if qualifier else "")
+        if result.failed:
+            report_failure(function.id, result, self.pool)
+        return _invoke_response(result)
 
     async def _invoke_durable(
         self, function: Function, qualifier: str, kind: str, payload: bytes, request: Request
@@ -136,10 +136,10 @@ class LambdaApi:
 
     async def _run_later(self, number: int, function: Function, payload: bytes) -> None:
         for delay in (*RETRY_SECONDS, None):
-            answer = await self.pool.call(function.id, payload)
-            if not answer.failed:
+            result = await self.pool.call(function.id, payload)
+            if not result.failed:
                 break
-            report_failure(function.id, answer, self.pool)
+            report_failure(function.id, result, self.pool)
             if delay is not None:
                 await asyncio.sleep(delay)
         self.executions.store.remove_invocation(number)
@@ -150,20 +150,20 @@ class LambdaApi:
         task.add_done_callback(self._tasks.discard)
 
     def _durable_call(self, request: Request) -> Callable[[], Any]:
-        """Return what to do for a request to the durable API; it blocks, so it runs in a thread."""
+        """Return the blocking function that handles a request to the durable API, for a thread."""
         executions, query = self.executions, {key: value[0] for key, value in parse_qs(request.query).items()}
-        if found := EXECUTION.match(request.path):
-            arn, action = unquote(found[1]), found[2]
+        if match := EXECUTION.match(request.path):
+            arn, action = unquote(match[1]), match[2]
             return lambda: self._on_execution(arn, action, request, query)
-        if found := CALLBACK.match(request.path):
-            callback, verb = unquote(found[1]), found[2]
+        if match := CALLBACK.match(request.path):
+            callback, verb = unquote(match[1]), match[2]
             if verb == "succeed":
                 return lambda: executions.send_callback_success(callback, request.body) and {}
             if verb == "fail":
                 return lambda: executions.send_callback_failure(callback, _error_object(request.body)) and {}
             return lambda: executions.send_callback_heartbeat(callback) and {}
-        if found := LIST.match(request.path):
-            function, _ = self.find(unquote(found[1]))
+        if match := LIST.match(request.path):
+            function, _ = self.find(unquote(match[1]))
             statuses = ",".join(parse_qs(request.query).get("Statuses", []))
             return lambda: executions.list_executions(
                 function_name=function.name,
@@ -180,9 +180,9 @@ class LambdaApi:
     def _on_execution(self, arn: str, action: str | None, request: Request, query: dict[str, str]) -> Any:
         executions = self.executions
         if action == "checkpoint":
-            wanted = CheckpointDurableExecutionRequest.from_dict(json.loads(request.body), arn)
-            token, client_token = wanted.checkpoint_token, wanted.client_token
-            return executions.checkpoint_execution(arn, token, wanted.updates, client_token).to_dict()
+            checkpoint = CheckpointDurableExecutionRequest.from_dict(json.loads(request.body), arn)
+            token, client_token = checkpoint.checkpoint_token, checkpoint.client_token
+            return executions.checkpoint_execution(arn, token, checkpoint.updates, client_token).to_dict()
         if action == "state":
             size = int(query["MaxItems"]) if "MaxItems" in query else None
             marker = query.get("Marker") or None
@@ -202,11 +202,11 @@ class LambdaApi:
         return executions.get_execution_details(arn).to_dict()
 
 
-def _invoke_response(answer: Answer) -> Response:
+def _invoke_response(result: HandlerResult) -> Response:
     headers = [("content-type", "application/json"), ("x-amz-executed-version", "$LATEST")]
-    if answer.failed:
+    if result.failed:
         headers.append(("x-amz-function-error", "Unhandled"))
-    return Response(200, headers, answer.payload)
+    return Response(200, headers, result.payload)
 
 
 def _error_object(body: bytes) -> ErrorObject | None:
@@ -214,7 +214,7 @@ def _error_object(body: bytes) -> ErrorObject | None:
 
 
 def _epoch(text: str | None) -> str | None:
-    """Turn a timestamp of the query (ISO 8601 or epoch seconds) into epoch seconds."""
+    """Return a timestamp of the query (ISO 8601 or epoch seconds) as epoch seconds."""
     if text is None:
         return None
     try:

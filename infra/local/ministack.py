@@ -1,4 +1,4 @@
-"""The MiniStack process: its own Python, its own port, its state under the host's."""
+"""The MiniStack process, with its own Python, its own port, and its state below the host's."""
 
 import asyncio
 import contextlib
@@ -8,27 +8,29 @@ import socket
 import subprocess
 import sys
 
-from infra.local.options import CREDENTIALS, Options
+from infra.local.settings import CREDENTIALS, HostSettings
 
 START_SECONDS = 60
 
 
 class MiniStack:
-    """MiniStack, started through the launcher that gives it a journal."""
+    """MiniStack, started by the launcher that adds a journal."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, settings: HostSettings) -> None:
         self.port = _free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.log = options.state / "log" / "ministack.log"
-        state = options.state / "ministack"
+        self.log = settings.state / "log" / "ministack.log"
+        state = settings.state / "ministack"
         self.journal = state / "journal"
         (state / "tmp").mkdir(parents=True, exist_ok=True)
-        if not options.ministack_python.exists():
-            sys.exit(f"{options.ministack_python} does not exist: `make run` makes MiniStack's environment")
+        if not settings.ministack_python.exists():
+            sys.exit(
+                f"{settings.ministack_python} does not exist. `make run` creates MiniStack's environment"
+            )
         launcher = importlib.util.find_spec("infra.local.ministack_launcher")
         assert launcher and launcher.origin
         environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        environment |= CREDENTIALS  # presigned addresses are checked against these
+        environment |= CREDENTIALS  # presigned URLs are checked against these
         environment |= {
             "GATEWAY_PORT": str(self.port),
             "PERSIST_STATE": "1",
@@ -42,7 +44,7 @@ class MiniStack:
         }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [options.ministack_python, "-P", launcher.origin],
+                [settings.ministack_python, "-P", launcher.origin],
                 stdin=subprocess.PIPE,  # it ends when this closes
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -61,7 +63,7 @@ class MiniStack:
         sys.exit(f"MiniStack did not start: see {self.log}")
 
     def stop(self) -> None:
-        """Let it save its state and end."""
+        """Let MiniStack save its state and end; kill it after 15 s."""
         if self.process.stdin:
             self.process.stdin.close()
         try:

@@ -1,4 +1,4 @@
-"""The journal of the local table. Runs inside MiniStack's environment, standard library only."""
+"""The journal of the local table. It runs in MiniStack's environment and uses the standard library only."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old or the new text, never a part."""
+    """Replace a file atomically: a reader sees the old or the new text, never a part."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text)
     temporary.replace(path)
@@ -36,7 +36,10 @@ class Journal:
         self._file: Any = None
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """Yield what the snapshot may lack, oldest first; a torn last line was never acknowledged and is cut off."""
+        """Yield the entries that the snapshot may lack, oldest first.
+
+        An incomplete last line was never acknowledged and is cut off.
+        """
         for path in sorted(self.directory.glob("*.jsonl")):
             data = path.read_bytes()
             whole = data.rfind(b"\n") + 1
@@ -64,7 +67,7 @@ class Journal:
         self.size += len(data)
 
     def rotate(self) -> int:
-        """Begin a new segment and return the number of the one that is now complete."""
+        """Start a new segment and return the number of the one that is now complete."""
         if self._file:
             self._file.close()
         self.segment += 1
@@ -73,7 +76,7 @@ class Journal:
         return self.segment - 1
 
     def cover(self, segment: int) -> None:
-        """Record that the snapshot holds everything up to this segment."""
+        """Record that the snapshot contains everything up to this segment."""
         self.covered = segment
         replace_file(self.directory / "covered", str(segment))
         self.size = 0

@@ -1,13 +1,12 @@
-"""Start MiniStack so that nothing it acknowledged is lost by `kill -9`.
+"""Starts MiniStack so that `kill -9` loses nothing that it has acknowledged.
 
-Runs inside MiniStack's own virtual environment. MiniStack alone saves its state when
-it stops gracefully. Here
+Runs in MiniStack's own virtual environment. By itself, MiniStack saves its state only when it stops gracefully. Here
 
-- the item images of each DynamoDB request are appended to `<state>/journal/<n>.jsonl` as one line before the answer
-  leaves, so that a transaction is there whole or not at all. At start the lines after the last snapshot are replayed.
-  The journal is also the table's stream: the host reads it and deletes the segments that both sides are done with;
-- every other change (queues, keys, secrets, parameters, buckets) is saved before it is answered, except what may
-  happen twice anyway (receipts and deletions of messages): those are saved within two seconds.
+- the item images of each DynamoDB request are appended to `<state>/journal/<n>.jsonl` as one line before the response
+  is sent, so that a transaction is stored completely or not at all. At start the lines after the last snapshot are
+  replayed. The journal is also the table's stream: the host reads it and deletes the segments that neither side needs;
+- every other change (queues, keys, secrets, parameters, buckets) is saved before the response, except changes that may
+  happen twice anyway (receipts and deletions of messages), which are saved within two seconds.
 
 Environment: MiniStack's own GATEWAY_PORT, STATE_DIR, PERSIST_STATE=1, S3_PERSIST=1, S3_DATA_DIR. The process ends when
 its standard input closes, so it never outlives the host.
@@ -15,6 +14,7 @@ its standard input closes, so it never outlives the host.
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -31,8 +31,8 @@ from ministack import app as ministack
 from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region, request_scope
 
-sys.path.append(str(Path(__file__).parent))  # last, so that no file of ours hides one of MiniStack's
-from ministack_journal import Journal, replace_file
+sys.path.append(str(Path(__file__).parents[2]))  # last, so that no module of ours hides one of MiniStack's
+from infra.local.ministack_journal import Journal, replace_file
 
 SAVE_SECONDS = 2.0
 TTL_SECONDS = float(os.environ.get("TTL_SECONDS", "20"))
@@ -61,26 +61,25 @@ Message = dict[str, Any]
 
 
 def import_dynamodb() -> Any:
-    """Import MiniStack's table without its reaper thread: it deletes expired items outside any stream."""
+    """Import MiniStack's DynamoDB without its reaper thread, which deletes expired items without stream records."""
     start = threading.Thread.start
 
-    def start_others(thread: threading.Thread) -> None:
-        if thread.name != "dynamodb-ttl-reaper":
-            start(thread)
+    def start_others(self: threading.Thread) -> None:
+        if self.name != "dynamodb-ttl-reaper":
+            start(self)
 
     threading.Thread.start = start_others  # type: ignore[method-assign]
     try:
-        from ministack.services import dynamodb
+        return importlib.import_module("ministack.services.dynamodb")
     finally:
         threading.Thread.start = start  # type: ignore[method-assign]
-    return dynamodb
 
 
 dynamodb = import_dynamodb()
 
 
 class Saver:
-    """Writes the state of services; requests that wait at the same time share one write."""
+    """Saves the state of services; requests that wait at the same time share one write."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -93,7 +92,7 @@ class Saver:
         self._dirty.add(service)
 
     async def commit(self, service: str) -> None:
-        """Return when the service's present state is on disk."""
+        """Return once the service's present state is on disk."""
         done = asyncio.get_running_loop().create_future()
         self._dirty.add(service)
         self._waiting.append(done)
@@ -129,7 +128,7 @@ class Saver:
 
 
 def _table_state() -> dict[str, Any]:
-    """Return what dynamodb.get_state() returns, without copying every item: the event loop writes it at once."""
+    """Return what dynamodb.get_state() returns, without copying items: the event loop writes it immediately."""
     tables = AccountRegionScopedDict()
     for (account, region, name), table in dynamodb._tables.all_items():
         plain = {key: value for key, value in table.items() if key != dynamodb._INDEX_MEMBERS}
@@ -149,7 +148,7 @@ def _write_state(service: str, state: Any) -> int:
 
 
 def replay(journal: Journal) -> None:
-    """Apply the journal's images to the tables. Images are whole items, so applying one twice changes nothing."""
+    """Apply the journal's images to the tables. Idempotent, because images are complete items."""
     for entry in journal.lines():
         with request_scope(*entry["a"]):
             for name, old, new, _ in entry["w"]:
@@ -169,7 +168,7 @@ def _key_names(table: dict[str, Any]) -> list[str]:
 
 
 def install_journal(journal: Journal) -> None:
-    """Make each DynamoDB request write its images before it is answered."""
+    """Make each DynamoDB request write its images before its response."""
     handle_request = dynamodb.handle_request
 
     def emit(table: str, event: str, old: Any, new: Any, replicate: bool = True) -> None:
@@ -177,7 +176,7 @@ def install_journal(journal: Journal) -> None:
             journal.add(table, old, new)
 
     async def handle_and_flush(*args: Any, **kwargs: Any) -> Any:
-        # MiniStack's handler runs without giving way to another request, so what is pending is this request's.
+        # MiniStack's handler never yields to another request, so all pending images belong to this one.
         try:
             return await handle_request(*args, **kwargs)
         finally:
@@ -188,7 +187,7 @@ def install_journal(journal: Journal) -> None:
 
 
 async def expire_items(journal: Journal) -> None:
-    """Delete expired items as DynamoDB does, with a record that the stream can tell from a user's deletion."""
+    """Delete expired items as DynamoDB does, with a record that the stream can distinguish from a user's deletion."""
     while True:
         await asyncio.sleep(TTL_SECONDS)
         now = time.time()
@@ -210,7 +209,7 @@ async def expire_items(journal: Journal) -> None:
 
 
 def durable_app(saver: Saver) -> Callable[..., Awaitable[None]]:
-    """Wrap MiniStack's application: a change is on disk before its answer leaves."""
+    """Wrap MiniStack's application: a change is on disk before its response is sent."""
 
     async def app(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
         service, must_commit = _change(scope) if scope["type"] == "http" else ("", False)
@@ -232,7 +231,7 @@ def durable_app(saver: Saver) -> Callable[..., Awaitable[None]]:
 
 
 def _change(scope: Message) -> tuple[str, bool]:
-    """Return the service that this request may change ("" for none), and whether its answer waits for the save."""
+    """Return the service that a request may change ("" for none), and whether its response waits for the save."""
     headers = dict(scope["headers"])
     credential = (
         headers.get(b"authorization", b"").partition(b"Credential=")[2].split(b",")[0].decode().split("/")
@@ -261,7 +260,7 @@ async def main() -> None:
     ministack._load_persisted_state = load_and_replay
     ministack.save_all = lambda states: saver.save_all()
 
-    # Not hypercorn, which MiniStack starts by itself: it takes twice as long for a request.
+    # uvicorn instead of hypercorn, which MiniStack starts by itself and which takes twice as long for a request.
     server = Server(
         uvicorn.Config(
             durable_app(saver),

@@ -1,4 +1,4 @@
-"""Feeds SQS queues to the functions whose template entries name them."""
+"""Delivery of SQS messages to the functions that the template connects with the queues."""
 
 import asyncio
 import hashlib
@@ -9,25 +9,25 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local.event_patterns import matches_pattern
 from infra.local.gateway import report_failure
-from infra.local.options import REGION
-from infra.local.patterns import matches
-from infra.local.pool import Pool
-from infra.local.resources import Clients
+from infra.local.provisioning import AwsClients
+from infra.local.settings import REGION
+from infra.local.worker_pool import WorkerPool
 
 POLL_SECONDS = 10
-MOST_MESSAGES = 10  # SQS hands out no more at once
+MAX_MESSAGES = 10  # the most that SQS returns at once
 
 
 async def poll_queue(
-    pool: Pool, clients: Clients, function: str, url: str, properties: dict[str, Any]
+    pool: WorkerPool, clients: AwsClients, function: str, url: str, properties: dict[str, Any]
 ) -> None:
-    """Receive, call, delete what succeeded, for ever. What failed comes back after the queue's visibility timeout.
+    """Receive messages, call the function and delete the processed ones, until cancelled.
 
-    One batch at a time, so that the order of a FIFO queue holds.
+    Failed messages return after the queue's visibility timeout. One batch at a time keeps the order of a FIFO queue.
     """
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, f"queue-{function}")
-    size = min(int(properties.get("BatchSize", 10)), MOST_MESSAGES)
+    size = min(int(properties.get("BatchSize", 10)), MAX_MESSAGES)
 
     def receive() -> list[dict[str, Any]]:
         received: list[dict[str, Any]] = clients("sqs").receive_message(
@@ -53,30 +53,31 @@ async def poll_queue(
 
 
 async def handle_batch(
-    pool: Pool, function: str, messages: list[dict[str, Any]], properties: dict[str, Any]
+    pool: WorkerPool, function: str, messages: list[dict[str, Any]], properties: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Call the function with a batch and return the messages that need not come back."""
+    """Call the function with a batch and return the messages to delete."""
     arn = properties["Queue"]
     records = {message["MessageId"]: _record(message, arn) for message in messages}
     patterns = [
         json.loads(entry["Pattern"]) for entry in properties.get("FilterCriteria", {}).get("Filters", [])
     ]
-    wanted = [
+    matching = [
         record
         for record in records.values()
-        if not patterns or any(matches(pattern, {**record, "body": _body(record)}) for pattern in patterns)
+        if not patterns
+        or any(matches_pattern(pattern, {**record, "body": _body(record)}) for pattern in patterns)
     ]
-    if not wanted:
+    if not matching:
         return messages
-    answer = await pool.call(function, json.dumps({"Records": wanted}).encode())
-    if answer.failed:
-        report_failure(function, answer, pool)
-        return [message for message in messages if records[message["MessageId"]] not in wanted]
+    result = await pool.call(function, json.dumps({"Records": matching}).encode())
+    if result.failed:
+        report_failure(function, result, pool)
+        return [message for message in messages if records[message["MessageId"]] not in matching]
     if "ReportBatchItemFailures" not in properties.get("FunctionResponseTypes", []):
         return messages
-    result = answer.value() or {}
-    failed = {failure.get("itemIdentifier") for failure in result.get("batchItemFailures") or []}
-    if not failed <= records.keys():  # as Lambda: an answer that names no message fails the whole batch
+    response = result.value() or {}
+    failed = {failure.get("itemIdentifier") for failure in response.get("batchItemFailures") or []}
+    if not failed <= records.keys():  # as in Lambda, an unknown identifier fails the whole batch
         return []
     return [message for message in messages if message["MessageId"] not in failed]
 

@@ -1,4 +1,4 @@
-"""Schedules of the template, and the event that tells functions that a durable execution has ended."""
+"""Schedules of the template, and the event that reports the end of a durable execution."""
 
 import asyncio
 import json
@@ -8,33 +8,36 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from infra.local.event_patterns import matches_pattern
 from infra.local.gateway import report_failure
-from infra.local.options import ACCOUNT, REGION
-from infra.local.patterns import matches
-from infra.local.pool import Pool
-from infra.local.template import Function
+from infra.local.sam_template import Function
+from infra.local.settings import ACCOUNT, REGION
+from infra.local.worker_pool import WorkerPool
 
 UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
 
-def rate_seconds(expression: str) -> int | None:
-    """Return the seconds of `rate(5 minutes)`, None for any other expression."""
-    found = RATE.fullmatch(expression.strip())
-    return int(found[1]) * UNIT_SECONDS[found[2]] if found else None
+def parse_rate(expression: str) -> int | None:
+    """Return the seconds of an expression such as `rate(5 minutes)`, or None for any other expression."""
+    match = RATE.fullmatch(expression.strip())
+    return int(match[1]) * UNIT_SECONDS[match[2]] if match else None
 
 
-async def run_schedule(pool: Pool, function: Function, name: str, properties: dict[str, Any]) -> None:
-    """Call a function at its rate, the first time at once."""
+async def run_schedule(pool: WorkerPool, function: Function, name: str, properties: dict[str, Any]) -> None:
+    """Call a function at its rate, the first time immediately; other schedules are called once."""
     expression = properties.get("Schedule") or properties.get("ScheduleExpression", "")
-    seconds = rate_seconds(expression)
+    seconds = parse_rate(expression)
     if seconds is None:
-        print(f"{function.id}: the local host runs it once, now; it does not know {expression}", flush=True)
+        print(
+            f"{function.id}: the local host does not support {expression}, so it calls the function once",
+            flush=True,
+        )
     while True:
         event = json.loads(properties["Input"]) if "Input" in properties else _scheduled_event(function, name)
-        answer = await pool.call(function.id, json.dumps(event).encode())
-        if answer.failed:
-            report_failure(function.id, answer, pool)
+        result = await pool.call(function.id, json.dumps(event).encode())
+        if result.failed:
+            report_failure(function.id, result, pool)
         if seconds is None:
             return
         await asyncio.sleep(seconds)
@@ -45,7 +48,7 @@ def _scheduled_event(function: Function, name: str) -> dict[str, Any]:
     return _envelope("aws.events", "Scheduled Event", [rule], {})
 
 
-def status_event(function: Function, execution: Any) -> dict[str, Any]:
+def build_status_event(function: Function, execution: Any) -> dict[str, Any]:
     """Return EventBridge's "Durable Execution Status Change" for an execution that has ended."""
     operation = execution.get_operation_execution_started()
     detail = {
@@ -60,14 +63,14 @@ def status_event(function: Function, execution: Any) -> dict[str, Any]:
     return _envelope("aws.lambda", kind, [execution.durable_execution_arn], detail)
 
 
-def rule_targets(functions: Mapping[str, Function], event: dict[str, Any]) -> list[Function]:
+def find_rule_targets(functions: Mapping[str, Function], event: dict[str, Any]) -> list[Function]:
     """Return the functions whose EventBridge rules match an event."""
     return [
         function
         for function in functions.values()
         if any(
             source["Type"] in ("EventBridgeRule", "CloudWatchEvent")
-            and matches(source["Properties"].get("Pattern", {}), event)
+            and matches_pattern(source["Properties"].get("Pattern", {}), event)
             for source in function.events.values()
         )
     ]

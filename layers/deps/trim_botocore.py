@@ -34,8 +34,8 @@ def trim(data: Path) -> None:
     path = data / "endpoints.json"
     endpoints = json.loads(path.read_text())
     for partition in endpoints["partitions"]:
-        kept = {name: found for name, found in partition["services"].items() if name in prefixes}
-        partition["services"] = kept
+        services = partition["services"]
+        partition["services"] = {name: services[name] for name in services if name in prefixes}
     path.write_text(json.dumps(endpoints, separators=(",", ":")))
 
 

@@ -1,17 +1,17 @@
-"""The fake model servers, where the adapters look for the real ones."""
+"""Fixtures that replace the model providers with the fake servers."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.agents.asking import Serve
 from tests.agents.fake_model_servers import FakeModels, Script
+from tests.agents.provider_requests import StartServer
 from weconnect.settings import settings
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start a server with a script; every provider's address points at it."""
+def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
+    """Return a function that starts a server with a script and points every provider's address at it."""
     from weconnect.agents.models import pydantic_ai_adapter
 
     servers: list[FakeModels] = []
@@ -20,7 +20,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         server = FakeModels(list(script)).__enter__()
         servers.append(server)
         addresses = {"openai": f"{server.url}/v1", "anthropic": server.url, "google": server.url}
-        monkeypatch.setattr(pydantic_ai_adapter, "ADDRESSES", addresses | {"bedrock": server.url})
+        monkeypatch.setattr(pydantic_ai_adapter, "BASE_URLS", addresses | {"bedrock": server.url})
         return server
 
     allowed = settings.outbound_allowed_hosts

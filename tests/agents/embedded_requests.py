@@ -1,4 +1,4 @@
-"""Requests as people phrase them, with the tools they meant and the arguments those needed."""
+"""Requests as people phrase them, with the tool calls that they require."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 from weconnect.agents.embedded_model import model
 from weconnect.agents.models.messages import Message, ModelReply, ModelRequest, ToolSpec
 from weconnect.agents.tools import calculator, date_time, json_query
-from weconnect.agents.tools import text as texts
+from weconnect.agents.tools import text as text_tool
 
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)  # a Monday
 
 
-def spec(tool: str, says: str, required: dict[str, Any], **optional: Any) -> ToolSpec:
+def tool_spec(name: str, description: str, required: dict[str, Any], **optional: Any) -> ToolSpec:
     schema = {"type": "object", "properties": {**required, **optional}, "required": list(required)}
-    return ToolSpec(name=tool, description=says, input_schema={**schema, "additionalProperties": False})
+    return ToolSpec(
+        name=name, description=description, input_schema={**schema, "additionalProperties": False}
+    )
 
 
 STRING = {"type": "string"}
@@ -25,11 +27,11 @@ CALCULATOR = ToolSpec(
     name="calculator", description=calculator.DESCRIPTION, input_schema=calculator.INPUT_SCHEMA
 )
 DATE_TIME = ToolSpec(name="date_time", description=date_time.DESCRIPTION, input_schema=date_time.INPUT_SCHEMA)
-TEXT = ToolSpec(name=texts.NAME, description=texts.DESCRIPTION, input_schema=texts.INPUT_SCHEMA)
+TEXT = ToolSpec(name=text_tool.NAME, description=text_tool.DESCRIPTION, input_schema=text_tool.INPUT_SCHEMA)
 JSON_QUERY = ToolSpec(
     name=json_query.NAME, description=json_query.DESCRIPTION, input_schema=json_query.INPUT_SCHEMA
 )
-HTTP = spec(
+HTTP = tool_spec(
     "http_request",
     "Sends an HTTP request and returns status and body",
     {"url": {"type": "string", "format": "uri"}},
@@ -37,52 +39,52 @@ HTTP = spec(
     headers={"type": "object", "additionalProperties": STRING},
     body={},
 )
-SEARCH = spec("memory_search", "Searches what was remembered", {"query": STRING}, limit=INTEGER)
-SAVE = spec("memory_save", "Remembers a fact", {"content": STRING}, key=STRING, tags=STRINGS)
+SEARCH = tool_spec("memory_search", "Searches what was remembered", {"query": STRING}, limit=INTEGER)
+SAVE = tool_spec("memory_save", "Remembers a fact", {"content": STRING}, key=STRING, tags=STRINGS)
 MEMORY = [SEARCH, SAVE]
 CUSTOM = [
-    spec("get_weather", "Current weather of a city", {"city": STRING}),
-    spec("lookup_order", "Looks up the status of a customer's order", {"orderId": STRING}),
-    spec(
+    tool_spec("get_weather", "Current weather of a city", {"city": STRING}),
+    tool_spec("lookup_order", "Looks up the status of a customer's order", {"orderId": STRING}),
+    tool_spec(
         "convert_currency",
         "Converts money between currencies",
         {"amount": NUMBER, "from": STRING, "to": STRING},
     ),
-    spec(
+    tool_spec(
         "send_email",
         "Sends an e-mail",
         {"to": {"type": "string", "format": "email"}, "subject": STRING},
         body=STRING,
     ),
-    spec(
+    tool_spec(
         "create_ticket",
         "Opens a support ticket",
         {"title": STRING},
         priority={"type": "string", "enum": ["low", "normal", "high"]},
         tags=STRINGS,
     ),
-    spec(
+    tool_spec(
         "list_invoices",
         "Lists invoices",
         {},
         status={"type": "string", "enum": ["paid", "open", "overdue"]},
         limit=INTEGER,
     ),
-    spec(
+    tool_spec(
         "search_products",
         "Finds products in the catalogue",
         {"query": STRING},
         maxPrice=NUMBER,
         inStock=BOOLEAN,
     ),
-    spec("delete_user", "Deletes a user account", {"userId": INTEGER}),
+    tool_spec("delete_user", "Deletes a user account", {"userId": INTEGER}),
 ]
-ALL = [CALCULATOR, DATE_TIME, HTTP, TEXT, JSON_QUERY, *MEMORY, *CUSTOM]
+ALL_TOOLS = [CALCULATOR, DATE_TIME, HTTP, TEXT, JSON_QUERY, *MEMORY, *CUSTOM]
 WITHOUT_MEMORY = [CALCULATOR, DATE_TIME, HTTP, TEXT, JSON_QUERY, *CUSTOM]
 
 
-def ask(
-    text: str, tools: list[ToolSpec] = ALL, before: list[Message] | None = None, system: str = ""
+def reply_to(
+    text: str, tools: list[ToolSpec] = ALL_TOOLS, before: list[Message] | None = None, system: str = ""
 ) -> ModelReply:
     messages = [*(before or []), Message(role="user", content=text)]
     return model.reply(
@@ -91,7 +93,7 @@ def ask(
     )
 
 
-def calls(reply: ModelReply) -> list[tuple[str, dict[str, Any]]]:
+def calls_in(reply: ModelReply) -> list[tuple[str, dict[str, Any]]]:
     return [(call.name, call.arguments) for call in reply.tool_calls]
 
 
@@ -186,7 +188,7 @@ WEB = [
     ),
 ]
 
-# Each with what the tool answers to the arguments that it is given.
+# Each with the result of the tool for the arguments that were read.
 TEXTS: list[tuple[str, Any]] = [
     ("Convert 'hello world' to upper case", "HELLO WORLD"),
     ("convert hello world to uppercase", "HELLO WORLD"),
@@ -232,7 +234,7 @@ QUERIES: list[tuple[str, Any]] = [
     ('json_query: select $uppercase(city) in {"city": "Rome"}', "ROME"),
 ]
 
-OWN_TOOLS = [
+CUSTOM_TOOLS = [
     ("What's the weather in Paris?", "get_weather", {"city": "Paris"}),
     ("weather for New York please", "get_weather", {"city": "New York"}),
     ("Is it raining in Oslo today?", "get_weather", {"city": "Oslo"}),
@@ -302,7 +304,7 @@ RECALL = [
     "Which airline do I prefer?",
 ]
 
-NOTHING = [
+UNANSWERABLE = [
     "Write me a poem about the sea",
     "tell me a joke",
     "Translate 'good morning' into French",
@@ -321,26 +323,25 @@ NOTHING = [
 
 SMALL_TALK = ["hi", "Hello!", "hey there", "good morning", "thanks", "Thank you very much!", "bye"]
 
-MORE = [
-    spec("get_stock_price", "Latest price of a stock", {"symbol": STRING}),
-    spec(
+HELD_OUT_TOOLS = [
+    tool_spec("get_stock_price", "Latest price of a stock", {"symbol": STRING}),
+    tool_spec(
         "book_table",
         "Books a table at a restaurant",
         {"restaurant": STRING, "people": INTEGER, "date": {"type": "string", "format": "date"}},
     ),
-    spec(
+    tool_spec(
         "getUserProfile",
         "Profile of a user by e-mail address",
         {"email": {"type": "string", "format": "email"}},
     ),
-    spec("roll_dice", "Rolls dice", {"sides": INTEGER}, count=INTEGER),
-    spec("send_sms", "Sends a text message to a phone", {"phone": STRING, "message": STRING}),
-    spec("news_headlines", "Headlines of today's news about a topic", {"topic": STRING}, count=INTEGER),
+    tool_spec("roll_dice", "Rolls dice", {"sides": INTEGER}, count=INTEGER),
+    tool_spec("send_sms", "Sends a text message to a phone", {"phone": STRING, "message": STRING}),
+    tool_spec("news_headlines", "Headlines of today's news about a topic", {"topic": STRING}, count=INTEGER),
 ]
 
-# Phrased after the rules were written, to measure them; the calculator's answer stands for its expression,
-# None for any arguments.
-LATER: list[tuple[str, list[tuple[str, dict[str, Any] | None]]]] = [
+# Written after the rules, to measure them. For the calculator, its result is compared; None accepts any arguments.
+HELD_OUT: list[tuple[str, list[tuple[str, dict[str, Any] | None]]]] = [
     ("could you work out 48 divided by 6 for me?", [("calculator", {"result": 8})]),
     ("whats 13 squared", [("calculator", {"result": 169})]),
     ("I bought 3 items at 4.50 each, so what is 3 * 4.50?", [("calculator", {"result": 13.5})]),

@@ -1,10 +1,10 @@
-"""A local HTTP server that speaks the wire formats of the model providers, chosen by path.
+"""Local HTTP server that speaks the formats of the model providers, chosen by the request's path.
 
-It answers from a script, one entry a request, and keeps what it was asked:
+It responds from a script, one entry for each request, and records the requests:
 
     with FakeModels([Say("hello")]) as models:
         ...  # POST {models.url}/v1/chat/completions
-        models.asked[0].json["messages"]
+        models.requests[0].json["messages"]
 """
 
 import json
@@ -28,7 +28,7 @@ class Call:
 
 @dataclass
 class Say:
-    """An answer. `finish` is one of stop, length, tool_calls, refusal, filter; the tier is OpenAI's."""
+    """A reply. `finish` is one of stop, length, tool_calls, refusal, filter; `service_tier` is sent by OpenAI only."""
 
     text: str = ""
     calls: list[Call] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Say:
 
 @dataclass
 class Fail:
-    """An error by its meaning; see FAILURES for what each provider makes of it."""
+    """An error by its meaning; FAILURES has the response of each provider."""
 
     meaning: str
     retry_after: int | str | None = None
@@ -49,6 +49,8 @@ class Fail:
 
 @dataclass
 class Raw:
+    """A response with exactly this status and body."""
+
     status: int
     body: bytes
     content_type: str = "application/json"
@@ -56,24 +58,24 @@ class Raw:
 
 
 class Slow:
-    """Says nothing until the server is closed."""
+    """No response until the server is closed."""
 
 
 @dataclass
 class Drip:
-    """Begins an answer and sends a blank every 50 ms until the client hangs up or the server is closed."""
+    """A response that sends one piece every 50 ms until the client disconnects or the server is closed."""
 
     content_type: str = "application/json"
     piece: bytes = b" "
 
 
 class Reset:
-    """Reads the request and resets the connection."""
+    """A connection that is reset after the request was read."""
 
 
 @dataclass
 class Cut:
-    """Sends half of an answer and closes the connection."""
+    """A connection that is closed after half of the response."""
 
     say: Say
 
@@ -82,8 +84,10 @@ Script = Say | Fail | Raw | Slow | Drip | Reset | Cut
 
 
 @dataclass
-class Asked:
-    wire: str
+class RecordedRequest:
+    """A request that the server received; `format` is the provider's, by its path."""
+
+    format: str
     path: str
     headers: dict[str, str]
     body: bytes
@@ -94,13 +98,13 @@ class Asked:
 
 
 class FakeModels:
-    """The server; `script` runs out with an AssertionError in the answer (HTTP 418)."""
+    """The server. When its script has no more entries, it responds with HTTP 418."""
 
     def __init__(self, script: list[Script]) -> None:
         self.script = list(script)
-        self.asked: list[Asked] = []
+        self.requests: list[RecordedRequest] = []
         self.closing = threading.Event()
-        self.hung_up = threading.Event()  # a client left a dripping answer
+        self.hung_up = threading.Event()  # a client disconnected from a dripping response
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -110,7 +114,7 @@ class FakeModels:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                fake.answer(self)
+                fake.respond(self)
 
             do_GET = do_POST
 
@@ -133,12 +137,14 @@ class FakeModels:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def respond(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
-        wire = wire_of(handler.path)
+        format = find_format(handler.path)
         with self._lock:
-            self.asked.append(
-                Asked(wire, handler.path, {k.lower(): v for k, v in handler.headers.items()}, body)
+            self.requests.append(
+                RecordedRequest(
+                    format, handler.path, {k.lower(): v for k, v in handler.headers.items()}, body
+                )
             )
             entry = self.script.pop(0) if self.script else Raw(418, b'{"error": "the script has run out"}')
         if isinstance(entry, Slow):
@@ -149,12 +155,12 @@ class FakeModels:
             self._drip(handler, entry)
             return
         if isinstance(entry, Reset):
-            # No time to linger: what closes is a reset.
+            # Without lingering, closing the connection resets it.
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.close()
             handler.close_connection = True
             return
-        status, headers, payload = render(wire, entry.say if isinstance(entry, Cut) else entry)
+        status, headers, payload = render(format, entry.say if isinstance(entry, Cut) else entry)
         handler.send_response(status)
         for name, value in {"content-type": "application/json", **headers}.items():
             handler.send_header(name, value)
@@ -178,7 +184,7 @@ class FakeModels:
             self.hung_up.set()
 
 
-def wire_of(path: str) -> str:
+def find_format(path: str) -> str:
     if path.endswith("/chat/completions"):
         return "openai"
     if path.startswith("/v1/messages"):
@@ -190,16 +196,16 @@ def wire_of(path: str) -> str:
     return "other"
 
 
-def render(wire: str, entry: Say | Fail | Raw) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of a scripted entry in a provider's format."""
+def render(format: str, entry: Say | Fail | Raw) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a scripted entry in a provider's format."""
     if isinstance(entry, Raw):
         return entry.status, {"content-type": entry.content_type, **entry.headers}, entry.body
     if isinstance(entry, Fail):
-        status, headers, body = FAILURES[wire][entry.meaning]
+        status, headers, body = FAILURES[format][entry.meaning]
         if entry.retry_after is not None:
             headers = {**headers, "retry-after": str(entry.retry_after)}
         return status, headers, json.dumps(body).encode()
-    return 200, {}, json.dumps(SAYS[wire](entry)).encode()
+    return 200, {}, json.dumps(RENDERERS[format](entry)).encode()
 
 
 def _openai(say: Say) -> dict[str, Any]:
@@ -247,7 +253,7 @@ def _anthropic(say: Say) -> dict[str, Any]:
         "stop_reason": "tool_use" if say.calls else reasons[say.finish],
         "stop_sequence": None,
         "usage": {
-            # Anthropic counts cached tokens beside the others, not among them.
+            # Anthropic does not include cached tokens in the input tokens.
             "input_tokens": say.input_tokens - say.cached_tokens,
             "cache_read_input_tokens": say.cached_tokens,
             "cache_creation_input_tokens": 0,
@@ -263,13 +269,17 @@ def _google(say: Say) -> dict[str, Any]:
         "totalTokenCount": say.input_tokens + say.output_tokens,
         "cachedContentTokenCount": say.cached_tokens,
     }
-    answer: dict[str, Any] = {"usageMetadata": usage, "modelVersion": "gemini-2.5-flash", "responseId": "r1"}
+    response: dict[str, Any] = {
+        "usageMetadata": usage,
+        "modelVersion": "gemini-2.5-flash",
+        "responseId": "r1",
+    }
     if say.finish == "refusal":
-        return answer | {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+        return response | {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
     parts: list[dict[str, Any]] = [{"text": say.text}] if say.text else []
     parts += [{"functionCall": {"name": call.name, "args": call.arguments}} for call in say.calls]
     finish = {"stop": "STOP", "length": "MAX_TOKENS", "filter": "SAFETY"}[say.finish]
-    return answer | {
+    return response | {
         "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": finish, "index": 0}]
     }
 
@@ -298,7 +308,7 @@ def _bedrock(say: Say) -> dict[str, Any]:
     }
 
 
-SAYS = {"openai": _openai, "anthropic": _anthropic, "google": _google, "bedrock": _bedrock}
+RENDERERS = {"openai": _openai, "anthropic": _anthropic, "google": _google, "bedrock": _bedrock}
 
 
 def _openai_error(status: int, code: str | None, kind: str, message: str) -> tuple[int, dict[str, str], Any]:
@@ -317,7 +327,7 @@ def _bedrock_error(status: int, kind: str, message: str) -> tuple[int, dict[str,
     return status, {"x-amzn-errortype": kind}, {"message": message}
 
 
-# Google tells a used-up day from a rate limit in the details alone.
+# Google distinguishes an exhausted daily quota from a rate limit only in the details.
 GOOGLE_DAY = {
     "error": {
         "code": 429,
@@ -332,7 +342,7 @@ GOOGLE_DAY = {
     }
 }
 
-# A key that is none comes as a bad argument; only the details tell.
+# An invalid key is reported as an invalid argument; only the details name the key.
 GOOGLE_BAD_KEY = {
     "error": {
         "code": 400,
@@ -341,7 +351,7 @@ GOOGLE_BAD_KEY = {
         "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}],
     }
 }
-# Google asks for a wait in the details, not in a header.
+# Google puts the time to wait into the details, not into a header.
 GOOGLE_WAIT = {
     "error": {
         "code": 429,

@@ -1,8 +1,10 @@
 """Agents through their routes."""
 
+from typing import Any
+
 import pytest
 
-from tests.factories import registered
+from tests.factories import RegisteredUser, register
 
 NEW = {
     "name": "Helper",
@@ -15,27 +17,29 @@ NEW = {
 
 
 @pytest.fixture
-def me(aws: None):
-    return registered()
+def me(aws: None) -> RegisteredUser:
+    return register()
 
 
-def test_create_and_read(me) -> None:
-    made = me.client.post("/v1/agents", NEW)
-    assert made.status == 201, made.text
-    assert made.headers["ETag"] == '"1"'
-    assert made.headers["Location"] == f"/v1/agents/{made.json['id']}"
-    read = me.client.get(made.headers["Location"])
-    assert read.status == 200 and read.json == made.json
-    assert made.json["configuration"]["systemPrompt"] == "Be brief"
-    assert made.json["organizationId"] == me.organization["id"] and made.json["userId"] == me.user["id"]
-    assert {name: made.json[name] for name in ("totalExecutions", "averageResponseTime", "successRate")} == {
+def test_an_agent_can_be_created_and_read(me: RegisteredUser) -> None:
+    created = me.client.post("/v1/agents", NEW)
+    assert created.status == 201, created.text
+    assert created.headers["ETag"] == '"1"'
+    assert created.headers["Location"] == f"/v1/agents/{created.json['id']}"
+    read = me.client.get(created.headers["Location"])
+    assert read.status == 200 and read.json == created.json
+    assert created.json["configuration"]["systemPrompt"] == "Be brief"
+    assert created.json["organizationId"] == me.organization["id"] and created.json["userId"] == me.user["id"]
+    assert {
+        name: created.json[name] for name in ("totalExecutions", "averageResponseTime", "successRate")
+    } == {
         "totalExecutions": 0,
         "averageResponseTime": 0,
         "successRate": 0,
     }
 
 
-def test_a_name_is_taken_once(me) -> None:
+def test_a_name_is_unique_within_an_organization(me: RegisteredUser) -> None:
     assert me.client.post("/v1/agents", NEW).status == 201
     again = me.client.post("/v1/agents", NEW | {"name": "HELPER"})
     assert (again.status, again.json["code"], again.json["errors"][0]["pointer"]) == (
@@ -43,10 +47,10 @@ def test_a_name_is_taken_once(me) -> None:
         "name_taken",
         "/name",
     )
-    assert registered().client.post("/v1/agents", NEW).status == 201
+    assert register().client.post("/v1/agents", NEW).status == 201
 
 
-def test_change_with_versions_and_etags(me) -> None:
+def test_changes_make_versions_and_check_the_etag(me: RegisteredUser) -> None:
     path = me.client.post("/v1/agents", NEW).headers["Location"]
     renamed = me.client.patch(path, {"name": "Renamed"}, headers={"If-Match": '"1"'})
     assert (renamed.status, renamed.headers["ETag"], renamed.json["agentVersion"]) == (200, '"2"', 1)
@@ -58,7 +62,7 @@ def test_change_with_versions_and_etags(me) -> None:
     assert me.client.patch(path, {"name": "Helper"}).status == 409
 
 
-def test_trash_restore_and_purge(me) -> None:
+def test_an_agent_can_be_trashed_restored_and_purged(me: RegisteredUser) -> None:
     path = me.client.post("/v1/agents", NEW).headers["Location"]
     tool = me.client.post(f"{path}/tools", {"toolName": "calculator"})
     assert tool.status == 201, tool.text
@@ -79,7 +83,7 @@ def test_trash_restore_and_purge(me) -> None:
     assert me.client.post(f"{path}/restore").status == 404
 
 
-def test_lists_filter_and_page(me) -> None:
+def test_agents_are_listed_with_filters_and_pages(me: RegisteredUser) -> None:
     for number in range(5):
         active = number % 2 == 0
         body = NEW | {
@@ -97,7 +101,7 @@ def test_lists_filter_and_page(me) -> None:
     assert len(me.client.get("/v1/agents?isActive=false").json["items"]) == 2
     assert len(me.client.get("/v1/agents?search=EVEN").json["items"]) == 3
     assert me.client.get("/v1/agents?provider=openai").json["items"] == []
-    stolen = registered().client.get(f"/v1/agents?limit=2&cursor={first['nextCursor']}")
+    stolen = register().client.get(f"/v1/agents?limit=2&cursor={first['nextCursor']}")
     assert (stolen.status, stolen.json["code"]) == (400, "invalid_cursor")
 
 
@@ -117,14 +121,16 @@ def test_lists_filter_and_page(me) -> None:
         ({"provider": "openai_compatible", "model": "m"}, "/baseUrl"),
     ],
 )
-def test_bad_fields_are_named(me, change: dict, pointer: str) -> None:
-    answer = me.client.post("/v1/agents", NEW | change)
-    assert answer.status == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert pointer in [error["pointer"] for error in answer.json["errors"]]
+def test_the_response_points_to_an_invalid_field(
+    me: RegisteredUser, change: dict[str, Any], pointer: str
+) -> None:
+    response = me.client.post("/v1/agents", NEW | change)
+    assert response.status == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert pointer in [error["pointer"] for error in response.json["errors"]]
 
 
-def test_the_plan_bounds_the_number(me, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_limits_the_number_of_agents(me: RegisteredUser, monkeypatch: pytest.MonkeyPatch) -> None:
     from weconnect.organizations.rows import OrganizationRow
 
     row = OrganizationRow.get(*OrganizationRow.at(me.organization["id"]))
@@ -137,7 +143,7 @@ def test_the_plan_bounds_the_number(me, monkeypatch: pytest.MonkeyPatch) -> None
     assert me.client.post(f"{paths[0]}/restore").status == 429
 
 
-def test_duplicate_takes_tools_and_their_keys(me) -> None:
+def test_a_duplicate_has_the_tools_and_their_keys(me: RegisteredUser) -> None:
     path = me.client.post("/v1/agents", NEW).headers["Location"]
     me.client.post(f"{path}/tools", {"toolName": "calculator"})
     configuration = {"apiEndpoint": "https://example.com/{city}", "apiKey": "sesame-1234"}
@@ -154,7 +160,7 @@ def test_duplicate_takes_tools_and_their_keys(me) -> None:
     }
 
 
-def test_idempotency_key(me) -> None:
+def test_an_idempotency_key_replays_the_creation(me: RegisteredUser) -> None:
     key = {"Idempotency-Key": "k-1"}
     first = me.client.post("/v1/agents", NEW, headers=key)
     again = me.client.post("/v1/agents", NEW, headers=key)
@@ -165,7 +171,7 @@ def test_idempotency_key(me) -> None:
     )
     other = me.client.post("/v1/agents", NEW | {"name": "other"}, headers=key)
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
-    stranger = registered().client.post("/v1/agents", NEW, headers=key)
+    stranger = register().client.post("/v1/agents", NEW, headers=key)
     assert stranger.status == 201 and stranger.json["id"] != first.json["id"]
     refused = {"Idempotency-Key": "k-2"}
     assert me.client.post("/v1/agents", NEW, headers=refused).status == 409

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,8 @@ from weconnect.agents.tools.errors import ToolError
 
 
 def result(expression: str) -> int | float:
-    return calculator.run({"expression": expression})["result"]
+    value: int | float = calculator.run({"expression": expression})["result"]
+    return value
 
 
 @pytest.mark.parametrize(
@@ -52,13 +54,13 @@ def result(expression: str) -> int | float:
         ("0 * -1.5", 0.0),
     ],
 )
-def test_computes(expression: str, expected: float) -> None:
+def test_an_expression_is_computed(expression: str, expected: float) -> None:
     assert result(expression) == pytest.approx(expected, rel=1e-15, abs=0)
     assert isinstance(result(expression), type(expected))
 
 
 @pytest.mark.parametrize(
-    ("expression", "says"),
+    ("expression", "message"),
     [
         ("1 / 0", "Division by zero"),
         ("5 % 0", "Division by zero"),
@@ -100,13 +102,13 @@ def test_computes(expression: str, expected: float) -> None:
         ("\x00", "not an arithmetic"),
     ],
 )
-def test_refuses_with_a_reason(expression: str, says: str) -> None:
-    with pytest.raises(ToolError, match=says):
+def test_an_invalid_expression_is_refused_with_a_reason(expression: str, message: str) -> None:
+    with pytest.raises(ToolError, match=message):
         result(expression)
 
 
 @pytest.mark.parametrize("arguments", [{}, {"expression": None}, {"expression": 5}, {"expression": ["1"]}])
-def test_refuses_what_is_no_text(arguments: dict) -> None:
+def test_an_expression_must_be_a_string(arguments: dict[str, Any]) -> None:
     with pytest.raises(ToolError):
         calculator.run(arguments)
 
@@ -121,11 +123,11 @@ NUMBERS = st.integers(0, 60).map(str) | st.integers(0, 900).map(lambda n: str(n 
 
 
 @given(st.recursive(NUMBERS, grow, max_leaves=6))
-def test_agrees_with_python(expression: str) -> None:
+def test_results_agree_with_python(expression: str) -> None:
     try:
         ours = result(expression)
     except ToolError as refusal:
-        # Either Python cannot say it either, or our bound is the reason given.
+        # Either Python cannot compute it either, or the error names our limit.
         assert "digits" in str(refusal) or _python(expression) is None
         return
     assert type(ours) in (int, float)
@@ -138,7 +140,7 @@ def test_agrees_with_python(expression: str) -> None:
 
 def _python(expression: str) -> int | float | None:
     try:
-        # Powers of powers are ours to refuse; Python would compute them for minutes.
+        # We refuse powers of powers; Python would compute them for minutes.
         value = eval(expression, {"__builtins__": {}}, {"abs": abs, "round": round})
     except (ZeroDivisionError, OverflowError, TypeError, ValueError):
         return None
@@ -148,7 +150,7 @@ def _python(expression: str) -> int | float | None:
 
 
 @given(st.text(max_size=60))
-def test_never_fails_otherwise(text: str) -> None:
+def test_any_text_gives_a_result_or_a_tool_error(text: str) -> None:
     try:
         answer = calculator.run({"expression": text})
     except ToolError:
@@ -156,5 +158,5 @@ def test_never_fails_otherwise(text: str) -> None:
     json.dumps(answer, allow_nan=False)
 
 
-def test_schema_is_valid() -> None:
+def test_the_input_schema_is_valid() -> None:
     Draft202012Validator.check_schema(calculator.INPUT_SCHEMA)

@@ -2,6 +2,7 @@
 
 import contextlib
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from weconnect.agents.tools.errors import ToolError
 NOW = datetime(2026, 11, 23, 10, 30, 15, 999, tzinfo=UTC)
 
 
-def run(operation: str, **arguments: object) -> dict:
+def run(operation: str, **arguments: object) -> dict[str, Any]:
     return date_time.run({"operation": operation, **arguments}, NOW)
 
 
@@ -69,7 +70,7 @@ def run(operation: str, **arguments: object) -> dict:
         ),
     ],
 )
-def test_answers(arguments: dict, expected: dict) -> None:
+def test_an_operation_returns_its_result(arguments: dict[str, Any], expected: dict[str, Any]) -> None:
     Draft202012Validator(date_time.INPUT_SCHEMA).validate(arguments)
     answer = date_time.run(arguments, NOW)
     assert {name: answer[name] for name in expected} == expected
@@ -77,7 +78,7 @@ def test_answers(arguments: dict, expected: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ({}, "operation must be one of"),
         ({"operation": "subtract"}, "operation must be one of"),
@@ -102,8 +103,8 @@ def test_answers(arguments: dict, expected: dict) -> None:
         ),
     ],
 )
-def test_refuses_with_a_reason(arguments: dict, says: str) -> None:
-    with pytest.raises(ToolError, match=says):
+def test_invalid_arguments_are_refused_with_a_reason(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ToolError, match=message):
         date_time.run(arguments, NOW)
 
 
@@ -125,11 +126,11 @@ def test_months_keep_the_day_or_end_the_month(day: date, months: int) -> None:
 
 
 @given(st.sampled_from(["add", "difference", "weekday", "convert", "now"]), st.text(max_size=30))
-def test_any_text_as_date_is_an_answer_or_a_tool_error(operation: str, text: str) -> None:
+def test_any_text_as_date_gives_a_result_or_a_tool_error(operation: str, text: str) -> None:
     with contextlib.suppress(ToolError):
         run(operation, date=text, days=1, timezone="Europe/Berlin")
 
 
-def test_schema_is_valid_and_the_clock_is_the_default() -> None:
+def test_the_input_schema_is_valid_and_now_is_the_default() -> None:
     Draft202012Validator.check_schema(date_time.INPUT_SCHEMA)
     assert datetime.fromisoformat(date_time.run({"operation": "now"})["datetime"]).tzinfo

@@ -1,4 +1,4 @@
-"""The rule-based provider, asked as people ask: which tools it calls, with what, and what it says then."""
+"""The embedded model with requests as people phrase them: its tool calls and its answers."""
 
 import json
 import re
@@ -10,106 +10,111 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.agents.embedded_requests import (
-    ALL,
+    ALL_TOOLS,
     ARITHMETIC,
     CALCULATOR,
+    CUSTOM_TOOLS,
     DATES,
-    LATER,
-    MORE,
-    NOTHING,
+    HELD_OUT,
+    HELD_OUT_TOOLS,
     NOW,
-    OWN_TOOLS,
     QUERIES,
     RECALL,
     REMEMBER,
     SMALL_TALK,
     STRING,
     TEXTS,
+    UNANSWERABLE,
     WEB,
     WITHOUT_MEMORY,
-    ask,
-    calls,
-    spec,
+    calls_in,
+    reply_to,
+    tool_spec,
 )
 from weconnect.agents.embedded_model import model
 from weconnect.agents.models.messages import Message, ModelRequest, ToolCall, ToolSpec
 from weconnect.agents.tools import calculator, date_time, json_query
-from weconnect.agents.tools import text as texts
+from weconnect.agents.tools import text as text_tool
 
 
 @pytest.mark.parametrize(("text", "expected"), ARITHMETIC)
-def test_arithmetic(text: str, expected: float) -> None:
-    [(name, arguments)] = calls(ask(text))
+def test_arithmetic_is_read_as_an_expression(text: str, expected: float) -> None:
+    [(name, arguments)] = calls_in(reply_to(text))
     assert name == "calculator"
     assert calculator.run(arguments)["result"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("text", "expected"), DATES)
-def test_dates(text: str, expected: dict[str, Any]) -> None:
-    assert calls(ask(text)) == [("date_time", expected)]
+def test_questions_about_dates_are_read(text: str, expected: dict[str, Any]) -> None:
+    assert calls_in(reply_to(text)) == [("date_time", expected)]
 
 
 @pytest.mark.parametrize(("text", "expected"), WEB)
-def test_web(text: str, expected: dict[str, Any]) -> None:
-    assert calls(ask(text)) == [("http_request", expected)]
+def test_http_requests_are_read(text: str, expected: dict[str, Any]) -> None:
+    assert calls_in(reply_to(text)) == [("http_request", expected)]
 
 
 @pytest.mark.parametrize(("text", "expected"), TEXTS)
-def test_texts(text: str, expected: Any) -> None:
-    [(name, arguments)] = calls(ask(text))
+def test_text_operations_are_read(text: str, expected: Any) -> None:
+    [(name, arguments)] = calls_in(reply_to(text))
     assert name == "text"
-    assert texts.run(arguments) == {"result": expected}
+    assert text_tool.run(arguments) == {"result": expected}
 
 
 @pytest.mark.parametrize(("text", "expected"), QUERIES)
-def test_queries(text: str, expected: Any) -> None:
-    [(name, arguments)] = calls(ask(text))
+def test_json_queries_are_read(text: str, expected: Any) -> None:
+    [(name, arguments)] = calls_in(reply_to(text))
     assert name == "json_query"
     assert json_query.run(arguments) == {"result": expected}
 
 
-@pytest.mark.parametrize(("text", "tool", "arguments"), OWN_TOOLS)
-def test_tools_of_the_user(text: str, tool: str, arguments: dict[str, Any]) -> None:
-    assert calls(ask(text)) == [(tool, arguments)]
+@pytest.mark.parametrize(("text", "tool", "arguments"), CUSTOM_TOOLS)
+def test_custom_tools_are_called(text: str, tool: str, arguments: dict[str, Any]) -> None:
+    assert calls_in(reply_to(text)) == [(tool, arguments)]
 
 
 @pytest.mark.parametrize(("text", "fact"), REMEMBER)
-def test_remembers(text: str, fact: str) -> None:
-    assert calls(ask(text)) == [("memory_save", {"content": fact})]
+def test_facts_to_remember_are_saved(text: str, fact: str) -> None:
+    assert calls_in(reply_to(text)) == [("memory_save", {"content": fact})]
 
 
 @pytest.mark.parametrize("text", RECALL)
-def test_recalls(text: str) -> None:
-    [(name, arguments)] = calls(ask(text))
+def test_questions_about_the_user_search_the_memory(text: str) -> None:
+    [(name, arguments)] = calls_in(reply_to(text))
     assert name == "memory_search"
     assert arguments["query"]
 
 
-@pytest.mark.parametrize("text", NOTHING)
-def test_says_plainly_that_nothing_fits(text: str) -> None:
-    reply = ask(text, WITHOUT_MEMORY)
+@pytest.mark.parametrize("text", UNANSWERABLE)
+def test_the_reply_says_that_no_rule_applies(text: str) -> None:
+    reply = reply_to(text, WITHOUT_MEMORY)
     assert reply.tool_calls == []
     assert "rule-based" in reply.text and "not a language model" in reply.text
     assert "get_weather" in reply.text and "calculator" in reply.text
     assert reply.finish_reason == "stop"
 
 
-@pytest.mark.parametrize(("text", "expected"), LATER)
-def test_phrasings_of_later(text: str, expected: list[tuple[str, dict[str, Any] | None]]) -> None:
-    made = calls(ask(text, [*ALL, *MORE]))
-    assert [name for name, _ in made] == [name for name, _ in expected]
-    for (name, arguments), (_, wanted) in zip(made, expected, strict=True):
-        if wanted is not None:
-            got = calculator.run(arguments) if name == "calculator" else arguments
-            assert got == pytest.approx(wanted) if name == "calculator" else got == wanted
+@pytest.mark.parametrize(("text", "expected"), HELD_OUT)
+def test_held_out_requests_call_the_right_tools(
+    text: str, expected: list[tuple[str, dict[str, Any] | None]]
+) -> None:
+    actual = calls_in(reply_to(text, [*ALL_TOOLS, *HELD_OUT_TOOLS]))
+    assert [name for name, _ in actual] == [name for name, _ in expected]
+    for (name, arguments), (_, expected_arguments) in zip(actual, expected, strict=True):
+        if expected_arguments is None:
+            continue
+        if name == "calculator":
+            assert calculator.run(arguments) == pytest.approx(expected_arguments)
+        else:
+            assert arguments == expected_arguments
 
 
 DANGEROUS = [
-    spec("approve_invoice", "Approves an invoice", {"invoiceId": STRING}),
-    spec("restart_server", "Restarts a server", {"server": STRING}),
-    spec("refund_order", "Refunds an order", {"orderId": STRING}),
-    spec("wipe_disk", "Wipes a disk", {"diskId": STRING}),
-    spec("customer_email", "Sends an e-mail to a customer", {"customer": STRING}),
+    tool_spec("approve_invoice", "Approves an invoice", {"invoiceId": STRING}),
+    tool_spec("restart_server", "Restarts a server", {"server": STRING}),
+    tool_spec("refund_order", "Refunds an order", {"orderId": STRING}),
+    tool_spec("wipe_disk", "Wipes a disk", {"diskId": STRING}),
+    tool_spec("customer_email", "Sends an e-mail to a customer", {"customer": STRING}),
 ]
 
 
@@ -125,8 +130,8 @@ DANGEROUS = [
         "reject invoice 12",
     ],
 )
-def test_a_tool_that_changes_things_is_called_only_when_asked_to(text: str) -> None:
-    assert calls(ask(text, DANGEROUS)) == []
+def test_a_tool_that_changes_something_is_not_called_for_another_action(text: str) -> None:
+    assert calls_in(reply_to(text, DANGEROUS)) == []
 
 
 @pytest.mark.parametrize(
@@ -138,33 +143,33 @@ def test_a_tool_that_changes_things_is_called_only_when_asked_to(text: str) -> N
         ("wipe disk 3", "wipe_disk"),
     ],
 )
-def test_and_is_called_when_asked_to(text: str, tool: str) -> None:
-    assert [name for name, _ in calls(ask(text, DANGEROUS))] == [tool]
+def test_a_tool_that_changes_something_is_called_for_its_own_action(text: str, tool: str) -> None:
+    assert [name for name, _ in calls_in(reply_to(text, DANGEROUS))] == [tool]
 
 
 @pytest.mark.parametrize("text", ["who are you?", "What can you do?", "help"])
-def test_says_what_it_is(text: str) -> None:
-    reply = ask(text)
+def test_the_model_describes_itself(text: str) -> None:
+    reply = reply_to(text)
     assert not reply.tool_calls and "not a language model" in reply.text and "calculator" in reply.text
 
 
-def test_half_a_computation_is_not_passed_for_the_whole() -> None:
-    assert calls(ask("multiply the width by 3 + 4", [CALCULATOR])) == []
+def test_half_a_computation_is_not_calculated() -> None:
+    assert calls_in(reply_to("multiply the width by 3 + 4", [CALCULATOR])) == []
 
 
-def test_a_list_of_names_is_a_call_each() -> None:
-    made = calls(ask("What's the weather in Paris, New York and Rome?"))
-    assert made == [("get_weather", {"city": city}) for city in ("Paris", "New York", "Rome")]
+def test_a_list_of_names_becomes_one_call_each() -> None:
+    calls = calls_in(reply_to("What's the weather in Paris, New York and Rome?"))
+    assert calls == [("get_weather", {"city": city}) for city in ("Paris", "New York", "Rome")]
 
 
 @pytest.mark.parametrize("text", SMALL_TALK)
 def test_small_talk_needs_no_tool(text: str) -> None:
-    reply = ask(text)
+    reply = reply_to(text)
     assert reply.tool_calls == [] and reply.text and "rule-based" not in reply.text
 
 
-def converse(text: str, results: dict[str, Any], tools: list[ToolSpec] = ALL, system: str = "") -> str:
-    """Play the agent loop with canned results until the provider answers; an Exception is a failed tool."""
+def converse(text: str, results: dict[str, Any], tools: list[ToolSpec] = ALL_TOOLS, system: str = "") -> str:
+    """Play the agent loop with prepared results until the model answers; an Exception is a failed tool."""
     messages = [Message(role="user", content=text)]
     for _ in range(6):
         request = ModelRequest(
@@ -183,7 +188,7 @@ def converse(text: str, results: dict[str, Any], tools: list[ToolSpec] = ALL, sy
                     role="tool", content=content, tool_call_id=call.id, tool_name=call.name, is_error=failed
                 )
             )
-    raise AssertionError("the provider never answered")
+    raise AssertionError("the model never answered")
 
 
 MONTH = date_time.run({"operation": "difference", "other": "2026-12-25"}, NOW)
@@ -196,7 +201,7 @@ MEMORIES = {
 
 
 @pytest.mark.parametrize(
-    ("text", "results", "says"),
+    ("text", "results", "phrases"),
     [
         ("what's 17 times 23", {"calculator": {"result": 391}}, ["17 * 23 = 391"]),
         ("0.1 + 0.2", {"calculator": {"result": 0.1 + 0.2}}, ["0.1 + 0.2 = 0.3"]),
@@ -244,61 +249,63 @@ MEMORIES = {
         ("what's the weather?", {}, ["To use get_weather I need: city"]),
     ],
 )  # fmt: skip
-def test_answers_out_of_results(text: str, results: dict[str, Any], says: list[str]) -> None:
+def test_answers_are_composed_from_results(text: str, results: dict[str, Any], phrases: list[str]) -> None:
     answer = converse(text, results)
-    for expected in says:
+    for expected in phrases:
         assert re.search(expected, answer) or expected in answer, answer
 
 
 def test_a_save_comes_before_a_search() -> None:
-    first = ask("Remember that my cat is called Tom. What is my cat called?")
+    first = reply_to("Remember that my cat is called Tom. What is my cat called?")
     assert [call.name for call in first.tool_calls] == ["memory_save"]
 
 
-def test_known_facts_need_no_call() -> None:
+def test_facts_in_the_prompt_need_no_call() -> None:
     system = "You are kind.\n\nKnown facts:\n- my favourite colour is teal\n- [semantic] my dog is Rex\n"
-    reply = ask("what is my favourite colour?", system=system)
+    reply = reply_to("what is my favourite colour?", system=system)
     assert (reply.tool_calls, reply.text) == ([], "Your favourite colour is teal.")
-    assert ask("what is my dog called?", system=system).tool_calls
-    assert ask("What is my dog?", tools=[], system=system).text == "Your dog is Rex."
+    assert reply_to("what is my dog called?", system=system).tool_calls
+    assert reply_to("What is my dog?", tools=[], system=system).text == "Your dog is Rex."
 
 
-def test_a_follow_up_takes_the_last_result() -> None:
+def test_a_follow_up_uses_the_last_result() -> None:
     before = [Message(role="user", content="17 * 23"), Message(role="assistant", content="17 * 23 = 391")]
-    assert calls(ask("and times 2?", before=before)) == [("calculator", {"expression": "391 * 2"})]
-    assert calls(ask("divide that by 17", before=before)) == [("calculator", {"expression": "391 / 17"})]
+    assert calls_in(reply_to("and times 2?", before=before)) == [("calculator", {"expression": "391 * 2"})]
+    assert calls_in(reply_to("divide that by 17", before=before)) == [
+        ("calculator", {"expression": "391 / 17"})
+    ]
 
 
-def test_the_answer_to_its_own_question_fills_the_gap() -> None:
+def test_a_missing_value_is_taken_from_the_next_message() -> None:
     before = [Message(role="user", content="what's the weather?")]
-    before.append(Message(role="assistant", content=ask("what's the weather?").text))
-    assert calls(ask("Paris", before=before)) == [("get_weather", {"city": "Paris"})]
+    before.append(Message(role="assistant", content=reply_to("what's the weather?").text))
+    assert calls_in(reply_to("Paris", before=before)) == [("get_weather", {"city": "Paris"})]
 
 
-def test_call_ids_do_not_come_twice() -> None:
+def test_call_ids_are_unique_in_the_conversation() -> None:
     old = Message(role="assistant", tool_calls=[ToolCall(id="call_2", name="calculator")])
-    reply = ask("2 + 2 and what's the weather in Rome", before=[Message(role="user", content="x"), old])
+    reply = reply_to("2 + 2 and what's the weather in Rome", before=[Message(role="user", content="x"), old])
     assert [call.id for call in reply.tool_calls] == ["call_3", "call_4"]
 
 
-def test_counts_and_reasons() -> None:
-    reply = ask("17 * 23")
+def test_a_reply_has_tokens_cost_and_finish_reason() -> None:
+    reply = reply_to("17 * 23")
     assert (reply.finish_reason, reply.cost_micros) == ("tool_calls", 0)
     assert reply.input_tokens > 0 and reply.output_tokens > 0
-    assert ask("17 * 23", tools=[]).finish_reason == "stop"
+    assert reply_to("17 * 23", tools=[]).finish_reason == "stop"
 
 
 def test_the_same_question_has_the_same_answer() -> None:
-    assert ask("weather in Paris and add 3 and 4") == ask("weather in Paris and add 3 and 4")
+    assert reply_to("weather in Paris and add 3 and 4") == reply_to("weather in Paris and add 3 and 4")
 
 
 SCRAPS = st.sampled_from(
-    [text for row in (ARITHMETIC, DATES, WEB, OWN_TOOLS, REMEMBER) for text, *_ in row]
+    [text for row in (ARITHMETIC, DATES, WEB, CUSTOM_TOOLS, REMEMBER) for text, *_ in row]
     + RECALL
-    + NOTHING
+    + UNANSWERABLE
     + SMALL_TALK
 )
-TEXTS = st.text(max_size=300) | st.lists(SCRAPS | st.text(max_size=20), max_size=5).map(" and ".join)
+ANY_TEXTS = st.text(max_size=300) | st.lists(SCRAPS | st.text(max_size=20), max_size=5).map(" and ".join)
 TYPES = ["string", "integer", "number", "boolean", "array", "object", "null", ["string", "null"]]
 SHAPES = st.fixed_dictionaries(
     {},
@@ -322,9 +329,9 @@ SCHEMAS = st.fixed_dictionaries(
 ) | st.sampled_from(
     [{}, {"type": "strange"}, {"properties": []}, {"required": 5}, {"$ref": "http://127.0.0.1:9/x"}]
 )
-NAMES = st.sampled_from([tool.name for tool in ALL]) | st.text(max_size=8)
+NAMES = st.sampled_from([tool.name for tool in ALL_TOOLS]) | st.text(max_size=8)
 TOOLS = st.lists(
-    st.sampled_from(ALL)
+    st.sampled_from(ALL_TOOLS)
     | st.builds(ToolSpec, name=NAMES, description=st.text(max_size=30), input_schema=SCHEMAS),
     max_size=6,
     unique_by=lambda tool: tool.name,
@@ -333,7 +340,7 @@ TURNS = st.lists(
     st.builds(
         Message,
         role=st.sampled_from(["user", "assistant", "tool"]),
-        content=TEXTS
+        content=ANY_TEXTS
         | st.sampled_from(['{"memories": 3}', '{"result": null}', "[1, [2]]", '{"status": 200}', "= 5"]),
         tool_calls=st.lists(st.builds(ToolCall, id=st.sampled_from(["call_1", "x"]), name=NAMES), max_size=2),
         tool_call_id=st.sampled_from([None, "call_1", "x"]),
@@ -344,11 +351,11 @@ TURNS = st.lists(
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(TEXTS, TOOLS, TURNS, st.text(max_size=60))
-def test_no_text_breaks_it_and_every_call_is_valid(
+@given(ANY_TEXTS, TOOLS, TURNS, st.text(max_size=60))
+def test_any_request_gets_a_reply_with_valid_calls(
     text: str, tools: list[ToolSpec], turns: list[Message], system: str
 ) -> None:
-    given_tools = {tool.name: tool for tool in tools}
+    tools_by_name = {tool.name: tool for tool in tools}
     for messages in (
         [*turns, Message(role="user", content=text)],
         [Message(role="user", content=text), *turns],
@@ -359,11 +366,11 @@ def test_no_text_breaks_it_and_every_call_is_valid(
         reply = model.reply(request, NOW)
         assert reply.text or reply.tool_calls
         for call in reply.tool_calls:
-            Draft202012Validator(given_tools[call.name].input_schema).validate(call.arguments)
+            Draft202012Validator(tools_by_name[call.name].input_schema).validate(call.arguments)
 
 
 @pytest.mark.parametrize(
     "text", ["(" * 5000, "9" * 20_000, "a=" * 3000, "in " * 3000, "1 and " * 2000, '"' * 4001, "{" * 4000]
 )
-def test_long_repetitions_end_soon(text: str) -> None:
-    assert ask(text).finish_reason in ("stop", "tool_calls")
+def test_long_repetitions_are_handled_quickly(text: str) -> None:
+    assert reply_to(text).finish_reason in ("stop", "tool_calls")

@@ -1,28 +1,28 @@
-"""Runs of agents through their routes, with the loop carried out in memory."""
+"""Executions of agents through their routes, with the loop executed in memory."""
 
 from datetime import timedelta
 
 import pytest
 
-from tests.agents.runs import Starter, agent, run, script
-from tests.factories import registered
-from tests.recorded import Recorded
+from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
+from tests.factories import RegisteredUser, register
+from tests.in_memory_steps import InMemorySteps
 from weconnect import clock
 from weconnect.agents.engine import executions, model_requests, sweeper
 from weconnect.agents.models import ProviderError
-from weconnect.agents.models.messages import ModelReply, ToolCall
+from weconnect.agents.models.messages import ModelReply, ModelRequest, ToolCall
 from weconnect.api import idempotency
 
 
 @pytest.fixture
-def me(aws: None):
-    return registered()
+def me(aws: None) -> RegisteredUser:
+    return register()
 
 
-def test_a_run_uses_a_tool_and_is_counted(me, starter: Starter) -> None:
-    path = agent(me, "calculator")
+def test_an_execution_uses_a_tool_and_is_counted(me: RegisteredUser, starter: Starter) -> None:
+    path = create_agent(me, "calculator")
     before = me.client.get(path).headers["ETag"]
-    done = run(me, starter, path, "what is 17 * 23?")
+    done = execute(me, starter, path, "what is 17 * 23?")
     assert (done["status"], done["metadata"]["toolsUsed"]) == ("completed", ["calculator"])
     assert "391" in done["output"]
     assert [(step["number"], step["type"]) for step in done["steps"]] == [
@@ -36,7 +36,7 @@ def test_a_run_uses_a_tool_and_is_counted(me, starter: Starter) -> None:
     )
     assert done["metadata"]["isLanguageModel"] is False and done["cost"] == 0
     head = me.client.get(path)
-    assert head.headers["ETag"] == before, "a run breaks nobody's If-Match"
+    assert head.headers["ETag"] == before, "an execution does not change the ETag"
     assert (head.json["totalExecutions"], head.json["successRate"]) == (1, 100)
     tool = me.client.get(f"{path}/tools").json["items"][0]
     assert tool["usageCount"] == 1 and tool["lastUsedAt"] and tool["version"] == 1
@@ -45,23 +45,25 @@ def test_a_run_uses_a_tool_and_is_counted(me, starter: Starter) -> None:
     assert me.client.get("/v1/agents").json["items"][0]["totalExecutions"] == 1
 
 
-def test_remember_in_one_run_and_use_in_another(me, starter: Starter) -> None:
-    path = agent(me, "memory_search", "memory_save")
-    saved = run(me, starter, path, "Remember that my favourite colour is teal")
+def test_what_one_execution_saves_another_recalls(me: RegisteredUser, starter: Starter) -> None:
+    path = create_agent(me, "memory_search", "memory_save")
+    saved = execute(me, starter, path, "Remember that my favourite colour is teal")
     assert saved["metadata"]["toolsUsed"] == ["memory_save"]
-    assert "teal" in run(me, starter, path, "What is my favourite colour?")["output"]
+    assert "teal" in execute(me, starter, path, "What is my favourite colour?")["output"]
     memories = me.client.get(f"{path}/memories").json["items"]
     assert len(memories) == 1 and memories[0]["memoryType"] == "semantic"
 
 
-def test_a_conversation_is_windowed(me, starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = agent(me, configuration={"memoryConfig": {"windowSize": 2, "maxTokens": 1000}})
+def test_a_conversation_is_limited_to_its_window(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me, configuration={"memoryConfig": {"windowSize": 2, "maxTokens": 1000}})
     for number in range(4):
-        script(monkeypatch, ModelReply(text=f"answer {number}"))
-        run(me, starter, path, f"question {number}", sessionId="s#1")
-    seen = script(monkeypatch, ModelReply(text="x"))
-    run(me, starter, path, "last", sessionId="s#1")
-    assert [message.content for message in seen[0].messages] == [
+        script_replies(monkeypatch, ModelReply(text=f"answer {number}"))
+        execute(me, starter, path, f"question {number}", sessionId="s#1")
+    requests_seen = script_replies(monkeypatch, ModelReply(text="x"))
+    execute(me, starter, path, "last", sessionId="s#1")
+    assert [message.content for message in requests_seen[0].messages] == [
         "question 2", "answer 2", "question 3", "answer 3", "last"
     ]  # fmt: skip
     sessions = me.client.get(f"{path}/sessions").json["items"]
@@ -72,32 +74,38 @@ def test_a_conversation_is_windowed(me, starter: Starter, monkeypatch: pytest.Mo
     assert me.client.get(f"{path}/sessions").json["items"] == []
 
 
-def test_budget_is_checked_before_each_request(me, starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = agent(me, "calculator", limits={"maxSteps": 2})
+def test_the_step_limit_is_checked_before_each_model_request(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me, "calculator", limits={"maxSteps": 2})
     call = ModelReply(
         tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1+1"})], cost_micros=1
     )
-    seen = script(monkeypatch, call, call, call)
-    done = run(me, starter, path, "loop for ever")
-    assert (done["status"], done["errorCode"], len(seen)) == ("failed", "budget_exceeded", 2)
+    requests_seen = script_replies(monkeypatch, call, call, call)
+    done = execute(me, starter, path, "loop for ever")
+    assert (done["status"], done["errorCode"], len(requests_seen)) == ("failed", "budget_exceeded", 2)
 
 
 @pytest.mark.parametrize(("cost", "requests"), [(600_000, 2), (None, 1)])
-def test_money_fails_closed(me, starter: Starter, monkeypatch, cost: int | None, requests: int) -> None:
-    path = agent(me, "calculator", limits={"maxCostUsd": 1})
+def test_a_cost_limit_fails_closed_when_the_price_is_unknown(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch, cost: int | None, requests: int
+) -> None:
+    path = create_agent(me, "calculator", limits={"maxCostUsd": 1})
     call = ModelReply(
         tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1+1"})], cost_micros=cost
     )
-    seen = script(monkeypatch, *[call] * 5)
-    done = run(me, starter, path, "spend")
-    assert (done["errorCode"], len(seen)) == ("budget_exceeded", requests)
+    requests_seen = script_replies(monkeypatch, *[call] * 5)
+    done = execute(me, starter, path, "spend")
+    assert (done["errorCode"], len(requests_seen)) == ("budget_exceeded", requests)
     assert done.get("cost") == (None if cost is None else 1.2)
 
 
-def test_provider_errors_end_the_run_with_their_code(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me)
-    script(monkeypatch, ProviderError("refused", "I would rather not"))
-    done = run(me, starter, path, "hello")
+def test_a_provider_error_fails_the_execution_with_its_code(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me)
+    script_replies(monkeypatch, ProviderError("refused", "I would rather not"))
+    done = execute(me, starter, path, "hello")
     assert (done["status"], done["errorCode"], done["error"]) == (
         "failed",
         "provider_refused",
@@ -106,33 +114,42 @@ def test_provider_errors_end_the_run_with_their_code(me, starter: Starter, monke
     assert done["steps"][0]["error"] == "I would rather not"
 
 
-def test_a_tool_that_fails_is_told_to_the_model(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me, "calculator")
+def test_the_model_receives_the_error_of_a_failed_tool_call(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me, "calculator")
     bad = ModelReply(tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1/0"})])
     unknown = ModelReply(tool_calls=[ToolCall(id="2", name="nothing", arguments={})])
-    seen = script(monkeypatch, bad, unknown, ModelReply(text="sorry"))
-    done = run(me, starter, path, "divide")
+    requests_seen = script_replies(monkeypatch, bad, unknown, ModelReply(text="sorry"))
+    done = execute(me, starter, path, "divide")
     assert done["status"] == "completed"
-    assert [message.is_error for message in seen[2].messages if message.role == "tool"] == [True, True]
+    assert [message.is_error for message in requests_seen[2].messages if message.role == "tool"] == [
+        True,
+        True,
+    ]
 
 
-def test_a_replay_does_nothing_twice(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me, "calculator")
+def test_a_replay_executes_no_step_twice(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me, "calculator")
     call = ModelReply(tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "2+2"})])
-    seen = script(monkeypatch, call, ModelReply(text="four"))
+    requests_seen = script_replies(monkeypatch, call, ModelReply(text="four"))
     started = me.client.post(f"{path}/executions", {"input": "2+2?"})
-    steps, asked = Recorded(), list(starter.asked)
+    steps, requests = InMemorySteps(), list(starter.invocations)
     starter.run_pending(steps)
     names = list(steps.names)
-    starter.asked = asked
+    starter.invocations = requests
     starter.run_pending(steps)
-    assert steps.names == names and len(seen) == 2
+    assert steps.names == names and len(requests_seen) == 2
     assert me.client.get(started.headers["Location"]).json["output"] == "four"
     assert me.client.get(path).json["totalExecutions"] == 1
 
 
-def test_cancel(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me, "calculator")
+def test_pending_and_running_executions_can_be_cancelled(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me, "calculator")
     started = me.client.post(f"{path}/executions", {"input": "hello"}).headers["Location"]
     assert me.client.post(f"{started}/cancel").json["status"] == "cancelled"
     starter.run_pending()
@@ -141,51 +158,59 @@ def test_cancel(me, starter: Starter, monkeypatch) -> None:
 
     second = me.client.post(f"{path}/executions", {"input": "hello"}).headers["Location"]
 
-    def cancel_meanwhile(request, key):
+    def cancel_during_the_request(request: ModelRequest, key: str | None) -> ModelReply:
         assert me.client.post(f"{second}/cancel").status == 202
         return ModelReply(tool_calls=[ToolCall(id="1", name="calculator", arguments={"expression": "1"})])
 
-    monkeypatch.setattr(model_requests, "complete", cancel_meanwhile)
+    monkeypatch.setattr(model_requests, "send_request", cancel_during_the_request)
     starter.run_pending()
     done = me.client.get(second).json
     assert (done["status"], [step["type"] for step in done["steps"]]) == ("cancelled", ["model"])
 
 
-def test_lists_by_status_time_and_slowness(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me)
-    script(monkeypatch, ModelReply(text="a"), ProviderError("refused", "no"), ModelReply(text="b"))
-    made = [run(me, starter, path, f"n{number}")["id"] for number in range(3)]
+def test_executions_are_listed_by_status_start_and_execution_time(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me)
+    script_replies(monkeypatch, ModelReply(text="a"), ProviderError("refused", "no"), ModelReply(text="b"))
+    execution_ids = [execute(me, starter, path, f"n{number}")["id"] for number in range(3)]
     ids = [item["id"] for item in me.client.get(f"{path}/executions").json["items"]]
-    assert ids == made[::-1]
+    assert ids == execution_ids[::-1]
     failed = me.client.get(f"{path}/executions?status=failed").json["items"]
-    assert [item["id"] for item in failed] == [made[1]]
+    assert [item["id"] for item in failed] == [execution_ids[1]]
     slowest = me.client.get(f"{path}/executions?sort=slowest").json["items"]
     times = [item["executionTime"] for item in slowest]
     assert len(times) == 3 and times == sorted(times, reverse=True)
-    start = me.client.get(f"{path}/executions/{made[0]}").json["createdAt"]
+    start = me.client.get(f"{path}/executions/{execution_ids[0]}").json["createdAt"]
     assert len(me.client.get(f"{path}/executions?from={start[:19]}Z").json["items"]) == 3
     assert me.client.get(f"{path}/executions?to={start[:19]}Z").json["items"] == []
     assert me.client.get(f"{path}/executions?from=yesterday").json["errors"][0]["pointer"] == "/query/from"
 
 
-def test_limits_hold_the_start(me, starter: Starter) -> None:
-    path = agent(me)
+def test_an_execution_limit_refuses_another_start(me: RegisteredUser, starter: Starter) -> None:
+    path = create_agent(me)
     limit = me.client.put(f"/v1/execution-limits/{me.user['id']}/hourly", {"maxExecutions": 2})
     assert limit.status == 200, limit.text
     assert [me.client.post(f"{path}/executions", {"input": "x"}).status for _ in range(3)] == [202, 202, 429]
     refused = me.client.post(f"{path}/executions", {"input": "x"})
     assert refused.json["code"] == "execution_limit_reached" and int(refused.headers["Retry-After"]) > 0
-    listed = me.client.get("/v1/execution-limits").json["items"][0]
-    assert (listed["currentExecutions"], listed["remainingExecutions"], listed["isExceeded"]) == (2, 0, True)
+    limit_usage = me.client.get("/v1/execution-limits").json["items"][0]
+    assert (
+        limit_usage["currentExecutions"],
+        limit_usage["remainingExecutions"],
+        limit_usage["isExceeded"],
+    ) == (2, 0, True)
 
 
-def test_inactive_agents_do_not_run(me, starter: Starter) -> None:
-    path = agent(me, isActive=False)
+def test_an_inactive_agent_cannot_be_executed(me: RegisteredUser, starter: Starter) -> None:
+    path = create_agent(me, isActive=False)
     assert me.client.post(f"{path}/executions", {"input": "x"}).json["code"] == "agent_inactive"
 
 
-def test_a_retry_after_a_crash_finds_the_same_run(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me)
+def test_a_retry_after_a_crash_returns_the_same_execution(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me)
     start = f"{path}/executions", {"input": "x"}
     key = {"Idempotency-Key": "once"}
     with monkeypatch.context() as crash:
@@ -202,12 +227,14 @@ def test_a_retry_after_a_crash_finds_the_same_run(me, starter: Starter, monkeypa
     assert len(me.client.get(f"{path}/executions").json["items"]) == 1
 
 
-def test_what_was_stored_and_not_started_is_swept(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me)
-    starter.fails = True
+def test_the_sweeper_starts_stored_executions_that_never_began(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me)
+    starter.is_unavailable = True
     started = me.client.post(f"{path}/executions", {"input": "hello"})
     assert started.status == 202
-    starter.fails = False
+    starter.is_unavailable = False
     assert sweeper.sweep() == 0, "younger than 30 s"
     monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
     assert sweeper.sweep() == 1
@@ -216,10 +243,12 @@ def test_what_was_stored_and_not_started_is_swept(me, starter: Starter, monkeypa
     assert sweeper.sweep() == 0
 
 
-def test_the_platform_closes_what_its_function_could_not(me, starter: Starter) -> None:
-    from agents.on_run_ended import handler
+def test_an_execution_is_closed_when_its_durable_function_has_ended(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    from agents.on_agent_execution_ended import handler
 
-    path = agent(me)
+    path = create_agent(me)
     started = me.client.post(f"{path}/executions", {"input": "hello"})
     event = {"detail": {"durableExecutionName": started.json["id"], "status": "TIMED_OUT"}}
     assert handler(event, None) == {"closed": True}
@@ -228,8 +257,10 @@ def test_the_platform_closes_what_its_function_could_not(me, starter: Starter) -
     assert me.client.get(path).json["totalExecutions"] == 1
 
 
-def test_long_texts_leave_the_row(me, starter: Starter, monkeypatch) -> None:
-    path = agent(me)
-    script(monkeypatch, ModelReply(text="é" * 90_000))
-    done = run(me, starter, path, "ü" * 50_000)
+def test_long_texts_are_stored_outside_of_the_row(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me)
+    script_replies(monkeypatch, ModelReply(text="é" * 90_000))
+    done = execute(me, starter, path, "ü" * 50_000)
     assert done["input"] == "ü" * 50_000 and done["output"] == "é" * 90_000

@@ -1,105 +1,53 @@
-"""The agents as tools of the Model Context Protocol: by hand, and by the protocol's own client library."""
+"""Agents as tools of the Model Context Protocol: with plain requests, and with the reference client."""
 
 import asyncio
 import json
-import re
-import string
 from typing import Any
-from uuid import UUID
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as tries
-from hypothesis import strategies as st
 from mcp import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import jsonrpc_message_adapter
 
-from tests.agents.mcp_host import served
-from tests.agents.runs import Starter
-from tests.factories import registered
-from weconnect import durable
-from weconnect.agents.mcp import offered_tools, protocol, server, tool_names
-
-HANDSHAKE = "2025-11-25"
-STATELESS = "2026-07-28"
-
-
-@pytest.fixture
-def starter(monkeypatch: pytest.MonkeyPatch) -> Starter:
-    starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    return starter
+from tests.agents.execution_helpers import Starter, execute_immediately
+from tests.agents.http_gateway import serve_gateway
+from tests.agents.mcp_requests import (
+    HANDSHAKE,
+    STATELESS,
+    call_tool,
+    create_agent_tool,
+    id_in,
+    send_request,
+    send_stateless_request,
+)
+from tests.factories import RegisteredUser, register
+from tests.gateway import Client
+from weconnect.agents.mcp import agent_tools, protocol, server, tool_names
 
 
 @pytest.fixture
-def me(aws: None, starter: Starter):
-    return registered()
+def me(aws: None, starter: Starter) -> RegisteredUser:
+    return register()
 
 
 @pytest.fixture
-def at_once(starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are over when they were started."""
-    invoke = starter.invoke
-
-    def run(**request: Any) -> dict[str, Any]:
-        invoke(**request)
-        starter.run_pending()
-        return {}
-
-    monkeypatch.setattr(starter, "invoke", run)
+def immediate(starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finish executions before the call that starts them returns."""
+    execute_immediately(starter, monkeypatch)
 
 
 @pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for a run."""
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Return from calls without waiting for the execution."""
     monkeypatch.setattr(server, "WAIT_SECONDS", 0)
 
 
-def agent(me, name: str = "Helper", **more: Any) -> str:
-    made = me.client.post("/v1/agents", {"name": name, "description": "Calculates", **more})
-    assert made.status == 201, made.text
-    tool = me.client.post(f"{made.headers['Location']}/tools", {"toolName": "calculator"})
-    assert tool.status == 201
-    return tool_names.with_id(name, offered_tools.AGENT, UUID(made.json["id"]))
-
-
-def say(client, method: str, params: Any = None, *, version: str | None = HANDSHAKE, **more: Any):
-    """One request of a handshake revision."""
-    message = {
-        "jsonrpc": "2.0",
-        "id": 7,
-        "method": method,
-        **({} if params is None else {"params": params}),
-        **more,
-    }
-    return client.post("/v1/mcp", message, headers={"MCP-Protocol-Version": version} if version else {})
-
-
-def ask(client, name: str, **arguments: Any) -> dict[str, Any]:
-    answer = say(client, "tools/call", {"name": name, "arguments": arguments})
-    assert answer.status == 200, answer.text
-    return answer.json["result"]
-
-
-def stateless(client, method: str, params: dict[str, Any] | None = None, **headers: str):
-    """One request of the stateless revision, as it should be unless `headers` say otherwise."""
-    meta = {protocol.VERSION_KEY: STATELESS, protocol.CLIENT_CAPABILITIES_KEY: {}}
-    params = {"_meta": meta, **(params or {})}
-    sent = {"mcp-protocol-version": STATELESS, "mcp-method": method}
-    if "name" in params:
-        sent["mcp-name"] = protocol.wrapped(params["name"])
-    message = {"jsonrpc": "2.0", "id": "a", "method": method, "params": params}
-    return client.post("/v1/mcp", message, headers=sent | headers)
-
-
-# The protocol's own client
+# The reference client
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", STATELESS])
-def test_the_protocols_own_client(me, at_once, mode: str) -> None:
-    shaped, name = agent(me, "Shaped", outputSchema=SHAPE), agent(me, "Sums & co")
+def test_the_reference_client_calls_agents(me: RegisteredUser, immediate: None, mode: str) -> None:
+    shaped, name = create_agent_tool(me, "Shaped", outputSchema=SHAPE), create_agent_tool(me, "Sums & co")
     key = me.client.post(
         "/v1/api-keys", {"name": "mcp", "scopes": ["agents:execute"], "permissions": {"canExecute": True}}
     )
@@ -109,152 +57,181 @@ def test_the_protocols_own_client(me, at_once, mode: str) -> None:
         async with httpx2.AsyncClient(headers=headers, trust_env=False) as http:
             transport = streamable_http_client(f"{address}/v1/mcp", http_client=http)
             async with McpClient(transport, mode=mode) as client:
-                listed = await client.list_tools()
+                listing = await client.list_tools()
                 result = await client.call_tool(name, {"input": "what is 17 * 23?"})
                 wrong = await client.call_tool(name, {"text": "what is 17 * 23?"})
                 formed = await client.call_tool(shaped, {"input": "what is 6 * 7?"})
                 assert formed.structured_content == {"answer": "6 * 7 = 42", "from": "us"}
-                return client.protocol_version, listed, result, wrong
+                return client.protocol_version, listing, result, wrong
 
-    with served() as address:
-        version, listed, result, wrong = asyncio.run(talk(address))
+    with serve_gateway() as address:
+        version, listing, result, wrong = asyncio.run(talk(address))
     assert version == (HANDSHAKE if mode == "legacy" else STATELESS)
-    assert [tool.name for tool in listed.tools] == ["get_agent_run", name, shaped]
-    assert listed.tools[1].title == "Sums & co" and listed.tools[1].input_schema["required"] == ["input"]
+    assert [tool.name for tool in listing.tools] == ["get_agent_run", name, shaped]
+    assert listing.tools[1].title == "Sums & co" and listing.tools[1].input_schema["required"] == ["input"]
     assert (result.content[0].text, result.is_error) == ("17 * 23 = 391", False)
     assert wrong.is_error and "/input" in wrong.content[0].text
 
 
-# By hand
+# Plain requests
 
 
-def test_a_handshake(me) -> None:
-    for asked, agreed in [("2025-06-18", "2025-06-18"), ("1999-01-01", HANDSHAKE), (STATELESS, HANDSHAKE)]:
-        params = {"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-        answer = say(me.client, "initialize", params, version=None)
-        assert answer.status == 200 and answer.json["id"] == 7
-        assert answer.json["result"]["protocolVersion"] == agreed
-        assert answer.json["result"]["capabilities"] == {"tools": {}}
-        assert "Mcp-Session-Id" not in answer.headers
+def test_initialize_agrees_on_a_supported_revision(me: RegisteredUser) -> None:
+    for requested, expected in [
+        ("2025-06-18", "2025-06-18"),
+        ("1999-01-01", HANDSHAKE),
+        (STATELESS, HANDSHAKE),
+    ]:
+        params = {
+            "protocolVersion": requested,
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        }
+        response = send_request(me.client, "initialize", params, version=None)
+        assert response.status == 200 and response.json["id"] == 7
+        assert response.json["result"]["protocolVersion"] == expected
+        assert response.json["result"]["capabilities"] == {"tools": {}}
+        assert "Mcp-Session-Id" not in response.headers
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     accepted = me.client.post("/v1/mcp", ready)
     assert (accepted.status, accepted.text) == (202, "")
-    assert say(me.client, "ping").json == {"jsonrpc": "2.0", "id": 7, "result": {}}
-    assert say(me.client, "initialize", version=None).json["error"]["code"] == protocol.INVALID_PARAMS
+    assert send_request(me.client, "ping").json == {"jsonrpc": "2.0", "id": 7, "result": {}}
+    assert (
+        send_request(me.client, "initialize", version=None).json["error"]["code"] == protocol.INVALID_PARAMS
+    )
 
 
-def test_there_is_no_stream(me) -> None:
-    answer = me.client.get("/v1/mcp")
-    assert (answer.status, answer.headers["Allow"], answer.json["code"]) == (
+def test_a_request_for_a_stream_is_refused(me: RegisteredUser) -> None:
+    response = me.client.get("/v1/mcp")
+    assert (response.status, response.headers["Allow"], response.json["code"]) == (
         405,
         "POST",
         "method_not_allowed",
     )
 
 
-def test_only_active_agents_of_ones_own_are_tools(me, at_once) -> None:
-    mine, asleep = agent(me), agent(me, "Asleep", isActive=False)
-    stranger = registered()
-    theirs = agent(stranger)
-    listed = say(me.client, "tools/list").json["result"]["tools"]
-    assert [tool["name"] for tool in listed] == ["get_agent_run", mine]
-    assert "not active" in ask(me.client, asleep, input="x")["content"][0]["text"]
+def test_only_active_agents_of_the_own_organization_are_tools(me: RegisteredUser, immediate: None) -> None:
+    mine, asleep = create_agent_tool(me), create_agent_tool(me, "Asleep", isActive=False)
+    stranger = register()
+    theirs = create_agent_tool(stranger)
+    listing = send_request(me.client, "tools/list").json["result"]["tools"]
+    assert [tool["name"] for tool in listing] == ["get_agent_run", mine]
+    assert "not active" in call_tool(me.client, asleep, input="x")["content"][0]["text"]
     for name in (
         theirs,
         "Helper",
         "nothing",
         mine[:-1],
-        tool_names.with_id("x", "w", tool_names.id_in(mine)[1]),
+        tool_names.with_id("x", "w", id_in(mine)),
     ):
-        answer = say(me.client, "tools/call", {"name": name, "arguments": {"input": "x"}})
-        assert answer.json["error"]["code"] == protocol.INVALID_PARAMS, name
+        response = send_request(me.client, "tools/call", {"name": name, "arguments": {"input": "x"}})
+        assert response.json["error"]["code"] == protocol.INVALID_PARAMS, name
 
 
-def test_a_renamed_agent_is_still_reached(me, at_once) -> None:
-    name = agent(me)
-    place = f"/v1/agents/{tool_names.id_in(name)[1]}"
-    assert me.client.patch(place, {"name": "Ünlü Başka"}).status == 200
-    assert say(me.client, "tools/list").json["result"]["tools"][1]["name"] == "Unlu_Baska" + name[6:]
-    assert ask(me.client, name, input="what is 6 * 7?")["content"][0]["text"] == "6 * 7 = 42"
+def test_a_renamed_agent_can_be_called_by_its_old_name(me: RegisteredUser, immediate: None) -> None:
+    name = create_agent_tool(me)
+    path = f"/v1/agents/{id_in(name)}"
+    assert me.client.patch(path, {"name": "Ünlü Başka"}).status == 200
+    assert send_request(me.client, "tools/list").json["result"]["tools"][1]["name"] == "Unlu_Baska" + name[6:]
+    assert call_tool(me.client, name, input="what is 6 * 7?")["content"][0]["text"] == "6 * 7 = 42"
 
 
-def test_tools_come_in_pages(me, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offered_tools, "PAGE", 2)
-    made = [agent(me, f"Agent {number}") for number in range(5)]
-    found, cursor, pages = [], None, 0
+def test_tools_are_listed_in_pages(me: RegisteredUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_tools, "PAGE_SIZE", 2)
+    created = [create_agent_tool(me, f"Agent {number}") for number in range(5)]
+    names: list[str] = []
+    cursor, pages = None, 0
     while cursor or not pages:
-        result = say(me.client, "tools/list", {"cursor": cursor} if cursor else None).json["result"]
-        found += [tool["name"] for tool in result["tools"]]
+        result = send_request(me.client, "tools/list", {"cursor": cursor} if cursor else None).json["result"]
+        names += [tool["name"] for tool in result["tools"]]
         cursor, pages = result.get("nextCursor"), pages + 1
-    assert found == ["get_agent_run", *made[::-1]] and pages == 3
-    for wrong in ("x", 7, {}):
+    assert names == ["get_agent_run", *created[::-1]] and pages == 3
+    wrong_cursors: list[Any] = ["x", 7, {}]
+    for wrong in wrong_cursors:
         assert (
-            say(me.client, "tools/list", {"cursor": wrong}).json["error"]["code"] == protocol.INVALID_PARAMS
+            send_request(me.client, "tools/list", {"cursor": wrong}).json["error"]["code"]
+            == protocol.INVALID_PARAMS
         )
 
 
-def test_a_run_that_takes_longer_is_asked_for_again(me, starter: Starter, unhurried) -> None:
-    result = ask(me.client, agent(me), input="what is 17 * 23?")
+def test_the_result_of_a_long_execution_can_be_fetched_later(
+    me: RegisteredUser, starter: Starter, without_waiting: None
+) -> None:
+    result = call_tool(me.client, create_agent_tool(me), input="what is 17 * 23?")
     ids = result["structuredContent"]
     assert (result["isError"], ids["status"]) == (False, "pending")
     assert ids["executionId"] in result["content"][0]["text"]
-    asked = {name: ids[name] for name in ("agentId", "executionId")}
-    assert ask(me.client, "get_agent_run", **asked)["structuredContent"] == ids
+    requested = {name: ids[name] for name in ("agentId", "executionId")}
+    assert call_tool(me.client, "get_agent_run", **requested)["structuredContent"] == ids
     starter.run_pending()
-    done = ask(me.client, "get_agent_run", **asked)
+    done = call_tool(me.client, "get_agent_run", **requested)
     assert (done["content"][0]["text"], done["isError"]) == ("17 * 23 = 391", False)
     assert done["_meta"]["weconnect/executionId"] == ids["executionId"]
-    for wrong in ({}, {**asked, "executionId": "x"}, {**asked, "more": 1}):
-        assert "do not fit" in ask(me.client, "get_agent_run", **wrong)["content"][0]["text"]
-    stranger = registered()
-    assert ask(stranger.client, "get_agent_run", **asked)["_meta"]["weconnect/code"] == "execution_not_found"
+    for wrong in ({}, {**requested, "executionId": "x"}, {**requested, "more": 1}):
+        assert "do not match" in call_tool(me.client, "get_agent_run", **wrong)["content"][0]["text"]
+    stranger = register()
+    assert (
+        call_tool(stranger.client, "get_agent_run", **requested)["_meta"]["weconnect/code"]
+        == "execution_not_found"
+    )
 
 
-def test_a_conversation(me, at_once) -> None:
-    name = agent(me)
-    assert ask(me.client, name, input="what is 6 * 7?", sessionId="s")["content"][0]["text"] == "6 * 7 = 42"
-    assert ask(me.client, name, input="times 2", sessionId="s")["content"][0]["text"] == "42 * 2 = 84"
+def test_a_session_id_continues_a_conversation(me: RegisteredUser, immediate: None) -> None:
+    name = create_agent_tool(me)
+    assert (
+        call_tool(me.client, name, input="what is 6 * 7?", sessionId="s")["content"][0]["text"]
+        == "6 * 7 = 42"
+    )
+    assert call_tool(me.client, name, input="times 2", sessionId="s")["content"][0]["text"] == "42 * 2 = 84"
 
 
-def test_a_failed_run_is_an_error(me, starter: Starter, unhurried) -> None:
-    ids = ask(me.client, agent(me), input="x")["structuredContent"]
+def test_a_failed_execution_is_an_error_result(
+    me: RegisteredUser, starter: Starter, without_waiting: None
+) -> None:
+    ids = call_tool(me.client, create_agent_tool(me), input="x")["structuredContent"]
     path = f"/v1/agents/{ids['agentId']}/executions/{ids['executionId']}"
     assert me.client.post(f"{path}/cancel").status == 202
-    result = ask(me.client, "get_agent_run", agentId=ids["agentId"], executionId=ids["executionId"])
+    result = call_tool(me.client, "get_agent_run", agentId=ids["agentId"], executionId=ids["executionId"])
     assert result["isError"] and result["_meta"]["weconnect/status"] == "cancelled"
 
 
-def test_limits_hold_a_tools_call(me, at_once) -> None:
-    name = agent(me)
+def test_an_execution_limit_is_an_error_result(me: RegisteredUser, immediate: None) -> None:
+    name = create_agent_tool(me)
     limit = me.client.put(f"/v1/execution-limits/{me.user['id']}/hourly", {"maxExecutions": 1})
     assert limit.status == 200
-    assert ask(me.client, name, input="x")["isError"] is False
-    refused = ask(me.client, name, input="x")
+    assert call_tool(me.client, name, input="x")["isError"] is False
+    refused = call_tool(me.client, name, input="x")
     assert refused["isError"] and refused["_meta"]["weconnect/code"] == "execution_limit_reached"
 
 
-def test_the_id_of_a_request_is_no_idempotency_key(me, at_once) -> None:
-    name = agent(me)
-    runs = [ask(me.client, name, input="x")["_meta"]["weconnect/executionId"] for _ in range(2)]
-    assert runs[0] != runs[1]
+def test_the_id_of_a_request_is_not_an_idempotency_key(me: RegisteredUser, immediate: None) -> None:
+    name = create_agent_tool(me)
+    execution_ids = [
+        call_tool(me.client, name, input="x")["_meta"]["weconnect/executionId"] for _ in range(2)
+    ]
+    assert execution_ids[0] != execution_ids[1]
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
     message["params"] = {"name": name, "arguments": {"input": "x"}}
     first, again = (me.client.post("/v1/mcp", message, headers={"Idempotency-Key": "once"}) for _ in range(2))
     assert first.text == again.text and again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_whoever_may_only_execute_sees_only_their_own_runs(me, starter: Starter, unhurried) -> None:
-    name = agent(me)
+def test_a_caller_without_agents_read_sees_only_their_own_executions(
+    me: RegisteredUser, starter: Starter, without_waiting: None
+) -> None:
+    name = create_agent_tool(me)
 
-    def key(**permissions: bool):
+    def key(**permissions: bool) -> Client:
         scopes = ["agents:execute", "agents:read"]
-        made = me.client.post("/v1/api-keys", {"name": "k", "scopes": scopes, "permissions": permissions})
-        return type(me.client)(headers={"X-API-Key": made.json["key"]})
+        created = me.client.post("/v1/api-keys", {"name": "k", "scopes": scopes, "permissions": permissions})
+        return Client(headers={"X-API-Key": created.json["key"]})
 
-    assert say(key(canRead=True), "tools/list").json["code"] == "permission_missing"
-    ids = ask(me.client, name, input="x")["structuredContent"]
-    asked = {"agentId": ids["agentId"], "executionId": ids["executionId"]}
-    assert ask(key(canExecute=True), "get_agent_run", **asked)["structuredContent"] == ids, "the same person"
+    assert send_request(key(canRead=True), "tools/list").json["code"] == "permission_missing"
+    ids = call_tool(me.client, name, input="x")["structuredContent"]
+    requested = {"agentId": ids["agentId"], "executionId": ids["executionId"]}
+    assert call_tool(key(canExecute=True), "get_agent_run", **requested)["structuredContent"] == ids, (
+        "the same user"
+    )
 
 
 SHAPE = {
@@ -264,33 +241,39 @@ SHAPE = {
 }
 
 
-def test_an_agent_with_a_form_of_its_own_answers_in_it(me, at_once) -> None:
-    plain, shaped = agent(me), agent(me, "Shaped", outputSchema=SHAPE)
-    listed = {tool["name"]: tool for tool in say(me.client, "tools/list").json["result"]["tools"]}
-    assert listed[shaped]["outputSchema"] == SHAPE and "outputSchema" not in listed[plain]
-    result = ask(me.client, shaped, input="what is 6 * 7?")
+def test_an_agent_with_an_output_schema_returns_structured_content(
+    me: RegisteredUser, immediate: None
+) -> None:
+    plain, shaped = create_agent_tool(me), create_agent_tool(me, "Shaped", outputSchema=SHAPE)
+    listing = {tool["name"]: tool for tool in send_request(me.client, "tools/list").json["result"]["tools"]}
+    assert listing[shaped]["outputSchema"] == SHAPE and "outputSchema" not in listing[plain]
+    result = call_tool(me.client, shaped, input="what is 6 * 7?")
     assert result["structuredContent"] == {"answer": "6 * 7 = 42", "from": "us"}
     assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
 
 
-def test_a_run_that_is_not_over_is_no_answer_of_that_form(me, starter: Starter, unhurried) -> None:
-    result = ask(me.client, agent(me, outputSchema=SHAPE), input="what is 6 * 7?")
+def test_an_unfinished_execution_of_an_agent_with_an_output_schema_is_an_error_result(
+    me: RegisteredUser, starter: Starter, without_waiting: None
+) -> None:
+    result = call_tool(me.client, create_agent_tool(me, outputSchema=SHAPE), input="what is 6 * 7?")
     assert result["isError"] and "structuredContent" not in result
-    asked = {name: result["_meta"][f"weconnect/{name}"] for name in ("agentId", "executionId")}
+    requested = {name: result["_meta"][f"weconnect/{name}"] for name in ("agentId", "executionId")}
     starter.run_pending()
-    assert ask(me.client, "get_agent_run", **asked)["structuredContent"]["answer"] == "6 * 7 = 42"
+    assert call_tool(me.client, "get_agent_run", **requested)["structuredContent"]["answer"] == "6 * 7 = 42"
 
 
 # The stateless revision
 
 
-def test_a_stateless_request(me, at_once) -> None:
-    name = agent(me)
-    found = stateless(me.client, "server/discover")
-    assert found.status == 200
-    assert found.json["result"]["supportedVersions"][0] == STATELESS
-    assert found.json["result"]["resultType"] == "complete"
-    result = stateless(me.client, "tools/call", {"name": name, "arguments": {"input": "what is 6 * 7?"}})
+def test_a_stateless_request_needs_no_handshake(me: RegisteredUser, immediate: None) -> None:
+    name = create_agent_tool(me)
+    discovered = send_stateless_request(me.client, "server/discover")
+    assert discovered.status == 200
+    assert discovered.json["result"]["supportedVersions"][0] == STATELESS
+    assert discovered.json["result"]["resultType"] == "complete"
+    result = send_stateless_request(
+        me.client, "tools/call", {"name": name, "arguments": {"input": "what is 6 * 7?"}}
+    )
     assert result.json["result"]["content"] == [{"type": "text", "text": "6 * 7 = 42"}]
     assert result.json["result"]["_meta"][protocol.SERVER_KEY]["name"] == "weconnect"
 
@@ -310,23 +293,25 @@ def test_a_stateless_request(me, at_once) -> None:
         ("tools/list", {"cursor": "x"}, {}, 400, protocol.INVALID_PARAMS),
     ],
 )
-def test_a_stateless_request_that_is_wrong(me, method, params, headers, status, code) -> None:
-    answer = stateless(me.client, method, params, **headers)
-    assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (status, code, "a")
+def test_a_malformed_stateless_request_is_rejected(
+    me: RegisteredUser, method: str, params: dict[str, Any], headers: dict[str, str], status: int, code: int
+) -> None:
+    response = send_stateless_request(me.client, method, params, **headers)
+    assert (response.status, response.json["error"]["code"], response.json["id"]) == (status, code, "a")
 
 
-def test_revisions_that_are_not_spoken(me) -> None:
-    for answer in (
-        say(me.client, "ping", version="2024-01-01"),
-        stateless(
+def test_an_unsupported_revision_is_rejected(me: RegisteredUser) -> None:
+    for response in (
+        send_request(me.client, "ping", version="2024-01-01"),
+        send_stateless_request(
             me.client,
             "tools/list",
             {"_meta": {protocol.VERSION_KEY: "2031-01-01", protocol.CLIENT_CAPABILITIES_KEY: {}}},
             **{"mcp-protocol-version": "2031-01-01"},
         ),
     ):
-        assert (answer.status, answer.json["error"]["code"]) == (400, protocol.UNSUPPORTED_VERSION)
-        assert answer.json["error"]["data"]["supported"][:2] == [STATELESS, HANDSHAKE]
+        assert (response.status, response.json["error"]["code"]) == (400, protocol.UNSUPPORTED_VERSION)
+        assert response.json["error"]["data"]["supported"][:2] == [STATELESS, HANDSHAKE]
     note = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
     assert me.client.post("/v1/mcp", note, headers={"mcp-protocol-version": "x"}).status == 400
     assert me.client.post("/v1/mcp", note, headers={"mcp-protocol-version": STATELESS}).status == 202
@@ -335,8 +320,8 @@ def test_revisions_that_are_not_spoken(me) -> None:
 # Batches
 
 
-def test_batches_belong_to_one_revision(me, at_once) -> None:
-    name = agent(me)
+def test_batches_are_accepted_in_one_revision_only(me: RegisteredUser, immediate: None) -> None:
+    name = create_agent_tool(me)
     batch = [
         {"jsonrpc": "2.0", "id": 1, "method": "ping"},
         {"jsonrpc": "2.0", "method": "notifications/progress"},
@@ -352,9 +337,9 @@ def test_batches_belong_to_one_revision(me, at_once) -> None:
     ]
     text = json.dumps(batch)
     for headers in ({}, {"mcp-protocol-version": "2025-03-26"}):
-        answer = me.client.post("/v1/mcp", raw=text, headers=headers)
-        assert answer.status == 200
-        assert [(item["id"], item.get("error", {}).get("code")) for item in answer.json] == [
+        response = me.client.post("/v1/mcp", raw=text, headers=headers)
+        assert response.status == 200
+        assert [(item["id"], item.get("error", {}).get("code")) for item in response.json] == [
             (1, None),
             (2, protocol.METHOD_NOT_FOUND),
             (3, protocol.INVALID_REQUEST),
@@ -368,123 +353,3 @@ def test_batches_belong_to_one_revision(me, at_once) -> None:
         assert me.client.post("/v1/mcp", raw=json.dumps(wrong)).status == 400
     silent = me.client.post("/v1/mcp", raw=json.dumps([batch[1]]))
     assert (silent.status, silent.text) == (202, "")
-
-
-# Bad input
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[" * 100_000,
-        '{"a":1,"a":2}',
-        '{"id": NaN}',
-        '{"id": "\\ud800"}',
-        "9" * 5_000,
-        '{"a": 1e999}',
-    ],
-)
-def test_what_is_no_json_is_a_parse_error(me, text: str) -> None:
-    answer = me.client.post("/v1/mcp", raw=text)
-    assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (
-        400,
-        protocol.PARSE_ERROR,
-        None,
-    )
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        *(None, 7, "x", {}, {"jsonrpc": "2.0"}, {"jsonrpc": "2.0", "id": 1}, {"id": 1, "method": "ping"}),
-        {"jsonrpc": "2.0", "id": None, "method": "ping"},
-        {"jsonrpc": "2.0", "id": True, "method": "ping"},
-        {"jsonrpc": "2.0", "id": 1.5, "method": "ping"},
-        {"jsonrpc": "2.0", "id": "x" * 256, "method": "ping"},
-        {"jsonrpc": "2.0", "id": 1, "method": 7},
-        {"jsonrpc": "2.0", "id": 1, "method": None, "result": 1, "error": {}},
-        {"jsonrpc": "1.0", "id": 1, "method": "ping"},
-    ],
-)
-def test_what_is_no_message_is_an_invalid_request(me, message: Any) -> None:
-    answer = me.client.post("/v1/mcp", raw=json.dumps(message))
-    assert (answer.status, answer.json["error"]["code"]) == (400, protocol.INVALID_REQUEST)
-
-
-def test_parameters_of_the_wrong_kind(me) -> None:
-    for params in ([], "x", 7, {"name": 7}, {"name": "x", "arguments": []}, {"arguments": {}}):
-        answer = say(me.client, "tools/call", params)
-        assert answer.status in (200, 400) and answer.json["error"]["code"] == protocol.INVALID_PARAMS, params
-    refused = me.client.post("/v1/mcp", raw="{}", headers={"Content-Type": "text/plain"})
-    assert refused.status == 415
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=8,
-)
-METHODS = st.sampled_from(["initialize", "ping", "tools/list", "tools/call", "server/discover"]) | st.text()
-SHAPED = st.fixed_dictionaries(
-    {"jsonrpc": st.just("2.0") | ANYTHING, "method": METHODS | ANYTHING},
-    optional={
-        "id": st.integers() | st.text() | ANYTHING,
-        "params": ANYTHING
-        | st.fixed_dictionaries(
-            {}, optional={"name": ANYTHING, "arguments": ANYTHING, "cursor": ANYTHING, "_meta": ANYTHING}
-        ),
-    },
-)
-VERSIONS = st.sampled_from([None, *protocol.SPOKEN, "x"])
-
-
-@given(message=SHAPED | ANYTHING | st.lists(SHAPED, max_size=3), version=VERSIONS)
-@tries(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-def test_any_message_gets_an_answer_that_is_one(me, message: Any, version: str | None) -> None:
-    headers = {"mcp-protocol-version": version} if version else {}
-    try:
-        text = json.dumps(message, ensure_ascii=False)
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(message)
-    answer = me.client.post("/v1/mcp", raw=text, headers=headers)
-    assert answer.status in (200, 202, 400, 404)
-    if answer.status == 202:
-        assert answer.text == ""
-        return
-    said = answer.json if isinstance(answer.json, list) else [answer.json]
-    for one in said:
-        jsonrpc_message_adapter.validate_python(one, by_name=False)
-        assert ("result" in one) != ("error" in one)
-
-
-@given(name=st.text(min_size=1, max_size=255), id=st.uuids())
-def test_a_name_is_one_for_every_client_and_leads_back(name: str, id: UUID) -> None:
-    made = tool_names.with_id(name, offered_tools.AGENT, id)
-    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", made)
-    assert tool_names.id_in(made) == (offered_tools.AGENT, id)
-    assert tool_names.with_id(name, offered_tools.AGENT, id) == made
-
-
-@given(first=st.text(max_size=255), second=st.text(max_size=255), ids=st.tuples(st.uuids(), st.uuids()))
-def test_two_things_have_two_names(first: str, second: str, ids: tuple[UUID, UUID]) -> None:
-    same = tool_names.with_id(first, "a", ids[0]) == tool_names.with_id(second, "a", ids[1])
-    assert not same or ids[0] == ids[1]
-
-
-@given(text=st.text(string.ascii_letters + string.digits + "_-", max_size=70) | st.text(max_size=70))
-def test_any_text_is_a_name_or_none(text: str) -> None:
-    found = tool_names.id_in(text)
-    assert found is None or text.endswith(tool_names.with_id("", *found)[-24:])
-
-
-@given(text=st.text(max_size=100).filter(lambda text: max(text, default="a") < "\ud800"))
-def test_a_header_carries_any_text(text: str) -> None:
-    assert protocol.unwrapped(protocol.wrapped(text)) == text
-    assert protocol.wrapped(text).isascii() and "\n" not in protocol.wrapped(text)

@@ -1,13 +1,13 @@
-"""The list of model providers, and which choices it takes."""
+"""The list of model providers, and the validation of choices."""
 
 import json
 from collections.abc import Iterator
 
 import pytest
 
-from tests.agents.asking import CITY, KEY, WEATHER, Serve, ask, native
 from tests.agents.fake_model_servers import FakeModels, Raw, Say, Script, Slow
-from weconnect.agents.models import complete, provider_registry
+from tests.agents.provider_requests import CITY, KEY, WEATHER, StartServer, build_request, read_native_schema
+from weconnect.agents.models import provider_registry, send_request
 from weconnect.errors import Invalid
 from weconnect.settings import settings
 
@@ -20,18 +20,18 @@ def loopback() -> Iterator[None]:
     object.__setattr__(settings, "outbound_allowed_hosts", allowed)
 
 
-def test_listed_prices_are_those_of_the_price_list() -> None:
+def test_listed_prices_agree_with_the_price_list() -> None:
     from genai_prices import Usage, calc_price
 
     lists = {"openai": "openai", "anthropic": "anthropic", "google": "google", "bedrock": "aws"}
     for provider, list_id in lists.items():
         assert provider_registry.PROVIDERS[provider].models
         for model in provider_registry.PROVIDERS[provider].models:
-            found = calc_price(Usage(input_tokens=1000, output_tokens=1000), model.id, provider_id=list_id)
+            price = calc_price(Usage(input_tokens=1000, output_tokens=1000), model.id, provider_id=list_id)
             listed = (model.input_price, model.output_price, model.context_window)
-            counted = (float(found.input_price * 1000), float(found.output_price * 1000))
-            assert listed[:2] == pytest.approx(counted), model.id
-            window = found.model.context_window
+            expected_prices = (float(price.input_price * 1000), float(price.output_price * 1000))
+            assert listed[:2] == pytest.approx(expected_prices), model.id
+            window = price.model.context_window
             assert window is None or listed[2] == window, model.id
             cached = calc_price(
                 Usage(input_tokens=1000, cache_read_tokens=1000), model.id, provider_id=list_id
@@ -40,7 +40,7 @@ def test_listed_prices_are_those_of_the_price_list() -> None:
             assert float(cached.input_price * 1000) == pytest.approx(expected), model.id
 
 
-def test_listed_longest_outputs_are_those_of_the_library() -> None:
+def test_listed_output_limits_agree_with_the_library() -> None:
     from pydantic_ai.profiles.anthropic import anthropic_model_profile
 
     for provider in ("openai", "anthropic", "google", "bedrock"):
@@ -59,37 +59,42 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("model", "provider"), FORMS)
-def test_listed_forms_of_answers_are_those_that_are_sent(model: str, provider: str, serve: Serve) -> None:
-    alone, beside_tools = {"native": (1, 1), "tool": (0, 0), "mixed": (1, 0)}[FORMS[model, provider] or ""]
-    server = serve(Say("ok"), Say("ok"))
-    complete(ask(provider, server, model=model, output_schema=CITY), KEY)
-    complete(ask(provider, server, model=model, output_schema=CITY, tools=[WEATHER]), KEY)
-    natively = [native(provider, asked.json) == CITY for asked in server.asked]
-    assert natively == [bool(alone), bool(beside_tools)]
+def test_listed_forms_of_structured_output_are_those_that_are_sent(
+    model: str, provider: str, start_server: StartServer
+) -> None:
+    alone, with_tools = {"native": (1, 1), "tool": (0, 0), "mixed": (1, 0)}[FORMS[model, provider] or ""]
+    server = start_server(Say("ok"), Say("ok"))
+    send_request(build_request(provider, server, model=model, output_schema=CITY), KEY)
+    send_request(build_request(provider, server, model=model, output_schema=CITY, tools=[WEATHER]), KEY)
+    is_native = [read_native_schema(provider, request.json) == CITY for request in server.requests]
+    assert is_native == [bool(alone), bool(with_tools)]
 
 
-def test_describe_tells_where_a_key_is() -> None:
-    found = {
+def test_providers_with_a_key_are_marked() -> None:
+    providers = {
         provider.id: provider
-        for provider in provider_registry.describe(lambda name: name in ("embedded", "openai"))
+        for provider in provider_registry.describe_providers(lambda name: name in ("embedded", "openai"))
     }
-    assert set(found) == {"embedded", "openai", "anthropic", "google", "bedrock", "openai_compatible"}
-    assert [found[id].has_key for id in ("embedded", "openai", "anthropic")] == [True, True, False]
+    assert set(providers) == {"embedded", "openai", "anthropic", "google", "bedrock", "openai_compatible"}
+    assert [providers[id].has_key for id in ("embedded", "openai", "anthropic")] == [True, True, False]
     assert provider_registry.PROVIDERS["openai"].has_key is False
-    wire = found["openai"].wire()
-    assert wire["capabilities"]["structuredOutput"] is True
-    assert wire["models"][0]["inputPrice"] > 0
+    openai = providers["openai"].to_json_dict()
+    assert openai["capabilities"]["structuredOutput"] is True
+    assert openai["models"][0]["inputPrice"] > 0
 
 
-def test_a_running_ollama_offers_its_models() -> None:
+def test_the_models_of_a_running_ollama_are_listed() -> None:
     tags = json.dumps({"models": [{"name": "qwen3:8b"}, {"name": "llama3.2:1b"}]}).encode()
     with FakeModels([Raw(200, tags), Raw(200, tags)]) as server:
-        assert provider_registry.ollama_models(f"{server.url}/v1") == ["llama3.2:1b", "qwen3:8b"]
-        found = {
-            provider.id: provider for provider in provider_registry.describe(lambda _: False, server.url)
+        assert provider_registry.list_ollama_models(f"{server.url}/v1") == ["llama3.2:1b", "qwen3:8b"]
+        providers = {
+            provider.id: provider
+            for provider in provider_registry.describe_providers(lambda _: False, server.url)
         }
-    assert server.asked[0].path == "/api/tags"
-    assert [(model.id, model.base_url, model.input_price) for model in found["openai_compatible"].models] == [
+    assert server.requests[0].path == "/api/tags"
+    assert [
+        (model.id, model.base_url, model.input_price) for model in providers["openai_compatible"].models
+    ] == [
         ("llama3.2:1b", f"{server.url}/v1", None),
         ("qwen3:8b", f"{server.url}/v1", None),
     ]
@@ -97,17 +102,17 @@ def test_a_running_ollama_offers_its_models() -> None:
 
 
 @pytest.mark.parametrize("script", [Slow(), Raw(200, b"{}"), Raw(200, b"<html>"), Raw(500, b"no")])
-def test_no_ollama_no_models(script: Script) -> None:
+def test_without_an_ollama_no_models_are_listed(script: Script) -> None:
     with FakeModels([script]) as server:
-        assert provider_registry.ollama_models(server.url) == []
-    assert provider_registry.ollama_models(server.url) == []
+        assert provider_registry.list_ollama_models(server.url) == []
+    assert provider_registry.list_ollama_models(server.url) == []
 
 
-def test_an_ollama_that_may_not_be_called_is_none() -> None:
+def test_an_ollama_at_a_forbidden_address_is_not_called() -> None:
     object.__setattr__(settings, "outbound_allowed_hosts", frozenset())
     with FakeModels([]) as server:
-        assert provider_registry.ollama_models(server.url) == []
-    assert server.asked == []
+        assert provider_registry.list_ollama_models(server.url) == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_an_ollama_that_may_not_be_called_is_none() -> None:
         ("openai_compatible", "m", "http://[::1", "/baseUrl"),
     ],
 )
-def test_a_choice_that_cannot_work_is_refused(
+def test_a_choice_that_cannot_work_is_invalid(
     provider: str, model: str, base_url: str | None, pointer: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
@@ -143,5 +148,5 @@ def test_a_choice_that_cannot_work_is_refused(
         ("openai_compatible", "llama3.2", "http://127.0.0.1:11434/v1"),
     ],
 )
-def test_a_choice_that_can_work_passes(provider: str, model: str, base_url: str | None) -> None:
+def test_a_choice_that_can_work_is_valid(provider: str, model: str, base_url: str | None) -> None:
     provider_registry.validate_model_choice(provider, model, base_url)

@@ -1,4 +1,4 @@
-"""The durable function on the SDK's own in-memory runner: a step is one checkpoint, and none is done twice."""
+"""The durable function in the SDK's own runner: each step is one checkpoint, and none is executed twice."""
 
 import json
 from collections import Counter
@@ -9,53 +9,56 @@ import pytest
 from aws_durable_execution_sdk_python.lambda_service import OperationStatus
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
-from tests import mortal
-from tests.agents.runs import Starter
-from tests.factories import Registered, registered
-from tests.infra.test_sample_events import event
-from weconnect import durable
+from tests import durable_runner
+from tests.agents.execution_helpers import Starter
+from tests.factories import RegisteredUser, register
+from tests.infra.test_sample_events import load_event
 from weconnect.agents.engine import model_requests
+from weconnect.agents.models import send_request
 from weconnect.agents.tools import invocation
+from weconnect.durable import client as durable_client
 
 STEPS = ["load", "model-1", "tool-1-1", "model-2", "finish"]
 
 
 @pytest.fixture
-def me(aws: None) -> Registered:
-    return registered()
+def me(aws: None) -> RegisteredUser:
+    return register()
 
 
 @pytest.fixture
 def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often models and tools were really called."""
-    seen: Counter[str] = Counter()
-    complete, call = model_requests.complete, invocation.call
+    """Count the calls of models and tools."""
+    counts: Counter[str] = Counter()
+    call_tool = invocation.call_tool
 
-    def counted_complete(request: Any, key: Any) -> Any:
-        seen["model"] += 1
-        return complete(request, key)
+    def count_request(request: Any, key: Any) -> Any:
+        counts["model"] += 1
+        return send_request(request, key)
 
-    def counted_call(tool: Any, arguments: Any, context: Any) -> Any:
-        seen["tool"] += 1
-        seen[context.call_key.partition(":")[2]] += 1
-        return call(tool, arguments, context)
+    def count_call(tool: Any, arguments: Any, context: Any) -> Any:
+        counts["tool"] += 1
+        counts[context.call_key.partition(":")[2]] += 1
+        return call_tool(tool, arguments, context)
 
-    monkeypatch.setattr(model_requests, "complete", counted_complete)
-    monkeypatch.setattr(invocation, "call", counted_call)
-    return seen
+    monkeypatch.setattr(model_requests, "send_request", count_request)
+    monkeypatch.setattr(invocation, "call_tool", count_call)
+    return counts
 
 
 @pytest.fixture
-def started(me: Registered, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A pending run of an agent with the calculator: what `executions` asked Lambda for, and the run's path."""
+def started(me: RegisteredUser, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Start an execution of an agent with a calculator; return the invocation of its function, and its path."""
     starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
+    monkeypatch.setattr(durable_client, "lambda_client", lambda: starter)
     agent = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
     assert me.client.post(f"{agent}/tools", {"toolName": "calculator"}).status == 201
     path = me.client.post(f"{agent}/executions", {"input": "what is 17 * 23?"}).headers["Location"]
-    (request,) = starter.asked
+    (request,) = starter.invocations
     payload = json.loads(request["Payload"])
-    assert set(payload) == set(event("run_agent")), "tests/sample_events/run_agent.json is what is sent"
+    assert set(payload) == set(load_event("run_agent")), (
+        "tests/sample_events/run_agent.json has the fields that are sent"
+    )
     return {"path": path, "payload": request["Payload"], "name": request["DurableExecutionName"]}
 
 
@@ -63,21 +66,21 @@ def started(me: Registered, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def runner() -> Iterator[DurableFunctionTestRunner]:
     from agents.run_agent import handler
 
-    with mortal.running(handler) as runner:
+    with durable_runner.running_function(handler) as runner:
         yield runner
 
 
-def run(runner: DurableFunctionTestRunner, started: dict[str, str]) -> Any:
+def run_function(runner: DurableFunctionTestRunner, started: dict[str, str]) -> Any:
     return runner.run(
         input=started["payload"],
-        function_name="run-agent:live",
+        function_name="run_function-agent:live",
         execution_name=started["name"],
         execution_timeout=60,
     )
 
 
-def check_ended_well(me: Registered, started: dict[str, str], ended: Any) -> None:
-    assert json.loads(ended.result) == {"status": "completed"}
+def require_completed(me: RegisteredUser, started: dict[str, str], result: Any) -> None:
+    assert json.loads(result.result) == {"status": "completed"}
     done = me.client.get(started["path"]).json
     assert done["status"] == "completed" and "391" in done["output"]
     assert [(step["number"], step["type"]) for step in done["steps"]] == [
@@ -89,30 +92,42 @@ def check_ended_well(me: Registered, started: dict[str, str], ended: Any) -> Non
     assert agent["totalExecutions"] == 1, "counted once"
 
 
-def test_a_run_is_one_checkpoint_a_step(me: Registered, started, runner, effects: Counter[str]) -> None:
-    ended = run(runner, started)
-    check_ended_well(me, started, ended)
-    assert [operation.name for operation in ended.operations] == STEPS
-    assert {operation.status for operation in ended.operations} == {OperationStatus.SUCCEEDED}
+def test_each_step_of_an_execution_is_one_checkpoint(
+    me: RegisteredUser, started: dict[str, str], runner: DurableFunctionTestRunner, effects: Counter[str]
+) -> None:
+    result = run_function(runner, started)
+    require_completed(me, started, result)
+    assert [operation.name for operation in result.operations] == STEPS
+    assert {operation.status for operation in result.operations} == {OperationStatus.SUCCEEDED}
     assert effects == {"model": 2, "tool": 1, "tool-1-1": 1}
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_was_checkpointed_is_not_done_again(
-    me: Registered, started, runner, effects: Counter[str], monkeypatch: pytest.MonkeyPatch, step: str
+def test_a_step_with_a_checkpoint_is_not_executed_again(
+    me: RegisteredUser,
+    started: dict[str, str],
+    runner: DurableFunctionTestRunner,
+    effects: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
 ) -> None:
-    passed = mortal.die_once(monkeypatch, f"checkpointed:{step}")
-    check_ended_well(me, started, run(runner, started))
+    kill_points = durable_runner.kill_once_at(monkeypatch, f"checkpointed:{step}")
+    require_completed(me, started, run_function(runner, started))
     assert effects == {"model": 2, "tool": 1, "tool-1-1": 1}
-    assert passed.count(f"before:{step}") == 1
+    assert kill_points.count(f"before:{step}") == 1
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_death_between_effect_and_checkpoint_repeats_that_step_alone(
-    me: Registered, started, runner, effects: Counter[str], monkeypatch: pytest.MonkeyPatch, step: str
+def test_a_crash_between_effect_and_checkpoint_repeats_only_that_step(
+    me: RegisteredUser,
+    started: dict[str, str],
+    runner: DurableFunctionTestRunner,
+    effects: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
 ) -> None:
-    passed = mortal.die_once(monkeypatch, f"after:{step}")
-    check_ended_well(me, started, run(runner, started))
+    kill_points = durable_runner.kill_once_at(monkeypatch, f"after:{step}")
+    require_completed(me, started, run_function(runner, started))
     kind = step.partition("-")[0]
     expected = {
         "model": 2 + (kind == "model"),
@@ -120,14 +135,16 @@ def test_a_death_between_effect_and_checkpoint_repeats_that_step_alone(
         "tool-1-1": 1 + (kind == "tool"),
     }
     assert effects == expected, "the repeated tool call carries the same key"
-    assert {name: passed.count(f"before:{name}") for name in STEPS} == {
+    assert {name: kill_points.count(f"before:{name}") for name in STEPS} == {
         name: 1 + (name == step) for name in STEPS
     }
 
 
-def test_a_run_that_has_ended_is_left_alone(me: Registered, started, runner, effects: Counter[str]) -> None:
+def test_a_finished_execution_is_not_executed_again(
+    me: RegisteredUser, started: dict[str, str], runner: DurableFunctionTestRunner, effects: Counter[str]
+) -> None:
     assert me.client.post(f"{started['path']}/cancel").json["status"] == "cancelled"
-    ended = run(runner, started)
-    assert json.loads(ended.result) == {"status": "closed"} and effects == {}
-    assert [operation.name for operation in ended.operations] == ["load"]
+    result = run_function(runner, started)
+    assert json.loads(result.result) == {"status": "closed"} and effects == {}
+    assert [operation.name for operation in result.operations] == ["load"]
     assert me.client.get(started["path"]).json["status"] == "cancelled"

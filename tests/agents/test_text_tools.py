@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import registered
+from tests.factories import register
 from weconnect import json_schema
 from weconnect.agents.tools import json_query, text
 from weconnect.agents.tools.errors import ToolError
 
 
-def done(operation: str, **arguments: Any) -> Any:
+def run_text(operation: str, **arguments: Any) -> Any:
     return text.run({"operation": operation, **arguments})["result"]
 
 
@@ -45,12 +45,12 @@ def done(operation: str, **arguments: Any) -> Any:
         ("url_decode", {"text": "a%20b+c"}, "a b+c"),
     ],
 )
-def test_text(operation: str, arguments: dict[str, Any], result: Any) -> None:
+def test_the_text_tool_executes_an_operation(operation: str, arguments: dict[str, Any], result: Any) -> None:
     if result is None:
         with pytest.raises(ToolError, match="not text"):
-            done(operation, **arguments)
+            run_text(operation, **arguments)
         return
-    assert done(operation, **arguments) == result
+    assert run_text(operation, **arguments) == result
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_text(operation: str, arguments: dict[str, Any], result: Any) -> None:
     [
         ({}, "operation must be one of"),
         ({"operation": "explode", "text": "x"}, "operation must be one of"),
-        ({"operation": "upper"}, "text must be a text for upper"),
-        ({"operation": "upper", "text": 7}, "text must be a text"),
+        ({"operation": "upper"}, "text must be a string for upper"),
+        ({"operation": "upper", "text": 7}, "text must be a string"),
         ({"operation": "upper", "text": "x" * 100_001}, "more than 100000"),
         ({"operation": "upper", "text": "ß" * 100_000}, "The result has more"),
         ({"operation": "join"}, "parts must be a list"),
         ({"operation": "join", "parts": ["a", 7]}, "parts must be a list"),
         ({"operation": "join", "parts": ["x" * 60_000] * 2}, "The result has more"),
         ({"operation": "join", "parts": [""] * 9_000, "separator": "x" * 1_000}, "The result has more"),
-        ({"operation": "replace", "text": "a"}, "search must be a text"),
+        ({"operation": "replace", "text": "a"}, "search must be a string"),
         ({"operation": "replace", "text": "a", "search": ""}, "must not be empty"),
         (
             {"operation": "replace", "text": "a" * 100_000, "search": "a", "replacement": "b" * 100_000},
@@ -80,7 +80,7 @@ def test_text(operation: str, arguments: dict[str, Any], result: Any) -> None:
         ({"operation": "url_encode", "text": "\ud800"}, "not valid Unicode"),
     ],
 )
-def test_text_that_cannot_be(arguments: dict[str, Any], error: str) -> None:
+def test_invalid_arguments_of_the_text_tool_are_tool_errors(arguments: dict[str, Any], error: str) -> None:
     with pytest.raises(ToolError, match=error):
         text.run(arguments)
 
@@ -89,19 +89,19 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
 @given(word=TEXT)
-def test_encodings_lead_back(word: str) -> None:
-    assert done("base64_encode", text=word) == base64.b64encode(word.encode()).decode()
-    assert done("base64_decode", text=done("base64_encode", text=word)) == word
-    assert done("url_encode", text=word) == quote(word, safe="")
-    assert done("url_decode", text=done("url_encode", text=word)) == word
-    assert done("sha256", text=word) == hashlib.sha256(word.encode()).hexdigest()
+def test_decoding_reverses_encoding(word: str) -> None:
+    assert run_text("base64_encode", text=word) == base64.b64encode(word.encode()).decode()
+    assert run_text("base64_decode", text=run_text("base64_encode", text=word)) == word
+    assert run_text("url_encode", text=word) == quote(word, safe="")
+    assert run_text("url_decode", text=run_text("url_encode", text=word)) == word
+    assert run_text("sha256", text=word) == hashlib.sha256(word.encode()).hexdigest()
 
 
 @given(parts=st.lists(TEXT.filter(lambda part: "|" not in part), min_size=1, max_size=5))
-def test_what_is_joined_can_be_split(parts: list[str]) -> None:
-    joined = done("join", parts=parts, separator="|")
-    assert done("split", text=joined, separator="|") == parts
-    assert done("replace", text=joined, search="|", replacement="+-") == "+-".join(parts)
+def test_splitting_reverses_joining(parts: list[str]) -> None:
+    joined = run_text("join", parts=parts, separator="|")
+    assert run_text("split", text=joined, separator="|") == parts
+    assert run_text("replace", text=joined, search="|", replacement="+-") == "+-".join(parts)
 
 
 @given(
@@ -118,8 +118,8 @@ def test_what_is_joined_can_be_split(parts: list[str]) -> None:
         },
     )
 )
-def test_what_the_schema_takes_is_answered_or_refused(arguments: dict[str, Any]) -> None:
-    assert json_schema.mismatch(text.INPUT_SCHEMA, arguments) is None
+def test_any_valid_arguments_give_a_result_or_a_tool_error(arguments: dict[str, Any]) -> None:
+    assert json_schema.find_mismatch(text.INPUT_SCHEMA, arguments) is None
     try:
         assert text.run(arguments).keys() == {"result"}
     except ToolError as error:
@@ -139,7 +139,7 @@ def test_what_the_schema_takes_is_answered_or_refused(arguments: dict[str, Any])
         ("$count($)", "[1, 2, 3]", 3),
     ],
 )
-def test_json_query(expression: str, data: Any, result: Any) -> None:
+def test_a_json_query_evaluates_an_expression(expression: str, data: Any, result: Any) -> None:
     assert json_query.run({"expression": expression, "data": data}) == {"result": result}
 
 
@@ -153,17 +153,17 @@ def test_json_query(expression: str, data: Any, result: Any) -> None:
         ("[1..1000000]", {}, "."),
         ("$", "{broken", "begins like JSON"),
         ("$", {"a": float("nan")}, "not JSON"),
-        ("$", "x" * 2_000_000, "more than"),
-        ("$", ["x" * 70_000], "more than 65536 bytes"),
+        ("$", "x" * 2_000_000, "exceeds"),
+        ("$", ["x" * 70_000], "exceeds 65536 bytes"),
     ],
 )
-def test_a_query_that_cannot_be(expression: Any, data: Any, error: str) -> None:
+def test_an_invalid_query_is_a_tool_error(expression: Any, data: Any, error: str) -> None:
     with pytest.raises(ToolError, match=error):
         json_query.run({"expression": expression, "data": data})
 
 
-def test_both_through_their_route(aws: None) -> None:
-    me = registered()
+def test_both_tools_can_be_tested_through_their_route(aws: None) -> None:
+    me = register()
     path = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
     for name, arguments, result in [
         ("text", {"operation": "upper", "text": "a"}, {"result": "A"}),
@@ -171,10 +171,10 @@ def test_both_through_their_route(aws: None) -> None:
     ]:
         made = me.client.post(f"{path}/tools", {"toolName": name, "outputSchema": {"required": ["result"]}})
         assert made.status == 201, made.text
-        place = f"{made.headers['Location']}/test"
-        assert me.client.post(place, {"arguments": arguments}).json["result"] == result
-        assert "do not fit" in me.client.post(place, {"arguments": {"operation": "x"}}).json["error"]
+        location = f"{made.headers['Location']}/test"
+        assert me.client.post(location, {"arguments": arguments}).json["result"] == result
+        assert "do not match" in me.client.post(location, {"arguments": {"operation": "x"}}).json["error"]
     strict = {"outputSchema": {"properties": {"result": {"type": "string"}}}}
     assert me.client.patch(made.headers["Location"], strict).status == 200
-    refused = me.client.post(place, {"arguments": arguments}).json["error"]
-    assert refused == "The result does not fit: /result: 7 is not of type 'string'"
+    refused = me.client.post(location, {"arguments": arguments}).json["error"]
+    assert refused == "The result does not match the schema: /result: 7 is not of type 'string'"

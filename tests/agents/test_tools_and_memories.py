@@ -1,53 +1,61 @@
 """Tools and memories of an agent through their routes."""
 
 from datetime import timedelta
+from typing import Any
 
 import boto3
 import pytest
 
-from tests.factories import registered
+from tests.factories import RegisteredUser, register
 from weconnect import clock
 
 
 @pytest.fixture
-def me(aws: None):
-    return registered()
+def me(aws: None) -> RegisteredUser:
+    return register()
 
 
 @pytest.fixture
-def path(me) -> str:
-    return me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
+def path(me: RegisteredUser) -> str:
+    return str(me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"])
 
 
+HTTP_CONFIGURATION = {
+    "apiEndpoint": "https://example.com/{id}",
+    "apiKey": "canary-key-7",
+    "timeout": 3,
+    "retryCount": 1,
+}
 HTTP_TOOL = {
     "toolName": "orders",
     "toolType": "http",
     "displayName": "Orders",
     "inputSchema": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
-    "configuration": {
-        "apiEndpoint": "https://example.com/{id}",
-        "apiKey": "canary-key-7",
-        "timeout": 3,
-        "retryCount": 1,
-    },
+    "configuration": HTTP_CONFIGURATION,
 }
 
 
-def test_a_builtin_brings_its_own_schema_and_names(me, path: str) -> None:
-    made = me.client.post(f"{path}/tools", {"toolName": "calculator"})
-    assert (made.status, made.json["displayName"], made.json["toolType"]) == (201, "Calculator", "builtin")
+def test_a_builtin_tool_has_its_own_schema_and_name(me: RegisteredUser, path: str) -> None:
+    created = me.client.post(f"{path}/tools", {"toolName": "calculator"})
+    assert (created.status, created.json["displayName"], created.json["toolType"]) == (
+        201,
+        "Calculator",
+        "builtin",
+    )
     unknown = me.client.post(f"{path}/tools", {"toolName": "teleport"})
     assert (unknown.status, unknown.json["errors"][0]["pointer"]) == (422, "/toolName")
     again = me.client.post(f"{path}/tools", {"toolName": "calculator"})
     assert (again.status, again.json["code"]) == (409, "tool_name_taken")
 
 
-def test_a_tools_key_never_leaves(me, path: str, capsys: pytest.CaptureFixture) -> None:
-    made = me.client.post(f"{path}/tools", HTTP_TOOL)
-    location = made.headers["Location"]
+def test_an_api_key_is_neither_returned_nor_stored_in_clear(
+    me: RegisteredUser, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    created = me.client.post(f"{path}/tools", HTTP_TOOL)
+    location = created.headers["Location"]
     changed = me.client.patch(location, {"configuration": {"apiEndpoint": "https://example.com/v2/{id}"}})
-    answers = [made, me.client.get(location), me.client.get(f"{path}/tools"), changed]
-    assert all("canary-key-7" not in answer.text for answer in answers)
+    responses = [created, me.client.get(location), me.client.get(f"{path}/tools"), changed]
+    assert all("canary-key-7" not in response.text for response in responses)
     assert changed.json["hasApiKey"] is True, "a change without a key keeps the old one"
     stored = str(boto3.client("dynamodb").scan(TableName="weconnect")["Items"])
     assert "sealedKey" in stored and "canary-key-7" not in stored
@@ -85,12 +93,14 @@ def test_a_tools_key_never_leaves(me, path: str, capsys: pytest.CaptureFixture) 
         ),
     ],
 )
-def test_bad_tools_are_named(me, path: str, change: dict, pointer: str) -> None:
-    answer = me.client.post(f"{path}/tools", HTTP_TOOL | change)
-    assert answer.status == 422 and pointer in [error["pointer"] for error in answer.json["errors"]]
+def test_the_response_points_to_an_invalid_field_of_a_tool(
+    me: RegisteredUser, path: str, change: dict[str, Any], pointer: str
+) -> None:
+    response = me.client.post(f"{path}/tools", HTTP_TOOL | change)
+    assert response.status == 422 and pointer in [error["pointer"] for error in response.json["errors"]]
 
 
-def test_try_a_tool(me, path: str) -> None:
+def test_a_tool_can_be_tested(me: RegisteredUser, path: str) -> None:
     tool = me.client.post(f"{path}/tools", {"toolName": "calculator"}).headers["Location"]
     assert me.client.post(f"{tool}/test", {"arguments": {"expression": "6*7"}}).json["result"] == {
         "result": 42
@@ -100,11 +110,11 @@ def test_try_a_tool(me, path: str) -> None:
     private = me.client.post(
         f"{path}/tools", HTTP_TOOL | {"configuration": {"apiEndpoint": "http://127.0.0.1/"}}
     )
-    tried = me.client.post(f"{private.headers['Location']}/test", {"arguments": {"id": "1"}}).json
-    assert "not on the public internet" in tried["error"]
+    result = me.client.post(f"{private.headers['Location']}/test", {"arguments": {"id": "1"}}).json
+    assert "not on the public internet" in result["error"]
 
 
-def test_inactive_tools_are_listed_apart(me, path: str) -> None:
+def test_tools_are_filtered_by_activity(me: RegisteredUser, path: str) -> None:
     tool = me.client.post(f"{path}/tools", {"toolName": "calculator"}).headers["Location"]
     me.client.post(f"{path}/tools", {"toolName": "date_time"})
     me.client.patch(tool, {"isActive": False}, headers={"If-Match": '"1"'})
@@ -116,11 +126,11 @@ def test_inactive_tools_are_listed_apart(me, path: str) -> None:
     assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201
 
 
-def test_a_memory_is_added_once_and_superseded(me, path: str) -> None:
+def test_a_memory_is_added_once_and_then_superseded(me: RegisteredUser, path: str) -> None:
     fact = {
         "key": "office",
         "content": "The office is in Lisbon",
-        "metadata": {"tags": ["place"], "importance": 0.5},
+        "metadata": {"tags": ["location"], "importance": 0.5},
     }
     added = me.client.post(f"{path}/memories", fact)
     assert (added.status, added.json["decision"], added.json["otherId"]) == (201, "added", None)
@@ -135,13 +145,15 @@ def test_a_memory_is_added_once_and_superseded(me, path: str) -> None:
     assert any("office" in reason for reason in hits[0]["reasons"])
 
 
-def test_memories_expire_the_second_they_should(me, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_memory_expires_to_the_second(
+    me: RegisteredUser, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     soon = clock.now() + timedelta(seconds=30)
     fact = {"key": "code", "content": "The door code is 4711", "metadata": {"expires": clock.iso(soon)}}
-    made = me.client.post(f"{path}/memories", fact).json["memory"]
-    assert me.client.get(f"{path}/memories/{made['id']}").status == 200
+    created = me.client.post(f"{path}/memories", fact).json["memory"]
+    assert me.client.get(f"{path}/memories/{created['id']}").status == 200
     monkeypatch.setattr(clock, "now", lambda: soon)
-    assert me.client.get(f"{path}/memories/{made['id']}").status == 404
+    assert me.client.get(f"{path}/memories/{created['id']}").status == 404
     assert me.client.get(f"{path}/memories").json["items"] == []
     assert me.client.post(f"{path}/memories/search", {"query": "door code"}).json["items"] == []
     again = fact | {"metadata": {}}
@@ -150,7 +162,7 @@ def test_memories_expire_the_second_they_should(me, path: str, monkeypatch: pyte
     assert past.json["errors"][0]["pointer"] == "/metadata/expires"
 
 
-def test_memories_by_type_session_and_tag(me, path: str) -> None:
+def test_memories_are_filtered_by_type_session_and_tag(me: RegisteredUser, path: str) -> None:
     for number, kind in enumerate(["semantic", "episodic", "procedural", "semantic"]):
         body = {
             "content": f"fact {number}",
@@ -160,24 +172,24 @@ def test_memories_by_type_session_and_tag(me, path: str) -> None:
         }
         assert me.client.post(f"{path}/memories", body).status == 201
 
-    def found(query: str) -> list[str]:
+    def list_contents(query: str) -> list[str]:
         return [item["content"] for item in me.client.get(f"{path}/memories?{query}").json["items"]]
 
-    assert found("") == ["fact 3", "fact 2", "fact 1", "fact 0"]
-    assert found("memoryType=semantic&sessionId=s0") == ["fact 0"]
-    assert found("sessionId=s1") == ["fact 3", "fact 1"]
-    assert found("tag=t2") == ["fact 2"]
+    assert list_contents("") == ["fact 3", "fact 2", "fact 1", "fact 0"]
+    assert list_contents("memoryType=semantic&sessionId=s0") == ["fact 0"]
+    assert list_contents("sessionId=s1") == ["fact 3", "fact 1"]
+    assert list_contents("tag=t2") == ["fact 2"]
     assert me.client.delete(f"{path}/memories").status == 422, "a session must be named"
     assert me.client.delete(f"{path}/memories?sessionId=s1").json == {"deleted": 2}
-    assert found("") == ["fact 2", "fact 0"]
+    assert list_contents("") == ["fact 2", "fact 0"]
 
 
-def test_correct_and_delete_a_memory(me, path: str) -> None:
-    made = me.client.post(f"{path}/memories", {"key": "k", "content": "x" * 50_000}).json["memory"]
-    place = f"{path}/memories/{made['id']}"
-    assert me.client.get(place).json["content"] == "x" * 50_000
-    assert me.client.patch(place, {"content": "y"}, headers={"If-Match": '"7"'}).status == 412
-    assert me.client.patch(place, {"content": "y"}).json["content"] == "y"
-    assert me.client.delete(place).status == 204
-    assert me.client.get(place).status == 404
+def test_a_memory_can_be_corrected_and_deleted(me: RegisteredUser, path: str) -> None:
+    created = me.client.post(f"{path}/memories", {"key": "k", "content": "x" * 50_000}).json["memory"]
+    location = f"{path}/memories/{created['id']}"
+    assert me.client.get(location).json["content"] == "x" * 50_000
+    assert me.client.patch(location, {"content": "y"}, headers={"If-Match": '"7"'}).status == 412
+    assert me.client.patch(location, {"content": "y"}).json["content"] == "y"
+    assert me.client.delete(location).status == 204
+    assert me.client.get(location).status == 404
     assert me.client.post(f"{path}/memories", {"key": "k", "content": "z"}).json["decision"] == "added"

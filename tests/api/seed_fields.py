@@ -1,7 +1,7 @@
-"""The fields of the entities that the data model was given with, by their names on the wire.
+"""The fields of the entities in the data model that the project was given, by their JSON names.
 
-A field is (type, default, longest); `MUST` has no default, `None` may be missing. An enum is its values, a
-structure is a dict of its fields. `limits` and `permissions` that were added to the seed's are not listed.
+A field is (type, default, max length); `MUST` has no default, a default of None means optional. An enumeration is the
+tuple of its values, a structure is a dict of its fields. Own additions to `limits` and `permissions` are not listed.
 """
 
 from typing import Any

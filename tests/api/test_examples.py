@@ -1,4 +1,4 @@
-"""The examples in the documentation: there is one for each body, and each is what its route takes."""
+"""The examples in the documentation: each body has one, which is valid."""
 
 import json
 from typing import Any
@@ -20,14 +20,14 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", sorted(BODIES))
-def test_each_body_has_an_example_that_is_one(name: str) -> None:
+def test_each_body_has_a_valid_example(name: str) -> None:
     body = BODIES[name]
-    assert "example" in body, f"infra/examples.yaml has nothing for {name}"
+    assert "example" in body, f"infra/examples.yaml has no example for {name}"
     schema = {**body["schema"], "components": DOCUMENT["components"]}
     jsonschema.validate(body["example"], schema, format_checker=jsonschema.FormatChecker())
 
 
-def test_the_example_of_a_workflow_has_no_finding() -> None:
+def test_the_example_of_a_workflow_has_no_findings() -> None:
     example = BODIES["create_workflow"]["example"]
-    given = {name: example[name] for name in ("nodes", "connections")}
-    assert check(WorkflowDefinition.model_validate(given)).findings == []
+    definition = {name: example[name] for name in ("nodes", "connections")}
+    assert check(WorkflowDefinition.model_validate(definition)).findings == []

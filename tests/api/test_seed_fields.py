@@ -1,4 +1,4 @@
-"""The entities have every field of the seed, and the seed's methods do what they say."""
+"""The entities have every field of the data model that the project was given, and its methods."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,31 +11,35 @@ from weconnect import clock
 from weconnect.agents.entities import AIAgent, AIAgentExecution
 from weconnect.agents.memory.entities import AIAgentMemory
 from weconnect.agents.tools.entities import AIAgentTool
-from weconnect.auth.entities import ApiKey, ExecutionLimit, LimitType, User
-from weconnect.auth.login import passwords
+from weconnect.base_entity import BaseEntity
+from weconnect.identity import passwords
+from weconnect.identity.entities import ExecutionLimit, LimitType, StoredApiKey, StoredUser
 from weconnect.organizations.entities import (
     PLANS,
-    MemberPermissions,
     Organization,
     OrganizationMember,
     OrganizationPlan,
     PlanLimits,
-    WorkflowPermissions,
 )
+from weconnect.organizations.member_permissions import MemberPermissions, WorkflowPermissions
 
-ENTITIES: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (
-        *(AIAgent, AIAgentExecution, AIAgentTool, AIAgentMemory),
-        *(User, ApiKey, ExecutionLimit, Organization, OrganizationMember),
-    )
+ENTITIES: dict[str, type[BaseEntity]] = {
+    "AIAgent": AIAgent,
+    "AIAgentExecution": AIAgentExecution,
+    "AIAgentTool": AIAgentTool,
+    "AIAgentMemory": AIAgentMemory,
+    "User": StoredUser,
+    "ApiKey": StoredApiKey,
+    "ExecutionLimit": ExecutionLimit,
+    "Organization": Organization,
+    "OrganizationMember": OrganizationMember,
 }
 NOW = clock.now()
 BASE = {"id": uuid4(), "created_at": NOW, "updated_at": NOW}
 
 
-def resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A property's schema without its null and its reference."""
+def resolve_schema(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return a property's schema without null and with its reference resolved."""
     for name in ("anyOf", "allOf"):
         if name in schema:
             schema = schema | next(item for item in schema[name] if item.get("type") != "null")
@@ -44,63 +48,66 @@ def resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
     return schema
 
 
-def check(fields: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any], where: str) -> None:
+def check_fields(
+    fields: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any], parent: str
+) -> None:
+    """Assert that a JSON schema has these fields with their types, defaults and lengths."""
     for name, seed in fields.items():
-        place = f"{where}.{name}"
-        assert name in schema["properties"], place
-        found = resolved(schema["properties"][name], definitions)
-        required = name in schema.get("required", [])
+        path = f"{parent}.{name}"
+        assert name in schema["properties"], path
+        field = resolve_schema(schema["properties"][name], definitions)
+        is_required = name in schema.get("required", [])
         if isinstance(seed, dict):
-            assert not required, place
-            if {name, place} & EMPTY_BY_DEFAULT:
-                given = found["default"] or {}
-                assert not [given[name] for name in seed if given.get(name) not in (None, [])], place
+            assert not is_required, path
+            if {name, path} & EMPTY_BY_DEFAULT:
+                default = field["default"] or {}
+                assert not [default[key] for key in seed if default.get(key) not in (None, [])], path
             else:
-                assert found.get("default") is None, place
-            check(seed, found, definitions, place)
+                assert field.get("default") is None, path
+            check_fields(seed, field, definitions, path)
             continue
-        kind, default, longest = seed
-        assert required == (default is MUST), place
+        kind, default, max_length = seed
+        assert is_required == (default is MUST), path
         if default is not MUST:
-            assert found.get("default") == default, place
+            assert field.get("default") == default, path
         if isinstance(kind, tuple):
-            assert tuple(found["enum"]) == kind, place
+            assert tuple(field["enum"]) == kind, path
         else:
-            assert kind in (found.get("format"), found.get("type")), place
-        if longest:
-            assert found["maxLength"] == longest, place
+            assert kind in (field.get("format"), field.get("type")), path
+        if max_length:
+            assert field["maxLength"] == max_length, path
 
 
 @pytest.mark.parametrize("name", SEED)
-def test_every_field_of_the_seed_is_there(name: str) -> None:
+def test_an_entity_has_every_field_of_the_data_model_and_the_declared_additions(name: str) -> None:
     schema = ENTITIES[name].model_json_schema(by_alias=True, mode="validation")
-    check(SEED[name], schema, schema.get("$defs", {}), name)
+    check_fields(SEED[name], schema, schema.get("$defs", {}), name)
     assert set(schema["properties"]) - set(SEED[name]) == ADDED[name]
 
 
-def organization(**more: Any) -> Organization:
-    return Organization(**BASE, slug="a", name="A", **more)
+def organization(**fields: Any) -> Organization:
+    return Organization(**BASE, slug="a", name="A", **fields)
 
 
-def member(**more: Any) -> OrganizationMember:
-    return OrganizationMember(**BASE, organization_id=uuid4(), user_id=uuid4(), **more)
+def member(**fields: Any) -> OrganizationMember:
+    return OrganizationMember(**BASE, organization_id=uuid4(), user_id=uuid4(), **fields)
 
 
-def test_validate_password_and_full_name() -> None:
-    hashed = passwords.hashed("Correct-Horse-7")
-    user = User(**BASE, email="a@example.com", password=hashed, first_name="Ada", last_name="Lovelace")
+def test_a_user_validates_passwords_and_has_a_full_name() -> None:
+    hashed = passwords.hash_password("Correct-Horse-7")
+    user = StoredUser(**BASE, email="a@example.com", password=hashed, first_name="Ada", last_name="Lovelace")
     assert user.validate_password("Correct-Horse-7") and not user.validate_password("Correct-Horse-8")
     assert user.full_name == "Ada Lovelace" and hashed.startswith("$2b$04$")
-    assert "password" not in user.public().wire() and hashed not in repr(user)
-    assert not passwords.matches("Correct-Horse-7", None)
+    assert "password" not in user.public().to_json_dict() and hashed not in repr(user)
+    assert not passwords.is_match("Correct-Horse-7", None)
 
 
-def test_two_spellings_of_one_password_are_one() -> None:
-    assert passwords.matches("Zoe\u0308-Zoe\u0308-Zoe\u0308", passwords.hashed("Zoë-Zoë-Zoë"))
+def test_two_unicode_forms_of_one_password_are_the_same() -> None:
+    assert passwords.is_match("Zoe\u0308-Zoe\u0308-Zoe\u0308", passwords.hash_password("Zoë-Zoë-Zoë"))
 
 
 @pytest.mark.parametrize(("hours", "expired"), [(None, False), (1, False), (-1, True)])
-def test_is_expired(hours: int | None, expired: bool) -> None:
+def test_an_api_key_expires_at_its_expiry(hours: int | None, expired: bool) -> None:
     at = None if hours is None else clock.now() + timedelta(hours=hours)
     values = {
         "organization_id": uuid4(),
@@ -109,13 +116,15 @@ def test_is_expired(hours: int | None, expired: bool) -> None:
         "key_hash": "h",
         "key_prefix": "wc_",
     }
-    assert ApiKey(**BASE, **values, expires_at=at).is_expired is expired
+    assert StoredApiKey(**BASE, **values, expires_at=at).is_expired is expired
 
 
 @pytest.mark.parametrize(
-    ("current", "exceeded", "left"), [(0, False, 3), (2, False, 1), (3, True, 0), (5, True, 0)]
+    ("current", "is_exceeded", "remaining"), [(0, False, 3), (2, False, 1), (3, True, 0), (5, True, 0)]
 )
-def test_is_exceeded_and_remaining_executions(current: int, exceeded: bool, left: int) -> None:
+def test_a_limit_knows_its_remaining_executions_and_whether_it_is_exceeded(
+    current: int, is_exceeded: bool, remaining: int
+) -> None:
     limit = ExecutionLimit(
         **BASE,
         organization_id=uuid4(),
@@ -126,17 +135,17 @@ def test_is_exceeded_and_remaining_executions(current: int, exceeded: bool, left
         period_start=NOW,
         period_end=NOW,
     )
-    assert (limit.is_exceeded, limit.remaining_executions) == (exceeded, left)
+    assert (limit.is_exceeded, limit.remaining_executions) == (is_exceeded, remaining)
 
 
-def test_get_plan_limits() -> None:
+def test_the_limits_of_a_plan_may_be_overridden() -> None:
     assert organization().get_plan_limits() == PLANS[OrganizationPlan.FREE]
     assert organization(plan="pro").get_plan_limits().max_executions_per_month == 10_000
     own = PlanLimits(**dict.fromkeys(PlanLimits.model_fields, 7))
     assert organization(plan_limits=own).get_plan_limits() is own
 
 
-def test_is_within_limit() -> None:
+def test_an_organization_checks_the_limits_of_its_plan() -> None:
     free = organization()
     assert free.is_within_limit("max_agents", 4) and not free.is_within_limit("max_agents", 5)
     assert organization(plan="enterprise").is_within_limit("max_agents", 10**9)
@@ -146,18 +155,18 @@ def test_is_within_limit() -> None:
 
 
 @pytest.mark.parametrize(("days", "expired"), [(None, False), (1, False), (-1, True)])
-def test_is_trial_expired(days: int | None, expired: bool) -> None:
+def test_a_trial_expires_at_its_end(days: int | None, expired: bool) -> None:
     ends = None if days is None else clock.now() + timedelta(days=days)
     assert organization(trial_ends_at=ends).is_trial_expired is expired
 
 
-def test_is_pending() -> None:
+def test_a_member_is_pending_until_they_join() -> None:
     assert not member().is_pending
     assert member(invited_at=NOW).is_pending
     assert not member(invited_at=NOW, joined_at=NOW).is_pending
 
 
-def test_has_permission() -> None:
+def test_a_member_has_the_permissions_of_role_and_overrides_while_active() -> None:
     plain = member(joined_at=NOW)
     assert plain.has_permission("workflows", "create") and not plain.has_permission("workflows", "delete")
     own = MemberPermissions(workflows=WorkflowPermissions(create=False, delete=True))

@@ -1,6 +1,6 @@
-"""Who may do what, for every route of the route table: tenants, roles, API keys, replays and cursors.
+"""The access of every caller to every route: tenants, roles, API keys, replays and cursors.
 
-Nothing here names a route. The expected outcome is a cell of `OUTCOMES`; what to ask comes from `matrix_factories`.
+No test names a route. The expected outcome is a cell of `OUTCOMES`; the request comes from `matrix_requests`.
 """
 
 import json
@@ -12,20 +12,23 @@ from typing import Any
 import pytest
 
 from infra import routes
-from tests.api.matrix_factories import ASKED, NOT_IDS, Side, Snapshot, World, build, contents, services
-from tests.gateway import Answer, Client
+from tests.api.matrix_requests import NOT_IDS, REQUESTS
+from tests.api.matrix_world import Side, World, build_world, mocked_services
+from tests.gateway import ApiResponse, Client
+from tests.moto_table import TableSnapshot, table_items
 from weconnect import ids
 from weconnect.api.caller import OPERATOR
-from weconnect.api.health import openapi
-from weconnect.api.resolver import PROBLEM_JSON, Operation
+from weconnect.api.health import openapi_document
+from weconnect.api.operation import Operation
+from weconnect.api.problems import PROBLEM_JSON
 
-OPERATIONS = {operation.function.__name__: operation for operation in routes.load().values()}
+OPERATIONS = {operation.function.__name__: operation for operation in routes.load_operations().values()}
 PRIVATE = {name: operation for name, operation in OPERATIONS.items() if not operation.public}
 OPERATORS = {name for name, operation in PRIVATE.items() if operation.permission == OPERATOR} | {"put_plan"}
 TENANTS = [name for name in PRIVATE if name not in OPERATORS]
 PERMISSIONS = {PRIVATE[name].permission or "agents:read" for name in TENANTS}
 
-# Each public route, by name: a new one has to be put here on purpose.
+# The public routes; a new one must be added here on purpose.
 PUBLIC = {"get_health", "get_readiness", "get_openapi", "get_docs", "register", "login", "refresh_session"}
 PUBLIC |= {"finish_sso", "start_sso", "verify_email"}
 PUBLIC |= {"decline_invitation", "receive_stripe_event"}
@@ -33,17 +36,17 @@ PUBLIC |= {"complete_callback"}
 PUBLIC |= {"get_shared_workflow"}
 PUBLIC |= {"open_mcp_stream"}  # always 405
 PUBLIC |= {"forgot_password", "resend_verification", "reset_password"}
-# Routes that only a person may use, beside /v1/auth and /v1/api-keys.
+# Routes for persons, not API keys, besides /v1/auth and /v1/api-keys.
 FOR_PERSONS = {"switch_organization", "update_me", "delete_me", "export_me"}
 FOR_PERSONS |= {"accept_invitation", "create_organization", "leave_organization"}
-# Routes that only an owner may use, who is a person.
+# Routes for the owner of an organization, in person.
 FOR_OWNERS = {"delete_organization", "export_organization", "transfer_ownership"}
-# POSTs that change nothing.
+# POST routes that change nothing.
 READING_POSTS = {"search_agent_memories", "validate_workflow"}
-# Routes whose permission is that of the thing they name: a member has it for what they made themselves.
-NEEDED = {"get_job": "executions:update", "cancel_job": "executions:update"}
-# Updates of many things, each of which may still be refused.
-UPDATES_OF_MANY = {"bulk_executions"}
+# Routes whose permission depends on the entity: a member has it for entities that they created.
+REQUIRED_BY_ENTITY = {"get_job": "executions:update", "cancel_job": "executions:update"}
+# Updates of many entities, each of which may still be refused.
+BULK_UPDATES = {"bulk_executions"}
 
 KINDS = (
     "read",
@@ -59,13 +62,24 @@ KINDS = (
     "owner",
     "billing",
 )
-OK, FORBIDDEN, UNSEEN = 200, 403, 404
+OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
 OUTCOMES = {
     # role:              read, create, update, delete, execute, manage, signed in, person, own, operator, owner, billing
     "owner": (OK, OK, OK, OK, OK, OK, OK, OK, OK, FORBIDDEN, OK, OK),
-    "admin": (OK, OK, OK, OK, OK, OK, OK, OK, UNSEEN, *[FORBIDDEN] * 3),
-    "member": (OK, OK, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, OK, OK, UNSEEN, *[FORBIDDEN] * 3),
-    "viewer": (OK, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK, OK, UNSEEN, *[FORBIDDEN] * 3),
+    "admin": (OK, OK, OK, OK, OK, OK, OK, OK, NOT_FOUND, *[FORBIDDEN] * 3),
+    "member": (OK, OK, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, OK, OK, NOT_FOUND, *[FORBIDDEN] * 3),
+    "viewer": (
+        OK,
+        FORBIDDEN,
+        FORBIDDEN,
+        FORBIDDEN,
+        FORBIDDEN,
+        FORBIDDEN,
+        OK,
+        OK,
+        NOT_FOUND,
+        *[FORBIDDEN] * 3,
+    ),
     "key with the scope": (OK, OK, OK, OK, OK, OK, OK, *[FORBIDDEN] * 4, OK),
     "key of another scope": (*[FORBIDDEN] * 6, OK, *[FORBIDDEN] * 5),
     "key without flags": (*[FORBIDDEN] * 6, OK, *[FORBIDDEN] * 5),
@@ -73,7 +87,7 @@ OUTCOMES = {
 
 
 def kind_of(operation: Operation) -> str:
-    """The column of `OUTCOMES`, by the permission and the path."""
+    """Return the operation's column of `OUTCOMES`, from its permission and path."""
     if operation.function.__name__ in OPERATORS:
         return "operator"
     if "{apiKeyId}" in operation.path or "{sessionId}" in operation.path:
@@ -87,9 +101,9 @@ def kind_of(operation: Operation) -> str:
     for_person = operation.path.startswith(("/v1/auth/", "/v1/api-keys"))
     if for_person or operation.function.__name__ in FOR_PERSONS:
         return "person"
-    if operation.function.__name__ in NEEDED:
+    if operation.function.__name__ in REQUIRED_BY_ENTITY:
         return "update"
-    if operation.function.__name__ in UPDATES_OF_MANY:
+    if operation.function.__name__ in BULK_UPDATES:
         return "create"
     if operation.permission is None:
         return "signed in"
@@ -99,60 +113,64 @@ def kind_of(operation: Operation) -> str:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    """One world for all rows; `untouched` puts the table back after each."""
-    with services() as starter:
-        yield build(PERMISSIONS, starter)
+    """Build one world for all tests; `untouched` restores the table before each."""
+    with mocked_services() as starter:
+        yield build_world(PERMISSIONS, starter)
 
 
 @pytest.fixture(scope="module")
-def snapshot(world: World) -> Snapshot:
-    return Snapshot()
+def snapshot(world: World) -> TableSnapshot:
+    return TableSnapshot()
 
 
 @pytest.fixture(autouse=True)
 def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Begin each row in the same world."""
+    """Restore the world before each test."""
     if "world" in request.fixturenames:
         request.getfixturevalue("snapshot").restore()
     yield
 
 
-def named(operation: Operation) -> list[str]:
-    """The parameters of a path that name something of a tenant's."""
+def tenant_parameters(operation: Operation) -> list[str]:
+    """Return the path parameters that name an entity of a tenant."""
     parts = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     return [part for part in parts if part not in NOT_IDS]
 
 
-def asked(name: str, client: Client, side: Side, **options: Any) -> Answer:
-    answer = ASKED[name].send(client, OPERATIONS[name], side.ids, **options)
-    if answer.status >= 400:
-        assert answer.headers["Content-Type"] == PROBLEM_JSON, answer.text
-        assert answer.json["status"] == answer.status and answer.json["code"] and answer.json["requestId"]
-    return answer
+def send(name: str, client: Client, side: Side, **options: Any) -> ApiResponse:
+    """Send an operation's request; a refusal must be a complete problem."""
+    response = REQUESTS[name].send(client, OPERATIONS[name], side.ids, **options)
+    if response.status >= 400:
+        assert response.headers["Content-Type"] == PROBLEM_JSON, response.text
+        problem = response.json
+        assert problem["status"] == response.status and problem["code"] and problem["requestId"]
+    return response
 
 
 def rows_of(side: Side) -> dict[str, Any]:
-    """The side's rows, but for the stamps that using an API key leaves."""
-    found = {at: item for at, item in contents().items() if any(key in at for key in side.partitions())}
-    return {at: {name: item[name] for name in item if name != "lastUsedAt"} for at, item in found.items()}
+    """Return the side's rows by key, without the stamps that the use of an API key leaves."""
+    rows = {
+        key: item for key, item in table_items().items() if any(part in key for part in side.partition_ids())
+    }
+    return {key: {name: row[name] for name in row if name != "lastUsedAt"} for key, row in rows.items()}
 
 
-def everything() -> dict[str, Any]:
-    """All rows, but for the stamps that using an API key leaves."""
+def all_rows() -> dict[str, Any]:
+    """Return all rows by key, without the stamps that the use of an API key leaves."""
     stamps = ("lastUsedAt", "usageCount")
     return {
-        at: {name: item[name] for name in item if not (at.startswith("APIKEY#") and name in stamps)}
-        for at, item in contents().items()
+        key: {name: item[name] for name in item if not (key.startswith("APIKEY#") and name in stamps)}
+        for key, item in table_items().items()
     }
 
 
-def told(answer: Answer) -> str:
-    """The answer without what repeats the request."""
-    return re.sub(r'"(instance|requestId)":"[^"]*"', "", answer.text)
+def comparable_text(response: ApiResponse) -> str:
+    """Return the body without the values that repeat the request."""
+    return re.sub(r'"(instance|requestId)":"[^"]*"', "", response.text)
 
 
-def owned(world: World) -> set[str]:
-    """Every id and address that stands in the owner's rows, and not in the stranger's too."""
+def find_owned_values(world: World) -> set[str]:
+    """Return every id and address in the owner's rows that is not in the stranger's too."""
     pattern = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[\w.]+@example\.com")
     return set(pattern.findall(str(rows_of(world.owner)))) - set(
         pattern.findall(str(rows_of(world.stranger)))
@@ -163,21 +181,22 @@ def client_of(role: str, world: World, operation: Operation) -> Client:
     if role == "owner":
         return world.owner.client
     if role == "key with the scope":
-        needed = NEEDED.get(operation.function.__name__, operation.permission or "")
-        return world.keys.get(needed, world.keys["agents:read"])
+        permission = REQUIRED_BY_ENTITY.get(operation.function.__name__, operation.permission or "")
+        return world.keys.get(permission, world.keys["agents:read"])
     if role == "key of another scope":
-        return next(key for word, key in world.keys.items() if word not in (operation.permission, "no flags"))
+        others = (operation.permission, "no flags")
+        return next(key for permission, key in world.keys.items() if permission not in others)
     return world.keys["no flags"] if role == "key without flags" else world.colleagues[role]
 
 
 def test_every_route_is_in_the_matrix() -> None:
-    assert sorted(OPERATIONS.keys() - ASKED.keys()) == [], "give these an entry in tests/matrix_factories.py"
-    assert sorted(ASKED.keys() - OPERATIONS.keys()) == [], "these are no routes any more"
+    assert sorted(OPERATIONS.keys() - REQUESTS.keys()) == [], "add these to tests/api/matrix_requests.py"
+    assert sorted(REQUESTS.keys() - OPERATIONS.keys()) == [], "these routes do not exist any more"
     assert {name for name, operation in OPERATIONS.items() if operation.public} == PUBLIC
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_a_permission_fits_its_method(name: str) -> None:
+def test_a_permission_to_read_belongs_to_a_reading_method(name: str) -> None:
     operation = OPERATIONS[name]
     assert kind_of(operation) in KINDS
     reads = operation.method == "GET" or name in READING_POSTS
@@ -187,138 +206,141 @@ def test_a_permission_fits_its_method(name: str) -> None:
 
 @pytest.mark.parametrize("role", OUTCOMES)
 @pytest.mark.parametrize("name", PRIVATE)
-def test_role(world: World, name: str, role: str) -> None:
+def test_each_role_gets_its_outcome(world: World, name: str, role: str) -> None:
     operation = OPERATIONS[name]
     expected = OUTCOMES[role][KINDS.index(kind_of(operation))]
-    before = everything()
-    answer = asked(name, client_of(role, world, operation), world.owner)
+    before = all_rows()
+    response = send(name, client_of(role, world, operation), world.owner)
     if expected == OK:
-        assert 200 <= answer.status < 300, answer.text
+        assert 200 <= response.status < 300, response.text
         if operation.method == "GET" or name in READING_POSTS:
-            assert everything() == before
+            assert all_rows() == before
         elif operation.method in ("PUT", "PATCH", "DELETE"):
-            assert everything() != before, "the row proves nothing: its request changes nothing"
+            assert all_rows() != before, "the test proves nothing, because its request changes nothing"
     else:
-        assert answer.status == expected, answer.text
-        assert everything() == before
+        assert response.status == expected, response.text
+        assert all_rows() == before
 
 
-@pytest.mark.parametrize("name", [name for name in PRIVATE if not PRIVATE[name].own])
-def test_guest(world: World, name: str) -> None:
-    """With him nothing is shared, but with the role that his membership has."""
-    before = everything()
-    answer = replace(ASKED[name], made=None).send(world.guest, OPERATIONS[name], world.owner.ids)
-    if not OPERATIONS[name].shared:
-        assert (answer.status, answer.json["code"]) == (FORBIDDEN, "guest")
-    elif name in lists() and not named(OPERATIONS[name]):
-        assert (answer.status, answer.json["items"]) == (OK, [])
+@pytest.mark.parametrize("name", [name for name in PRIVATE if not PRIVATE[name].self_service])
+def test_a_guest_reaches_nothing_that_is_not_shared(world: World, name: str) -> None:
+    """Nothing is shared with the guest, only with the role of their membership."""
+    before = all_rows()
+    response = replace(REQUESTS[name], prepare=None).send(world.guest, OPERATIONS[name], world.owner.ids)
+    if not OPERATIONS[name].accepts_share:
+        assert (response.status, response.json["code"]) == (FORBIDDEN, "guest")
+    elif name in list_operations() and not tenant_parameters(OPERATIONS[name]):
+        assert (response.status, response.json["items"]) == (OK, [])
     else:
-        assert answer.status == UNSEEN, answer.text
-    assert everything() == before
+        assert response.status == NOT_FOUND, response.text
+    assert all_rows() == before
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_anonymous(world: World, name: str) -> None:
-    before = everything()
+def test_an_anonymous_caller_is_refused(world: World, name: str) -> None:
+    before = all_rows()
     for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"X-API-Key": "wc_" + "a" * 43}):
-        answer = asked(name, Client(headers=headers), world.owner)
-        assert answer.status == 401, answer.text
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert everything() == before
+        response = send(name, Client(headers=headers), world.owner)
+        assert response.status == 401, response.text
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert all_rows() == before
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_public_routes_ask_for_no_caller(world: World, name: str) -> None:
-    answer = asked(name, Client(), world.owner)
-    assert answer.status != FORBIDDEN
-    assert answer.status != 401 or answer.json["code"] != "unauthenticated"
+def test_public_routes_require_no_caller(world: World, name: str) -> None:
+    response = send(name, Client(), world.owner)
+    assert response.status != FORBIDDEN
+    assert response.status != 401 or response.json["code"] != "unauthenticated"
 
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
-def test_operator(world: World, name: str) -> None:
-    """Those who operate the deployment ask about the owner."""
-    before = everything()
-    there = {"X-Organization-Id": world.owner.ids["organizationId"]}
-    answer = asked(name, world.operator, world.owner, headers=there)
-    assert 200 <= answer.status < 300, answer.text
-    assert (everything() != before) == (OPERATIONS[name].method != "GET")
+def test_an_operator_may_use_the_routes_of_operators(world: World, name: str) -> None:
+    before = all_rows()
+    headers = {"X-Organization-Id": world.owner.ids["organizationId"]}
+    response = send(name, world.operator, world.owner, headers=headers)
+    assert 200 <= response.status < 300, response.text
+    assert (all_rows() != before) == (OPERATIONS[name].method != "GET")
 
 
 @pytest.mark.parametrize("name", TENANTS)
-def test_stranger(world: World, name: str) -> None:
-    """The owner of another organization, who has the same things, asks with the first owner's ids."""
+def test_a_stranger_with_the_owners_ids_sees_and_changes_nothing(world: World, name: str) -> None:
+    """The stranger is the owner of another organization with the same entities."""
     operation = OPERATIONS[name]
-    mine = asked(name, world.stranger.client, world.stranger)
-    assert 200 <= mine.status < 300, mine.text
+    own = send(name, world.stranger.client, world.stranger)
+    assert 200 <= own.status < 300, own.text
     before = rows_of(world.owner)
-    answer = asked(name, world.stranger.client, world.owner)
-    if named(operation):
-        assert answer.status == UNSEEN, answer.text
+    response = send(name, world.stranger.client, world.owner)
+    if tenant_parameters(operation):
+        assert response.status == NOT_FOUND, response.text
         unknown = {
             key: value if key in NOT_IDS else str(ids.new_id()) for key, value in world.owner.ids.items()
         }
-        nowhere = ASKED[name].send(world.stranger.client, operation, unknown)
-        assert told(nowhere) == told(answer), "what is another's looks as if it were not there"
-    leaked = {secret for secret in owned(world) if secret in told(answer)}
+        missing = REQUESTS[name].send(world.stranger.client, operation, unknown)
+        assert comparable_text(missing) == comparable_text(response), (
+            "an entity of another tenant looks like a missing one"
+        )
+    leaked = {secret for secret in find_owned_values(world) if secret in comparable_text(response)}
     assert not leaked
     assert rows_of(world.owner) == before
 
 
 @pytest.mark.parametrize("name", [name for name in PRIVATE if PRIVATE[name].path.count("{") > 1])
-def test_stranger_with_some_ids_of_his_own(world: World, name: str) -> None:
-    """A thing of the owner's under the stranger's own parent, and the other way round."""
+def test_a_stranger_who_mixes_ids_of_both_sides_is_refused(world: World, name: str) -> None:
+    """Such as an entity of the owner below a parent of the stranger, and the other way round."""
     operation = OPERATIONS[name]
-    names = named(operation)
+    names = tenant_parameters(operation)
     before = rows_of(world.owner)
     for foreign in names if len(names) > 1 else []:
-        taken = ASKED[name].ids.get(foreign, foreign)
-        answer = ASKED[name].send(
-            world.stranger.client, operation, world.stranger.ids | {taken: world.owner.ids[taken]}
+        id_name = REQUESTS[name].ids.get(foreign, foreign)
+        response = REQUESTS[name].send(
+            world.stranger.client, operation, world.stranger.ids | {id_name: world.owner.ids[id_name]}
         )
-        assert answer.status == UNSEEN, (foreign, answer.text)
+        assert response.status == NOT_FOUND, (foreign, response.text)
     assert rows_of(world.owner) == before
 
 
 @pytest.mark.parametrize("name", TENANTS)
-def test_the_organization_header_opens_nothing(world: World, name: str) -> None:
+def test_the_organization_header_opens_no_other_organization(world: World, name: str) -> None:
     other = {"X-Organization-Id": world.stranger.ids["organizationId"]}
-    before = everything()
+    before = all_rows()
     for client in (world.owner.client, client_of("key with the scope", world, OPERATIONS[name])):
         for side in (world.owner, world.stranger):
-            answer = asked(name, client, side, headers=other)
-            assert (answer.status, answer.json["code"]) == (FORBIDDEN, "wrong_organization")
-    assert everything() == before
+            response = send(name, client, side, headers=other)
+            assert (response.status, response.json["code"]) == (FORBIDDEN, "wrong_organization")
+    assert all_rows() == before
     own = {"X-Organization-Id": world.owner.ids["organizationId"]}
-    assert 200 <= asked(name, world.owner.client, world.owner, headers=own).status < 300
+    assert 200 <= send(name, world.owner.client, world.owner, headers=own).status < 300
 
 
-def lists() -> list[str]:
-    """The operations that answer page after page."""
-    found = [item for path in json.loads(openapi())["paths"].values() for item in path.values()]
-    takes = [
-        item for item in found if {"cursor", "limit"} <= {one["name"] for one in item.get("parameters", [])}
+def list_operations() -> list[str]:
+    """Return the names of the operations that return pages."""
+    entries = [entry for path in json.loads(openapi_document())["paths"].values() for entry in path.values()]
+    pages = [
+        entry["operationId"]
+        for entry in entries
+        if {"cursor", "limit"} <= {parameter["name"] for parameter in entry.get("parameters", [])}
     ]
-    return sorted({item["operationId"] for item in takes} - OPERATORS)
+    return sorted(set(pages) - OPERATORS)
 
 
-@pytest.mark.parametrize("name", lists())
+@pytest.mark.parametrize("name", list_operations())
 def test_cursors_belong_to_one_list_of_one_tenant(world: World, name: str) -> None:
-    operation, ask = OPERATIONS[name], ASKED[name]
+    operation, request = OPERATIONS[name], REQUESTS[name]
 
-    def page(client: Client, side: Side, query: str) -> Answer:
-        return client.get(ask.path(operation, side.ids) + query)
+    def page(client: Client, side: Side, query: str) -> ApiResponse:
+        return client.get(request.path(operation, side.ids) + query)
 
     first = page(world.owner.client, world.owner, "?limit=1")
     cursor = first.json["nextCursor"]
-    assert cursor and len(first.json["items"]) == 1, "the world has one of these only"
+    assert cursor and len(first.json["items"]) == 1, "the world has only one of these"
     second = page(world.owner.client, world.owner, f"?limit=1&cursor={cursor}")
     assert second.status == 200 and second.json["items"] and second.json["items"] != first.json["items"]
     stolen = page(world.stranger.client, world.stranger, f"?limit=1&cursor={cursor}")
     assert (stolen.status, stolen.json["code"]) == (400, "invalid_cursor")
-    for other in lists():
+    for other in list_operations():
         if other != name:
             elsewhere = world.owner.client.get(
-                ASKED[other].path(OPERATIONS[other], world.owner.ids) + f"?cursor={cursor}"
+                REQUESTS[other].path(OPERATIONS[other], world.owner.ids) + f"?cursor={cursor}"
             )
             assert (elsewhere.status, elsewhere.json["code"]) == (400, "invalid_cursor"), other
 
@@ -326,21 +348,21 @@ def test_cursors_belong_to_one_list_of_one_tenant(world: World, name: str) -> No
 @pytest.mark.parametrize("name", [name for name in TENANTS if PRIVATE[name].method == "POST"])
 def test_idempotency_keys_belong_to_one_caller(world: World, name: str) -> None:
     header = {"Idempotency-Key": "the same for all"}
-    first = asked(name, world.owner.client, world.owner, headers=header)
+    first = send(name, world.owner.client, world.owner, headers=header)
     assert 200 <= first.status < 300, first.text
-    again = asked(name, world.owner.client, world.owner, headers=header)
+    repeated = send(name, world.owner.client, world.owner, headers=header)
     if OPERATIONS[name].path.startswith("/v1/auth/"):
-        assert "Idempotent-Replayed" not in again.headers
+        assert "Idempotent-Replayed" not in repeated.headers
         return
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert (again.status, again.text) == (first.status, first.text)
-    theirs = asked(name, world.stranger.client, world.stranger, headers=header)
+    assert repeated.headers["Idempotent-Replayed"] == "true"
+    assert (repeated.status, repeated.text) == (first.status, first.text)
+    theirs = send(name, world.stranger.client, world.stranger, headers=header)
     assert 200 <= theirs.status < 300, theirs.text
     assert "Idempotent-Replayed" not in theirs.headers
-    assert not {secret for secret in owned(world) if secret in told(theirs)}
-    foreign = asked(name, world.stranger.client, world.owner, headers={"Idempotency-Key": "another"})
+    assert not {secret for secret in find_owned_values(world) if secret in comparable_text(theirs)}
+    foreign = send(name, world.stranger.client, world.owner, headers={"Idempotency-Key": "another"})
     assert "Idempotent-Replayed" not in foreign.headers
-    viewer = asked(name, world.colleagues["viewer"], world.owner, headers=header)
+    viewer = send(name, world.colleagues["viewer"], world.owner, headers=header)
     assert "Idempotent-Replayed" not in viewer.headers
     if OPERATIONS[name].permission and name not in READING_POSTS:
-        assert viewer.status == FORBIDDEN, "permission comes before the replay"
+        assert viewer.status == FORBIDDEN, "the permission is checked before the replay"

@@ -1,14 +1,39 @@
-"""What the tests of auth share."""
+"""Fixtures of the tests of authentication."""
+
+from collections.abc import Iterator
 
 import pytest
 
-from tests.auth.clocks import Clock
-from weconnect import clock
+from tests.auth.fake_identity_provider import FakeIdentityProvider, run_fake_provider
+from tests.auth.movable_clock import MovableClock
+from weconnect import clock, mail
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that stands until it is moved."""
-    found = Clock()
-    monkeypatch.setattr(clock, "now", found.now)
-    return found
+def time(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
+    """Return a clock that stands still until it is advanced."""
+    movable_clock = MovableClock()
+    monkeypatch.setattr(clock, "now", movable_clock.now)
+    return movable_clock
+
+
+@pytest.fixture
+def deployment_address(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the deployment know its own address, which single sign-on needs, and return it."""
+    address = "https://api.example.com"
+    monkeypatch.setattr(mail, "base_url", lambda: address)
+    return address
+
+
+@pytest.fixture
+def idp(deployment_address: str) -> Iterator[FakeIdentityProvider]:
+    """Run a fake identity provider."""
+    with run_fake_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def evil(deployment_address: str) -> Iterator[FakeIdentityProvider]:
+    """Run a second fake identity provider, for an attacker."""
+    with run_fake_provider() as provider:
+        yield provider

@@ -1,135 +1,137 @@
-"""Taking one's data along, and leaving."""
+"""The export of personal data, and the deletion of the own account."""
 
 import json
 
 import boto3
 import pytest
 
-from tests.auth import mailbox
-from tests.factories import PASSWORD, Registered, join, registered
+from tests.auth import sent_mails
+from tests.factories import PASSWORD, RegisteredUser, add_member, register
 from tests.gateway import Client
 from weconnect import clock
-from weconnect.auth.rows import EmailRow, UserRow
 from weconnect.db import table
+from weconnect.identity.rows import EmailRow, UserRow
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow
 
 ME = "/v1/users/me"
 
 
-def key_of(person: Registered) -> Client:
+def client_with_key(person: RegisteredUser) -> Client:
     body = {"name": "ci", "scopes": ["agents:read"]}
     return Client(headers={"X-API-Key": person.client.post("/v1/api-keys", body).json["key"]})
 
 
-def members(owner: Registered) -> int:
-    found = table.get(MemberCountRow, MemberCountRow.at(owner.organization["id"]))
-    return int(found.total) if found else 0
+def member_count(owner: RegisteredUser) -> int:
+    row = table.get(MemberCountRow, MemberCountRow.at(owner.organization["id"]))
+    return int(row.total) if row else 0
 
 
-def everything() -> str:
+def dump_table() -> str:
     return json.dumps(boto3.client("dynamodb").scan(TableName="weconnect")["Items"], default=str)
 
 
-def test_who_is_alone_leaves_nothing_of_himself(aws: None) -> None:
-    person = registered("ada@example.com", lastName="Unmistakable")
-    machine = key_of(person)
-    assert machine.get("/v1/agents").status == 200
+def test_deleting_an_account_removes_its_data_and_its_personal_organization(aws: None) -> None:
+    person = register("ada@example.com", lastName="Unmistakable")
+    key_client = client_with_key(person)
+    assert key_client.get("/v1/agents").status == 200
     assert person.client.delete(ME).status == 204
     assert Client().post("/v1/auth/login", {"email": "ada@example.com", "password": PASSWORD}).status == 401
     refreshed = Client().post("/v1/auth/refresh", {"refreshToken": person.tokens["refreshToken"]})
     assert (refreshed.status, refreshed.json["code"]) == (401, "session_ended")
-    assert machine.get("/v1/agents").status == 401
+    assert key_client.get("/v1/agents").status == 401
     assert person.client.get(ME).status == 404
     organization = person.organization["id"]
     assert table.get(OrganizationRow, OrganizationRow.at(organization)) is None
     assert table.get(OrganizationRow, OrganizationRow.in_trash(organization)) is not None
-    assert "Unmistakable" not in everything()
+    assert "Unmistakable" not in dump_table()
     assert table.get(EmailRow, EmailRow.at("ada@example.com")) is None
-    assert registered("ada@example.com").user["id"] != person.user["id"]
+    assert register("ada@example.com").user["id"] != person.user["id"]
 
 
-def test_the_only_owner_of_an_organization_with_others_stays(aws: None) -> None:
-    owner, member = registered(), registered()
-    join(member, owner, "admin")
-    answer = owner.client.delete(ME)
-    assert (answer.status, answer.json["code"]) == (409, "last_owner")
-    assert answer.json["errors"][0]["detail"] == owner.organization["id"]
+def test_the_only_owner_of_an_organization_with_other_members_cannot_delete_the_account(aws: None) -> None:
+    owner, member = register(), register()
+    add_member(member, owner, "admin")
+    response = owner.client.delete(ME)
+    assert (response.status, response.json["code"]) == (409, "last_owner")
+    assert response.json["errors"][0]["detail"] == owner.organization["id"]
     assert owner.client.get(ME).status == 200
-    assert owner.client.get("/v1/agents").status == 200, "nothing of it has happened"
-    join_as_owner = MemberRow.get(*MemberRow.at(owner.organization["id"], member.user["id"]))
-    table.change(join_as_owner, {"role": "owner"}, {})
+    assert owner.client.get("/v1/agents").status == 200, "the refused deletion changed nothing"
+    member_row = MemberRow.get(*MemberRow.at(owner.organization["id"], member.user["id"]))
+    table.change(member_row, {"role": "owner"}, {})
     assert owner.client.delete(ME).status == 204
     assert table.get(OrganizationRow, OrganizationRow.at(owner.organization["id"])) is not None
     assert member.client.get("/v1/agents").status == 200
 
 
-def test_an_owner_who_was_only_invited_does_not_count(aws: None) -> None:
-    owner, invited = registered(), registered()
-    join(invited, owner, "owner")
+def test_an_owner_who_has_not_accepted_the_invitation_does_not_count(aws: None) -> None:
+    owner, invited = register(), register()
+    add_member(invited, owner, "owner")
     row = MemberRow.get(*MemberRow.at(owner.organization["id"], invited.user["id"]))
     table.change(row, {"joined_at": None, "invited_at": clock.iso(clock.now())}, {})
     assert owner.client.delete(ME).json["code"] == "last_owner"
 
 
-def test_a_member_leaves_what_goes_on_and_takes_his_keys_along(aws: None) -> None:
-    owner, member = registered(), registered("ada@example.com")
-    join(member, owner, "member")
-    machine = key_of(member)
-    before = members(owner)
+def test_deleting_a_members_account_keeps_the_organization_and_revokes_the_keys(aws: None) -> None:
+    owner, member = register(), register("ada@example.com")
+    add_member(member, owner, "member")
+    key_client = client_with_key(member)
+    before = member_count(owner)
     assert member.client.delete(ME).status == 204
     organization = owner.organization["id"]
     assert table.get(MemberRow, MemberRow.at(organization, member.user["id"])) is None
-    assert members(owner) == before - 1
-    assert machine.get("/v1/agents").status == 401
+    assert member_count(owner) == before - 1
+    assert key_client.get("/v1/agents").status == 401
     assert owner.client.get(f"/v1/organizations/{organization}/members").json["items"][0]["userId"]
     assert owner.client.get("/v1/agents").status == 200
 
 
-def test_who_is_in_many_organizations_leaves_them_all(aws: None) -> None:
-    person, owners = registered(), [registered() for _ in range(13)]
+def test_deleting_an_account_ends_many_memberships(aws: None) -> None:
+    person, owners = register(), [register() for _ in range(13)]
     for owner in owners:
-        join(person, owner, "member")
+        add_member(person, owner, "member")
     assert person.client.delete(ME).status == 204
     assert list(MemberRow.gsi1.query(MemberRow.of_user(person.user["id"]))) == []
 
 
-def test_an_ended_session_and_an_api_key_delete_nobody(aws: None) -> None:
-    person = registered()
-    assert key_of(person).delete(ME).json["code"] == "api_key_not_allowed"
+def test_an_ended_session_and_an_api_key_cannot_delete_the_account(aws: None) -> None:
+    person = register()
+    assert client_with_key(person).delete(ME).json["code"] == "api_key_not_allowed"
     person.client.post("/v1/auth/logout")
     assert person.client.delete(ME).json["code"] == "session_ended"
     assert table.get(UserRow, UserRow.at(person.user["id"])) is not None
 
 
-def test_an_interrupted_deletion_is_finished_by_asking_again(
+def test_an_interrupted_deletion_is_finished_by_repeating_it(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from weconnect.auth.account import account as accounts
+    from weconnect.auth.account import own_account
 
-    person = registered("ada@example.com")
+    person = register("ada@example.com")
     with monkeypatch.context() as patch:
-        patch.setattr(accounts, "_leave", lambda *_, **__: 1 / 0)
+        patch.setattr(own_account, "_end_memberships", lambda *_, **__: 1 / 0)
         assert person.client.delete(ME).status == 500
     assert person.client.delete(ME).status == 204
     assert table.get(EmailRow, EmailRow.at("ada@example.com")) is None
 
 
-def test_one_takes_ones_data_along_without_secrets(aws: None) -> None:
-    owner, person = registered(), registered("ada@example.com")
-    key_of(person)
-    join(person, owner, "admin")
-    key_of(person)
+def test_an_export_has_all_personal_data_and_no_secrets(aws: None) -> None:
+    owner, person = register(), register("ada@example.com")
+    client_with_key(person)
+    add_member(person, owner, "admin")
+    client_with_key(person)
     user = person.user["id"]
     assert person.client.put(f"/v1/execution-limits/{user}/hourly", {"maxExecutions": 3}).status == 200
-    answer = person.client.post(f"{ME}/export")
-    assert answer.status == 200, answer.text
-    found = answer.json
-    assert found["user"]["email"] == "ada@example.com"
-    assert {item["organizationId"] for item in found["memberships"]} == {
+    response = person.client.post(f"{ME}/export")
+    assert response.status == 200, response.text
+    export = response.json
+    assert export["user"]["email"] == "ada@example.com"
+    assert {item["organizationId"] for item in export["memberships"]} == {
         owner.organization["id"],
         person.organization["id"],
     }
-    assert [item["current"] for item in found["sessions"]] == [True]
-    assert len(found["apiKeys"]) == 2 and found["executionLimits"][0]["maxExecutions"] == 3
-    assert "$2b$" not in answer.text and "keyHash" not in answer.text and '"password"' not in answer.text
-    assert mailbox.texts() != []
+    assert [item["current"] for item in export["sessions"]] == [True]
+    assert len(export["apiKeys"]) == 2 and export["executionLimits"][0]["maxExecutions"] == 3
+    assert (
+        "$2b$" not in response.text and "keyHash" not in response.text and '"password"' not in response.text
+    )
+    assert sent_mails.texts() != []

@@ -1,4 +1,4 @@
-"""The authorizer: API keys, the organization header, the operator, and what it may not import."""
+"""The authorizer: API keys, the organization header, operators, and the modules that it must not import."""
 
 import json
 import subprocess
@@ -10,70 +10,82 @@ import boto3
 import pytest
 
 from infra.cloudformation import ROOT
-from tests.factories import Registered, bearer, registered
+from tests.factories import RegisteredUser, client_with_tokens, register
 from tests.gateway import Client
 from weconnect import aws as weconnect_aws
 from weconnect import clock
 from weconnect.auth import authorizer
-from weconnect.auth.rows import ApiKeyRow, UserRow
 from weconnect.db import table
+from weconnect.identity.rows import ApiKeyRow, UserRow
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 
-UNTOUCHED = """
+COLD_START = """
 import sys
-from weconnect import signing
+from weconnect.security import signing
 key = signing.SigningKey("v", b"s" * 64)
-signing._current, signing._known = key, {"v": key}
+signing._current, signing._keys_by_id = key, {"v": key}
 from auth.authorize import handler
-from weconnect.auth import tokens
-access = tokens.Access(*(["0197b3a0-0000-7000-8000-000000000000"] * 3), "owner", ("*",))
-event = {"headers": {"authorization": "Bearer " + tokens.sign_access(access)}}
-answer = handler(event, None)
-assert answer["isAuthorized"] and answer["context"]["permissions"] == "*", answer
+from weconnect.auth.sessions import tokens
+access = tokens.AccessClaims(*(["0197b3a0-0000-7000-8000-000000000000"] * 3), "owner", ("*",))
+event = {"headers": {"authorization": "Bearer " + tokens.sign_access_token(access)}}
+response = handler(event, None)
+assert response["isAuthorized"] and response["context"]["permissions"] == "*", response
 print(",".join(sorted(name for name in sys.modules if "." not in name)))
 """
 
 
-def key_of(person: Registered, **more: Any) -> Client:
-    """A client with a new API key of this person."""
+def client_with_key(person: RegisteredUser, **more: Any) -> Client:
+    """Return a client with a new API key of this user."""
     body = {"name": "ci", "scopes": ["*"], "permissions": {"canRead": True, "canWrite": True}, **more}
-    answer = person.client.post("/v1/api-keys", body)
-    assert answer.status == 201, answer.text
-    return Client(headers={"X-API-Key": answer.json["key"]})
+    response = person.client.post("/v1/api-keys", body)
+    assert response.status == 201, response.text
+    return Client(headers={"X-API-Key": response.json["key"]})
 
 
 def context(client: Client) -> dict[str, Any]:
-    """What the authorizer says about this client's requests."""
+    """Return the context that the authorizer adds to this client's requests."""
     headers = {name.lower(): value for name, value in client.headers.items()}
     event = {"headers": headers, "requestContext": {"http": {"sourceIp": client.ip}}}
-    answer = authorizer.answer(event)
-    assert answer["isAuthorized"] is True
-    assert all(isinstance(value, str) for value in answer["context"].values())
-    return answer["context"]  # type: ignore[no-any-return]
+    response = authorizer.authorize(event)
+    assert response["isAuthorized"] is True
+    assert all(isinstance(value, str) for value in response["context"].values())
+    return response["context"]  # type: ignore[no-any-return]
 
 
-def problem(client: Client) -> tuple[int, str]:
-    found = json.loads(context(client)["problem"])
-    assert found["detail"] and isinstance(found["headers"], dict)
-    return found["status"], found["code"]
+def status_and_code(client: Client) -> tuple[int, str]:
+    problem = json.loads(context(client)["problem"])
+    assert problem["title"] and problem["detail"] and isinstance(problem["headers"], dict)
+    return problem["status"], problem["code"]
 
 
-def test_a_token_is_verified_without_botocore_or_anything_heavy() -> None:
+def test_a_token_is_verified_without_importing_heavy_modules() -> None:
     paths = [str(ROOT / "layers" / "weconnect"), str(ROOT / "functions")]
-    done = subprocess.run(
-        [sys.executable, "-c", UNTOUCHED], capture_output=True, text=True, env={"PYTHONPATH": ":".join(paths)}
+    process = subprocess.run(
+        [sys.executable, "-c", COLD_START],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(paths)},
     )
-    assert done.returncode == 0, done.stderr
-    heavy = {"botocore", "boto3", "pynamodb", "cryptography", "pydantic", "aws_lambda_powertools", "bcrypt"}
-    assert not heavy & set(done.stdout.strip().split(","))
+    assert process.returncode == 0, process.stderr
+    heavy_modules = {
+        "botocore",
+        "boto3",
+        "pynamodb",
+        "cryptography",
+        "pydantic",
+        "aws_lambda_powertools",
+        "bcrypt",
+        "jwt",
+    }
+    assert not heavy_modules & set(process.stdout.strip().split(","))
 
 
-def test_a_token_asks_nobody(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    person = registered()
-    monkeypatch.setattr(weconnect_aws, "call", lambda *_, **__: pytest.fail("AWS was asked"))
-    found = context(person.client)
-    assert found["userId"] == person.user["id"] and found["organizationId"] == person.organization["id"]
-    assert (found["role"], found["permissions"], found["operator"], found["apiKeyId"]) == (
+def test_a_token_is_verified_without_a_call_to_aws(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = register()
+    monkeypatch.setattr(weconnect_aws, "call", lambda *_, **__: pytest.fail("AWS was called"))
+    caller = context(person.client)
+    assert caller["userId"] == person.user["id"] and caller["organizationId"] == person.organization["id"]
+    assert (caller["role"], caller["permissions"], caller["operator"], caller["apiKeyId"]) == (
         "owner",
         "*",
         "",
@@ -82,43 +94,49 @@ def test_a_token_asks_nobody(aws: None, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_key_acts_as_its_user_within_its_scopes(aws: None) -> None:
-    person = registered()
-    client = key_of(person, scopes=["agents:read", "agents:create", "agents:delete", "organization:manage"])
-    found = context(client)
-    assert found["userId"] == person.user["id"] and found["organizationId"] == person.organization["id"]
-    assert found["permissions"].split() == ["agents:create", "agents:read", "organization:manage"]
-    assert found["apiKeyId"] and not found["sessionId"] and not found["operator"]
+    person = register()
+    client = client_with_key(
+        person, scopes=["agents:read", "agents:create", "agents:delete", "organization:manage"]
+    )
+    caller = context(client)
+    assert caller["userId"] == person.user["id"] and caller["organizationId"] == person.organization["id"]
+    assert caller["permissions"].split() == ["agents:create", "agents:read", "organization:manage"]
+    assert caller["apiKeyId"] and not caller["sessionId"] and not caller["operator"]
     assert client.get("/v1/users/me").json["id"] == person.user["id"]
 
 
-def test_a_key_reads_only_unless_told_otherwise(aws: None) -> None:
-    person = registered()
-    answer = person.client.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]})
-    words = context(Client(headers={"X-API-Key": answer.json["key"]}))["permissions"].split()
-    assert words and all(word.endswith(":read") for word in words)
+def test_a_key_may_only_read_by_default(aws: None) -> None:
+    person = register()
+    response = person.client.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]})
+    granted = context(Client(headers={"X-API-Key": response.json["key"]}))["permissions"].split()
+    assert granted and all(permission.endswith(":read") for permission in granted)
 
 
 @pytest.mark.parametrize("emptied", [{"scopes": []}, {"permissions": {}}])
-def test_empty_grants_nothing(aws: None, emptied: dict[str, Any]) -> None:
-    person = registered()
-    client = key_of(person)
+def test_a_key_without_scopes_or_flags_has_no_permissions(aws: None, emptied: dict[str, Any]) -> None:
+    person = register()
+    client = client_with_key(person)
     row = next(iter(ApiKeyRow.gsi2.query(ApiKeyRow.by_expiry(person.organization["id"]))))
     table.change(ApiKeyRow.get(row.pk, row.sk), emptied, {})
     assert context(client)["permissions"] == ""
 
 
-def test_a_key_has_no_more_than_its_user(aws: None) -> None:
-    person = registered()
-    client = key_of(person)
+def test_a_key_never_has_more_permissions_than_its_user(aws: None) -> None:
+    person = register()
+    client = client_with_key(person)
     member = MemberRow.get(*MemberRow.at(person.organization["id"], person.user["id"]))
     table.change(member, {"role": "viewer"}, {})
-    assert all(word.endswith(":read") for word in context(client)["permissions"].split())
+    assert all(permission.endswith(":read") for permission in context(client)["permissions"].split())
     table.change(member, {"role": "member", "permissions": {"agents": {"create": False}}}, {})
-    words = context(client)["permissions"].split()
-    assert "workflows:create" in words and "agents:create" not in words and "organization:manage" not in words
+    granted = context(client)["permissions"].split()
+    assert (
+        "workflows:create" in granted
+        and "agents:create" not in granted
+        and "organization:manage" not in granted
+    )
     user = UserRow.get(*UserRow.at(person.user["id"]))
     table.change(user, {"role": "readonly"}, {})
-    assert all(word.endswith(":read") for word in context(client)["permissions"].split())
+    assert all(permission.endswith(":read") for permission in context(client)["permissions"].split())
     table.change(user, {"role": "guest"}, {})
     assert context(client)["permissions"] == ""
 
@@ -137,33 +155,33 @@ def test_a_key_has_no_more_than_its_user(aws: None) -> None:
     ],
 )
 def test_an_unknown_key_is_refused(aws: None, text: str) -> None:
-    status, code = problem(Client(headers={"X-API-Key": text}))
+    status, code = status_and_code(Client(headers={"X-API-Key": text}))
     assert (status, code) == (401, "invalid_api_key" if text else "unauthenticated")
 
 
 def test_a_revoked_key_is_refused_at_once(aws: None) -> None:
-    person = registered()
-    client = key_of(person)
+    person = register()
+    client = client_with_key(person)
     listed = person.client.get("/v1/api-keys").json["items"]
     assert person.client.delete(f"/v1/api-keys/{listed[0]['id']}").status == 204
-    answer = client.get("/v1/users/me")
-    assert (answer.status, answer.json["code"]) == (401, "invalid_api_key")
+    response = client.get("/v1/users/me")
+    assert (response.status, response.json["code"]) == (401, "invalid_api_key")
 
 
 def test_an_inactive_key_is_refused(aws: None) -> None:
-    person = registered()
-    client = key_of(person)
+    person = register()
+    client = client_with_key(person)
     row = next(iter(ApiKeyRow.gsi2.query(ApiKeyRow.by_expiry(person.organization["id"]))))
     table.change(ApiKeyRow.get(row.pk, row.sk), {"is_active": False}, {})
-    assert problem(client) == (401, "invalid_api_key")
+    assert status_and_code(client) == (401, "invalid_api_key")
 
 
 def test_an_expired_key_is_refused(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    person, start = registered(), clock.now()
-    client = key_of(person, expiresAt=(start + timedelta(hours=1)).isoformat())
+    person, start = register(), clock.now()
+    client = client_with_key(person, expiresAt=(start + timedelta(hours=1)).isoformat())
     assert "problem" not in context(client)
     monkeypatch.setattr(clock, "now", lambda: start + timedelta(hours=1))
-    assert problem(client) == (401, "api_key_expired")
+    assert status_and_code(client) == (401, "api_key_expired")
 
 
 @pytest.mark.parametrize(
@@ -179,68 +197,72 @@ def test_an_expired_key_is_refused(aws: None, monkeypatch: pytest.MonkeyPatch) -
         (["198.51.100.1", "2001:db8::/32"], "2001:db8::1", True),
     ],
 )
-def test_a_key_may_be_bound_to_addresses(aws: None, ranges: list[str], ip: str, allowed: bool) -> None:
-    client = key_of(registered(), permissions={"canRead": True, "restrictedIPs": ranges})
+def test_a_key_can_be_restricted_to_ip_addresses(
+    aws: None, ranges: list[str], ip: str, allowed: bool
+) -> None:
+    client = client_with_key(register(), permissions={"canRead": True, "restrictedIPs": ranges})
     client.ip = ip
     if allowed:
         assert "problem" not in context(client)
     else:
-        assert problem(client) == (403, "ip_not_allowed")
+        assert status_and_code(client) == (403, "ip_not_allowed")
 
 
 @pytest.mark.parametrize("row_class", [UserRow, MemberRow, OrganizationRow])
-def test_a_key_ends_with_its_user_membership_or_organization(aws: None, row_class: Any) -> None:
-    person = registered()
-    client = key_of(person)
+def test_a_key_is_refused_when_its_user_membership_or_organization_is_inactive(
+    aws: None, row_class: Any
+) -> None:
+    person = register()
+    client = client_with_key(person)
     user, organization = person.user["id"], person.organization["id"]
-    places = {
+    keys_by_class = {
         UserRow: UserRow.at(user),
         MemberRow: MemberRow.at(organization, user),
         OrganizationRow: OrganizationRow.at(organization),
     }
-    table.change(row_class.get(*places[row_class]), {"is_active": False}, {})
-    assert problem(client)[0] == (401 if row_class is UserRow else 403)
+    table.change(row_class.get(*keys_by_class[row_class]), {"is_active": False}, {})
+    assert status_and_code(client)[0] == (401 if row_class is UserRow else 403)
 
 
-def test_the_organization_header_must_be_the_callers_own(aws: None) -> None:
-    person, stranger = registered(), registered()
-    for client in (person.client, key_of(person)):
+def test_the_organization_header_must_name_the_callers_organization(aws: None) -> None:
+    person, stranger = register(), register()
+    for client in (person.client, client_with_key(person)):
         own = Client(headers={**client.headers, "X-Organization-Id": person.organization["id"].upper()})
         assert context(own)["organizationId"] == person.organization["id"]
         for name in (stranger.organization["id"], "x", "ORG#x"):
             foreign = Client(headers={**client.headers, "X-Organization-Id": name})
-            assert problem(foreign) == (403, "wrong_organization")
+            assert status_and_code(foreign) == (403, "wrong_organization")
 
 
-def test_an_operator_may_name_any_organization_and_is_owner_there(aws: None) -> None:
-    person, stranger = registered(), registered()
+def test_an_operator_may_name_any_organization_and_acts_as_its_owner(aws: None) -> None:
+    person, stranger = register(), register()
     row = UserRow.get(*UserRow.at(person.user["id"]))
     table.change(row, {"role": "admin", "email_verified": True}, {})
     tokens = Client().post("/v1/auth/refresh", {"refreshToken": person.tokens["refreshToken"]}).json
-    operator = bearer(tokens)
+    operator = client_with_tokens(tokens)
     assert context(operator)["operator"] == "true"
     there = Client(headers={**operator.headers, "X-Organization-Id": stranger.organization["id"]})
-    found = context(there)
-    assert (found["organizationId"], found["role"], found["permissions"]) == (
+    caller = context(there)
+    assert (caller["organizationId"], caller["role"], caller["permissions"]) == (
         stranger.organization["id"],
         "owner",
         "*",
     )
     assert there.get(f"/v1/organizations/{stranger.organization['id']}").status == 200
     nowhere = Client(headers={**operator.headers, "X-Organization-Id": person.user["id"]})
-    assert problem(nowhere) == (404, "organization_not_found")
+    assert status_and_code(nowhere) == (404, "organization_not_found")
 
 
-def test_an_admin_of_an_unverified_address_is_no_operator(aws: None) -> None:
-    person = registered()
+def test_an_admin_with_an_unverified_address_does_not_operate_the_deployment(aws: None) -> None:
+    person = register()
     table.change(UserRow.get(*UserRow.at(person.user["id"])), {"role": "admin"}, {})
     tokens = Client().post("/v1/auth/refresh", {"refreshToken": person.tokens["refreshToken"]}).json
-    assert context(bearer(tokens))["operator"] == ""
+    assert context(client_with_tokens(tokens))["operator"] == ""
 
 
-def test_uses_are_written_down_once_a_minute(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    person, start = registered(), clock.now()
-    client = key_of(person)
+def test_uses_of_a_key_are_stored_at_most_once_a_minute(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, start = register(), clock.now()
+    client = client_with_key(person)
 
     def uses_after(seconds: int) -> tuple[int, str | None]:
         monkeypatch.setattr(clock, "now", lambda: start + timedelta(seconds=seconds))
@@ -257,18 +279,20 @@ def test_uses_are_written_down_once_a_minute(aws: None, monkeypatch: pytest.Monk
     assert (listed["usageCount"], listed["version"]) == (4, 1)
 
 
-def test_a_table_that_does_not_answer_is_503(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = key_of(registered())
+def test_a_table_that_does_not_respond_gives_503(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_with_key(register())
 
     def down(*_: Any, **__: Any) -> Any:
         raise weconnect_aws.AwsError("ConnectionFailed", "x", 0)
 
     monkeypatch.setattr(weconnect_aws, "call", down)
-    assert problem(client) == (503, "unavailable")
+    assert status_and_code(client) == (503, "unavailable")
 
 
-def test_a_use_that_cannot_be_written_down_is_no_refusal(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, real = key_of(registered()), weconnect_aws.call
+def test_a_use_that_cannot_be_stored_does_not_refuse_the_request(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, real = client_with_key(register()), weconnect_aws.call
 
     def no_writes(service: str, operation: str, body: Any, **options: Any) -> Any:
         if operation == "UpdateItem":
@@ -280,7 +304,7 @@ def test_a_use_that_cannot_be_written_down_is_no_refusal(aws: None, monkeypatch:
     assert "problem" not in context(client)
 
 
-def test_the_key_itself_is_stored_nowhere(aws: None) -> None:
-    client = key_of(registered())
+def test_the_text_of_a_key_is_not_stored(aws: None) -> None:
+    client = client_with_key(register())
     everything = json.dumps(boto3.client("dynamodb").scan(TableName="weconnect")["Items"])
     assert client.headers["X-API-Key"] not in everything and client.headers["X-API-Key"][3:] not in everything

@@ -1,13 +1,16 @@
-"""Registering and signing in."""
+"""Registration and sign-in."""
+
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.factories import PASSWORD, registered
+from tests.factories import PASSWORD, register
 from tests.gateway import Client
+from weconnect import clock
 from weconnect.settings import settings
 
 
-def body(**more: object) -> dict[str, object]:
+def new_user(**more: object) -> dict[str, object]:
     return {
         "email": "ada@example.com",
         "password": PASSWORD,
@@ -17,31 +20,31 @@ def body(**more: object) -> dict[str, object]:
     }
 
 
-def test_registering_makes_a_user_with_an_organization_of_its_own(aws: None) -> None:
-    answer = Client().post(
-        "/v1/auth/register", body(email=" Ada@Exämple.com ", organizationName="Engines & Co.")
+def test_a_registration_creates_a_user_with_a_personal_organization(aws: None) -> None:
+    response = Client().post(
+        "/v1/auth/register", new_user(email=" Ada@Exämple.com ", organizationName="Engines & Co.")
     )
-    assert answer.status == 201, answer.text
-    user, organization = answer.json["user"], answer.json["organization"]
+    assert response.status == 201, response.text
+    user, organization = response.json["user"], response.json["organization"]
     assert (user["email"], user["role"], user["emailVerified"]) == ("ada@xn--exmple-cua.com", "user", False)
     assert user["fullName"] == "Ada Lovelace" and user["currentOrganizationId"] == organization["id"]
     assert user["metadata"]["loginCount"] == 1 and user["metadata"]["signupSource"] == "register"
     assert organization["name"] == "Engines & Co." and organization["slug"].startswith("engines-co-")
     assert organization["plan"] == settings.default_plan
-    assert answer.json["tokenType"] == "Bearer" and answer.json["expiresIn"] == 900
-    assert "password" not in answer.text.lower().replace("passwordchangedat", "")
+    assert response.json["tokenType"] == "Bearer" and response.json["expiresIn"] == 900
+    assert "password" not in response.text.lower().replace("passwordchangedat", "")
 
 
 def test_the_new_user_can_act_at_once(aws: None) -> None:
-    person = registered()
+    person = register()
     me = person.client.get("/v1/users/me")
     assert me.status == 200 and me.json["id"] == person.user["id"] and me.headers["ETag"] == '"1"'
 
 
-def test_an_address_is_taken_once_however_it_is_written(aws: None) -> None:
-    registered("ada@example.com")
-    answer = Client().post("/v1/auth/register", body(email="ADA@example.COM"))
-    assert (answer.status, answer.json["code"]) == (409, "email_taken")
+def test_an_address_can_be_registered_once_however_it_is_spelled(aws: None) -> None:
+    register("ada@example.com")
+    response = Client().post("/v1/auth/register", new_user(email="ADA@example.COM"))
+    assert (response.status, response.json["code"]) == (409, "email_taken")
 
 
 @pytest.mark.parametrize(
@@ -57,10 +60,10 @@ def test_an_address_is_taken_once_however_it_is_written(aws: None) -> None:
         "currentOrganizationId",
     ],
 )
-def test_nothing_else_can_be_set_by_registering(aws: None, field: str) -> None:
-    answer = Client().post("/v1/auth/register", body(**{field: "admin"}))
-    assert answer.status == 422
-    assert answer.json["errors"][0]["pointer"] == f"/{field}"
+def test_other_fields_cannot_be_set_by_a_registration(aws: None, field: str) -> None:
+    response = Client().post("/v1/auth/register", new_user(**{field: "admin"}))
+    assert response.status == 422
+    assert response.json["errors"][0]["pointer"] == f"/{field}"
 
 
 @pytest.mark.parametrize(
@@ -85,36 +88,30 @@ def test_nothing_else_can_be_set_by_registering(aws: None, field: str) -> None:
         ("organizationName", ""),
     ],
 )
-def test_what_is_wrong_is_named(aws: None, field: str, value: object) -> None:
-    answer = Client().post("/v1/auth/register", body(**{field: value}))
-    assert answer.status == 422, answer.text
-    assert answer.json["errors"][0]["pointer"] == f"/{field}"
+def test_an_invalid_registration_is_refused_with_its_pointer(aws: None, field: str, value: object) -> None:
+    response = Client().post("/v1/auth/register", new_user(**{field: value}))
+    assert response.status == 422, response.text
+    assert response.json["errors"][0]["pointer"] == f"/{field}"
 
 
-def test_registrations_of_one_network_address_are_limited(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registrations_from_one_network_are_limited(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.__dict__, "registrations_per_minute", 2)
-    monkeypatch.setattr("weconnect.clock.now", _still())
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 22, 13, 5, 13, tzinfo=UTC))
     client = Client(ip="2001:db8::1")
     for number in range(2):
-        assert client.post("/v1/auth/register", body(email=f"{number}@example.com")).status == 201
-    refused = Client(ip="2001:db8::ffff").post("/v1/auth/register", body())
+        assert client.post("/v1/auth/register", new_user(email=f"{number}@example.com")).status == 201
+    refused = Client(ip="2001:db8::ffff").post("/v1/auth/register", new_user())
     assert (refused.status, refused.json["code"]) == (429, "too_many_registrations")
     assert refused.headers["Retry-After"] == "47"
-    assert Client(ip="2001:db8:0:1::1").post("/v1/auth/register", body()).status == 201
+    assert Client(ip="2001:db8:0:1::1").post("/v1/auth/register", new_user()).status == 201
 
 
-def _still():
-    from datetime import UTC, datetime
-
-    return lambda: datetime(2026, 11, 22, 13, 5, 13, tzinfo=UTC)
-
-
-def test_signing_in(aws: None) -> None:
-    person = registered("ada@example.com")
-    answer = Client().post("/v1/auth/login", {"email": "ADA@example.com", "password": PASSWORD})
-    assert answer.status == 200, answer.text
-    assert set(answer.json) == {"accessToken", "refreshToken", "tokenType", "expiresIn"}
-    me = Client(headers={"Authorization": f"bearer {answer.json['accessToken']}"}).get("/v1/users/me").json
+def test_signing_in_returns_tokens_and_counts_the_sign_in(aws: None) -> None:
+    person = register("ada@example.com")
+    response = Client().post("/v1/auth/login", {"email": "ADA@example.com", "password": PASSWORD})
+    assert response.status == 200, response.text
+    assert set(response.json) == {"accessToken", "refreshToken", "tokenType", "expiresIn"}
+    me = Client(headers={"Authorization": f"bearer {response.json['accessToken']}"}).get("/v1/users/me").json
     assert me["id"] == person.user["id"] and me["version"] == 1
     assert me["metadata"]["loginCount"] == 2 and me["metadata"]["lastIpAddress"] == "203.0.113.7"
 
@@ -126,27 +123,29 @@ def test_signing_in(aws: None) -> None:
         {"email": "nobody@example.com", "password": PASSWORD},
     ],
 )
-def test_a_wrong_address_and_a_wrong_password_look_the_same(aws: None, credentials: dict[str, str]) -> None:
-    registered("ada@example.com")
-    answer = Client().post("/v1/auth/login", credentials)
-    assert (answer.status, answer.json["code"]) == (401, "wrong_credentials")
-    assert answer.json["detail"] == "The address or the password is wrong"
+def test_a_wrong_address_and_a_wrong_password_get_the_same_response(
+    aws: None, credentials: dict[str, str]
+) -> None:
+    register("ada@example.com")
+    response = Client().post("/v1/auth/login", credentials)
+    assert (response.status, response.json["code"]) == (401, "wrong_credentials")
+    assert response.json["detail"] == "Wrong e-mail address or password"
 
 
-def test_long_passwords_count_to_their_end(aws: None) -> None:
-    registered("ada@example.com", password="long " * 100 + "a")
+def test_every_character_of_a_long_password_counts(aws: None) -> None:
+    register("ada@example.com", password="long " * 100 + "a")
     wrong = Client().post("/v1/auth/login", {"email": "ada@example.com", "password": "long " * 100 + "b"})
     right = Client().post("/v1/auth/login", {"email": "ada@example.com", "password": "long " * 100 + "a"})
     assert (wrong.status, right.status) == (401, 200)
 
 
-def test_signing_in_to_a_strangers_organization_is_refused(aws: None) -> None:
-    registered("ada@example.com")
-    other = registered()
+def test_signing_in_to_another_organization_is_refused(aws: None) -> None:
+    register("ada@example.com")
+    other = register()
     credentials = {
         "email": "ada@example.com",
         "password": PASSWORD,
         "organizationId": other.organization["id"],
     }
-    answer = Client().post("/v1/auth/login", credentials)
-    assert (answer.status, answer.json["code"]) == (403, "not_a_member")
+    response = Client().post("/v1/auth/login", credentials)
+    assert (response.status, response.json["code"]) == (403, "not_a_member")

@@ -1,4 +1,7 @@
-"""`make bench`: one table of figures, each with the baseline that was measured beside it."""
+"""`make bench`: a table of figures, each with a baseline that was measured in the same run.
+
+Arguments choose parts: `python -m tests.bench starts calls`.
+"""
 
 import logging
 import platform
@@ -22,8 +25,8 @@ if __name__ == "__main__":
         "load": load,
         "sizes": sizes,
     }
-    chosen = sys.argv[1:] or list(parts)
-    with redirect_stdout(StringIO()):  # the metrics of runs are lines on it
-        lines: list[Line] = [line for name in chosen for line in parts[name].lines()]
+    names = sys.argv[1:] or list(parts)
+    with redirect_stdout(StringIO()):  # executions write their metrics to it
+        lines: list[Line] = [line for name in names for line in parts[name].lines()]
     print(f"Python {platform.python_version()}, {platform.machine()}; medians of interleaved repetitions\n")
     print(table(lines))

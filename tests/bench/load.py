@@ -1,7 +1,7 @@
-"""Runs of workflows whose callers wait for the answer, on the local host, beside n8n's figures.
+"""Throughput of workflow executions whose callers wait for the result, on the local host, beside n8n's figures.
 
-n8n 2.8.4 (Node 20, sqlite, executions saved) was measured on another day on a machine of this size, two cores: a ratio
-with it says which way, and no more. `GET /healthz`, measured in the same run, tells how fast this machine is today.
+n8n 2.8.4 (Node 20, sqlite, executions saved) was measured on another day on a machine of the same size (two cores), so
+a ratio to it shows the direction only. `GET /healthz`, measured in the same run, shows how fast this machine is today.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ SECONDS = 8.0
 CALLERS = (1, 8, 25)
 
 
-def _sets(count: int) -> dict[str, Any]:
+def _set_chain(count: int) -> dict[str, Any]:
     names = [f"s{number}" for number in range(count)]
     steps = [f"{one} > {other}" for one, other in pairwise(names)]
     nodes = [node(name, "set", values={"n": "{{ n + 1 }}"}) for name in names]
@@ -48,13 +48,13 @@ def _branches(count: int) -> dict[str, Any]:
 
 SHAPES = {
     "set, if, set": (_decision(), (58, 65, 68)),
-    "40 set nodes": (_sets(40), (30, 32, 36)),
+    "40 set nodes": (_set_chain(40), (30, 32, 36)),
     "10 branches, merge": (_branches(10), (49, 52, 59)),
 }
 
 
 def lines() -> Iterator[Line]:
-    """Runs a second, and p50 and p99 in ms, at 1, 8 and 25 callers."""
+    """Yield executions per second, and p50 and p99 in milliseconds, with 1, 8 and 25 concurrent callers."""
     with tempfile.TemporaryDirectory() as folder:
         host = LocalHost(Path(folder), environment={"DEFAULT_PLAN": "enterprise"}).start()
         try:
@@ -68,18 +68,18 @@ def _shapes(client: httpx.Client) -> Iterator[Line]:
     sign_in(client)
     for callers in CALLERS:
         rate, _, _ = _load(client, callers, "GET", "/healthz", {})
-        yield Line(f"local host: GET /healthz, {callers} at once", f"{rate:.0f} a second")
-    for name, (made, baselines) in SHAPES.items():
-        path = client.post("/v1/workflows", json={"name": name, **made}).headers["Location"]
+        yield Line(f"local host: GET /healthz, {callers} concurrent", f"{rate:.0f}/s")
+    for name, (workflow, baselines) in SHAPES.items():
+        path = client.post("/v1/workflows", json={"name": name, **workflow}).headers["Location"]
         client.post(f"{path}/activate", json={}).raise_for_status()
-        sent = {"json": {"input": {"n": 1}}, "headers": {"Prefer": "wait=20"}}
-        _load(client, max(CALLERS), "POST", f"{path}/executions", sent)  # the workers are there
+        request = {"json": {"input": {"n": 1}}, "headers": {"Prefer": "wait=20"}}
+        _load(client, max(CALLERS), "POST", f"{path}/executions", request)  # starts all workers
         for callers, baseline in zip(CALLERS, baselines, strict=True):
-            rate, p50, p99 = _load(client, callers, "POST", f"{path}/executions", sent)
+            rate, p50, p99 = _load(client, callers, "POST", f"{path}/executions", request)
             yield Line(
-                f"local host: {name}, {callers} at once",
-                f"{rate:.0f} a second, p50 {p50:.0f}, p99 {p99:.0f} ms",
-                f"n8n's {baseline} a second",
+                f"local host: {name}, {callers} concurrent",
+                f"{rate:.0f}/s, p50 {p50:.0f}, p99 {p99:.0f} ms",
+                f"{baseline}/s n8n",
                 rate / baseline,
                 "≥ 1.0 ×",
                 rate >= baseline,
@@ -87,28 +87,29 @@ def _shapes(client: httpx.Client) -> Iterator[Line]:
 
 
 def _load(
-    client: httpx.Client, callers: int, method: str, path: str, sent: dict[str, Any]
+    client: httpx.Client, callers: int, method: str, path: str, request: dict[str, Any]
 ) -> tuple[float, float, float]:
-    """Calls a second, p50 and p99 in ms; each caller has a connection of its own."""
-    took: list[float] = []
-    failed: list[str] = []
+    """Return calls per second, and p50 and p99 in milliseconds; each caller has its own connection."""
+    times: list[float] = []
+    failures: list[str] = []
     began = time.perf_counter()
 
-    def call_again() -> None:
-        with httpx.Client(base_url=client.base_url, headers=client.headers, timeout=60) as own:
-            while time.perf_counter() - began < SECONDS and not failed:
+    def call_repeatedly() -> None:
+        with httpx.Client(base_url=client.base_url, headers=client.headers, timeout=60) as own_client:
+            while time.perf_counter() - began < SECONDS and not failures:
                 started = time.perf_counter()
-                answer = own.request(method, path, **sent)
-                took.append((time.perf_counter() - started) * 1000)
-                if answer.status_code != 200 or answer.json().get("status") not in ("completed", "ok", None):
-                    failed.append(answer.text)
+                response = own_client.request(method, path, **request)
+                times.append((time.perf_counter() - started) * 1000)
+                status = response.json().get("status") if response.status_code == 200 else "error"
+                if status not in ("completed", "ok", None):
+                    failures.append(response.text)
 
-    threads = [threading.Thread(target=call_again) for _ in range(callers)]
+    threads = [threading.Thread(target=call_repeatedly) for _ in range(callers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     elapsed = time.perf_counter() - began
-    assert not failed, failed[0]
-    took.sort()
-    return len(took) / elapsed, took[len(took) // 2], took[int(len(took) * 0.99)]
+    assert not failures, failures[0]
+    times.sort()
+    return len(times) / elapsed, times[len(times) // 2], times[int(len(times) * 0.99)]

@@ -1,4 +1,4 @@
-"""A row of the table, and how it is printed."""
+"""Lines of the printed table."""
 
 import statistics
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Line:
-    """One measurement beside its baseline; `met` is None when nothing is asked of it."""
+    """One measurement beside its baseline; `met` says whether it keeps its bound, None without a bound."""
 
     name: str
     figure: str
@@ -18,19 +18,24 @@ class Line:
 
 
 def ratio(
-    name: str, figure: float, baseline: float, unit: str, against: str, must: float, aim: float = 0
+    name: str, figure: float, baseline: float, unit: str, baseline_name: str, limit: float, aim: float = 0
 ) -> Line:
-    """A figure that must be at most `must` times its baseline, and may aim at less."""
+    """Return the line of a figure that must be at most `limit` times its baseline."""
     quotient = figure / baseline
-    bound = f"≤ {must} ×" + (f" (aim {aim})" if aim else "")
+    bound = f"≤ {limit} ×" + (f" (aim {aim})" if aim else "")
     return Line(
-        name, f"{figure:.1f} {unit}", f"{baseline:.1f} {unit} {against}", quotient, bound, quotient <= must
+        name,
+        f"{figure:.1f} {unit}",
+        f"{baseline:.1f} {unit} {baseline_name}",
+        quotient,
+        bound,
+        quotient <= limit,
     )
 
 
 def table(lines: Iterable[Line]) -> str:
-    """The lines as text; what misses its bound says so."""
-    rows = [("what", "figure", "baseline", "ratio", "bound", "")]
+    """Return the lines as a table in plain text."""
+    rows = [("measurement", "figure", "baseline", "ratio", "bound", "")]
     for line in lines:
         verdict = {None: "", True: "met", False: "MISSED"}[line.met]
         quotient = "" if line.ratio is None else f"{line.ratio:.2f}"

@@ -1,4 +1,4 @@
-"""What `make package` built, unzipped."""
+"""Unzipped sizes of what `make package` built."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,29 +11,31 @@ BUILT = ROOT / ".aws-sam" / "build"
 
 
 def lines() -> Iterator[Line]:
-    """Each function with its layers; nothing when nothing was built."""
+    """Yield the sizes of functions with their layers; one line that says so when nothing was built."""
     if not (BUILT / "template.yaml").exists():
-        yield Line("deployed size", "not built: make package", bound="< 250 MB; functions < 2 MB")
+        yield Line("deployed size", "not built; run make package", bound="< 250 MB; functions < 2 MB")
         return
-    template = cloudformation.load(BUILT / "template.yaml")
+    template = cloudformation.read_template(BUILT / "template.yaml")
     size = {name: _megabytes(BUILT / name) for name in template["Resources"] if (BUILT / name).is_dir()}
     common = [layer["Ref"] for layer in template["Globals"]["Function"]["Layers"]]
-    in_all: dict[str, float] = {}
-    for name, found in template["Resources"].items():
-        if found["Type"] == "AWS::Serverless::Function":
-            layers = common + [layer["Ref"] for layer in found["Properties"].get("Layers", [])]
-            in_all[name] = _megabytes(BUILT / found["Properties"].get("CodeUri", name)) + sum(
+    totals: dict[str, float] = {}
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            layers = common + [layer["Ref"] for layer in resource["Properties"].get("Layers", [])]
+            totals[name] = _megabytes(BUILT / resource["Properties"].get("CodeUri", name)) + sum(
                 size[layer] for layer in layers
             )
-    for name in ("GetAgent", max(in_all, key=lambda name: in_all[name])):
+    for name in ("GetAgent", max(totals, key=lambda name: totals[name])):
         yield Line(
-            f"unzipped with its layers: {name}",
-            f"{in_all[name]:.0f} MB",
+            f"unzipped size with layers: {name}",
+            f"{totals[name]:.0f} MB",
             bound="< 250 MB",
-            met=in_all[name] < 250,
+            met=totals[name] < 250,
         )
     package = size["GetAgent"]
-    yield Line("functions package", f"{package:.2f} MB", bound="< 2 MB", met=package < 2)
+    yield Line(
+        "unzipped size of the functions' package", f"{package:.2f} MB", bound="< 2 MB", met=package < 2
+    )
 
 
 def _megabytes(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""Cold and warm CPU, each program in a fresh interpreter whose byte code is compiled already."""
+"""CPU time of cold starts and warm calls; each program runs in a new interpreter with compiled byte code."""
 
 import json
 import os
@@ -23,31 +23,31 @@ ROUNDS = 15
 
 
 def lines() -> Iterator[Line]:
-    """Cold starts against a bare client, warm calls against a bare get."""
-    found = sample()
-    key = {name: found.items[0][name] for name in ("pk", "sk")}
-    request = json.dumps({**asdict(found), "items": None, "key": key})
-    with tempfile.TemporaryDirectory() as folder, stub.serving(found.items) as address:
-        trimmed = _trimmed(Path(folder))
-        runs = {
-            "nothing": ("nothing", ""),
+    """Yield cold starts beside a bare client, and warm calls beside a bare get."""
+    requests = sample()
+    key = {name: requests.items[0][name] for name in ("pk", "sk")}
+    request = json.dumps({**asdict(requests), "items": None, "key": key})
+    with tempfile.TemporaryDirectory() as folder, stub.serve(requests.items) as address:
+        trimmed = _trim_botocore(Path(folder))
+        programs = {
+            "empty": ("nothing", ""),
             "bare": ("bare_client", ""),
             "get": ("cold_get", trimmed),
-            "get, botocore's data untrimmed": ("cold_get", ""),
+            "get, untrimmed": ("cold_get", ""),
             "recipe": ("default_recipe", ""),
             "authorizer": ("cold_authorizer", trimmed),
         }
-        took: dict[str, list[float]] = {name: [] for name in runs}
-        for number in range(ROUNDS + 1):  # the first compiles
-            for name, (program, path) in runs.items():
-                milliseconds = _cpu(program, request, environment(address, folder, path))
+        times: dict[str, list[float]] = {name: [] for name in programs}
+        for number in range(ROUNDS + 1):  # the first round compiles the byte code
+            for name, (program, path) in programs.items():
+                milliseconds = _measure_cpu(program, request, environment(address, folder, path))
                 if number:
-                    took[name].append(milliseconds)
+                    times[name].append(milliseconds)
         warm = json.loads(run("warm", request, environment(address, folder, trimmed)))
-    empty = median(took["nothing"])
-    cold = {name: median(values) - empty for name, values in took.items()}
+    empty = median(times["empty"])
+    cold = {name: median(values) - empty for name, values in times.items()}
     yield ratio(
-        "cold GET, import and first call, as packaged",
+        "cold GET (import and first call), as packaged",
         cold["get"],
         cold["bare"],
         "ms",
@@ -56,26 +56,26 @@ def lines() -> Iterator[Line]:
         1.0,
     )
     yield ratio(
-        "  the same, botocore's data untrimmed",
-        cold["get, botocore's data untrimmed"],
+        "  with botocore's untrimmed data",
+        cold["get, untrimmed"],
         cold["bare"],
         "ms",
-        "the same",
+        "bare boto3 client + GetItem",
         1.2,
     )
-    against = (
+    quotient = (
         cold["get"] / cold["recipe"]
-    )  # the bound is against a recipe with Tracer, whose SDK we do not have
+    )  # the bound is for a recipe with Tracer, whose SDK is not installed
     yield Line(
-        "  the same against the default recipe",
+        "  compared with the usual recipe",
         f"{cold['get']:.1f} ms",
         f"{cold['recipe']:.1f} ms resolver, Logger, Metrics, entities",
-        against,
-        "≤ 0.6 × with Tracer too",
-        True if against <= 0.6 else None,
+        quotient,
+        "≤ 0.6 × of a recipe with Tracer",
+        True if quotient <= 0.6 else None,
     )
     yield ratio(
-        "cold authorizer, JWT, secret read; no botocore",
+        "cold authorizer with a JWT, secret in memory, no botocore",
         cold["authorizer"],
         cold["bare"],
         "ms",
@@ -84,17 +84,17 @@ def lines() -> Iterator[Line]:
     )
     yield ratio("warm GET /v1/users/me", warm["get_me"], warm["bare_user"], "µs", "bare PynamoDB get", 1.4)
     yield ratio(
-        "warm GET /v1/agents/{id} (a batch of two rows)",
+        "warm GET /v1/agents/{id} (reads two rows in a batch)",
         warm["get_agent"],
         warm["bare_agent"],
         "µs",
-        "bare PynamoDB get of one",
+        "bare PynamoDB get of one row",
         1.4,
     )
 
 
-def _trimmed(folder: Path) -> str:
-    """A copy of botocore with the data that the layer has."""
+def _trim_botocore(folder: Path) -> str:
+    """Copy botocore with the data that the layer contains; return the folder for PYTHONPATH."""
     copy = folder / "trimmed" / "botocore"
     shutil.copytree(Path(botocore.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     runpy.run_path(str(ROOT / "layers/deps/trim_botocore.py"))["trim"](copy / "data")
@@ -102,6 +102,7 @@ def _trimmed(folder: Path) -> str:
 
 
 def environment(address: str, folder: str, path: str) -> dict[str, str]:
+    """Return the environment of a program: AWS at `address`, byte code in `folder`, `path` before our own code."""
     return {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": ":".join(filter(None, [path, str(ROOT / "layers/weconnect"), str(ROOT / "functions")])),
@@ -119,21 +120,26 @@ def environment(address: str, folder: str, path: str) -> dict[str, str]:
 
 
 def run(program: str, request: str, variables: dict[str, str]) -> str:
+    """Run one of the programs with `request` as its input; return the last line of its output."""
     command = [sys.executable, str(PROGRAMS / f"{program}.py")]
-    ran = subprocess.run(command, input=request, env=variables, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr + ran.stdout
-    return ran.stdout.splitlines()[-1]
+    completed = subprocess.run(
+        command, input=request, env=variables, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stderr + completed.stdout
+    return completed.stdout.splitlines()[-1]
 
 
-def _cpu(program: str, request: str, variables: dict[str, str]) -> float:
-    """CPU milliseconds of one process from its start to its end."""
+def _measure_cpu(program: str, request: str, variables: dict[str, str]) -> float:
+    """Return the CPU milliseconds of one process from its start to its end."""
     command = [sys.executable, str(PROGRAMS / f"{program}.py")]
-    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
-        given.write(request)
-        given.seek(0)
-        process = subprocess.Popen(command, stdin=given, env=variables, stdout=said, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as output:
+        stdin.write(request)
+        stdin.seek(0)
+        process = subprocess.Popen(
+            command, stdin=stdin, env=variables, stdout=output, stderr=subprocess.STDOUT
+        )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        assert process.returncode == 0, f"{program}: {said.read()}"
+        output.seek(0)
+        assert process.returncode == 0, f"{program}: {output.read()}"
     return (usage.ru_utime + usage.ru_stime) * 1000

@@ -1,4 +1,4 @@
-"""What a durable step costs, ours beside the SDK's own, in memory."""
+"""Time of a durable step in memory, with our wrapper and with the bare SDK."""
 
 import json
 import time
@@ -13,8 +13,8 @@ from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
 from tests.bench.rows import Line, median, ratio
 from tests.bench.world import world
-from tests.factories import registered
-from weconnect.durable import DurableSteps
+from tests.factories import register
+from weconnect.durable.steps import DurableSteps
 
 FEW, MANY, ROUNDS = 10, 60, 7
 ORGANIZATION = uuid4()
@@ -38,70 +38,69 @@ def bare(event: dict[str, Any], context: DurableContext) -> int:
 
 
 def lines() -> Iterator[Line]:
-    """Milliseconds a step, from the difference of long and short runs; whether that is linear; one agent run."""
-    took: dict[tuple[Any, int], list[float]] = {}
+    """Yield milliseconds per step (by the difference of long and short executions), and an agent execution."""
+    times: dict[tuple[Any, int], list[float]] = {}
     for number in range(ROUNDS + 1):
         for handler in (ours, bare):
             for count in (FEW, MANY):
                 milliseconds = _run(handler, {"steps": count})
                 if number:
-                    took.setdefault((handler, count), []).append(milliseconds)
-    each = {
-        handler: (median(took[handler, MANY]) - median(took[handler, FEW])) / (MANY - FEW)
+                    times.setdefault((handler, count), []).append(milliseconds)
+    per_step = {
+        handler: (median(times[handler, MANY]) - median(times[handler, FEW])) / (MANY - FEW)
         for handler in (ours, bare)
     }
-    met = each[ours] <= 5
     yield Line(
         "a durable step, in memory",
-        f"{each[ours]:.2f} ms",
-        f"{each[bare]:.2f} ms the bare SDK's",
-        each[ours] / each[bare],
+        f"{per_step[ours]:.2f} ms",
+        f"{per_step[bare]:.2f} ms bare SDK",
+        per_step[ours] / per_step[bare],
         "≤ 5 ms",
-        met,
+        per_step[ours] <= 5,
     )
     long = median(_run(ours, {"steps": 400}) for _ in range(3))
     short = median(_run(ours, {"steps": 40}) for _ in range(3))
-    yield ratio("400 steps against 40", long, short, "ms", "40 steps", 11)
-    yield from _agent_run(each[bare])
+    yield ratio("  400 steps compared with 40", long, short, "ms", "40 steps", 11)
+    yield from _agent_execution(per_step[bare])
 
 
-def _agent_run(bare_step: float) -> Iterator[Line]:
-    """A whole run of an agent: its checkpoints, and the time of each on moto, which is most of it."""
+def _agent_execution(bare_step: float) -> Iterator[Line]:
+    """Yield the checkpoints of a whole agent execution, and the time of each, most of which is moto's."""
     from agents.run_agent import handler
 
     with world() as starter:
-        me = registered()
+        me = register()
         path = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
         me.client.post(f"{path}/tools", {"toolName": "calculator"})
-        took, counts = [], []
+        times, counts = [], []
         for _ in range(ROUNDS):
             assert me.client.post(f"{path}/executions", {"input": "what is 17 * 23?"}).status == 202
-            payload = json.loads(starter.asked.pop()["Payload"])
+            payload = json.loads(starter.invocations.pop()["Payload"])
             with DurableFunctionTestRunner(handler=handler, poll_interval=0.005) as runner:
                 started = time.perf_counter()
-                ended = runner.run(input=json.dumps(payload), execution_name=payload["executionId"])
-                took.append((time.perf_counter() - started) * 1000)
-            assert json.loads(ended.result) == {"status": "completed"}
-            counts.append(len(ended.operations))
-    of_one = median(took) / counts[0]
+                result = runner.run(input=json.dumps(payload), execution_name=payload["executionId"])
+                times.append((time.perf_counter() - started) * 1000)
+            assert json.loads(result.result) == {"status": "completed"}
+            counts.append(len(result.operations))
+    per_operation = median(times) / counts[0]
     yield Line(
-        "durable operations of a run with one tool call",
+        "durable operations of an agent execution with one tool call",
         str(max(counts)),
-        bound="one a step: 5",
+        bound="5, one per step",
         met=max(counts) == 5,
     )
     yield Line(
-        "  ms a step, with the table in moto",
-        f"{of_one:.1f} ms",
-        f"{bare_step:.2f} ms the bare SDK's",
-        of_one / bare_step,
+        "  time of each, with the table in moto",
+        f"{per_operation:.1f} ms",
+        f"{bare_step:.2f} ms bare SDK",
+        per_operation / bare_step,
     )
 
 
 def _run(handler: Callable[..., Any], event: dict[str, int]) -> float:
     with DurableFunctionTestRunner(handler=handler, poll_interval=0.005) as runner:
         started = time.perf_counter()
-        ended = runner.run(input=json.dumps(event), execution_name=str(uuid4()))
-        took = (time.perf_counter() - started) * 1000
-    assert json.loads(ended.result) == event["steps"]
-    return took
+        result = runner.run(input=json.dumps(event), execution_name=str(uuid4()))
+        milliseconds = (time.perf_counter() - started) * 1000
+    assert json.loads(result.result) == event["steps"]
+    return milliseconds

@@ -1,4 +1,4 @@
-"""DynamoDB's two reads over HTTP, from a dictionary: no emulator's time is in a figure."""
+"""Stub of DynamoDB's two reads over HTTP, from a dictionary, so that no figure contains an emulator's time."""
 
 import json
 import threading
@@ -10,8 +10,8 @@ from typing import Any
 
 
 @contextmanager
-def serving(items: list[dict[str, Any]]) -> Iterator[str]:
-    """Answer GetItem and BatchGetItem out of `items` at the address that is yielded."""
+def serve(items: list[dict[str, Any]]) -> Iterator[str]:
+    """Serve GetItem and BatchGetItem from `items`; yield the address."""
     rows = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
 
     class Handler(BaseHTTPRequestHandler):
@@ -19,13 +19,13 @@ def serving(items: list[dict[str, Any]]) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = _answer(self.headers["X-Amz-Target"].rpartition(".")[2], body, rows)
-            content = json.dumps(answer).encode()
+            response = _respond(self.headers["X-Amz-Target"].rpartition(".")[2], body, rows)
+            content = json.dumps(response).encode()
             head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {len(content)}\r\n"
             self.wfile.write(f"{head}x-amz-crc32: {zlib.crc32(content)}\r\n\r\n".encode() + content)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -37,12 +37,12 @@ def serving(items: list[dict[str, Any]]) -> Iterator[str]:
         server.server_close()
 
 
-def _answer(operation: str, body: dict[str, Any], rows: dict[tuple[str, str], Any]) -> dict[str, Any]:
+def _respond(operation: str, body: dict[str, Any], rows: dict[tuple[str, str], Any]) -> dict[str, Any]:
     if operation == "GetItem":
-        found = rows.get((body["Key"]["pk"]["S"], body["Key"]["sk"]["S"]))
-        return {"Item": found} if found else {}
+        item = rows.get((body["Key"]["pk"]["S"], body["Key"]["sk"]["S"]))
+        return {"Item": item} if item else {}
     if operation == "BatchGetItem":
-        ((name, asked),) = body["RequestItems"].items()
-        keys = [(key["pk"]["S"], key["sk"]["S"]) for key in asked["Keys"]]
-        return {"Responses": {name: [rows[key] for key in keys if key in rows]}, "UnprocessedKeys": {}}
+        ((table_name, request),) = body["RequestItems"].items()
+        keys = [(key["pk"]["S"], key["sk"]["S"]) for key in request["Keys"]]
+        return {"Responses": {table_name: [rows[key] for key in keys if key in rows]}, "UnprocessedKeys": {}}
     raise ValueError(operation)

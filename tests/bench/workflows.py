@@ -1,26 +1,29 @@
-"""What a workflow's run costs beyond what its nodes do: time of a node, operations, writes to the table."""
+"""Overhead of a workflow execution beyond its nodes' work: time per node, operations, writes to the table."""
 
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
-from tests.bench.calls import WRITES, counting
+from tests.bench.calls import WRITES, count_calls
 from tests.bench.rows import Line, median, ratio
 from tests.bench.world import world
-from tests.executions.runs import begun, made
-from tests.factories import Registered, registered
-from tests.mortal import OnRunner
+from tests.durable_runner import RunnerLambdaClient
+from tests.executions.execution_helpers import create_workflow, start_execution
+from tests.factories import RegisteredUser, register
 from tests.workflows.definitions import definition, node
-from weconnect import durable
-from weconnect.executions import lifecycle
-from weconnect.executions.lifecycle import Pinned, Place
+from weconnect.durable import client as durable_client
+from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
-from weconnect.workflows.engine.execution_loop import Engine
+from weconnect.workflows.engine import fenced_steps
+from weconnect.workflows.engine.execution_loop import ExecutionLoop
+from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
 from weconnect.workflows.engine.express import InlineSteps
 from weconnect.workflows.entities import WorkflowDefinition
 
@@ -28,7 +31,7 @@ FEW, MANY, ROUNDS = 40, 400, 9
 
 
 def chain(length: int, *effects: int, plain: bool = False) -> dict[str, Any]:
-    """Set nodes one after the other, of which some are calls of an address."""
+    """Return a workflow of consecutive set nodes; those numbered `effects` call an address instead."""
     value = 1 if plain else "{{ n + 1 }}"
     nodes = [
         node(f"n{number}", "http_request", url="https://example.com")
@@ -40,7 +43,7 @@ def chain(length: int, *effects: int, plain: bool = False) -> dict[str, Any]:
 
 
 def loop(body: dict[str, Any]) -> dict[str, Any]:
-    """A loop over single items."""
+    """Return a workflow that loops over single items."""
     nodes = [
         node("loop", "loop", batchSize=1, maxIterations=10_000),
         body,
@@ -50,83 +53,82 @@ def loop(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines() -> Iterator[Line]:
-    """Pure nodes by the engine alone, effects on the SDK's runner, and what is counted."""
+    """Yield times of pure nodes in the engine and of effects on the SDK's runner, then operations and writes."""
     for name, plain in (
-        ("a pure node (set, no expression)", True),
-        ("a pure node (set, one expression)", False),
+        ("a pure node (set, without an expression)", True),
+        ("a pure node (set, with one expression)", False),
     ):
         few, many = (median(_pure(length, plain) for _ in range(ROUNDS)) for length in (FEW, MANY))
         each = (many - few) / (MANY - FEW)
-        yield Line(name, f"{each:.3f} ms", "n8n's 0.4 ms", each / 0.4, "≤ 0.5 ms", each <= 0.5)
-        yield ratio("  400 of them against 40", many, few, "ms", "40 nodes", 11)
-    send, outbound.send = outbound.send, _answer  # type: ignore[assignment]
+        yield Line(name, f"{each:.3f} ms", "0.4 ms n8n", each / 0.4, "≤ 0.5 ms", each <= 0.5)
+        yield ratio("  400 nodes compared with 40", many, few, "ms", "40 nodes", 11)
+    send, outbound.send = outbound.send, _respond
     try:
         with world() as starter:
-            me = registered()
+            me = register()
             yield from _effects(me, starter)
             yield from _counted(me, starter)
     finally:
         outbound.send = send
 
 
-def _answer(method: str, url: str, **_: Any) -> OutboundResponse:
+def _respond(method: str, url: str, **_: Any) -> OutboundResponse:
     return OutboundResponse(200, {}, b"fine", url)
 
 
 def _pure(length: int, plain: bool) -> float:
-    """Milliseconds of a walk without any step."""
-    pinned = Pinned(
+    """Return the milliseconds of an execution without any step."""
+    snapshot = ExecutionSnapshot(
         user_id=uuid4(),
         workflow_id=uuid4(),
         workflow_name="Bench",
         workflow_version=1,
         mode="api",
-        started=time.time(),
+        started_at=time.time(),
         definition=WorkflowDefinition.model_validate(chain(length, plain=plain)),
         trigger={"n": 1},
         retention_days=7,
     )
     started = time.perf_counter()
-    outcome = Engine(InlineSteps(), Place(uuid4(), uuid4()), pinned).run()
+    completion = ExecutionLoop(InlineSteps(), ExecutionKey(uuid4(), uuid4()), snapshot).execute()
     took = (time.perf_counter() - started) * 1000
-    assert outcome.output == [{"n": 1 if plain else length + 1}], outcome
+    assert completion.output == [{"n": 1 if plain else length + 1}], completion
     return took
 
 
-def _effects(me: Registered, starter: Any) -> Iterator[Line]:
-    """An effect is one step; without the fence's read, which is the table's time and not the engine's."""
-    fence = lifecycle.fence
-    took: dict[tuple[bool, int], float] = {}
+def _effects(me: RegisteredUser, starter: Any) -> Iterator[Line]:
+    """Yield the time of an effect, which is one step, without and with the fence's read (the table's time)."""
+    times: dict[tuple[bool, int], float] = {}
     for fenced in (False, True):
-        lifecycle.fence = fence if fenced else lambda *_: None  # type: ignore[assignment]
         for length in (5, 45):
-            path = made(me, chain(length, *range(length)), f"Effects {fenced} {length}")
-            took[fenced, length] = median(_durable(me, starter, path)[0] for _ in range(5))
-    lifecycle.fence = fence
-    each, whole = ((took[fenced, 45] - took[fenced, 5]) / 40 for fenced in (False, True))
-    yield Line("an effect, in memory", f"{each:.2f} ms", "DBOS's 3.0 ms", each / 3, "≤ 5 ms", each <= 5)
-    yield Line("  with its fence, the table in moto", f"{whole:.2f} ms")
+            path = create_workflow(me, chain(length, *range(length)), f"Effects {fenced} {length}")
+            with nullcontext() if fenced else patch.object(fenced_steps, "check_fence", new=lambda *_: None):
+                times[fenced, length] = median(_durable(me, starter, path)[0] for _ in range(5))
+    each, whole = ((times[fenced, 45] - times[fenced, 5]) / 40 for fenced in (False, True))
+    yield Line("an effect, in memory", f"{each:.2f} ms", "3.0 ms DBOS", each / 3, "≤ 5 ms", each <= 5)
+    yield Line("  with its fence, table in moto", f"{whole:.2f} ms")
 
 
-def _durable(me: Registered, starter: Any, path: str, given: Any = None) -> tuple[float, int, int]:
-    """One run on the SDK's in-memory runner, with those that do batches of its loops: milliseconds, operations of the
-    one that has most, and bytes of all checkpoints.
+def _durable(me: RegisteredUser, starter: Any, path: str, input: Any = None) -> tuple[float, int, int]:
+    """Execute a workflow on the SDK's in-memory runner, with the executions that do batches of its loops.
+
+    Return milliseconds, the operations of the execution that has most, and the bytes of all checkpoints.
     """
     from executions.run_workflow import handler
 
-    begun(me, path, given or {"n": 1})
-    asked = starter.asked.pop()
-    client = durable.lambda_client
+    start_execution(me, path, input or {"n": 1})
+    invocation = starter.invocations.pop()
+    client = durable_client.lambda_client
     with DurableFunctionTestRunner(handler=handler, poll_interval=0.005) as runner:
-        others = OnRunner(runner)
-        durable.lambda_client = lambda: others  # type: ignore[assignment]
+        others = RunnerLambdaClient(runner)
+        durable_client.lambda_client = lambda: others  # type: ignore[assignment]
         started = time.perf_counter()
-        ended = runner.run(input=asked["Payload"], execution_name=asked["DurableExecutionName"])
+        result = runner.run(input=invocation["Payload"], execution_name=invocation["DurableExecutionName"])
         took = (time.perf_counter() - started) * 1000
-        found = [ended, *(runner.wait_for_result(arn) for arn in others.started.values())]
-    durable.lambda_client = client  # type: ignore[assignment]
-    assert json.loads(ended.result) == {"status": "completed"}, ended.result
-    operations = [list(_all(each.operations)) for each in found]
+        results = [result, *(runner.wait_for_result(arn) for arn in others.started.values())]
+    durable_client.lambda_client = client
+    assert json.loads(result.result) == {"status": "completed"}, result.result
+    operations = [list(_all(each.operations)) for each in results]
     size = sum(len(getattr(each, "result", None) or "") for run in operations for each in run)
     return took, max(len(run) for run in operations), size
 
@@ -137,33 +139,41 @@ def _all(operations: Iterable[Any]) -> Iterator[Any]:
         yield from _all(getattr(operation, "child_operations", []))
 
 
-def _counted(me: Registered, starter: Any) -> Iterator[Line]:
-    ten = made(me, chain(9, 2, 5, 8, plain=True), "Ten")
+def _counted(me: RegisteredUser, starter: Any) -> Iterator[Line]:
+    ten = create_workflow(me, chain(9, 2, 5, 8, plain=True), "Ten")
     _, operations, size = _durable(me, starter, ten)
-    yield Line("operations: 10 nodes, 3 effects", str(operations), bound="≤ 6", met=operations <= 6)
+    yield Line(
+        "durable operations of 10 nodes with 3 effects", str(operations), bound="≤ 6", met=operations <= 6
+    )
     yield Line("  bytes of their checkpoints", f"{size:,}")
-    pure = made(me, loop(node("body", "set", values={"n": "{{ n + 1 }}"})), "Loop")
-    effects = made(me, loop(node("body", "http_request", url="https://example.com")), "Loop of effects")
+    pure = create_workflow(me, loop(node("body", "set", values={"n": "{{ n + 1 }}"})), "Loop")
+    effects = create_workflow(
+        me, loop(node("body", "http_request", url="https://example.com")), "Loop of effects"
+    )
     for name, path, count in (("", pure, 10), ("", pure, 1_000), (" with an effect", effects, 1_000)):
         took, operations, size = _durable(me, starter, path, [{"n": number} for number in range(count)])
-        text = f"{took:.0f} ms, {operations} operations at most in a run, {size:,} bytes"
+        text = f"{took:.0f} ms, {operations} operations at most per execution, {size:,} bytes"
         yield Line(f"a loop over {count:,} items{name}", text, bound="≤ 3,000", met=operations <= 3_000)
-    short, long = made(me, chain(3), "Short"), made(me, chain(11, 2, 5, 8, plain=True), "Long")
+    short, long = (
+        create_workflow(me, chain(3), "Short"),
+        create_workflow(me, chain(11, 2, 5, 8, plain=True), "Long"),
+    )
 
     def express() -> None:
-        answer = me.client.post(f"{short}/executions", {"input": {"n": 1}}, headers={"Prefer": "wait=5"})
-        assert answer.json["status"] == "completed" and answer.json["isExpress"]
+        response = me.client.post(f"{short}/executions", {"input": {"n": 1}}, headers={"Prefer": "wait=5"})
+        assert response.json["status"] == "completed" and response.json["isExpress"]
 
-    yield _writes("writes: an express run of 4 nodes", express, 3)
-    yield _writes("writes: a durable run of 12 nodes, 3 effects", lambda: _durable(me, starter, long), 6)
+    yield _writes("writes of an express execution with 4 nodes", express, 3)
+    yield _writes(
+        "writes of a durable execution with 12 nodes, 3 effects", lambda: _durable(me, starter, long), 6
+    )
 
 
-def _writes(name: str, work: Callable[[], Any], most: int) -> Line:
-    """Calls that write, beside those that count: the month's executions, the open ones and the workflow's."""
-    with counting() as seen:
+def _writes(name: str, work: Callable[[], Any], limit: int) -> Line:
+    """Return the line of the calls that write, without the counters (month, open executions, workflow)."""
+    with count_calls() as counts:
         work()
-    found = {call: number for call, number in seen.items() if call in WRITES}
-    total = sum(found.values())
+    total = sum(number for operation, number in counts.items() if operation in WRITES)
     counters = 4
     text = f"{total - counters} and {counters} counters"
-    return Line(name, text, bound=f"≤ {most - 1}", met=total - counters <= most - 1)
+    return Line(name, text, bound=f"≤ {limit - 1}", met=total - counters <= limit - 1)

@@ -1,5 +1,7 @@
-"""Code of strangers, really run: what it may, what stops it, and that nothing of it is left. Each in both ways, apart
-from everything and, as on a system that allows no namespaces, beside everything."""
+"""Untrusted code, really executed: results, limits, isolation, and that nothing of it remains.
+
+Most tests run twice: with namespaces, and without, as on a system that does not allow them.
+"""
 
 import contextlib
 import ctypes
@@ -14,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from code_runner import run_code
+from code_runner import isolation, result_format, run_code
 
 
-def _without_namespaces() -> None:
-    """Within the new process, before its program: a user namespace in which no other can be made."""
+def _forbid_namespaces() -> None:
+    """Enter, in the new process before its program, a user namespace in which no other one can be created."""
     with contextlib.suppress(OSError):
         user, group = os.getuid(), os.getgid()
-        ctypes.CDLL(None).prctl(run_code.DUMPABLE, 1, 0, 0, 0)
-        if ctypes.CDLL(None).unshare(run_code.NEW_USER) == 0:
+        ctypes.CDLL(None).prctl(isolation.DUMPABLE, 1, 0, 0, 0)
+        if ctypes.CDLL(None).unshare(isolation.NEW_USER) == 0:
             Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
             Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
@@ -30,40 +32,48 @@ def _without_namespaces() -> None:
                 Path(f"/proc/sys/user/max_{kind}_namespaces").write_text("0")
 
 
-@pytest.fixture(params=["apart", "beside"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "beside":
-        started = functools.partial(subprocess.Popen, preexec_fn=_without_namespaces)
-        monkeypatch.setattr(subprocess, "Popen", started)
-    elif not _are_allowed():
-        pytest.skip("this system allows no namespaces")
+@pytest.fixture(params=["namespaces", "no_namespaces"])
+def isolation_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "no_namespaces":
+        start = functools.partial(subprocess.Popen, preexec_fn=_forbid_namespaces)
+        monkeypatch.setattr(subprocess, "Popen", start)
+    elif not _allows_namespaces():
+        pytest.skip("this system does not allow namespaces")
     return str(request.param)
 
 
 @functools.cache
-def _are_allowed() -> bool:
+def _allows_namespaces() -> bool:
     return (
-        "apart" in ran("import os; return {'apart': 1} if os.getpid() == 1 else None").get("items", [{}])[0]
+        "first"
+        in execute("import os; return {'first': 1} if os.getpid() == 1 else None").get("items", [{}])[0]
     )
 
 
-def ran(code: str, items: Any = ({},), mode: str = "all", seconds: float = 20, **more: Any) -> dict[str, Any]:
-    event = {"code": code, "mode": mode, "items": list(items), "variables": [{}] * max(1, len(items))}
+def execute(
+    code: str, items: Any = ({},), mode: str = "all", seconds: float = 20, **more: Any
+) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "code": code,
+        "mode": mode,
+        "items": list(items),
+        "variables": [{}] * max(1, len(items)),
+    }
     event |= {"trigger": None, "execution": {"id": "run"}, "now": "2026-01-02T03:04:05Z"}
-    before = run_code._children()
-    answer = run_code.handler(event | {"timeoutSeconds": seconds} | more, None)
-    json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
-    assert run_code._children() == before, "it left processes behind"
-    return answer
+    children_before = run_code.list_children()
+    result = run_code.handler(event | {"timeoutSeconds": seconds} | more, None)
+    json.dumps(result, allow_nan=False, ensure_ascii=False).encode()
+    assert run_code.list_children() == children_before, "processes are left"
+    return result
 
 
-def error(code: str, **more: Any) -> tuple[str, str]:
-    """Its code and what it says."""
-    found = ran(code, **more)["error"]
-    return found["code"], found["message"]
+def execute_failing(code: str, **more: Any) -> tuple[str, str]:
+    """Return the code and the message of its error."""
+    error = execute(code, **more)["error"]
+    return error["code"], error["message"]
 
 
-# What it may
+# Results
 
 
 @pytest.mark.parametrize(
@@ -89,8 +99,8 @@ def error(code: str, **more: Any) -> tuple[str, str]:
         ("return {'t': trigger, 'e': execution['id'], 'now': now, 'v': variables}", "all", None),
     ],
 )
-def test_what_it_returns_are_items(code: str, mode: str, expected: Any) -> None:
-    answer = ran(code, [{"n": 1}, {"n": 2}], mode)
+def test_returned_values_become_items(code: str, mode: str, expected: Any) -> None:
+    result = execute(code, [{"n": 1}, {"n": 2}], mode)
     if expected is None and mode == "each":
         expected = [{"n": 1, "i": 0, "of": 2}, {"n": 2, "i": 1, "of": 2}]
     expected = (
@@ -98,22 +108,24 @@ def test_what_it_returns_are_items(code: str, mode: str, expected: Any) -> None:
         if expected is not None
         else [{"t": None, "e": "run", "now": "2026-01-02T03:04:05Z", "v": {}}]
     )
-    assert answer == {"items": expected, "log": []}
+    assert result == {"items": expected, "log": []}
 
 
-def test_each_item_has_its_variables() -> None:
-    found = ran("return variables", [{}, {}], "each", variables=[{"a": 1}, {"a": 2}])
-    assert found["items"] == [{"a": 1}, {"a": 2}]
+def test_each_item_has_its_own_variables() -> None:
+    result = execute("return variables", [{}, {}], "each", variables=[{"a": 1}, {"a": 2}])
+    assert result["items"] == [{"a": 1}, {"a": 2}]
 
 
-def test_what_it_prints_is_kept(way: str) -> None:
-    found = ran("import sys\nprint('one', 2)\nprint('é🦊', file=sys.stderr)\nprint('\\udcff')\nreturn {}")
-    assert found == {"items": [{}], "log": ["one 2", "é🦊", "\\udcff"]}
-    assert ran("print('before')\nraise ValueError('x')")["log"] == ["before"]
-    assert ran("import os\nprint('before')\nos._exit(1)")["log"] == ["before"]
+def test_printed_lines_are_logged(isolation_mode: str) -> None:
+    result = execute(
+        "import sys\nprint('one', 2)\nprint('é🦊', file=sys.stderr)\nprint('\\udcff')\nreturn {}"
+    )
+    assert result == {"items": [{}], "log": ["one 2", "é🦊", "\\udcff"]}
+    assert execute("print('before')\nraise ValueError('x')")["log"] == ["before"]
+    assert execute("import os\nprint('before')\nos._exit(1)")["log"] == ["before"]
 
 
-# Its errors
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -138,16 +150,17 @@ def test_what_it_prints_is_kept(way: str) -> None:
         ("return exit(1)", "NameError"),
         ("import weconnect", "No module named 'weconnect' (line 1)"),
         ("import workflows", "No module named 'workflows' (line 1)"),
+        ("import code_runner", "No module named 'code_runner' (line 1)"),
         ("import boto3", "No module named 'boto3' (line 1)"),
-        ("import os\nos._exit(7)", "without an answer: status 7"),
-        ("import os\nos._exit(0)", "without an answer: status 0"),
-        ("import ctypes\nctypes.string_at(0)", "without an answer: signal SIGSEGV"),
-        ("import os\nos.closerange(0, 100)\nreturn {}", "without an answer: status 0"),
+        ("import os\nos._exit(7)", "without a result: status 7"),
+        ("import os\nos._exit(0)", "without a result: status 0"),
+        ("import ctypes\nctypes.string_at(0)", "without a result: signal SIGSEGV"),
+        ("import os\nos.closerange(0, 100)\nreturn {}", "without a result: status 0"),
     ],
 )
-def test_errors_name_the_line(code: str, expected: str) -> None:
-    found, said = error(code)
-    assert found in ("code_failed", "not_json") and expected in said and len(said) <= 2_000
+def test_an_error_names_the_line(code: str, expected: str) -> None:
+    error_code, message = execute_failing(code)
+    assert error_code in ("code_failed", "not_json") and expected in message and len(message) <= 2_000
 
 
 @pytest.mark.parametrize(
@@ -168,12 +181,12 @@ def test_errors_name_the_line(code: str, expected: str) -> None:
         "return {'x': lambda: 1}",
     ],
 )
-def test_what_is_no_json_is_refused(code: str) -> None:
-    found, said = error(code)
-    assert found == "not_json" and said.startswith(run_code.NOT_JSON)
+def test_values_that_are_not_json_are_refused(code: str) -> None:
+    error_code, message = execute_failing(code)
+    assert error_code == "not_json" and message.startswith(result_format.NOT_JSON)
 
 
-# What stops it
+# Limits
 
 
 @pytest.mark.parametrize(
@@ -190,8 +203,8 @@ def test_what_is_no_json_is_refused(code: str) -> None:
         "import re\nreturn bool(re.match('(a+)+$', 'a' * 50 + '!'))",
     ],
 )
-def test_time_is_bound(code: str, way: str) -> None:
-    assert error(code, seconds=0.5) == ("code_timeout", "The code took longer than 0.5 s")
+def test_time_is_limited(code: str, isolation_mode: str) -> None:
+    assert execute_failing(code, seconds=0.5) == ("code_timeout", "The code took longer than 0.5 s")
 
 
 @pytest.mark.parametrize(
@@ -203,29 +216,31 @@ def test_time_is_bound(code: str, way: str) -> None:
         "import builtins\nbuiltins.x = x = []\nwhile True: x.append(bytes(1000))",
     ],
 )
-def test_memory_is_bound(code: str, way: str) -> None:
-    assert error(code)[0] in ("code_out_of_memory", "too_large")
+def test_memory_is_limited(code: str, isolation_mode: str) -> None:
+    assert execute_failing(code)[0] in ("code_out_of_memory", "too_large")
 
 
-def test_what_it_returns_is_bound(way: str) -> None:
-    assert error("return 'a' * 5_000_000")[0] == "too_large"
-    assert error("return ['é' * 1000] * 1000")[0] == "too_large", "as it is written"
-    assert len(ran("return 'a' * 4_000_000")["items"][0]["value"]) == 4_000_000
+def test_the_result_is_limited(isolation_mode: str) -> None:
+    assert execute_failing("return 'a' * 5_000_000")[0] == "too_large"
+    assert execute_failing("return ['é' * 1000] * 1000")[0] == "too_large", "as it is written"
+    assert len(execute("return 'a' * 4_000_000")["items"][0]["value"]) == 4_000_000
 
 
-def test_what_it_prints_is_bound(way: str) -> None:
-    found = ran("for n in range(100000): print(n)\nreturn {}")
-    assert found["items"] == [{}]
-    assert found["log"][:2] == ["0", "1"] and found["log"][-1] == "… and more" and len(found["log"]) == 201
-    found = ran("print('x' * 10**7)\nreturn {}")
-    assert [len(line) for line in found["log"]] == [1_000, len("… and more")]
+def test_the_log_is_limited(isolation_mode: str) -> None:
+    result = execute("for n in range(100000): print(n)\nreturn {}")
+    assert result["items"] == [{}]
+    assert result["log"][:2] == ["0", "1"] and result["log"][-1] == "… and more" and len(result["log"]) == 201
+    result = execute("print('x' * 10**7)\nreturn {}")
+    assert [len(line) for line in result["log"]] == [1_000, len("… and more")]
 
 
-def test_files_are_bound(way: str) -> None:
-    found, said = error("with open('big', 'wb') as file:\n    while True: file.write(bytes(1 << 20))")
-    assert found == "code_failed" and "OSError: [Errno 27] File too large" in said
+def test_files_are_limited(isolation_mode: str) -> None:
+    error_code, message = execute_failing(
+        "with open('big', 'wb') as file:\n    while True: file.write(bytes(1 << 20))"
+    )
+    assert error_code == "code_failed" and "OSError: [Errno 27] File too large" in message
     text = "import os\nfiles = []\nwhile True: files.append(open(os.devnull))"
-    assert "Too many open files" in error(text)[1]
+    assert "Too many open files" in execute_failing(text)[1]
 
 
 @pytest.mark.parametrize(
@@ -236,13 +251,13 @@ def test_files_are_bound(way: str) -> None:
         "    except RuntimeError: pass",
     ],
 )
-def test_bombs_of_processes_and_threads(code: str, way: str) -> None:
-    if way == "beside" and os.getuid() == 0 and "fork" in code:
-        pytest.skip("root's processes are not counted")
-    assert error(code, seconds=1)[0] in ("code_timeout", "code_failed", "code_out_of_memory")
+def test_processes_and_threads_are_limited(code: str, isolation_mode: str) -> None:
+    if isolation_mode == "no_namespaces" and os.getuid() == 0 and "fork" in code:
+        pytest.skip("root's processes are not limited")
+    assert execute_failing(code, seconds=1)[0] in ("code_timeout", "code_failed", "code_out_of_memory")
 
 
-# What it leaves, sees and forges
+# Isolation
 
 
 @pytest.mark.parametrize(
@@ -256,64 +271,68 @@ def test_bombs_of_processes_and_threads(code: str, way: str) -> None:
         "import os, time\nif os.fork() == 0:\n    while True: print('x' * 999)\nreturn {}",
     ],
 )
-def test_nothing_goes_on_after_it(code: str, way: str) -> None:
-    assert ran(code)["items"] == [{}]
+def test_no_process_survives_the_call(code: str, isolation_mode: str) -> None:
+    assert execute(code)["items"] == [{}]
 
 
 @pytest.mark.parametrize("code", ["os.kill(os.getppid(), 9)", "os.kill(os.getpid(), 9)", "os.killpg(0, 9)"])
-def test_it_kills_nobody_else(code: str, way: str) -> None:
-    answer = ran(f"import os\n{code}\nreturn {{'lives': 1}}")
-    assert answer.get("items", [{"lives": 1}]) == [{"lives": 1}]
-    assert "items" in answer or answer["error"]["code"] == "code_failed"
+def test_code_cannot_kill_other_processes(code: str, isolation_mode: str) -> None:
+    result = execute(f"import os\n{code}\nreturn {{'lives': 1}}")
+    assert result.get("items", [{"lives": 1}]) == [{"lives": 1}]
+    assert "items" in result or result["error"]["code"] == "code_failed"
 
 
-def test_it_sees_no_secret(way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_code_cannot_read_secrets(
+    isolation_mode: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-of-the-environment")
     (tmp_path / "secret").write_text("canary-of-a-file")
     tmp_path.chmod(0o755)
-    looks = f"""
+    probe = f"""
 import glob, os
 seen = [repr(dict(os.environ))]
 for name in [*glob.glob('/proc/*/environ'), '{tmp_path}/secret']:
     try: seen.append(open(name, 'rb').read().decode(errors='replace'))
     except OSError: pass
 return {{'seen': seen, 'names': sorted(os.environ)}}"""
-    (found,) = ran(looks)["items"]
-    assert not any(name.startswith("AWS") for name in found["names"])
-    assert set(found["names"]) <= {"LD_LIBRARY_PATH", "LC_CTYPE"}
-    if os.getuid() or way == "apart":  # root reads everything
-        assert "canary-of-the-environment" not in str(found["seen"])
-    assert "canary-of-a-file" not in str(found["seen"]) or way == "beside"
+    (item,) = execute(probe)["items"]
+    assert not any(name.startswith("AWS") for name in item["names"])
+    assert set(item["names"]) <= {"LD_LIBRARY_PATH", "LC_CTYPE"}
+    if os.getuid() or isolation_mode == "namespaces":  # root reads everything
+        assert "canary-of-the-environment" not in str(item["seen"])
+    assert "canary-of-a-file" not in str(item["seen"]) or isolation_mode == "no_namespaces"
 
 
-def test_a_system_without_namespaces_is_told_of(way: str, capfd: pytest.CaptureFixture[str]) -> None:
-    (found,) = ran("import os\nreturn {'first': os.getpid() == 1}")["items"]
-    told = "code runs beside everything else: [Errno" in capfd.readouterr().err
-    assert (found["first"], told) == ((True, False) if way == "apart" else (False, True))
+def test_a_system_forbid_namespaces_is_told_of(
+    isolation_mode: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (item,) = execute("import os\nreturn {'first': os.getpid() == 1}")["items"]
+    is_logged = "code is executed without isolation: [Errno" in capfd.readouterr().err
+    assert (item["first"], is_logged) == ((True, False) if isolation_mode == "namespaces" else (False, True))
 
 
-def test_a_machine_that_is_used_again_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_code, "ON_LAMBDA", True)
+def test_a_reused_execution_environment_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "ON_LAMBDA", True)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "file").write_text("left")
     (tmp_path / "closed" / "inner").mkdir(parents=True)
     (tmp_path / "closed" / "inner").chmod(0)
     (tmp_path / "link").symlink_to("/etc/hostname")
     (tmp_path / "closed").chmod(0)
-    assert ran("return {}")["items"] == [{}]
+    assert execute("return {}")["items"] == [{}]
     assert list(tmp_path.iterdir()) == [] and Path("/etc/hostname").exists()
 
 
-def test_apart_it_is_nobody_with_nothing(way: str) -> None:
-    if way == "beside":
-        pytest.skip("for that there are namespaces")
-    (found,) = ran(
+def test_isolated_code_has_no_privileges_network_or_files(isolation_mode: str) -> None:
+    if isolation_mode == "no_namespaces":
+        pytest.skip("needs namespaces")
+    (item,) = execute(
         "import os, socket\nreturn {'files': os.listdir('/'), 'pid': os.getpid(), 'uid': os.getuid(),"
         " 'networks': [name for _, name in socket.if_nameindex()], 'here': os.listdir('.')}"
     )["items"]
     allowed = {"tmp", "dev", "usr", "lib", "lib64", Path(sys.base_prefix).parts[1]}
-    assert set(found["files"]) <= allowed and found["pid"] == 1 and found["here"] == []
-    assert found["uid"] != 0 and set(found["networks"]) <= {"lo"}
+    assert set(item["files"]) <= allowed and item["pid"] == 1 and item["here"] == []
+    assert item["uid"] != 0 and set(item["networks"]) <= {"lo"}
     for code in (
         "open('/usr/new', 'w')",
         f"open({sys.base_prefix + '/new'!r}, 'w')",
@@ -324,7 +343,7 @@ def test_apart_it_is_nobody_with_nothing(way: str) -> None:
         "import ctypes; assert ctypes.CDLL(None).umount(b'/usr') == 0",
         "import ctypes; assert ctypes.CDLL(None).mount(b'a', b'/tmp', b'tmpfs', 0, None) == 0",
     ):
-        assert error(code)[0] == "code_failed"
+        assert execute_failing(code)[0] == "code_failed"
 
 
 @pytest.mark.parametrize(
@@ -332,17 +351,17 @@ def test_apart_it_is_nobody_with_nothing(way: str) -> None:
     [
         (b'{"items": [{"forged": 1}]}\n', {"items": [{"forged": 1}]}),
         (b'{"error": {"code": "code_failed", "message": "mine"}}\n', ("code_failed", "mine")),
-        (b'{"error": {"code": "unauthorized", "message": "mine"}}\n', ("not_json", run_code.NOT_JSON)),
-        (b'{"items": [1]}\n', ("not_json", run_code.NOT_JSON)),
-        (b'{"items": [{"a": NaN}]}\n', ("not_json", run_code.NOT_JSON)),
-        (b'{"items": [{"a": "\\ud800"}]}\n', ("not_json", run_code.NOT_JSON)),
-        (b'{"items": ' + b"[" * 200_000 + b"\n", ("not_json", run_code.NOT_JSON)),
-        (b"\xff\n", ("not_json", run_code.NOT_JSON)),
-        (b"\n", ("not_json", run_code.NOT_JSON)),
-        (b'{"items": [{"forged": 1}]}', ("code_failed", "The process ended without an answer: status 0")),
+        (b'{"error": {"code": "unauthorized", "message": "mine"}}\n', ("not_json", result_format.NOT_JSON)),
+        (b'{"items": [1]}\n', ("not_json", result_format.NOT_JSON)),
+        (b'{"items": [{"a": NaN}]}\n', ("not_json", result_format.NOT_JSON)),
+        (b'{"items": [{"a": "\\ud800"}]}\n', ("not_json", result_format.NOT_JSON)),
+        (b'{"items": ' + b"[" * 200_000 + b"\n", ("not_json", result_format.NOT_JSON)),
+        (b"\xff\n", ("not_json", result_format.NOT_JSON)),
+        (b"\n", ("not_json", result_format.NOT_JSON)),
+        (b'{"items": [{"forged": 1}]}', ("code_failed", "The process ended without a result: status 0")),
     ],
 )
-def test_it_forges_nothing_but_its_own_answer(written: bytes, expected: Any, way: str) -> None:
+def test_code_can_forge_only_its_own_result(written: bytes, expected: Any, isolation_mode: str) -> None:
     code = f"""
 import os, sys
 for descriptor in range(3, 64):
@@ -351,29 +370,29 @@ for descriptor in range(3, 64):
         while left: left = left[os.write(descriptor, left):]
     except OSError: pass
 os._exit(0)"""
-    found = ran(code)
-    assert found["log"] == []
-    assert ("items" in found and {"items": found["items"]} == expected) or tuple(
-        found.get("error", {}).values()
+    result = execute(code)
+    assert result["log"] == []
+    assert ("items" in result and {"items": result["items"]} == expected) or tuple(
+        result.get("error", {}).values()
     ) == expected
 
 
-def test_too_much_is_not_even_read(way: str) -> None:
+def test_a_result_over_the_limit_is_not_read(isolation_mode: str) -> None:
     code = """
 import os
 for descriptor in range(3, 64):
     try:
         while True: os.write(descriptor, b'x' * 65536)
     except OSError: pass"""
-    assert error(code) == ("too_large", run_code.TOO_LARGE)
+    assert execute_failing(code) == ("too_large", result_format.TOO_LARGE)
 
 
-def test_what_looks_like_an_answer_is_only_printed(way: str) -> None:
-    found = ran("print('{\"items\": [{\"forged\": 1}]}')\nreturn {'real': 1}")
-    assert found == {"items": [{"real": 1}], "log": ['{"items": [{"forged": 1}]}']}
+def test_a_printed_result_is_only_logged(isolation_mode: str) -> None:
+    result = execute("print('{\"items\": [{\"forged\": 1}]}')\nreturn {'real': 1}")
+    assert result == {"items": [{"real": 1}], "log": ['{"items": [{"forged": 1}]}']}
 
 
-def test_nothing_of_a_call_reaches_the_next(way: str) -> None:
+def test_a_call_leaves_no_state_for_the_next(isolation_mode: str) -> None:
     code = """
 import json, sys, os, builtins
 json.dumps = lambda *_, **__: '{"items": [{"patched": 1}]}'
@@ -381,9 +400,9 @@ builtins.left = sys.left = 1
 open('left', 'w').close()
 os.environ['LEFT'] = '1'
 return {'real': 1}"""
-    assert ran(code)["items"] == [{"patched": 1}]
-    looks = """
+    assert execute(code)["items"] == [{"patched": 1}]
+    probe = """
 import sys, os, builtins
-found = [hasattr(sys, 'left'), hasattr(builtins, 'left'), 'LEFT' in os.environ, os.path.exists('left')]
-return {'left': found}"""
-    assert ran(looks)["items"] == [{"left": [False] * 4}]
+seen = [hasattr(sys, 'left'), hasattr(builtins, 'left'), 'LEFT' in os.environ, os.path.exists('left')]
+return {'left': seen}"""
+    assert execute(probe)["items"] == [{"left": [False] * 4}]

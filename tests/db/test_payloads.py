@@ -1,11 +1,13 @@
-from typing import Any
+"""Payloads: texts and files that leave their row for the bucket."""
+
 from uuid import uuid4
 
 import boto3
 import pytest
 
 from weconnect.db import payloads
-from weconnect.db.payloads import INLINE_BYTES, discard, load, store
+from weconnect.db.errors import PayloadExpired
+from weconnect.db.payloads import INLINE_BYTES, Pointer, discard, load, store
 from weconnect.errors import Invalid
 from weconnect.settings import settings
 
@@ -16,31 +18,31 @@ LONG = "ü" * (INLINE_BYTES // 2 + 1)
 
 @pytest.fixture
 def fresh() -> None:
-    payloads.s3.cache_clear()
+    payloads.s3_client.cache_clear()
 
 
 def objects() -> list[str]:
     return [
-        found["Key"] for found in boto3.client("s3").list_objects_v2(Bucket="weconnect").get("Contents", [])
+        item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket="weconnect").get("Contents", [])
     ]
 
 
 @pytest.mark.parametrize("text", ["", "short", "x" * INLINE_BYTES, "ü" * (INLINE_BYTES // 2)])
-def test_up_to_32_kilobytes_stay(text: str) -> None:
+def test_a_text_of_up_to_32_kilobytes_stays_in_its_row(text: str) -> None:
     assert store(ONE, "runs/1/input", text, 7) == text
     assert load(ONE, text) == text
     assert objects() == []
 
 
 @pytest.mark.parametrize("text", [LONG, "x" * (INLINE_BYTES + 1), "\0\r\n☃" * 9000])
-def test_longer_ones_go_to_the_bucket(text: str) -> None:
+def test_a_longer_text_is_stored_in_the_bucket(text: str) -> None:
     pointer = store(ONE, "runs/1/input", text, 7)
-    place = f"organizations/{ONE}/runs/1/input"
-    assert pointer == {"payload": place, "bytes": len(text.encode()), "head": text[:500]}
+    storage_key = f"organizations/{ONE}/runs/1/input"
+    assert pointer == {"payload": storage_key, "bytes": len(text.encode()), "head": text[:500]}
     assert load(ONE, pointer) == load(str(ONE), pointer) == text
 
 
-def test_another_bound() -> None:
+def test_the_longest_inline_text_can_be_chosen() -> None:
     assert isinstance(store(ONE, "a", "x" * 11, 7, 10), dict)
     assert store(ONE, "a", "x" * 10, 7, 10) == "x" * 10
 
@@ -52,15 +54,15 @@ def test_another_bound() -> None:
 def test_retention_is_rounded_up(days: int, tag: str) -> None:
     pointer = store(ONE, "a", LONG, days)
     assert isinstance(pointer, dict)
-    found = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
-    assert found["TagSet"] == [{"Key": "retention", "Value": tag}]
+    tags = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
+    assert tags["TagSet"] == [{"Key": "retention", "Value": tag}]
 
 
-def test_without_a_retention_it_stays_until_it_is_discarded() -> None:
+def test_a_payload_without_retention_lives_until_it_is_discarded() -> None:
     pointer = store(ONE, "a", LONG)
     assert isinstance(pointer, dict)
-    found = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
-    assert found["TagSet"] == []
+    tags = boto3.client("s3").get_object_tagging(Bucket=settings.bucket_name, Key=pointer["payload"])
+    assert tags["TagSet"] == []
     with pytest.raises(ValueError, match="does not belong"):
         discard(OTHER, pointer)
     discard(ONE, "a text in its row")
@@ -69,7 +71,7 @@ def test_without_a_retention_it_stays_until_it_is_discarded() -> None:
     assert objects() == []
 
 
-def test_no_promise_that_is_not_kept() -> None:
+def test_a_retention_of_over_a_year_is_refused() -> None:
     with pytest.raises(ValueError, match="365"):
         store(ONE, "a", LONG, 366)
 
@@ -88,35 +90,35 @@ def test_no_promise_that_is_not_kept() -> None:
         {},
     ],
 )
-def test_a_pointer_out_of_the_organization_is_not_followed(pointer: dict[str, Any]) -> None:
+def test_a_pointer_to_another_prefix_is_refused(pointer: Pointer) -> None:
     store(OTHER, "a", LONG, 7)
     with pytest.raises(ValueError, match="does not belong"):
         load(ONE, pointer)
 
 
 @pytest.mark.parametrize("organization_id", ["a/b", "..", "a", ""])
-def test_no_name_leads_out_of_the_prefix(organization_id: str) -> None:
+def test_a_name_that_leaves_the_prefix_is_refused(organization_id: str) -> None:
     for name in ("../x", "a/../../x", "a//b", "", "/a", "."):
-        with pytest.raises(ValueError, match="no name"):
+        with pytest.raises(ValueError, match="not a valid name"):
             store(organization_id, name, LONG, 7)
     assert objects() == []
 
 
-def test_names_are_encoded() -> None:
+def test_names_are_percent_encoded() -> None:
     pointer = store(ONE, "idempotency/IDEM#ab c?☃", LONG, 7)
     assert isinstance(pointer, dict)
     assert pointer["payload"] == f"organizations/{ONE}/idempotency/IDEM%23ab%20c%3F%E2%98%83"
     assert load(ONE, pointer) == LONG
 
 
-def test_an_expired_payload() -> None:
+def test_an_expired_payload_is_reported_as_expired() -> None:
     pointer = store(ONE, "a", LONG, 7)
     assert isinstance(pointer, dict)
     boto3.client("s3").delete_object(Bucket=settings.bucket_name, Key=pointer["payload"])
-    with pytest.raises(payloads.PayloadGone):
+    with pytest.raises(PayloadExpired):
         load(ONE, pointer)
 
 
-def test_half_a_surrogate_pair() -> None:
+def test_half_a_surrogate_pair_is_refused() -> None:
     with pytest.raises(Invalid):
         store(ONE, "a", "\ud800", 7)

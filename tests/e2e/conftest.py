@@ -1,16 +1,16 @@
-"""A local host of each module's own, which may call the services of the tests and nothing else on this machine."""
+"""A local host for each module, which may call the tests' services and nothing else on this machine."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.services import Effects, Services
+from tests.e2e.fake_services import Effects, ModelAndTools
 from tests.host.local_host import LocalHost
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    with Services() as services:
+def services() -> Iterator[ModelAndTools]:
+    with ModelAndTools() as services:
         yield services
 
 
@@ -22,9 +22,9 @@ def effects() -> Iterator[Effects]:
 
 @pytest.fixture(scope="module")
 def host(
-    tmp_path_factory: pytest.TempPathFactory, services: Services, effects: Effects
+    tmp_path_factory: pytest.TempPathFactory, services: ModelAndTools, effects: Effects
 ) -> Iterator[LocalHost]:
-    environment = {"OUTBOUND_ALLOWED_HOSTS": f"{services.place},{effects.place}", "BCRYPT_COST": "4"}
+    environment = {"OUTBOUND_ALLOWED_HOSTS": f"{services.address},{effects.address}", "BCRYPT_COST": "4"}
     host = LocalHost(tmp_path_factory.mktemp("host"), environment=environment).start()
     yield host
     host.stop()

@@ -1,4 +1,4 @@
-"""Workflows started from elsewhere on the local host: by an agent's tool, and by the event of that agent's end."""
+"""Workflows started on the local host by an agent's tool, and by the event of that agent's end."""
 
 import contextlib
 from typing import Any
@@ -6,28 +6,33 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.services import Services
-from tests.e2e.test_kills import Api
+from tests.e2e.fake_services import ModelAndTools
+from tests.e2e.test_agent_kills import AgentApi
 from tests.host.local_host import LocalHost, wait_until
 from tests.workflows.definitions import connect, definition, node
 
 
-def active(api: Api, name: str, value: dict[str, Any]) -> str:
-    """The id of an active workflow of that name, made when it is not there."""
-    for found in api("GET", "/v1/workflows")["items"]:
-        if found["name"] == name:
-            return str(found["id"])
-    made = api("POST", "/v1/workflows", {"name": name, **value})["id"]
-    api("POST", f"/v1/workflows/{made}/activate", {})
-    return str(made)
+def activate_workflow(api: AgentApi, name: str, value: dict[str, Any]) -> str:
+    """Return the ID of an active workflow of that name, creating it if needed."""
+    for workflow in api("GET", "/v1/workflows")["items"]:
+        if workflow["name"] == name:
+            return str(workflow["id"])
+    workflow_id = api("POST", "/v1/workflows", {"name": name, **value})["id"]
+    api("POST", f"/v1/workflows/{workflow_id}/activate", {})
+    return str(workflow_id)
 
 
-def equip(api: Api) -> tuple[str, str]:
-    """The workflow that the agent's tool `first` runs, and the one that begins at the end of the agent's runs."""
-    inner = active(api, "Inner", definition([node("a", "set", values={"did": "{{ what }}"})], "start > a"))
+def replace_tool(api: AgentApi) -> tuple[str, str]:
+    """Let the agent's tool `first` execute a workflow.
+
+    Return its ID, and the ID of the workflow that the end of the agent's executions starts.
+    """
+    inner = activate_workflow(
+        api, "Inner", definition([node("a", "set", values={"did": "{{ what }}"})], "start > a")
+    )
     on_end = node("on", "event", types=["agent.run.completed"], condition="data.output = 'all done'")
     value = {"nodes": [on_end, node("a", "noop")], "connections": [connect("on > a")]}
-    listener = active(api, "Listener", value)
+    listener = activate_workflow(api, "Listener", value)
     for tool in api("GET", f"{api.path}/tools")["items"]:
         if tool["toolName"] == "first" and tool["toolType"] == "http":
             api.host.request("DELETE", f"{api.path}/tools/{tool['id']}", headers=api.headers)
@@ -38,13 +43,13 @@ def equip(api: Api) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("point", [None, "after:tool-1-1-begin", "after:tool-1-1-run-announced"])
-def test_an_agent_runs_a_workflow_and_its_end_begins_another(
-    host: LocalHost, services: Services, point: str | None
+def test_an_agent_executes_a_workflow_and_its_end_starts_another(
+    host: LocalHost, services: ModelAndTools, point: str | None
 ) -> None:
-    """Each runs once, also when the whole host is killed in between."""
-    api = Api(host, services)
-    inner, listener = equip(api)
-    before = [run["id"] for run in api("GET", f"{api.path}/executions")["items"]]
+    """Each is executed once, also when the host is killed in between."""
+    api = AgentApi(host, services)
+    inner, listener = replace_tool(api)
+    before = [execution["id"] for execution in api("GET", f"{api.path}/executions")["items"]]
     if point:
         host.environment["WECONNECT_KILL_AT"] = point
         host.restart()
@@ -55,28 +60,38 @@ def test_an_agent_runs_a_workflow_and_its_end_begins_another(
         host.environment.pop("WECONNECT_KILL_AT")
         host.start()
 
-    def ended() -> Any:
-        runs = [run for run in api("GET", f"{api.path}/executions")["items"] if run["id"] not in before]
-        return runs if runs and runs[0]["status"] not in ("pending", "running", "waiting") else None
+    def finished() -> Any:
+        executions = [
+            execution
+            for execution in api("GET", f"{api.path}/executions")["items"]
+            if execution["id"] not in before
+        ]
+        return (
+            executions
+            if executions and executions[0]["status"] not in ("pending", "running", "waiting")
+            else None
+        )
 
-    (run,) = wait_until(ended, seconds=120)
-    assert (run["status"], run["output"]) == ("completed", "all done")
-    steps = api("GET", f"{api.path}/executions/{run['id']}")["steps"]
+    (execution,) = wait_until(finished, seconds=120)
+    assert (execution["status"], execution["output"]) == ("completed", "all done")
+    steps = api("GET", f"{api.path}/executions/{execution['id']}")["steps"]
     assert steps[1]["result"] == [{"what": "x", "did": "x"}]
     children = [
         child
         for child in api("GET", f"/v1/executions?workflowId={inner}")["items"]
-        if child["parentExecutionId"] == run["id"]
+        if child["parentExecutionId"] == execution["id"]
     ]
     assert [(child["id"], child["status"]) for child in children] == [(steps[1]["executionId"], "completed")]
 
-    def begun() -> Any:
-        runs = api("GET", f"/v1/executions?workflowId={listener}&status=completed")["items"]
-        return runs if len(runs) == len(before) + 1 else None
+    def started() -> Any:
+        executions = api("GET", f"/v1/executions?workflowId={listener}&status=completed")["items"]
+        return executions if len(executions) == len(before) + 1 else None
 
-    wait_until(begun, seconds=60)
+    wait_until(started, seconds=60)
     inputs = [
-        api("GET", f"/v1/executions/{found['id']}")["input"]
-        for found in api("GET", f"/v1/executions?workflowId={listener}")["items"]
+        api("GET", f"/v1/executions/{event_execution['id']}")["input"]
+        for event_execution in api("GET", f"/v1/executions?workflowId={listener}")["items"]
     ]
-    assert sorted(each["data"]["executionId"] for each in inputs) == sorted([*before, run["id"]])
+    assert sorted(event_input["data"]["executionId"] for event_input in inputs) == sorted(
+        [*before, execution["id"]]
+    )

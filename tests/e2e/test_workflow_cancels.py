@@ -1,46 +1,49 @@
-"""Cancelling, pausing and trying again on the local host, over a `kill -9` as well: what has ended has no effect."""
+"""Cancelling, pausing and retrying on the local host, also over a `kill -9`: cancelled work has no effects."""
 
 from typing import Any
 
 import pytest
 
-from tests.e2e.services import Effects
-from tests.e2e.workflows import ENDED, Api, http, inner
+from tests.e2e.fake_services import Effects
+from tests.e2e.workflow_api import FINISHED, WorkflowApi, effect_node, inner_workflow
 from tests.host.local_host import LocalHost, wait_until
 from tests.workflows.definitions import definition, node
 
-TIMER = 15  # seconds: longer than it takes to cancel what waits for it
+TIMER = 15  # seconds: longer than it takes to cancel the executions that wait for it
 RETRY = {"maxAttempts": 2, "delaySeconds": TIMER, "maxDelaySeconds": TIMER}
 
 
 @pytest.fixture
-def api(host: LocalHost, effects: Effects) -> Api:
+def api(host: LocalHost, effects: Effects) -> WorkflowApi:
     effects.calls.clear()
     effects.released.clear()
-    return Api(host)
+    return WorkflowApi(host)
 
 
-def called(effects: Effects, *names: str) -> None:
+def wait_for_calls(effects: Effects, *names: str) -> None:
     wait_until(lambda: set(names) <= {name for name, _ in effects.calls})
 
 
-def test_nothing_has_an_effect_once_a_run_is_cancelled(host: LocalHost, effects: Effects, api: Api) -> None:
-    """In an effect, in one of two branches, in a pause between attempts, at a timer, at a question, in a child: each is
-    followed by an effect that must not come; nor does it after a kill.
+def test_a_cancelled_execution_has_no_further_effects(
+    host: LocalHost, effects: Effects, api: WorkflowApi
+) -> None:
+    """Cancelled in an effect, in one of two branches, between two attempts, at a timer, at an approval, or in a child.
+
+    Each is followed by an effect that must not happen, not even after a kill.
     """
-    after = http(effects, "after")
-    child = api.made(
-        "Waits", definition([http(effects, "held", "slow"), after], "start > held", "held > after")
+    after = effect_node(effects, "after")
+    child = api.create_active(
+        "Waits", definition([effect_node(effects, "held", "slow"), after], "start > held", "held > after")
     )
     sub = node("sub", "subworkflow", workflowId=child.rpartition("/")[2])
     shapes: dict[str, dict[str, Any]] = {
-        "slow": definition([http(effects, "slow", "slow"), after], "start > slow", "slow > after"),
+        "slow": definition([effect_node(effects, "slow", "slow"), after], "start > slow", "slow > after"),
         "branches": definition(
-            [http(effects, "one", "slow"), http(effects, "other"), after],
+            [effect_node(effects, "one", "slow"), effect_node(effects, "other"), after],
             *("start > one", "start > other", "one > after"),
         ),
         "retry": definition(
-            [http(effects, "again", "flaky", retry=RETRY), after], "start > again", "again > after"
+            [effect_node(effects, "again", "flaky", retry=RETRY), after], "start > again", "again > after"
         ),
         "timer": definition([node("nap", "wait", seconds=TIMER), after], "start > nap", "nap > after"),
         "question": definition(
@@ -48,94 +51,120 @@ def test_nothing_has_an_effect_once_a_run_is_cancelled(host: LocalHost, effects:
         ),
         "child": definition([sub, after], "start > sub", "sub > after"),
     }
-    paths = {name: api.made(name, value) for name, value in shapes.items()}
-    runs: dict[str, str] = {}
+    paths = {name: api.create_active(name, value) for name, value in shapes.items()}
+    execution_paths: dict[str, str] = {}
     for name in ("child", "question", "slow", "branches", "retry", "timer"):
-        runs[name] = api.begun(paths[name])
-    called(effects, "again", "slow", "one", "other", "held")
-    api.until(runs["timer"], "waiting")
+        execution_paths[name] = api.start_execution(paths[name])
+    wait_for_calls(effects, "again", "slow", "one", "other", "held")
+    api.wait_for_status(execution_paths["timer"], "waiting")
     for name in ("timer", "retry", "branches", "slow", "child", "question"):
         if name in ("child", "question"):
-            api.until(runs[name], "waiting")
-        answer = host.request("POST", f"{runs[name]}/cancel", headers=api.headers)
-        assert answer.status_code in (200, 202) and answer.json()["cancelRequestedAt"], answer.text
-    (question,) = api("GET", "/v1/approvals?status=cancelled")["items"]
+            api.wait_for_status(execution_paths[name], "waiting")
+        response = host.request("POST", f"{execution_paths[name]}/cancel", headers=api.headers)
+        assert response.status_code in (200, 202) and response.json()["cancelRequestedAt"], response.text
+    (approval,) = api("GET", "/v1/approvals?status=cancelled")["items"]
     for name in ("timer", "question", "child"):
-        assert api("GET", runs[name])["status"] == "cancelled", "what waits ends at once"
+        assert api("GET", execution_paths[name])["status"] == "cancelled", "a waiting execution ends at once"
     effects.released.set()
-    for run in runs.values():
-        api.until(run, *ENDED)
-    wait_until(lambda: all(each["status"] in ENDED for each in api.children(runs["child"])))
+    for execution_path in execution_paths.values():
+        api.wait_for_status(execution_path, *FINISHED)
+    wait_until(
+        lambda: all(
+            execution["status"] in FINISHED for execution in api.list_children(execution_paths["child"])
+        )
+    )
     decided = host.request(
         "POST",
-        f"/v1/approvals/{question['id']}/decide",
+        f"/v1/approvals/{approval['id']}/decide",
         headers=api.headers,
         json={"decision": "approve"},
     )
     assert decided.status_code == 409
-    ended = {run: api("GET", run) for run in runs.values()}
-    assert {each["status"] for each in ended.values()} == {"cancelled"}
-    assert [each["status"] for each in api.children(runs["child"])] == ["cancelled"]
+    finished = {execution_path: api("GET", execution_path) for execution_path in execution_paths.values()}
+    assert {execution["status"] for execution in finished.values()} == {"cancelled"}
+    assert [execution["status"] for execution in api.list_children(execution_paths["child"])] == ["cancelled"]
     calls = sorted(name for name, _ in effects.calls)
     assert calls == ["again", "held", "one", "other", "slow"]
     host.restart()
-    later = api.begun(api.made("Later", definition([node("nap", "wait", seconds=TIMER + 2)], "start > nap")))
-    api.until(later, "completed")  # longer than any timer of those that were cancelled
-    assert {run: api("GET", run) for run in ended} == ended
+    later = api.start_execution(
+        api.create_active("Later", definition([node("nap", "wait", seconds=TIMER + 2)], "start > nap"))
+    )
+    api.wait_for_status(later, "completed")  # longer than any timer of the cancelled executions
+    assert {execution_path: api("GET", execution_path) for execution_path in finished} == finished
     assert sorted(name for name, _ in effects.calls) == calls
 
 
-def test_pause_resume_and_cancel_in_turns(host: LocalHost, effects: Effects, api: Api) -> None:
+def test_executions_are_paused_resumed_and_cancelled(
+    host: LocalHost, effects: Effects, api: WorkflowApi
+) -> None:
     value = definition(
-        [http(effects, "first", "slow"), http(effects, "second"), http(effects, "third")],
+        [
+            effect_node(effects, "first", "slow"),
+            effect_node(effects, "second"),
+            effect_node(effects, "third"),
+        ],
         *("start > first", "first > second", "second > third"),
     )
-    path = api.made("In turns", value)
-    run, other = api.begun(path), api.begun(path)
-    called(effects, "first")
-    for each in (run, other):
-        for what in ("pause", "resume", "pause"):
-            api("POST", f"{each}/{what}")
+    path = api.create_active("In turns", value)
+    first, second = api.start_execution(path), api.start_execution(path)
+    wait_for_calls(effects, "first")
+    for execution_path in (first, second):
+        for action in ("pause", "resume", "pause"):
+            api("POST", f"{execution_path}/{action}")
     effects.released.set()
-    for each in (run, other):
-        assert api.until(each, "paused", *ENDED)["status"] == "paused"
+    for execution_path in (first, second):
+        assert api.wait_for_status(execution_path, "paused", *FINISHED)["status"] == "paused"
     host.restart()
-    assert [api("GET", each)["status"] for each in (run, other)] == ["paused", "paused"]
+    assert [api("GET", execution_path)["status"] for execution_path in (first, second)] == [
+        "paused",
+        "paused",
+    ]
     assert effects.count("second") == 0
-    assert api("POST", f"{other}/cancel")["status"] == "cancelled"
-    api("POST", f"{run}/resume")
-    assert api.until(run, *ENDED)["status"] == "completed"
+    assert api("POST", f"{second}/cancel")["status"] == "cancelled"
+    api("POST", f"{first}/resume")
+    assert api.wait_for_status(first, *FINISHED)["status"] == "completed"
     assert [effects.count(name) for name in ("first", "second", "third")] == [2, 1, 1]
-    assert api("GET", other)["status"] == "cancelled"
+    assert api("GET", second)["status"] == "cancelled"
 
 
-def test_a_retry_does_not_repeat_what_was_done(host: LocalHost, effects: Effects, api: Api) -> None:
-    """Effects, a timer and a sub-workflow before the failed node are kept, over a kill as well."""
-    sub = node("sub", "subworkflow", workflowId=api.made("Kept", inner(effects)).rpartition("/")[2])
+def test_a_retry_keeps_completed_nodes(host: LocalHost, effects: Effects, api: WorkflowApi) -> None:
+    """The outputs of effects and of a sub-workflow before the failed node are kept, also over a kill."""
+    sub = node(
+        "sub", "subworkflow", workflowId=api.create_active("Kept", inner_workflow(effects)).rpartition("/")[2]
+    )
     value = definition(
-        [http(effects, "early"), sub, http(effects, "fragile", "broken"), http(effects, "end")],
+        [
+            effect_node(effects, "early"),
+            sub,
+            effect_node(effects, "fragile", "broken"),
+            effect_node(effects, "end"),
+        ],
         *("start > early", "early > sub", "sub > fragile", "fragile > end"),
     )
     effects.broken = True
-    failed = api.until(api.begun(api.made("Fails", value)), *ENDED)
+    failed = api.wait_for_status(api.start_execution(api.create_active("Fails", value)), *FINISHED)
     assert (failed["status"], failed["error"]["nodeId"]) == ("failed", "fragile")
     effects.broken = False
     host.restart()
-    again = api("POST", f"/v1/executions/{failed['id']}/retry", {})
-    done = api.until(f"/v1/executions/{again['id']}", *ENDED)
-    assert done["status"] == "completed", done["error"]
+    retry = api("POST", f"/v1/executions/{failed['id']}/retry", {})
+    finished = api.wait_for_status(f"/v1/executions/{retry['id']}", *FINISHED)
+    assert finished["status"] == "completed", finished["error"]
     counts = {name: effects.count(name) for name in ("early", "inner", "fragile", "end")}
     assert counts == {"early": 1, "inner": 1, "fragile": 2, "end": 1}
-    assert api.children(f"/v1/executions/{done['id']}") == []
+    assert api.list_children(f"/v1/executions/{finished['id']}") == []
 
 
-def test_a_child_that_cannot_start_is_an_error_of_its_node(
-    host: LocalHost, effects: Effects, api: Api
+def test_a_child_that_cannot_start_fails_its_node(
+    host: LocalHost, effects: Effects, api: WorkflowApi
 ) -> None:
-    path = api.made("Inactive", inner(effects))
+    path = api.create_active("Inactive", inner_workflow(effects))
     sub = node("sub", "subworkflow", workflowId=path.rpartition("/")[2], onError="continue")
-    calling = api.made("Calls it", definition([sub, http(effects, "next")], "start > sub", "sub > next"))
+    calling = api.create_active(
+        "Calls it", definition([sub, effect_node(effects, "next")], "start > sub", "sub > next")
+    )
     api("POST", f"{path}/deactivate")
-    done = api.until(api.begun(calling), *ENDED)
-    assert done["status"] == "completed", done["error"]
-    assert [each["error"]["code"] for each in done["nodes"] if each["error"]] == ["workflow_inactive"]
+    finished = api.wait_for_status(api.start_execution(calling), *FINISHED)
+    assert finished["status"] == "completed", finished["error"]
+    assert [node_run["error"]["code"] for node_run in finished["nodes"] if node_run["error"]] == [
+        "workflow_inactive"
+    ]

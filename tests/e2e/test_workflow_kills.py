@@ -1,6 +1,6 @@
-"""`kill -9` of the whole host at random moments of a workflow's run: it ends as if nothing had been.
+"""`kill -9` of the host at random moments of a workflow's execution: the result is the same as without kills.
 
-`KILLS` says how many, `SEED` when; the seed is printed and stands in the tests' names.
+`KILLS` sets how many, `SEED` when; the seed is printed and part of the tests' names.
 """
 
 import os
@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.depth import SOAK
-from tests.e2e.services import Effects
-from tests.e2e.workflows import ENDED, Api, inner, of_twelve_nodes
+from tests.e2e.fake_services import Effects
+from tests.e2e.workflow_api import FINISHED, WorkflowApi, inner_workflow, twelve_node_workflow
 from tests.host.local_host import LocalHost
+from tests.soak import SOAK
 
 KILLS = int(os.environ.get("KILLS", "20" if SOAK else "2"))
 SEED = int(os.environ.get("SEED", "20"))
@@ -24,37 +24,39 @@ EFFECTS = ["a", "b", "c", "c", "body", "body", "body", "inner", "inner", "inner"
 
 
 class World:
-    """The workflow, a run that nobody disturbs, and how all runs ended that were."""
+    """The workflow, an undisturbed execution of it, and the results of all killed executions."""
 
     def __init__(self, host: LocalHost, effects: Effects) -> None:
         self.host, self.effects = host, effects
-        api = Api(host)
-        self.path = api.made("Twelve nodes", of_twelve_nodes(effects, api.made("Inner", inner(effects))))
-        self.ended: dict[str, Any] = {}
+        api = WorkflowApi(host)
+        self.path = api.create_active(
+            "Twelve nodes", twelve_node_workflow(effects, api.create_active("Inner", inner_workflow(effects)))
+        )
+        self.finished: dict[str, Any] = {}
         began = time.monotonic()
-        run = self.begun(api)
-        self.calm = self.carried(run)
+        run = self.start(api)
+        self.undisturbed = self.wait_until_finished(run)
         self.seconds = time.monotonic() - began
-        assert self.calm["status"] == "completed", self.calm["error"]
+        assert self.undisturbed["status"] == "completed", self.undisturbed["error"]
         assert sorted(name for name, _ in effects.calls) == sorted(EFFECTS)
 
-    def begun(self, api: Api) -> str:
+    def start(self, api: WorkflowApi) -> str:
         self.effects.calls.clear()
-        return api.begun(self.path, {"n": 2})
+        return api.start_execution(self.path, {"n": 2})
 
-    def carried(self, run: str, killing: threading.Thread | None = None) -> Any:
-        """The run when it has ended, its callback completed when it waits for that."""
+    def wait_until_finished(self, path: str, killing: threading.Thread | None = None) -> Any:
+        """Return an execution once it has finished, completing its callback when it waits for one."""
         while True:
             try:
-                api = Api(self.host)
-                found = api("GET", run)
-                if found["status"] in ENDED and not (killing and killing.is_alive()):
-                    return found
-                if found["status"] == "waiting" and found["currentNodeIds"] == ["hook"]:
+                api = WorkflowApi(self.host)
+                execution = api("GET", path)
+                if execution["status"] in FINISHED and not (killing and killing.is_alive()):
+                    return execution
+                if execution["status"] == "waiting" and execution["currentNodeIds"] == ["hook"]:
                     value = {"orders": [{"n": 1}, {"n": 2}, {"n": 3}]}
                     token = self.effects.token
-                    answer = self.host.request("POST", f"/v1/callbacks/{token}", json={"value": value})
-                    assert answer.status_code in (200, 404, 409), answer.text
+                    response = self.host.request("POST", f"/v1/callbacks/{token}", json={"value": value})
+                    assert response.status_code in (200, 404, 409), response.text
             except (httpx.HTTPError, AssertionError) as error:
                 if killing is None or isinstance(error, AssertionError):
                     raise
@@ -69,9 +71,9 @@ def world(host: LocalHost, effects: Effects) -> World:
 
 
 @pytest.mark.parametrize("number", range(KILLS), ids=lambda number: f"seed {SEED} kill {number}")
-def test_a_run_survives_a_kill(world: World, number: int) -> None:
+def test_an_execution_survives_a_kill(world: World, number: int) -> None:
     host, effects = world.host, world.effects
-    # One in each part of the run's time, in an order that shows nothing.
+    # One kill in each part of the execution's duration.
     share = random.Random(f"{SEED} {number}").random()
     moment = world.seconds * (number + share) / KILLS
     before: list[tuple[str, str]] = []
@@ -82,37 +84,37 @@ def test_a_run_survives_a_kill(world: World, number: int) -> None:
         before.extend(effects.calls)
         host.start()
 
-    run = world.begun(Api(host))
+    path = world.start(WorkflowApi(host))
     killing = threading.Thread(target=kill)
     killing.start()
-    found = world.carried(run, killing)
-    assert told(found) == told(world.calm), f"killed after {moment:.2f} s"
+    finished = world.wait_until_finished(path, killing)
+    assert summarize(finished) == summarize(world.undisturbed), f"killed after {moment:.2f} s"
     keys = Counter(key for _, key in effects.calls)
     assert sorted(name for name, _ in set(effects.calls)) == sorted(EFFECTS)
     repeated = {key for key, times in keys.items() if times > 1}
-    assert max(keys.values()) <= 2, "one that the kill interrupted is repeated, once"
-    assert repeated <= {key for _, key in before[-2:]}, "what had been checkpointed was repeated"
-    (child,) = Api(host).children(run)
+    assert max(keys.values()) <= 2, "an interrupted effect is repeated once"
+    assert repeated <= {key for _, key in before[-2:]}, "a checkpointed effect was repeated"
+    (child,) = WorkflowApi(host).list_children(path)
     assert child["status"] == "completed"
-    world.ended[run] = found
+    world.finished[path] = finished
 
 
-def test_ends_never_change(world: World) -> None:
-    """Started once more, the host finds every run as it ended."""
+def test_finished_executions_never_change(world: World) -> None:
+    """After another restart every execution is as it finished."""
     calls = len(world.effects.calls)
     world.host.restart()
-    api = Api(world.host)
-    assert {run: api("GET", run) for run in world.ended} == world.ended
+    api = WorkflowApi(world.host)
+    assert {run: api("GET", run) for run in world.finished} == world.finished
     assert len(world.effects.calls) == calls
     runs = api("GET", f"/v1/executions?workflowId={world.path.rpartition('/')[2]}&limit=100")["items"]
-    assert len(runs) == len(world.ended) + 1
+    assert len(runs) == len(world.finished) + 1
 
 
-def told(run: Any) -> Any:
-    """What must be the same however it was disturbed: the node runs of branches may end in any order."""
+def summarize(execution: Any) -> Any:
+    """Return what a kill must not change; the node runs of branches may end in any order."""
     nodes = [
-        (each["path"], each["attempt"], each["status"], each["itemsIn"], each["itemsOut"])
-        for each in run["nodes"]
+        (node_run["path"], node_run["attempt"], node_run["status"], node_run["itemsIn"], node_run["itemsOut"])
+        for node_run in execution["nodes"]
     ]
-    counts = [run[name] for name in ("nodesRun", "nodesFailed", "nodesSkipped", "progress")]
-    return run["status"], run["error"], run["output"], sorted(nodes), counts
+    counts = [execution[name] for name in ("nodesRun", "nodesFailed", "nodesSkipped", "progress")]
+    return execution["status"], execution["error"], execution["output"], sorted(nodes), counts

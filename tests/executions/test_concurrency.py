@@ -1,4 +1,4 @@
-"""How many runs are open at once: of a workflow, of a key, of an organization; and who is next."""
+"""Concurrency limits of workflows, concurrency keys and organizations, and the order of admission."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,144 +11,166 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.agents.runs import Starter
-from tests.executions.runs import begun, made, ran
-from tests.factories import Registered, registered
-from tests.integration.racing import caller_of
-from tests.mortal import Died
-from tests.organizations.people import on_plan
-from tests.recorded import Recorded
+from tests.agents.execution_helpers import Starter
+from tests.durable_runner import ProcessKilled
+from tests.executions.execution_helpers import create_workflow, execute_workflow, start_execution
+from tests.factories import RegisteredUser, register
+from tests.in_memory_steps import InMemorySteps
+from tests.integration.racing import owner_caller
+from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
-from weconnect import clock, durable, fault_injection, ids
-from weconnect.db import table
-from weconnect.errors import Conflict
+from weconnect import clock, fault_injection, ids
+from weconnect.db import counters, table
+from weconnect.durable import client as durable_client
+from weconnect.errors import Conflict, NotFound
 from weconnect.executions import service, starting, sweeper
 from weconnect.executions.concurrency import semaphores
-from weconnect.executions.entities import OPEN, NewWorkflowExecution
-from weconnect.executions.rows import ExecutionRow, GateRow, QueueRow
+from weconnect.executions.entities import OPEN_STATUSES, NewWorkflowExecution
+from weconnect.executions.rows import ExecutionRow, QueueRow, SemaphoreRow
 from weconnect.trash import purge
 
-WAITED_FOR = {"Prefer": "wait=1"}  # long enough for an express run
+WAITED_FOR = {"Prefer": "wait=1"}  # long enough for an express execution
 
 
-def flow(me: Registered, name: str = "Flow", waits: bool = False, **concurrency: Any) -> str:
-    """A workflow that ends at once, or when its callback is called."""
+def limited_workflow(me: RegisteredUser, name: str = "Flow", waits: bool = False, **concurrency: Any) -> str:
+    """Create a workflow that completes at once or, with `waits`, when its callback is completed."""
     nodes = [node("a", "wait", until="callback") if waits else node("a", "noop")]
     more = {"concurrency": concurrency} if concurrency else {}
-    return made(me, definition(nodes, "start > a", **more), name)
+    return create_workflow(me, definition(nodes, "start > a", **more), name)
 
 
-def state(me: Registered, run: str) -> tuple[str, str | None, int | None]:
-    found = me.client.get(run).json
-    return found["status"], found.get("waitsFor"), found.get("queuePosition")
+def state(me: RegisteredUser, execution: str) -> tuple[str, str | None, int | None]:
+    execution_json = me.client.get(execution).json
+    return execution_json["status"], execution_json.get("waitsFor"), execution_json.get("queuePosition")
 
 
-def asked(starter: Starter) -> list[str]:
-    """The ids of the runs that Lambda was asked for, in order."""
-    return [str(UUID(request["DurableExecutionName"][32:])) for request in starter.asked]
+def started_ids(starter: Starter) -> list[str]:
+    """Return the IDs of the executions that Lambda was invoked for, in order."""
+    return [str(UUID(request["DurableExecutionName"][32:])) for request in starter.invocations]
 
 
-def id_of(run: str) -> str:
-    return run.rpartition("/")[2]
+def id_of(execution: str) -> str:
+    return execution.rpartition("/")[2]
 
 
-LET_IN = ("pending", None, None)
+def record_updates(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Record the requests that update counters and semaphores."""
+    requests: list[dict[str, Any]] = []
+    send_update = counters.send_update
+
+    def record(request: dict[str, Any], **options: Any) -> dict[str, Any]:
+        requests.append(request)
+        return send_update(request, **options)
+
+    monkeypatch.setattr(counters, "send_update", record)
+    return requests
+
+
+ADMITTED = ("pending", None, None)
 DONE = ("completed", None, None)
 
 
 # A workflow's own limit
 
 
-def test_a_run_too_many_waits_for_its_turn(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1)
-    runs = [begun(me, path) for _ in range(3)]
+def test_executions_over_the_limit_are_queued_in_order(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1)
+    executions = [start_execution(me, path) for _ in range(3)]
     queued = [("pending", "workflow", 1), ("pending", "workflow", 2)]
-    assert [state(me, run) for run in runs] == [LET_IN, *queued]
-    assert asked(starter) == [id_of(runs[0])]
+    assert [state(me, execution) for execution in executions] == [ADMITTED, *queued]
+    assert started_ids(starter) == [id_of(executions[0])]
     assert len(me.client.get("/v1/executions?status=pending").json["items"]) == 3
     starter.run_next()
-    assert asked(starter) == [id_of(runs[1])], "the oldest is next"
-    assert [state(me, run) for run in runs] == [DONE, LET_IN, queued[0]]
+    assert started_ids(starter) == [id_of(executions[1])], "the oldest is next"
+    assert [state(me, execution) for execution in executions] == [DONE, ADMITTED, queued[0]]
     starter.run_pending()
-    assert [state(me, run) for run in runs] == [DONE] * 3
+    assert [state(me, execution) for execution in executions] == [DONE] * 3
 
 
-def test_runs_with_different_keys_do_not_limit_one_another(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1, key="{{ $trigger.customer }}")
-    first, other, second, none = (begun(me, path, {"customer": each}) for each in ("a#1", 7, "a#1", None))
-    assert [state(me, run) for run in (first, other, second, none)] == [
-        LET_IN,
-        LET_IN,
+def test_executions_with_different_keys_do_not_limit_each_other(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1, key="{{ $trigger.customer }}")
+    first, other, second, none = (
+        start_execution(me, path, {"customer": each}) for each in ("a#1", 7, "a#1", None)
+    )
+    assert [state(me, execution) for execution in (first, other, second, none)] == [
+        ADMITTED,
+        ADMITTED,
         ("pending", "workflow", 1),
-        LET_IN,
+        ADMITTED,
     ]
     starter.run_pending()
     assert state(me, second) == DONE
 
 
-def test_a_key_that_cannot_be_told(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1, key="{{ $trigger.n + 1 }}")
+def test_a_concurrency_key_that_cannot_be_evaluated_is_refused(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1, key="{{ $trigger.n + 1 }}")
     answer = me.client.post(f"{path}/executions", {"input": {"n": "x"}})
     assert (answer.status, answer.json["code"]) == (422, "concurrency_key_failed")
     assert answer.json["errors"][0]["pointer"] == "/settings/concurrency/key"
     assert me.client.get("/v1/executions").json["items"] == []
     value = definition([], concurrency={"limit": 1, "key": "{{ 1 + }}"})
     bad = me.client.post("/v1/workflows", {"name": "Bad", **value})
-    found = me.client.post(f"{bad.headers['Location']}/validate").json["findings"]
+    findings = me.client.post(f"{bad.headers['Location']}/validate").json["findings"]
     assert ("expression_syntax", "/settings/concurrency/key") in [
-        (each["code"], each["pointer"]) for each in found
+        (each["code"], each["pointer"]) for each in findings
     ]
 
 
-def test_skip_stores_and_counts_nothing(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1, policy="skip")
-    begun(me, path)
+def test_a_skipped_execution_is_neither_stored_nor_counted(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1, policy="skip")
+    start_execution(me, path)
     before = me.client.get(f"/v1/organizations/{me.organization['id']}/usage").json
     answer = me.client.post(f"{path}/executions", {})
     assert (answer.status, answer.json["code"]) == (409, "concurrency_limit")
-    assert answer.json["detail"] == "As many runs are open as settings.concurrency allows: 1"
+    assert answer.json["detail"] == "The limit of 1 open executions is reached. Try again when one has ended."
     assert me.client.get(f"/v1/organizations/{me.organization['id']}/usage").json == before
     assert len(me.client.get("/v1/executions").json["items"]) == 1
     starter.run_pending()
-    assert state(me, begun(me, path)) == LET_IN
+    assert state(me, start_execution(me, path)) == ADMITTED
 
 
-def test_the_newest_runs_in_place_of_the_one_before(me: Registered, starter: Starter) -> None:
-    path = flow(me, waits=True, limit=1, policy="cancel_running")
-    first = begun(me, path)
+def test_cancel_running_replaces_a_waiting_execution_by_the_newest(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    path = limited_workflow(me, waits=True, limit=1, policy="cancel_running")
+    first = start_execution(me, path)
     starter.run_pending()
     assert state(me, first)[0] == "waiting"
-    second = begun(me, path)
-    assert state(me, first)[0] == "cancelled", "one that waits ends at once"
-    assert state(me, second) == LET_IN
-    third, fourth = begun(me, path), begun(me, path)
-    assert [state(me, run)[0] for run in (second, third)] == ["cancelled"] * 2
-    assert state(me, fourth) == LET_IN
+    second = start_execution(me, path)
+    assert state(me, first)[0] == "cancelled", "a waiting execution ends at once"
+    assert state(me, second) == ADMITTED
+    third, fourth = start_execution(me, path), start_execution(me, path)
+    assert [state(me, execution)[0] for execution in (second, third)] == ["cancelled"] * 2
+    assert state(me, fourth) == ADMITTED
     assert me.client.get(second).json["error"]["code"] == "cancelled"
 
 
-def test_a_running_one_is_asked_and_waited_for(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1, policy="cancel_running")
-    first = begun(me, path)
-    row = table.need(ExecutionRow, ExecutionRow.at(UUID(me.organization["id"]), UUID(id_of(first))), "run")
+def test_cancel_running_queues_the_newest_until_a_running_execution_has_ended(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    path = limited_workflow(me, limit=1, policy="cancel_running")
+    first = start_execution(me, path)
+    row = table.require(
+        ExecutionRow, ExecutionRow.at(UUID(me.organization["id"]), UUID(id_of(first))), NotFound
+    )
     table.change(row, {"status": "running"}, {})
-    second, third = begun(me, path), begun(me, path)
+    second, third = start_execution(me, path), start_execution(me, path)
     assert me.client.get(first).json["cancelRequestedAt"]
-    assert [state(me, run) for run in (second, third)] == [
+    assert [state(me, execution) for execution in (second, third)] == [
         ("cancelled", None, None),
         ("pending", "workflow", 1),
     ]
     starter.run_pending()
-    assert [state(me, run)[0] for run in (first, third)] == ["cancelled", "completed"]
+    assert [state(me, execution)[0] for execution in (first, third)] == ["cancelled", "completed"]
 
 
-def test_cancelling_takes_a_run_out_of_the_queue(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1)
-    first, second, third = (begun(me, path) for _ in range(3))
+def test_cancelling_removes_an_execution_from_the_queue(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1)
+    first, second, third = (start_execution(me, path) for _ in range(3))
     assert me.client.post(f"{second}/cancel").json["status"] == "cancelled"
     assert state(me, third) == ("pending", "workflow", 1)
     assert me.client.post(f"{first}/cancel").json["status"] == "cancelled"
-    assert state(me, third) == LET_IN
+    assert state(me, third) == ADMITTED
     assert me.client.delete(second).status == 204
     assert (
         QueueRow.count(
@@ -158,20 +180,22 @@ def test_cancelling_takes_a_run_out_of_the_queue(me: Registered, starter: Starte
     )
 
 
-def test_retries_take_their_turn(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1)
-    first = begun(me, path)
+def test_retries_are_queued_as_well(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1)
+    first = start_execution(me, path)
     starter.run_pending()
-    second = begun(me, path)
+    second = start_execution(me, path)
     again = me.client.post(f"{first}/retry", {}).json
     assert (again["status"], again["waitsFor"]) == ("pending", "workflow")
     starter.run_pending()
     assert state(me, second) == state(me, f"/v1/executions/{again['id']}") == DONE
 
 
-def test_a_run_that_is_waited_for_waits_for_its_turn_too(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1)
-    first = begun(me, path)
+def test_an_express_execution_without_a_free_slot_is_queued_as_a_durable_one(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    path = limited_workflow(me, limit=1)
+    first = start_execution(me, path)
     answer = me.client.post(f"{path}/executions", {}, headers=WAITED_FOR).json
     assert (answer["status"], answer["isExpress"], answer["waitsFor"]) == ("pending", False, "workflow")
     starter.run_pending()
@@ -182,168 +206,160 @@ def test_a_run_that_is_waited_for_waits_for_its_turn_too(me: Registered, starter
         sweeper.sweep()
     for _ in range(3):
         answer = me.client.post(f"{path}/executions", {}, headers=WAITED_FOR).json
-        assert (answer["status"], answer["isExpress"]) == ("completed", True), "and leaves its place"
+        assert (answer["status"], answer["isExpress"]) == ("completed", True), "and frees its slot"
 
 
-def test_a_workflow_within_itself_needs_no_second_place(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1)
+def test_a_workflow_that_calls_itself_needs_one_slot(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1)
     nodes = [node("if", "if", condition="{{ n > 0 }}"), node("less", "set", values={"n": "{{ n - 1 }}"})]
     nodes.append(node("again", "subworkflow", workflowId=id_of(path)))
     value = definition(nodes, "start > if", "if.true > less", "less > again", concurrency={"limit": 1})
     assert me.client.patch(path, value).status == 200
     assert me.client.post(f"{path}/activate", {}).status == 200
-    run = begun(me, path, {"n": 1})
+    execution = start_execution(me, path, {"n": 1})
     starter.run_pending()
-    assert state(me, run) == DONE
+    assert state(me, execution) == DONE
     assert len(me.client.get("/v1/executions").json["items"]) == 2
 
 
-def test_a_limited_subworkflow(me: Registered, starter: Starter) -> None:
-    inner = flow(me, "Inner", limit=1)
-    skipping = flow(me, "Skipping", limit=1, policy="skip")
-    first = begun(me, inner)
-    begun(me, skipping)
-    del starter.asked[:]
+def test_a_subworkflow_obeys_its_own_limit(me: RegisteredUser, starter: Starter) -> None:
+    inner = limited_workflow(me, "Inner", limit=1)
+    skipping = limited_workflow(me, "Skipping", limit=1, policy="skip")
+    first = start_execution(me, inner)
+    start_execution(me, skipping)
+    del starter.invocations[:]
     value = definition([node("sub", "subworkflow", workflowId=id_of(skipping))], "start > sub")
-    assert ran(me, starter, value, name="Refused")["error"]["code"] == "concurrency_limit"
+    assert execute_workflow(me, starter, value, name="Refused")["error"]["code"] == "concurrency_limit"
     value = definition([node("sub", "subworkflow", workflowId=id_of(inner))], "start > sub")
-    outer = ran(me, starter, value, name="Queued")
-    assert outer["status"] == "waiting" and starter.asked == []
+    outer = execute_workflow(me, starter, value, name="Queued")
+    assert outer["status"] == "waiting" and starter.invocations == []
     me.client.post(f"{first}/cancel")
     starter.run_pending()
     assert me.client.get(f"/v1/executions/{outer['id']}").json["status"] == "completed"
 
 
-def test_a_purged_workflow_leaves_no_gates(me: Registered, starter: Starter) -> None:
-    path = flow(me, limit=1, key="{{ $trigger.customer }}")
-    begun(me, path, {"customer": "ada@example.com"})
+def test_purging_a_workflow_deletes_its_semaphores(me: RegisteredUser, starter: Starter) -> None:
+    path = limited_workflow(me, limit=1, key="{{ $trigger.customer }}")
+    start_execution(me, path, {"customer": "ada@example.com"})
     starter.run_pending()
     pk = table.key("ORG", me.organization["id"], "WORKFLOW", id_of(path))
-    assert GateRow.count(pk, table.Row.sk.startswith("PLACES#")) == 1
+    assert SemaphoreRow.count(pk, table.Row.sk.startswith("SLOTS#")) == 1
     assert me.client.delete(path).status == me.client.delete(f"{path}?purge=true").status == 204
     assert purge.purge({"pk": f"ORG#{me.organization['id']}", "sk": f"TRASH#WORKFLOW#{id_of(path)}"})
-    assert GateRow.count(pk, table.Row.sk.startswith("PLACES#")) == 0
+    assert SemaphoreRow.count(pk, table.Row.sk.startswith("SLOTS#")) == 0
 
 
 # An organization's limit
 
 
-def test_an_organization_has_so_many_runs_at_once(me: Registered, starter: Starter) -> None:
-    on_plan(me, "free")
-    path = flow(me)
-    runs = [begun(me, path) for _ in range(4)]
-    assert [state(me, run) for run in runs] == [
-        LET_IN,
-        LET_IN,
+def test_the_plan_limits_the_open_executions_of_an_organization(me: RegisteredUser, starter: Starter) -> None:
+    set_plan(me, "free")
+    path = limited_workflow(me)
+    executions = [start_execution(me, path) for _ in range(4)]
+    assert [state(me, execution) for execution in executions] == [
+        ADMITTED,
+        ADMITTED,
         ("pending", "organization", 1),
         ("pending", "organization", 2),
     ]
     express = me.client.post(f"{path}/executions", {}, headers=WAITED_FOR).json
     assert (express["isExpress"], express["waitsFor"]) == (False, "organization")
     starter.run_pending()
-    runs.append(f"/v1/executions/{express['id']}")
-    assert [state(me, run) for run in runs] == [DONE] * 5
+    executions.append(f"/v1/executions/{express['id']}")
+    assert [state(me, execution) for execution in executions] == [DONE] * 5
 
 
-def test_a_larger_plan_lets_more_in(me: Registered, starter: Starter) -> None:
-    on_plan(me, "free", max_concurrent_executions=1)
-    path = flow(me)
-    runs = [begun(me, path) for _ in range(4)]
-    on_plan(me, "free", max_concurrent_executions=3)
+def test_a_larger_plan_admits_queued_executions(me: RegisteredUser, starter: Starter) -> None:
+    set_plan(me, "free", max_concurrent_executions=1)
+    path = limited_workflow(me)
+    executions = [start_execution(me, path) for _ in range(4)]
+    set_plan(me, "free", max_concurrent_executions=3)
     sweeper.sweep()
-    assert [state(me, run)[1] for run in runs] == [None, None, None, "organization"]
-    on_plan(me, "free", max_concurrent_executions=-1)
+    assert [state(me, execution)[1] for execution in executions] == [None, None, None, "organization"]
+    set_plan(me, "free", max_concurrent_executions=-1)
     sweeper.sweep()
-    assert state(me, runs[3]) == LET_IN
+    assert state(me, executions[3]) == ADMITTED
 
 
-def test_a_run_passes_its_workflow_before_its_organization(me: Registered, starter: Starter) -> None:
-    on_plan(me, "free", max_concurrent_executions=1)
-    limited, free = flow(me, "Limited", limit=1), flow(me, "Free")
-    runs = [begun(me, each) for each in (limited, free, limited)]
-    assert [state(me, run)[1] for run in runs] == [None, "organization", "workflow"]
-    starter.run_next()
-    assert [state(me, run)[1] for run in runs] == [None, None, "organization"]
-    starter.run_pending()
-    assert [state(me, run) for run in runs] == [DONE] * 3
-
-
-def test_nodes_of_a_run_need_no_place_of_their_own(me: Registered, starter: Starter) -> None:
-    on_plan(me, "free", max_concurrent_executions=1)
-    inner = flow(me, "Inner")
-    value = definition([node("sub", "subworkflow", workflowId=id_of(inner))], "start > sub")
-    assert ran(me, starter, value, name="Outer")["status"] == "completed"
-
-
-def test_workflows_without_limits_take_a_place_and_give_it_back(
-    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_an_execution_passes_its_workflows_limit_before_its_organizations(
+    me: RegisteredUser, starter: Starter
 ) -> None:
-    path = flow(me)
-    begun(me, path)
+    set_plan(me, "free", max_concurrent_executions=1)
+    limited, free = limited_workflow(me, "Limited", limit=1), limited_workflow(me, "Free")
+    executions = [start_execution(me, each) for each in (limited, free, limited)]
+    assert [state(me, execution)[1] for execution in executions] == [None, "organization", "workflow"]
+    starter.run_next()
+    assert [state(me, execution)[1] for execution in executions] == [None, None, "organization"]
     starter.run_pending()
-    sent: list[str] = []
-    send = semaphores.counters.send
-    monkeypatch.setattr(
-        semaphores.counters,
-        "send",
-        lambda request, **more: (sent.append(request["Key"]["sk"]["S"]), send(request, **more))[1],
-    )
-    begun(me, path)
+    assert [state(me, execution) for execution in executions] == [DONE] * 3
+
+
+def test_subworkflows_need_no_slot_of_the_organization(me: RegisteredUser, starter: Starter) -> None:
+    set_plan(me, "free", max_concurrent_executions=1)
+    inner = limited_workflow(me, "Inner")
+    value = definition([node("sub", "subworkflow", workflowId=id_of(inner))], "start > sub")
+    assert execute_workflow(me, starter, value, name="Outer")["status"] == "completed"
+
+
+def test_an_unlimited_workflow_costs_two_writes_to_the_organizations_semaphore(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = limited_workflow(me)
+    start_execution(me, path)
     starter.run_pending()
-    assert [each.partition("#")[0] for each in sent] == ["USAGE", "PLACES", "PLACES"]
-    on_plan(me, "free", max_concurrent_executions=-1)
-    begun(me, path)
+    requests = record_updates(monkeypatch)
+    start_execution(me, path)
     starter.run_pending()
-    assert len(sent) == 5, "none is taken on a plan without a limit"
+    assert [each["Key"]["sk"]["S"].partition("#")[0] for each in requests] == ["USAGE", "SLOTS", "SLOTS"]
+    set_plan(me, "free", max_concurrent_executions=-1)
+    start_execution(me, path)
+    starter.run_pending()
+    assert len(requests) == 5, "no slot is acquired on a plan without a limit"
 
 
-def test_a_hundred_places_are_given_back(me: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In expressions of at most 4 KB, which moto does not hold to."""
-    gate = semaphores.Gate(UUID(me.organization["id"]))
-    run_ids = [ids.new_id() for _ in range(100)]
-    assert all(semaphores.enter(gate, run_id, 100) for run_id in run_ids)
-    sent: list[str] = []
-    send = semaphores.counters.send
-    monkeypatch.setattr(
-        semaphores.counters,
-        "send",
-        lambda request, **more: (sent.append(request["UpdateExpression"]), send(request, **more))[1],
-    )
-    assert semaphores.holders(semaphores.leave(gate, run_ids)) == {}
-    assert len(sent) == 2 and all(len(each) <= 4096 for each in sent)
+def test_a_hundred_slots_are_released_in_two_writes(
+    me: RegisteredUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An expression takes at most 4 KB, which moto does not enforce."""
+    semaphore = semaphores.Semaphore(UUID(me.organization["id"]))
+    execution_ids = [ids.new_id() for _ in range(100)]
+    assert all(semaphores.acquire(semaphore, execution_id, 100) for execution_id in execution_ids)
+    requests = record_updates(monkeypatch)
+    assert semaphores.acquired_at_by_execution(semaphores.release(semaphore, execution_ids)) == {}
+    assert len(requests) == 2 and all(len(each["UpdateExpression"]) <= 4096 for each in requests)
 
 
-# Whatever happens
+# Random crashes
 
 
 @pytest.fixture(scope="module")
-def us() -> Iterator[tuple[Registered, Starter]]:
-    from tests.api.matrix_factories import services
+def us() -> Iterator[tuple[RegisteredUser, Starter]]:
+    from tests.api.matrix_world import mocked_services
 
     starter = Starter()
-    with services(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "lambda_client", lambda: starter)
-        yield registered(), starter
+    with mocked_services(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable_client, "lambda_client", lambda: starter)
+        yield register(), starter
 
 
 class World:
-    """Runs of three workflows of one organization, at a clock of its own, whose processes die now and then."""
+    """Executions of three workflows of one organization, with their own clock; processes crash now and then."""
 
-    def __init__(self, me: Registered, starter: Starter, patch: pytest.MonkeyPatch) -> None:
-        self.caller, self.starter = caller_of(me), starter
+    def __init__(self, me: RegisteredUser, starter: Starter, patch: pytest.MonkeyPatch) -> None:
+        self.caller, self.starter = owner_caller(me), starter
         self.organization_id = UUID(me.organization["id"])
         self.paths = [
-            flow(me, f"Queue {next(numbers)}", limit=2, key="{{ $trigger.key }}"),
-            flow(me, f"Free {next(numbers)}"),
-            flow(me, f"Newest {next(numbers)}", limit=1, policy="cancel_running"),
+            limited_workflow(me, f"Queue {next(numbers)}", limit=2, key="{{ $trigger.key }}"),
+            limited_workflow(me, f"Free {next(numbers)}"),
+            limited_workflow(me, f"Newest {next(numbers)}", limit=1, policy="cancel_running"),
         ]
         self.accepted: list[UUID] = []
-        self.steps: dict[str, Recorded] = {}
+        self.steps: dict[str, InMemorySteps] = {}
         self.late, self.left = 0, -1
         self.first = str(ids.new_id())
         now = clock.now
         patch.setattr(clock, "now", lambda: now() + timedelta(seconds=self.late))
-        patch.setattr(fault_injection, "point", self.point)
+        patch.setattr(fault_injection, "kill_point", self.point)
         patch.setattr(sweeper, "SHARDS", "0")
         patch.setattr(ExecutionRow, "shard", staticmethod(lambda _: "0"))
         patch.setattr(service, "wait", lambda caller, execution, seconds: execution)
@@ -351,12 +367,12 @@ class World:
     def point(self, name: str) -> None:
         self.left -= 1
         if self.left == 0:
-            raise Died
+            raise ProcessKilled
 
     def do(self, what: str, which: int, death: int) -> None:
-        """One thing, whose process dies at its `death`th fault point."""
+        """Perform one action, whose process crashes at its `death`th kill point."""
         self.left = death
-        with suppress(Died):
+        with suppress(ProcessKilled):
             getattr(self, what)(which)
         self.left = -1
 
@@ -366,12 +382,12 @@ class World:
         self.accepted.append(starting.start(self.caller, workflow_id, new, 5 if which > 5 else 0).id)
 
     def carry(self, which: int) -> None:
-        if not self.starter.asked:
+        if not self.starter.invocations:
             return
-        request = self.starter.asked[which % len(self.starter.asked)]
-        steps = self.steps.setdefault(request["DurableExecutionName"], Recorded())
-        self.starter._carry(request, steps)
-        self.starter.asked.remove(request)
+        request = self.starter.invocations[which % len(self.starter.invocations)]
+        steps = self.steps.setdefault(request["DurableExecutionName"], InMemorySteps())
+        self.starter._execute(request, steps)
+        self.starter.invocations.remove(request)
 
     def cancel(self, which: int) -> None:
         if self.accepted:
@@ -392,22 +408,24 @@ class World:
         )
 
     def check(self) -> None:
-        """Never more are let in than may be."""
-        let_in = [row for row in self.rows() if row.status in OPEN and not row.queued_at]
-        assert len(let_in) <= 3
-        limited = [row for row in let_in if row.concurrency]
-        for key, count in Counter((row.workflow_id, row.concurrency["key"]) for row in limited).items():
-            assert count <= next(row.concurrency["limit"] for row in limited if row.workflow_id == key[0])
+        """Assert that no limit is exceeded."""
+        admitted = [row for row in self.rows() if row.status in OPEN_STATUSES and not row.queued_at]
+        assert len(admitted) <= 3
+        limited = [(row.workflow_id, row.concurrency) for row in admitted if row.concurrency]
+        counts = Counter((workflow_id, concurrency["key"]) for workflow_id, concurrency in limited)
+        limits = {workflow_id: concurrency["limit"] for workflow_id, concurrency in limited}
+        for (workflow_id, _), count in counts.items():
+            assert count <= limits[workflow_id]
 
     def settle(self) -> None:
-        """Let time pass, as the sweeper and the platform do, until nothing is open."""
+        """Let time pass, with the sweeper and the platform, until nothing is open."""
         for _ in range(30):
             self.late += 61
             sweeper.sweep()
-            while self.starter.asked:
+            while self.starter.invocations:
                 self.carry(0)
                 self.check()
-            if not any(row.status in OPEN for row in self.rows()):
+            if not any(row.status in OPEN_STATUSES for row in self.rows()):
                 return
         raise AssertionError([(row.id, row.status, row.waits_for) for row in self.rows()])
 
@@ -422,12 +440,12 @@ numbers = iter(range(10**9))
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=st.lists(ACTIONS, min_size=4, max_size=12))
-def test_no_run_too_many_and_none_lost(
-    us: tuple[Registered, Starter], actions: list[tuple[str, int, int]]
+def test_random_crashes_neither_exceed_a_limit_nor_lose_an_execution(
+    us: tuple[RegisteredUser, Starter], actions: list[tuple[str, int, int]]
 ) -> None:
     me, starter = us
-    on_plan(me, "enterprise", max_concurrent_executions=3)
-    del starter.asked[:]
+    set_plan(me, "enterprise", max_concurrent_executions=3)
+    del starter.invocations[:]
     with pytest.MonkeyPatch.context() as patch:
         world = World(me, starter, patch)
         for action in actions:
@@ -442,5 +460,5 @@ def test_no_run_too_many_and_none_lost(
         sweeper.sweep()
         for which in (0, 0, 2):
             world.start(which)
-        assert not any(row.queued_at for row in world.rows()), "all places are free again"
+        assert not any(row.queued_at for row in world.rows()), "all slots are free again"
         world.settle()

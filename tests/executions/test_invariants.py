@@ -1,9 +1,9 @@
-"""Random workflows under random failures, deaths and cancels, carried out in memory; a checker reads what they left.
+"""Random workflows under random failures, crashes and cancellations; the result of each is checked.
 
-Held: every run ends and its end never changes; an effect that was checkpointed is not repeated, and one that was not is
-repeated under the same key; nothing has an effect after a cancel; each node is journalled once; disturbed by deaths
-alone, a run comes to the same end as undisturbed; a replay does nothing and asks for nothing new; and a loop comes to
-the same end whether its run does it alone or in slices.
+Invariants: every execution ends and its end never changes; an effect with a checkpoint is not repeated, and one without
+is repeated under the same key; nothing has an effect after a cancellation; each node is in the journal once; with
+crashes alone, an execution ends as without them; a replay has no effect and starts nothing new; and a loop ends the
+same whether it is processed within its execution or in slices.
 """
 
 import json
@@ -18,15 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.agents.runs import Starter
-from tests.depth import examples
-from tests.executions.runs import begun, made
-from tests.factories import Registered, registered
-from tests.mortal import Died
-from tests.recorded import Recorded, Suspended
+from tests.agents.execution_helpers import Starter
+from tests.durable_runner import ProcessKilled
+from tests.executions.execution_helpers import create_workflow, start_execution
+from tests.factories import RegisteredUser, register
+from tests.in_memory_steps import InMemorySteps, Suspended
+from tests.soak import example_count
 from tests.workflows.definitions import definition, node
-from weconnect import durable
-from weconnect.executions.lifecycle import Place
+from weconnect.durable import client as durable_client
+from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine import levels
@@ -37,65 +37,62 @@ ENDED = {"completed", "failed", "cancelled", "timeout"}
 
 @dataclass
 class World:
-    """What effects have seen, their keys in order; and what Lambda was asked for: runs by name, values by callback."""
+    """The keys of the effects that happened, in order, and the calls of Lambda: executions, and values of callbacks."""
 
     keys: list[str] = field(default_factory=list)
     cancelled_at: int | None = None
-    asked: dict[str, Place] = field(default_factory=dict)
+    executions_by_name: dict[str, ExecutionKey] = field(default_factory=dict)
     sent: dict[str, Any] = field(default_factory=dict)
 
     def invoke(self, **request: Any) -> None:
-        asked = json.loads(request["Payload"])
-        place = Place(UUID(asked["organizationId"]), UUID(asked["executionId"]))
-        self.asked.setdefault(request["DurableExecutionName"], place)
+        payload = json.loads(request["Payload"])
+        key = ExecutionKey(UUID(payload["organizationId"]), UUID(payload["executionId"]))
+        self.executions_by_name.setdefault(request["DurableExecutionName"], key)
 
     def send_durable_execution_callback_success(self, **sent: Any) -> None:
         self.sent[sent["CallbackId"]] = json.loads(sent["Result"])
 
 
-class Disturbed(Recorded):
-    """Steps in which the process dies, or somebody cancels, when so many steps have been taken."""
+class Disturbed(InMemorySteps):
+    """Steps in which the process crashes, or the execution is cancelled, after a number of steps."""
 
     def __init__(self, deaths: set[tuple[int, str]], cancel: tuple[int, Callable[[], None]] | None) -> None:
         super().__init__()
         self.state = {"taken": 0}
         self.deaths, self.cancel = deaths, cancel
 
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
-        if self.place + name in self.done:
-            return super().step(name, work)
+    def step(self, name: str, work: Callable[[], Any], result: Any = None) -> Any:
+        if self.prefix + name in self.checkpoints:
+            return super().step(name, work, result)
         taken = self.state["taken"] = self.state["taken"] + 1
         if self.cancel and taken == self.cancel[0]:
             self.cancel[1]()
         if (taken, "before") in self.deaths:
-            raise Died
+            raise ProcessKilled
         if (taken, "after") in self.deaths:
             work()
-            raise Died
-        answer = super().step(name, work)
+            raise ProcessKilled
+        answer = super().step(name, work, result)
         if (taken, "checkpointed") in self.deaths:
-            raise Died
+            raise ProcessKilled
         return answer
 
     def other(self) -> "Disturbed":
-        """Those of another run, in the same disturbed world."""
-        found = Disturbed(self.deaths, self.cancel)
-        found.state, found.sent = self.state, self.sent
-        return found
+        """Return the steps of another execution under the same disturbances."""
+        steps = Disturbed(self.deaths, self.cancel)
+        steps.state, steps.callback_values = self.state, self.callback_values
+        return steps
 
-    def parallel(self, name: str, branches: Any, at_once: int = 8) -> list[Any]:
-        found = []
-        for number, branch in enumerate(branches, start=1):
-            inner = self.other()
-            inner.place, inner.done, inner.names = f"{self.place}{name}-{number}/", self.done, self.names
-            inner.waited = self.waited
-            found.append(branch(inner))
-        return found
+    def branch(self, prefix: str) -> "Disturbed":
+        steps = self.other()
+        steps.prefix, steps.checkpoints, steps.names = prefix, self.checkpoints, self.names
+        steps.waits = self.waits
+        return steps
 
 
 @st.composite
 def workflows(draw: st.DrawFn) -> dict[str, Any]:
-    """A definition whose connections go from earlier nodes to later ones, with a loop now and then."""
+    """Generate definitions whose connections go from earlier nodes to later ones, sometimes with a loop."""
     nodes, connections = [], []
     for number in range(draw(st.integers(1, 7))):
         type = draw(st.sampled_from(["set", "http", "http", "if", "merge", "wait", "split"]))
@@ -134,23 +131,23 @@ def _node(draw: st.DrawFn, id: str, type: str) -> dict[str, Any]:
         on_error = draw(st.sampled_from(["stop", "continue", "error_output"]))
         retry = {"maxAttempts": draw(st.integers(1, 3))}
         return node(id, "http_request", method="POST", url=url, onError=on_error, retry=retry)
-    parameters: dict[str, Any] = {
+    parameters_by_type: dict[str, dict[str, Any]] = {
         "set": {"values": {id: "{{ $count($input) }}"}},
         "if": {"condition": draw(st.booleans())},
         "merge": {"mode": draw(st.sampled_from(["all", "any", "append"]))},
         "wait": {"seconds": 1},
         "split": {"field": "list", "keepOthers": True},
-    }[type]
-    return node(id, type, **parameters)
+    }
+    return node(id, type, **parameters_by_type[type])
 
 
 @pytest.fixture(scope="module")
-def me() -> Iterator[Registered]:
-    from tests.api.matrix_factories import services
+def me() -> Iterator[RegisteredUser]:
+    from tests.api.matrix_world import mocked_services
 
-    with services(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "lambda_client", lambda: Starter())
-        yield registered()
+    with mocked_services(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable_client, "lambda_client", lambda: Starter())
+        yield register()
 
 
 @contextmanager
@@ -163,47 +160,47 @@ def effects(world: World, room: int) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbound, "send", send)
-        patch.setattr(durable, "lambda_client", lambda: world)
-        patch.setattr(levels, "ROOM", room)
+        patch.setattr(durable_client, "lambda_client", lambda: world)
+        patch.setattr(levels, "PLANNED_OPERATIONS", room)
         yield
 
 
-def place_of(me: Registered, run: str) -> Place:
-    return Place(UUID(me.organization["id"]), UUID(run.rpartition("/")[2]))
+def key_of(me: RegisteredUser, execution: str) -> ExecutionKey:
+    return ExecutionKey(UUID(me.organization["id"]), UUID(execution.rpartition("/")[2]))
 
 
-def carried(steps: Disturbed, place: Place, world: World) -> int:
-    """Carry a run out over as many deaths as it takes, with the runs that it waits for; answers how many there were."""
-    deaths, seen = 0, set(world.asked)
-    steps.sent = world.sent
+def execute_all(steps: Disturbed, key: ExecutionKey, world: World) -> int:
+    """Execute an execution and its children through all crashes; return how many there were."""
+    deaths, seen = 0, set(world.executions_by_name)
+    steps.callback_values = world.sent
     for _ in range(200):
         try:
-            run_workflow(steps, place)
+            run_workflow(steps, key)
             return deaths
-        except Died:
+        except ProcessKilled:
             deaths += 1
         except Suspended:
-            for name, other in list(world.asked.items()):
+            for name, other in list(world.executions_by_name.items()):
                 if name not in seen:
                     seen.add(name)
-                    deaths += carried(steps.other(), other, world)
-    raise AssertionError("it never ends")
+                    deaths += execute_all(steps.other(), other, world)
+    raise AssertionError("the execution never ends")
 
 
-def told(run: Any) -> Any:
-    """What must be the same however often the process died."""
+def outcome_of(execution: Any) -> Any:
+    """Return the facts that must not depend on crashes."""
     nodes = [
         (each["path"], each["attempt"], each["status"], each["itemsIn"], each["itemsOut"])
-        for each in run["nodes"]
+        for each in execution["nodes"]
     ]
-    error = {name: (run["error"] or {}).get(name) for name in ("code", "nodeId", "message")}
-    return run["status"], run["output"], error, nodes
+    error = {name: (execution["error"] or {}).get(name) for name in ("code", "nodeId", "message")}
+    return execution["status"], execution["output"], error, nodes
 
 
 DEATHS = st.sets(
     st.tuples(st.integers(1, 30), st.sampled_from(["before", "after", "checkpointed"])), max_size=4
 )
-SETTINGS = settings(max_examples=examples(24), deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=example_count(24), deadline=None, suppress_health_check=list(HealthCheck))
 INPUT = [{"list": [1, 2]}, {"list": [3]}, {"list": [4, 5, 6]}]
 numbers = iter(range(10**9))
 
@@ -213,42 +210,42 @@ numbers = iter(range(10**9))
     value=workflows(),
     deaths=DEATHS,
     cancel=st.none() | st.integers(1, 20),
-    room=st.sampled_from([levels.ROOM, 8, 3]),
+    room=st.sampled_from([levels.PLANNED_OPERATIONS, 8, 3]),
 )
-def test_runs_keep_their_promises(
-    me: Registered, value: dict[str, Any], deaths: set[tuple[int, str]], cancel: int | None, room: int
+def test_random_executions_keep_the_invariants(
+    me: RegisteredUser, value: dict[str, Any], deaths: set[tuple[int, str]], cancel: int | None, room: int
 ) -> None:
-    path = made(me, value, f"Flow {next(numbers)}")
-    calm, calm_run = World(), begun(me, path, INPUT)
+    path = create_workflow(me, value, f"Flow {next(numbers)}")
+    calm, calm_run = World(), start_execution(me, path, INPUT)
     with effects(calm, room):
-        carried(Disturbed(set(), None), place_of(me, calm_run), calm)
-    if room < levels.ROOM:
-        alone, alone_run = World(), begun(me, path, INPUT)
-        with effects(alone, levels.ROOM):
-            carried(Disturbed(set(), None), place_of(me, alone_run), alone)
-        assert not alone.asked and alone.keys == calm.keys
-        assert told(me.client.get(alone_run).json)[:3] == told(me.client.get(calm_run).json)[:3]
-    world, run = World(), begun(me, path, INPUT)
+        execute_all(Disturbed(set(), None), key_of(me, calm_run), calm)
+    if room < levels.PLANNED_OPERATIONS:
+        alone, alone_run = World(), start_execution(me, path, INPUT)
+        with effects(alone, levels.PLANNED_OPERATIONS):
+            execute_all(Disturbed(set(), None), key_of(me, alone_run), alone)
+        assert not alone.executions_by_name and alone.keys == calm.keys
+        assert outcome_of(me.client.get(alone_run).json)[:3] == outcome_of(me.client.get(calm_run).json)[:3]
+    world, execution = World(), start_execution(me, path, INPUT)
 
-    def stop() -> None:
-        if me.client.post(f"{run}/cancel").status == 200:
+    def cancel_now() -> None:
+        if me.client.post(f"{execution}/cancel").status == 200:
             world.cancelled_at = len(world.keys)
 
-    steps = Disturbed(deaths, (cancel, stop) if cancel else None)
+    steps = Disturbed(deaths, (cancel, cancel_now) if cancel else None)
     with effects(world, room):
-        died = carried(steps, place_of(me, run), world)
-        done = me.client.get(run).json
+        died = execute_all(steps, key_of(me, execution), world)
+        done = me.client.get(execution).json
         check(world, done, died)
         if world.cancelled_at is None:
-            assert told(done) == told(me.client.get(calm_run).json)
+            assert outcome_of(done) == outcome_of(me.client.get(calm_run).json)
             assert Counter(calm.keys) <= Counter(world.keys)
         names, keys = list(steps.names), list(world.keys)
         steps.deaths, steps.cancel = set(), None
-        run_workflow(steps, place_of(me, run))
-        assert (steps.names, world.keys) == (names, keys), "a replay does nothing"
-        run_workflow(Recorded(), place_of(me, run))
+        run_workflow(steps, key_of(me, execution))
+        assert (steps.names, world.keys) == (names, keys), "a replay has no effect"
+        run_workflow(InMemorySteps(), key_of(me, execution))
         assert world.keys == keys, "nor does a second start"
-    assert me.client.get(run).json == done, "the end of a run never changes"
+    assert me.client.get(execution).json == done, "the end of an execution never changes"
 
 
 def check(world: World, done: Any, died: int) -> None:
@@ -256,10 +253,10 @@ def check(world: World, done: Any, died: int) -> None:
     for key, count in Counter(world.keys).items():
         assert count <= 1 + died, key
     repeated = {key.rpartition(":")[0] for key, count in Counter(world.keys).items() if count > 1}
-    assert len(repeated) <= died, "a death repeats its own step, which has an effect for each item"
+    assert len(repeated) <= died, "a crash repeats its own step, which has an effect for each item"
     if world.cancelled_at is not None:
         assert done["status"] in ("cancelled", "failed"), "failed, when it had failed before"
-        assert len(world.keys) == world.cancelled_at, "nothing has an effect after a cancel"
+        assert len(world.keys) == world.cancelled_at, "nothing has an effect after a cancellation"
     seen = [(each["path"], each["attempt"]) for each in done["nodes"]]
     assert len(seen) == len(set(seen)), "each attempt is journalled once"
     if done["status"] == "completed":

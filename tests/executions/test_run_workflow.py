@@ -1,4 +1,4 @@
-"""The durable function on the SDK's own in-memory runner: only effects are checkpoints, and none is done twice."""
+"""The durable function on the SDK's in-memory runner: only effects are checkpoints, and none happens twice."""
 
 import json
 from collections import Counter
@@ -9,13 +9,13 @@ import pytest
 from aws_durable_execution_sdk_python.lambda_service import OperationStatus
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
-from tests import mortal
-from tests.agents.runs import Starter
-from tests.executions.runs import begun, made, statuses
-from tests.factories import Registered, registered
-from tests.infra.test_sample_events import event
+from tests import durable_runner
+from tests.agents.execution_helpers import Starter
+from tests.executions.execution_helpers import create_workflow, start_execution, statuses_by_path
+from tests.factories import RegisteredUser, register
+from tests.infra.test_sample_events import load_event
 from tests.workflows.definitions import definition, node
-from weconnect import durable
+from weconnect.durable import client as durable_client
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine import levels
@@ -35,7 +35,7 @@ CHAIN = definition(
 
 @pytest.fixture
 def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each address was really called, and with which key."""
+    """Record how often each URL was called, and with which key."""
     seen: Counter[str] = Counter()
 
     def send(method: str, url: str, **options: Any) -> OutboundResponse:
@@ -51,23 +51,23 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def runner() -> Iterator[DurableFunctionTestRunner]:
     from executions.run_workflow import handler
 
-    with mortal.running(handler) as runner:
+    with durable_runner.running_function(handler) as runner:
         yield runner
 
 
-def started(
-    aws: None, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any], given: Any = None
-) -> tuple[Registered, str, Any]:
-    """A pending run: who has it, its path, and what Lambda was asked for."""
-    starter, me = Starter(), registered()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    run = begun(me, made(me, value), given or {"n": 1})
-    (request,) = starter.asked
-    assert set(json.loads(request["Payload"])) == set(event("run_workflow"))
-    return me, run, request
+def start_on_runner(
+    aws: None, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any], execution_input: Any = None
+) -> tuple[RegisteredUser, str, Any]:
+    """Start an execution; return its user, its path, and the invocation of Lambda."""
+    starter, me = Starter(), register()
+    monkeypatch.setattr(durable_client, "lambda_client", lambda: starter)
+    execution = start_execution(me, create_workflow(me, value), execution_input or {"n": 1})
+    (request,) = starter.invocations
+    assert set(json.loads(request["Payload"])) == set(load_event("run_workflow"))
+    return me, execution, request
 
 
-def carry(runner: DurableFunctionTestRunner, request: Any) -> Any:
+def run_to_end(runner: DurableFunctionTestRunner, request: Any) -> Any:
     return runner.run(
         input=request["Payload"],
         function_name="run-workflow:live",
@@ -76,18 +76,20 @@ def carry(runner: DurableFunctionTestRunner, request: Any) -> Any:
     )
 
 
-def check(me: Registered, run: str, ended: Any) -> None:
+def check(me: RegisteredUser, execution: str, ended: Any) -> None:
     assert json.loads(ended.result) == {"status": "completed"}
-    done = me.client.get(run).json
+    done = me.client.get(execution).json
     assert done["status"] == "completed" and done["output"][0]["n5"] == 5
-    assert set(statuses(done).values()) == {"completed"} and len(done["nodes"]) == 10
+    assert set(statuses_by_path(done).values()) == {"completed"} and len(done["nodes"]) == 10
     assert me.client.get(f"/v1/workflows/{done['workflowId']}").json["executionCount"] == 1, "counted once"
 
 
-def test_ten_nodes_with_three_effects_are_five_operations(aws, monkeypatch, runner, effects) -> None:
-    me, run, request = started(aws, monkeypatch, CHAIN)
-    ended = carry(runner, request)
-    check(me, run, ended)
+def test_ten_nodes_with_three_effects_take_five_operations(
+    aws: None, monkeypatch: pytest.MonkeyPatch, runner: DurableFunctionTestRunner, effects: Counter[str]
+) -> None:
+    me, execution, request = start_on_runner(aws, monkeypatch, CHAIN)
+    ended = run_to_end(runner, request)
+    check(me, execution, ended)
     assert [operation.name for operation in ended.operations] == ["load", *EFFECTS, "finish"]
     assert {operation.status for operation in ended.operations} == {OperationStatus.SUCCEEDED}
     assert effects["a"] == effects["b"] == effects["c"] == 1
@@ -95,12 +97,18 @@ def test_ten_nodes_with_three_effects_are_five_operations(aws, monkeypatch, runn
 
 @pytest.mark.parametrize("step", ["load", *EFFECTS, "finish"])
 @pytest.mark.parametrize(("moment", "repeats"), [("checkpointed", 0), ("after", 1)])
-def test_a_death_repeats_at_most_its_own_step(
-    aws, monkeypatch, runner, effects: Counter[str], step: str, moment: str, repeats: int
+def test_a_crash_repeats_at_most_its_own_step(
+    aws: None,
+    monkeypatch: pytest.MonkeyPatch,
+    runner: DurableFunctionTestRunner,
+    effects: Counter[str],
+    step: str,
+    moment: str,
+    repeats: int,
 ) -> None:
-    me, run, request = started(aws, monkeypatch, CHAIN)
-    passed = mortal.die_once(monkeypatch, f"{moment}:{step}")
-    check(me, run, carry(runner, request))
+    me, execution, request = start_on_runner(aws, monkeypatch, CHAIN)
+    passed = durable_runner.kill_once_at(monkeypatch, f"{moment}:{step}")
+    check(me, execution, run_to_end(runner, request))
     for name in EFFECTS:
         again = repeats if name == step else 0
         assert effects[name[0]] == 1 + again
@@ -118,24 +126,32 @@ LOOP = definition(
     "step", ["l.1-2~fence", "hold-1", "l.1-2~1/start", "l.1-2~1/run-announced", "l.1-2~1/result", "a.2~1"]
 )
 @pytest.mark.parametrize(("moment", "repeats"), [("checkpointed", 0), ("after", 1)])
-def test_a_death_in_a_loop_of_several_runs(
-    aws, monkeypatch, runner, effects: Counter[str], step: str, moment: str, repeats: int
+def test_a_crash_in_a_sliced_loop_repeats_nothing_else(
+    aws: None,
+    monkeypatch: pytest.MonkeyPatch,
+    runner: DurableFunctionTestRunner,
+    effects: Counter[str],
+    step: str,
+    moment: str,
+    repeats: int,
 ) -> None:
-    monkeypatch.setattr(levels, "ROOM", 6)
-    me, run, request = started(aws, monkeypatch, LOOP, [{"n": number} for number in range(5)])
-    lambda_client = mortal.OnRunner(runner)
-    monkeypatch.setattr(durable, "lambda_client", lambda: lambda_client)
-    mortal.die_once(monkeypatch, f"{moment}:{step}")
-    ended = carry(runner, request)
+    monkeypatch.setattr(levels, "PLANNED_OPERATIONS", 6)
+    me, execution, request = start_on_runner(aws, monkeypatch, LOOP, [{"n": number} for number in range(5)])
+    lambda_client = durable_runner.RunnerLambdaClient(runner)
+    monkeypatch.setattr(durable_client, "lambda_client", lambda: lambda_client)
+    durable_runner.kill_once_at(monkeypatch, f"{moment}:{step}")
+    ended = run_to_end(runner, request)
     assert json.loads(ended.result) == {"status": "completed"}
-    done = me.client.get(run).json
-    assert set(statuses(done)) == {"start", "l.1-2", "l.3-4", "l.5-5", "l", "s5"}
+    done = me.client.get(execution).json
+    assert set(statuses_by_path(done)) == {"start", "l.1-2", "l.3-4", "l.5-5", "l", "s5"}
     assert len(done["output"]) == 5 and len(lambda_client.started) == 3
     again = repeats if step == "a.2~1" else 0
     assert effects["a"] == 5 + again and effects["a.2:1:0"] == 1 + again
 
 
-def test_branches_waits_and_loops_on_the_real_thing(aws, monkeypatch, runner, effects) -> None:
+def test_branches_waits_and_loops_work_with_the_sdk(
+    aws: None, monkeypatch: pytest.MonkeyPatch, runner: DurableFunctionTestRunner, effects: Counter[str]
+) -> None:
     value = definition(
         [
             http("a"),
@@ -147,9 +163,9 @@ def test_branches_waits_and_loops_on_the_real_thing(aws, monkeypatch, runner, ef
         ],
         *("start > a", "start > b", "a > m.a", "b > m.b", "m > w", "w > l", "l.loop > c", "c > l"),
     )
-    me, run, request = started(aws, monkeypatch, value)
-    ended = carry(runner, request)
+    me, execution, request = start_on_runner(aws, monkeypatch, value)
+    ended = run_to_end(runner, request)
     assert json.loads(ended.result) == {"status": "completed"}
-    done = me.client.get(run).json
-    assert set(statuses(done)) == {"start", "a", "b", "m", "w", "l", "c.1", "c.2"}
+    done = me.client.get(execution).json
+    assert set(statuses_by_path(done)) == {"start", "a", "b", "m", "w", "l", "c.1", "c.2"}
     assert (effects["a"], effects["b"], effects["c"]) == (1, 1, 2)

@@ -1,4 +1,4 @@
-"""Expressions: what they resolve to, where they are refused, and bombs that take nothing with them."""
+"""Expressions: their values, refusals, and bombs that harm nothing else."""
 
 import contextlib
 import json
@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weconnect.expressions import rendering
-from weconnect.expressions.rendering import Context, ExpressionError
+from weconnect.expressions.rendering import EvaluationContext, ExpressionError
+from weconnect.expressions.variables import find_variable_names
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def resolved(value: Any, data: Any = None, **shared: Any) -> Any:
-    return rendering.resolve(value, [Context(data)], shared, MOMENT)[0]
+def render(value: Any, data: Any = None, **shared: Any) -> Any:
+    return rendering.render(value, [EvaluationContext(data)], shared, MOMENT)[0]
 
 
-def evaluated(expression: str, data: Any = None) -> Any:
+def evaluate(expression: str, data: Any = None) -> Any:
     return rendering.evaluate(expression, data, MOMENT)
 
 
@@ -50,27 +51,27 @@ def evaluated(expression: str, data: Any = None) -> Any:
         ("single } and { brace }}", {}, "single } and { brace }}"),
     ],
 )
-def test_resolves(value: Any, data: Any, expected: Any) -> None:
-    found = resolved(value, data)
-    assert found == expected and type(found) is type(expected)
+def test_expressions_are_replaced_by_their_values(value: Any, data: Any, expected: Any) -> None:
+    rendered = render(value, data)
+    assert rendered == expected and type(rendered) is type(expected)
 
 
-def test_each_context_gives_a_value_of_its_own_and_shares_the_rest() -> None:
-    contexts = [Context({"n": n}, {"index": n}) for n in range(3)]
+def test_each_context_has_bindings_of_its_own_and_shares_the_rest() -> None:
+    contexts = [EvaluationContext({"n": n}, {"index": n}) for n in range(3)]
     value = {"sum": "{{ n + $index + $run.base }}"}
-    assert rendering.resolve(value, contexts, {"run": {"base": 10}}, MOMENT) == [
+    assert rendering.render(value, contexts, {"run": {"base": 10}}, MOMENT) == [
         {"sum": 10},
         {"sum": 12},
         {"sum": 14},
     ]
 
 
-def test_the_moment_is_given() -> None:
-    assert evaluated("$now()") == "2026-01-02T03:04:05.000Z"
-    assert evaluated("$millis()") == int(MOMENT.timestamp() * 1000)
-    assert evaluated("$now('[Y]-[M01]')") == "2026-01"
-    assert evaluated("$now('[H01]:[m]', '+0530')") == "08:34"
-    assert evaluated("$map([1, 2], function($x) { $now() })") == ["2026-01-02T03:04:05.000Z"] * 2
+def test_the_time_is_a_given_one() -> None:
+    assert evaluate("$now()") == "2026-01-02T03:04:05.000Z"
+    assert evaluate("$millis()") == int(MOMENT.timestamp() * 1000)
+    assert evaluate("$now('[Y]-[M01]')") == "2026-01"
+    assert evaluate("$now('[H01]:[m]', '+0530')") == "08:34"
+    assert evaluate("$map([1, 2], function($x) { $now() })") == ["2026-01-02T03:04:05.000Z"] * 2
     later = MOMENT.replace(year=2027)
     assert rendering.evaluate("$now()", None, later) == "2027-01-02T03:04:05.000Z"
 
@@ -79,8 +80,8 @@ def test_the_moment_is_given() -> None:
     ("width", "padded"),
     [(5, "abc.."), (-5, "..abc"), (2, "abc"), (0, "abc"), (-10_000, "." * 9_997 + "abc")],
 )
-def test_pad_is_as_the_language_says(width: int, padded: str) -> None:
-    assert evaluated(f"$pad('abc', {width}, '.')") == padded
+def test_pad_pads_as_jsonata_defines(width: int, padded: str) -> None:
+    assert evaluate(f"$pad('abc', {width}, '.')") == padded
 
 
 @pytest.mark.parametrize(
@@ -103,9 +104,9 @@ def test_pad_is_as_the_language_says(width: int, padded: str) -> None:
         ("", "end of expression"),
     ],
 )
-def test_refuses_with_a_reason(expression: str, says: str) -> None:
+def test_a_failed_expression_says_why(expression: str, says: str) -> None:
     with pytest.raises(ExpressionError, match=says):
-        evaluated(expression)
+        evaluate(expression)
 
 
 DOUBLING = "($f := function($x, $n) {{ $n = 0 ? $x : $f({step}, $n - 1) }}; $f({start}, {times}))"
@@ -134,33 +135,33 @@ DOUBLING = "($f := function($x, $n) {{ $n = 0 ? $x : $f({step}, $n - 1) }}; $f({
         "[" * 900 + "1" + "]" * 900,
     ],
 )
-def test_bombs_are_defused(expression: str) -> None:
+def test_bombs_are_stopped(expression: str) -> None:
     with pytest.raises(ExpressionError):
-        evaluated(expression)
-    assert evaluated("1 + 1") == 2, "the next expression is as good as ever"
+        evaluate(expression)
+    assert evaluate("1 + 1") == 2, "the next expression is evaluated as usual"
 
 
 def test_regular_expressions_are_linear() -> None:
-    assert evaluated("$match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', /^(a+)+$/)") is None
+    assert evaluate("$match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', /^(a+)+$/)") is None
 
 
 def test_input_is_bounded() -> None:
     with pytest.raises(ExpressionError, match="larger than 16 MB"):
-        evaluated("$length(a)", {"a": "x" * (17 << 20)})
+        evaluate("$length(a)", {"a": "x" * (17 << 20)})
 
 
-def test_only_what_is_mentioned_is_sent() -> None:
+def test_only_the_variables_in_use_are_sent() -> None:
     huge = "x" * (17 << 20)
-    assert resolved("{{ $small }}", {}, small=1, huge=huge) == 1
+    assert render("{{ $small }}", {}, small=1, huge=huge) == 1
 
 
-def test_an_error_names_its_place() -> None:
+def test_an_error_names_its_pointer() -> None:
     value = {"a": ["{{ 1 }}", {"b/c": "text {{ $nope() }}"}]}
     with pytest.raises(ExpressionError, match=r"in \{\{ \$nope\(\) \}\}") as caught:
-        resolved(value)
+        render(value)
     assert caught.value.pointer == "/a/1/b~1c"
-    with pytest.raises(ExpressionError, match="No }} ends") as caught:
-        resolved({"a": "{{ {x }}"})
+    with pytest.raises(ExpressionError, match="Missing }}") as caught:
+        render({"a": "{{ {x }}"})
     assert caught.value.pointer == "/a"
 
 
@@ -172,8 +173,8 @@ def test_syntax_is_checked_without_data() -> None:
     ]
 
 
-def test_names_what_an_expression_mentions() -> None:
-    assert rendering.variables("$nodes.`My Node`.x & $now() & $$.a & $json") == {"nodes", "now", "json"}
+def test_the_variables_of_an_expression_are_named() -> None:
+    assert find_variable_names("$nodes.`My Node`.x & $now() & $$.a & $json") == {"nodes", "now", "json"}
 
 
 JSON = st.recursive(
@@ -187,23 +188,23 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_a_value_comes_through_unchanged(value: Any) -> None:
-    assert resolved("{{ $it }}", {}, it=[value]) == [value]
+def test_a_value_passes_unchanged(value: Any) -> None:
+    assert render("{{ $it }}", {}, it=[value]) == [value]
 
 
 @given(JSON)
-def test_a_value_without_expressions_is_itself(value: Any) -> None:
+def test_a_value_without_expressions_is_unchanged(value: Any) -> None:
     if "{{" not in json.dumps(value):
-        assert resolved(value) == value
+        assert render(value) == value
 
 
 @given(st.text(max_size=40), st.integers(0, 99))
-def test_text_around_an_expression_is_kept(around: str, number: int) -> None:
+def test_the_text_around_an_expression_stays(around: str, number: int) -> None:
     if "{{" not in around + "{{ n }}" + around and not around.endswith("{"):
-        assert resolved(f"{around}{{{{ n }}}}{around}|", {"n": number}) == f"{around}{number}{around}|"
+        assert render(f"{around}{{{{ n }}}}{around}|", {"n": number}) == f"{around}{number}{around}|"
 
 
 @given(st.text(alphabet="{}$()[]\"'`/*a1 .&", max_size=40))
-def test_never_fails_otherwise(text: str) -> None:
+def test_no_text_fails_in_another_way(text: str) -> None:
     with contextlib.suppress(ExpressionError):
-        json.dumps(resolved(text, {"a": 1}), allow_nan=False)
+        json.dumps(render(text, {"a": 1}), allow_nan=False)

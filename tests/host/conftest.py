@@ -1,3 +1,5 @@
+"""Local hosts that serve the small project in `tests/host/project`."""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,8 @@ from tests.host.local_host import LocalHost
 PROJECT = Path(__file__).parent / "project"
 
 
-class Table:
-    """Counters that the test project's functions keep in the host's table."""
+class CounterTable:
+    """The counters that the functions of the test project store in the host's table."""
 
     def __init__(self, host: LocalHost) -> None:
         self.client = host.client("dynamodb")
@@ -31,7 +33,7 @@ class Table:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
-    """A host that serves the tiny project; shared by the tests of a module that do not kill it."""
+    """Start a host that serves the test project, shared by the tests of a module that do not kill it."""
     host = LocalHost(tmp_path_factory.mktemp("host"), PROJECT, {"TTL_SECONDS": "1"}).start()
     yield host
     host.stop()
@@ -39,12 +41,12 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
 
 @pytest.fixture
 def own_host(tmp_path: Path) -> Iterator[LocalHost]:
-    """A host of this test's own, to be killed."""
+    """Start a host for one test, which may kill it."""
     host = LocalHost(tmp_path / "state", PROJECT).start()
     yield host
     host.stop()
 
 
 @pytest.fixture
-def table(host: LocalHost) -> Table:
-    return Table(host)
+def table(host: LocalHost) -> CounterTable:
+    return CounterTable(host)

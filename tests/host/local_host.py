@@ -1,4 +1,4 @@
-"""The local host in processes of its own, for end-to-end tests: start, kill, restart."""
+"""The local host in processes of its own, for end-to-end tests that start, kill and restart it."""
 
 import json
 import os
@@ -19,10 +19,11 @@ START_SECONDS = 90
 
 
 class LocalHost:
-    """A host on a free port with a state directory of its own; the same state and port after a restart.
+    """A host on a free port with a state directory of its own; a restart keeps both.
 
-    Serves this project without its demo, unless told otherwise. `environment` is added to what the host gets:
-    BCRYPT_COST, DEFAULT_PLAN, WECONNECT_DEMO, WECONNECT_KILL_AT … It may be changed between two starts.
+    It serves this project without its demo, unless `project` or `environment` say otherwise. `environment` is added to
+    the variables of the host (BCRYPT_COST, DEFAULT_PLAN, WECONNECT_DEMO, WECONNECT_KILL_AT) and may be changed between
+    two starts.
     """
 
     def __init__(
@@ -40,11 +41,11 @@ class LocalHost:
 
     @property
     def output(self) -> str:
-        """What the host has printed, over all its starts."""
+        """The output of the host, over all its starts."""
         return (self.state / "output.txt").read_text()
 
     def start(self) -> "LocalHost":
-        """Start and return when it has said that it is ready."""
+        """Start the host and return once it is ready."""
         self.state.mkdir(parents=True, exist_ok=True)
         ready = self.state / "host.json"
         ready.unlink(missing_ok=True)
@@ -64,7 +65,7 @@ class LocalHost:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                process_group=0,  # its own group, so that one kill reaches all of it
+                process_group=0,  # its own group, so that one signal kills all of it
             )
         deadline = time.monotonic() + START_SECONDS
         while not ready.exists():
@@ -75,7 +76,7 @@ class LocalHost:
         return self
 
     def kill(self) -> None:
-        """Kill every process of the host at once, as `kill -9` of the tree or a crash of the machine's session."""
+        """Kill every process of the host at once, as `kill -9` of its process group does."""
         assert self._process
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -83,19 +84,19 @@ class LocalHost:
         self._process = None
 
     def wait_killed(self, seconds: float = 60) -> None:
-        """Wait until the host has been killed from within."""
+        """Wait until the host has killed itself."""
         assert self._process
         self._process.wait(seconds)
         wait_until(lambda: not group_members(self.group))
         self._process = None
 
     def restart(self) -> "LocalHost":
-        """Kill and start again with the same state and port."""
+        """Kill the host and start it again with the same state and port."""
         self.kill()
         return self.start()
 
     def stop(self) -> int:
-        """End it as Ctrl-C does and return its exit status."""
+        """Stop the host as Ctrl-C does and return its exit status."""
         if self._process is None or self._process.poll() is not None:
             return 0
         os.killpg(self._process.pid, signal.SIGINT)
@@ -109,12 +110,12 @@ class LocalHost:
 
     @property
     def group(self) -> int:
-        """The id of the host's process group."""
+        """The ID of the host's process group."""
         assert self._process
         return self._process.pid
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client for what the host serves: Lambda itself, everything else through MiniStack."""
+        """Return a boto3 client of a service: Lambda is served by the host itself, everything else by MiniStack."""
         endpoint = self.address if service == "lambda" else self.details["ministack"]
         return boto3.client(
             service,
@@ -130,16 +131,16 @@ class LocalHost:
 
 
 def group_members(group: int) -> list[int]:
-    """Return the ids of the living processes of a process group."""
+    """Return the IDs of the living processes of a process group."""
     text = subprocess.run(["ps", "-eo", "pid,pgid,stat"], capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in text.splitlines()[1:]]
     return [int(pid) for pid, pgid, stat in rows if int(pgid) == group and not stat.startswith("Z")]
 
 
 def wait_until(condition: Any, seconds: float = 30) -> Any:
-    """Return the condition's value as soon as it is true; fail after so many seconds."""
+    """Return the condition's value as soon as it is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.05)
     return value

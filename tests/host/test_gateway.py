@@ -1,4 +1,4 @@
-"""API Gateway's behaviour: events, routes, authorizer, errors, the pool behind it."""
+"""The gateway of the local host: events, routes, authorizer, errors, and the pool of workers."""
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +14,13 @@ GOOD = {"authorization": "good"}
 
 
 def echo(response: httpx.Response) -> dict[str, Any]:
+    """Return the event, context and environment that the function Echo received."""
     assert response.status_code == 200, response.text
-    answer: dict[str, Any] = response.json()
-    return answer
+    echoed: dict[str, Any] = response.json()
+    return echoed
 
 
-def test_event_has_the_shape_of_payload_2(host: LocalHost) -> None:
+def test_events_have_payload_format_2(host: LocalHost) -> None:
     response = host.request(
         "POST",
         "/private/a%20b/tools?q=1&q=2&empty=&s=x%2Cy",
@@ -59,85 +60,85 @@ def test_event_has_the_shape_of_payload_2(host: LocalHost) -> None:
     assert context["authorizer"] == {"lambda": {"user": "me", "route": "POST /private/{id}/tools"}}
 
 
-def test_context_and_environment_are_the_functions_own(host: LocalHost) -> None:
-    answer = echo(host.request("GET", "/private/1", headers=GOOD))
-    assert answer["environment"] | {"STAGE": "local"} == answer["environment"]
-    assert answer["environment"]["PLAN"] == "enterprise"
-    assert answer["environment"]["GREETING"] == "hello from weconnect"
-    assert answer["environment"]["OWN"] == "own-weconnect-queue"
-    assert answer["environment"]["AWS_LAMBDA_FUNCTION_NAME"] == "weconnect-Echo"
-    context = answer["context"]
+def test_each_function_has_its_own_context_and_environment(host: LocalHost) -> None:
+    echoed = echo(host.request("GET", "/private/1", headers=GOOD))
+    assert echoed["environment"] | {"STAGE": "local"} == echoed["environment"]
+    assert echoed["environment"]["PLAN"] == "enterprise"
+    assert echoed["environment"]["GREETING"] == "hello from weconnect"
+    assert echoed["environment"]["OWN"] == "own-weconnect-queue"
+    assert echoed["environment"]["AWS_LAMBDA_FUNCTION_NAME"] == "weconnect-Echo"
+    context = echoed["context"]
     assert context["memory_limit_in_mb"] == "512"
     assert context["invoked_function_arn"] == "arn:aws:lambda:us-east-1:000000000000:function:weconnect-Echo"
     assert 20_000 < context["remaining"] <= 29_000
     assert echo(host.request("GET", "/public"))["environment"]["OWN"] is None
 
 
-def test_answer_keeps_status_headers_and_cookies(host: LocalHost) -> None:
+def test_a_response_has_the_handlers_headers_and_cookies(host: LocalHost) -> None:
     response = host.request("GET", "/public")
     assert response.headers["x-test"] == "yes"
     assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
 
 
-def test_binary_body_is_base64(host: LocalHost) -> None:
+def test_a_binary_body_is_base64_encoded(host: LocalHost) -> None:
     event = echo(host.request("POST", "/public", content=b"\xff\xfe"))["event"]
     assert event["isBase64Encoded"] is True
     assert base64.b64decode(event["body"]) == b"\xff\xfe"
 
 
-def test_no_body_and_no_query_are_absent(host: LocalHost) -> None:
+def test_missing_parts_of_a_request_are_absent_from_the_event(host: LocalHost) -> None:
     event = echo(host.request("GET", "/public"))["event"]
     assert not {"body", "queryStringParameters", "pathParameters", "cookies"} & event.keys()
 
 
-def test_authorizer_decides(host: LocalHost) -> None:
+def test_the_authorizer_admits_or_refuses_a_request(host: LocalHost) -> None:
     response = host.request("GET", "/private/1", headers={"authorization": "bad"})
     assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
     assert host.request("GET", "/public").status_code == 200
 
 
-def test_literal_path_wins_over_variable(host: LocalHost) -> None:
+def test_a_literal_path_has_precedence_over_a_variable(host: LocalHost) -> None:
     assert echo(host.request("GET", "/private/me", headers=GOOD))["event"]["routeKey"] == "GET /private/me"
 
 
-def test_greedy_path(host: LocalHost) -> None:
+def test_a_greedy_variable_matches_the_rest_of_the_path(host: LocalHost) -> None:
     assert echo(host.request("GET", "/files/a/b/c"))["event"]["pathParameters"] == {"path": "a/b/c"}
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nowhere"), ("PATCH", "/public"), ("GET", "/private//tools")]
 )
-def test_unknown_path_is_404(host: LocalHost, method: str, path: str) -> None:
+def test_an_unknown_path_or_method_is_not_found(host: LocalHost, method: str, path: str) -> None:
     response = host.request(method, path)
     assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
 
 
-def test_body_over_ten_megabytes_is_413(host: LocalHost) -> None:
+def test_a_body_over_ten_megabytes_is_refused(host: LocalHost) -> None:
     assert host.request("POST", "/public", content=b"x" * (10 * 1024 * 1024 + 1)).status_code == 413
     assert host.request("POST", "/public", content=b"x" * (5 * 1024 * 1024)).status_code == 200
 
 
-def test_handler_error_is_500_and_is_reported_with_its_log(host: LocalHost) -> None:
+def test_a_failing_handler_is_reported_and_logged(host: LocalHost) -> None:
     response = host.request("GET", "/fail")
     assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"})
     assert "error in GET /fail: KeyError" in host.output
     assert "secret detail" in (host.state / "log" / "functions.log").read_text()
 
 
-def test_handler_over_its_time_loses_its_process(host: LocalHost) -> None:
+def test_a_handler_that_exceeds_its_timeout_is_killed(host: LocalHost) -> None:
     assert host.request("GET", "/slow").status_code == 500
     assert "Task timed out after 1.00 seconds" in host.output
     assert host.request("GET", "/public").status_code == 200
 
 
-def test_pool_grows_for_callers_that_wait_for_each_other(host: LocalHost) -> None:
-    """Twelve calls that each return only when all twelve run: any fixed number of workers below would deadlock."""
+def test_the_pool_grows_for_calls_that_wait_for_each_other(host: LocalHost) -> None:
+    """Twelve calls return only when all twelve run: any smaller number of workers would deadlock."""
     with ThreadPoolExecutor(12) as threads:
-        answers = list(threads.map(lambda _: host.request("POST", "/meet/plain/12"), range(12)))
-    assert {answer.text for answer in answers} == {"met"}
+        responses = list(threads.map(lambda _: host.request("POST", "/meet/plain/12"), range(12)))
+    assert {response.text for response in responses} == {"met"}
 
 
-def test_mail_lands_in_the_mailbox(host: LocalHost) -> None:
+def test_a_mail_is_written_to_the_mailbox(host: LocalHost) -> None:
     assert host.request("POST", "/mail").status_code == 204
     (path,) = (host.state / "mailbox").glob("*ann@example.com.txt")
     assert path.read_text() == "From: weconnect@localhost\nTo: ann@example.com\nSubject: Hello\n\ntoken-123\n"

@@ -1,4 +1,4 @@
-"""The house's rules, as tests: each fails with the place that breaks it."""
+"""The rules of the architecture, as tests: each fails with the file and line that breaks it."""
 
 import ast
 import importlib
@@ -14,33 +14,35 @@ from uuid import UUID
 
 import boto3
 import pytest
+from pydantic import BaseModel
 
-from infra import routes
+from infra import list_lazy_imports, routes
 from infra.cloudformation import ROOT
-from tests.agents.runs import Starter
-from tests.factories import registered
-from weconnect import durable
+from tests.agents.execution_helpers import Starter
+from tests.factories import register
+from weconnect import registry
 from weconnect.db.table import Row
+from weconnect.durable import client as durable_client
 
 LAYER = ROOT / "layers" / "weconnect"
 MODULES = sorted((LAYER / "weconnect").rglob("*.py"))
-FUNCTIONS = routes.files()
+FUNCTIONS = routes.function_files()
 LONGEST_FILE = 400
 LONGEST_ROUTE = 25
 
-# Partition keys of indexes that do not begin with their organization (decisions A23, correction 11), and why.
+# Partition keys of indexes that do not begin with their organization, and why.
 INDEXES_OVER_ORGANIZATIONS = {
     "USER": "the organizations of one user",
     "USERS": "operators list users by role",
     "ORGS": "operators list organizations by plan",
     "STRIPE": "Stripe's events name a customer only",
-    "SSO": "who signs in by an address names no organization",
-    "CURRENT": "whose current organization this is",
-    "RUN": "the sweeper and the closer of runs work for all",
-    "TEMPLATE": "public templates belong to everybody",
+    "SSO": "a sign-in by an e-mail address names no organization",
+    "CURRENT": "the users whose current organization this is",
+    "RUN": "sweepers work for all organizations",
+    "TEMPLATE": "public templates belong to no organization",
     "TEMPLATES": "operators review templates",
 }
-# The same for the table itself: what is looked up before the organization is known.
+# The same for the table itself: rows that are looked up before the organization is known.
 ROWS_OVER_ORGANIZATIONS = {"USER", "EMAIL", "SLUG", "TOKEN", "APIKEY", "REGISTRATIONS", "IDEM", "READINESS"}
 ROWS_OVER_ORGANIZATIONS |= {"LOGIN", "LOGINS", "STRIPEEVENT"}
 
@@ -50,22 +52,22 @@ def _name(path: Path) -> str:
 
 
 def _imports(path: Path) -> set[str]:
-    """Full names of what a file imports, at its top or within a function."""
-    found = set()
+    """Return the full names of a file's imports, at its top or within a function."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{_name(path)} imports relatively"
-            found |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 # Size and form
 
 
 @pytest.mark.parametrize("folder", ["layers", "functions", "infra"])
-def test_files_can_be_read_in_one_go(folder: str) -> None:
+def test_files_have_less_than_four_hundred_lines(folder: str) -> None:
     lengths = {_name(path): len(path.read_text().splitlines()) for path in (ROOT / folder).rglob("*.py")}
     assert {name: length for name, length in lengths.items() if length >= LONGEST_FILE} == {}
 
@@ -82,26 +84,26 @@ def test_a_route_is_one_short_function_with_one_call(path: Path) -> None:
     (function,) = rest[1:]
     assert isinstance(function, ast.FunctionDef) and function.name == path.stem
     assert len(path.read_text().splitlines()[function.lineno - 1 : function.end_lineno]) <= LONGEST_ROUTE
-    docstring, call, *answer = function.body
+    docstring, call, *response = function.body
     assert isinstance(docstring, ast.Expr) and ast.get_docstring(function)
     if isinstance(call, ast.Return):
-        assert isinstance(call.value, ast.Call) and not answer
+        assert isinstance(call.value, ast.Call) and not response
     else:
         assert isinstance(call, ast.Expr) and isinstance(call.value, ast.Call)
-        assert [ast.unparse(node) for node in answer] == ["return no_content()"]
+        assert [ast.unparse(node) for node in response] in ([], ["return no_content()"])
 
 
-def test_every_function_says_what_it_is() -> None:
+def test_every_function_has_a_docstring() -> None:
     for path in FUNCTIONS:
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree), _name(path)
 
 
-# What knows what
+# Imports
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_the_layer_stands_on_its_own(path: Path) -> None:
+def test_the_layer_imports_neither_functions_nor_tests(path: Path) -> None:
     roots = {name.split(".")[0] for name in _imports(path)}
     assert not roots & {"tests", "infra", "functions", *(file.parent.name for file in FUNCTIONS)}, roots
 
@@ -111,43 +113,75 @@ def _named(*names: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("path", _named("entities.py"), ids=_name)
-def test_entities_do_not_know_where_they_are_kept(path: Path) -> None:
-    known = {
+def test_entities_do_not_import_their_storage(path: Path) -> None:
+    names = {
         name
         for name in _imports(path)
         if re.search(r"\.(rows|table|resolver|service)\b|^(pynamodb|boto|aws_)", name)
     }
-    assert known == set()
+    assert names == set()
 
 
 @pytest.mark.parametrize("path", _named("rows.py", "table.py"), ids=_name)
-def test_rows_do_not_know_http(path: Path) -> None:
+def test_rows_do_not_import_http(path: Path) -> None:
     assert {name for name in _imports(path) if re.search(r"weconnect\.api\b|powertools", name)} == set()
 
 
-def test_only_parameters_know_http() -> None:
-    """Services raise problems and answer entities; `http` and the types of parameters build and read what goes by."""
-    knowing = {
+def test_only_parameters_import_the_resolver() -> None:
+    """Services raise problems and return entities; the resolver and the types of parameters handle HTTP."""
+    importing = {
         path.name
         for path in MODULES
         if any(name.startswith("weconnect.api.resolver") for name in _imports(path))
     }
-    assert knowing <= {"parameters.py", "permissions.py", "idempotency.py"}
+    assert importing <= {"parameters.py", "permissions.py", "idempotency.py"}
+
+
+def _imports_within_functions(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the last line of each import within a function: its number and its text."""
+    source = path.read_text()
+    lines = source.splitlines()
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    number = node.end_lineno or node.lineno
+                    yield number, lines[number - 1]
+
+
+@pytest.mark.parametrize("path", [*MODULES, *FUNCTIONS], ids=_name)
+def test_an_import_within_a_function_is_for_cold_start_alone(path: Path) -> None:
+    assert [line for line in _imports_within_functions(path) if not line[1].endswith("  # cold start")] == []
+
+
+def test_every_import_within_a_function_is_listed_with_its_milliseconds() -> None:
+    """`make cold-start` writes the list."""
+    listed = re.findall(r"^\| `([\w.]+)` \| `([\w.]+)` \|", list_lazy_imports.DOCUMENT.read_text(), re.M)
+    assert set(listed) == {(item.around, item.module) for item in list_lazy_imports.lazy_imports()}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name == "weconnect"], ids=_name)
+def test_root_files_import_no_module_folder(path: Path) -> None:
+    """Else every module would depend on that folder; the registry names higher modules by text."""
+    folders = {folder.name for folder in (LAYER / "weconnect").iterdir() if folder.is_dir()}
+    assert {
+        name for name in _imports(path) if name.split(".")[1:2] and name.split(".")[1] in folders
+    } == set()
 
 
 def test_only_settings_read_the_environment() -> None:
-    reading = [
+    readers = [
         _name(path)
         for path in [*MODULES, *FUNCTIONS]
         for node in ast.walk(ast.parse(path.read_text()))
         if (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "environb", "putenv"))
         or (isinstance(node, ast.ImportFrom) and node.module == "os")
     ]
-    assert set(reading) == {"layers/weconnect/weconnect/settings.py"}
+    assert set(readers) == {"layers/weconnect/weconnect/settings.py"}
 
 
-def test_nothing_is_made_or_asked_at_import() -> None:
-    """Every module in a process where a client, a connection or a subprocess is an error."""
+def test_an_import_creates_no_client_and_opens_no_connection() -> None:
+    """Import every module in a process where a client, a connection or a subprocess is an error."""
     names = [".".join(path.relative_to(LAYER).with_suffix("").parts) for path in MODULES]
     names = [name.removesuffix(".__init__") for name in names]
     names += [f"{path.parent.name}.{path.stem}" for path in FUNCTIONS]
@@ -169,10 +203,10 @@ for name in {names!r}:
         raise SystemExit(f"{{name}}: {{error}}")
 """
     environment = {"PYTHONPATH": f"{LAYER}:{ROOT / 'functions'}", "PATH": "/usr/bin:/bin"}
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert ran.returncode == 0, ran.stderr
+    assert process.returncode == 0, process.stderr
 
 
 # Keys
@@ -186,9 +220,9 @@ def _docstrings(tree: ast.AST) -> set[ast.AST]:
 
 
 def _key_builders(path: Path) -> Iterator[str]:
-    """Places that put a key together: `f"ORG#{…}"`, `"ORG#" + …`, `"#".join(…)`, or a whole key as text.
+    """Yield the lines that build a key: `f"ORG#{…}"`, `"ORG#" + …`, `"#".join(…)`, or a whole key as text.
 
-    Taking one apart is allowed: `key.partition("#")`, `sk.startswith("TRASH#")`.
+    Parsing one is allowed: `key.partition("#")`, `sk.startswith("TRASH#")`.
     """
     tree = ast.parse(path.read_text())
     reading = {
@@ -210,9 +244,8 @@ def _key_builders(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         where = f"{_name(path)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.JoinedStr):
-            parts = ["#" if isinstance(part, ast.FormattedValue) else str(part.value) for part in node.values]  # type: ignore[attr-defined]
-            texts = [part.value for part in node.values if isinstance(part, ast.Constant)]
-            if len(parts) > len(texts) and any(re.search(r"^#|#$", text) for text in texts):
+            texts = [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
+            if len(node.values) > len(texts) and any(re.search(r"^#|#$", text) for text in texts):
                 yield where
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
             sides = [side.value for side in (node.left, node.right) if isinstance(side, ast.Constant)]
@@ -248,17 +281,19 @@ def test_the_search_for_built_keys_finds_them(tmp_path: Path, monkeypatch: pytes
     assert list(_key_builders(source)) == []
 
 
-def _rows() -> list[type[Row]]:
+def _row_classes() -> list[type[Row]]:
     for path in MODULES:
-        if "Row, discriminator=" in path.read_text():
+        if "discriminator=" in path.read_text():
             importlib.import_module(".".join(path.relative_to(LAYER).with_suffix("").parts))
-    found, left = [], [Row]
-    while left:
-        kinds = left.pop().__subclasses__()
-        found += kinds
-        left += kinds
+    classes: list[type[Row]] = []
+    bases: list[type[Row]] = [Row]
+    while bases:
+        subclasses = bases.pop().__subclasses__()
+        classes += subclasses
+        bases += subclasses
     return sorted(
-        (kind for kind in found if kind.__module__.startswith("weconnect")), key=lambda kind: kind.__name__
+        (kind for kind in classes if kind.__module__ in registry.MODULES_BY_KIND.values()),
+        key=lambda kind: kind.__name__,
     )
 
 
@@ -277,26 +312,28 @@ def _sample(name: str, annotation: Any) -> Any:
 
 
 def _key_functions(kind: type[Row]) -> Iterator[tuple[str, Any]]:
-    """A row class's own functions of keys with what they answer for sample arguments."""
+    """Yield a row class's own functions of keys, each with its result for sample arguments."""
     for name, member in vars(kind).items():
-        if not isinstance(member, staticmethod | classmethod) or name.startswith("_"):
+        if not isinstance(member, staticmethod | classmethod) or name.startswith("_") or name == "of":
             continue
         function = getattr(kind, name)
         types = typing.get_type_hints(function)
         plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
         names = [item.name for item in inspect.signature(function).parameters.values() if item.kind == plain]
+        if any(inspect.isclass(types[item]) and issubclass(types[item], BaseModel) for item in names):
+            continue  # takes an entity, and combines the results of the others
         yield name, function(*(_sample(item, types[item]) for item in names))
 
 
-@pytest.mark.parametrize("kind", _rows(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", _row_classes(), ids=lambda kind: kind.__name__)
 def test_partitions_belong_to_an_organization(kind: type[Row]) -> None:
-    for name, answer in _key_functions(kind):
+    for name, result in _key_functions(kind):
         if name == "shard" or name.endswith("_order"):
             continue  # parts and sort keys
-        if isinstance(answer, dict):
-            partitions = [value for key, value in answer.items() if key.endswith("pk")]
+        if isinstance(result, dict):
+            partitions = [value for key, value in result.items() if key.endswith("pk")]
         else:
-            partitions = [answer[0] if isinstance(answer, tuple) else answer]
+            partitions = [result[0] if isinstance(result, tuple) else result]
         for partition in partitions:
             first = partition.split("#")[0]
             allowed = (
@@ -307,11 +344,13 @@ def test_partitions_belong_to_an_organization(kind: type[Row]) -> None:
             assert partition.startswith(f"ORG#{ORGANIZATION}") or first in allowed, f"{name}: {partition}"
 
 
-def test_partitions_of_what_a_tenant_writes_begin_with_it(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same on the rows themselves, after a walk through the routes."""
+def test_partitions_of_written_rows_begin_with_their_organization(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for the rows themselves, after requests to many routes."""
     starter = Starter()
-    monkeypatch.setattr(durable, "lambda_client", lambda: starter)
-    me = registered()
+    monkeypatch.setattr(durable_client, "lambda_client", lambda: starter)
+    me = register()
     path = me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"]
     assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201
     memory = {"memoryType": "semantic", "content": "x", "key": "a#b"}

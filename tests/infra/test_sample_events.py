@@ -1,4 +1,4 @@
-"""The events of tests/sample_events, which `sam local invoke` takes too, each through its real handler."""
+"""The events of tests/sample_events, which also serve `sam local invoke`, each through its real handler."""
 
 import importlib
 import json
@@ -9,199 +9,207 @@ import pytest
 
 from infra import routes
 from infra.cloudformation import ROOT
-from tests.agents.runs import Starter
-from tests.factories import Registered, registered
+from tests.agents.execution_helpers import Starter
+from tests.factories import RegisteredUser, register
 from tests.gateway import CONTEXT
-from tests.infra.test_template import FUNCTIONS, OPERATIONS
+from tests.infra.stack import FUNCTIONS, OPERATIONS
+from weconnect import queues
 from weconnect.agents.engine import sweeper
-from weconnect.events import stream
 
 EVENTS = ROOT / "tests" / "sample_events"
-ORGANIZATION, AGENT, RUN, USER = (f"01930000-0000-7000-8000-00000000000{digit}" for digit in "abcd")
+ORGANIZATION, AGENT, EXECUTION, USER = (f"01930000-0000-7000-8000-00000000000{digit}" for digit in "abcd")
 
 
-def event(name: str, **ids: str) -> Any:
-    """An event's file, its example ids replaced."""
+EXAMPLE_IDS = {"organization": ORGANIZATION, "agent": AGENT, "execution": EXECUTION, "user": USER}
+
+
+def load_event(name: str, **ids: str) -> Any:
+    """Load an event from its file, with its example ids replaced by `ids`."""
     text = (EVENTS / f"{name}.json").read_text()
-    for example, word in ((ORGANIZATION, "organization"), (AGENT, "agent"), (RUN, "run"), (USER, "user")):
-        text = text.replace(example, ids.get(word, example))
+    for kind, example in EXAMPLE_IDS.items():
+        text = text.replace(example, ids.get(kind, example))
     return json.loads(text)
 
 
-def invoke(name: str, found: Any) -> Any:
-    """What the function of a file answers to an event."""
-    (path,) = [path for path in routes.files() if path.stem == name]
-    return importlib.import_module(f"{path.parent.name}.{name}").handler(found, CONTEXT)
+def invoke(name: str, event: Any) -> Any:
+    """Call the handler in the function's file of this name."""
+    (path,) = [path for path in routes.function_files() if path.stem == name]
+    return importlib.import_module(f"{path.parent.name}.{name}").handler(event, CONTEXT)
 
 
 @pytest.fixture
-def me(aws: None) -> Registered:
-    return registered()
+def me(aws: None) -> RegisteredUser:
+    return register()
 
 
-def rows_of(organization: str, agent: str) -> list[str]:
-    """Sort keys of all that stands in an agent's partition."""
+def list_sort_keys(organization: str, agent: str) -> list[str]:
+    """Return the sort keys of all rows in an agent's partition."""
     values = {":pk": {"S": f"ORG#{organization}#AGENT#{agent}"}}
-    found = boto3.client("dynamodb").query(
+    response = boto3.client("dynamodb").query(
         TableName="weconnect", KeyConditionExpression="pk = :pk", ExpressionAttributeValues=values
     )
-    return [item["sk"]["S"] for item in found["Items"]]
+    return [item["sk"]["S"] for item in response["Items"]]
 
 
 def test_every_event_source_has_an_example() -> None:
     files = {path.stem for path in EVENTS.glob("*.json")}
-    routed = {found.function.__name__ for found in OPERATIONS.values()}
-    others = {found["Handler"].split(".")[1] for found in FUNCTIONS.values()} - routed
+    routed = {operation.function.__name__ for operation in OPERATIONS.values()}
+    others = {properties["Handler"].split(".")[1] for properties in FUNCTIONS.values()} - routed
     assert files >= others
     assert files - others == {"create_agent", "get_health"}
 
 
-def test_a_route(me: Registered) -> None:
-    answer = invoke(
-        "create_agent", event("create_agent", organization=me.organization["id"], user=me.user["id"])
+def test_a_route_serves_its_example_event(me: RegisteredUser) -> None:
+    response = invoke(
+        "create_agent", load_event("create_agent", organization=me.organization["id"], user=me.user["id"])
     )
-    made = json.loads(answer["body"])
-    assert answer["statusCode"] == 201
-    assert me.client.get(f"/v1/agents/{made['id']}").json == made
+    agent = json.loads(response["body"])
+    assert response["statusCode"] == 201
+    assert me.client.get(f"/v1/agents/{agent['id']}").json == agent
 
 
-def test_a_public_route() -> None:
-    answer = invoke("get_health", event("get_health"))
-    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
+def test_a_public_route_serves_its_example_event() -> None:
+    response = invoke("get_health", load_event("get_health"))
+    assert (response["statusCode"], json.loads(response["body"])) == (200, {"status": "ok"})
 
 
-def test_code() -> None:
-    answer = invoke("run_code", event("run_code"))
-    assert answer == {"items": [{"n": 1, "double": 2}, {"n": 2, "double": 4}], "log": ["2 items"]}
+def test_the_code_runner_executes_its_example_event() -> None:
+    response = invoke("run_code", load_event("run_code"))
+    assert response == {"items": [{"n": 1, "double": 2}, {"n": 2, "double": 4}], "log": ["2 items"]}
 
 
-def test_the_authorizer(me: Registered) -> None:
-    asked = event("authorize")
-    refused = invoke("authorize", asked)
+def test_the_authorizer_identifies_the_caller_of_its_example_event(me: RegisteredUser) -> None:
+    request = load_event("authorize")
+    refused = invoke("authorize", request)
     assert (
         refused["isAuthorized"] is True
         and json.loads(refused["context"]["problem"])["code"] == "invalid_token"
     )
-    asked["headers"]["authorization"] = me.client.headers["Authorization"]
-    answer = invoke("authorize", asked)
-    assert (answer["context"]["userId"], answer["context"]["organizationId"]) == (
+    request["headers"]["authorization"] = me.client.headers["Authorization"]
+    response = invoke("authorize", request)
+    assert (response["context"]["userId"], response["context"]["organizationId"]) == (
         me.user["id"],
         me.organization["id"],
     )
 
 
-def made_agent(me: Registered) -> tuple[str, str]:
-    """An agent with a tool and a memory: its path and its id."""
-    made = me.client.post("/v1/agents", {"name": "Helper"})
-    path = made.headers["Location"]
+def create_agent(me: RegisteredUser) -> tuple[str, str]:
+    """Create an agent with a tool and a memory; return its path and its id."""
+    response = me.client.post("/v1/agents", {"name": "Helper"})
+    path = response.headers["Location"]
     assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201
     assert me.client.post(f"{path}/memories", {"memoryType": "semantic", "content": "x"}).status == 201
-    return path, made.json["id"]
+    return path, response.json["id"]
 
 
 def expire(organization: str, agent: str) -> None:
-    """What TTL does with a trash row, which moto does not."""
+    """Delete an agent's trash row, as TTL does, which moto does not."""
     key = {"pk": {"S": f"ORG#{organization}"}, "sk": {"S": f"TRASH#AGENT#{agent}"}}
     assert boto3.client("dynamodb").delete_item(TableName="weconnect", Key=key, ReturnValues="ALL_OLD")[
         "Attributes"
     ]
 
 
-def delivered(queue: str, organization: str, agent: str) -> dict[str, Any]:
-    """The queue's event for what the stream's event made the dispatcher send."""
-    changed = event("on_table_change", organization=organization, agent=agent)
-    assert invoke("on_table_change", changed) == {"batchItemFailures": []}
+def deliver(queue: str, organization: str, agent: str) -> dict[str, Any]:
+    """Send the stream's event through the dispatcher; return the queue's event with the message that it sent."""
+    change = load_event("on_table_change", organization=organization, agent=agent)
+    assert invoke("on_table_change", change) == {"batchItemFailures": []}
     (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
-    found = event("on_purged", organization=organization, agent=agent)
-    assert json.loads(message["Body"]) == json.loads(found["Records"][0]["body"]), (
-        "the example is what is sent"
-    )
-    found["Records"][0]["body"] = message["Body"]
-    return found  # type: ignore[no-any-return]
+    event: dict[str, Any] = load_event("on_purged", organization=organization, agent=agent)
+    (record,) = event["Records"]
+    assert json.loads(message["Body"]) == json.loads(record["body"]), "the example is what is sent"
+    record["body"] = message["Body"]
+    return event
 
 
-def test_an_agent_that_expired_in_the_trash_takes_its_children_along(
-    me: Registered, queue: str, starter: Starter
+def test_the_children_of_an_agent_that_expired_in_the_trash_are_deleted(
+    me: RegisteredUser, queue: str, starter: Starter
 ) -> None:
-    path, agent = made_agent(me)
+    path, agent = create_agent(me)
     assert me.client.post(f"{path}/executions", {"input": "hello"}).status == 202
     starter.run_pending()
-    neighbour = made_agent(registered())[1]
+    neighbour = create_agent(register())[1]
     organization = me.organization["id"]
-    assert len(rows_of(organization, agent)) == 11
+    assert len(list_sort_keys(organization, agent)) == 11
     assert me.client.delete(path).status == 204
     expire(organization, agent)
-    assert invoke("on_purged", delivered(queue, organization, agent)) == {"batchItemFailures": []}
-    (left,) = rows_of(organization, agent)
-    assert left.startswith("EXECUTION#"), "runs end by their own time to live"
+    assert invoke("on_purged", deliver(queue, organization, agent)) == {"batchItemFailures": []}
+    (remaining,) = list_sort_keys(organization, agent)
+    assert remaining.startswith("EXECUTION#"), "executions have their own time to live"
     assert neighbour != agent
-    again = event("on_purged", organization=organization, agent=agent)
-    assert invoke("on_purged", again) == {"batchItemFailures": []}, "delivered twice"
+    repeated = load_event("on_purged", organization=organization, agent=agent)
+    assert invoke("on_purged", repeated) == {"batchItemFailures": []}, "delivered twice"
 
 
-def test_a_restored_agent_keeps_its_children(me: Registered, queue: str) -> None:
-    path, agent = made_agent(me)
+def test_a_restored_agent_keeps_its_children(me: RegisteredUser, queue: str) -> None:
+    path, agent = create_agent(me)
     organization = me.organization["id"]
-    before = rows_of(organization, agent)
+    before = list_sort_keys(organization, agent)
     assert me.client.delete(path).status == 204
     assert me.client.post(f"{path}/restore").status == 200
-    invoke("on_purged", delivered(queue, organization, agent))
-    assert rows_of(organization, agent) == before
+    invoke("on_purged", deliver(queue, organization, agent))
+    assert list_sort_keys(organization, agent) == before
     me.client.delete(path)
-    invoke("on_purged", event("on_purged", organization=organization, agent=agent))
-    assert rows_of(organization, agent) == before, "in the trash again: a late message ends nothing"
+    invoke("on_purged", load_event("on_purged", organization=organization, agent=agent))
+    assert list_sort_keys(organization, agent) == before, "in the trash again: a late message deletes nothing"
 
 
-def test_the_stream_sends_nothing_for_other_changes(me: Registered, queue: str) -> None:
-    made_agent(me)
-    changed = event("on_table_change")
-    (record,) = changed["Records"]
+def test_the_stream_sends_nothing_for_other_changes(me: RegisteredUser, queue: str) -> None:
+    create_agent(me)
+    change = load_event("on_table_change")
+    (record,) = change["Records"]
     record["eventName"] = "INSERT"
     other = json.loads(json.dumps(record).replace("TRASH#AGENT", "AGENT")) | {"eventName": "REMOVE"}
-    changed["Records"].append(other)
-    assert invoke("on_table_change", changed) == {"batchItemFailures": []}
+    change["Records"].append(other)
+    assert invoke("on_table_change", change) == {"batchItemFailures": []}
     assert "Messages" not in boto3.client("sqs").receive_message(QueueUrl=queue)
 
 
-def test_the_stream_stops_at_a_record_that_fails(me: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stream_stops_at_a_record_that_fails(me: RegisteredUser, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_queue() -> Any:
         raise ConnectionError("no queue")
 
-    monkeypatch.setattr(stream, "sqs", no_queue)
-    changed = event("on_table_change")
-    number = changed["Records"][0]["dynamodb"]["SequenceNumber"]
-    assert invoke("on_table_change", changed) == {"batchItemFailures": [{"itemIdentifier": number}]}
+    monkeypatch.setattr(queues, "sqs_client", no_queue)
+    change = load_event("on_table_change")
+    number = change["Records"][0]["dynamodb"]["SequenceNumber"]
+    assert invoke("on_table_change", change) == {"batchItemFailures": [{"itemIdentifier": number}]}
 
 
-def test_one_bad_message_does_not_hold_the_others(me: Registered) -> None:
-    path, agent = made_agent(me)
+def test_one_bad_message_does_not_block_the_others(me: RegisteredUser) -> None:
+    path, agent = create_agent(me)
     organization = me.organization["id"]
     me.client.delete(path)
     expire(organization, agent)
-    good = event("on_purged", organization=organization, agent=agent)["Records"][0]
+    good = load_event("on_purged", organization=organization, agent=agent)["Records"][0]
     bad = good | {"messageId": "bad", "body": "{}"}
     assert invoke("on_purged", {"Records": [bad, good]}) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
-    assert rows_of(organization, agent) == []
+    assert list_sort_keys(organization, agent) == []
 
 
-def test_the_platform_says_that_a_run_has_ended(me: Registered, starter: Starter) -> None:
-    path, _ = made_agent(me)
+def test_an_execution_is_closed_when_its_durable_execution_has_ended(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    path, _ = create_agent(me)
     started = me.client.post(f"{path}/executions", {"input": "hello"})
-    ended = event("on_run_ended", run=started.json["id"])
-    assert invoke("on_run_ended", ended) == {"closed": True}
+    ended = load_event("on_agent_execution_ended", execution=started.json["id"])
+    assert invoke("on_agent_execution_ended", ended) == {"closed": True}
     assert me.client.get(started.headers["Location"]).json["status"] == "timeout"
-    assert invoke("on_run_ended", ended) == {"closed": False}
-    assert invoke("on_run_ended", event("on_run_ended")) == {"closed": False}, "another stack's run"
+    assert invoke("on_agent_execution_ended", ended) == {"closed": False}
+    assert invoke("on_agent_execution_ended", load_event("on_agent_execution_ended")) == {"closed": False}, (
+        "another stack's execution"
+    )
 
 
-def test_the_sweeper(me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, _ = made_agent(me)
-    starter.fails = True
+def test_the_sweeper_starts_an_execution_that_was_stored_but_not_started(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = create_agent(me)
+    starter.is_unavailable = True
     started = me.client.post(f"{path}/executions", {"input": "hello"})
-    starter.fails = False
+    starter.is_unavailable = False
     monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
-    assert invoke("on_sweep", event("on_sweep")) == {"swept": 1}
-    assert [request["DurableExecutionName"] for request in starter.asked] == [started.json["id"]]
+    assert invoke("on_agent_sweep", load_event("on_agent_sweep")) == {"swept": 1}
+    assert [request["DurableExecutionName"] for request in starter.invocations] == [started.json["id"]]
     starter.run_pending()
     assert me.client.get(started.headers["Location"]).json["status"] == "completed"
-    assert invoke("on_sweep", event("on_sweep")) == {"swept": 0}
+    assert invoke("on_agent_sweep", load_event("on_agent_sweep")) == {"swept": 0}

@@ -12,16 +12,16 @@ from typing import Any
 
 from infra.cloudformation import ROOT
 from infra.local.ministack import MiniStack
-from infra.local.options import read_options
+from infra.local.settings import read_settings
 
 PYTHON_PATH = [ROOT / "layers" / "weconnect", ROOT / "functions", ROOT]
 
 
 @contextlib.contextmanager
-def emulator(state: Path) -> Iterator[str]:
-    """An emulator with its state in `state`; its address."""
+def running_emulator(state: Path) -> Iterator[str]:
+    """Yield the address of an emulator that has its state in the folder `state`."""
     (state / "log").mkdir()
-    process = MiniStack(read_options(os.environ | {"STATE_DIR": str(state), "PORT": "0"}))
+    process = MiniStack(read_settings(os.environ | {"STATE_DIR": str(state), "PORT": "0"}))
     try:
         asyncio.run(process.wait_until_up())
         yield process.endpoint
@@ -29,9 +29,9 @@ def emulator(state: Path) -> Iterator[str]:
         process.stop()
 
 
-def raced(module: str, state: Path) -> dict[str, Any]:
-    """What the races of a module found, in a process whose settings lead to an emulator of its own."""
-    with emulator(state) as address:
+def run_races(module: str, state: Path) -> dict[str, Any]:
+    """Run the races of a module in a process with an emulator of its own, and return the JSON that it prints."""
+    with running_emulator(state) as address:
         environment = os.environ | {
             "AWS_ENDPOINT_URL": address,
             "MAIL_FROM": "",
@@ -39,6 +39,9 @@ def raced(module: str, state: Path) -> dict[str, Any]:
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         }
         command = [sys.executable, "-m", module]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+        process = subprocess.run(
+            command, env=environment, capture_output=True, text=True, cwd=ROOT, check=False
+        )
+    assert process.returncode == 0, process.stderr
+    results: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return results

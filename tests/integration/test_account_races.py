@@ -4,46 +4,46 @@ from typing import Any
 
 import pytest
 
-from tests.integration.emulator import raced
+from tests.integration.emulator import run_races
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What came of the races."""
-    return raced("tests.integration.account_races", tmp_path_factory.mktemp("ministack"))
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run the races once, and return their results by name."""
+    return run_races("tests.integration.account_races", tmp_path_factory.mktemp("ministack"))
 
 
-def test_five_of_a_hundred_failures_at_once_learn_something(found: dict[str, Any]) -> None:
-    assert found["failures_at_one_address"] == {
+def test_of_a_hundred_wrong_passwords_at_once_five_are_checked(results: dict[str, Any]) -> None:
+    assert results["failures_at_one_address"] == {
         "ends": {"wrong_credentials": 5, "too_many_attempts": 95},
         "count": 5,
     }
 
 
-def test_one_of_a_hundred_learns_something_when_the_wait_is_over(found: dict[str, Any]) -> None:
-    assert found["after_the_first_wait"] == {"wrong_credentials": 1, "too_many_attempts": 99}
+def test_of_a_hundred_wrong_passwords_after_the_wait_one_is_checked(results: dict[str, Any]) -> None:
+    assert results["after_the_first_wait"] == {"wrong_credentials": 1, "too_many_attempts": 99}
 
 
-def test_an_account_counts_twenty_of_a_hundred_and_then_takes_nobody(found: dict[str, Any]) -> None:
-    assert found["failures_from_everywhere"] == {
+def test_an_account_counts_twenty_failures_and_then_refuses_every_sign_in(results: dict[str, Any]) -> None:
+    assert results["failures_from_everywhere"] == {
         "ends": {"wrong_credentials": 100},
         "count": 20,
         "right": {"wrong_credentials": 1},
     }
 
 
-def test_right_passwords_hinder_nobody(found: dict[str, Any]) -> None:
-    assert found["right_passwords"] == {"ok": 25}
+def test_right_passwords_lock_nobody_out(results: dict[str, Any]) -> None:
+    assert results["right_passwords"] == {"ok": 25}
 
 
 @pytest.mark.parametrize("kind", ["app", "recovery"])
-def test_a_code_is_spent_once(found: dict[str, Any], kind: str) -> None:
-    assert found["codes"][kind] == [1, 99]
+def test_a_code_is_spent_once(results: dict[str, Any], kind: str) -> None:
+    assert results["codes"][kind] == [1, 99]
 
 
-def test_one_of_a_hundred_gets_the_new_address(found: dict[str, Any]) -> None:
-    assert found["new_addresses"] == {"ok": 1, "email_taken": 99}
+def test_one_of_a_hundred_gets_the_new_address(results: dict[str, Any]) -> None:
+    assert results["new_addresses"] == {"ok": 1, "email_taken": 99}
 
 
-def test_a_reset_token_is_used_once(found: dict[str, Any]) -> None:
-    assert found["resets"] == {"ok": 1, "invalid_token": 99}
+def test_a_reset_token_is_used_once(results: dict[str, Any]) -> None:
+    assert results["resets"] == {"ok": 1, "invalid_token": 99}

@@ -1,4 +1,4 @@
-"""A month's budget under runs that ask at once: on the emulator, with a provider that bills."""
+"""A month's budget under concurrent executions, on the emulator, with a provider that bills."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,17 +7,17 @@ from uuid import UUID
 import pytest
 
 from tests.agents.fake_model_servers import Call, FakeModels, Say
-from tests.agents.runs import Recorded
-from tests.factories import Registered, registered
-from tests.integration.racing import caller_of, together
+from tests.factories import RegisteredUser, register
+from tests.in_memory_steps import InMemorySteps
+from tests.integration.racing import owner_caller, run_concurrently
 from weconnect.agents.engine import executions
+from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
-from weconnect.agents.engine.run_context import Run
-from weconnect.agents.entities import NewExecution
+from weconnect.agents.entities import NewAIAgentExecution
 from weconnect.agents.models import deployment_keys, pydantic_ai_adapter
 from weconnect.settings import settings
 
-RUNS = 10
+EXECUTIONS = 10
 CENTS = 1
 REQUEST = 750  # micro-dollars: 1,000 tokens in at 0.15 and 1,000 out at 0.60 USD a million
 
@@ -27,20 +27,20 @@ GREEDY = Say(calls=[Call("calculator", {"expression": "1+1"})], input_tokens=1_0
 
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeModels]:
-    """A model that never stops asking for a tool."""
+    """Yield a model server that never stops calling a tool."""
     with FakeModels([GREEDY] * 200) as models:
         before = settings.outbound_allowed_hosts
         object.__setattr__(settings, "outbound_allowed_hosts", frozenset({"127.0.0.1"}))
-        monkeypatch.setitem(pydantic_ai_adapter.ADDRESSES, "openai", f"{models.url}/v1")
-        monkeypatch.setattr(deployment_keys, "of_deployment", lambda provider: "sk-test")
+        monkeypatch.setitem(pydantic_ai_adapter.BASE_URLS, "openai", f"{models.url}/v1")
+        monkeypatch.setattr(deployment_keys, "load_key", lambda provider: "sk-test")
         yield models
         object.__setattr__(settings, "outbound_allowed_hosts", before)
 
 
-def test_ten_runs_pass_a_budget_by_no_more_than_one_request(
+def test_ten_executions_exceed_a_budget_by_less_than_one_request(
     aws: None, starter: Any, models: FakeModels
 ) -> None:
-    me: Registered = registered()
+    me: RegisteredUser = register()
     agent = {
         "name": "Greedy",
         "provider": "openai",
@@ -51,17 +51,21 @@ def test_ten_runs_pass_a_budget_by_no_more_than_one_request(
     path = me.client.post("/v1/agents", agent).headers["Location"]
     agent_id = UUID(path.rpartition("/")[2])
     assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201
-    caller = caller_of(me)
-    started = [executions.start(caller, agent_id, NewExecution(input="go")) for _ in range(RUNS)]
+    caller = owner_caller(me)
+    started = [executions.start(caller, agent_id, NewAIAgentExecution(input="go")) for _ in range(EXECUTIONS)]
 
-    def carry(number: int) -> Any:
-        return run_agent(Recorded(), Run(caller.organization_id, agent_id, started[number].id))
+    def execute(number: int) -> Any:
+        return run_agent(
+            InMemorySteps(), ExecutionContext(caller.organization_id, agent_id, started[number].id)
+        )
 
-    ended = together(RUNS, carry)
-    assert [answer["status"] for answer in ended] == ["failed"] * RUNS
-    runs = [me.client.get(f"{path}/executions/{run.id}").json for run in started]
-    assert {run["errorCode"] for run in runs} == {"budget_exceeded"}
-    paid = len(models.asked) * REQUEST
+    results = run_concurrently(EXECUTIONS, execute)
+    assert [result.status for result in results] == ["failed"] * EXECUTIONS
+    finished = [me.client.get(f"{path}/executions/{execution.id}").json for execution in started]
+    assert {execution["errorCode"] for execution in finished} == {"budget_exceeded"}
+    paid = len(models.requests) * REQUEST
     budget = CENTS * 10_000
-    assert budget <= paid < budget + REQUEST, "used up, and passed by less than one request"
-    assert sum(round(run["cost"] * 1e6) for run in runs) == paid, "what the runs say is what was billed"
+    assert budget <= paid < budget + REQUEST, "used up, and exceeded by less than one request"
+    assert sum(round(execution["cost"] * 1e6) for execution in finished) == paid, (
+        "the executions report the costs that were billed"
+    )

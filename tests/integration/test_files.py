@@ -1,4 +1,4 @@
-"""Files and the tenant's AWS on the emulator, which makes real requests of both: addresses work as they are given."""
+"""Files and a tenant's AWS account on the emulator, with real requests: presigned URLs work as they are given."""
 
 import urllib.error
 import urllib.request
@@ -8,86 +8,96 @@ from uuid import UUID
 import boto3
 import pytest
 
-from infra.local.options import CREDENTIALS, REGION
-from tests.factories import Registered, registered
+from infra.local.settings import CREDENTIALS, REGION
+from tests.factories import RegisteredUser, register
 from weconnect import clock, ids
 from weconnect.db import payloads
 from weconnect.executions import files
+from weconnect.executions.rows import FileRow
 from weconnect.settings import settings
 from weconnect.workflows.entities import Node
 from weconnect.workflows.node_sdk import aws_session as nodes_aws
 from weconnect.workflows.node_sdk import catalogue
-from weconnect.workflows.node_sdk.node_type import Call, NodeError, Scope
+from weconnect.workflows.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
 from weconnect.workflows.node_sdk.secret_values import Secrets
 
 KEY = "a-secret-access-key-of-the-tenant's"
 
 
 @pytest.fixture
-def me(aws: None, monkeypatch: pytest.MonkeyPatch, ministack: str) -> Registered:
-    """A person; the emulator holds addresses to its own credentials, which the local host gives its functions."""
+def me(aws: None, monkeypatch: pytest.MonkeyPatch, ministack: str) -> RegisteredUser:
+    """Register a user; the emulator accepts URLs signed with its own credentials alone, as the local host sets them."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which knows others by now
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which has other credentials by now
     client = boto3.client("s3", region_name=REGION, endpoint_url=ministack)
     client.create_bucket(Bucket=settings.bucket_name)
     client.close()
-    return registered(f"{ids.new_id()}@example.com")
+    return register(f"{ids.new_id()}@example.com")
 
 
-def asked(url: str) -> tuple[int, bytes, dict[str, str]]:
+def download(url: str) -> tuple[int, bytes, dict[str, str]]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read(), {name.lower(): text for name, text in answer.headers.items()}
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return (
+                response.status,
+                response.read(),
+                {name.lower(): text for name, text in response.headers.items()},
+            )
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code, b"", {}
 
 
-def call(me: Registered, type: str, run_id: UUID, parameters: dict[str, Any], items: Any = ({},)) -> Call:
+def call(
+    me: RegisteredUser, type: str, run_id: UUID, parameters: dict[str, Any], items: Any = ({},)
+) -> NodeRun:
     organization_id = UUID(me.organization["id"])
-    scope = Scope({"id": str(run_id)}, None, {}, clock.now(), {}, {"key": None})  # type: ignore[dict-item]
-    kind = catalogue.node_type(type)
+    scope = ExpressionScope({"id": str(run_id)}, None, {}, clock.now(), {}, {"key": None})  # type: ignore[dict-item]
+    kind = catalogue.find_node_type(type)
     assert kind
-    return Call(
+    return NodeRun(
         node=Node(id="n", name="N", type=type, parameters=parameters),
         inputs={"main": list(items)},
         scope=scope,
         organization_id=organization_id,
-        run_id=run_id,
-        run_key=("pk", "sk"),
+        execution_id=run_id,
+        execution_key=("pk", "sk"),
         key=f"{run_id}:n:1",
-        secrets=Opened(organization_id, {}, kind.secrets),
+        secrets=Opened(organization_id, {}, kind.secret_parameters),
     )
 
 
 class Opened(Secrets):
     def open(self, names: Any) -> dict[str, str]:
-        self.cover([KEY])
+        self.remember([KEY])
         return dict.fromkeys(names, KEY)
 
 
-def test_an_address_gives_its_file_and_nothing_else(me: Registered) -> None:
+def test_a_presigned_url_serves_its_file_alone(me: RegisteredUser) -> None:
     run_id, content = ids.new_id(), bytes(range(256)) * 40_000
-    kept = files.keep(call(me, "noop", run_id, {}), "key", "ü €.png", "image/png", content)
+    reference = files.store(call(me, "noop", run_id, {}), "key", "ü €.png", "image/png", content)
     organization_id = UUID(me.organization["id"])
-    row = files.FileRow.get(*files.FileRow.at(organization_id, run_id, UUID(kept["fileId"])))
-    url = files.signed(organization_id, row)
-    status, found, headers = asked(url)
-    assert (status, found) == (200, content)
+    row = FileRow.get(*FileRow.at(organization_id, run_id, UUID(reference["fileId"])))
+    url = files.sign_url(organization_id, row)
+    status, body, headers = download(url)
+    assert (status, body) == (200, content)
     assert headers["content-type"] == "image/png" and "no-store" in headers["cache-control"]
     assert (
         headers["content-disposition"]
         == "attachment; filename=\"_ _.png\"; filename*=UTF-8''%C3%BC%20%E2%82%AC.png"
     )
-    for bad in (url.replace("image%2Fpng", "text%2Fhtml"), url.replace(kept["fileId"], str(ids.new_id()))):
-        assert bad != url and asked(bad)[0] == 403
+    for bad in (
+        url.replace("image%2Fpng", "text%2Fhtml"),
+        url.replace(reference["fileId"], str(ids.new_id())),
+    ):
+        assert bad != url and download(bad)[0] == 403
     payloads.discard_all(organization_id, f"runs/{run_id}/")
-    assert asked(url)[0] == 404
+    assert download(url)[0] == 404
 
 
-def test_nodes_reach_what_the_operator_put_there(
-    me: Registered, ministack: str, monkeypatch: pytest.MonkeyPatch
+def test_nodes_reach_the_endpoint_that_the_operator_configured(
+    me: RegisteredUser, ministack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(settings.__dict__, "nodes_aws_endpoint_url", ministack)
     keys = {
@@ -98,19 +108,19 @@ def test_nodes_reach_what_the_operator_put_there(
     run_id = ids.new_id()
 
     def ran(type: str, items: Any = ({},), **parameters: Any) -> Any:
-        kind = catalogue.node_type(type)
+        kind = catalogue.find_node_type(type)
         assert kind
         return kind.run(call(me, type, run_id, keys | parameters, items))["main"]
 
-    account = nodes_aws.Session("eu-west-1", keys["accessKeyId"], KEY, None)
+    account = nodes_aws.AwsCredentials("eu-west-1", keys["accessKeyId"], KEY, None)
     s3, sqs, table = (nodes_aws._client(service, account, 5) for service in ("s3", "sqs", "dynamodb"))
     s3.create_bucket(Bucket="tenant", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    place = {"bucket": "tenant", "key": "a b/ü.txt"}
-    ran("s3", operation="put", content="é", **place)
-    assert ran("s3", operation="get", **place)[0]["content"] == "é"
-    file = ran("s3", operation="get", contentAs="file", **place)[0]["file"]
+    location = {"bucket": "tenant", "key": "a b/ü.txt"}
+    ran("s3", operation="put", content="é", **location)
+    assert ran("s3", operation="get", **location)[0]["content"] == "é"
+    file = ran("s3", operation="get", contentAs="file", **location)[0]["file"]
     ran("s3", operation="put", contentAs="file", bucket="tenant", key="copy", file=file)
-    assert {each["key"] for each in ran("s3", operation="list", bucket="tenant")} == {place["key"], "copy"}
+    assert {each["key"] for each in ran("s3", operation="list", bucket="tenant")} == {location["key"], "copy"}
     url = sqs.create_queue(QueueName="q.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     items = [{"n": number} for number in range(12)]
     for _ in range(2):
@@ -119,7 +129,7 @@ def test_nodes_reach_what_the_operator_put_there(
     while messages := ran("sqs", operation="receive", queueUrl=url):
         seen += [each["body"]["n"] for each in messages]
         ran("sqs", messages, operation="delete", queueUrl=url, receiptHandle="{{ receiptHandle }}")
-    assert seen == list(range(12)), "in order, and once though it was sent twice"
+    assert seen == list(range(12)), "in order, and once although they were sent twice"
     table.create_table(
         TableName="things",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -133,9 +143,8 @@ def test_nodes_reach_what_the_operator_put_there(
         "dynamodb", operation="update", table="things", key={"pk": "a"}, add={"n": 0.2}, remove=["l"]
     )
     assert changed == [{"pk": "a", "n": 0.3}]
-    asked = {"condition": "pk = :pk", "values": {":pk": "a"}, "filter": "n > :n"}
-    asked["values"] |= {":n": 1}  # type: ignore[operator]
-    assert ran("dynamodb", operation="query", table="things", **asked) == []
+    query = {"condition": "pk = :pk", "values": {":pk": "a", ":n": 1}, "filter": "n > :n"}
+    assert ran("dynamodb", operation="query", table="things", **query) == []
     with pytest.raises(NodeError) as caught:
         ran("lambda", function="none")
     assert caught.value.code == "ResourceNotFoundException"

@@ -7,15 +7,15 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.auth.providers import real_provider
+from tests.auth.fake_identity_provider import run_standard_provider
 from tests.factories import PASSWORD
 from tests.host.local_host import LocalHost
-from tests.integration.racing import together
+from tests.integration.racing import run_concurrently
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    with real_provider() as issuer:
+    with run_standard_provider() as issuer:
         yield issuer
 
 
@@ -29,40 +29,41 @@ def api(tmp_path_factory: pytest.TempPathFactory, provider: str) -> Iterator[htt
     host.stop()
 
 
-def registered(api: httpx2.Client, email: str) -> dict[str, Any]:
+def register_user(api: httpx2.Client, email: str) -> dict[str, Any]:
     names = {"firstName": "Ada", "lastName": "Lovelace"}
-    answer = api.post("/v1/auth/register", json={"email": email, "password": PASSWORD, **names})
-    assert answer.status_code == 201, answer.text
-    return answer.json()  # type: ignore[no-any-return]
+    response = api.post("/v1/auth/register", json={"email": email, "password": PASSWORD, **names})
+    assert response.status_code == 201, response.text
+    user: dict[str, Any] = response.json()
+    return user
 
 
 def bearer(tokens: dict[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens['accessToken']}"}
 
 
-def test_a_key_that_may_be_used_ten_times_is_used_ten_times_by_a_hundred(api: httpx2.Client) -> None:
-    me = registered(api, "keys@example.com")
+def test_of_a_hundred_requests_with_a_key_limited_to_ten_ten_succeed(api: httpx2.Client) -> None:
+    me = register_user(api, "keys@example.com")
     body = {"name": "ci", "scopes": ["*"], "rateLimits": {"requestsPerDay": 10}}
     key = api.post("/v1/api-keys", json=body, headers=bearer(me)).json()["key"]
     with httpx2.Client(base_url=api.base_url, timeout=60, limits=httpx2.Limits(max_connections=25)) as many:
-        answers = together(100, lambda _: many.get("/v1/users/me", headers={"X-API-Key": key}))
-    assert Counter(answer.status_code for answer in answers) == {200: 10, 429: 90}
-    taken = [answer for answer in answers if answer.status_code == 200]
-    assert sorted(int(answer.headers["RateLimit-Remaining"]) for answer in taken) == list(range(10))
-    refused = next(answer for answer in answers if answer.status_code == 429)
+        responses = run_concurrently(100, lambda _: many.get("/v1/users/me", headers={"X-API-Key": key}))
+    assert Counter(response.status_code for response in responses) == {200: 10, 429: 90}
+    allowed = [response for response in responses if response.status_code == 200]
+    assert sorted(int(response.headers["RateLimit-Remaining"]) for response in allowed) == list(range(10))
+    refused = next(response for response in responses if response.status_code == 429)
     assert refused.json()["code"] == "rate_limited" and int(refused.headers["Retry-After"]) > 0
     assert refused.headers["RateLimit-Policy"] == "10;w=86400"
 
 
-def test_a_person_signs_in_through_a_provider_as_a_browser_does(api: httpx2.Client, provider: str) -> None:
-    owner = registered(api, "owner@example.com")
+def test_a_browser_signs_in_through_an_identity_provider(api: httpx2.Client, provider: str) -> None:
+    owner = register_user(api, "owner@example.com")
     organization = owner["organization"]
     settings = {"issuer": provider, "clientId": "weconnect", "clientSecret": "anything"}
     path = f"/v1/organizations/{organization['id']}/identity-provider"
-    made = api.put(path, json=settings, headers=bearer(owner))
-    assert made.status_code == 200, made.text
+    saved = api.put(path, json=settings, headers=bearer(owner))
+    assert saved.status_code == 200, saved.text
     callback = f"{api.base_url}".rstrip("/") + "/v1/auth/sso/callback"
-    assert made.json()["redirectUri"] == callback
+    assert saved.json()["redirectUri"] == callback
     claims = {"email": "grace@example.com", "email_verified": True, "name": "Grace Hopper"}
     assert httpx2.put(f"{provider}/users/u-1", json=claims).status_code == 204
     with httpx2.Client(timeout=60) as browser:

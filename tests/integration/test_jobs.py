@@ -1,4 +1,4 @@
-"""Jobs on the emulator: a real queue, and each message taken up by several functions at once."""
+"""Jobs on the emulator: a real queue, and each message processed by several functions concurrently."""
 
 import json
 from collections.abc import Iterator
@@ -7,64 +7,79 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.local.options import REGION
-from tests.agents.runs import Starter
-from tests.factories import Registered, registered
-from tests.integration.racing import together
-from tests.jobs.runs import asked, counts, ended, flow, pending, states
-from weconnect.events import stream
+from infra.local.settings import REGION
+from tests.agents.execution_helpers import Starter
+from tests.factories import RegisteredUser, register
+from tests.integration.racing import run_concurrently
+from tests.jobs.bulk_helpers import (
+    create_bulk_job,
+    create_bulk_workflow,
+    start_finished,
+    start_pending,
+    states,
+    summarize_job,
+)
+from weconnect import queues
 from weconnect.executions import bulk_job
 from weconnect.jobs import worker
 from weconnect.settings import settings
 
-AT_ONCE = 4
+WORKER_COUNT = 4
 
 
 @pytest.fixture
-def me(aws: None, starter: Starter) -> Registered:
-    return registered()
+def me(aws: None, starter: Starter) -> RegisteredUser:
+    return register()
 
 
 @pytest.fixture
 def sqs(ministack: str, aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The emulator's queue of jobs."""
-    found = boto3.client("sqs", region_name=REGION, endpoint_url=ministack)
+    client = boto3.client("sqs", region_name=REGION, endpoint_url=ministack)
     before = settings.jobs_queue_url
-    object.__setattr__(settings, "jobs_queue_url", found.create_queue(QueueName="jobs")["QueueUrl"])
-    monkeypatch.setattr(stream, "sqs", lambda: found)
-    monkeypatch.setattr(bulk_job, "BATCH", 4)
-    yield found
+    object.__setattr__(settings, "jobs_queue_url", client.create_queue(QueueName="jobs")["QueueUrl"])
+    monkeypatch.setattr(queues, "sqs_client", lambda: client)
+    monkeypatch.setattr(bulk_job, "BATCH_SIZE", 4)
+    yield client
     object.__setattr__(settings, "jobs_queue_url", before)
-    found.close()
+    client.close()
 
 
-def carried_out(sqs: Any) -> list[int]:
-    """Take message after message, each by several functions at once; the batches that were asked for."""
-    place, batches = {"QueueUrl": settings.jobs_queue_url}, []
-    while messages := sqs.receive_message(**place, MaxNumberOfMessages=10).get("Messages"):
-        for found in messages:
-            message = json.loads(found["Body"])
+def process_concurrently(message: worker.JobMessage) -> list[bool]:
+    return run_concurrently(WORKER_COUNT, lambda _: worker.process_message(message))
+
+
+def process_queue(sqs: Any) -> list[int]:
+    """Process message after message, each by several workers concurrently; return the numbers of the batches."""
+    queue = {"QueueUrl": settings.jobs_queue_url}
+    batches: list[int] = []
+    while messages := sqs.receive_message(**queue, MaxNumberOfMessages=10).get("Messages"):
+        for received in messages:
+            message: worker.JobMessage = json.loads(received["Body"])
             batches.append(message["batch"])
-            done = together(AT_ONCE, lambda _, message=message: worker.work(message))
-            assert done.count(True) == 1, "one of them has done it"
-            sqs.delete_message(**place, ReceiptHandle=found["ReceiptHandle"])
+            assert process_concurrently(message).count(True) == 1, "exactly one worker has processed it"
+            sqs.delete_message(**queue, ReceiptHandle=received["ReceiptHandle"])
     return batches
 
 
-def test_a_batch_is_done_once(me: Registered, sqs: Any) -> None:
-    found = pending(me, flow(me), 10)
-    path = asked(me.client, "cancel", status="pending")
-    assert carried_out(sqs) == [0, 1, 2]
-    assert counts(me.client.get(path).json) == ("completed", 10, 0, 0, {"cancelled": 10})
-    assert states(me, found) == ["cancelled"] * 10
+def test_a_batch_is_processed_once(me: RegisteredUser, sqs: Any) -> None:
+    execution_ids = start_pending(me, create_bulk_workflow(me), 10)
+    path = create_bulk_job(me.client, "cancel", status="pending")
+    assert process_queue(sqs) == [0, 1, 2]
+    assert summarize_job(me.client.get(path).json) == ("completed", 10, 0, 0, {"cancelled": 10})
+    assert states(me, execution_ids) == ["cancelled"] * 10
 
 
-def test_a_run_is_retried_once(me: Registered, sqs: Any, starter: Starter, monkeypatch: Any) -> None:
-    """Even when several functions are at a batch, each of which believes that the others are dead."""
-    monkeypatch.setattr(worker, "HELD_SECONDS", -5)
-    failed = ended(me, starter, flow(me, fails=True), 6)
-    path = asked(me.client, "retry", status="failed")
-    assert carried_out(sqs) == [0, 1]
-    assert counts(me.client.get(path).json) == ("completed", 6, 0, 0, {"retried": 6})
-    runs = me.client.get("/v1/executions?limit=100").json["items"]
-    assert sorted(run["retryOf"] for run in runs if run.get("retryOf")) == sorted(failed)
+def test_an_execution_is_retried_once(
+    me: RegisteredUser, sqs: Any, starter: Starter, monkeypatch: Any
+) -> None:
+    """Even when several workers process a batch, each of which takes the others for dead."""
+    monkeypatch.setattr(worker, "LOCK_SECONDS", -5)
+    failed = start_finished(me, starter, create_bulk_workflow(me, fails=True), 6)
+    path = create_bulk_job(me.client, "retry", status="failed")
+    assert process_queue(sqs) == [0, 1]
+    assert summarize_job(me.client.get(path).json) == ("completed", 6, 0, 0, {"retried": 6})
+    executions = me.client.get("/v1/executions?limit=100").json["items"]
+    assert sorted(execution["retryOf"] for execution in executions if execution.get("retryOf")) == sorted(
+        failed
+    )

@@ -1,4 +1,4 @@
-"""Runs of one agent, many at once, on the emulator."""
+"""Concurrent executions of one agent, on the emulator."""
 
 import json
 from typing import Any
@@ -7,169 +7,181 @@ from uuid import UUID
 import pytest
 
 from infra import routes
-from tests.agents.runs import Recorded, Starter
-from tests.factories import Registered, registered
-from tests.integration.racing import caller_of, outcomes, together
-from weconnect.agents.engine import cancellation, executions, sweeper
+from tests.agents.execution_helpers import Starter
+from tests.factories import RegisteredUser, register
+from tests.in_memory_steps import InMemorySteps
+from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
+from weconnect.agents.engine import cancellation, completion, executions, sweeper
+from weconnect.agents.engine.completion import AgentOutcome
+from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
-from weconnect.agents.engine.run_context import Run
-from weconnect.agents.entities import ExecutionStatus, NewExecution
+from weconnect.agents.entities import AgentExecutionStatus, NewAIAgentExecution
 from weconnect.agents.memory import service as memories
 from weconnect.agents.memory.entities import NewAIAgentMemory
 from weconnect.agents.memory.rows import MemoryRow
-from weconnect.agents.rows import AgentRow, ExecutionRow
+from weconnect.agents.rows import AgentExecutionRow, AgentRow
+from weconnect.agents.statistics import ExecutionTotals
 from weconnect.api import idempotency
-from weconnect.auth.rows import ExecutionLimitRow
+from weconnect.api.responses import GatewayResponse
 from weconnect.db import table
 from weconnect.errors import Problem
+from weconnect.identity.rows import ExecutionLimitRow
 from weconnect.organizations.rows import UsageRow
 
-START = NewExecution(input="What is 2 + 2?")
+START = NewAIAgentExecution(input="What is 2 + 2?")
 
 
 @pytest.fixture
-def me(aws: None, starter: Starter) -> Registered:
-    return registered()
+def me(aws: None, starter: Starter) -> RegisteredUser:
+    return register()
 
 
 @pytest.fixture
-def agent(me: Registered) -> UUID:
+def agent(me: RegisteredUser) -> UUID:
     return UUID(me.client.post("/v1/agents", {"name": "Helper"}).json["id"])
 
 
-def head(me: Registered, agent: UUID) -> AgentRow:
+def load_agent_row(me: RegisteredUser, agent: UUID) -> AgentRow:
     return AgentRow.get(*AgentRow.at(UUID(me.organization["id"]), agent), consistent_read=True)
 
 
-def runs(me: Registered, agent: UUID) -> list[ExecutionRow]:
-    pk = ExecutionRow.of_agent(UUID(me.organization["id"]), agent)
-    return list(ExecutionRow.query(pk, table.Row.sk.startswith("EXECUTION#"), consistent_read=True))
+def load_execution_rows(me: RegisteredUser, agent: UUID) -> list[AgentExecutionRow]:
+    pk = AgentExecutionRow.of_agent(UUID(me.organization["id"]), agent)
+    return list(AgentExecutionRow.query(pk, table.Row.sk.startswith("EXECUTION#"), consistent_read=True))
 
 
-def used(me: Registered) -> int:
+def count_started(me: RegisteredUser) -> int:
     rows = UsageRow.query(
         f"ORG#{me.organization['id']}", table.Row.sk.startswith("USAGE#"), consistent_read=True
     )
     return sum(int(row.executions) for row in rows)
 
 
-def test_a_limit_of_ten_lets_ten_of_forty_start(me: Registered, agent: UUID, starter: Starter) -> None:
-    caller = caller_of(me)
+def test_a_limit_of_ten_admits_ten_of_forty_concurrent_starts(
+    me: RegisteredUser, agent: UUID, starter: Starter
+) -> None:
+    caller = owner_caller(me)
     limit = me.client.put(f"/v1/execution-limits/{me.user['id']}/hourly", {"maxExecutions": 10})
     assert limit.status == 200
-    found = outcomes(together(40, lambda _: executions.start(caller, agent, START)))
-    assert found == {"ok": 10, "execution_limit_reached": 30}
-    assert len(runs(me, agent)) == len(starter.asked) == used(me) == 10
+    outcomes = count_outcomes(run_concurrently(40, lambda _: executions.start(caller, agent, START)))
+    assert outcomes == {"ok": 10, "execution_limit_reached": 30}
+    assert len(load_execution_rows(me, agent)) == len(starter.invocations) == count_started(me) == 10
     row = ExecutionLimitRow.query(f"ORG#{me.organization['id']}", table.Row.sk.startswith("LIMIT#"))
     assert [int(one.current_executions) for one in row] == [10]
 
 
-def test_one_key_starts_one_run(me: Registered, agent: UUID, starter: Starter) -> None:
-    caller, operation = caller_of(me), routes.load()["POST /v1/agents/{agentId}/executions"]
+def test_one_idempotency_key_starts_one_execution(me: RegisteredUser, agent: UUID, starter: Starter) -> None:
+    caller, operation = owner_caller(me), routes.load_operations()["POST /v1/agents/{agentId}/executions"]
     event = {
         "headers": {"idempotency-key": "once"},
         "rawPath": f"/v1/agents/{agent}/executions",
         "body": "{}",
     }
 
-    def work() -> dict[str, Any]:
-        return {"statusCode": 202, "body": json.dumps({"id": str(executions.start(caller, agent, START).id)})}
+    def work() -> GatewayResponse:
+        body = json.dumps({"id": str(executions.start(caller, agent, START).id)})
+        return {"statusCode": 202, "headers": {}, "body": body, "isBase64Encoded": False, "cookies": []}
 
     def start(_: int) -> Any:
-        return idempotency.replayed(event, caller, operation, work)
+        return idempotency.execute_once(event, caller, operation, work)
 
-    answers = together(50, start)
-    found = outcomes(answers)
-    assert found["ok"] >= 1 and found["ok"] + found["idempotency_in_flight"] == 50
-    bodies = {answer["body"] for answer in answers if not isinstance(answer, Problem)}
-    stored = runs(me, agent)
-    assert len(stored) == len(starter.asked) == used(me) == 1
+    results = run_concurrently(50, start)
+    outcomes = count_outcomes(results)
+    assert outcomes["ok"] >= 1 and outcomes["ok"] + outcomes["idempotency_in_flight"] == 50
+    bodies = {result["body"] for result in results if not isinstance(result, Problem)}
+    stored = load_execution_rows(me, agent)
+    assert len(stored) == len(starter.invocations) == count_started(me) == 1
     assert bodies == {json.dumps({"id": stored[0].id})}
     assert start(0)["headers"]["Idempotent-Replayed"] == "true"
 
 
-def test_runs_that_end_at_once_are_all_counted(me: Registered, agent: UUID) -> None:
-    caller = caller_of(me)
+def test_executions_that_finish_at_the_same_time_are_all_counted(me: RegisteredUser, agent: UUID) -> None:
+    caller = owner_caller(me)
     for _ in range(25):
         executions.start(caller, agent, START)
-    rows = runs(me, agent)
-    totals = {"input_tokens": 3, "output_tokens": 2, "cost_micros": 7}
+    rows = load_execution_rows(me, agent)
+    timeout = AgentOutcome(status=AgentExecutionStatus.TIMEOUT)
+    totals: ExecutionTotals = {"input_tokens": 3, "output_tokens": 2, "cost_micros": 7}
 
-    def end(number: int) -> bool:
-        status = ExecutionStatus.COMPLETED if number % 5 else ExecutionStatus.FAILED
-        return executions.finish(rows[number], status, output="4", totals=totals)
+    def finish(number: int) -> bool:
+        status = AgentExecutionStatus.COMPLETED if number % 5 else AgentExecutionStatus.FAILED
+        outcome = AgentOutcome(status=status, output="4")
+        return completion.finish(rows[number], outcome, totals=totals)
 
-    assert together(25, end) == [True] * 25
-    again = [ExecutionRow.get(row.pk, row.sk, consistent_read=True) for row in rows]
+    assert run_concurrently(25, finish) == [True] * 25
+    rows_read_again = [AgentExecutionRow.get(row.pk, row.sk, consistent_read=True) for row in rows]
     assert (
-        together(25, lambda number: executions.finish(again[number], ExecutionStatus.TIMEOUT)) == [False] * 25
+        run_concurrently(25, lambda number: completion.finish(rows_read_again[number], timeout))
+        == [False] * 25
     )
-    row = head(me, agent)
-    counted = (row.total_executions, row.completed, row.failed, row.timeout, row.cancelled)
-    assert counted == (25, 20, 5, 0, 0)
+    row = load_agent_row(me, agent)
+    counters = (row.total_executions, row.completed, row.failed, row.timeout, row.cancelled)
+    assert counters == (25, 20, 5, 0, 0)
     assert (row.input_tokens, row.output_tokens, row.cost_micros) == (75, 50, 175)
-    assert row.version == 1, "a run breaks nobody's If-Match"
+    assert row.version == 1, "an execution does not change the ETag"
     for status, expected in (("completed", 20), ("failed", 5), ("pending", 0), ("timeout", 0)):
         pages = me.client.get(f"/v1/agents/{agent}/executions?status={status}&limit=100").json
         assert len(pages["items"]) == expected
     assert len(me.client.get(f"/v1/agents/{agent}/executions?sort=slowest&limit=100").json["items"]) == 25
 
 
-def test_one_run_ends_once(me: Registered, agent: UUID) -> None:
-    """Its own end, the platform's, a cancel and the sweeper's, all at once: one of them counts."""
-    caller = caller_of(me)
+def test_an_execution_finishes_once_under_concurrent_ends(me: RegisteredUser, agent: UUID) -> None:
+    """The execution, the platform, a cancellation and the sweeper end it at the same time: one of them counts."""
+    caller = owner_caller(me)
     for _ in range(4):
-        run = executions.start(caller, agent, START)
-        row = runs(me, agent)[-1]
-        assert row.id == str(run.id)
+        execution = executions.start(caller, agent, START)
+        row = load_execution_rows(me, agent)[-1]
+        assert row.id == str(execution.id)
 
-        def end(number: int, row: ExecutionRow = row, run: Any = run) -> Any:
+        def finish(number: int, row: AgentExecutionRow = row, execution: Any = execution) -> Any:
             if number % 4 == 0:
                 return sweeper.close(row.id, "FAILED", "x")
             if number % 4 == 1:
-                return cancellation.cancel(caller, agent, run.id)
-            mine = ExecutionRow.get(row.pk, row.sk, consistent_read=True)
-            status = ExecutionStatus.COMPLETED if number % 4 == 2 else ExecutionStatus.TIMEOUT
-            return executions.finish(mine, status, output="4")
+                return cancellation.cancel(caller, agent, execution.id)
+            own_row = AgentExecutionRow.get(row.pk, row.sk, consistent_read=True)
+            status = AgentExecutionStatus.COMPLETED if number % 4 == 2 else AgentExecutionStatus.TIMEOUT
+            return completion.finish(own_row, AgentOutcome(status=status, output="4"))
 
-        together(12, end)
-    row = head(me, agent)
-    ended = [run.status for run in runs(me, agent)]
-    assert set(ended) <= {"completed", "failed", "timeout", "cancelled"}
-    assert row.total_executions == 4
+        run_concurrently(12, finish)
+    agent_row = load_agent_row(me, agent)
+    statuses = [execution.status for execution in load_execution_rows(me, agent)]
+    assert set(statuses) <= {"completed", "failed", "timeout", "cancelled"}
+    assert agent_row.total_executions == 4
     for status in ("completed", "failed", "timeout", "cancelled"):
-        assert getattr(row, status) == ended.count(status)
+        assert getattr(agent_row, status) == statuses.count(status)
 
 
-def test_cancel_races_with_the_run(me: Registered, agent: UUID) -> None:
-    caller = caller_of(me)
+def test_a_cancellation_races_with_the_execution(me: RegisteredUser, agent: UUID) -> None:
+    caller = owner_caller(me)
     started = [executions.start(caller, agent, START).id for _ in range(8)]
 
     def work(number: int) -> Any:
-        run = started[number // 2]
+        execution = started[number // 2]
         if number % 2:
-            return cancellation.cancel(caller, agent, run)
-        return run_agent(Recorded(), Run(caller.organization_id, agent, run))
+            return cancellation.cancel(caller, agent, execution)
+        return run_agent(InMemorySteps(), ExecutionContext(caller.organization_id, agent, execution))
 
-    answers = together(16, work)
-    ended = {UUID(row.id): row.status for row in runs(me, agent)}
-    for number, run in enumerate(started):
-        cancelled = not isinstance(answers[2 * number + 1], Problem)
-        assert ended[run] in ("completed", "cancelled")
-        assert cancelled or ended[run] == "completed"
-    row = head(me, agent)
-    assert row.total_executions == 8 == row.completed + row.cancelled
-    assert row.cancelled == list(ended.values()).count("cancelled")
+    results = run_concurrently(16, work)
+    statuses = {UUID(row.id): row.status for row in load_execution_rows(me, agent)}
+    for number, execution in enumerate(started):
+        cancelled = not isinstance(results[2 * number + 1], Problem)
+        assert statuses[execution] in ("completed", "cancelled")
+        assert cancelled or statuses[execution] == "completed"
+    agent_row = load_agent_row(me, agent)
+    assert agent_row.total_executions == 8 == agent_row.completed + agent_row.cancelled
+    assert agent_row.cancelled == list(statuses.values()).count("cancelled")
 
 
-def test_a_fact_has_one_present_value(me: Registered, agent: UUID) -> None:
-    caller = caller_of(me)
+def test_concurrent_writes_of_a_fact_leave_one_present_value(me: RegisteredUser, agent: UUID) -> None:
+    caller = owner_caller(me)
     facts = [NewAIAgentMemory(key="colour", content=f"colour {number}") for number in range(20)]
-    found = outcomes(together(20, lambda number: memories.create(caller, agent, facts[number])))
-    assert found["ok"] + found["version_conflict"] == 20 and found["ok"] >= 1
+    outcomes = count_outcomes(
+        run_concurrently(20, lambda number: memories.create(caller, agent, facts[number]))
+    )
+    assert outcomes["ok"] + outcomes["version_conflict"] == 20 and outcomes["ok"] >= 1
     pk, prefix = MemoryRow.of_type(caller.organization_id, agent, "semantic")
     rows = list(MemoryRow.query(pk, table.Row.sk.startswith(prefix), consistent_read=True))
-    assert len(rows) == found["ok"]
+    assert len(rows) == outcomes["ok"]
     assert len([row for row in rows if row.valid_to is None]) == 1
     superseded = [row.superseded_by for row in rows if row.superseded_by]
     assert len(set(superseded)) == len(superseded) == len(rows) - 1, "each value but the first supersedes one"

@@ -1,16 +1,16 @@
-"""A person with runs, and the queue of jobs in moto."""
+"""A user and the queue of jobs in moto."""
 
 import pytest
 
-from tests.agents.runs import Starter
+from tests.agents.execution_helpers import Starter
 from tests.conftest import queue_of
-from tests.factories import Registered, registered
-from tests.jobs.deliveries import Deliveries
+from tests.factories import RegisteredUser, register
+from tests.jobs.job_queue import Deliveries
 
 
 @pytest.fixture
-def me(aws: None, starter: Starter) -> Registered:
-    return registered()
+def me(aws: None, starter: Starter) -> RegisteredUser:
+    return register()
 
 
 @pytest.fixture

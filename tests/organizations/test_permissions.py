@@ -1,4 +1,4 @@
-"""Which role may do what."""
+"""The permissions of roles, members and API keys."""
 
 from uuid import uuid4
 
@@ -10,22 +10,22 @@ from weconnect.api.caller import Caller
 from weconnect.errors import Forbidden
 from weconnect.identity.permissions import (
     ACTIONS,
-    ROLES,
-    WORDS,
-    effective,
-    of_api_key,
-    require_own,
-    spelled_out,
-    within_user_role,
+    ALL_PERMISSIONS,
+    PERMISSIONS_BY_ROLE,
+    effective_permissions,
+    expand_permissions,
+    limit_to_api_key,
+    limit_to_user_role,
+    require_own_entity,
 )
-from weconnect.organizations.entities import MemberPermissions
+from weconnect.organizations.member_permissions import MemberPermissions
 
-some_words = st.frozensets(st.sampled_from(sorted(WORDS)))
-some_flags = st.dictionaries(
+permission_sets = st.frozensets(st.sampled_from(sorted(ALL_PERMISSIONS)))
+key_flags = st.dictionaries(
     st.sampled_from(["can_read", "can_write", "can_delete", "can_execute"]),
     st.sampled_from([True, False, None]),
 )
-own_permissions = st.dictionaries(
+member_flags = st.dictionaries(
     st.sampled_from(sorted(ACTIONS)),
     st.dictionaries(
         st.sampled_from(["create", "read", "update", "delete", "execute", "billing"]), st.booleans()
@@ -33,52 +33,60 @@ own_permissions = st.dictionaries(
 )
 
 
-def test_the_roles() -> None:
-    assert spelled_out(ROLES["owner"]) == WORDS
-    assert WORDS - ROLES["admin"] == {"organization:billing"}
-    assert {word.partition(":")[2] for word in ROLES["member"]} == {
+def test_the_built_in_roles_have_their_permissions() -> None:
+    assert expand_permissions(PERMISSIONS_BY_ROLE["owner"]) == ALL_PERMISSIONS
+    assert ALL_PERMISSIONS - PERMISSIONS_BY_ROLE["admin"] == {"organization:billing"}
+    assert {permission.partition(":")[2] for permission in PERMISSIONS_BY_ROLE["member"]} == {
         "create",
         "read",
         "update",
         "execute",
         "use",
     }
-    assert ROLES["viewer"] == {word for word in WORDS if word.endswith(":read")}
-    assert not [word for word in ROLES["member"] | ROLES["viewer"] if word.startswith("organization:")]
+    assert PERMISSIONS_BY_ROLE["viewer"] == {
+        permission for permission in ALL_PERMISSIONS if permission.endswith(":read")
+    }
+    assert not [
+        permission
+        for permission in PERMISSIONS_BY_ROLE["member"] | PERMISSIONS_BY_ROLE["viewer"]
+        if permission.startswith("organization:")
+    ]
 
 
-def test_a_members_map_has_every_word() -> None:
+def test_a_members_flags_cover_every_permission() -> None:
     for resource, actions in ACTIONS.items():
         kind = MemberPermissions.model_fields[resource].annotation.__args__[0]  # type: ignore[union-attr]
         assert set(actions) <= set(kind.model_fields), resource
 
 
-@given(st.sampled_from(sorted(ROLES)), own_permissions, st.none() | some_words)
-def test_a_members_own_booleans_win_except_over_the_owner(
+@given(st.sampled_from(sorted(PERMISSIONS_BY_ROLE)), member_flags, st.none() | permission_sets)
+def test_a_members_own_flags_win_except_over_the_owner(
     role: str, own: dict[str, dict[str, bool]], custom: frozenset[str] | None
 ) -> None:
-    granted = spelled_out(effective(role, own, custom))
-    assert granted <= WORDS
-    for word in WORDS:
-        resource, action = word.split(":")
+    granted = expand_permissions(effective_permissions(role, own, custom))
+    assert granted <= ALL_PERMISSIONS
+    for permission in ALL_PERMISSIONS:
+        resource, action = permission.split(":")
         flag = own.get(resource, {}).get(action)
-        base = WORDS if role == "owner" else ROLES[role] if custom is None else custom
-        assert (word in granted) == (True if role == "owner" else word in base if flag is None else flag)
+        base = ALL_PERMISSIONS if role == "owner" else PERMISSIONS_BY_ROLE[role] if custom is None else custom
+        assert (permission in granted) == (
+            True if role == "owner" else permission in base if flag is None else flag
+        )
 
 
-@given(some_words, st.lists(st.sampled_from([*sorted(WORDS), "*", "x"])), some_flags)
+@given(permission_sets, st.lists(st.sampled_from([*sorted(ALL_PERMISSIONS), "*", "x"])), key_flags)
 def test_a_key_never_has_more_than_its_user_or_its_scopes(
     granted: frozenset[str], scopes: list[str], flags: dict[str, bool | None]
 ) -> None:
-    held = of_api_key(granted, scopes, flags)
-    assert held <= granted
-    assert "*" in scopes or held <= set(scopes)
+    allowed = limit_to_api_key(granted, scopes, flags)
+    assert allowed <= granted
+    assert "*" in scopes or allowed <= set(scopes)
     if not scopes or not any(flags.values()):
-        assert not held
+        assert not allowed
 
 
 @pytest.mark.parametrize(
-    ("flag", "word"),
+    ("flag", "permission"),
     [
         ("can_read", "agents:read"),
         ("can_write", "agents:create"),
@@ -92,26 +100,26 @@ def test_a_key_never_has_more_than_its_user_or_its_scopes(
         ("can_execute", "credentials:use"),
     ],
 )
-def test_each_flag_of_a_key_opens_its_words_and_no_others(flag: str, word: str) -> None:
-    everything = ROLES["owner"]
-    assert word in of_api_key(everything, ["*"], {flag: True})
+def test_each_flag_of_a_key_allows_its_permissions_and_no_others(flag: str, permission: str) -> None:
+    everything = PERMISSIONS_BY_ROLE["owner"]
+    assert permission in limit_to_api_key(everything, ["*"], {flag: True})
     others = dict.fromkeys({"can_read", "can_write", "can_delete", "can_execute"} - {flag}, True)
-    assert word not in of_api_key(everything, ["*"], others)
+    assert permission not in limit_to_api_key(everything, ["*"], others)
 
 
-def test_user_roles_bound_a_member() -> None:
+def test_the_user_role_limits_a_members_permissions() -> None:
     assert (
-        within_user_role(ROLES["owner"], "user")
-        == within_user_role(ROLES["owner"], "admin")
-        == ROLES["owner"]
+        limit_to_user_role(PERMISSIONS_BY_ROLE["owner"], "user")
+        == limit_to_user_role(PERMISSIONS_BY_ROLE["owner"], "admin")
+        == PERMISSIONS_BY_ROLE["owner"]
     )
-    assert within_user_role(ROLES["owner"], "readonly") == ROLES["viewer"]
-    assert within_user_role(ROLES["owner"], "guest") == frozenset()
+    assert limit_to_user_role(PERMISSIONS_BY_ROLE["owner"], "readonly") == PERMISSIONS_BY_ROLE["viewer"]
+    assert limit_to_user_role(PERMISSIONS_BY_ROLE["owner"], "guest") == frozenset()
 
 
-def test_members_edit_their_own() -> None:
+def test_plain_members_change_only_their_own_entities() -> None:
     user, other = uuid4(), uuid4()
-    require_own(Caller(user, uuid4(), "member", frozenset()), user)
-    require_own(Caller(user, uuid4(), "admin", frozenset()), other)
+    require_own_entity(Caller(user, uuid4(), "member", frozenset()), user)
+    require_own_entity(Caller(user, uuid4(), "admin", frozenset()), other)
     with pytest.raises(Forbidden):
-        require_own(Caller(user, uuid4(), "member", frozenset()), other)
+        require_own_entity(Caller(user, uuid4(), "member", frozenset()), other)

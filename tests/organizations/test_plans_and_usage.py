@@ -1,155 +1,179 @@
-"""Plans, what is over, usage, and the events at 80 and 100 percent."""
+"""Plans, resources above their limits, usage, and the events at 80 and 100 percent."""
 
 from typing import Any
 
 import pytest
 
-from tests.agents.runs import Starter
-from tests.auth.mailbox import texts
-from tests.factories import Registered, bearer, registered
-from tests.gateway import Client
-from tests.organizations.people import code, colleague, invite, on_plan, path, verified
-from weconnect.auth.rows import UserRow
+from tests.agents.execution_helpers import Starter
+from tests.auth.sent_mails import texts
+from tests.factories import RegisteredUser, client_with_tokens, register
+from tests.gateway import ApiResponse, Client
+from tests.organizations.organization_helpers import (
+    invite,
+    organization_path,
+    register_member,
+    register_verified,
+    set_plan,
+    status_and_code,
+)
 from weconnect.auth.sessions import sessions
 from weconnect.db import table
+from weconnect.identity.rows import UserRow
 from weconnect.organizations.entities import PLANS
+from weconnect.organizations.plans import usage
 from weconnect.organizations.rows import OrganizationRow
 
 
-def used(person: Registered) -> dict[str, tuple[int, int]]:
-    answer = person.client.get(path(person, "/usage"))
-    assert answer.status == 200, answer.text
-    return {item["resource"]: (item["used"], item["limit"]) for item in answer.json["resources"]}
+def usage_by_resource(person: RegisteredUser) -> dict[str, tuple[int, int]]:
+    """Return `(used, limit)` by resource."""
+    response = person.client.get(organization_path(person, "/usage"))
+    assert response.status == 200, response.text
+    return {item["resource"]: (item["used"], item["limit"]) for item in response.json["resources"]}
 
 
-def events(person: Registered) -> list[tuple[str, int, int, int]]:
-    found = person.client.get(path(person, "/usage")).json["events"]
-    return [(item["resource"], item["percent"], item["used"], item["limit"]) for item in found]
+def limit_events(person: RegisteredUser) -> list[tuple[str, int, int, int]]:
+    events = person.client.get(organization_path(person, "/usage")).json["events"]
+    return [(item["resource"], item["percent"], item["used"], item["limit"]) for item in events]
 
 
-def operator() -> Client:
-    """A client of an operator."""
-    person = verified()
+def register_operator() -> Client:
+    """Return a client of a new operator of the deployment."""
+    person = register_verified()
     table.change(UserRow.get(*UserRow.at(person.user["id"])), {"role": "admin"}, {})
-    tokens = sessions.refresh(person.tokens["refreshToken"], None)
-    return bearer(tokens.wire())
+    tokens = sessions.refresh_tokens(person.tokens["refreshToken"], None)
+    return client_with_tokens(tokens.to_json_dict())
 
 
-def test_usage(aws: None, starter: Starter) -> None:
-    owner = verified()
-    on_plan(owner, "pro")
+def test_usage_counts_each_resource(aws: None, starter: Starter) -> None:
+    owner = register_verified()
+    set_plan(owner, "pro")
     agent = owner.client.post("/v1/agents", {"name": "A"}).json["id"]
     owner.client.post(f"/v1/agents/{agent}/executions", {"input": "hello"})
-    colleague(owner, "viewer")
+    register_member(owner, "viewer")
     invite(owner, "new@example.com")
-    assert used(owner) == {
+    assert usage_by_resource(owner) == {
         "executions": (1, 10_000),
         "teamMembers": (3, 20),
         "agents": (1, 100),
         "workflows": (0, 100),
         "credentials": (0, 50),
     }
-    found = owner.client.get(path(owner, "/usage")).json
-    assert found["periodStart"] < found["periodEnd"] and found["plan"] == "pro" and found["events"] == []
-    assert found["resources"][1]["percent"] == 15.0
+    usage = owner.client.get(organization_path(owner, "/usage")).json
+    assert usage["periodStart"] < usage["periodEnd"] and usage["plan"] == "pro" and usage["events"] == []
+    assert usage["resources"][1]["percent"] == 15.0
 
 
-def test_agents_come_to_their_limit(aws: None) -> None:
-    owner = registered()
-    on_plan(owner, "free")
+def test_limit_events_are_emitted_once_a_month_for_agents(aws: None) -> None:
+    owner = register()
+    set_plan(owner, "free")
     mails = len(texts())
     for number in range(3):
         owner.client.post("/v1/agents", {"name": f"A{number}"})
-    assert events(owner) == []
+    assert limit_events(owner) == []
     owner.client.post("/v1/agents", {"name": "A3"})
-    assert events(owner) == [("agents", 80, 4, 5)]
+    assert limit_events(owner) == [("agents", 80, 4, 5)]
     assert len(texts()) == mails + 1 and "4 of the 5 agents" in texts()[-1]
     last = owner.client.post("/v1/agents", {"name": "A4"}).json["id"]
-    assert events(owner) == [("agents", 80, 4, 5), ("agents", 100, 5, 5)]
-    assert code(owner.client.post("/v1/agents", {"name": "A5"})) == (429, "agent_limit_reached")
+    assert limit_events(owner) == [("agents", 80, 4, 5), ("agents", 100, 5, 5)]
+    assert status_and_code(owner.client.post("/v1/agents", {"name": "A5"})) == (429, "agent_limit_reached")
     owner.client.delete(f"/v1/agents/{last}")
     owner.client.post("/v1/agents", {"name": "A6"})
-    assert len(events(owner)) == 2 and len(texts()) == mails + 2, "once a month"
+    assert len(limit_events(owner)) == 2 and len(texts()) == mails + 2, "once a month"
 
 
-def test_executions_come_to_their_limit(aws: None, starter: Starter) -> None:
-    owner = registered()
+def test_limit_events_are_emitted_for_executions(aws: None, starter: Starter) -> None:
+    owner = register()
     agent = owner.client.post("/v1/agents", {"name": "A"}).json["id"]
-    on_plan(owner, "free", max_executions_per_month=5)
-    run = lambda: owner.client.post(f"/v1/agents/{agent}/executions", {"input": "hello"})  # noqa: E731
-    assert [run().status for _ in range(3)] == [202] * 3 and events(owner) == []
-    assert run().status == 202 and events(owner) == [("executions", 80, 4, 5)]
-    assert run().status == 202
-    assert code(run()) == (429, "execution_limit_reached")
-    assert events(owner) == [("executions", 80, 4, 5), ("executions", 100, 5, 5)]
+    set_plan(owner, "free", max_executions_per_month=5)
+
+    def execute() -> ApiResponse:
+        return owner.client.post(f"/v1/agents/{agent}/executions", {"input": "hello"})
+
+    assert [execute().status for _ in range(3)] == [202] * 3 and limit_events(owner) == []
+    assert execute().status == 202 and limit_events(owner) == [("executions", 80, 4, 5)]
+    assert execute().status == 202
+    assert status_and_code(execute()) == (429, "execution_limit_reached")
+    assert limit_events(owner) == [("executions", 80, 4, 5), ("executions", 100, 5, 5)]
 
 
-def test_places_come_to_their_limit(aws: None) -> None:
-    owner = verified()
-    on_plan(owner, "free")
+def test_limit_events_are_emitted_for_members(aws: None) -> None:
+    owner = register_verified()
+    set_plan(owner, "free")
     invite(owner, "a@example.com")
-    assert events(owner) == []
+    assert limit_events(owner) == []
     invite(owner, "b@example.com")
-    assert events(owner) == [("teamMembers", 80, 3, 3), ("teamMembers", 100, 3, 3)]
+    assert limit_events(owner) == [("teamMembers", 80, 3, 3), ("teamMembers", 100, 3, 3)]
 
 
-def test_an_event_that_cannot_be_written_fails_nobody(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from weconnect.organizations.plans import usage
-
+def test_an_event_that_cannot_be_stored_fails_no_request(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
         raise OSError("no table")
 
-    owner = registered()
-    on_plan(owner, "free", max_agents=1)
-    monkeypatch.setattr(usage, "_raise", broken)
+    owner = register()
+    set_plan(owner, "free", max_agents=1)
+    monkeypatch.setattr(usage, "_store_event", broken)
     assert owner.client.post("/v1/agents", {"name": "A"}).status == 201
     monkeypatch.undo()
 
 
-def test_a_downgrade_tells_what_is_over(aws: None) -> None:
-    owner = registered()
-    admin = colleague(owner, "admin")
+def test_a_dry_run_of_a_downgrade_lists_what_exceeds_the_plan(aws: None) -> None:
+    owner = register()
+    admin = register_member(owner, "admin")
     for number in range(6):
         owner.client.post("/v1/agents", {"name": f"A{number}"})
-    for asked in (owner.client, operator()):
-        head = {"X-Organization-Id": owner.organization["id"]} if asked is not owner.client else {}
-        answer = asked.put(path(owner, "/plan?dryRun=true"), {"plan": "free"}, headers=head)
-        assert answer.status == 200 and answer.json["applied"] is False
-        assert [(item["resource"], item["used"], item["limit"]) for item in answer.json["over"]] == [
+    for client in (owner.client, register_operator()):
+        headers = {"X-Organization-Id": owner.organization["id"]} if client is not owner.client else {}
+        response = client.put(
+            organization_path(owner, "/plan?dryRun=true"), {"plan": "free"}, headers=headers
+        )
+        assert response.status == 200 and response.json["applied"] is False
+        assert [(item["resource"], item["used"], item["limit"]) for item in response.json["over"]] == [
             ("agents", 6, 5)
         ]
-        assert answer.json["limits"]["maxAgents"] == 5
-    assert owner.client.get(path(owner)).json["plan"] == "enterprise"
-    assert code(admin.client.put(path(owner, "/plan?dryRun=true"), {"plan": "free"})) == (
+        assert response.json["limits"]["maxAgents"] == 5
+    assert owner.client.get(organization_path(owner)).json["plan"] == "enterprise"
+    assert status_and_code(
+        admin.client.put(organization_path(owner, "/plan?dryRun=true"), {"plan": "free"})
+    ) == (
         403,
         "permission_missing",
     )
 
 
-def test_the_operator_sets_a_plan(aws: None) -> None:
-    owner = registered()
-    boss = operator()
-    head = {"X-Organization-Id": owner.organization["id"]}
-    assert code(owner.client.put(path(owner, "/plan"), {"plan": "pro"})) == (403, "permission_missing")
-    assert code(boss.put(path(owner, "/plan"), {"plan": "pro"})) == (404, "organization_not_found")
+def test_an_operator_sets_a_plan(aws: None) -> None:
+    owner = register()
+    operator = register_operator()
+    headers = {"X-Organization-Id": owner.organization["id"]}
+    assert status_and_code(owner.client.put(organization_path(owner, "/plan"), {"plan": "pro"})) == (
+        403,
+        "permission_missing",
+    )
+    assert status_and_code(operator.put(organization_path(owner, "/plan"), {"plan": "pro"})) == (
+        404,
+        "organization_not_found",
+    )
     for number in range(6):
         owner.client.post("/v1/agents", {"name": f"A{number}"})
-    answer = boss.put(path(owner, "/plan"), {"plan": "free"}, headers=head)
-    assert answer.status == 200 and answer.json["applied"] and answer.json["over"]
-    assert len(owner.client.get("/v1/agents").json["items"]) == 6, "what is there stays"
-    assert code(owner.client.post("/v1/agents", {"name": "A7"})) == (429, "agent_limit_reached")
+    response = operator.put(organization_path(owner, "/plan"), {"plan": "free"}, headers=headers)
+    assert response.status == 200 and response.json["applied"] and response.json["over"]
+    assert len(owner.client.get("/v1/agents").json["items"]) == 6, "existing agents stay"
+    assert status_and_code(owner.client.post("/v1/agents", {"name": "A7"})) == (429, "agent_limit_reached")
     row = OrganizationRow.get(*OrganizationRow.at(owner.organization["id"]))
     assert (row.plan, row.gsi2pk) == ("free", "ORGS#free")
-    limits = PLANS[answer.json["plan"]].model_copy(update={"max_agents": 7}).wire()
+    limits = PLANS[response.json["plan"]].model_copy(update={"max_agents": 7}).to_json_dict()
     assert (
-        boss.put(path(owner, "/plan"), {"plan": "free", "planLimits": limits}, headers=head).json["over"]
+        operator.put(
+            organization_path(owner, "/plan"), {"plan": "free", "planLimits": limits}, headers=headers
+        ).json["over"]
         == []
     )
     assert owner.client.post("/v1/agents", {"name": "A7"}).status == 201
-    assert owner.client.get(path(owner)).json["planLimits"]["maxAgents"] == 7
-    boss.put(path(owner, "/plan"), {"plan": "pro"}, headers=head)
-    assert owner.client.get(path(owner)).json["planLimits"] is None
+    assert owner.client.get(organization_path(owner)).json["planLimits"]["maxAgents"] == 7
+    operator.put(organization_path(owner, "/plan"), {"plan": "pro"}, headers=headers)
+    assert owner.client.get(organization_path(owner)).json["planLimits"] is None
     for bad in ({"plan": "gold"}, {"plan": "free", "planLimits": {"maxAgents": -2}}, {}):
-        assert boss.put(path(owner, "/plan"), bad, headers=head).status == 422
-    stale = boss.put(path(owner, "/plan"), {"plan": "free"}, headers=head | {"If-Match": '"1"'})
-    assert code(stale) == (412, "stale_version")
+        assert operator.put(organization_path(owner, "/plan"), bad, headers=headers).status == 422
+    stale = operator.put(
+        organization_path(owner, "/plan"), {"plan": "free"}, headers=headers | {"If-Match": '"1"'}
+    )
+    assert status_and_code(stale) == (412, "stale_version")

@@ -1,3 +1,5 @@
+"""Outbound requests: addresses, certificates, redirects, deadlines, sizes and responses."""
+
 import asyncio
 import datetime
 import gzip
@@ -16,20 +18,21 @@ import pytest
 from weconnect.errors import UpstreamFailed
 from weconnect.outbound import client as outbound
 from weconnect.outbound import guard, transports
-from weconnect.outbound.guard import OutboundRefused, is_public
+from weconnect.outbound.errors import OutboundRefused
+from weconnect.outbound.guard import is_public
 from weconnect.settings import settings
 
-Answer = Callable[[socket.socket], None]
+Responder = Callable[[socket.socket], None]
 PUBLIC = "93.184.215.14"
 
 
 class Server:
-    """A server on a loopback address that answers each connection's first request with `answer`."""
+    """A server on a loopback address that responds to each connection's first request with `respond`."""
 
     def __init__(
-        self, answer: Answer, *, family: int = socket.AF_INET, tls: ssl.SSLContext | None = None
+        self, respond: Responder, *, family: int = socket.AF_INET, tls: ssl.SSLContext | None = None
     ) -> None:
-        self.answer, self.tls = answer, tls
+        self.respond, self.tls = respond, tls
         self.requests: list[str] = []
         self.names: list[str | None] = []
         self.listener = socket.create_server(
@@ -68,9 +71,9 @@ class Server:
             while len(rest) < length:
                 rest += connection.recv(65536)
             self.requests.append((head + b"\r\n\r\n" + rest).decode())
-            self.answer(connection)
+            self.respond(connection)
         except OSError:
-            pass  # the client went away, as it should when it has had enough
+            pass  # the client closed the connection, as it should beyond its limits
         finally:
             connection.close()
 
@@ -86,8 +89,8 @@ class Server:
 def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def start(answer: Answer, **options: Any) -> Server:
-        servers.append(Server(answer, **options))
+    def start(respond: Responder, **options: Any) -> Server:
+        servers.append(Server(respond, **options))
         return servers[-1]
 
     yield start
@@ -105,44 +108,44 @@ def allow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Names that resolve as the test says; a list of more than one answer is given one answer at a time."""
-    known: dict[str, list[str]] = {}
-    genuine = guard.resolve
+    """Addresses by host name, as the test sets them; of several, each lookup consumes one."""
+    addresses_by_name: dict[str, list[str]] = {}
+    genuine = guard.resolve_host
 
     def resolve(host: str, port: int) -> list[str]:
-        if host not in known:
+        if host not in addresses_by_name:
             return genuine(host, port)
-        found = known[host]
-        return [found.pop(0) if len(found) > 1 else found[0]]
+        addresses = addresses_by_name[host]
+        return [addresses.pop(0) if len(addresses) > 1 else addresses[0]]
 
-    monkeypatch.setattr(guard, "resolve", resolve)
-    return known
+    monkeypatch.setattr(guard, "resolve_host", resolve)
+    return addresses_by_name
 
 
-def reply(body: bytes = b"ok", status: str = "200 OK", **headers: str) -> Answer:
+def reply(body: bytes = b"ok", status: str = "200 OK", **headers: str) -> Responder:
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
 
-    def answer(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{lines}\r\n"
         connection.sendall(head.encode() + body)
 
-    return answer
+    return respond
 
 
-def drip(head: bytes, piece: bytes) -> Answer:
-    """Send `piece` again and again until the client goes away."""
+def drip(head: bytes, piece: bytes) -> Responder:
+    """Return a responder that sends `piece` repeatedly until the client closes the connection."""
 
-    def answer(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         connection.sendall(head)
         never = threading.Event()
         while True:
             connection.sendall(piece)
             never.wait(0.02)
 
-    return answer
+    return respond
 
 
-# Which addresses
+# Addresses
 
 
 @pytest.mark.parametrize(
@@ -157,14 +160,14 @@ def drip(head: bytes, piece: bytes) -> Answer:
         *("2002:7f00:1::", "2001::1", "2001:db8::1", "100::1", "3fff::1"),
     ],
 )
-def test_not_public(address: str) -> None:
+def test_an_address_of_a_special_network_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", PUBLIC, "172.32.0.1", "100.128.0.1", "2606:2800:21f:cb07::1", "2a00:1450:4001::1"]
 )
-def test_public(address: str) -> None:
+def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -194,7 +197,7 @@ def test_public(address: str) -> None:
         *("10.0.0.1", "192.168.0.1", "100.100.100.200", "①②⑦.⓪.⓪.①"),
     ],
 )
-def test_refuses_every_form_of_an_address_inside(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_form_of_an_internal_address_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transports._Network, "_connect", _must_not_connect)
     monkeypatch.setattr(transports._AsyncNetwork, "_connect", _must_not_connect)
     url = f"http://{host}:1/latest/meta-data"
@@ -202,7 +205,7 @@ def test_refuses_every_form_of_an_address_inside(host: str, monkeypatch: pytest.
         outbound.send("GET", url)
     with pytest.raises((OutboundRefused, UpstreamFailed, httpx2.InvalidURL)):
         asyncio.run(_get(url))
-    # A system's resolver may not know a form at all; where it does, it is the check that refuses.
+    # A system's resolver may not support a form at all; where it does, the check refuses it.
     assert failed.value.code in ("outbound_refused", "upstream_unresolved")
     if host[0] in "[01":
         assert failed.value.code == "outbound_refused"
@@ -217,23 +220,23 @@ async def _get(url: str, **options: Any) -> Any:
         return await http.get(url)
 
 
-def test_refuses_a_name_that_points_inside(names: dict[str, list[str]]) -> None:
+def test_a_name_of_an_internal_address_is_refused(names: dict[str, list[str]]) -> None:
     names["intranet.example"] = ["10.1.2.3"]
     with pytest.raises(OutboundRefused, match=r"intranet\.example is not on the public internet"):
         outbound.send("GET", "https://intranet.example/")
 
 
-def test_one_private_address_spoils_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "resolve", lambda host, port: [PUBLIC, "127.0.0.1"])
+def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "resolve_host", lambda host, port: [PUBLIC, "127.0.0.1"])
     monkeypatch.setattr(transports._Network, "_connect", _must_not_connect)
     with pytest.raises(OutboundRefused):
         outbound.send("GET", "http://mixed.example/")
 
 
-def test_connects_to_the_address_that_was_checked(
+def test_the_connection_goes_to_the_address_that_was_checked(
     names: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rebinding: the second answer, which points inside, is never asked for."""
+    """DNS rebinding: the second result, an internal address, is never looked up."""
     names["rebind.example"] = [PUBLIC, "127.0.0.1"]
     connected: list[tuple[str, int]] = []
 
@@ -249,7 +252,7 @@ def test_connects_to_the_address_that_was_checked(
     with pytest.raises(UpstreamFailed):
         outbound.send("GET", "http://rebind.example:8080/")
     assert connected == [(PUBLIC, 8080)]
-    with pytest.raises(OutboundRefused):  # the next connection asks again, and is checked again
+    with pytest.raises(OutboundRefused):  # the next connection looks the name up again, and is checked again
         outbound.send("GET", "http://rebind.example:8080/")
     names["rebind.example"] = [PUBLIC, "127.0.0.1"]
     with pytest.raises(UpstreamFailed):
@@ -257,12 +260,12 @@ def test_connects_to_the_address_that_was_checked(
     assert connected == [(PUBLIC, 8080)] * 2
 
 
-def test_tries_the_next_address_of_a_name(
+def test_the_next_address_of_a_name_is_tried(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, allow: Callable[..., None]
 ) -> None:
     server = serve(reply())
     allow("two.example")
-    monkeypatch.setattr(guard, "resolve", lambda host, port: ["::1", "127.0.0.1"])
+    monkeypatch.setattr(guard, "resolve_host", lambda host, port: ["::1", "127.0.0.1"])
     assert outbound.send("GET", f"http://two.example:{server.port}/").body == b"ok"
     assert asyncio.run(_get(f"http://two.example:{server.port}/")).text == "ok"
 
@@ -270,13 +273,13 @@ def test_tries_the_next_address_of_a_name(
 @pytest.mark.parametrize(
     "url", ["ftp://example.com/", "file:///etc/passwd", "gopher://x/", "/only/a/path", "http:///x"]
 )
-def test_only_http(url: str) -> None:
+def test_only_http_and_https_are_allowed(url: str) -> None:
     with pytest.raises(OutboundRefused):
         outbound.send("GET", url)
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "GET / HTTP/1.1\r\nX: y"])
-def test_only_ordinary_methods(method: str) -> None:
+def test_unusual_methods_are_refused(method: str) -> None:
     with pytest.raises(OutboundRefused):
         outbound.send(method, "http://example.com/")
 
@@ -300,19 +303,19 @@ def test_malformed_requests_are_refused(
     assert server.requests == []
 
 
-def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_reported_as_unresolved(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*args: Any, **options: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(guard.socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(UpstreamFailed) as failed:
         outbound.send("GET", "http://nowhere.example/")
     assert failed.value.code == "upstream_unresolved"
 
 
-def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_that_hangs_is_abandoned_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
-    monkeypatch.setattr(guard, "resolve", lambda host, port: released.wait(30) and [PUBLIC])
+    monkeypatch.setattr(guard, "resolve_host", lambda host, port: released.wait(30) and [PUBLIC])
     with pytest.raises(UpstreamFailed) as failed:
         outbound.send("GET", "http://slow.example/", timeout_seconds=0.1)
     assert failed.value.code == "upstream_timeout" and not released.is_set()
@@ -323,17 +326,19 @@ def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1", "127.0.0.1:{port}"])
-def test_allowed_host(form: str, serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_an_allowed_host_is_called(
+    form: str, serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
     server = serve(reply(b'{"a": 1}', Content_Type="application/json", X_Two="1"))
     allow(form.format(port=server.port))
-    found = outbound.send(
+    response = outbound.send(
         "post",
         f"http://127.0.0.1:{server.port}/p?a=1",
         params={"b": "ü"},
         json={"c": 2},
         headers={"X-Own": "1"},
     )
-    assert (found.status, found.json(), found.text, found.headers["x-two"]) == (
+    assert (response.status, response.json(), response.text, response.headers["x-two"]) == (
         200,
         {"a": 1},
         '{"a": 1}',
@@ -344,7 +349,7 @@ def test_allowed_host(form: str, serve: Callable[..., Server], allow: Callable[.
     assert f"Host: 127.0.0.1:{server.port}\r\n" in request and "X-Own: 1\r\n" in request
 
 
-def test_allowed_name_and_ipv6(
+def test_names_and_ipv6_addresses_can_be_allowed(
     serve: Callable[..., Server], allow: Callable[..., None], names: dict[str, list[str]]
 ) -> None:
     server = serve(reply(), family=socket.AF_INET6)
@@ -443,7 +448,7 @@ def test_the_certificate_is_checked_against_the_name(
 # Redirects
 
 
-def test_redirects_are_not_followed_by_themselves(
+def test_redirects_are_not_followed_by_default(
     serve: Callable[..., Server], allow: Callable[..., None]
 ) -> None:
     server = serve(reply(b"", "302 Found", Location="http://169.254.169.254/"))
@@ -464,7 +469,7 @@ def test_redirects_are_not_followed_by_themselves(
         *("file:///etc/passwd", "ftp://127.0.0.1/", "http://inside.example/"),
     ],
 )
-def test_a_redirect_inside_is_refused(
+def test_a_redirect_to_an_internal_address_is_refused(
     location: str, serve: Callable[..., Server], allow: Callable[..., None], names: dict[str, list[str]]
 ) -> None:
     names["inside.example"] = ["192.168.7.7"]
@@ -474,7 +479,9 @@ def test_a_redirect_inside_is_refused(
         outbound.send("GET", f"http://127.0.0.1:{server.port}/", follow_redirects=True)
 
 
-def test_credentials_stay_with_their_origin(serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_credentials_are_not_sent_to_another_origin(
+    serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
     other = serve(reply(b"there"))
     server = serve(reply(b"", "307 Temporary Redirect", Location=f"http://127.0.0.1:{other.port}/b"))
     allow("127.0.0.1")
@@ -486,34 +493,36 @@ def test_credentials_stay_with_their_origin(serve: Callable[..., Server], allow:
         "Accept": "text/plain",
         "Content-Type": "text/x-mine",
     }
-    found = outbound.send(
+    response = outbound.send(
         "POST", f"http://127.0.0.1:{server.port}/a", headers=headers, content="body", follow_redirects=True
     )
-    assert (found.text, found.url) == ("there", f"http://127.0.0.1:{other.port}/b")
+    assert (response.text, response.url) == ("there", f"http://127.0.0.1:{other.port}/b")
     assert server.requests[0].count("s3cret") == 4
     assert "s3cret" not in other.requests[0]
     assert other.requests[0].startswith("POST /b") and other.requests[0].endswith("body")
     assert "Accept: text/plain" in other.requests[0] and "Content-Type: text/x-mine" in other.requests[0]
 
 
-def test_credentials_go_along_within_an_origin(
+def test_credentials_are_sent_along_within_an_origin(
     serve: Callable[..., Server], allow: Callable[..., None]
 ) -> None:
-    answers = [reply(b"", "303 See Other", Location="/done"), reply(b"done")]
-    server = serve(lambda connection: answers.pop(0)(connection))
+    responders = [reply(b"", "303 See Other", Location="/done"), reply(b"done")]
+    server = serve(lambda connection: responders.pop(0)(connection))
     allow("127.0.0.1")
-    found = outbound.send(
+    response = outbound.send(
         "POST",
         f"http://127.0.0.1:{server.port}/",
         headers={"Authorization": "Bearer x"},
         json={},
         follow_redirects=True,
     )
-    assert found.text == "done"
+    assert response.text == "done"
     assert server.requests[1].startswith("GET /done") and "Authorization: Bearer x" in server.requests[1]
 
 
-def test_five_redirects_at_most(serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_at_most_five_redirects_are_followed(
+    serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
     server = serve(reply(b"", "302 Found", Location="/again"))
     allow("127.0.0.1")
     with pytest.raises(UpstreamFailed) as failed:
@@ -526,7 +535,7 @@ def test_five_redirects_at_most(serve: Callable[..., Server], allow: Callable[..
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "respond",
     [
         drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
         drip(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
@@ -536,10 +545,10 @@ def test_five_redirects_at_most(serve: Callable[..., Server], allow: Callable[..
     ids=["body", "headers", "informational", "empty gzip members"],
 )
 def test_a_server_that_drips_is_cut_off(
-    answer: Answer, serve: Callable[..., Server], allow: Callable[..., None]
+    respond: Responder, serve: Callable[..., Server], allow: Callable[..., None]
 ) -> None:
-    """Each piece comes in time, so that only a bound on the whole ends it."""
-    server = serve(answer)
+    """Each piece arrives in time, so that only a bound on the whole exchange ends it."""
+    server = serve(respond)
     allow("127.0.0.1")
     url = f"http://127.0.0.1:{server.port}/"
     for call in (
@@ -568,12 +577,12 @@ def test_redirects_share_one_deadline(
 ) -> None:
     deadlines: list[float] = []
 
-    def begin(request: httpx2.Request, timeout_seconds: float) -> Any:
-        found = guard.begin(request, timeout_seconds)
-        deadlines.append(found[1])
-        return found
+    def prepare(request: httpx2.Request, timeout_seconds: float) -> Any:
+        prepared, deadline = guard.prepare_request(request, timeout_seconds)
+        deadlines.append(deadline)
+        return prepared, deadline
 
-    monkeypatch.setattr(transports, "begin", begin)
+    monkeypatch.setattr(transports, "prepare_request", prepare)
     slow = serve(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"))
     server = serve(reply(b"", "302 Found", Location=f"http://127.0.0.1:{slow.port}/"))
     allow("127.0.0.1")
@@ -583,7 +592,9 @@ def test_redirects_share_one_deadline(
     assert len(deadlines) == 2 and len(set(deadlines)) == 1
 
 
-def test_too_large(serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_a_response_that_is_too_large_is_cut_off(
+    serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
     server = serve(drip(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"x" * 40_000))
     allow("127.0.0.1")
     url = f"http://127.0.0.1:{server.port}/"
@@ -597,7 +608,9 @@ def test_too_large(serve: Callable[..., Server], allow: Callable[..., None]) -> 
 
 
 @pytest.mark.parametrize("members", [1, 3])
-def test_gzip_bomb(members: int, serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_a_gzip_bomb_is_cut_off(
+    members: int, serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
     bomb = gzip.compress(b"\0" * 40_000_000) * members
     server = serve(reply(bomb, Content_Encoding="gzip"))
     allow("127.0.0.1")
@@ -611,19 +624,21 @@ def test_gzip_bomb(members: int, serve: Callable[..., Server], allow: Callable[.
         assert failed.value.code == "upstream_too_large"
 
 
-def test_gzip_is_unpacked(serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_gzip_is_decompressed(serve: Callable[..., Server], allow: Callable[..., None]) -> None:
     text = b"".join(b"%d;" % number for number in range(200_000))
     packed = gzip.compress(text[:700_000]) + gzip.compress(text[700_000:]) + b"\0\0"
     server = serve(reply(packed, Content_Encoding="gzip"))
     allow("127.0.0.1")
-    found = outbound.send("GET", f"http://127.0.0.1:{server.port}/", max_bytes=len(text))
-    assert found.body == text and "content-encoding" not in found.headers
+    response = outbound.send("GET", f"http://127.0.0.1:{server.port}/", max_bytes=len(text))
+    assert response.body == text and "content-encoding" not in response.headers
     assert asyncio.run(_get(f"http://127.0.0.1:{server.port}/")).content == text
     assert "accept-encoding: gzip\r\n" in server.requests[0].lower()
 
 
 @pytest.mark.parametrize("body", [gzip.compress(b"hello" * 100)[:-9], b"no gzip"], ids=["cut", "none"])
-def test_broken_gzip(body: bytes, serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_broken_gzip_is_an_upstream_failure(
+    body: bytes, serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
     server = serve(reply(body, Content_Encoding="gzip"))
     allow("127.0.0.1")
     with pytest.raises(UpstreamFailed):
@@ -642,17 +657,19 @@ def test_other_encodings_are_refused(
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda connection: None, lambda connection: connection.sendall(b"garbage\r\n\r\n")]
+    "respond", [lambda connection: None, lambda connection: connection.sendall(b"garbage\r\n\r\n")]
 )
-def test_a_broken_answer(answer: Answer, serve: Callable[..., Server], allow: Callable[..., None]) -> None:
-    server = serve(answer)
+def test_a_broken_response_is_an_upstream_failure(
+    respond: Responder, serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
+    server = serve(respond)
     allow("127.0.0.1")
     for call in (lambda url: outbound.send("GET", url), lambda url: asyncio.run(_get(url))):
         with pytest.raises(UpstreamFailed):
             call(f"http://127.0.0.1:{server.port}/?key=s3cret")
 
 
-def test_nobody_there_says_no_more_than_the_host(allow: Callable[..., None]) -> None:
+def test_a_failed_connection_names_only_the_host(allow: Callable[..., None]) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     listener.close()
@@ -662,11 +679,11 @@ def test_nobody_there_says_no_more_than_the_host(allow: Callable[..., None]) -> 
     assert failed.value.detail == "127.0.0.1 could not be reached: the connection failed"
 
 
-# Answers
+# Responses
 
 
 @pytest.mark.parametrize("body", [b"{", b"NaN", b"[" * 100_000, b'"\\ud800"', b"\xff\xfe\xff"])
-def test_what_is_not_json(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_an_upstream_failure(body: bytes) -> None:
     with pytest.raises(UpstreamFailed) as failed:
         outbound.OutboundResponse(200, {}, body, "").json()
     assert failed.value.code == "upstream_not_json"
@@ -682,11 +699,11 @@ def test_what_is_not_json(body: bytes) -> None:
         ("text/plain", b"a\xff", "a�"),
     ],
 )
-def test_text(content_type: str, body: bytes, text: str) -> None:
+def test_the_text_is_decoded_by_its_declared_character_set(content_type: str, body: bytes, text: str) -> None:
     assert outbound.OutboundResponse(200, {"content-type": content_type}, body, "").text == text
 
 
-def test_a_client_keeps_its_connection(serve: Callable[..., Server], allow: Callable[..., None]) -> None:
+def test_a_client_reuses_its_connection(serve: Callable[..., Server], allow: Callable[..., None]) -> None:
     def twice(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
         connection.recv(65536)
@@ -713,14 +730,14 @@ def test_the_async_client_streams(serve: Callable[..., Server], allow: Callable[
     async def lines() -> list[str]:
         async with (
             outbound.async_client() as http,
-            http.stream("POST", f"http://127.0.0.1:{server.port}/") as found,
+            http.stream("POST", f"http://127.0.0.1:{server.port}/") as response,
         ):
-            return [line async for line in found.aiter_lines() if line]
+            return [line async for line in response.aiter_lines() if line]
 
     assert asyncio.run(lines()) == ["data: 1", "data: 2"]
 
 
-def test_problem_in_a_librarys_error() -> None:
+def test_a_problem_is_found_beneath_a_librarys_error() -> None:
     refused = OutboundRefused()
     try:
         try:
@@ -728,12 +745,13 @@ def test_problem_in_a_librarys_error() -> None:
         except OutboundRefused as error:
             raise RuntimeError("Connection error.") from error
     except RuntimeError as error:
-        assert outbound.problem_in(error) is refused
-    assert outbound.problem_in(RuntimeError()) is None
+        assert outbound.find_problem(error) is refused
+    assert outbound.find_problem(RuntimeError()) is None
 
 
-def test_the_registries_do_not_overlap_what_is_public() -> None:
-    assert all(not is_public(str(network[0])) for network in guard._SPECIAL)
+def test_no_special_network_is_public() -> None:
+    assert all(not is_public(str(network[0])) for network in guard._SPECIAL_NETWORKS)
     assert all(
-        isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network) for network in guard._SPECIAL
+        isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network)
+        for network in guard._SPECIAL_NETWORKS
     )

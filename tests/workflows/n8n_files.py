@@ -4,7 +4,7 @@ from typing import Any
 
 from weconnect.workflows.importers.n8n.converter import Draft, convert
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow
-from weconnect.workflows.node_sdk.catalogue import node_type
+from weconnect.workflows.node_sdk.catalogue import find_node_type
 
 BASE = "n8n-nodes-base."
 LANGCHAIN = "@n8n/n8n-nodes-langchain."
@@ -39,13 +39,15 @@ def converted(nodes: list[dict[str, Any]], *links: str, **more: Any) -> Draft:
 
 
 def made(node: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Types and parameters of what stands for one node that begins with all that it needs."""
+    """Return types and parameters of the nodes for one n8n node; it must be converted without errors."""
     draft = converted([node])
     assert draft.nodes[0].status != "placeholder", draft.nodes[0].reason
-    kinds = [node_type(each.type) for each in draft.definition.nodes]
+    kinds = [find_node_type(each.type) for each in draft.definition.nodes]
     for each, kind in zip(draft.definition.nodes, kinds, strict=True):
         assert kind is not None, each.type
-    wrong = [found for found in draft.validation.findings if found.code not in ("no_trigger", "unreachable")]
+    wrong = [
+        finding for finding in draft.validation.findings if finding.code not in ("no_trigger", "unreachable")
+    ]
     assert not wrong
     return [(each.type, each.parameters) for each in draft.definition.nodes]
 
@@ -56,6 +58,6 @@ def only(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def why(node: dict[str, Any]) -> str:
-    told = converted([node]).nodes[0]
-    assert told.status == "placeholder" and told.reason
-    return told.reason
+    imported = converted([node]).nodes[0]
+    assert imported.status == "placeholder" and imported.reason
+    return imported.reason

@@ -1,4 +1,4 @@
-"""Races and deaths in a run's life, each at the moment where it hurts, through the real handlers."""
+"""Races and crashes in an execution, each at its worst moment, through the real handlers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,48 +6,52 @@ from uuid import UUID
 
 import pytest
 
-from tests.agents.runs import Starter
-from tests.executions.runs import begun, made, ran, statuses
-from tests.factories import Registered, registered
-from tests.mortal import Died
-from tests.recorded import Recorded
+from tests.agents.execution_helpers import Starter
+from tests.durable_runner import ProcessKilled
+from tests.executions.execution_helpers import (
+    create_workflow,
+    execute_workflow,
+    start_execution,
+    statuses_by_path,
+)
+from tests.factories import RegisteredUser, register
+from tests.in_memory_steps import InMemorySteps
 from tests.workflows.definitions import connect, definition, node
 from weconnect.db import table
-from weconnect.durable import StepFailed
-from weconnect.executions import completion, lifecycle, sweeper
-from weconnect.executions.completion import Outcome
-from weconnect.executions.lifecycle import Place
+from weconnect.durable.steps import StepFailed
+from weconnect.executions import completion, followups, lifecycle, sweeper
+from weconnect.executions.completion import Completion, Followups
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
-from weconnect.workflows.engine import express
 from weconnect.workflows.engine.execution_loop import run_workflow
 
 
-class Watched(Recorded):
-    """Steps before which something happens, once; what raises in them has failed, as in the platform's."""
+class Watched(InMemorySteps):
+    """Steps before which an action is called, once; a step that raises has failed, as on the platform."""
 
-    def __init__(self, before: dict[str, Callable[[], Any]], kept: "Watched | None" = None, place: str = ""):
-        super().__init__(place, kept)
+    def __init__(
+        self, before: dict[str, Callable[[], Any]], parent: "Watched | None" = None, prefix: str = ""
+    ):
+        super().__init__(prefix, parent)
         self.before = before
 
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
-        if happens := self.before.pop(self.place + name, None):
+    def step(self, name: str, work: Callable[[], Any], result: Any = None) -> Any:
+        if happens := self.before.pop(self.prefix + name, None):
             happens()
         try:
-            return super().step(name, work)
+            return super().step(name, work, result)
         except Exception as error:
             raise StepFailed(f"{name}: {error}") from error
 
-    def parallel(self, name: str, branches: Any, at_once: int = 8) -> list[Any]:
-        return [
-            branch(Watched(self.before, self, f"{self.place}{name}-{number}/"))
-            for number, branch in enumerate(branches, start=1)
-        ]
+    def branch(self, prefix: str) -> "Watched":
+        return Watched(self.before, self, prefix)
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Addresses that were called; `/fails` answers 503."""
+    """Record the URLs that were called; `/fails` responds with 503."""
     seen: list[str] = []
 
     def send(method: str, url: str, **options: Any) -> OutboundResponse:
@@ -62,110 +66,112 @@ def http(id: str, **more: Any) -> dict[str, Any]:
     return node(id, "http_request", method="POST", url=f"https://x/{id}", **more)
 
 
-def place_of(me: Registered, run: str) -> Place:
-    return Place(UUID(me.organization["id"]), UUID(run.rpartition("/")[2]))
+def key_of(me: RegisteredUser, execution: str) -> ExecutionKey:
+    return ExecutionKey(UUID(me.organization["id"]), UUID(execution.rpartition("/")[2]))
 
 
-def calling(me: Registered, name: str = "Inner", **more: Any) -> tuple[str, str]:
-    """A workflow that waits for one that waits for a callback; the paths of both."""
-    waiting = made(me, definition([node("w", "wait", until="callback")], "start > w"), name)
+def calling(me: RegisteredUser, name: str = "Inner", **more: Any) -> tuple[str, str]:
+    """Create a workflow that waits for another one, which waits for a callback; return the paths of both."""
+    waiting = create_workflow(me, definition([node("w", "wait", until="callback")], "start > w"), name)
     sub = node("sub", "subworkflow", workflowId=waiting.rpartition("/")[2], **more)
-    return made(me, definition([sub], "start > sub"), f"{name} caller"), waiting
+    return create_workflow(me, definition([sub], "start > sub"), f"{name} caller"), waiting
 
 
-def children(me: Registered) -> list[Any]:
+def children(me: RegisteredUser) -> list[Any]:
     return list(me.client.get("/v1/executions?mode=subworkflow").json["items"])
 
 
-def cancelled(me: Registered, run: str) -> Callable[[], Any]:
-    return lambda: me.client.post(f"{run}/cancel")
+def cancelled(me: RegisteredUser, execution: str) -> Callable[[], Any]:
+    return lambda: me.client.post(f"{execution}/cancel")
 
 
 # Sub-workflows
 
 
-def test_a_child_ends_with_its_parent(me: Registered, starter: Starter) -> None:
-    run = begun(me, calling(me)[0])
+def test_cancelling_a_parent_cancels_its_child(me: RegisteredUser, starter: Starter) -> None:
+    execution = start_execution(me, calling(me)[0])
     starter.run_pending()
     assert [each["status"] for each in children(me)] == ["waiting"]
-    assert me.client.post(f"{run}/cancel").json["status"] == "cancelled"
+    assert me.client.post(f"{execution}/cancel").json["status"] == "cancelled"
     assert [each["status"] for each in children(me)] == ["cancelled"]
 
 
 @pytest.mark.parametrize(("before", "left"), [("sub~1/start", []), ("sub~1/run-announced", ["cancelled"])])
-def test_no_child_is_started_for_a_cancelled_run(
-    me: Registered, starter: Starter, before: str, left: list[str]
+def test_no_child_is_started_for_a_cancelled_execution(
+    me: RegisteredUser, starter: Starter, before: str, left: list[str]
 ) -> None:
-    run = begun(me, calling(me)[0])
-    starter.asked.clear()
-    steps = Watched({before: cancelled(me, run)})
-    steps.sent["sub~1/run"] = {}
-    run_workflow(steps, place_of(me, run))
-    assert me.client.get(run).json["status"] == "cancelled"
-    assert [each["status"] for each in children(me)] == left and starter.asked == []
+    execution = start_execution(me, calling(me)[0])
+    starter.invocations.clear()
+    steps = Watched({before: cancelled(me, execution)})
+    steps.callback_values["sub~1/run"] = {}
+    run_workflow(steps, key_of(me, execution))
+    assert me.client.get(execution).json["status"] == "cancelled"
+    assert [each["status"] for each in children(me)] == left and starter.invocations == []
 
 
-def test_a_child_is_not_started_when_its_parent_is_cancelled_beside_it(
-    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_a_child_is_not_started_when_its_parent_is_cancelled_meanwhile(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cancel falls between the look at the parent and the child's row."""
-    run = begun(me, calling(me)[0])
-    starter.asked.clear()
+    """The cancellation comes between reading the parent and storing the child."""
+    execution = start_execution(me, calling(me)[0])
+    starter.invocations.clear()
     create = table.create
 
     def late(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(table, "create", create)
-        me.client.post(f"{run}/cancel")
+        me.client.post(f"{execution}/cancel")
         return create(*arguments, **options)
 
     steps = Watched({"sub~1/start": lambda: monkeypatch.setattr(table, "create", late)})
-    steps.sent["sub~1/run"] = {}
-    run_workflow(steps, place_of(me, run))
-    assert [each["status"] for each in children(me)] == ["cancelled"] and starter.asked == []
+    steps.callback_values["sub~1/run"] = {}
+    run_workflow(steps, key_of(me, execution))
+    assert [each["status"] for each in children(me)] == ["cancelled"] and starter.invocations == []
 
 
-def test_a_child_that_cannot_start_is_an_error_of_its_node(me: Registered, starter: Starter) -> None:
+def test_a_child_that_cannot_be_started_is_an_error_of_its_node(me: RegisteredUser, starter: Starter) -> None:
     path, inner = calling(me, onError="continue")
     me.client.post(f"{inner}/deactivate")
-    run = begun(me, path)
+    execution = start_execution(me, path)
     starter.run_pending(Watched({}))
-    done = me.client.get(run).json
+    done = me.client.get(execution).json
     assert (done["status"], done["output"][0]["error"]["code"]) == ("completed", "workflow_inactive")
 
 
-def test_another_attempt_is_another_child(me: Registered, starter: Starter) -> None:
-    failing = made(me, definition([node("s", "stop", outcome="failed")], "start > s"), "Failing")
+def test_each_attempt_starts_a_child_of_its_own(me: RegisteredUser, starter: Starter) -> None:
+    failing = create_workflow(me, definition([node("s", "stop", outcome="failed")], "start > s"), "Failing")
     retry = {"maxAttempts": 2, "on": ["subworkflow_failed"]}
     sub = node("sub", "subworkflow", workflowId=failing.rpartition("/")[2], retry=retry)
-    run = ran(me, starter, definition([sub], "start > sub"))
-    assert run["error"]["code"] == "subworkflow_failed"
+    execution = execute_workflow(me, starter, definition([sub], "start > sub"))
+    assert execution["error"]["code"] == "subworkflow_failed"
     assert [each["status"] for each in children(me)] == ["failed", "failed"]
 
 
-def test_an_error_workflow_does_not_come_back_through_its_children(me: Registered, starter: Starter) -> None:
-    """Handler → sub-workflow, which fails and has that handler: a ring that would never end."""
-    failing = made(me, definition([node("s", "stop", outcome="failed")], "start > s"), "Failing")
+def test_an_error_workflow_is_not_started_again_by_its_own_children(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    """A handler calls a subworkflow that fails and has the same handler, which would never end."""
+    failing = create_workflow(me, definition([node("s", "stop", outcome="failed")], "start > s"), "Failing")
     sub = node("sub", "subworkflow", workflowId=failing.rpartition("/")[2])
     handling = {"nodes": [node("start", "error"), sub], "connections": [connect("start > sub")]}
-    handler = made(me, handling, "Handler")
+    handler = create_workflow(me, handling, "Handler")
     me.client.patch(failing, {"settings": {"errorWorkflowId": handler.rpartition("/")[2]}})
     me.client.post(f"{failing}/activate", {})
-    begun(me, failing)
+    start_execution(me, failing)
     for _ in range(10):
-        if starter.asked:
-            starter._carry(starter.asked.pop(0), Recorded())
-    assert starter.asked == []
+        if starter.invocations:
+            starter._execute(starter.invocations.pop(0), InMemorySteps())
+    assert starter.invocations == []
     handled = me.client.get(f"/v1/executions?workflowId={handler.rpartition('/')[2]}").json["items"]
     assert len(handled) == 1
 
 
-def test_a_ring_of_subworkflows_ends(me: Registered, starter: Starter) -> None:
-    path = made(me, definition([node("a", "noop")], "start > a"), "Ring")
+def test_a_cycle_of_subworkflows_ends_at_the_depth_limit(me: RegisteredUser, starter: Starter) -> None:
+    path = create_workflow(me, definition([node("a", "noop")], "start > a"), "Ring")
     sub = node("sub", "subworkflow", workflowId=path.rpartition("/")[2])
     ring = definition([sub], "start > sub")
     me.client.patch(path, {"nodes": ring["nodes"], "connections": ring["connections"]})
     assert me.client.post(f"{path}/activate", {}).status == 200
-    begun(me, path)
+    start_execution(me, path)
     starter.run_pending()
     assert len(children(me)) == 5
 
@@ -173,16 +179,16 @@ def test_a_ring_of_subworkflows_ends(me: Registered, starter: Starter) -> None:
 # Cancels
 
 
-def test_a_question_is_not_asked_for_a_cancelled_run(
-    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_no_approval_is_requested_for_a_cancelled_execution(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither when it was cancelled before, nor when that falls between the look and the question."""
+    """One is cancelled before, the other one between the check and the request."""
     value = definition([node("ask", "approval", message="Well?")], "start > ask")
-    path = made(me, value)
-    early = begun(me, path)
-    run_workflow(Watched({"ask~1/ask": cancelled(me, early)}), place_of(me, early))
+    path = create_workflow(me, value)
+    early = start_execution(me, path)
+    run_workflow(Watched({"ask~1/ask": cancelled(me, early)}), key_of(me, early))
     assert me.client.get("/v1/approvals?status=cancelled").json["items"] == []
-    late = begun(me, path)
+    late = start_execution(me, path)
     create = table.create
 
     def cancelling(*arguments: Any, **options: Any) -> Any:
@@ -191,206 +197,225 @@ def test_a_question_is_not_asked_for_a_cancelled_run(
         return create(*arguments, **options)
 
     steps = Watched({"ask~1/ask": lambda: monkeypatch.setattr(table, "create", cancelling)})
-    steps.sent["ask~1/decision"] = {}
-    run_workflow(steps, place_of(me, late))
+    steps.callback_values["ask~1/decision"] = {}
+    run_workflow(steps, key_of(me, late))
     assert me.client.get("/v1/approvals").json["items"] == []
-    assert [me.client.get(run).json["status"] for run in (early, late)] == ["cancelled", "cancelled"]
+    assert [me.client.get(execution).json["status"] for execution in (early, late)] == [
+        "cancelled",
+        "cancelled",
+    ]
 
 
-def test_a_cancel_whose_caller_died_is_kept(
-    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_a_cancellation_survives_the_crash_of_its_caller(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It died after it had asked, before it had ended a run that had not begun."""
-    path = made(me, definition([node("a", "noop")], "start > a"))
-    runs = [begun(me, path), begun(me, path)]
+    """It crashed after the request, before it completed executions that had not begun."""
+    path = create_workflow(me, definition([node("a", "noop")], "start > a"))
+    executions = [start_execution(me, path), start_execution(me, path)]
     with monkeypatch.context() as patch:
-        patch.setattr(completion, "finish", lambda *_, **__: False)
-        assert [me.client.post(f"{run}/cancel").json["status"] for run in runs] == ["pending", "pending"]
-    name = starter.asked.pop()["DurableExecutionName"]
+        patch.setattr(completion, "write_completion", lambda *_, **__: Followups(None, is_first=False))
+        assert [me.client.post(f"{execution}/cancel").json["status"] for execution in executions] == [
+            "pending",
+            "pending",
+        ]
+    name = starter.invocations.pop()["DurableExecutionName"]
     assert sweeper.close(name, "SUCCEEDED", "it has ended")
     starter.run_pending()
-    assert [me.client.get(run).json["status"] for run in runs] == ["cancelled", "cancelled"]
+    assert [me.client.get(execution).json["status"] for execution in executions] == ["cancelled", "cancelled"]
 
 
-def test_what_branches_did_until_a_cancel_is_journalled(
-    me: Registered, starter: Starter, calls: list[str]
+def test_branches_before_a_cancellation_are_in_the_journal(
+    me: RegisteredUser, starter: Starter, calls: list[str]
 ) -> None:
     value = definition([http("a"), http("fails", retry={"maxAttempts": 2})], "start > a", "start > fails")
-    run = begun(me, made(me, value))
-    steps = Watched({"branches-1-2/fails~2": cancelled(me, run)})
-    run_workflow(steps, place_of(me, run))
-    done = me.client.get(run).json
+    execution = start_execution(me, create_workflow(me, value))
+    steps = Watched({"branches-1-2/fails~2": cancelled(me, execution)})
+    run_workflow(steps, key_of(me, execution))
+    done = me.client.get(execution).json
     assert done["status"] == "cancelled" and calls == ["a", "fails"]
-    assert statuses(done) == {"start": "completed", "a": "completed", "fails": "failed"}
+    assert statuses_by_path(done) == {"start": "completed", "a": "completed", "fails": "failed"}
 
 
-def test_a_cancel_just_before_a_pause_ends_the_run(
-    me: Registered, starter: Starter, calls: list[str]
+def test_a_cancellation_just_before_a_pause_ends_the_execution(
+    me: RegisteredUser, starter: Starter, calls: list[str]
 ) -> None:
-    run = begun(me, made(me, definition([http("a")], "start > a")))
-    me.client.post(f"{run}/pause")
-    steps = Watched({"a~1-paused-announced": cancelled(me, run)})
+    execution = start_execution(me, create_workflow(me, definition([http("a")], "start > a")))
+    me.client.post(f"{execution}/pause")
+    steps = Watched({"a~1-paused-announced": cancelled(me, execution)})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifecycle, "wake", lambda callback, value: steps.sent.setdefault(callback, value))
-        run_workflow(steps, place_of(me, run))
-    assert me.client.get(run).json["status"] == "cancelled" and calls == []
+        patch.setattr(
+            lifecycle,
+            "wake_callback",
+            lambda callback, value: steps.callback_values.setdefault(callback, value),
+        )
+        run_workflow(steps, key_of(me, execution))
+    assert me.client.get(execution).json["status"] == "cancelled" and calls == []
 
 
-def test_a_run_with_a_branch_at_work_is_not_called_cancelled(
-    me: Registered, starter: Starter, calls: list[str]
+def test_an_execution_with_a_running_branch_is_not_cancelled_at_once(
+    me: RegisteredUser, starter: Starter, calls: list[str]
 ) -> None:
-    """One branch is paused, the other is in an effect when the cancel comes."""
-    run = begun(me, made(me, definition([http("a"), http("b")], "start > a", "start > b")))
+    """One branch is paused, the other one is in an effect when the cancellation comes."""
+    execution = start_execution(
+        me, create_workflow(me, definition([http("a"), http("b")], "start > a", "start > b"))
+    )
     seen: list[str] = []
     send = outbound.send
 
     def cancelling(method: str, url: str, **options: Any) -> OutboundResponse:
         if url.endswith("/b"):
-            me.client.post(f"{run}/pause")
-            lifecycle.pause(place_of(me, run), "a", "branches-1-1/a~1-paused", is_branch=True)
-            assert me.client.get(run).json["status"] == "paused"
-            seen.append(me.client.post(f"{run}/cancel").json["status"])
+            me.client.post(f"{execution}/pause")
+            lifecycle.pause(key_of(me, execution), "a", "branches-1-1/a~1-paused", is_branch=True)
+            assert me.client.get(execution).json["status"] == "paused"
+            seen.append(me.client.post(f"{execution}/cancel").json["status"])
         return send(method, url, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbound, "send", cancelling)
         starter.run_pending()
-    assert seen == ["paused"] and me.client.get(run).json["status"] == "cancelled"
+    assert seen == ["paused"] and me.client.get(execution).json["status"] == "cancelled"
 
 
-def test_a_cancelled_runs_function_ends(me: Registered, starter: Starter) -> None:
-    """It does not stay for the month that a callback may take."""
-    run = begun(me, made(me, definition([node("w", "wait", until="callback")], "start > w")))
+def test_the_function_of_a_cancelled_execution_ends(me: RegisteredUser, starter: Starter) -> None:
+    """It does not wait for the month that a callback may take."""
+    execution = start_execution(
+        me, create_workflow(me, definition([node("w", "wait", until="callback")], "start > w"))
+    )
     starter.run_pending()
-    assert len(starter.waiting) == 1
-    me.client.post(f"{run}/cancel")
-    assert starter.waiting == [] and me.client.get(run).json["status"] == "cancelled"
+    assert len(starter.suspended) == 1
+    me.client.post(f"{execution}/cancel")
+    assert starter.suspended == [] and me.client.get(execution).json["status"] == "cancelled"
 
 
 # Pauses
 
 
-def test_a_pause_that_was_taken_back_does_not_pause(
-    me: Registered, starter: Starter, calls: list[str]
-) -> None:
-    run = begun(me, made(me, definition([http("a")], "start > a")))
-    me.client.post(f"{run}/pause")
-    steps = Watched({"a~1-paused-announced": lambda: me.client.post(f"{run}/resume")})
+def test_a_withdrawn_pause_has_no_effect(me: RegisteredUser, starter: Starter, calls: list[str]) -> None:
+    execution = start_execution(me, create_workflow(me, definition([http("a")], "start > a")))
+    me.client.post(f"{execution}/pause")
+    steps = Watched({"a~1-paused-announced": lambda: me.client.post(f"{execution}/resume")})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifecycle, "wake", lambda callback, value: steps.sent.setdefault(callback, value))
-        run_workflow(steps, place_of(me, run))
-    assert me.client.get(run).json["status"] == "completed" and calls == ["a"]
+        patch.setattr(
+            lifecycle,
+            "wake_callback",
+            lambda callback, value: steps.callback_values.setdefault(callback, value),
+        )
+        run_workflow(steps, key_of(me, execution))
+    assert me.client.get(execution).json["status"] == "completed" and calls == ["a"]
 
 
-def test_a_pause_while_the_run_wakes_up_is_kept(me: Registered, starter: Starter, calls: list[str]) -> None:
-    run = begun(me, made(me, definition([http("a")], "start > a")))
-    me.client.post(f"{run}/pause")
-    steps = Watched({"a~1-paused-over": lambda: me.client.post(f"{run}/pause")})
+def test_a_pause_during_a_resume_takes_effect(me: RegisteredUser, starter: Starter, calls: list[str]) -> None:
+    execution = start_execution(me, create_workflow(me, definition([http("a")], "start > a")))
+    me.client.post(f"{execution}/pause")
+    steps = Watched({"a~1-paused-over": lambda: me.client.post(f"{execution}/pause")})
     starter.run_pending(steps)
-    assert me.client.get(run).json["status"] == "paused"
-    me.client.post(f"{run}/resume")
-    assert me.client.get(run).json["status"] == "paused" and calls == []
-    me.client.post(f"{run}/resume")
-    assert me.client.get(run).json["status"] == "completed" and calls == ["a"]
+    assert me.client.get(execution).json["status"] == "paused"
+    me.client.post(f"{execution}/resume")
+    assert me.client.get(execution).json["status"] == "paused" and calls == []
+    me.client.post(f"{execution}/resume")
+    assert me.client.get(execution).json["status"] == "completed" and calls == ["a"]
 
 
 # Callbacks
 
 
-def waiting_for_a_callback(me: Registered, starter: Starter) -> tuple[str, str]:
-    """A run that waits, and its token."""
+def waiting_for_a_callback(me: RegisteredUser, starter: Starter) -> tuple[str, str]:
+    """Start an execution that waits for a callback; return its path and its token."""
     tell = node("tell", "set", values={"token": "{{ $execution.callbackToken }}"})
     value = definition([tell, node("w", "wait", until="callback")], "start > tell", "tell > w")
-    run = begun(me, made(me, value))
+    execution = start_execution(me, create_workflow(me, value))
     starter.run_pending()
-    told = next(each for each in me.client.get(run).json["nodes"] if each["nodeId"] == "tell")
-    return run, me.client.get(f"{run}/nodes/{told['id']}").json["output"]["main"][0]["token"]
+    entry = next(each for each in me.client.get(execution).json["nodes"] if each["nodeId"] == "tell")
+    return execution, me.client.get(f"{execution}/nodes/{entry['id']}").json["output"]["main"][0]["token"]
 
 
-def test_a_callback_whose_caller_died_can_be_sent_again(
-    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_a_callback_can_be_completed_again_after_a_crash(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, token = waiting_for_a_callback(me, starter)
+    execution, token = waiting_for_a_callback(me, starter)
 
     def die(*_: Any) -> Any:
-        raise Died
+        raise ProcessKilled
 
-    with monkeypatch.context() as patch, pytest.raises(Died):
+    with monkeypatch.context() as patch, pytest.raises(ProcessKilled):
         patch.setattr(starter, "send_durable_execution_callback_success", die)
-        patch.setattr(lifecycle, "send", die)
+        patch.setattr(lifecycle, "send_callback", die)
         me.client.post(f"/v1/callbacks/{token}", {"value": {"n": 1}})
     assert me.client.post(f"/v1/callbacks/{token}", {"value": {"n": 1}}).status == 200
-    assert me.client.get(run).json["output"] == [{"n": 1}]
+    assert me.client.get(execution).json["output"] == [{"n": 1}]
 
 
-def test_a_callback_that_comes_too_late_is_told_so(
-    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_a_callback_that_comes_too_late_is_refused(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, token = waiting_for_a_callback(me, starter)
-    monkeypatch.setattr(lifecycle, "send", lambda *_: "gone")
+    monkeypatch.setattr(lifecycle, "send_callback", lambda *_: "gone")
     late = me.client.post(f"/v1/callbacks/{token}", {"value": 1})
     assert (late.status, late.json["code"]) == (409, "already_completed")
 
 
-def test_no_callback_of_a_run_that_has_ended(me: Registered, starter: Starter) -> None:
-    run, token = waiting_for_a_callback(me, starter)
-    me.client.post(f"{run}/cancel")
+def test_the_callbacks_of_an_ended_execution_are_refused(me: RegisteredUser, starter: Starter) -> None:
+    execution, token = waiting_for_a_callback(me, starter)
+    me.client.post(f"{execution}/cancel")
     answer = me.client.post(f"/v1/callbacks/{token}", {"value": 1})
     assert (answer.status, answer.json["code"]) == (404, "callback_not_found")
 
 
-def test_no_callback_with_the_token_of_another_run(me: Registered, starter: Starter) -> None:
-    run, token = waiting_for_a_callback(me, starter)
-    other = registered()
+def test_a_token_does_not_complete_the_callback_of_another_organization(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    execution, token = waiting_for_a_callback(me, starter)
+    other = register()
     theirs = other.organization["id"].replace("-", "") + token[32:]
     assert me.client.post(f"/v1/callbacks/{theirs}", {"value": 1}).status == 404
-    assert me.client.get(run).json["status"] == "waiting"
+    assert me.client.get(execution).json["status"] == "waiting"
 
 
 # Ends
 
 
-def test_who_waits_is_told_though_the_end_was_written_by_one_that_died(
-    me: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_the_error_workflow_is_started_although_the_process_crashed_after_the_completion(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handling = {"nodes": [node("start", "error")], "connections": []}
-    handler = made(me, handling, "Handler").rpartition("/")[2]
+    handler = create_workflow(me, handling, "Handler").rpartition("/")[2]
     failing = definition([node("s", "stop", outcome="failed")], "start > s", errorWorkflowId=handler)
-    run = begun(me, made(me, failing))
-    starter.asked.clear()
+    execution = start_execution(me, create_workflow(me, failing))
+    starter.invocations.clear()
 
     def die(*_: Any) -> None:
-        raise Died
+        raise ProcessKilled
 
-    steps = Recorded()
-    with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr(completion, "_tell", die)
-        run_workflow(steps, place_of(me, run))
-    assert me.client.get(run).json["status"] == "failed" and starter.asked == []
-    run_workflow(steps, place_of(me, run))
-    assert len(starter.asked) == 1, "its error workflow is started"
+    steps = InMemorySteps()
+    with monkeypatch.context() as patch, pytest.raises(ProcessKilled):
+        patch.setattr(followups, "_execute", die)
+        run_workflow(steps, key_of(me, execution))
+    assert me.client.get(execution).json["status"] == "failed" and starter.invocations == []
+    run_workflow(steps, key_of(me, execution))
+    assert len(starter.invocations) == 1, "its error workflow is started"
     handled = me.client.get(f"/v1/executions?workflowId={handler}").json["items"]
-    assert [each["parentExecutionId"] for each in handled] == [me.client.get(run).json["id"]]
+    assert [each["parentExecutionId"] for each in handled] == [me.client.get(execution).json["id"]]
 
 
-def test_a_pause_that_does_not_fit_ends_a_short_run(
-    me: Registered, starter: Starter, calls: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_retry_delay_that_does_not_fit_ends_an_express_execution(
+    me: RegisteredUser, starter: Starter, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its function would be gone before the pause is over."""
+    """The function would end before the delay does."""
     slept: list[float] = []
-    monkeypatch.setattr(express.time, "sleep", slept.append)
+    monkeypatch.setattr("weconnect.workflows.engine.express.time.sleep", slept.append)
     retry = {"maxAttempts": 2, "delaySeconds": 3_600, "maxDelaySeconds": 3_600}
-    path = made(me, definition([http("fails", retry=retry)], "start > fails"))
+    path = create_workflow(me, definition([http("fails", retry=retry)], "start > fails"))
     answer = me.client.post(f"{path}/executions", {}, headers={"Prefer": "wait=5"})
     assert (answer.status, answer.json["status"], slept) == (200, "timeout", [])
     done = me.client.get(answer.headers["Location"]).json
-    assert statuses(done) == {"start": "completed", "fails": "failed"} and calls == ["fails"]
+    assert statuses_by_path(done) == {"start": "completed", "fails": "failed"} and calls == ["fails"]
 
 
-def test_an_end_is_the_end(me: Registered, starter: Starter) -> None:
-    run = begun(me, made(me, definition([node("a", "noop")], "start > a")))
+def test_a_completed_execution_never_changes(me: RegisteredUser, starter: Starter) -> None:
+    execution = start_execution(me, create_workflow(me, definition([node("a", "noop")], "start > a")))
     starter.run_pending()
-    done, row = me.client.get(run).json, place_of(me, run).row()
-    assert not completion.finish(row, Outcome(status="failed"))
-    assert not completion.stop(row) and not lifecycle.resume(row) and not lifecycle.go_on(place_of(me, run))
-    assert me.client.get(run).json == done
+    done, row = me.client.get(execution).json, key_of(me, execution).load()
+    assert not followups.complete_execution(row, Completion(status=ExecutionStatus.FAILED))
+    assert not followups.cancel_execution(row)
+    assert not lifecycle.resume_paused(row) and not lifecycle.resume_suspended(key_of(me, execution))
+    assert me.client.get(execution).json == done

@@ -1,18 +1,18 @@
-"""Workflows that are as large, as odd or as wrong as they may be: each node's error is its own, and no run hangs."""
+"""Workflows at the limits of size and oddity: errors stay those of their nodes, and no execution hangs."""
 
 from typing import Any
 
 import pytest
 
-from tests.agents.runs import Starter
-from tests.executions.runs import ran
-from tests.factories import Registered
+from tests.agents.execution_helpers import Starter
+from tests.executions.execution_helpers import execute_workflow
+from tests.factories import RegisteredUser
 from tests.workflows.definitions import definition, node
 from weconnect import clock
-from weconnect.workflows.engine import node_executor
+from weconnect.workflows.engine import journal_entries
 from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.catalogue import node_type
-from weconnect.workflows.node_sdk.node_type import Call, Scope
+from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_sdk.node_type import ExpressionScope, NodeRun
 
 
 def nested(depth: int) -> Any:
@@ -58,55 +58,59 @@ PURE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("type", sorted(PURE))
-def test_odd_items_are_no_internal_error(type: str) -> None:
-    """What a node that computes cannot take is an error with a code of its own."""
-    kind = node_type(type)
+def test_odd_items_never_cause_an_internal_error(type: str) -> None:
+    """Items that a pure node cannot process are an error with a code of its own."""
+    kind = find_node_type(type)
     assert kind
     for number, item in enumerate(ODD):
         inputs = {"a": [item, ODD[4]], "b": [ODD[1]]} if kind.inputs is None else {"main": [item, ODD[4]]}
         made = Node.model_validate(node("n", type, **PURE[type]))
-        call = Call(made, inputs, Scope({}, None, {}, clock.now()))
-        record = node_executor.compute(call, "n", 0.0)
+        call = NodeRun(made, inputs, ExpressionScope({}, None, {}, clock.now()))
+        record = journal_entries.compute_node(call, "n", 0.0)
         code = record.get("error", {}).get("code")
         assert code != "internal_error", f"{type} with item {number}: {record['error']}"
 
 
-def test_items_that_grow_too_deep_end_the_run(me: Registered, starter: Starter) -> None:
-    """Each node wraps what the one before it answered."""
+def test_items_that_grow_too_deep_end_the_execution(me: RegisteredUser, starter: Starter) -> None:
+    """Each node wraps the previous one's output."""
     deep: Any = "{{ $ }}"
     for _ in range(30):
         deep = {"a": deep}
     nodes = [node(f"n{number}", "set", values={"a": deep}) for number in range(60)]
     links = ["start > n0", *(f"n{number} > n{number + 1}" for number in range(59))]
-    run = ran(me, starter, definition(nodes, *links), {"x": 1})
-    assert (run["status"], run["error"]["code"]) == ("failed", "too_deep")
+    execution = execute_workflow(me, starter, definition(nodes, *links), {"x": 1})
+    assert (execution["status"], execution["error"]["code"]) == ("failed", "too_deep")
 
 
-def test_four_hundred_branches(me: Registered, starter: Starter) -> None:
+def test_four_hundred_branches_complete(me: RegisteredUser, starter: Starter) -> None:
     nodes = [node(f"n{number}", "noop") for number in range(398)]
     links = [f"start > n{number}" for number in range(398)]
     links += [f"n{number} > merge.i{number:03d}" for number in range(398)]
-    run = ran(me, starter, definition([*nodes, node("merge", "merge")], *links), {"x": 1})
-    assert (run["status"], run["nodesRun"], len(run["output"])) == ("completed", 400, 398), run["error"]
+    execution = execute_workflow(me, starter, definition([*nodes, node("merge", "merge")], *links), {"x": 1})
+    assert (execution["status"], execution["nodesRun"], len(execution["output"])) == (
+        "completed",
+        400,
+        398,
+    ), execution["error"]
 
 
-def test_ten_thousand_items_keep_their_order(me: Registered, starter: Starter) -> None:
+def test_ten_thousand_items_keep_their_order(me: RegisteredUser, starter: Starter) -> None:
     value = definition(
         [node("even", "if", condition="{{ n % 2 = 0 }}"), node("merge", "merge")],
         *("start > even", "even.true > merge.b", "even.false > merge.a"),
     )
-    run = ran(me, starter, value, [{"n": number} for number in range(10_000)])
-    assert run["status"] == "completed", run["error"]
-    assert [item["n"] for item in run["output"]] == [*range(1, 10_000, 2), *range(0, 10_000, 2)]
+    execution = execute_workflow(me, starter, value, [{"n": number} for number in range(10_000)])
+    assert execution["status"] == "completed", execution["error"]
+    assert [item["n"] for item in execution["output"]] == [*range(1, 10_000, 2), *range(0, 10_000, 2)]
 
 
 @pytest.mark.parametrize("name", ["__proto__", "constructor", "a#b", "ünï ☃ {{ $ }}", "a/b~1"])
-def test_odd_names_are_names(me: Registered, starter: Starter, name: str) -> None:
+def test_odd_node_names_work_in_expressions(me: RegisteredUser, starter: Starter, name: str) -> None:
     values = [
         node("__proto__", "set", name=name, values={"x": 7}),
         node("b", "set", values={"y": f"{{{{ $nodes.`{name}`.output.x }}}}"}),
     ]
     if "{{" in name:
         values[1]["parameters"]["values"]["y"] = "{{ x }}"
-    run = ran(me, starter, definition(values, "start > __proto__", "__proto__ > b"))
-    assert (run["status"], run["output"]) == ("completed", [{"x": 7, "y": 7}]), run["error"]
+    execution = execute_workflow(me, starter, definition(values, "start > __proto__", "__proto__ > b"))
+    assert (execution["status"], execution["output"]) == ("completed", [{"x": 7, "y": 7}]), execution["error"]

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.factories import Registered
+from tests.factories import RegisteredUser
 from tests.workflows.n8n_files import LANGCHAIN, file, n8n
 
 START = n8n("Start", "manualTrigger")
 
 
-def take(me: Registered, body: dict[str, Any]) -> Any:
+def take(me: RegisteredUser, body: dict[str, Any]) -> Any:
     answer = me.client.post("/v1/workflows/import", body)
     assert answer.status == 201, answer.text[:2_000]
     return answer.json
@@ -29,7 +29,7 @@ def assignments(**values: Any) -> dict[str, Any]:
     return {"assignments": {"assignments": rows}, "options": {}}
 
 
-def test_a_simple_workflow_is_a_draft_that_is_valid(me: Registered) -> None:
+def test_a_simple_workflow_is_a_draft_that_is_valid(me: RegisteredUser) -> None:
     body = file(
         [START, n8n("Set", "set", 3.4, **assignments(greeting="=Hello {{ $json.name }}", plain="a {{ b"))],
         "Start > Set",
@@ -50,7 +50,7 @@ def test_a_simple_workflow_is_a_draft_that_is_valid(me: Registered) -> None:
     assert me.client.get(f"/v1/workflows/{made['id']}").json["nodes"] == made["nodes"]
 
 
-def test_what_has_no_counterpart_is_a_disabled_placeholder(me: Registered) -> None:
+def test_what_has_no_counterpart_is_a_disabled_placeholder(me: RegisteredUser) -> None:
     code = n8n("Code", "code", 2, jsCode="return {{ 1 }}", mode="runOnceForAllItems")
     made = take(
         me,
@@ -60,17 +60,17 @@ def test_what_has_no_counterpart_is_a_disabled_placeholder(me: Registered) -> No
             "Code > Sheet",
         ),
     )
-    kept = named(made, "Code")
-    assert kept["type"] == "placeholder" and kept["isEnabled"] is False
-    assert '"jsCode":"return {\\u007b 1 }}"' in kept["parameters"]["original"]
-    told = made["report"]["nodes"][1]
-    assert told["status"] == "placeholder" and "JavaScript" in told["reason"]
-    assert [found["status"] for found in made["report"]["expressions"]] == ["left"]
+    placeholder = named(made, "Code")
+    assert placeholder["type"] == "placeholder" and placeholder["isEnabled"] is False
+    assert '"jsCode":"return {\\u007b 1 }}"' in placeholder["parameters"]["original"]
+    imported = made["report"]["nodes"][1]
+    assert imported["status"] == "placeholder" and "JavaScript" in imported["reason"]
+    assert [finding["status"] for finding in made["report"]["expressions"]] == ["left"]
     assert made["report"]["validation"]["valid"]
     assert len(made["connections"]) == 2
 
 
-def test_a_list_of_workflows_gives_the_first(me: Registered) -> None:
+def test_a_list_of_workflows_gives_the_first(me: RegisteredUser) -> None:
     made = take(me, {"workflows": [file([START]), file([START], name="Other")]})
     assert made["name"] == "From n8n" and made["report"]["others"] == ["Other"]
 
@@ -87,13 +87,13 @@ def test_a_list_of_workflows_gives_the_first(me: Registered) -> None:
         ({"workflows": [{"nodes": []}]}, "/workflows/0/connections"),
     ],
 )
-def test_garbage_is_refused_with_the_place(me: Registered, body: dict[str, Any], pointer: str) -> None:
+def test_garbage_is_refused_with_the_place(me: RegisteredUser, body: dict[str, Any], pointer: str) -> None:
     answer = me.client.post("/v1/workflows/import", body)
     assert answer.status == 422 and answer.json["errors"][0]["pointer"] == pointer, answer.text
     assert me.client.get("/v1/workflows").json["items"] == []
 
 
-def test_depth_and_size_are_bounded(me: Registered) -> None:
+def test_depth_and_size_are_bounded(me: RegisteredUser) -> None:
     deep: Any = []
     for _ in range(90):  # every body may be 100 deep
         deep = [deep]
@@ -106,7 +106,7 @@ def test_depth_and_size_are_bounded(me: Registered) -> None:
     assert me.client.get("/v1/workflows").json["items"] == []
 
 
-def test_a_model_becomes_a_part_of_the_prompt(me: Registered) -> None:
+def test_a_model_becomes_a_part_of_the_prompt(me: RegisteredUser) -> None:
     model = n8n(
         "Model",
         f"{LANGCHAIN}lmChatOpenAi",
@@ -127,7 +127,7 @@ def test_a_model_becomes_a_part_of_the_prompt(me: Registered) -> None:
     assert made["report"]["validation"]["valid"]
 
 
-def test_what_was_imported_runs(me: Registered) -> None:
+def test_what_was_imported_runs(me: RegisteredUser) -> None:
     """Two orders through set, split, if and switch, and back together."""
     rules = {"values": [{"conditions": {"conditions": [_is("={{ $json.size }}", "big")]}}]}
     fields = assignments(
@@ -167,8 +167,8 @@ def test_what_was_imported_runs(me: Registered) -> None:
     assert made["report"]["validation"]["valid"], made["report"]["validation"]
     path = f"/v1/workflows/{made['id']}"
     assert me.client.post(f"{path}/activate", {}).status == 200
-    given = {"city": "Rome", "orders": [{"amount": 5}, {"amount": 20}]}
-    answer = me.client.post(f"{path}/executions", {"input": given}, headers={"Prefer": "wait=10"})
+    input = {"city": "Rome", "orders": [{"amount": 5}, {"amount": 20}]}
+    answer = me.client.post(f"{path}/executions", {"input": input}, headers={"Prefer": "wait=10"})
     assert answer.json["status"] == "completed", answer.text
     assert answer.json["output"] == [
         {"amount": 20, "size": "big", "shop": "Shop ROME", "line": "Shop ROME: 20"},

@@ -1,11 +1,11 @@
-"""n8n's code nodes: what comes to one expression, what it makes of items, and what is left."""
+"""n8n's code nodes: those that amount to one expression, their output items, and those that are left."""
 
 from typing import Any
 
 import pytest
 
 from tests.workflows.n8n_files import converted, made, n8n, why
-from tests.workflows.test_nodes import outputs
+from tests.workflows.test_nodes import execute
 
 A, B = {"n": 1, "s": "a,b"}, {"n": 2, "s": ""}
 
@@ -36,22 +36,22 @@ A, B = {"n": 1, "s": "a,b"}, {"n": 2, "s": ""}
 def test_code_over_all_items(written: str, items: Any, expected: Any) -> None:
     [(kind, parameters)] = made(n8n("C", "code", 2, jsCode=written))
     assert kind == "jsonata" and parameters["mode"] == "all"
-    assert outputs(kind, parameters, items).get("main", []) == expected
+    assert execute(kind, parameters, items).get("main", []) == expected
 
 
 def test_code_over_each_item() -> None:
     written = "const n = $json.n; return { json: { n: n + $input.item.json.n } }"
     [(kind, parameters)] = made(n8n("C", "code", 2, mode="runOnceForEachItem", jsCode=written))
-    assert outputs(kind, parameters, [A, B])["main"] == [{"n": 2}, {"n": 4}]
+    assert execute(kind, parameters, [A, B])["main"] == [{"n": 2}, {"n": 4}]
 
 
 @pytest.mark.parametrize(
-    ("written", "says"),
+    ("written", "reason"),
     [
         ("", "no code"),
-        ("for (const item of items) { item.json.x = 1 }\nreturn items;", "'for'"),
-        ("items[0].json.x = 1; return items", "'items'"),
-        ("const a = []; a.push(1); return a", "'a'"),
+        ("for (const item of items) { item.json.x = 1 }\nreturn items;", "for in statement"),
+        ("items[0].json.x = 1; return items", "assignment expression as a statement"),
+        ("const a = []; a.push(1); return a", "call expression as a statement"),
         ("return $json.x", "$json"),
         ("return 5", "no items"),
         ("const fs = require('fs'); return []", "require"),
@@ -60,11 +60,11 @@ def test_code_over_each_item() -> None:
         ("const a = 1", "no items"),
     ],
 )
-def test_code_that_has_to_be_written_anew(written: str, says: str) -> None:
-    assert says in why(n8n("C", "code", 2, jsCode=written))
+def test_code_without_a_translation_becomes_a_placeholder_with_its_reason(written: str, reason: str) -> None:
+    assert reason in why(n8n("C", "code", 2, jsCode=written))
 
 
-def test_the_item_of_another_node_is_told() -> None:
+def test_an_item_of_another_node_is_noted() -> None:
     nodes = [n8n("S", "manualTrigger"), n8n("A", "httpRequest", 4.2, url="https://example.com")]
     code = n8n("C", "code", 2, jsCode="return [{ json: $('A').item.json }]")
     draft = converted([*nodes, code], "S > A", "A > C")

@@ -1,6 +1,6 @@
-"""What n8n's expressions become, and that it means the same: JavaScript against JSONata on random data.
+"""n8n's expressions and their translations, compared by evaluating JavaScript and JSONata on random data.
 
-Where Node.js is not installed the comparison is skipped, and says so; the rest is told from the text alone.
+Without Node.js the comparison is skipped; the other tests look at the text of a translation alone.
 """
 
 import json
@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weconnect.expressions import rendering
-from weconnect.expressions.rendering import Context
-from weconnect.workflows.importers.n8n.expression_translator import ASSUMED, translate
-from weconnect.workflows.importers.n8n.jsonata_terms import Surroundings
+from weconnect.expressions.rendering import EvaluationContext
+from weconnect.workflows.importers.n8n.expression_translator import ASSUMED_ITEM_NOTE, translate
+from weconnect.workflows.importers.n8n.jsonata_terms import ExpressionScope
 from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
 
 NODE = shutil.which("node")
@@ -34,7 +34,7 @@ require("readline").createInterface({input: process.stdin}).on("line", (line) =>
   console.log(JSON.stringify(answer));
 });
 """
-WHERE = Surroundings({"A": "A", "My Node": "My Node (2)"}, lambda name: "first", "UTC")
+SCOPE = ExpressionScope({"A": "A", "My Node": "My Node (2)"}, lambda name: "first", "UTC")
 
 texts = st.text("abcXYZ 019,.-_é\n\t\"'$\\{}", max_size=8)
 numbers = st.integers(-1_000, 1_000) | st.integers(-4_000, 4_000).map(lambda quarters: quarters / 4)
@@ -248,8 +248,8 @@ class Node:
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps({"source": source, "data": value}).encode() + b"\n")
         self.process.stdin.flush()
-        found: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return found
+        result: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return result
 
     def close(self) -> None:
         self.process.communicate(timeout=30)
@@ -258,29 +258,29 @@ class Node:
 @pytest.fixture(scope="module")
 def node() -> Iterator[Node]:
     if NODE is None:
-        pytest.skip("Node.js is not installed, so nothing says what JavaScript would answer")
-    found = Node()
-    yield found
-    found.close()
+        pytest.skip("Node.js is not installed, so there is nothing to compare with")
+    process = Node()
+    yield process
+    process.close()
 
 
-def ours(source: str, value: Any) -> Any:
+def evaluate_translation(source: str, value: Any) -> Any:
     from weconnect import clock
 
-    term, _ = translate(source, WHERE)
-    contexts = [Context(value, {"index": 0})]
-    return rendering.resolve("{{ " + term.source + " }}", contexts, {"input": [value]}, clock.now())[0]
+    term, _ = translate(source, SCOPE)
+    contexts = [EvaluationContext(value, {"index": 0})]
+    return rendering.render("{{ " + term.source + " }}", contexts, {"input": [value]}, clock.now())[0]
 
 
-def alike(one: Any, other: Any) -> bool:
+def are_equal(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-9)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
+        return len(one) == len(other) and all(map(are_equal, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(are_equal(one[key], other[key]) for key in one)
     return bool(one == other)
 
 
@@ -288,10 +288,14 @@ def alike(one: Any, other: Any) -> bool:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=data)
 def test_javascript_and_jsonata_agree(node: Node, source: str, value: dict[str, Any]) -> None:
-    told = node.evaluate(source, value)
-    assert "thrown" not in told, told
-    found = ours(source, value)
-    assert alike(found, told["value"]), (found, told["value"], translate(source, WHERE)[0].source)
+    expected = node.evaluate(source, value)
+    assert "thrown" not in expected, expected
+    actual = evaluate_translation(source, value)
+    assert are_equal(actual, expected["value"]), (
+        actual,
+        expected["value"],
+        translate(source, SCOPE)[0].source,
+    )
 
 
 @pytest.mark.parametrize(
@@ -324,8 +328,8 @@ def test_javascript_and_jsonata_agree(node: Node, source: str, value: dict[str, 
         ),
     ],
 )
-def test_what_n8n_adds_to_javascript(source: str, becomes: str) -> None:
-    assert translate(source, WHERE)[0].source == becomes
+def test_names_that_n8n_adds_to_javascript_are_translated(source: str, becomes: str) -> None:
+    assert translate(source, SCOPE)[0].source == becomes
     assert rendering.syntax_errors([becomes]) == [None]
 
 
@@ -370,27 +374,41 @@ def test_what_n8n_adds_to_javascript(source: str, becomes: str) -> None:
         "$json.",
         "((((",
         "typeof $json.x",
+        "$json.a) + ($json.b",
+        "$json.a, $json.b",
+        "[1, , 2]",
+        "$json.f`x`",
+        "$json.f?.(1)",
+        "0x1f",
+        "1_000",
+        "10n",
+        "'\\ud800'",
+        "<b>{1}</b>",
+        "async (x) => x",
+        "$json.a ** 2",
+        "$json.a++",
+        "(x = 1) => x",
         "a" * 10_001,
         "(" * 500 + "1" + ")" * 500,
         "!" * 9_000 + "1",
         "-".join("1" * 4_000),
     ],
 )
-def test_what_is_not_certain_is_left(source: str) -> None:
+def test_an_expression_without_a_certain_translation_is_refused(source: str) -> None:
     with pytest.raises(Unsupported):
-        translate(source, WHERE)
+        translate(source, SCOPE)
 
 
-def test_nesting_does_not_double_the_text() -> None:
+def test_nesting_does_not_double_the_length_of_a_translation() -> None:
     long = " || ".join(f"$json.some.rather.long.path.to.a.value.number{n}" for n in range(30))
-    assert len(translate(long, WHERE)[0].source) < 6_000
+    assert len(translate(long, SCOPE)[0].source) < 6_000
 
 
-def test_an_item_that_may_be_another_one_is_told() -> None:
-    where = Surroundings({"A": "A"}, lambda name: "assumed", "UTC")
-    assert translate("$('A').item.json.x", where)[1] == [ASSUMED.format(name="A")]
-    where = Surroundings({"A": "A"}, lambda name: "index", "UTC")
-    term, notes = translate("$('A').item.json.x", where)
+def test_an_item_whose_origin_is_uncertain_is_noted() -> None:
+    scope = ExpressionScope({"A": "A"}, lambda name: "assumed", "UTC")
+    assert translate("$('A').item.json.x", scope)[1] == [ASSUMED_ITEM_NOTE.format(name="A")]
+    scope = ExpressionScope({"A": "A"}, lambda name: "index", "UTC")
+    term, notes = translate("$('A').item.json.x", scope)
     assert (term.source, notes) == ("$nodes.A.items[$index].x", [])
 
 
@@ -398,7 +416,7 @@ def test_an_item_that_may_be_another_one_is_told() -> None:
 @given(st.text("$json.x()[]{}'\"`+-*/=>!&|?:, 019a\\\n", max_size=40))
 def test_any_text_is_translated_or_refused(source: str) -> None:
     try:
-        term, _ = translate(source, WHERE)
+        term, _ = translate(source, SCOPE)
     except Unsupported:
         return
     assert rendering.syntax_errors([term.source]) == [None], (source, term.source)

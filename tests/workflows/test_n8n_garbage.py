@@ -1,4 +1,4 @@
-"""Files of n8n's that somebody spoilt: each is refused with its place or taken whole, and what is said of it holds."""
+"""Damaged files of n8n: each is rejected with a JSON pointer or imported completely, and its report is correct."""
 
 import copy
 import random
@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.factories import Registered
+from tests.factories import RegisteredUser
 from tests.workflows.n8n_files import LANGCHAIN, file, n8n
 from weconnect.errors import Invalid
 from weconnect.workflows.entities import Node
 from weconnect.workflows.importers.n8n import node_mapping
 from weconnect.workflows.importers.n8n.converter import Draft, convert
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow, check_depth
-from weconnect.workflows.node_sdk.catalogue import node_type
+from weconnect.workflows.node_sdk.catalogue import find_node_type
 
 EXPRESSIONS = [
     "={{ $json.a ?? 'b' }}",
@@ -99,7 +99,7 @@ GARBAGE: list[Any] = [None, True, -1, 0, 1e308, "", "x" * 3_000, [], {}, [[]], {
 EXPLAINED = {
     "no_trigger": "a file may have none",
     "unreachable": "a file may have nodes that nothing leads to",
-    "cycle": "told as the way back",
+    "cycle": "reported as a cycle",
     "loop_without_return": "of the file",
     "into_loop": "of the file",
     "out_of_loop": "of the file",
@@ -107,7 +107,7 @@ EXPLAINED = {
     "unknown_reference": "of the file",
     "reference_not_before": "of the file",
     "no_error_output": "of the file",
-    "missing_parameter": "told as missing",
+    "missing_parameter": "reported as missing",
 }
 
 
@@ -116,12 +116,18 @@ def real(random: random.Random) -> dict[str, Any]:
     nodes = [n8n("Start", "manualTrigger")]
     for number in range(random.randrange(1, 12)):
         kind = random.choice(
-            [*PARAMETERS, *(name.removeprefix(node_mapping.BASE) for name in node_mapping.MAKERS), "slack"]
+            [
+                *PARAMETERS,
+                *(name.removeprefix(node_mapping.BASE) for name in node_mapping.CONVERTERS),
+                "slack",
+            ]
         )
         beside = {"onError": random.choice(["continueRegularOutput", "continueErrorOutput", "stopWorkflow"])}
         version = random.choice(VERSIONS)
-        given = copy.deepcopy(PARAMETERS.get(kind, {}))
-        nodes.append(n8n(f"n{number}", kind, version, beside if random.random() < 0.2 else None, **given))
+        parameters = copy.deepcopy(PARAMETERS.get(kind, {}))
+        nodes.append(
+            n8n(f"n{number}", kind, version, beside if random.random() < 0.2 else None, **parameters)
+        )
     names = [node["name"] for node in nodes]
     kinds = ["", "", "", ":ai_languageModel", ":ai_tool", ":ai_memory", ":ai_outputParser"]
     links = []
@@ -137,11 +143,11 @@ def spoil(random: random.Random, value: Any, left: list[int]) -> Any:
         left[0] -= 1
         return copy.deepcopy(random.choice(GARBAGE))
     if isinstance(value, dict):
-        kept = {key: spoil(random, inner, left) for key, inner in value.items()}
-        if kept and left[0] and random.random() < 0.02:
+        result = {key: spoil(random, inner, left) for key, inner in value.items()}
+        if result and left[0] and random.random() < 0.02:
             left[0] -= 1
-            kept.pop(random.choice(list(kept)))
-        return kept
+            result.pop(random.choice(list(result)))
+        return result
     if isinstance(value, list):
         kept_list = [spoil(random, inner, left) for inner in value]
         return kept_list * 2 if left[0] and kept_list and random.random() < 0.01 else kept_list
@@ -154,32 +160,32 @@ def spoil(random: random.Random, value: Any, left: list[int]) -> Any:
 
 
 def hold(given_file: dict[str, Any], draft: Draft) -> None:
-    """What an import promises, whatever it was given."""
+    """Check the guarantees of an import."""
     ids = {node.id: node for node in draft.definition.nodes}
     assert len(ids) == len(draft.definition.nodes) and len(draft.nodes) == len(given_file["nodes"])
-    assert set(ids) == {node_id for told in draft.nodes for node_id in told.node_ids}
-    missing = {node_id: told.missing for told in draft.nodes for node_id in told.node_ids}
-    for told in draft.nodes:
-        assert told.status == "note" or told.node_ids, told
-        assert told.reason or told.status not in ("placeholder", "incomplete"), told
-        assert bool(told.missing) == (told.status == "incomplete")
-        originals = [ids[each] for each in told.node_ids if ids[each].type == "placeholder"]
-        assert len(originals) == (told.status in ("placeholder", "incomplete"))
+    assert set(ids) == {node_id for imported in draft.nodes for node_id in imported.node_ids}
+    missing = {node_id: imported.missing for imported in draft.nodes for node_id in imported.node_ids}
+    for imported in draft.nodes:
+        assert imported.status == "note" or imported.node_ids, imported
+        assert imported.reason or imported.status not in ("placeholder", "incomplete"), imported
+        assert bool(imported.missing) == (imported.status == "incomplete")
+        originals = [ids[each] for each in imported.node_ids if ids[each].type == "placeholder"]
+        assert len(originals) == (imported.status in ("placeholder", "incomplete"))
         assert not any(node.is_enabled for node in originals)
-        for node_id in told.node_ids:
-            accepted(ids[node_id], told.missing)
-    for found in draft.validation.findings:
-        assert found.code in EXPLAINED, found
-        if found.code == "missing_parameter":
-            assert found.pointer.rpartition("/")[2] in missing[str(found.node_id)], found
-    taken = {told.pointer for told in draft.nodes if told.status in ("mapped", "translated")}
-    assert all(found.status in ("translated", "left") for found in draft.expressions)
-    assert draft.report([]).counts.nodes.taken == len(taken)
+        for node_id in imported.node_ids:
+            accepted(ids[node_id], imported.missing)
+    for finding in draft.validation.findings:
+        assert finding.code in EXPLAINED, finding
+        if finding.code == "missing_parameter":
+            assert finding.pointer.rpartition("/")[2] in missing[str(finding.node_id)], finding
+    taken = {imported.pointer for imported in draft.nodes if imported.status in ("mapped", "translated")}
+    assert all(finding.status in ("translated", "left") for finding in draft.expressions)
+    assert draft.build_report([]).counts.nodes.taken == len(taken)
 
 
 def accepted(node: Node, missing: list[str]) -> None:
     """Its model takes the parameters, but for what is to be filled in, and for texts that are expressions."""
-    kind = node_type(node.type)
+    kind = find_node_type(node.type)
     assert kind, node.type
     try:
         kind.parameters.model_validate(node.parameters)
@@ -207,14 +213,14 @@ def test_spoilt_files_keep_every_promise(seed: int, changes: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_route_answers_for_any_spoilt_file(me: Registered, seed: int) -> None:
+def test_the_route_responds_to_any_damaged_file(me: RegisteredUser, seed: int) -> None:
     chance = random.Random(seed)
     answer = me.client.post("/v1/workflows/import", spoil(chance, real(chance), [4]))
     assert answer.status in (201, 400, 422), answer.text[:500]
 
 
 def steps(count: int) -> int:
-    """How many functions an import calls for so many nodes with long expressions, each connected to 20."""
+    """Return the number of function calls of an import of `count` nodes with long expressions, each connected to 20."""
     long = "={{ " + " || ".join(f"$json.a{number}" for number in range(90)) + " }}"
     rows = [{"name": f"f{number}", "value": long, "type": "string"} for number in range(3)]
     nodes = [n8n(f"n{number}", "set", 3.4, assignments={"assignments": rows}) for number in range(count)]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import Registered
+from tests.factories import RegisteredUser
 from tests.workflows.n8n_files import BASE, LANGCHAIN, converted, file, made, n8n, only, why
 from weconnect import clock
-from weconnect.expressions.rendering import Context, resolve
+from weconnect.expressions.rendering import EvaluationContext, render
 from weconnect.workflows.importers.n8n import node_mapping
 from weconnect.workflows.importers.n8n.converter import convert
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow
@@ -45,7 +45,7 @@ def test_set_of_all_versions() -> None:
     }
     rest = n8n("S", "set", 3.4, includeOtherFields=True, include="except", excludeFields="a")
     assert only(rest) == {"values": {}, "keepInput": True, "remove": ["a"]}
-    assert "no path" in why(n8n("S", "set", 1, values={"string": [{"name": "a[0]", "value": "x"}]}))
+    assert "not a path" in why(n8n("S", "set", 1, values={"string": [{"name": "a[0]", "value": "x"}]}))
 
 
 def test_conditions_of_both_versions() -> None:
@@ -108,16 +108,16 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "operation", "left", "right", "holds"), CASES)
 def test_what_a_condition_says(kind: str, operation: str, left: Any, right: Any, holds: bool) -> None:
-    given = condition("={{ $json.v }}", operation, right, kind)
-    source = only(n8n("I", "if", 2.2, conditions=given))["condition"]
+    conditions = condition("={{ $json.v }}", operation, right, kind)
+    source = only(n8n("I", "if", 2.2, conditions=conditions))["condition"]
     for value in [{"v": left}, *([{}] if left is None else [])]:
-        assert resolve(source, [Context(value)], {}, clock.now()) == [holds], source
+        assert render(source, [EvaluationContext(value)], {}, clock.now()) == [holds], source
 
 
 def test_a_condition_may_ignore_the_case() -> None:
-    given = condition("={{ $json.v }}", "equals", "ABC", caseSensitive=False)
-    source = only(n8n("I", "if", 2.2, conditions=given))["condition"]
-    assert resolve(source, [Context({"v": "abc"})], {}, clock.now()) == [True]
+    conditions = condition("={{ $json.v }}", "equals", "ABC", caseSensitive=False)
+    source = only(n8n("I", "if", 2.2, conditions=conditions))["condition"]
+    assert render(source, [EvaluationContext({"v": "abc"})], {}, clock.now()) == [True]
 
 
 def test_http_requests_of_all_versions() -> None:
@@ -183,7 +183,9 @@ def test_what_no_schedule_says() -> None:
 def test_other_types() -> None:
     assert only(n8n("W", "wait", 1.1, amount=2, unit="minutes")) == {"until": "duration", "seconds": 120}
     computed = only(n8n("W", "wait", 1.1, amount="={{ $json.n }}", unit="minutes"))["seconds"]
-    assert resolve(computed, [Context({"n": 1.5}), Context({"n": 0})], {}, clock.now()) == [90, 1]
+    assert render(
+        computed, [EvaluationContext({"n": 1.5}), EvaluationContext({"n": 0})], {}, clock.now()
+    ) == [90, 1]
     assert only(n8n("L", "limit", maxItems=3, keep="lastItems")) == {"maxItems": 3, "take": "last"}
     assert only(n8n("S", "splitOut", fieldToSplitOut="a.b", include="allOtherFields")) == {
         "field": "a.b",
@@ -205,7 +207,7 @@ def test_outputs_of_a_switch_that_no_rule_leads_to() -> None:
     old = n8n("S", "switch", 1, dataType="string", value1="={{ $json.s }}", rules=rules)
     draft = converted([START, old, n8n("N", "noOp")], "Start > S", "S > N", "S/2 > N")
     assert [each.source_output for each in draft.definition.connections] == ["main", "output2"]
-    assert [found.pointer for found in draft.dropped] == ["/connections/S/main/0/0"]
+    assert [finding.pointer for finding in draft.dropped] == ["/connections/S/main/0/0"]
     assert draft.validation.valid
 
 
@@ -225,7 +227,7 @@ def test_loops_with_their_way_back() -> None:
     assert good.validation.valid and good.nodes[1].status == "mapped"
     bad = converted(nodes, "Start > Loop", "Start > Body", "Loop > End", "Loop/1 > Body", "Body > Loop")
     assert bad.nodes[1].status == "mapped"
-    assert {found.code for found in bad.validation.findings} == {"into_loop"}
+    assert {finding.code for finding in bad.validation.findings} == {"into_loop"}
     old = converted([START, n8n("Loop", "splitInBatches", 1)], "Start > Loop")
     assert old.nodes[1].status == "placeholder" and "version 1" in (old.nodes[1].reason or "")
 
@@ -233,9 +235,9 @@ def test_loops_with_their_way_back() -> None:
 def test_a_way_back_that_is_no_loop_is_told() -> None:
     nodes = [START, *(n8n(name, "noOp") for name in ("Wait", "Look", "Done", "After"))]
     draft = converted(nodes, "Start > Wait", "Wait > Look", "Look > Wait", "Look > Done", "Done > After")
-    told = {node.name: [left.what for left in node.left_out] for node in draft.nodes}
-    assert told == {"Start": [], "Wait": ["the way back"], "Look": ["the way back"], "Done": [], "After": []}
-    assert {found.code for found in draft.validation.findings} == {"cycle"}
+    imported = {node.name: [left.what for left in node.left_out] for node in draft.nodes}
+    assert imported == {"Start": [], "Wait": ["cycle"], "Look": ["cycle"], "Done": [], "After": []}
+    assert {finding.code for finding in draft.validation.findings} == {"cycle"}
 
 
 def test_what_stands_beside_the_parameters_is_kept_or_told() -> None:
@@ -276,10 +278,10 @@ def test_what_stands_beside_the_parameters_is_kept_or_told() -> None:
     )
     failed = next(each for each in draft.definition.connections if each.source_output == "error")
     assert failed.source_node_id == request.id
-    dropped = {found.what for found in draft.dropped}
+    dropped = {finding.what for finding in draft.dropped}
     assert dropped == {"alwaysOutputData", "executeOnce", "credentials", "pinData", "staticData"}
     assert draft.slots == [request.id] and draft.description == "Read me"
-    assert "secret account" not in draft.report([]).model_dump_json()
+    assert "secret account" not in draft.build_report([]).model_dump_json()
 
 
 def test_an_error_that_goes_on_passes_what_reads_the_answer() -> None:
@@ -289,7 +291,9 @@ def test_an_error_that_goes_on_passes_what_reads_the_answer() -> None:
     assert request.on_error == "continue" and reader.on_error == "stop"
     source = "{{ " + reader.parameters["expression"] + " }}"
     failed = {"a": 1, "error": {"code": "http_500", "nodeId": request.id}}
-    answers = resolve(source, [Context(failed), Context({"body": {"b": 2}})], {}, clock.now())
+    answers = render(
+        source, [EvaluationContext(failed), EvaluationContext({"body": {"b": 2}})], {}, clock.now()
+    )
     assert answers == [failed, {"b": 2}]
 
 
@@ -321,7 +325,7 @@ def test_an_expression_that_is_left_ends_the_run_with_its_own_text() -> None:
     assert draft.expressions[0].status == "left" and draft.validation.valid
 
 
-def test_174_nodes_through_the_route(me: Registered) -> None:
+def test_174_nodes_through_the_route(me: RegisteredUser) -> None:
     types = [("set", 3.4), ("noOp", 1), ("code", 2), ("googleSheets", 4.5), ("if", 2.2), ("httpRequest", 4.2)]
     nodes = [START, *(n8n(f"Node {n}", *types[n % 6], url="https://example.com") for n in range(173))]
     links = ["Start > Node 0", *(f"Node {n} > Node {n + 1}" for n in range(172))]
@@ -336,7 +340,7 @@ def test_174_nodes_through_the_route(me: Registered) -> None:
 
 KINDS = st.sampled_from(
     [
-        *node_mapping.MAKERS,
+        *node_mapping.CONVERTERS,
         node_mapping.STICKY,
         f"{BASE}code",
         f"{BASE}slack",
@@ -408,25 +412,25 @@ def workflows(draw: st.DrawFn) -> dict[str, Any]:
 @given(workflows())
 def test_any_graph_is_taken_with_every_part_accounted_for(given_file: dict[str, Any]) -> None:
     draft = convert(N8nWorkflow.model_validate(given_file))
-    report = draft.report([])
+    report = draft.build_report([])
     ids = [node.id for node in draft.definition.nodes]
     assert len(set(ids)) == len(ids) and len(draft.nodes) == len(given_file["nodes"])
-    for told in draft.nodes:
-        assert told.status == "note" or (told.node_ids and set(told.node_ids) <= set(ids))
-        assert told.status != "placeholder" or told.reason
-    assert set(ids) == {node_id for told in draft.nodes for node_id in told.node_ids}
+    for imported in draft.nodes:
+        assert imported.status == "note" or (imported.node_ids and set(imported.node_ids) <= set(ids))
+        assert imported.status != "placeholder" or imported.reason
+    assert set(ids) == {node_id for imported in draft.nodes for node_id in imported.node_ids}
     ends = sum(
         len(end or [])
         for kinds in given_file["connections"].values()
         for out in kinds.values()
         for end in out
     )
-    lost = sum(found.what == "connection" for found in draft.dropped)
-    inner = len(ids) - len([told for told in draft.nodes if told.status != "note"])
+    lost = sum(finding.what == "connection" for finding in draft.dropped)
+    inner = len(ids) - len([imported for imported in draft.nodes if imported.status != "note"])
     folded = ends - lost - (len(draft.definition.connections) - inner)
     assert folded >= 0 and (folded == 0 or any("lmChat" in node["type"] for node in given_file["nodes"]))
     assert report.validation.valid or [
-        found for found in report.validation.findings if found.severity == "error"
+        finding for finding in report.validation.findings if finding.severity == "error"
     ]
-    codes = {found.code for found in report.validation.findings}
+    codes = {finding.code for finding in report.validation.findings}
     assert codes <= ALLOWED, codes

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflows.n8n_files import LANGCHAIN, converted, made, n8n, only, why
 from weconnect import clock
-from weconnect.expressions.rendering import Context, resolve
+from weconnect.expressions.rendering import EvaluationContext, render
 from weconnect.workflows.importers.n8n.converter import Draft
 
 START = n8n("Start", "manualTrigger")
@@ -103,14 +103,14 @@ def test_tasks(node: dict[str, Any], expected: list[tuple[str, dict[str, Any]]])
     ("node", "says"),
     [
         (n8n("H", "html", 1.2), "no HTML"),
-        (n8n("H", "html", 1.2, operation="extractHtmlContent"), "nothing to take"),
+        (n8n("H", "html", 1.2, operation="extractHtmlContent"), "no values to extract"),
         (n8n("C", "crypto", 1, action="sign", value="x"), "'sign'"),
         (n8n("C", "crypto", 1, value="x", dataPropertyName="={{ $json.k }}"), "expression"),
         (n8n("C", "crypto", 1, value="x", dataPropertyName="a`b"), None),
         (n8n("D", "dateTime", 1), "version 1"),
-        (n8n("D", "dateTime", 2, operation="addToDate", magnitude="x", duration=1e308), "reckons in"),
+        (n8n("D", "dateTime", 2, operation="addToDate", magnitude="x", duration=1e308), "calculates with"),
         (n8n("W", "wait", 1.1, amount=1e308, unit="days"), "longer than 30 days"),
-        (n8n("D", "dateTime", 2, options={"timezone": "Asia/Tokyo"}), "another zone"),
+        (n8n("D", "dateTime", 2, options={"timezone": "Asia/Tokyo"}), "another time zone"),
         (
             n8n("D", "dateTime", 2, operation="formatDate", date="x", format="custom", customFormat="W"),
             "W in",
@@ -118,7 +118,7 @@ def test_tasks(node: dict[str, Any], expected: list[tuple[str, dict[str, Any]]])
         (n8n("M", "emailSend", 2.1, subject="x", toEmail="a@b.cd"), "HTML"),
         (n8n("M", "emailSend", 2, subject="x", text="y", toEmail="a@b.cd", ccEmail="c@d.ef"), "ccEmail"),
         (n8n("X", "xml", mode="jsonToxml"), "writes XML"),
-        (n8n("G", "graphql", 1, endpoint="https://x", query="{a}"), "address alone"),
+        (n8n("G", "graphql", 1, endpoint="https://x", query="{a}"), "in the URL"),
         (
             n8n(
                 "S", "summarize", fieldsToSummarize={"values": [{"field": "a", "aggregation": "concatenate"}]}
@@ -127,13 +127,13 @@ def test_tasks(node: dict[str, Any], expected: list[tuple[str, dict[str, Any]]])
         ),
         (n8n("E", "executeWorkflow", 1.2, mode="each"), "each item"),
         (n8n("F", "formTrigger", 2.2, formFields={"values": [{"fieldType": "file"}]}), "files"),
-        (n8n("O", f"{LANGCHAIN}openAi", 1.8), "asks nothing"),
+        (n8n("O", f"{LANGCHAIN}openAi", 1.8), "no user message"),
         (n8n("O", f"{LANGCHAIN}openAi", 1.8, resource="image"), "'image'"),
         (n8n("K", "markdown"), "Markdown"),
         (n8n("T", "slack"), "http_request"),
     ],
 )
-def test_what_has_no_counterpart_says_why(node: dict[str, Any], says: str | None) -> None:
+def test_a_node_without_an_equivalent_has_a_reason(node: dict[str, Any], says: str | None) -> None:
     if says is None:
         assert made(node)[0][1]["as"] == "a`b"
     else:
@@ -141,11 +141,11 @@ def test_what_has_no_counterpart_says_why(node: dict[str, Any], says: str | None
 
 
 def answers(node: dict[str, Any], item: Any) -> Any:
-    """What the last expression of what was made says of an item."""
+    """Return the value of the last node's expression for an item."""
     kind, parameters = made(node)[-1]
     source = parameters["expression"] if kind == "jsonata" else next(iter(parameters["values"].values()))
     template = "{{" + source + "}}" if kind == "jsonata" else source
-    return resolve(template, [Context(item)], {}, clock.now())[0]
+    return render(template, [EvaluationContext(item)], {}, clock.now())[0]
 
 
 def test_moments() -> None:
@@ -166,8 +166,8 @@ def test_xml_has_the_names_that_n8n_gives() -> None:
 def test_forms_and_chats_begin_with_what_is_posted() -> None:
     chat = n8n("C", f"{LANGCHAIN}chatTrigger", 1.1)
     assert made(chat)[0] == ("webhook", {"methods": ["POST"], "responseMode": "last_node"})
-    said = {"chatInput": "hi", "sessionId": "s"}
-    assert answers(chat, {"body": said}) == answers(chat, said) == {"action": "sendMessage", **said}
+    message = {"chatInput": "hi", "sessionId": "s"}
+    assert answers(chat, {"body": message}) == answers(chat, message) == {"action": "sendMessage", **message}
     form = n8n("F", "formTrigger", 2.2, formFields={"values": [{"fieldLabel": "Your name"}]})
     draft = converted([form, n8n("N", "noOp")], "F > N")
     assert draft.validation.valid and "Your name" in draft.nodes[0].left_out[0].why
@@ -179,15 +179,21 @@ def test_another_workflow_is_left_to_be_named() -> None:
     chosen = {"value": "abc", "cachedResultName": "Other"}
     node = n8n("Run", "executeWorkflow", 1.2, workflowId=chosen, workflowInputs=inputs)
     draft = converted([START, node], "Start > Run")
-    told = draft.nodes[1]
-    assert told.status == "incomplete" and told.missing == ["workflowId"] and "Other" in (told.reason or "")
+    imported = draft.nodes[1]
+    assert (
+        imported.status == "incomplete"
+        and imported.missing == ["workflowId"]
+        and "Other" in (imported.reason or "")
+    )
     by_type = {each.type: each for each in draft.definition.nodes}
     assert by_type["set"].parameters == {"values": {"a": "{{ $json.x }}"}, "keepInput": False}
     assert by_type["subworkflow"].is_enabled and not by_type["placeholder"].is_enabled
     assert '"abc"' in by_type["placeholder"].parameters["original"]
-    found = [each for each in draft.validation.findings if each.severity == "error"]
-    assert [(each.code, each.node_id) for each in found] == [("missing_parameter", by_type["subworkflow"].id)]
-    counts = draft.report([]).counts
+    errors = [each for each in draft.validation.findings if each.severity == "error"]
+    assert [(each.code, each.node_id) for each in errors] == [
+        ("missing_parameter", by_type["subworkflow"].id)
+    ]
+    counts = draft.build_report([]).counts
     assert (counts.mapped, counts.incomplete, counts.placeholders) == (1, 1, 0) and counts.nodes.taken == 1
     itself = n8n("Run", "executeWorkflow", 1.2, workflowId={"value": "={{ $workflow.id }}"})
     assert only(itself) == {"workflowId": "{{ $execution.workflowId }}"}
@@ -257,17 +263,19 @@ def test_an_output_parser_is_the_schema_of_a_prompt(
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({}, "does not say"),
-        ({"jsonSchemaExample": "[1]"}, "no schema of an object"),
-        ({"jsonSchemaExample": "{"}, "no JSON"),
+        ({}, "has no schema"),
+        ({"jsonSchemaExample": "[1]"}, "does not describe an object"),
+        ({"jsonSchemaExample": "{"}, "not JSON"),
         ({"schemaType": "manual", "inputSchema": "={{ $json.s }}"}, "expression"),
-        ({"schemaType": "manual", "inputSchema": '{"properties": 5}'}, "cannot be checked"),
+        ({"schemaType": "manual", "inputSchema": '{"properties": 5}'}, "not supported"),
     ],
 )
-def test_an_output_parser_that_is_no_schema_is_left(parameters: dict[str, Any], says: str) -> None:
+def test_an_output_parser_without_a_valid_schema_is_a_placeholder(
+    parameters: dict[str, Any], says: str
+) -> None:
     node = n8n("Ask", f"{LANGCHAIN}chainLlm", 1.6)
     draft = asking(node, "Parser:ai_outputParser", more=(parser(1.2, **parameters),))
-    assert [told.status for told in draft.nodes][1:] == ["placeholder"] * 3
+    assert [imported.status for imported in draft.nodes][1:] == ["placeholder"] * 3
     assert says in (draft.nodes[2].reason or "")
 
 
@@ -275,11 +283,11 @@ def test_an_agent_with_tools_is_left_to_be_made() -> None:
     node = n8n("Ask", f"{LANGCHAIN}agent", 1.9, options={"systemMessage": "=You {{ $json.y }}"})
     tool = n8n("Search", f"{LANGCHAIN}toolHttpRequest", 1.1, url="https://example.com")
     draft = asking(node, "Search:ai_tool", more=(tool,))
-    told = {each.name: each for each in draft.nodes}
-    assert told["Ask"].status == "incomplete" and told["Ask"].missing == ["agentId"]
+    imported = {each.name: each for each in draft.nodes}
+    assert imported["Ask"].status == "incomplete" and imported["Ask"].missing == ["agentId"]
     assert (
-        "Search" in (told["Ask"].reason or "")
-        and told["Model"].status == told["Search"].status == "placeholder"
+        "Search" in (imported["Ask"].reason or "")
+        and imported["Model"].status == imported["Search"].status == "placeholder"
     )
     kinds = {each.id: each for each in draft.definition.nodes}
     assert kinds["node-2-1"].parameters == {"input": "{{ $json.chatInput }}"}
@@ -288,22 +296,27 @@ def test_an_agent_with_tools_is_left_to_be_made() -> None:
 
 
 def test_openai_and_its_answers() -> None:
-    said = {"values": [{"role": "system", "content": "Be brief"}, {"content": "=Hi {{ $json.n }}"}]}
+    message = {"values": [{"role": "system", "content": "Be brief"}, {"content": "=Hi {{ $json.n }}"}]}
     old = n8n(
-        "O", f"{LANGCHAIN}openAi", 1.8, modelId={"value": "gpt-4o"}, messages=said, options={"temperature": 0}
+        "O",
+        f"{LANGCHAIN}openAi",
+        1.8,
+        modelId={"value": "gpt-4o"},
+        messages=message,
+        options={"temperature": 0},
     )
     [(kind, parameters), (_, reader)] = made(old)
     assert kind == "prompt"
     assert parameters == GPT | {"temperature": 0, "prompt": "Hi {{ $json.n }}", "system": "Be brief"}
     assert reader == {"expression": '{"index": 0, "message": {"role": "assistant", "content": text}}'}
-    [(_, asked), (_, reader)] = made(
+    [(_, prompt), (_, reader)] = made(
         n8n("O", f"{LANGCHAIN}openAi", 1.8, **old["parameters"], jsonOutput=True)
     )
-    assert asked["outputSchema"] == {"type": "object", "additionalProperties": True}
+    assert prompt["outputSchema"] == {"type": "object", "additionalProperties": True}
     assert "structuredOutput" in reader["expression"]
-    new = n8n("O", f"{LANGCHAIN}openAi", 2.1, modelId={"value": "gpt-4o"}, responses=said)
-    assert resolve(
-        "{{" + made(new)[1][1]["expression"] + "}}", [Context({"text": "x"})], {}, clock.now()
+    new = n8n("O", f"{LANGCHAIN}openAi", 2.1, modelId={"value": "gpt-4o"}, responses=message)
+    assert render(
+        "{{" + made(new)[1][1]["expression"] + "}}", [EvaluationContext({"text": "x"})], {}, clock.now()
     ) == [
         {
             "output": [
@@ -350,7 +363,7 @@ def test_a_model_by_way_of_openrouter() -> None:
     ask = n8n("Ask", f"{LANGCHAIN}chainLlm", 1.6, promptType="define", text="Hi")
     draft = converted([START, router, ask], "Start > Ask", "Model:ai_languageModel > Ask")
     assert steps(draft)[0][1] == GPT | {"prompt": "Hi"}
-    assert "asked of openai itself" in draft.nodes[2].left_out[0].why
+    assert "called at openai directly" in draft.nodes[2].left_out[0].why
     router["parameters"]["model"] = "anthropic/claude-3.5-sonnet"
     draft = converted([START, router, ask], "Start > Ask", "Model:ai_languageModel > Ask")
     assert draft.nodes[2].status == "placeholder" and "OpenRouter" in (draft.nodes[2].reason or "")

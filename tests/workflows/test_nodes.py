@@ -1,4 +1,4 @@
-"""Every node type: what it makes of items, what it refuses, and an edge; a type without a row fails."""
+"""Every node type: its outputs, its errors and its edge cases; a type without a row fails."""
 
 import json
 from datetime import UTC, datetime
@@ -9,38 +9,42 @@ import pytest
 from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
-from tests.factories import Registered
+from tests.factories import RegisteredUser
 from weconnect import mail
 from weconnect.errors import UpstreamFailed
 from weconnect.outbound import client as outbound
-from weconnect.outbound.client import OutboundRefused, OutboundResponse
+from weconnect.outbound.client import OutboundResponse
+from weconnect.outbound.errors import OutboundRefused
 from weconnect.settings import settings
 from weconnect.workflows.entities import Node
 from weconnect.workflows.node_sdk import catalogue
-from weconnect.workflows.node_sdk.node_type import LOG, RESPONSE, STOP, Call, NodeError, Scope
+from weconnect.workflows.node_sdk.node_type import LOG, RESPONSE, STOP, ExpressionScope, NodeError, NodeRun
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 A, B, C = {"n": 1, "k": "x"}, {"n": 3, "k": "y"}, {"n": 2, "k": "x"}
 
 
-def call(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> Call:
+def make_node_run(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> NodeRun:
     node = Node(id="node", name="Node", type=type, parameters=parameters)
-    by_input = inputs if isinstance(inputs, dict) else {"main": inputs}
-    scope = Scope({"id": "run", "mode": "test"}, {"t": 1}, {"Before": {"main": [{"b": 7}]}}, MOMENT)
-    return Call(node=node, inputs=by_input, scope=scope, key="run:node:1", **more)
+    items_by_input = inputs if isinstance(inputs, dict) else {"main": inputs}
+    scope = ExpressionScope({"id": "run", "mode": "test"}, {"t": 1}, {"Before": {"main": [{"b": 7}]}}, MOMENT)
+    return NodeRun(node=node, inputs=items_by_input, scope=scope, key="run:node:1", **more)
 
 
-def outputs(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> Any:
-    kind = catalogue.node_type(type)
+def execute(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> Any:
+    kind = catalogue.find_node_type(type)
     assert kind
-    found = {name: items for name, items in kind.run(call(type, parameters, inputs, **more)).items() if items}
-    known = {*kind.output_names(parameters), RESPONSE, STOP, LOG}
-    assert set(found) <= known
-    json.dumps(found, allow_nan=False)
-    return found
+    outputs = {
+        name: items
+        for name, items in kind.run(make_node_run(type, parameters, inputs, **more)).items()
+        if items
+    }
+    assert set(outputs) <= {*kind.output_names(parameters), RESPONSE, STOP, LOG}
+    json.dumps(outputs, allow_nan=False)
+    return outputs
 
 
-AWS = ("s3", "sqs", "sns", "eventbridge", "lambda", "dynamodb", "sql")  # tried in test_aws_nodes
+AWS = ("s3", "sqs", "sns", "eventbridge", "lambda", "dynamodb", "sql")  # tested in test_aws_nodes
 XML = '<?xml version="1.0" encoding="latin1"?><a:o id="1&amp;2">ü<l>a</l><!-- c --><l n="2">b</l><e/></a:o>'
 TRIGGERS: dict[str, dict[str, Any]] = {
     "manual": {},
@@ -227,8 +231,8 @@ PURE: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("respond", {"body": None}, [A], {"main": [A], RESPONSE: [{"body": None, "status": 200, "headers": {}}]}),
     ("loop", {"batchSize": 2}, [A, B, C], {"loop": [A, B]}),
     *[
-        ("crypto", {"as": "r", **asked}, [{}], {"main": [{"r": expected}]})
-        for asked, expected in (
+        ("crypto", {"as": "r", **parameters}, [{}], {"main": [{"r": expected}]})
+        for parameters, expected in (
             (
                 {"operation": "hash", "text": "abc"},
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
@@ -349,18 +353,20 @@ PURE: list[tuple[str, dict[str, Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("type", "parameters", "inputs", "expected"), PURE)
-def test_answers(type: str, parameters: dict[str, Any], inputs: Any, expected: Any) -> None:
+def test_a_node_returns_its_outputs(
+    type: str, parameters: dict[str, Any], inputs: Any, expected: Any
+) -> None:
     before = json.dumps(inputs)
-    assert outputs(type, parameters, inputs) == expected
-    assert json.dumps(inputs) == before, "a node leaves its input alone"
+    assert execute(type, parameters, inputs) == expected
+    assert json.dumps(inputs) == before, "a node does not change its input"
 
 
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     *[(type, {"more": 1}, "invalid_parameters", "/more") for type in ("set", "stop", "respond")],
-    ("stop", {"message": "no"}, "invalid_parameters", "a message is for the outcome failed"),
-    ("stop", {"outcome": "failed", "message": "{{ nothing }}"}, "invalid_parameters", "it is null"),
+    ("stop", {"message": "no"}, "invalid_parameters", "a message requires the outcome failed"),
+    ("stop", {"outcome": "failed", "message": "{{ nothing }}"}, "invalid_parameters", "The value is null"),
     ("set", {"values": 1}, "invalid_parameters", "/values"),
-    ("set", {"values": {"n.x": 1}}, "not_an_object", "n holds no object"),
+    ("set", {"values": {"n.x": 1}}, "not_an_object", "n is not an object"),
     ("set", {"values": {"a": ["{{ 1 + 'x' }}"]}}, "expression_failed", "/values/a/0"),
     ("if", {}, "invalid_parameters", "/condition"),
     ("if", {"condition": "{{ k }}"}, "invalid_parameters", "/condition"),
@@ -384,7 +390,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "invalid_parameters",
         "/operations/0/function",
     ),
-    ("split", {"field": "n"}, "not_a_list", "n is no list"),
+    ("split", {"field": "n"}, "not_a_list", "n is not a list"),
     ("deduplicate", {"fields": "k"}, "invalid_parameters", "/fields"),
     ("jsonata", {"expression": "1 +"}, "expression_failed", "/expression"),
     ("jsonata", {}, "invalid_parameters", "/expression"),
@@ -405,7 +411,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("crypto", {"operation": "decode", "text": "a", "format": "base64"}, "not_decodable", "/text"),
     ("crypto", {"operation": "decode", "text": "ff"}, "not_decodable", "/text"),
     ("crypto", {"operation": "hash", "algorithm": "crc32"}, "invalid_parameters", "/algorithm"),
-    ("csv", {"operation": "parse", "text": "a,a\n1,2"}, "invalid_csv", "named 'a'"),
+    ("csv", {"operation": "parse", "text": "a,a\n1,2"}, "invalid_csv", "the name 'a'"),
     ("csv", {"operation": "parse", "text": "a\n1,2"}, "invalid_csv", "row 2"),
     ("csv", {"operation": "parse", "text": 'a\n"x"y'}, "invalid_csv", "line 2"),
     ("csv", {"operation": "parse", "text": "a\n" * 50_002}, "too_large", "50000 rows"),
@@ -468,11 +474,11 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("type", "parameters", "code", "says"), REFUSED)
-def test_refuses(type: str, parameters: dict[str, Any], code: str, says: str) -> None:
+@pytest.mark.parametrize(("type", "parameters", "code", "message"), REFUSED)
+def test_a_node_refuses(type: str, parameters: dict[str, Any], code: str, message: str) -> None:
     with pytest.raises(NodeError) as caught:
-        outputs(type, parameters, [A])
-    assert caught.value.code == code and says in caught.value.message
+        execute(type, parameters, [A])
+    assert caught.value.code == code and message in caught.value.message
 
 
 EFFECTS = {
@@ -487,22 +493,22 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("type", sorted(catalogue.names()))
-def test_every_type_is_described_and_tried(type: str) -> None:
-    kind = catalogue.node_type(type)
+@pytest.mark.parametrize("type", sorted(catalogue.node_type_names()))
+def test_every_type_has_a_description_and_tests(type: str) -> None:
+    kind = catalogue.find_node_type(type)
     assert kind and kind.label and kind.description.endswith(".")
-    described = catalogue.get(type)
-    Draft202012Validator.check_schema(described.parameters)
-    tried = {row[0] for row in PURE} | EFFECTS
-    tried |= {"placeholder", *AWS}  # the first only refuses
-    assert type in tried or kind.kind == "flow", "test_runs has those that take steps of their own"
+    description = catalogue.describe_node_type(type)
+    Draft202012Validator.check_schema(description.parameters)
+    tested = {row[0] for row in PURE} | EFFECTS
+    tested |= {"placeholder", *AWS}  # the first only fails
+    assert type in tested or kind.kind == "flow", "tests/executions has those that take steps of their own"
     refused = {row[0] for row in REFUSED}
     assert type in refused or not kind.parameters.model_fields or kind.kind in ("flow", "trigger")
 
 
 @pytest.mark.parametrize("type", [*TRIGGERS, "wait", "approval", "subworkflow", "agent", "noop"])
-def test_parameters_of_the_others_are_checked(type: str) -> None:
-    kind = catalogue.node_type(type)
+def test_unknown_parameters_are_refused(type: str) -> None:
+    kind = catalogue.find_node_type(type)
     assert kind
     with pytest.raises(ValueError, match="more"):
         kind.parameters.model_validate(TRIGGERS.get(type, {}) | {"more": 1})
@@ -511,158 +517,158 @@ def test_parameters_of_the_others_are_checked(type: str) -> None:
 # Nodes with effects
 
 
-def test_http_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_http_request_is_sent_for_each_item(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
-    answers: list[Any] = []
+    responses: list[Any] = []
 
     def send(method: str, url: str, **options: Any) -> OutboundResponse:
         sent.append({"method": method, "url": url, **options})
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response: OutboundResponse | Exception = responses.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     monkeypatch.setattr(outbound, "send", send)
     json_header = {"content-type": "application/json"}
-    answers[:] = [OutboundResponse(200, json_header, b'{"a": 1}', ""), OutboundResponse(204, {}, b"", "")]
-    asked = {"method": "POST", "url": "https://x/{{ n }}", "body": {"n": "{{ n }}"}, "query": {"q": 1}}
-    found = outputs("http_request", asked, [A, B])["main"]
-    assert [each["body"] for each in found] == [{"a": 1}, ""]
+    responses[:] = [OutboundResponse(200, json_header, b'{"a": 1}', ""), OutboundResponse(204, {}, b"", "")]
+    parameters = {"method": "POST", "url": "https://x/{{ n }}", "body": {"n": "{{ n }}"}, "query": {"q": 1}}
+    items = execute("http_request", parameters, [A, B])["main"]
+    assert [each["body"] for each in items] == [{"a": 1}, ""]
     assert [(each["url"], each["json"], each["params"]) for each in sent] == [
         ("https://x/1", {"n": 1}, {"q": 1}),
         ("https://x/3", {"n": 3}, {"q": 1}),
     ]
     assert [each["headers"]["idempotency-key"] for each in sent] == ["run:node:1:0", "run:node:1:1"]
-    answers[:] = [OutboundResponse(200, json_header, b"{NaN", "")]
-    assert outputs("http_request", {"url": "https://x"}, [A])["main"][0]["body"] == "{NaN"
-    for answer, code, retryable in (
+    responses[:] = [OutboundResponse(200, json_header, b"{NaN", "")]
+    assert execute("http_request", {"url": "https://x"}, [A])["main"][0]["body"] == "{NaN"
+    for response, code, retryable in (
         (OutboundResponse(404, {}, b"no", ""), "http_404", False),
         (OutboundResponse(429, {}, b"no", ""), "http_429", True),
         (OutboundResponse(500, {}, b"no", ""), "http_500", True),
         (UpstreamFailed("gone"), "unreachable", True),
         (OutboundRefused("inside"), "address_refused", False),
     ):
-        answers[:] = [answer]
+        responses[:] = [response]
         with pytest.raises(NodeError) as caught:
-            outputs("http_request", {"url": "https://x"}, [A])
+            execute("http_request", {"url": "https://x"}, [A])
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
-    answers[:] = [OutboundResponse(404, {}, b"no", "")]
+    responses[:] = [OutboundResponse(404, {}, b"no", "")]
     assert (
-        outputs("http_request", {"url": "https://x", "failOnStatus": False}, [A])["main"][0]["status"] == 404
+        execute("http_request", {"url": "https://x", "failOnStatus": False}, [A])["main"][0]["status"] == 404
     )
-    with pytest.raises(NodeError, match="use a loop"):
-        outputs("http_request", {"url": "https://x"}, [A] * 101)
+    with pytest.raises(NodeError, match="Put a loop around it"):
+        execute("http_request", {"url": "https://x"}, [A] * 101)
 
 
-def test_http_requests_reach_nothing_inside() -> None:
+def test_http_requests_cannot_reach_private_addresses() -> None:
     for address in ("http://127.0.0.1/", "http://169.254.169.254/", "file:///etc/passwd"):
         with pytest.raises(NodeError) as caught:
-            outputs("http_request", {"url": address}, [A])
+            execute("http_request", {"url": address}, [A])
         assert caught.value.code in (
             "address_refused",
             "unreachable",
         ) and not caught.value.message.startswith("{")
 
 
-def test_prompt() -> None:
-    found = outputs("prompt", {"prompt": "what is {{ n }} + 1?"}, [A])["main"][0]
-    assert set(found) == {"text", "inputTokens", "outputTokens", "cost"} and found["cost"] == 0
+def test_a_prompt_returns_text_and_usage() -> None:
+    item = execute("prompt", {"prompt": "what is {{ n }} + 1?"}, [A])["main"][0]
+    assert set(item) == {"text", "inputTokens", "outputTokens", "cost"} and item["cost"] == 0
     with pytest.raises(NodeError) as caught:
-        outputs("prompt", {"prompt": "x", "provider": "nobody"}, [A])
+        execute("prompt", {"prompt": "x", "provider": "nobody"}, [A])
     assert caught.value.code.startswith("provider_")
 
 
-def test_prompt_for_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_with_a_schema_returns_json(monkeypatch: pytest.MonkeyPatch) -> None:
     schema = {"properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    asked = answering(monkeypatch, '{"n": 5}', "five")
-    given = {"prompt": "Five?", "system": "Be brief.", "outputSchema": schema}
-    found = outputs("prompt", given, [A])["main"][0]
-    assert found["structuredOutput"] == {"n": 5} and found["text"] == '{"n": 5}'
-    assert asked[0].output_schema == {"type": "object"} | schema and asked[0].system == "Be brief."
+    requests = respond_with(monkeypatch, '{"n": 5}', "five")
+    parameters = {"prompt": "Five?", "system": "Be brief.", "outputSchema": schema}
+    item = execute("prompt", parameters, [A])["main"][0]
+    assert item["structuredOutput"] == {"n": 5} and item["text"] == '{"n": 5}'
+    assert requests[0].output_schema == {"type": "object"} | schema and requests[0].system == "Be brief."
     with pytest.raises(NodeError) as caught:
-        outputs("prompt", given, [A])
+        execute("prompt", parameters, [A])
     assert (caught.value.code, caught.value.retryable) == ("answer_does_not_fit", True)
 
 
-def test_random_ids() -> None:
-    found = outputs("crypto", {"operation": "id", "as": "id"}, [A, B])["main"]
-    assert len({UUID(each["id"]) for each in found}) == 2
+def test_random_ids_are_unique() -> None:
+    items = execute("crypto", {"operation": "id", "as": "id"}, [A, B])["main"]
+    assert len({UUID(each["id"]) for each in items}) == 2
 
 
-def test_comparing_asks_for_unique_keys() -> None:
-    with pytest.raises(NodeError, match="Input b has two items with k = x"):
-        outputs("compare", {"keys": ["k"]}, {"a": [A], "b": [A, C]})
+def test_compare_requires_unique_keys() -> None:
+    with pytest.raises(NodeError, match="The input b has two items with k = x"):
+        execute("compare", {"keys": ["k"]}, {"a": [A], "b": [A, C]})
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, *texts: str) -> list[Any]:
-    """Let models answer these texts; what they are asked."""
+def respond_with(monkeypatch: pytest.MonkeyPatch, *texts: str) -> list[Any]:
+    """Have models return these texts; return the list of the requests to them."""
     from weconnect.agents import models
     from weconnect.agents.models.messages import ModelReply
 
-    asked: list[Any] = []
-    left = list(texts)
+    requests: list[Any] = []
+    remaining = list(texts)
 
-    def complete(request: Any, api_key: str | None) -> ModelReply:
-        asked.append(request)
-        return ModelReply(text=left.pop(0))
+    def send_request(request: Any, api_key: str | None) -> ModelReply:
+        requests.append(request)
+        return ModelReply(text=remaining.pop(0))
 
-    monkeypatch.setattr(models, "complete", complete)
-    return asked
+    monkeypatch.setattr(models, "send_request", send_request)
+    return requests
 
 
-def test_classify(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classify_adds_the_label_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"bill": "asks for money", "other": ""}
-    asked = answering(monkeypatch, '{"label": "bill"}', '{"label": "else"}', "bill")
-    given = {"text": "{{ k }}", "labels": labels, "as": "kind"}
-    assert outputs("classify", given, [A])["main"] == [A | {"kind": "bill"}]
-    assert asked[0].output_schema["properties"]["label"]["enum"] == ["bill", "other"]
-    assert "asks for money" in asked[0].system and asked[0].messages[0].content == "x"
+    requests = respond_with(monkeypatch, '{"label": "bill"}', '{"label": "else"}', "bill")
+    parameters = {"text": "{{ k }}", "labels": labels, "as": "kind"}
+    assert execute("classify", parameters, [A])["main"] == [A | {"kind": "bill"}]
+    assert requests[0].output_schema["properties"]["label"]["enum"] == ["bill", "other"]
+    assert "asks for money" in requests[0].system and requests[0].messages[0].content == "x"
     for _ in range(2):
         with pytest.raises(NodeError) as caught:
-            outputs("classify", given, [A])
+            execute("classify", parameters, [A])
         assert (caught.value.code, caught.value.retryable) == ("answer_does_not_fit", True)
 
 
-def test_extract(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_adds_the_fields_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     schema = {"properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    asked = answering(monkeypatch, '{"n": 5}', '{"n": "5"}', "[]")
-    given = {"text": "five", "outputSchema": schema, "instructions": "Numbers as digits."}
-    assert outputs("extract", given, [A])["main"] == [A | {"extracted": {"n": 5}}]
-    assert asked[0].output_schema == {"type": "object"} | schema and "as digits" in asked[0].system
-    for says in ("/n", "object"):
-        with pytest.raises(NodeError, match=says) as caught:
-            outputs("extract", given, [A])
+    requests = respond_with(monkeypatch, '{"n": 5}', '{"n": "5"}', "[]")
+    parameters = {"text": "five", "outputSchema": schema, "instructions": "Numbers as digits."}
+    assert execute("extract", parameters, [A])["main"] == [A | {"extracted": {"n": 5}}]
+    assert requests[0].output_schema == {"type": "object"} | schema and "as digits" in requests[0].system
+    for message in ("/n", "object"):
+        with pytest.raises(NodeError, match=message) as caught:
+            execute("extract", parameters, [A])
         assert caught.value.code == "answer_does_not_fit"
 
 
-def test_the_embedded_model_says_what_it_cannot_do() -> None:
-    with pytest.raises(NodeError, match="no language model"):
-        outputs("classify", {"text": "x", "labels": {"a": "", "b": ""}}, [{}])
+def test_the_embedded_model_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(NodeError, match="not a language model"):
+        execute("classify", {"text": "x", "labels": {"a": "", "b": ""}}, [{}])
     schema = {"properties": {"said": {"type": "string"}}, "required": ["said"]}
-    found = outputs("extract", {"text": "2 + 3", "outputSchema": schema}, [{}])["main"]
-    assert isinstance(found[0]["extracted"]["said"], str)
+    items = execute("extract", {"text": "2 + 3", "outputSchema": schema}, [{}])["main"]
+    assert isinstance(items[0]["extracted"]["said"], str)
 
 
-def test_email_send(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_email_is_sent_for_each_item(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     errors = ["", "", "TooManyRequestsException", "MessageRejected"]
 
     class Ses:
-        def send_email(self, **asked: Any) -> dict[str, str]:
+        def send_email(self, **request: Any) -> dict[str, str]:
             if code := errors.pop(0):
                 raise ClientError({"Error": {"Code": code}}, "SendEmail")
-            sent.append(asked)
+            sent.append(request)
             return {"MessageId": f"mail-{len(sent)}"}
 
     monkeypatch.setattr(mail, "_client", lambda service: Ses())
     monkeypatch.setitem(settings.__dict__, "mail_from", "us@example.com")
-    given = {
+    parameters = {
         "to": ["a@example.com", "a@example.com"],
         "subject": "{{ k }}\r\nBcc: b@example.com",
         "text": "hi",
     }
-    found = outputs("email_send", given | {"replyTo": ["c@example.com"]}, [A, B])["main"]
-    assert found == [{"messageId": f"mail-{number}", "to": ["a@example.com"]} for number in (1, 2)]
+    items = execute("email_send", parameters | {"replyTo": ["c@example.com"]}, [A, B])["main"]
+    assert items == [{"messageId": f"mail-{number}", "to": ["a@example.com"]} for number in (1, 2)]
     assert sent[0]["FromEmailAddress"] == "us@example.com" and sent[0]["ReplyToAddresses"] == [
         "c@example.com"
     ]
@@ -670,29 +676,29 @@ def test_email_send(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent[0]["Destination"] == {"ToAddresses": ["a@example.com"]}
     for retryable in (True, False):
         with pytest.raises(NodeError) as caught:
-            outputs("email_send", given, [A])
+            execute("email_send", parameters, [A])
         assert (caught.value.code, caught.value.retryable) == ("mail_not_sent", retryable)
-    with pytest.raises(NodeError, match="use a loop"):
-        outputs("email_send", given, [A] * 21)
+    with pytest.raises(NodeError, match="Put a loop around it"):
+        execute("email_send", parameters, [A] * 21)
     monkeypatch.setitem(settings.__dict__, "mail_from", "")
     with pytest.raises(NodeError, match="no sender"):
-        outputs("email_send", given, [A])
+        execute("email_send", parameters, [A])
 
 
-def test_memories(me: Registered) -> None:
+def test_memories_are_saved_and_searched(me: RegisteredUser) -> None:
     agent = me.client.post("/v1/agents", {"name": "Helper"}).json["id"]
-    who = {
+    context = {
         "organization_id": UUID(me.organization["id"]),
         "user_id": UUID(me.user["id"]),
-        "run_id": UUID(int=1),
+        "execution_id": UUID(int=1),
     }
-    saved = outputs(
-        "memory_save", {"agentId": agent, "content": "{{ k }} likes teal", "key": "c"}, [A], **who
+    saved = execute(
+        "memory_save", {"agentId": agent, "content": "{{ k }} likes teal", "key": "c"}, [A], **context
     )["main"]
     assert saved[0]["content"] == "x likes teal"
-    found = outputs("memory_search", {"agentId": agent, "query": "teal"}, [A], **who)["main"]
-    assert found[0]["content"] == "x likes teal"
+    memories = execute("memory_search", {"agentId": agent, "query": "teal"}, [A], **context)["main"]
+    assert memories[0]["content"] == "x likes teal"
     for type, more in (("memory_search", {"query": "x"}), ("memory_save", {"content": "x"})):
         with pytest.raises(NodeError) as caught:
-            outputs(type, {"agentId": me.user["id"], **more}, [A], **who)
+            execute(type, {"agentId": me.user["id"], **more}, [A], **context)
         assert caught.value.code == "agent_not_found"

@@ -1,4 +1,4 @@
-"""Links to workflows: what they show, what nobody may find behind one, and that whatever is over looks alike."""
+"""Links to workflows: their content, the secrets that it never has, and their end."""
 
 import re
 from datetime import timedelta
@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from tests.api.matrix_factories import contents
-from tests.auth.clocks import Clock
-from tests.executions.runs import made
-from tests.factories import Registered
-from tests.gateway import Answer, Client
-from tests.organizations.people import code
+from tests.auth.movable_clock import MovableClock
+from tests.executions.execution_helpers import create_workflow
+from tests.factories import RegisteredUser
+from tests.gateway import ApiResponse, Client
+from tests.moto_table import table_items
+from tests.organizations.organization_helpers import status_and_code
 from tests.workflows.definitions import definition, node
 from weconnect import clock
 from weconnect.db import table
@@ -22,129 +22,130 @@ FLOW = definition([node("a", "set", values={"x": 1})], "start > a")
 
 
 @pytest.fixture
-def flow(me: Registered) -> str:
-    return made(me, FLOW)
+def flow(me: RegisteredUser) -> str:
+    return create_workflow(me, FLOW)
 
 
-def link(me: Registered, flow: str, **more: Any) -> Any:
-    answer = me.client.post(f"{flow}/shares", {"link": True, **more})
-    assert answer.status == 201, answer.text
-    return answer.json
+def link(me: RegisteredUser, flow: str, **more: Any) -> Any:
+    response = me.client.post(f"{flow}/shares", {"link": True, **more})
+    assert response.status == 201, response.text
+    return response.json
 
 
-def opened(token: str) -> Answer:
+def open_link(token: str) -> ApiResponse:
     return Client().get(f"/v1/shared/{token}")
 
 
-def told(answer: Answer) -> str:
-    """A refusal without what repeats the request."""
-    assert code(answer) == (404, "link_not_found")
-    return re.sub(r'"(instance|requestId)":"[^"]*"', "", answer.text)
+def refusal(response: ApiResponse) -> str:
+    """Return the body of a refusal without the parts that repeat the request."""
+    assert status_and_code(response) == (404, "link_not_found")
+    return re.sub(r'"(instance|requestId)":"[^"]*"', "", response.text)
 
 
 def in_days(days: float) -> str:
     return clock.iso(clock.now() + timedelta(days=days))
 
 
-def test_a_link_shows_the_newest_definition_as_a_file(me: Registered, flow: str) -> None:
+def test_a_link_shows_the_newest_definition_as_a_file(me: RegisteredUser, flow: str) -> None:
     token = link(me, flow)["token"]
     assert me.client.patch(flow, {"description": "newest"}).status == 200
-    answer = opened(token)
-    assert answer.status == 200 and answer.json == me.client.get(f"{flow}/export").json
-    assert answer.json["description"] == "newest"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
-    assert answer.headers["Cache-Control"] == "no-store"
+    response = open_link(token)
+    assert response.status == 200 and response.json == me.client.get(f"{flow}/export").json
+    assert response.json["description"] == "newest"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["X-Robots-Tag"] == "noindex, nofollow"
+    assert response.headers["Cache-Control"] == "no-store"
     identities = {me.user["id"], me.organization["id"], flow[-36:], me.user["email"]}
-    assert not [each for each in identities if each in answer.text]
+    assert not [each for each in identities if each in response.text]
 
 
-def test_only_the_hash_of_its_token_is_kept(me: Registered, flow: str) -> None:
+def test_only_the_hash_of_a_token_is_stored(me: RegisteredUser, flow: str) -> None:
     header = {"Idempotency-Key": "once"}
     first = me.client.post(f"{flow}/shares", {"link": True}, headers=header)
     again = me.client.post(f"{flow}/shares", {"link": True}, headers=header)
     token = first.json["token"]
     assert re.fullmatch(r"[\w-]{43}", token) and again.json["token"] == token
-    assert token not in str(contents())
+    assert token not in str(table_items())
     assert len(me.client.get(f"{flow}/shares").json["items"]) == 1
     assert "token" not in me.client.get(f"{flow}/shares").text
 
 
-def test_it_lasts_from_a_moment_to_ninety_days(
-    me: Registered, flow: str, monkeypatch: pytest.MonkeyPatch
+def test_a_link_ends_within_ninety_days(
+    me: RegisteredUser, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    time = Clock()
+    time = MovableClock()
     monkeypatch.setattr(clock, "now", time.now)
     assert link(me, flow)["expiresAt"] == in_days(7)
     assert link(me, flow, expiresAt=in_days(90))["expiresAt"] == in_days(90)
     share = f"{flow}/shares/{link(me, flow)['id']}"
     for body in ({"expiresAt": in_days(90.01)}, {"expiresAt": in_days(0)}, {"expiresAt": in_days(-1)}):
-        for answer in (
+        for response in (
             me.client.post(f"{flow}/shares", {"link": True, **body}),
             me.client.patch(share, body),
         ):
-            assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/expiresAt")
-    for body in ({"expiresAt": None}, {"level": "edit"}):
-        assert code(me.client.patch(share, body)) == (422, "invalid")
+            assert (response.status, response.json["errors"][0]["pointer"]) == (422, "/expiresAt")
+    changes: tuple[dict[str, str | None], ...] = ({"expiresAt": None}, {"level": "edit"})
+    for change in changes:
+        assert status_and_code(me.client.patch(share, change)) == (422, "invalid")
 
 
-def test_what_is_over_looks_like_what_never_was(
-    me: Registered, flow: str, monkeypatch: pytest.MonkeyPatch
+def test_an_expired_link_looks_like_an_unknown_one(
+    me: RegisteredUser, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    time = Clock()
+    time = MovableClock()
     monkeypatch.setattr(clock, "now", time.now)
-    unknown = told(opened("x" * 43))
-    made_here = link(me, flow)
-    token, share = made_here["token"], f"{flow}/shares/{made_here['id']}"
-    assert told(opened(token.swapcase())) == told(opened(token + "x")) == unknown
+    unknown = refusal(open_link("x" * 43))
+    created = link(me, flow)
+    token, share = created["token"], f"{flow}/shares/{created['id']}"
+    assert refusal(open_link(token.swapcase())) == refusal(open_link(token + "x")) == unknown
 
     assert me.client.patch(share, {"expiresAt": in_days(1 / 1440)}).status == 200
-    time.move(minutes=1, microseconds=-1)
-    assert opened(token).status == 200
-    time.move(microseconds=1)
-    assert told(opened(token)) == unknown
+    time.advance(minutes=1, microseconds=-1)
+    assert open_link(token).status == 200
+    time.advance(microseconds=1)
+    assert refusal(open_link(token)) == unknown
 
     longer = link(me, flow)
     at = f"{flow}/shares/{longer['id']}"
     assert me.client.patch(at, {"expiresAt": in_days(60)}).status == 200
     assert me.client.delete(flow).status == 204
-    assert told(opened(longer["token"])) == unknown
+    assert refusal(open_link(longer["token"])) == unknown
     assert me.client.post(f"{flow}/restore").status == 200
     organization = OrganizationRow.get(*OrganizationRow.at(UUID(me.organization["id"])))
     for active in (False, True):
         table.change(organization, {"is_active": active}, {})
-        answer = opened(longer["token"])
-        assert answer.status == 200 if active else told(answer) == unknown
-    time.move(days=59)
-    assert opened(longer["token"]).status == 200, "its token lasts as long"
-    time.move(days=1)
-    assert told(opened(longer["token"])) == unknown
+        response = open_link(longer["token"])
+        assert response.status == 200 if active else refusal(response) == unknown
+    time.advance(days=59)
+    assert open_link(longer["token"]).status == 200, "the token lasts as long as the share"
+    time.advance(days=1)
+    assert refusal(open_link(longer["token"])) == unknown
 
 
-def test_a_revoked_link_is_over_at_once(me: Registered, flow: str) -> None:
-    unknown, given = told(opened("x" * 43)), link(me, flow)
-    assert me.client.delete(f"{flow}/shares/{given['id']}").status == 204
-    assert told(opened(given["token"])) == unknown
+def test_a_revoked_link_ends_at_once(me: RegisteredUser, flow: str) -> None:
+    unknown, created = refusal(open_link("x" * 43)), link(me, flow)
+    assert me.client.delete(f"{flow}/shares/{created['id']}").status == 204
+    assert refusal(open_link(created["token"])) == unknown
     assert not [
-        at for at in contents() if at.startswith("TOKEN#") and "workflow_share" in str(contents()[at])
+        at for at in table_items() if at.startswith("TOKEN#") and "workflow_share" in str(table_items()[at])
     ]
 
 
-def test_a_token_of_another_kind_opens_nothing(me: Registered, aws: None) -> None:
-    from tests.auth.mailbox import last_token
+def test_a_token_with_another_purpose_is_refused(me: RegisteredUser, aws: None) -> None:
+    from tests.auth.sent_mails import last_token
 
     assert Client().post("/v1/auth/forgot-password", {"email": me.user["email"]}).status < 300
-    assert code(opened(last_token())) == (404, "link_not_found")
+    assert status_and_code(open_link(last_token())) == (404, "link_not_found")
 
 
-def test_who_is_signed_in_comes_no_further(me: Registered, flow: str) -> None:
-    given = link(me, flow)
-    assert me.client.get(f"/v1/shared/{given['token']}").status == 200
-    stranger = Client(headers={"Authorization": f"Bearer {given['token']}"})
+def test_a_link_grants_no_other_access(me: RegisteredUser, flow: str) -> None:
+    created = link(me, flow)
+    assert me.client.get(f"/v1/shared/{created['token']}").status == 200
+    stranger = Client(headers={"Authorization": f"Bearer {created['token']}"})
     assert stranger.get(flow).status == 401
 
 
-# What nobody may find behind a link
+# Redaction
 
 CANARY = "k4n4ry-7731-Zz"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJrNG40cnkifQ.k4n4ry"
@@ -193,19 +194,19 @@ HIDING: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("place", HIDING)
-def test_a_link_shows_no_secret(me: Registered, place: str) -> None:
-    flow = me.client.post("/v1/workflows", {"name": "Flow", "nodes": [HIDING[place]]}).headers["Location"]
-    given = me.client.get(flow).text
-    assert CANARY in given or ID in given, "there is nothing to be hidden"
-    answer = opened(link(me, flow)["token"])
-    assert answer.status == 200, answer.text
-    assert not [each for each in (CANARY, "k4n4ry", ID) if each in answer.text], answer.text
-    if place == "credential id":
-        assert answer.json["credentialSlots"] == ["a"]
+@pytest.mark.parametrize("case", HIDING)
+def test_a_link_shows_no_secret(me: RegisteredUser, case: str) -> None:
+    flow = me.client.post("/v1/workflows", {"name": "Flow", "nodes": [HIDING[case]]}).headers["Location"]
+    text = me.client.get(flow).text
+    assert CANARY in text or ID in text, "the workflow has no secret to mask"
+    response = open_link(link(me, flow)["token"])
+    assert response.status == 200, response.text
+    assert not [each for each in (CANARY, "k4n4ry", ID) if each in response.text], response.text
+    if case == "credential id":
+        assert response.json["credentialSlots"] == ["a"]
 
 
-def test_nor_beside_its_nodes(me: Registered) -> None:
+def test_a_link_shows_no_secret_outside_of_nodes(me: RegisteredUser) -> None:
     secret = {"name": "hidden", "type": "secret", "value": CANARY}
     plain = {"name": "plain", "value": CANARY}
     for variable in (secret, plain):
@@ -213,17 +214,17 @@ def test_nor_beside_its_nodes(me: Registered) -> None:
     nodes = [node("start", "manual"), node("a", "set", values={"x": "{{ $vars.plain }}"})]
     connection = {"sourceNodeId": "start", "targetNodeId": "a", "condition": f"x = 'Bearer {CANARY}'"}
     settings = {"errorWorkflowId": ID, "concurrency": {"limit": 1, "key": f"Bearer {CANARY}"}}
-    flow = made(me, {"nodes": nodes, "settings": settings})
+    flow = create_workflow(me, {"nodes": nodes, "settings": settings})
     texts = {"description": f"with Bearer {CANARY}", "tags": [f"sk-{CANARY}"], "name": f"sk-{CANARY}"}
     changed = me.client.patch(
         flow, {"connections": [connection], "changelog": CANARY, "label": CANARY, **texts}
     )
     assert changed.status == 200 and changed.text.count(CANARY) == 5
-    answer = opened(link(me, flow)["token"])
-    assert answer.status == 200 and not [each for each in (CANARY, ID) if each in answer.text]
+    response = open_link(link(me, flow)["token"])
+    assert response.status == 200 and not [each for each in (CANARY, ID) if each in response.text]
 
 
-def test_references_stay(me: Registered) -> None:
+def test_references_to_variables_stay(me: RegisteredUser) -> None:
     headers = {
         "Authorization": "Bearer {{ $vars.token }}",
         "X-API-Key": "{{ $vars.key }}",
@@ -240,4 +241,4 @@ def test_references_stay(me: Registered) -> None:
     ):
         body = {"name": name, "nodes": [asking, merging], "settings": {"concurrency": bound}}
         flow = me.client.post("/v1/workflows", body).headers["Location"]
-        assert opened(link(me, flow)["token"]).json == me.client.get(f"{flow}/export").json
+        assert open_link(link(me, flow)["token"]).json == me.client.get(f"{flow}/export").json

@@ -1,4 +1,4 @@
-"""Shares: what each level lets whom do, who may give what, and when it is over."""
+"""Shares: the access of each level, who may share what, and when a share ends."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,24 +6,33 @@ from uuid import UUID
 
 import pytest
 
-from tests.agents.runs import Starter
-from tests.api.matrix_factories import Snapshot
-from tests.auth.clocks import Clock
-from tests.executions.runs import begun, made
-from tests.factories import Registered, become, join
-from tests.gateway import Answer, Client
-from tests.organizations.people import code, colleague, key_of, member_path, path
+from tests.agents.execution_helpers import Starter
+from tests.auth.movable_clock import MovableClock
+from tests.executions.execution_helpers import create_workflow, start_execution
+from tests.factories import RegisteredUser, add_member, set_user_role
+from tests.gateway import ApiResponse, Client
+from tests.moto_table import TableSnapshot
+from tests.organizations.organization_helpers import (
+    client_with_new_key,
+    member_path,
+    organization_path,
+    register_member,
+    status_and_code,
+)
 from tests.workflows.definitions import definition, node
 from weconnect import clock
 from weconnect.db import table
+from weconnect.identity.rows import TokenRow
 from weconnect.organizations.rows import MemberRow
+from weconnect.trash import purge
+from weconnect.workflows.rows import WorkflowRow
 from weconnect.workflows.sharing.rows import WorkflowShareRow
 
 LEVELS = ["view", "execute", "edit", "manage"]
 FLOW = definition([node("a", "set", values={"x": 1})], "start > a")
 STEP = {"sharedWithRole": "admin"}
 
-# What can be done, with the level that it takes: method, path, body.
+# Each operation: the level that it requires, method, path, body.
 OPERATIONS: dict[str, tuple[str, str, str, Any]] = {
     "get": ("view", "GET", "", None),
     "versions": ("view", "GET", "/versions", None),
@@ -52,22 +61,22 @@ BY_ROLE = {
 BY_ROLE["member"] = BY_ROLE["viewer"] | {"run", "test"}
 
 
-def person_of(kind: str, owner: Registered) -> Registered:
-    """A viewer, a member, or a guest, who is an admin by his membership."""
+def person_of(kind: str, owner: RegisteredUser) -> RegisteredUser:
+    """Return a viewer, a member, or a guest who is an admin by their membership."""
     if kind == "guest":
-        return become(colleague(owner, "admin"), "guest")
-    return colleague(owner, kind)
+        return set_user_role(register_member(owner, "admin"), "guest")
+    return register_member(owner, kind)
 
 
-def share(owner: Registered, flow: str, **body: Any) -> Answer:
+def share(owner: RegisteredUser, flow: str, **body: Any) -> ApiResponse:
     return owner.client.post(f"{flow}/shares", body)
 
 
-def shared(owner: Registered, flow: str, person: Registered, level: str, **more: Any) -> str:
-    """Share a workflow with somebody; the share's path."""
-    answer = share(owner, flow, sharedWithUserId=person.user["id"], level=level, **more)
-    assert answer.status == 201, answer.text
-    return answer.headers["Location"]
+def shared(owner: RegisteredUser, flow: str, person: RegisteredUser, level: str, **more: Any) -> str:
+    """Share a workflow with a person; return the path of the share."""
+    response = share(owner, flow, sharedWithUserId=person.user["id"], level=level, **more)
+    assert response.status == 201, response.text
+    return response.headers["Location"]
 
 
 def in_minutes(minutes: float) -> str:
@@ -75,12 +84,12 @@ def in_minutes(minutes: float) -> str:
 
 
 @pytest.fixture
-def flow(me: Registered) -> str:
-    return made(me, FLOW)
+def flow(me: RegisteredUser) -> str:
+    return create_workflow(me, FLOW)
 
 
 @pytest.fixture
-def guest(me: Registered) -> Registered:
+def guest(me: RegisteredUser) -> RegisteredUser:
     return person_of("guest", me)
 
 
@@ -89,27 +98,27 @@ def guest(me: Registered) -> Registered:
 
 @pytest.mark.parametrize("level", [None, *LEVELS])
 @pytest.mark.parametrize("kind", BY_ROLE)
-def test_what_each_level_lets_do(
-    me: Registered, flow: str, starter: Starter, kind: str, level: str | None
+def test_each_level_allows_its_operations(
+    me: RegisteredUser, flow: str, starter: Starter, kind: str, level: str | None
 ) -> None:
     person, link = person_of(kind, me), share(me, flow, link=True).json["id"]
     if level:
         shared(me, flow, person, level)
-    snapshot = Snapshot()
-    held = LEVELS.index(level) if level else -1
+    snapshot = TableSnapshot()
+    level_rank = LEVELS.index(level) if level else -1
     for name, (needed, method, suffix, body) in OPERATIONS.items():
-        answer = person.client.call(method, flow + suffix.replace("{share}", link), body)
-        if name in BY_ROLE[kind] or held >= LEVELS.index(needed):
-            assert answer.status < 300, (name, answer.text)
+        response = person.client.call(method, flow + suffix.replace("{share}", link), body)
+        if name in BY_ROLE[kind] or level_rank >= LEVELS.index(needed):
+            assert response.status < 300, (name, response.text)
         else:
             unseen = kind == "guest" and level is None
-            assert answer.status == (404 if unseen else 403), (name, answer.text)
-            assert answer.json["code"] == "workflow_not_found" or not unseen
+            assert response.status == (404 if unseen else 403), (name, response.text)
+            assert response.json["code"] == "workflow_not_found" or not unseen
         snapshot.restore()
 
 
-def test_a_guest_lists_what_is_shared_with_him(me: Registered, guest: Registered) -> None:
-    flows = [made(me, FLOW, name) for name in ("One", "Two", "Three", "Four")]
+def test_a_guest_lists_only_shared_workflows(me: RegisteredUser, guest: RegisteredUser) -> None:
+    flows = [create_workflow(me, FLOW, name) for name in ("One", "Two", "Three", "Four")]
     assert guest.client.get("/v1/workflows").json["items"] == []
     for each in flows[:3]:
         shared(me, each, guest, "view")
@@ -120,16 +129,21 @@ def test_a_guest_lists_what_is_shared_with_him(me: Registered, guest: Registered
     assert [item["name"] for item in rest["items"]] == ["One"] and rest["nextCursor"] is None
     assert [item["name"] for item in guest.client.get("/v1/workflows?search=tw").json["items"]] == ["Two"]
     other = guest.client.get(f"/v1/workflows?status=draft&cursor={first['nextCursor']}")
-    assert code(other) == (400, "invalid_cursor")
-    assert code(me.client.get(f"/v1/workflows?cursor={first['nextCursor']}")) == (400, "invalid_cursor")
+    assert status_and_code(other) == (400, "invalid_cursor")
+    assert status_and_code(me.client.get(f"/v1/workflows?cursor={first['nextCursor']}")) == (
+        400,
+        "invalid_cursor",
+    )
     assert me.client.delete(flows[1]).status == 204
     assert [item["name"] for item in guest.client.get("/v1/workflows").json["items"]] == ["Three", "One"]
     assert guest.client.get("/v1/workflows?deleted=true").json["items"] == []
 
 
-def test_a_share_opens_nothing_else(me: Registered, flow: str, guest: Registered, starter: Starter) -> None:
+def test_a_share_grants_no_other_access(
+    me: RegisteredUser, flow: str, guest: RegisteredUser, starter: Starter
+) -> None:
     shared(me, flow, guest, "manage")
-    run = begun(guest, flow)
+    run = start_execution(guest, flow)
     starter.run_pending()
     refused = [
         guest.client.post("/v1/workflows", {"name": "x"}),
@@ -140,80 +154,85 @@ def test_a_share_opens_nothing_else(me: Registered, flow: str, guest: Registered
         guest.client.get("/v1/approvals"),
         guest.client.delete(run),
         guest.client.post(f"{flow}/restore"),
-        guest.client.get(path(me, "/members")),
+        guest.client.get(organization_path(me, "/members")),
     ]
-    assert {code(answer) for answer in refused} == {(403, "guest")}
-    other = made(me, FLOW, "Other")
-    assert code(guest.client.get(other)) == (404, "workflow_not_found")
+    assert {status_and_code(response) for response in refused} == {(403, "guest")}
+    other = create_workflow(me, FLOW, "Other")
+    assert status_and_code(guest.client.get(other)) == (404, "workflow_not_found")
 
 
-def test_who_may_edit_by_a_share_changes_its_variables_if_his_role_lets_him(
-    me: Registered, flow: str
-) -> None:
+def test_a_share_to_edit_allows_variables_only_with_the_permission(me: RegisteredUser, flow: str) -> None:
     new = {"name": "x", "value": "y", "scope": "workflow", "workflowId": flow.rpartition("/")[2]}
-    viewer, member = colleague(me, "viewer"), colleague(me, "member")
-    assert code(member.client.post("/v1/variables", new)) == (403, "not_yours")
+    viewer, member = register_member(me, "viewer"), register_member(me, "member")
+    assert status_and_code(member.client.post("/v1/variables", new)) == (403, "not_yours")
     for person in (viewer, member):
         shared(me, flow, person, "edit")
-    assert code(viewer.client.post("/v1/variables", new)) == (403, "permission_missing")
+    assert status_and_code(viewer.client.post("/v1/variables", new)) == (403, "permission_missing")
     assert member.client.post("/v1/variables", new).status == 201
 
 
 # Roles
 
 
-def test_a_role_has_it_and_a_custom_one_takes_its_place(me: Registered, flow: str) -> None:
+def test_a_custom_role_replaces_the_role_for_shares(me: RegisteredUser, flow: str) -> None:
     body = {"name": "Runner", "permissions": ["agents:read"]}
-    role = me.client.post(path(me, "/roles"), body).json["id"]
-    viewer, runner = colleague(me, "viewer"), colleague(me, "viewer")
+    role = me.client.post(organization_path(me, "/roles"), body).json["id"]
+    viewer, runner = register_member(me, "viewer"), register_member(me, "viewer")
     assert me.client.patch(member_path(me, runner), {"customRoleId": role}).status == 200
     assert share(me, flow, sharedWithRole="viewer", level="edit").status == 201
-    become(runner, "user")
+    set_user_role(runner, "user")
     change = {"description": "changed"}
     assert viewer.client.patch(flow, change).status == 200
-    assert code(runner.client.patch(flow, change)) == (404, "workflow_not_found")
+    assert status_and_code(runner.client.patch(flow, change)) == (404, "workflow_not_found")
     assert share(me, flow, sharedWithRole=role.upper(), level="execute").status == 201
-    assert code(share(me, flow, sharedWithRole=role)) == (409, "already_shared")
-    assert code(runner.client.patch(flow, change)) == (403, "share_too_low")
+    assert status_and_code(share(me, flow, sharedWithRole=role)) == (409, "already_shared")
+    assert status_and_code(runner.client.patch(flow, change)) == (403, "share_too_low")
     assert [item["id"] for item in runner.client.get("/v1/workflows").json["items"]] == [flow[-36:]]
     assert runner.client.get(flow).status == 200
 
 
-def test_with_whom_it_cannot_be_shared(me: Registered, flow: str) -> None:
+def test_invalid_recipients_are_refused(me: RegisteredUser, flow: str) -> None:
     stranger = "01930000-0000-7000-8000-00000000000a"
-    assert code(share(me, flow, sharedWithUserId=stranger)) == (404, "member_not_found")
+    assert status_and_code(share(me, flow, sharedWithUserId=stranger)) == (404, "member_not_found")
     for role in (stranger, "king"):
-        assert code(share(me, flow, sharedWithRole=role)) == (404, "role_not_found")
+        assert status_and_code(share(me, flow, sharedWithRole=role)) == (404, "role_not_found")
     owners = share(me, flow, sharedWithRole="owner")
     assert (owners.status, owners.json["errors"][0]["pointer"]) == (422, "/sharedWithRole")
     for body in ({}, {"link": True, "sharedWithRole": "admin"}, {"link": True, "level": "execute"}):
         assert share(me, flow, **body).status == 422
-    gone = colleague(me, "member")
+    gone = register_member(me, "member")
     assert me.client.patch(member_path(me, gone), {"isActive": False}).status == 200
-    assert code(share(me, flow, sharedWithUserId=gone.user["id"])) == (404, "member_not_found")
+    assert status_and_code(share(me, flow, sharedWithUserId=gone.user["id"])) == (404, "member_not_found")
 
 
-def test_a_second_share_with_the_same_is_refused(me: Registered, flow: str, guest: Registered) -> None:
-    place = shared(me, flow, guest, "view")
-    assert code(share(me, flow, sharedWithUserId=guest.user["id"], level="edit")) == (409, "already_shared")
-    assert code(guest.client.post(f"{flow}/executions", {})) == (403, "share_too_low")
-    changed = me.client.patch(place, {"level": "execute"}, headers={"If-Match": '"1"'})
+def test_a_second_share_with_the_same_recipient_is_refused(
+    me: RegisteredUser, flow: str, guest: RegisteredUser
+) -> None:
+    share_path = shared(me, flow, guest, "view")
+    assert status_and_code(share(me, flow, sharedWithUserId=guest.user["id"], level="edit")) == (
+        409,
+        "already_shared",
+    )
+    assert status_and_code(guest.client.post(f"{flow}/executions", {})) == (403, "share_too_low")
+    changed = me.client.patch(share_path, {"level": "execute"}, headers={"If-Match": '"1"'})
     assert (changed.status, changed.json["level"], changed.json["version"]) == (200, "execute", 2)
-    assert me.client.patch(place, {"level": "edit"}, headers={"If-Match": '"1"'}).status == 412
-    assert me.client.delete(place, headers={"If-Match": '"2"'}).status == 204
-    assert code(me.client.delete(place)) == (404, "share_not_found")
-    assert code(guest.client.get(flow)) == (404, "workflow_not_found")
+    assert me.client.patch(share_path, {"level": "edit"}, headers={"If-Match": '"1"'}).status == 412
+    assert me.client.delete(share_path, headers={"If-Match": '"2"'}).status == 204
+    assert status_and_code(me.client.delete(share_path)) == (404, "share_not_found")
+    assert status_and_code(guest.client.get(flow)) == (404, "workflow_not_found")
     shared(me, flow, guest, "view")
     assert guest.client.get(flow).status == 200
 
 
-def test_a_workflow_takes_a_hundred(me: Registered, flow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_shares_is_limited(
+    me: RegisteredUser, flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("weconnect.workflows.sharing.service.MAX_SHARES", 2)
-    answers = [code(share(me, flow, link=True)) for _ in range(3)]
-    assert answers == [(201, None), (201, None), (429, "share_limit_reached")]
+    results = [status_and_code(share(me, flow, link=True)) for _ in range(3)]
+    assert results == [(201, None), (201, None), (429, "share_limit_reached")]
 
 
-# Runs
+# Executions
 
 
 def _routes(run: str) -> list[tuple[str, str, Any]]:
@@ -226,16 +245,16 @@ def _routes(run: str) -> list[tuple[str, str, Any]]:
     ]
 
 
-def test_a_guest_sees_and_steers_the_runs_that_he_began(
-    me: Registered, flow: str, guest: Registered, starter: Starter
+def test_a_guest_controls_only_their_own_executions(
+    me: RegisteredUser, flow: str, guest: RegisteredUser, starter: Starter
 ) -> None:
-    place = shared(me, flow, guest, "execute")
-    theirs = begun(me, flow)
-    mine = begun(guest, flow, {"n": 1})
+    share_path = shared(me, flow, guest, "execute")
+    theirs = start_execution(me, flow)
+    mine = start_execution(guest, flow, {"n": 1})
     starter.run_pending()
     for method, run, body in _routes(theirs):
-        assert code(guest.client.call(method, run, body)) == (404, "execution_not_found"), run
-    assert code(guest.client.get(f"{flow}/diagram?executionId={theirs[-36:]}"))[0] == 404
+        assert status_and_code(guest.client.call(method, run, body)) == (404, "execution_not_found"), run
+    assert status_and_code(guest.client.get(f"{flow}/diagram?executionId={theirs[-36:]}"))[0] == 404
     for suffix in ("", "/nodes", "/nodes/000001-000", "/logs", "/timeline"):
         assert guest.client.get(mine + suffix).status == 200, suffix
     assert guest.client.get(f"{flow}/diagram?executionId={mine[-36:]}").status == 200
@@ -247,185 +266,200 @@ def test_a_guest_sees_and_steers_the_runs_that_he_began(
     listed = guest.client.get(f"/v1/executions?workflowId={flow[-36:]}&limit=1").json
     assert [item["id"] for item in listed["items"]] == [again.json["id"]] and listed["nextCursor"]
 
-    assert me.client.patch(place, {"level": "view"}).status == 200
+    assert me.client.patch(share_path, {"level": "view"}).status == 200
     for method, run, body in _routes(mine):
-        assert code(guest.client.call(method, run, body)) == (404, "execution_not_found"), run
+        assert status_and_code(guest.client.call(method, run, body)) == (404, "execution_not_found"), run
     assert guest.client.get("/v1/executions").json["items"] == []
-    assert me.client.patch(place, {"level": "edit"}).status == 200
+    assert me.client.patch(share_path, {"level": "edit"}).status == 200
     assert me.client.delete(flow).status == 204
-    assert code(guest.client.get(mine)) == (404, "execution_not_found")
+    assert status_and_code(guest.client.get(mine)) == (404, "execution_not_found")
     assert guest.client.get("/v1/executions").json["items"] == []
     assert me.client.post(f"{flow}/restore").status == 200
     assert guest.client.get(mine).status == 200
 
 
-def test_a_viewer_sees_all_runs_and_steers_those_that_he_began(
-    me: Registered, flow: str, starter: Starter
+def test_a_viewer_sees_all_executions_and_controls_their_own(
+    me: RegisteredUser, flow: str, starter: Starter
 ) -> None:
-    viewer, member = colleague(me, "viewer"), colleague(me, "member")
+    viewer, member = register_member(me, "viewer"), register_member(me, "member")
     shared(me, flow, viewer, "execute")
     shared(me, flow, member, "manage")
-    theirs, mine = begun(me, flow), begun(viewer, flow)
+    theirs, mine = start_execution(me, flow), start_execution(viewer, flow)
     assert viewer.client.get(theirs).status == 200
     assert len(viewer.client.get("/v1/executions").json["items"]) == 2
-    assert code(viewer.client.post(f"{theirs}/cancel")) == (403, "permission_missing")
-    assert code(member.client.post(f"{theirs}/cancel")) == (403, "not_yours")
+    assert status_and_code(viewer.client.post(f"{theirs}/cancel")) == (403, "permission_missing")
+    assert status_and_code(member.client.post(f"{theirs}/cancel")) == (403, "not_yours")
     assert viewer.client.post(f"{mine}/cancel").status == 200
-    assert code(viewer.client.delete(mine)) == (403, "permission_missing")
+    assert status_and_code(viewer.client.delete(mine)) == (403, "permission_missing")
 
 
-# Who may give what
+# Granting
 
 
-def test_nobody_gives_more_than_he_has(me: Registered, flow: str, guest: Registered) -> None:
-    member, viewer = colleague(me, "member"), colleague(me, "viewer")
-    own = made(member, FLOW, "Own")
+def test_nobody_grants_more_than_they_have(me: RegisteredUser, flow: str, guest: RegisteredUser) -> None:
+    member, viewer = register_member(me, "member"), register_member(me, "viewer")
+    own = create_workflow(member, FLOW, "Own")
     assert share(member, own, sharedWithUserId=viewer.user["id"], level="edit").status == 201
     too_much = share(member, own, sharedWithUserId=guest.user["id"], level="manage")
-    assert code(too_much) == (403, "cannot_grant")
+    assert status_and_code(too_much) == (403, "cannot_grant")
     owners = shared(me, own, guest, "manage")
-    for answer in (member.client.delete(owners), member.client.patch(owners, {"level": "view"})):
-        assert code(answer) == (403, "cannot_grant")
-    assert code(share(member, flow, link=True)) == (403, "not_yours")
+    for response in (member.client.delete(owners), member.client.patch(owners, {"level": "view"})):
+        assert status_and_code(response) == (403, "cannot_grant")
+    assert status_and_code(share(member, flow, link=True)) == (403, "not_yours")
     shared(me, flow, member, "edit")
-    assert code(share(member, flow, link=True)) == (403, "share_too_low")
+    assert status_and_code(share(member, flow, link=True)) == (403, "share_too_low")
     mine = shared(me, flow, viewer, "edit")
-    assert code(viewer.client.patch(mine, {"level": "manage"})) == (403, "share_too_low")
+    assert status_and_code(viewer.client.patch(mine, {"level": "manage"})) == (403, "share_too_low")
 
 
-def test_nobody_gives_for_longer_than_he_has(me: Registered, flow: str, guest: Registered) -> None:
-    viewer, end = colleague(me, "viewer"), in_minutes(60)
+def test_nobody_grants_longer_than_they_have(me: RegisteredUser, flow: str, guest: RegisteredUser) -> None:
+    viewer, end = register_member(me, "viewer"), in_minutes(60)
     mine = shared(me, flow, guest, "manage", expiresAt=end)
-    whom = {"sharedWithUserId": viewer.user["id"], "level": "manage"}
+    recipient = {"sharedWithUserId": viewer.user["id"], "level": "manage"}
     for later in (in_minutes(61), in_minutes(99_999)):
-        assert code(share(guest, flow, **whom, expiresAt=later)) == (403, "cannot_grant")
+        assert status_and_code(share(guest, flow, **recipient, expiresAt=later)) == (403, "cannot_grant")
     for changes in ({"expiresAt": in_minutes(61)}, {"expiresAt": None}):
-        assert code(guest.client.patch(mine, changes)) == (403, "cannot_grant")
-    given = share(guest, flow, **whom)
-    assert given.status == 201 and given.json["expiresAt"] == end
+        assert status_and_code(guest.client.patch(mine, changes)) == (403, "cannot_grant")
+    created = share(guest, flow, **recipient)
+    assert created.status == 201 and created.json["expiresAt"] == end
     link = share(guest, flow, link=True)
     assert link.status == 201 and link.json["expiresAt"] == end
-    endless = shared(me, flow, colleague(me, "viewer"), "view")
-    assert code(guest.client.patch(endless, {"level": "edit"})) == (403, "cannot_grant")
+    endless = shared(me, flow, register_member(me, "viewer"), "view")
+    assert status_and_code(guest.client.patch(endless, {"level": "edit"})) == (403, "cannot_grant")
     assert guest.client.delete(endless).status == 204
 
 
-def test_an_api_key_does_no_more_than_its_scopes(me: Registered, flow: str) -> None:
-    """Made by a member, who is a viewer now: a key asks for no more than its maker holds."""
-    person, words = colleague(me, "member"), ("workflows:read", "workflows:update", "workflows:execute")
-    every, reading = key_of(person, *words, "agents:read"), key_of(person, "workflows:read")
-    writing = key_of(person, *words[:2])
+def test_the_scopes_of_an_api_key_limit_a_share(me: RegisteredUser, flow: str) -> None:
+    """The keys were created by a member who is a viewer now: a key never has more than its creator."""
+    person, words = register_member(me, "member"), ("workflows:read", "workflows:update", "workflows:execute")
+    every, reading = (
+        client_with_new_key(person, *words, "agents:read"),
+        client_with_new_key(person, "workflows:read"),
+    )
+    writing = client_with_new_key(person, *words[:2])
     assert me.client.patch(member_path(me, person), {"role": "viewer"}).status == 200
     change = {"description": "changed"}
     for key in (every, reading, writing):
         assert key.get(flow).status == 200
-        assert code(key.patch(flow, change)) == (403, "permission_missing")
+        assert status_and_code(key.patch(flow, change)) == (403, "permission_missing")
     shared(me, flow, person, "manage")
     for key in (every, writing):
         assert key.patch(flow, change).status == 200
-        assert code(key.delete(flow)) == (403, "permission_missing")
-    assert code(reading.patch(flow, change)) == (403, "permission_missing")
+        assert status_and_code(key.delete(flow)) == (403, "permission_missing")
+    assert status_and_code(reading.patch(flow, change)) == (403, "permission_missing")
     for key in (reading, writing):
-        assert code(key.post(f"{flow}/executions", {})) == (403, "permission_missing")
+        assert status_and_code(key.post(f"{flow}/executions", {})) == (403, "permission_missing")
     too_much = writing.post(f"{flow}/shares", {"sharedWithRole": "member", "level": "edit"})
-    assert code(too_much) == (403, "cannot_grant")
+    assert status_and_code(too_much) == (403, "cannot_grant")
     assert writing.post(f"{flow}/shares", {"sharedWithRole": "member"}).status == 201
-    become(person, "guest")
-    assert every.patch(flow, change).status == 200 and code(every.get("/v1/agents")) == (403, "guest")
+    set_user_role(person, "guest")
+    assert every.patch(flow, change).status == 200 and status_and_code(every.get("/v1/agents")) == (
+        403,
+        "guest",
+    )
 
 
-def test_who_may_only_read_writes_nothing_by_a_share(me: Registered, flow: str) -> None:
-    reader = become(colleague(me, "admin"), "readonly")
+def test_a_readonly_user_cannot_write_by_a_share(me: RegisteredUser, flow: str) -> None:
+    reader = set_user_role(register_member(me, "admin"), "readonly")
     shared(me, flow, reader, "manage")
     assert reader.client.get(flow).status == 200
-    assert code(reader.client.patch(flow, {"description": "x"})) == (403, "read_only")
-    assert code(reader.client.post(f"{flow}/executions", {})) == (403, "read_only")
+    assert status_and_code(reader.client.patch(flow, {"description": "x"})) == (403, "read_only")
+    assert status_and_code(reader.client.post(f"{flow}/executions", {})) == (403, "read_only")
 
 
-# When it is over
+# End
 
 
-def test_it_is_over_at_the_moment_that_was_named(
-    me: Registered, flow: str, guest: Registered, starter: Starter, monkeypatch: pytest.MonkeyPatch
+def test_a_share_ends_at_its_moment(
+    me: RegisteredUser, flow: str, guest: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    time = Clock()
+    time = MovableClock()
     monkeypatch.setattr(clock, "now", time.now)
-    place = shared(me, flow, guest, "execute", expiresAt=in_minutes(5))
-    run = begun(guest, flow)
-    time.move(minutes=5, microseconds=-1)
+    share_path = shared(me, flow, guest, "execute", expiresAt=in_minutes(5))
+    run = start_execution(guest, flow)
+    time.advance(minutes=5, microseconds=-1)
     assert guest.client.get(flow).status == guest.client.get(run).status == 200
-    time.move(microseconds=1)
-    assert code(guest.client.get(flow)) == (404, "workflow_not_found")
-    assert code(guest.client.get(run)) == (404, "execution_not_found")
+    time.advance(microseconds=1)
+    assert status_and_code(guest.client.get(flow)) == (404, "workflow_not_found")
+    assert status_and_code(guest.client.get(run)) == (404, "execution_not_found")
     for address in ("/v1/workflows", "/v1/executions"):
         assert guest.client.get(address).json["items"] == []
     assert me.client.get(f"{flow}/shares").json["items"] == []
-    assert code(me.client.patch(place, {"expiresAt": in_minutes(5)})) == (404, "share_not_found")
+    assert status_and_code(me.client.patch(share_path, {"expiresAt": in_minutes(5)})) == (
+        404,
+        "share_not_found",
+    )
     past = share(me, flow, sharedWithUserId=guest.user["id"], expiresAt=in_minutes(0))
     assert (past.status, past.json["errors"][0]["pointer"]) == (422, "/expiresAt")
-    time.move(seconds=1)  # the row is still there, and free
-    assert shared(me, flow, guest, "view") != place
+    time.advance(seconds=1)  # the row is still there, and free
+    assert shared(me, flow, guest, "view") != share_path
 
 
-def _row(me: Registered, flow: str, person: Registered) -> WorkflowShareRow:
+def _row(me: RegisteredUser, flow: str, person: RegisteredUser) -> WorkflowShareRow:
     ids = (me.organization["id"], flow[-36:], person.user["id"])
     row = table.get(WorkflowShareRow, WorkflowShareRow.at_user(*map(UUID, ids)))
     assert row is not None
     return row
 
 
-def test_it_ends_with_the_membership(me: Registered, flow: str, guest: Registered) -> None:
+def test_a_share_ends_with_the_membership(me: RegisteredUser, flow: str, guest: RegisteredUser) -> None:
     shared(me, flow, guest, "view")
     row = _row(me, flow, guest)
     assert me.client.delete(member_path(me, guest)).status == 204
-    assert code(guest.client.get(flow)) == (404, "workflow_not_found"), "his token lives on for minutes"
+    assert status_and_code(guest.client.get(flow)) == (404, "workflow_not_found"), (
+        "their token stays valid for minutes"
+    )
     assert me.client.get(f"{flow}/shares").json["items"] == []
-    become(guest, "guest")
-    join(guest, me, "viewer")
-    assert code(guest.client.get(flow)) == (404, "workflow_not_found")
-    # One that was written while its member left: the membership is younger.
+    set_user_role(guest, "guest")
+    add_member(guest, me, "viewer")
+    assert status_and_code(guest.client.get(flow)) == (404, "workflow_not_found")
+    # A share that was written while its member left is older than the new membership.
     table.put(row, {})
     assert guest.client.get(flow).status == 200
     member = MemberRow.get(*MemberRow.at(me.organization["id"], guest.user["id"]))
     table.change(member, {"joined_at": clock.iso(clock.now())}, {})
-    assert code(guest.client.get(flow)) == (404, "workflow_not_found")
+    assert status_and_code(guest.client.get(flow)) == (404, "workflow_not_found")
     assert guest.client.get("/v1/workflows").json["items"] == []
 
 
-def test_it_rests_while_the_member_is_not_active(me: Registered, flow: str, guest: Registered) -> None:
+def test_a_share_is_suspended_while_the_member_is_inactive(
+    me: RegisteredUser, flow: str, guest: RegisteredUser
+) -> None:
     shared(me, flow, guest, "view")
     assert me.client.patch(member_path(me, guest), {"isActive": False}).status == 200
-    assert code(guest.client.get(flow)) == (404, "workflow_not_found")
+    assert status_and_code(guest.client.get(flow)) == (404, "workflow_not_found")
     assert me.client.patch(member_path(me, guest), {"isActive": True}).status == 200
     assert guest.client.get(flow).status == 200
 
 
-def test_it_rests_in_the_trash_and_is_purged_with_it(me: Registered, flow: str, guest: Registered) -> None:
-    from weconnect.trash import purge
-    from weconnect.workflows.rows import WorkflowRow
-
+def test_a_share_is_suspended_in_the_trash_and_purged_with_the_workflow(
+    me: RegisteredUser, flow: str, guest: RegisteredUser
+) -> None:
     shared(me, flow, guest, "manage")
     token = share(me, flow, link=True).json["token"]
     assert guest.client.delete(flow).status == 204
     refused = [guest.client.get(flow), guest.client.get(f"{flow}/shares"), guest.client.delete(flow)]
-    assert {code(answer) for answer in refused} == {(404, "workflow_not_found")}
-    assert code(guest.client.delete(f"{flow}?purge=true")) == (404, "workflow_not_found")
-    assert code(colleague(me, "viewer").client.delete(f"{flow}?purge=true")) == (403, "permission_missing")
-    assert code(Client().get(f"/v1/shared/{token}")) == (404, "link_not_found")
+    assert {status_and_code(response) for response in refused} == {(404, "workflow_not_found")}
+    assert status_and_code(guest.client.delete(f"{flow}?purge=true")) == (404, "workflow_not_found")
+    assert status_and_code(register_member(me, "viewer").client.delete(f"{flow}?purge=true")) == (
+        403,
+        "permission_missing",
+    )
+    assert status_and_code(Client().get(f"/v1/shared/{token}")) == (404, "link_not_found")
     assert me.client.post(f"{flow}/restore").status == 200
     assert guest.client.get(flow).status == Client().get(f"/v1/shared/{token}").status == 200
     assert me.client.delete(flow).status == me.client.delete(f"{flow}?purge=true").status == 204
     pk, sk = WorkflowRow.in_trash(UUID(me.organization["id"]), UUID(flow[-36:]))
     assert purge.purge({"pk": pk, "sk": sk})
-    left = table.Row.query(WorkflowShareRow.of_workflow(UUID(me.organization["id"]), UUID(flow[-36:]))[0])
-    assert list(left) == []
-    assert not [
-        row for row in table.Row.scan() if row.pk.startswith("TOKEN#") and "workflow" in str(row.purpose)
-    ]
+    remaining = table.Row.query(
+        WorkflowShareRow.of_workflow(UUID(me.organization["id"]), UUID(flow[-36:]))[0]
+    )
+    assert list(remaining) == []
+    assert not [row for row in table.Row.scan() if isinstance(row, TokenRow) and "workflow" in row.purpose]
 
 
-def test_it_ends_with_the_account(me: Registered, flow: str) -> None:
-    viewer = colleague(me, "viewer")
+def test_a_share_ends_with_the_account(me: RegisteredUser, flow: str) -> None:
+    viewer = register_member(me, "viewer")
     shared(me, flow, viewer, "view")
     row = _row(me, flow, viewer)
     assert viewer.client.delete("/v1/users/me").status == 204

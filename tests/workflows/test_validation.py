@@ -1,4 +1,4 @@
-"""The static check: every kind of finding, with its code, its node and its place."""
+"""Static validation: each finding with its code, its node and its pointer."""
 
 from itertools import pairwise
 from typing import Any
@@ -14,10 +14,10 @@ from weconnect.workflows.entities import WorkflowDefinition
 NOOPS = [node("a", "noop"), node("b", "noop"), node("c", "noop")]
 
 
-def findings(value: dict[str, Any]) -> list[tuple[str, str | None, str]]:
-    found = check(WorkflowDefinition.model_validate(value))
-    assert found.valid == (not [each for each in found.findings if each.severity == "error"])
-    return [(each.code, each.node_id, each.pointer) for each in found.findings]
+def find(value: dict[str, Any]) -> list[tuple[str, str | None, str]]:
+    validation = check(WorkflowDefinition.model_validate(value))
+    assert validation.valid == (not [each for each in validation.findings if each.severity == "error"])
+    return [(each.code, each.node_id, each.pointer) for each in validation.findings]
 
 
 @pytest.mark.parametrize(
@@ -143,24 +143,26 @@ def findings(value: dict[str, Any]) -> list[tuple[str, str | None, str]]:
         ),
     ],
 )
-def test_finds(value: dict[str, Any], expected: list[tuple[str, str | None, str]]) -> None:
-    assert findings(value) == expected
+def test_each_problem_is_found_at_its_pointer(
+    value: dict[str, Any], expected: list[tuple[str, str | None, str]]
+) -> None:
+    assert find(value) == expected
 
 
-def test_a_condition_is_an_expression() -> None:
+def test_a_condition_is_validated_as_an_expression() -> None:
     value = {"nodes": [START, NOOPS[0]], "connections": [connect("start > a", "a b")]}
-    assert findings(value) == [("expression_syntax", "start", "/connections/0/condition")]
+    assert find(value) == [("expression_syntax", "start", "/connections/0/condition")]
 
 
-def test_loops_stand_in_each_other_to_a_depth() -> None:
+def test_loops_may_be_nested_four_levels_deep() -> None:
     loops = [node(f"l{number}", "loop") for number in range(5)]
     down = [f"l{number}.loop > l{number + 1}" for number in range(4)]
     up = [f"l{number + 1}.done > l{number}" for number in range(4)]
     value = definition([*loops, NOOPS[0]], "start > l0", *down, "l4.loop > a", "a > l4", *up)
-    assert findings(value) == [("too_deep", "l4", "/nodes/5")]
+    assert find(value) == [("too_deep", "l4", "/nodes/5")]
 
 
-def test_tells_what_may_be_express() -> None:
+def test_only_nodes_that_cannot_wait_allow_express() -> None:
     pure = WorkflowDefinition.model_validate(definition(NOOPS, "start > a"))
     waiting = WorkflowDefinition.model_validate(definition([node("a", "wait")], "start > a"))
     durable = WorkflowDefinition.model_validate(definition(NOOPS, "start > a", execution="durable"))
@@ -170,64 +172,67 @@ def test_tells_what_may_be_express() -> None:
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ([node("a", "httpRequest")], "There is no node type 'httpRequest': did you mean 'http_request'?"),
-        ([node("a", "zzz")], "There is no node type 'zzz'; GET /v1/node-types lists them"),
-        ([node("a", "set", value={})], "There is no parameter 'value'; it has values, remove, keepInput"),
+        ([node("a", "httpRequest")], "Unknown node type 'httpRequest'. Did you mean 'http_request'?"),
+        ([node("a", "zzz")], "Unknown node type 'zzz'. GET /v1/node-types lists them."),
+        (
+            [node("a", "set", value={})],
+            "Unknown parameter 'value'. The node type has values, remove, keepInput.",
+        ),
         (
             [node("a", "filter", condition="n > 1")],
-            "Input should be a valid boolean, unable to interpret input; an expression stands between {{ and }}",
+            "Input should be a valid boolean, unable to interpret input. Write an expression between {{ and }}.",
         ),
         (
             [node("a", "filter", condition="{{ n == 1 }}")],
-            "S0211: The symbol Equal cannot be used as a unary operator; JSONata writes '=' for '=='",
+            "S0211: The symbol Equal cannot be used as a unary operator. In JSONata, write '=' instead of '=='.",
         ),
         (
             [node("a", "filter", condition="{{ n = '==' || m }}")],
-            "S0201: Syntax error: Pipe; JSONata writes 'or' for '||'",
+            "S0201: Syntax error: Pipe. In JSONata, write 'or' instead of '||'.",
         ),
         (
             [node("a", "filter", condition="{{ !n }}")],
-            "S0204: Unknown operator: !; JSONata writes '$not(…)' for '!'",
+            "S0204: Unknown operator: !. In JSONata, write '$not(…)' instead of '!'.",
         ),
         (
             [node("a", "set", values={"x": "={{ $json.n }}"})],
-            "The = before {{ is n8n's, and stays in the text here",
+            "The = before {{ is n8n's syntax; here it stays in the text. Remove it.",
         ),
-        ([node("a", "set", values={"x": "{{ $toUpper(n) }}"})], "There is no $toUpper"),
-        ([node("a", "set", values={"x": "{{ $var.n }}"})], "There is no $var: did you mean '$vars'?"),
+        ([node("a", "set", values={"x": "{{ $toUpper(n) }}"})], "Unknown name $toUpper."),
+        ([node("a", "set", values={"x": "{{ $var.n }}"})], "Unknown name $var. Did you mean '$vars'?"),
         (
             [node("a", "set", values={"x": "{{ $eval(n) }}"})],
             "$eval is not allowed here: an expression must give the same result each time",
         ),
         (
             [node("a", "set", values={"x": "{{ $('start').item.json.n }}"})],
-            "Another node is $nodes.`Its name`.output here, for its first item, or .items for all",
+            "This is n8n's syntax. Write $nodes.`Its name`.output for a node's first item, .items for all.",
         ),
         (
             [node("a", "set", values={"x": "{{ $nodes.start.json.n }}"})],
-            "A node has output, items and outputs, and no 'json'",
+            "A node has no field 'json'. Use output, items or outputs.",
         ),
         (
             [node("a", "set", values={"x": "{{ $nodes.begin.output.n }}"})],
-            "There is no node named 'begin'",
+            "No node is named 'begin'.",
         ),
         (
             [node("one", "noop", name="The first"), node("a", "set", values={"x": "{{ $nodes.one.items }}"})],
-            "There is no node named 'one': its id is that of 'The first'",
+            "No node is named 'one'. This is the ID of 'The first': use its name.",
         ),
     ],
 )
-def test_says_what_there_is_instead(nodes: list[dict[str, Any]], message: str) -> None:
+def test_a_message_names_the_alternative(nodes: list[dict[str, Any]], message: str) -> None:
     links = [f"{a} > {b}" for a, b in pairwise(["start", *(each["id"] for each in nodes)])]
-    found = check(WorkflowDefinition.model_validate(definition(nodes, *links)))
-    assert [each.message for each in found.findings] == [message]
+    validation = check(WorkflowDefinition.model_validate(definition(nodes, *links)))
+    assert [each.message for each in validation.findings] == [message]
 
 
 @pytest.mark.parametrize(
     "source",
     [
         "($x := n; $x + 1)",
-        "$map(list, function($each, $place) { $each + $place })",
+        "$map(list, function($each, $position) { $each + $position })",
         "list#$at.{'at': $at}",
         "list@$one.$one.n",
         "$contains(text, /\\$dollar/)",
@@ -237,11 +242,11 @@ def test_says_what_there_is_instead(nodes: list[dict[str, Any]], message: str) -
         "$lookup($nodes, 'start')",
     ],
 )
-def test_names_that_there_are_pass(source: str) -> None:
+def test_existing_names_are_valid(source: str) -> None:
     value = definition([node("a", "jsonata", expression=source)], "start > a")
-    assert findings(value) == []
+    assert find(value) == []
 
 
-def test_the_functions_are_those_of_the_evaluator() -> None:
+def test_the_functions_exist_in_the_evaluator() -> None:
     for name in hints.FUNCTIONS:
         assert rendering.evaluate(f"$exists(${name})", {}) is True, name

@@ -1,6 +1,6 @@
-"""WeConnect, the part that all functions share."""
+"""The layer that all functions of WeConnect share."""
 
 import gc
 
-# A cold start makes some hundred thousand objects that stay, and no garbage: looking for it is a tenth of its time.
+# A cold start creates some hundred thousand objects that stay alive; collecting garbage would take a tenth of its time.
 gc.set_threshold(200_000, 10, 10)

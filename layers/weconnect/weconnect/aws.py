@@ -1,6 +1,6 @@
-"""AWS's JSON services over the standard library alone: the authorizer must start without botocore.
+"""A client of AWS's JSON services that needs only the standard library: the authorizer must start without botocore.
 
-Requests are signed with Signature Version 4 and go over a connection that a warm process keeps.
+Requests are signed with Signature Version 4 and use a connection that a warm process keeps open.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 5
 
 _PROTOCOLS = {"dynamodb": ("DynamoDB_20120810", "1.0"), "secretsmanager": ("secretsmanager", "1.1")}
-_THROTTLES = {
+_THROTTLING_CODES = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "ThrottlingException",
@@ -31,7 +31,7 @@ _local = threading.local()
 
 
 class AwsError(Exception):
-    """What the service answered, or `ConnectionFailed` with status 0; `details` is the whole error body."""
+    """An error of a service, or `ConnectionFailed` with status 0; `details` is the whole error body."""
 
     def __init__(self, code: str, message: str, status: int, details: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -39,9 +39,10 @@ class AwsError(Exception):
 
 
 def call(service: str, operation: str, body: dict[str, Any], *, attempts: int = 2) -> dict[str, Any]:
-    """Call `dynamodb` or `secretsmanager`; `operation` is "GetItem" or "DynamoDB_20120810.GetItem".
+    """Call `dynamodb` or `secretsmanager` and return the response's JSON object.
 
-    Connection errors, throttles and 5xx are tried again; `attempts=1` is for what must not be done twice.
+    `operation` is "GetItem" or "DynamoDB_20120810.GetItem". Connection errors, throttling and 5xx are retried;
+    `attempts=1` is for operations that must not be repeated. Raises AwsError.
     """
     prefix, protocol = _PROTOCOLS[service]
     headers = {
@@ -53,8 +54,8 @@ def call(service: str, operation: str, body: dict[str, Any], *, attempts: int = 
         try:
             return _exchange(service, headers, content)
         except AwsError as error:
-            temporary = error.status == 0 or error.status >= 500 or error.code in _THROTTLES
-            if not temporary or attempt == attempts:
+            is_temporary = error.status == 0 or error.status >= 500 or error.code in _THROTTLING_CODES
+            if not is_temporary or attempt == attempts:
                 raise
             time.sleep(random.uniform(0.02, 0.1))
     raise AssertionError("attempts must be at least 1")
@@ -68,7 +69,11 @@ def sign(
     credentials: tuple[str, str, str],
     moment: str,
 ) -> dict[str, str]:
-    """Sign a POST to `/`; `headers` names the host in lower case, `moment` is like 20261122T130501Z."""
+    """Return the headers of a signed POST to `/`.
+
+    `headers` are in lower case and include the host; `credentials` are access key, secret key and session token;
+    `moment` is like 20261122T130501Z.
+    """
     access_key, secret_key, token = credentials
     signed = headers | {"x-amz-date": moment} | ({"x-amz-security-token": token} if token else {})
     names = ";".join(sorted(signed))
@@ -80,8 +85,10 @@ def sign(
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, text.encode(), "sha256").hex()
-    proof = f"AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
-    return signed | {"authorization": proof}
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    return signed | {"authorization": authorization}
 
 
 def _exchange(service: str, headers: dict[str, str], content: bytes) -> dict[str, Any]:
@@ -89,53 +96,54 @@ def _exchange(service: str, headers: dict[str, str], content: bytes) -> dict[str
     url = urlsplit(settings.endpoint_url or f"https://{service}.{settings.region}.{suffix}")
     credentials = aws_credentials()
     if not credentials[0]:
-        raise AwsError("NoCredentials", "There are no AWS credentials in the environment", 400)
+        raise AwsError("NoCredentials", "No AWS credentials in the environment", 400)
     moment = clock.now().strftime("%Y%m%dT%H%M%SZ")
     signed = sign(service, settings.region, headers | {"host": url.netloc}, content, credentials, moment)
-    status, answer = _post(url.scheme, url.netloc, content, signed)
+    status, body = _post(url.scheme, url.netloc, content, signed)
     try:
-        found = json.loads(answer) if answer else {}
+        response = json.loads(body) if body else {}
     except ValueError:
-        found = {}
-    if status == 200 and isinstance(found, dict):
-        return found
-    details = found if isinstance(found, dict) else {}
+        response = {}
+    if status == 200 and isinstance(response, dict):
+        return response
+    details = response if isinstance(response, dict) else {}
     code = str(details.get("__type", "UnknownError")).rpartition("#")[2]
     raise AwsError(code, str(details.get("message") or details.get("Message") or ""), status, details)
 
 
 def _post(scheme: str, host: str, content: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Send over the kept connection; one that the server closed meanwhile is replaced at once."""
-    kept = _connections()
-    for connection in (kept.pop((scheme, host), None), _connection(scheme, host)):
+    """Send over the open connection and return status and body; one that the server has closed is replaced at once."""
+    connections = _open_connections()
+    for connection in (connections.pop((scheme, host), None), _new_connection(scheme, host)):
         if connection is None:
             continue
-        reused = connection.sock is not None
+        is_reused = connection.sock is not None
         try:
-            if not reused:
+            if not is_reused:
                 connection.connect()
                 connection.sock.settimeout(READ_SECONDS)
             connection.request("POST", "/", content, headers)
             response = connection.getresponse()
-            answer = response.read()
+            body = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            if reused and isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            if is_reused and isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
                 continue
             raise AwsError("ConnectionFailed", f"{host}: {type(error).__name__}", 0) from error
         if not response.will_close:
-            kept[scheme, host] = connection
-        return response.status, answer
-    raise AssertionError("a fresh connection answers or raises")
+            connections[scheme, host] = connection
+        return response.status, body
+    raise AssertionError("a new connection responds or raises")
 
 
-def _connection(scheme: str, host: str) -> http.client.HTTPConnection:
+def _new_connection(scheme: str, host: str) -> http.client.HTTPConnection:
     kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     return kind(host, timeout=CONNECT_SECONDS)
 
 
-def _connections() -> dict[tuple[str, str], http.client.HTTPConnection]:
+def _open_connections() -> dict[tuple[str, str], http.client.HTTPConnection]:
+    """Return this thread's open connections by scheme and host."""
     if not hasattr(_local, "connections"):
         _local.connections = {}
-    found: dict[tuple[str, str], http.client.HTTPConnection] = _local.connections
-    return found
+    connections: dict[tuple[str, str], http.client.HTTPConnection] = _local.connections
+    return connections

@@ -1,4 +1,4 @@
-"""What every entity and every body on the wire has in common."""
+"""The base classes of entities and of the bodies of requests and responses."""
 
 import json
 from typing import Annotated, Any
@@ -8,8 +8,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Strin
 from pydantic.alias_generators import to_camel
 
 
-class Wire(BaseModel):
-    """camelCase JSON outside, snake_case Python inside, nothing that is not declared."""
+class ApiModel(BaseModel):
+    """A model whose JSON is camelCase and whose Python is snake_case; undeclared fields are refused."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -19,13 +19,13 @@ class Wire(BaseModel):
         defer_build=True,
     )
 
-    def wire(self) -> dict[str, Any]:
-        """The JSON value that stands for this outside of Python, without unset optionals."""
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the model in camelCase, without the fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class BaseEntity(Wire):
-    """The fields that every stored thing has; `version` is the optimistic lock and the ETag."""
+class BaseEntity(ApiModel):
+    """The fields of every stored entity; `version` is the optimistic lock and the ETag."""
 
     id: UUID
     created_at: AwareDatetime
@@ -35,28 +35,28 @@ class BaseEntity(Wire):
 
 
 class TenantEntity(BaseEntity):
-    """Something an organization owns; `user_id` made it."""
+    """An entity of an organization; `user_id` is its creator."""
 
     organization_id: UUID
     user_id: UUID
 
 
-def up_to(max_length: int, min_length: int = 1) -> StringConstraints:
-    """Text of bounded length without surrounding blanks: `Annotated[str, up_to(255)]`."""
+def trimmed_text(max_length: int, min_length: int = 1) -> StringConstraints:
+    """Return the constraint of a text of bounded length, trimmed of blanks: `Annotated[str, trimmed_text(255)]`."""
     return StringConstraints(strip_whitespace=True, min_length=min_length, max_length=max_length)
 
 
-def fits(limit: int) -> AfterValidator:
-    """A bound of what a value takes in its row, which has 400 KB for everything."""
+def max_json_bytes(limit: int) -> AfterValidator:
+    """Return a validator that bounds the UTF-8 JSON of a value in bytes; a whole row of the table has 400 KB."""
 
     def check(value: Any) -> Any:
         if len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) > limit:
-            raise ValueError(f"takes more than {limit} bytes as JSON")
+            raise ValueError(f"exceeds {limit} bytes as JSON")
         return value
 
     return AfterValidator(check)
 
 
-Json = dict[str, Any]
-StoredJson = Annotated[Json, fits(60_000)]
-Name = Annotated[str, up_to(255)]
+JsonObject = dict[str, Any]
+StoredJson = Annotated[JsonObject, max_json_bytes(60_000)]
+Name = Annotated[str, trimmed_text(255)]

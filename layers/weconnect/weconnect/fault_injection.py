@@ -1,6 +1,6 @@
-"""Places where a test may kill the process: `WECONNECT_KILL_AT=after:tool-1` ends all of it there, as `kill -9` does.
+"""Points at which a test may kill the process: `WECONNECT_KILL_AT=after:tool-1` ends it there, as `kill -9` does.
 
-Nothing happens anywhere unless the setting is there, and it is only ever read on a local host.
+Nothing happens unless the setting is there, and it is only ever read on a local host.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 from weconnect.settings import settings
 
 
-def point(name: str) -> None:
+def kill_point(name: str) -> None:
     """Kill the whole process group when the setting names this point."""
     if settings.kill_at and settings.is_local and name == settings.kill_at:
         os.killpg(0, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Ids are UUIDv7 (RFC 9562): they sort by the time they were made."""
+"""UUIDv7 (RFC 9562), which sort by the time of their creation."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ _lock = threading.Lock()
 
 
 def new_id() -> UUID:
-    """A UUIDv7; ids made in one millisecond by one process keep their order by a counter."""
+    """Return a new UUIDv7; a counter keeps the order of ids that one process creates in the same millisecond."""
     global _last
     milliseconds = int(clock.now().timestamp() * 1000)
     with _lock:
@@ -29,28 +29,31 @@ def new_id() -> UUID:
 
 
 def derived_id(milliseconds: int, digest: bytes) -> UUID:
-    """The UUIDv7 that belongs to a time and a SHA-256: the same every time it is asked for."""
+    """Return the UUIDv7 of a time (ms since 1970) and a SHA-256; the same arguments give the same id."""
     return _assemble(milliseconds, int.from_bytes(digest[:2]), int.from_bytes(digest[2:10]))
 
 
-def derived_from(origin: UUID, place: str) -> UUID:
-    """The id of what belongs to a place within something else, as a step of a run: the same at each try."""
-    digest = hashlib.sha256(f"{origin} {place}".encode()).digest()
-    return derived_id(int(time_of(origin) * 1000), digest)
+def derived_from(origin: UUID, name: str) -> UUID:
+    """Return the UUIDv7 of a part of something else, such as a step of an execution: the same at each attempt.
+
+    It has the time of `origin`, also a UUIDv7; `name` distinguishes the parts.
+    """
+    digest = hashlib.sha256(f"{origin} {name}".encode()).digest()
+    return derived_id(int(timestamp_of(origin) * 1000), digest)
 
 
-def derived_at(moment: datetime, place: str) -> UUID:
-    """The id of what happened at a moment, from a text that tells it from all else."""
-    return derived_id(int(moment.timestamp() * 1000), hashlib.sha256(place.encode()).digest())
+def derived_at(moment: datetime, name: str) -> UUID:
+    """Return the UUIDv7 of an event at a moment; `name` distinguishes it from all other events."""
+    return derived_id(int(moment.timestamp() * 1000), hashlib.sha256(name.encode()).digest())
 
 
-def time_of(identifier: UUID) -> float:
-    """Seconds since 1970 at which a UUIDv7 was made."""
+def timestamp_of(identifier: UUID) -> float:
+    """Return the creation time of a UUIDv7 in seconds since 1970."""
     return (identifier.int >> 80) / 1000
 
 
 def lowest_id(seconds: float) -> UUID:
-    """The lowest UUIDv7 of a moment: a bound for queries by time."""
+    """Return the lowest UUIDv7 of a moment (seconds since 1970): a bound for queries by time."""
     return _assemble(int(seconds * 1000), 0, 0)
 
 

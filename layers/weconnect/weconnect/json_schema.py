@@ -1,56 +1,64 @@
-"""JSON Schema (2020-12): is it one, and does a value fit it. A stranger may have written either.
+"""JSON Schema (2020-12): checks of schemas, and of values against them. A stranger may have written either.
 
-Nothing is fetched, and checking comes to an end. References stay within the schema. Patterns run on a
-regular-expression engine whose time is linear (pydantic's, in Rust), which has no look-around and no back-references.
-Every step of a check is counted, because a schema of a few references can ask for more of them than there are atoms.
+Nothing is fetched, and every check ends. References stay within the schema. Patterns run on a regular-expression engine
+of linear time (pydantic's, in Rust), which has no look-around and no back-references. Every step of a check is counted,
+because a schema of a few references can ask for more of them than there are atoms.
 """
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
-from weconnect.errors import Invalid
+from weconnect.errors import FieldError, Invalid
 
-DEPTH = 32
-NODES = 3_000
-BYTES = 60_000
-PATTERNS = 50
-PATTERN_LENGTH = 1_000
-MATCHED_LENGTH = 20_000
-STEPS = 50_000
-MESSAGE_LENGTH = 300
+MAX_DEPTH = 32
+MAX_SUBSCHEMAS = 3_000
+MAX_BYTES = 60_000
+MAX_PATTERNS = 50
+MAX_PATTERN_LENGTH = 1_000
+MAX_MATCHED_LENGTH = 20_000
+MAX_STEPS = 50_000
+MAX_MESSAGE_LENGTH = 300
 
-_ONE = (
+# The keywords whose values are a subschema, a list of them, and an object of them.
+_ONE_SUBSCHEMA = (
     *("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"),
     *("unevaluatedItems", "unevaluatedProperties", "contentSchema", "additionalItems"),
 )
-_MANY = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-_NAMED = ("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions")
+_LISTS_OF_SUBSCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_OBJECTS_OF_SUBSCHEMAS = (
+    "properties",
+    "patternProperties",
+    "dependentSchemas",
+    "dependencies",
+    "$defs",
+    "definitions",
+)
 
-Place = tuple[str | int, ...]
-_left: ContextVar[list[int]] = ContextVar("steps left")
+Path = tuple[str | int, ...]
+_remaining_steps: ContextVar[list[int]] = ContextVar("remaining steps")
 
 
-class BadSchema(Exception):
-    """A schema that cannot be used; `pointer` (RFC 6901) is where."""
+class UnusableSchema(Exception):
+    """A schema cannot be used; `pointer` (RFC 6901) is the location of the error in it."""
 
-    def __init__(self, place: Place, detail: str) -> None:
+    def __init__(self, path: Path, detail: str) -> None:
         super().__init__(detail)
-        self.pointer, self.detail = _pointer(place), detail
+        self.pointer, self.detail = _to_pointer(path), detail
 
 
 class _TooCostly(Exception):
-    """The steps are used up."""
+    """The check exceeds its maximum of steps."""
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Where a value does not fit, as an RFC 6901 pointer into it, and why."""
+    """An error of a value: an RFC 6901 pointer into it, and a message."""
 
     pointer: str
     detail: str
@@ -59,135 +67,140 @@ class Mismatch:
         return f"{self.pointer or '/'}: {self.detail}"
 
 
-def mismatch(schema: Any, value: Any) -> Mismatch | None:
-    """The first place where `value` does not fit, None when all of it does; a schema of no use fits nothing."""
-    from jsonschema.exceptions import UnknownType
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
+def find_mismatch(schema: Any, value: Any) -> Mismatch | None:
+    """Return the first error of `value`, or None when it is valid. By an unusable schema no value is valid."""
+    from jsonschema.exceptions import UnknownType  # cold start
+    from referencing import Registry  # cold start
+    from referencing.exceptions import Unresolvable  # cold start
 
-    token = _left.set([STEPS])
+    token = _remaining_steps.set([MAX_STEPS])
     try:
-        _walk(schema, False)
+        _check_bounds(schema, False)
         error = next(_validator()(schema, registry=Registry()).iter_errors(value), None)
-    except BadSchema as bad:
-        return Mismatch("", f"the schema is not usable: {bad.detail}")
+    except UnusableSchema as bad:
+        return Mismatch("", f"the schema is not usable: it {bad.detail}")
     except Unresolvable as unknown:
         return Mismatch("", f"the schema refers to {unknown.ref!r}, which is not in it")
     except (_TooCostly, RecursionError):
-        return Mismatch("", "it takes too long to check")
+        return Mismatch("", "the value takes too long to check")
     except (ArithmeticError, ValueError):
         return Mismatch("", "a number is too large to be checked")
     except (AttributeError, TypeError, UnknownType):
-        return Mismatch("", "the schema is not usable")  # nobody has inspected it
+        return Mismatch("", "the schema is not usable")  # it was never checked
     finally:
-        _left.reset(token)
-    return error and Mismatch(_pointer(error.absolute_path), error.message[:MESSAGE_LENGTH])
+        _remaining_steps.reset(token)
+    return error and Mismatch(_to_pointer(error.absolute_path), error.message[:MAX_MESSAGE_LENGTH])
 
 
-def check(schema: Any, pointer: str, *, of_object: bool = True) -> None:
-    """Raise Invalid, with places below `pointer`, for what is not a schema of use (of an object)."""
+def require_valid_schema(schema: Any, pointer: str, *, of_object: bool = True) -> None:
+    """Raise Invalid, with a pointer below `pointer`, unless this is a usable schema.
+
+    With `of_object`, it must describe an object.
+    """
     try:
-        inspect(schema)
+        check_schema(schema)
         if of_object and schema.get("type", "object") != "object":
-            raise BadSchema(("type",), "it has to describe an object")
-    except BadSchema as error:
-        place = pointer + error.pointer
+            raise UnusableSchema(("type",), "must be 'object'")
+    except UnusableSchema as error:
+        errors: list[FieldError] = [{"pointer": pointer + error.pointer, "detail": error.detail}]
         raise Invalid(
-            f"Not a JSON Schema: {place} {error.detail}", errors=[{"pointer": place, "detail": error.detail}]
+            f"Invalid JSON Schema: {pointer + error.pointer} {error.detail}", errors=errors
         ) from error
 
 
-def inspect(schema: Any, *, patterns: bool = True) -> None:
-    """Raise BadSchema unless this is a schema that `mismatch` can use.
+def check_schema(schema: Any, *, patterns: bool = True) -> None:
+    """Raise UnusableSchema unless `find_mismatch` can use this schema.
 
-    Without `patterns` one that cannot be read here is let through, and holds nobody back.
+    Without `patterns`, a pattern that the engine does not support is accepted, and then matches every text.
     """
-    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema import Draft202012Validator, FormatChecker  # cold start
 
-    _walk(schema, patterns)
-    if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > BYTES:
-        raise BadSchema((), f"takes more than {BYTES} bytes as JSON")
-    # Without formats: the one of `pattern` would ask an engine that is not ours.
+    _check_bounds(schema, patterns)
+    if len(json.dumps(schema, ensure_ascii=False).encode(errors="replace")) > MAX_BYTES:
+        raise UnusableSchema((), f"exceeds {MAX_BYTES} bytes as JSON")
+    # Without formats: the one of `pattern` would use another regular-expression engine.
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA, format_checker=FormatChecker(formats=()))
     for error in meta.iter_errors(schema):
-        raise BadSchema(tuple(error.absolute_path), error.message[:MESSAGE_LENGTH])
+        raise UnusableSchema(tuple(error.absolute_path), error.message[:MAX_MESSAGE_LENGTH])
 
 
-def _pointer(place: Any) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+def _to_pointer(path: Iterable[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def _walk(root: Any, patterns: bool) -> None:
-    """Hold a schema to what can be checked in bounded time, before anything looks at it."""
-    found: list[tuple[Place, Any]] = [((), root)]
-    nodes = seen = 0
-    words: set[str] = set()
-    while found:
-        place, schema = found.pop()
-        nodes += 1
-        if nodes > NODES:
-            raise BadSchema((), f"has more than {NODES} parts")
+def _check_bounds(root: Any, patterns: bool) -> None:
+    """Raise UnusableSchema unless a schema can be checked in bounded time; done before anything else reads it."""
+    pending: list[tuple[Path, Any]] = [((), root)]
+    subschema_count = pattern_count = 0
+    keywords: set[str] = set()
+    while pending:
+        path, schema = pending.pop()
+        subschema_count += 1
+        if subschema_count > MAX_SUBSCHEMAS:
+            raise UnusableSchema((), f"has more than {MAX_SUBSCHEMAS} subschemas")
         if not isinstance(schema, dict):
             continue
-        if len(place) > 2 * DEPTH:
-            raise BadSchema(place[: 2 * DEPTH], "is nested too deeply")
-        words |= schema.keys() & {"patternProperties", "unevaluatedProperties"}
-        for word in ("$ref", "$dynamicRef"):
-            if not str(schema.get(word, "#")).startswith("#"):
-                raise BadSchema((*place, word), "may only refer within the schema: #/$defs/name")
-        given = schema.get("patternProperties")
-        for text in [schema.get("pattern"), *(given if isinstance(given, dict) else ())]:
-            seen += text is not None
+        if len(path) > 2 * MAX_DEPTH:
+            raise UnusableSchema(path[: 2 * MAX_DEPTH], "is nested too deeply")
+        keywords |= schema.keys() & {"patternProperties", "unevaluatedProperties"}
+        for keyword in ("$ref", "$dynamicRef"):
+            if not str(schema.get(keyword, "#")).startswith("#"):
+                raise UnusableSchema((*path, keyword), "may only refer within the schema: #/$defs/name")
+        properties = schema.get("patternProperties")
+        for text in [schema.get("pattern"), *(properties if isinstance(properties, dict) else ())]:
+            pattern_count += text is not None
             if patterns and isinstance(text, str) and _compiled(text) is None:
                 detail = (
-                    f"{text[:80]!r} is no pattern of linear time (without look-around or back-references)"
+                    f"{text[:80]!r} is not a supported pattern. Use no look-around and no back-references."
                 )
-                raise BadSchema(
-                    (*place, "pattern" if text == schema.get("pattern") else "patternProperties"), detail
+                raise UnusableSchema(
+                    (*path, "pattern" if text == schema.get("pattern") else "patternProperties"), detail
                 )
-        found += _parts(place, schema)
-    if seen > PATTERNS:
-        raise BadSchema((), f"has more than {PATTERNS} patterns")
-    if len(words) == 2:
-        raise BadSchema((), "patternProperties and unevaluatedProperties do not go together here")
-    _measure(root, 0)
+        pending += _list_subschemas(path, schema)
+    if pattern_count > MAX_PATTERNS:
+        raise UnusableSchema((), f"has more than {MAX_PATTERNS} patterns")
+    if len(keywords) == 2:
+        raise UnusableSchema((), "may not use patternProperties and unevaluatedProperties together")
+    _check_depth(root, 0)
 
 
-def _parts(place: Place, schema: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
-    for word in _ONE:
-        if isinstance(schema.get(word), dict):
-            yield (*place, word), schema[word]
-    for word in _MANY:
-        if isinstance(schema.get(word), list):
-            yield from (((*place, word, number), part) for number, part in enumerate(schema[word]))
-    for word in _NAMED:
-        if isinstance(schema.get(word), dict):
-            yield from (((*place, word, name), part) for name, part in schema[word].items())
+def _list_subschemas(path: Path, schema: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    for keyword in _ONE_SUBSCHEMA:
+        if isinstance(schema.get(keyword), dict):
+            yield (*path, keyword), schema[keyword]
+    for keyword in _LISTS_OF_SUBSCHEMAS:
+        if isinstance(schema.get(keyword), list):
+            yield from (((*path, keyword, number), part) for number, part in enumerate(schema[keyword]))
+    for keyword in _OBJECTS_OF_SUBSCHEMAS:
+        if isinstance(schema.get(keyword), dict):
+            yield from (((*path, keyword, name), part) for name, part in schema[keyword].items())
 
 
-def _measure(value: Any, depth: int) -> None:
-    """The depth of all of it, what stands in `enum` or `default` too."""
-    if depth > 3 * DEPTH:
-        raise BadSchema((), "is nested too deeply")
+def _check_depth(value: Any, depth: int) -> None:
+    """Raise UnusableSchema for a JSON value that is too deep, `enum` and `default` included."""
+    if depth > 3 * MAX_DEPTH:
+        raise UnusableSchema((), "is nested too deeply")
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _measure(part, depth + 1)
+        _check_depth(part, depth + 1)
 
 
-# Keywords of our own
+# Our own rules for keywords
 
 
 @functools.cache
 def _validator() -> Any:
-    from jsonschema import Draft202012Validator, validators
+    from jsonschema import Draft202012Validator, validators  # cold start
 
-    own = {
+    own_rules = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
     }
-    rules = Draft202012Validator.VALIDATORS | own
-    return validators.extend(Draft202012Validator, {word: _counted(rule) for word, rule in rules.items()})
+    rules = Draft202012Validator.VALIDATORS | own_rules
+    return validators.extend(
+        Draft202012Validator, {keyword: _counted(rule) for keyword, rule in rules.items()}
+    )
 
 
 def _counted(rule: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
@@ -199,16 +212,16 @@ def _counted(rule: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
 
 
 def _spend(steps: int) -> None:
-    left = _left.get()
-    left[0] -= steps
-    if left[0] < 0:
+    remaining = _remaining_steps.get()
+    remaining[0] -= steps
+    if remaining[0] < 0:
         raise _TooCostly
 
 
 @functools.lru_cache(maxsize=128)
 def _compiled(pattern: str) -> SchemaValidator | None:
-    """None when this is no pattern that the engine takes."""
-    if len(pattern) > PATTERN_LENGTH:
+    """Return None for a pattern that the engine does not support."""
+    if len(pattern) > MAX_PATTERN_LENGTH:
         return None
     try:
         return SchemaValidator(core_schema.str_schema(pattern=pattern))
@@ -217,7 +230,7 @@ def _compiled(pattern: str) -> SchemaValidator | None:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found in a text; one that cannot be read is found everywhere."""
+    """Return whether a pattern matches somewhere in a text; an unsupported pattern matches every text."""
     _spend(1 + len(text) // 64)
     compiled = _compiled(pattern)
     if compiled is None:
@@ -230,7 +243,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _error(message: str) -> Any:
-    from jsonschema import ValidationError
+    from jsonschema import ValidationError  # cold start
 
     return ValidationError(message)
 
@@ -238,8 +251,8 @@ def _error(message: str) -> Any:
 def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[Any]:
     if not isinstance(instance, str):
         return
-    if len(instance) > MATCHED_LENGTH:
-        yield _error(f"a text with a pattern takes {MATCHED_LENGTH} characters")
+    if len(instance) > MAX_MATCHED_LENGTH:
+        yield _error(f"a text with a pattern may have {MAX_MATCHED_LENGTH} characters")
     elif not _matches(pattern, instance):
         yield _error(f"{instance[:100]!r} does not match {pattern[:100]!r}")
 
@@ -248,16 +261,16 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: An
     if isinstance(instance, dict):
         for pattern, part in patterns.items():
             for name, value in instance.items():
-                if _matches(pattern, name[:MATCHED_LENGTH]):
+                if _matches(pattern, name[:MAX_MATCHED_LENGTH]):
                     yield from validator.descend(value, part, path=name, schema_path=pattern)
 
 
 def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[Any]:
     if not isinstance(instance, dict):
         return
-    known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    properties, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     for name in instance:
-        if name in known or any(_matches(pattern, name[:MATCHED_LENGTH]) for pattern in patterns):
+        if name in properties or any(_matches(pattern, name[:MAX_MATCHED_LENGTH]) for pattern in patterns):
             continue
         if isinstance(allowed, dict):
             yield from validator.descend(instance[name], allowed, path=name)
@@ -265,9 +278,9 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
             yield _error(f"Additional properties are not allowed ({name[:100]!r} was unexpected)")
 
 
-def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
-    """In linear time; 1 and 1.0 are one number, 1 and true are two values."""
-    if wanted and isinstance(instance, list):
+def _unique_items(validator: Any, is_unique: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    """Check in linear time; 1 and 1.0 are one number, 1 and true are two values."""
+    if is_unique and isinstance(instance, list):
         _spend(len(instance))
         if len({json.dumps(_plain(item), sort_keys=True) for item in instance}) < len(instance):
             yield _error("has the same item twice")

@@ -1,4 +1,4 @@
-"""Structured logs, one JSON object a line, with secrets taken out before anything is written."""
+"""Structured logs, one JSON object a line; secrets are masked before a line is written."""
 
 import json
 import logging
@@ -22,26 +22,26 @@ _SECRET_TEXT = re.compile(
     r"|(?<=[?&]key=)[^&\s\"']+|(?<=[?&]token=)[^&\s\"']+|(?<=[?&]api_key=)[^&\s\"']+)"
 )
 MASK = "••••"
-_hide: ContextVar[Callable[[str], str] | None] = ContextVar("hide", default=None)
+_mask: ContextVar[Callable[[str], str] | None] = ContextVar("mask", default=None)
 
 
 @contextmanager
-def hiding(hide: Callable[[str], str]) -> Iterator[None]:
-    """Let `hide` take out of texts, too, what has no form of its own by which it could be known."""
-    token = _hide.set(hide)
+def masking(mask: Callable[[str], str]) -> Iterator[None]:
+    """Apply `mask` to all texts that are logged within the context: it masks secrets that have no recognizable form."""
+    token = _mask.set(mask)
     try:
         yield
     finally:
-        _hide.reset(token)
+        _mask.reset(token)
 
 
 def redact(value: Any, name: str = "") -> Any:
-    """The value without anything that looks like a secret, by its name or by its form."""
+    """Return a copy of a JSON-like value in which secrets are masked, recognized by their name or their form."""
     if name and isinstance(value, str | bytes | int | float) and _SECRET_NAMES.match(name):
         return MASK
     if isinstance(value, str):
-        hide = _hide.get()
-        return _SECRET_TEXT.sub(MASK, hide(value) if hide else value)
+        mask = _mask.get()
+        return _SECRET_TEXT.sub(MASK, mask(value) if mask else value)
     if isinstance(value, dict):
         return {key: redact(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -65,7 +65,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 
 def _line(entry: dict[str, Any]) -> str:
-    """The entry as it is written; exceptions are first put into words here, where no filter sees them."""
+    """Serialize a log entry; exceptions become text only here, after the filter, so redact again."""
     return json.dumps(redact(entry), default=lambda value: redact(str(value)), ensure_ascii=False)
 
 

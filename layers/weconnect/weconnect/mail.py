@@ -1,4 +1,4 @@
-"""Outgoing mail through SES. A mail that cannot be sent is logged; whatever caused it goes on."""
+"""Outgoing mail through SES. `send` logs a failure, so that its caller continues; `deliver` raises it."""
 
 from functools import cache
 from typing import Any
@@ -11,11 +11,11 @@ from weconnect.log import logger
 from weconnect.settings import settings
 
 _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
-_PASSING = {"TooManyRequestsException", "InternalServiceErrorException", "ThrottlingException"}
+_RETRYABLE_CODES = {"TooManyRequestsException", "InternalServiceErrorException", "ThrottlingException"}
 
 
-class NotSent(Exception):
-    """A mail could not be handed over. `retryable`: the same may go later."""
+class MailNotSent(Exception):
+    """A mail was not accepted by SES; `retryable` when the same mail may be accepted later."""
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
@@ -23,48 +23,49 @@ class NotSent(Exception):
 
 
 def send(to: str, subject: str, text: str) -> bool:
-    """Send a plain-text mail; False when it could not be handed over, or the deployment has no sender."""
+    """Send a plain-text mail; return False when it failed or the deployment has no sender address."""
     if not settings.mail_from:
-        logger.info("no mail sender is configured, mail not sent", subject=subject)
+        logger.info("mail not sent, no sender configured", subject=subject)
         return False
     try:
         deliver([to], subject, text)
-    except NotSent:
+    except MailNotSent:
         logger.exception("mail not sent", subject=subject)
         return False
     return True
 
 
 def deliver(to: list[str], subject: str, text: str, reply_to: list[str] | None = None) -> str:
-    """Send one plain-text mail to all of them; answers its id, raises NotSent."""
+    """Send one plain-text mail to all recipients and return its SES message id; raise MailNotSent."""
     if not settings.mail_from:
-        raise NotSent("The deployment has no sender: its parameter MailFrom is empty")
-    line = " ".join(subject.split())  # names in it are their owners', and a second line would refuse the mail
-    content = {"Simple": {"Subject": {"Data": line}, "Body": {"Text": {"Data": text}}}}
-    more = {"ReplyToAddresses": reply_to} if reply_to else {}
+        raise MailNotSent("The deployment has no sender address. Set its parameter MailFrom.")
+    # Users choose the names in it, and SES refuses a subject of several lines.
+    subject_line = " ".join(subject.split())
+    content = {"Simple": {"Subject": {"Data": subject_line}, "Body": {"Text": {"Data": text}}}}
+    options = {"ReplyToAddresses": reply_to} if reply_to else {}
     try:
-        sent = _client("sesv2").send_email(
-            FromEmailAddress=settings.mail_from, Destination={"ToAddresses": to}, Content=content, **more
+        response = _client("sesv2").send_email(
+            FromEmailAddress=settings.mail_from, Destination={"ToAddresses": to}, Content=content, **options
         )
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        raise NotSent(f"SES refused the mail: {code}", retryable=code in _PASSING) from error
+        raise MailNotSent(f"SES refused the mail: {code}.", retryable=code in _RETRYABLE_CODES) from error
     except BotoCoreError as error:
-        raise NotSent("SES could not be reached", retryable=True) from error
-    return str(sent["MessageId"])
+        raise MailNotSent("SES is unreachable.", retryable=True) from error
+    return str(response["MessageId"])
 
 
 def base_url() -> str:
-    """The API's own address, without a slash at its end; empty when it cannot be told.
+    """Return the API's own URL without a trailing slash; empty when it is unknown.
 
-    It is a parameter of the deployment, and never a request's Host header, which a stranger may write.
+    It is a parameter of the deployment and never a request's Host header, which an attacker controls.
     """
     if not settings.url_parameter:
         return ""
     try:
         return _read_url(settings.url_parameter)
     except (BotoCoreError, ClientError):
-        logger.exception("the address parameter cannot be read")
+        logger.exception("url parameter not readable", parameter=settings.url_parameter)
         return ""
 
 

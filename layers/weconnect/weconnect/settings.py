@@ -15,7 +15,7 @@ def _list(name: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """One deployment's settings; `settings` below is the only instance."""
+    """The settings of a deployment; `settings` is the only instance."""
 
     stage: str = _env("STAGE", "dev")
     region: str = _env("AWS_REGION", _env("AWS_DEFAULT_REGION", "us-east-1"))
@@ -44,13 +44,14 @@ class Settings:
     embedder: str = _env("EMBEDDER", "none")
     ollama_url: str = _env("OLLAMA_URL", "http://127.0.0.1:11434")
 
-    # Lambda's Python finds its own libraries by it; a process that we start with no other variable needs it too.
+    # Lambda's Python finds its libraries by it, so a child process with an otherwise empty environment needs it.
     library_path: str = _env("LD_LIBRARY_PATH")
 
     kill_at: str = _env("WECONNECT_KILL_AT")
 
     @cached_property
     def is_local(self) -> bool:
+        """Return whether this is the local host and not AWS."""
         return self.stage == "local"
 
 
@@ -58,5 +59,5 @@ settings = Settings()
 
 
 def aws_credentials() -> tuple[str, str, str]:
-    """Access key id, secret key and session token or "", read each time: a warm process gets new ones."""
+    """Return access key id, secret key and session token (or ""); read each time, because Lambda renews them."""
     return _env("AWS_ACCESS_KEY_ID"), _env("AWS_SECRET_ACCESS_KEY"), _env("AWS_SESSION_TOKEN")

@@ -1,4 +1,4 @@
-"""Pictures as SVG: boxes, lines and bars with texts, without scripts and without anything from elsewhere."""
+"""SVG pictures of boxes, arrows and texts, without scripts and without external resources."""
 
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
@@ -15,7 +15,7 @@ FONT = "font-family='system-ui, sans-serif' font-size='12'"
 
 @dataclass
 class Drawing:
-    """Shapes in the order in which they are painted; sizes are pixels."""
+    """A picture under construction: shapes in painting order, sizes in pixels."""
 
     shapes: list[str] = field(default_factory=list)
     width: float = 0
@@ -29,31 +29,31 @@ class Drawing:
         height: float,
         status: str | None,
         title: str,
-        filled: bool = False,
+        is_filled: bool = False,
     ) -> None:
-        """A rectangle in its status's colour; `title` is told when one points at it."""
+        """Add a rectangle in the colour of a status; `title` is its tooltip."""
         colour = COLOURS.get(status, COLOURS[None])
-        fill = colour if filled else "#ffffff"
+        fill = colour if is_filled else "#ffffff"
         self.shapes.append(
             f"<rect x='{x:g}' y='{y:g}' width='{width:g}' height='{height:g}' rx='4' fill='{fill}' "
             f"stroke='{colour}' stroke-width='2'><title>{escape(title)}</title></rect>"
         )
         self._reach(x + width, y + height)
 
-    def text(self, x: float, y: float, text: str, colour: str = "#212121", most: int = 24) -> None:
-        """A line of text, cut to `most` characters."""
-        shown = text if len(text) <= most else text[: most - 1] + "…"
+    def text(self, x: float, y: float, text: str, colour: str = "#212121", max_length: int = 24) -> None:
+        """Add a line of text, cut to `max_length` characters."""
+        shown = text if len(text) <= max_length else text[: max_length - 1] + "…"
         self.shapes.append(f"<text x='{x:g}' y='{y:g}' fill={quoteattr(colour)}>{escape(shown)}</text>")
         self._reach(x + 7 * len(shown), y)
 
     def line(self, x1: float, y1: float, x2: float, y2: float) -> None:
-        """A curve from left to right that ends in an arrow."""
+        """Add a curve from left to right with an arrowhead."""
         bend = max(30.0, abs(x2 - x1) / 2)
         path = f"M{x1:g},{y1:g} C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2:g},{y2:g}"
         self.shapes.append(f"<path d='{path}' fill='none' stroke='#78909c' marker-end='url(#end)'/>")
 
     def svg(self) -> str:
-        """The whole picture."""
+        """Return the SVG document."""
         width, height = self.width + 20, self.height + 20
         arrow = "<path d='M0,0 L8,4 L0,8 z' fill='#78909c'/>"
         return (

@@ -1,4 +1,4 @@
-"""The baseline of cold starts: a client and one GetItem."""
+"""Baseline of cold starts: create a client and get one item."""
 
 import json
 import sys
@@ -6,5 +6,5 @@ import sys
 import boto3
 
 event = json.loads(sys.stdin.read())
-found = boto3.client("dynamodb").get_item(TableName="weconnect", Key=event["key"])
-assert "Item" in found
+response = boto3.client("dynamodb").get_item(TableName="weconnect", Key=event["key"])
+assert "Item" in response

@@ -1,4 +1,4 @@
-"""A cold authorizer on a JWT, its secret read already."""
+"""Cold start of the authorizer with a JWT; its secret is in memory."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ from auth.authorize import handler  # noqa: E402
 from weconnect.security import signing  # noqa: E402
 
 key = signing.SigningKey(id="bench", secret=b"s" * 64)
-signing._current, signing._known = key, {key.id: key}
-answer = handler(event["authorize"], None)
-assert answer["context"]["userId"], answer
+signing._current, signing._keys_by_id = key, {key.id: key}
+response = handler(event["authorize"], None)
+assert response["context"]["userId"], response
 unwanted = {"botocore", "boto3", "pynamodb", "pydantic", "aws_lambda_powertools"} & set(sys.modules)
 assert not unwanted, unwanted

@@ -1,4 +1,4 @@
-"""A cold GET: import of the route's file and its first call."""
+"""Cold start of a GET: import the route's file and call it once."""
 
 import json
 import sys
@@ -11,5 +11,5 @@ from agents.get_agent import handler  # noqa: E402
 context = SimpleNamespace(
     function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r"
 )
-answer = handler(event["get_agent"], context)
-assert answer["statusCode"] == 200, answer
+response = handler(event["get_agent"], context)
+assert response["statusCode"] == 200, response

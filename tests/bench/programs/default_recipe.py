@@ -1,8 +1,10 @@
-"""The usual recipe: resolver with validation, Logger, Metrics, all entities. Without Tracer, which would add to it."""
+"""Cold start of the usual recipe: resolver with validation, Logger, Metrics, all entities, but no Tracer."""
 
 import json
 import sys
 from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
 
 event = json.loads(sys.stdin.read())
 
@@ -10,7 +12,8 @@ from aws_lambda_powertools import Logger, Metrics  # noqa: E402
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver  # noqa: E402
 
 import weconnect.agents.rows  # noqa: E402
-import weconnect.db.registry  # noqa: E402, F401
+import weconnect.identity.rows  # noqa: E402
+import weconnect.organizations.rows  # noqa: E402, F401
 from weconnect.agents.entities import AIAgent  # noqa: E402
 from weconnect.agents.rows import AgentRow, AgentVersionRow  # noqa: E402
 
@@ -20,16 +23,16 @@ logger, metrics = Logger(service="x"), Metrics(namespace="x", service="x")
 
 @app.get("/v1/agents/<agent_id>")
 def get_agent(agent_id: str) -> AIAgent:
-    organization = event["get_agent"]["requestContext"]["authorizer"]["lambda"]["organizationId"]
-    head = AgentRow.get(*AgentRow.at(organization, agent_id))
-    version = AgentVersionRow.get(*AgentVersionRow.at(organization, agent_id))
+    organization_id = UUID(event["get_agent"]["requestContext"]["authorizer"]["lambda"]["organizationId"])
+    head = AgentRow.get(*AgentRow.at(organization_id, UUID(agent_id)))
+    version = AgentVersionRow.get(*AgentVersionRow.at(organization_id, UUID(agent_id)))
     values = head.values() | head.rates() | version.to_entity().model_dump()
     return AIAgent.model_validate(values, by_name=True)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     metrics.add_metric("Reads", "Count", 1)
     return app.resolve(event, context)
 
@@ -37,5 +40,5 @@ def handler(event, context):
 context = SimpleNamespace(
     function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r"
 )
-answer = handler(event["get_agent"], context)
-assert answer["statusCode"] == 200, answer
+response = handler(event["get_agent"], context)
+assert response["statusCode"] == 200, response

@@ -1,1 +1,1 @@
-"""The interpreter alone."""
+"""An empty program, for the start of the interpreter."""

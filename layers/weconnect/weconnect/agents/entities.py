@@ -1,4 +1,4 @@
-"""AI agents, and their runs, as they are on the wire."""
+"""AI agents, their versions, statistics and executions."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -7,16 +7,26 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from weconnect.agents.memory.entities import MemoryConfig, MemoryType, SessionId
-from weconnect.agents.tools.entities import VersionTool
-from weconnect.base_entity import Json, Name, StoredJson, TenantEntity, Wire, fits, up_to
+from weconnect.agents.tools.entities import AgentVersionTool
+from weconnect.base_entity import (
+    ApiModel,
+    JsonObject,
+    Name,
+    StoredJson,
+    TenantEntity,
+    max_json_bytes,
+    trimmed_text,
+)
 
 PROMPT_BYTES = 300_000
 
 
-Prompt = Annotated[str, StringConstraints(max_length=100_000), fits(PROMPT_BYTES)]
+Prompt = Annotated[str, StringConstraints(max_length=100_000), max_json_bytes(PROMPT_BYTES)]
 
 
-class ExecutionStatus(StrEnum):
+class AgentExecutionStatus(StrEnum):
+    """The status of an execution. It is final unless it is `pending`, `running` or `waiting` (for an approval)."""
+
     PENDING = "pending"
     RUNNING = "running"
     WAITING = "waiting"
@@ -26,34 +36,38 @@ class ExecutionStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING, ExecutionStatus.WAITING})
+OPEN_STATUSES = frozenset(
+    {AgentExecutionStatus.PENDING, AgentExecutionStatus.RUNNING, AgentExecutionStatus.WAITING}
+)
 
 
 # Agents
 
 
-class AgentConfiguration(Wire):
+class AgentConfiguration(ApiModel):
+    """The system prompt, the settings of the model and the memory of an agent."""
+
     system_prompt: Prompt | None = None
     temperature: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     top_p: float | None = Field(default=None, ge=0, le=1)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    stop_sequences: list[Annotated[str, up_to(100)]] | None = Field(default=None, max_length=8)
+    stop_sequences: list[Annotated[str, trimmed_text(100)]] | None = Field(default=None, max_length=8)
     memory_type: MemoryType | None = None
     memory_config: MemoryConfig | None = None
 
 
-class AgentLimits(Wire):
-    """A run makes no more model requests once it has reached one of these, and ends with `budget_exceeded`.
+class AgentLimits(ApiModel):
+    """Limits of an agent's executions. An execution that reaches one fails with `budget_exceeded` or `timeout`.
 
-    The first four are a run's own, the monthly ones are shared by all runs of the agent. Where money is limited, a
-    model whose price is not known is never asked.
+    The first four apply to each execution, the monthly ones to all executions of the agent together. Where money is
+    limited, a model without a known price is not asked.
     """
 
     max_steps: int = Field(default=10, ge=1, le=100, description="Model requests")
     timeout_seconds: int = Field(
-        default=120, ge=1, le=3_600, description="Waiting for an approval not counted"
+        default=120, ge=1, le=3_600, description="Without the time spent waiting for approvals"
     )
     max_tokens: int | None = Field(default=None, ge=1)
     max_cost_usd: float | None = Field(default=None, ge=0.000_001, le=1_000_000_000)
@@ -61,84 +75,90 @@ class AgentLimits(Wire):
     max_cost_usd_per_month: float | None = Field(default=None, ge=0.000_001, le=1_000_000_000)
 
 
-class AgentDefinition(Wire):
-    """What a run needs of an agent. Every change of it makes a new, immutable version."""
+class AgentDefinition(ApiModel):
+    """The part of an agent that an execution uses. Each change of it makes a new, immutable version."""
 
     description: Annotated[str, StringConstraints(max_length=10_000)] = ""
-    provider: Annotated[str, up_to(50)] = "embedded"
-    model: Annotated[str, up_to(100)] = "embedded"
-    base_url: Annotated[str, up_to(500)] | None = Field(default=None, description="For openai_compatible")
+    provider: Annotated[str, trimmed_text(50)] = "embedded"
+    model: Annotated[str, trimmed_text(100)] = "embedded"
+    base_url: Annotated[str, trimmed_text(500)] | None = Field(
+        default=None, description="For openai_compatible"
+    )
     configuration: AgentConfiguration = AgentConfiguration()
     limits: AgentLimits = AgentLimits()
-    output_schema: StoredJson | None = Field(default=None, description="JSON Schema of a structured answer")
+    output_schema: StoredJson | None = Field(default=None, description="JSON Schema of a structured output")
 
 
 class NewAIAgent(AgentDefinition):
-    """What a caller gives to create an agent."""
+    """The body of a request that creates an agent."""
 
     name: Name
     is_active: bool = True
 
 
-class AIAgentChanges(Wire):
-    """Fields to change; a missing one stays, and `configuration` and `limits` are replaced whole."""
+class AIAgentChanges(ApiModel):
+    """The fields to change; others keep their values. `configuration` and `limits` are replaced as a whole."""
 
     name: Name | None = None
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
-    provider: Annotated[str, up_to(50)] | None = None
-    model: Annotated[str, up_to(100)] | None = None
-    base_url: Annotated[str, up_to(500)] | None = None
+    provider: Annotated[str, trimmed_text(50)] | None = None
+    model: Annotated[str, trimmed_text(100)] | None = None
+    base_url: Annotated[str, trimmed_text(500)] | None = None
     configuration: AgentConfiguration | None = None
     limits: AgentLimits | None = None
     output_schema: StoredJson | None = None
     is_active: bool | None = None
-    published_version: None = Field(default=None, description="null: the newest version runs again")
+    published_version: None = Field(default=None, description="null: executions use the newest version again")
 
 
-class AgentSummary(TenantEntity):
-    """An agent in a list: its description cut to 500 characters, without its configuration."""
+class AIAgentSummary(TenantEntity):
+    """An agent in a list: without its configuration, its description cut to 500 characters."""
 
     name: Name
     description: str
-    provider: Annotated[str, up_to(50)]
-    model: Annotated[str, up_to(100)]
+    provider: Annotated[str, trimmed_text(50)]
+    model: Annotated[str, trimmed_text(100)]
     is_active: bool = True
     agent_version: int = Field(
-        default=1, description="The newest of the definition and its tools; `version` is the row's"
+        default=1, description="Number of the newest version; `version` is that of the resource"
     )
-    published_version: int | None = Field(default=None, description="The one that runs; null: the newest")
+    published_version: int | None = Field(
+        default=None, description="Version that executions use; null: the newest"
+    )
     total_executions: int = 0
-    average_response_time: float = Field(default=0, description="Milliseconds, over finished runs")
-    success_rate: float = Field(default=0, description="Percent of the finished runs")
+    average_response_time: float = Field(default=0, description="Milliseconds, over finished executions")
+    success_rate: float = Field(default=0, description="Percent of the finished executions")
     last_executed_at: AwareDatetime | None = None
 
 
-class AIAgent(AgentSummary):
+class AIAgent(AIAgentSummary):
+    """An AI agent with its newest definition."""
+
     base_url: str | None = None
     configuration: AgentConfiguration = AgentConfiguration()
     limits: AgentLimits = AgentLimits()
     output_schema: StoredJson | None = None
 
 
-class AgentVersionSummary(Wire):
-    """A version in a list; `changes` names what is not as in the version before."""
+class AgentVersionSummary(ApiModel):
+    """A version in a list; `changes` names the fields that differ from the version before."""
 
     version: int
     created_at: AwareDatetime
     created_by: UUID
-    is_current: bool = Field(description="Whether it is the newest")
+    is_current: bool = Field(description="True for the newest version")
     is_published: bool
     changes: list[str]
 
 
 class AgentVersion(AgentVersionSummary, AgentDefinition):
-    """One immutable version: what a run of it works with."""
+    """An immutable version of an agent: its definition and its tools."""
 
-    tools: list[VersionTool]
+    tools: list[AgentVersionTool]
 
 
-class ModelStats(Wire):
-    """The finished runs that an agent made with one model."""
+class AgentModelStats(ApiModel):
+    """Statistics of an agent's finished executions with one model."""
 
     provider: str
     model: str
@@ -149,16 +169,16 @@ class ModelStats(Wire):
     runs_without_price: int
 
 
-class ExecutionTimes(Wire):
-    """Milliseconds, within 5 %; null without a finished run."""
+class AgentExecutionTimes(ApiModel):
+    """Percentiles of the execution time in milliseconds, within 5 %; null without a finished execution."""
 
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
 
 
-class AgentStats(Wire):
-    """Over all finished runs. `cost_usd` leaves out `runs_without_price`, whose model has no known price."""
+class AgentStats(ApiModel):
+    """Statistics over all finished executions. `costUsd` excludes `runsWithoutPrice`, whose model has no price."""
 
     agent_id: UUID
     runs: dict[str, int]
@@ -168,22 +188,24 @@ class AgentStats(Wire):
     runs_without_price: int
     average_response_time: float = Field(description="Milliseconds")
     success_rate: float = Field(description="Percent")
-    execution_time: ExecutionTimes = ExecutionTimes()
-    models: list[ModelStats] = []
+    execution_time: AgentExecutionTimes = AgentExecutionTimes()
+    models: list[AgentModelStats] = []
     last_executed_at: AwareDatetime | None = None
 
 
-# Runs
+# Executions
 
 
-class NewExecution(Wire):
-    """A request to an agent; with a `sessionId` the conversation so far is part of it."""
+class NewAIAgentExecution(ApiModel):
+    """The body of a request that starts an execution. With a `sessionId` it continues that conversation."""
 
     input: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
     session_id: SessionId | None = None
 
 
-class ExecutionMetadata(Wire):
+class AgentExecutionMetadata(ApiModel):
+    """The model, the session and the tools that an execution used, and the warnings of the provider."""
+
     provider: str | None = None
     model: str | None = None
     temperature: float | None = None
@@ -196,33 +218,35 @@ class ExecutionMetadata(Wire):
 
 
 class AIAgentExecution(TenantEntity):
-    """One run of an agent."""
+    """An execution of an agent."""
 
     agent_id: UUID
     agent_version: int = 1
-    status: ExecutionStatus = ExecutionStatus.PENDING
+    status: AgentExecutionStatus = AgentExecutionStatus.PENDING
     input: str
     output: str | None = None
     structured_output: Any = Field(
-        default=None, description="The answer of an agent that has an `outputSchema`"
+        default=None, description="The output of an agent that has an `outputSchema`"
     )
     input_tokens: int
     output_tokens: int | None = None
     execution_time: int = Field(description="Milliseconds")
-    cost: float | None = Field(default=None, description="USD; null when the model's price is not known")
+    cost: float | None = Field(default=None, description="USD; null when the model's price is unknown")
     error: str | None = None
     error_code: str | None = None
-    metadata: ExecutionMetadata = ExecutionMetadata()
+    metadata: AgentExecutionMetadata = AgentExecutionMetadata()
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
     cancel_requested_at: AwareDatetime | None = None
-    waiting_for: list[UUID] = Field(default=[], description="Approvals that have to be decided first")
-    parent_execution_id: UUID | None = Field(default=None, description="The run whose tool call this is")
+    waiting_for: list[UUID] = Field(default=[], description="Approvals that the execution waits for")
+    parent_execution_id: UUID | None = Field(
+        default=None, description="The execution that this one is part of"
+    )
     api_key_id: UUID | None = Field(default=None, description="The API key that started it")
 
 
-class StepApproval(Wire):
-    """Who allowed or denied a tool call; `edited` when they changed its arguments."""
+class AgentStepApproval(ApiModel):
+    """The decision about a tool call; `edited` is true when it changed the arguments."""
 
     approval_id: UUID
     decision: Literal["approved", "denied", "expired"]
@@ -232,15 +256,15 @@ class StepApproval(Wire):
     note: str | None = None
 
 
-class ExecutionStep(Wire):
-    """A model request, a tool call or a use of memory in a run, in order; times in milliseconds."""
+class AgentExecutionStep(ApiModel):
+    """A model request, a tool call or a use of memory within an execution; times in milliseconds."""
 
     number: int
     type: Literal["model", "tool", "memory"]
     name: str
     started_at: AwareDatetime
     duration_ms: int
-    arguments: Json | None = None
+    arguments: JsonObject | None = None
     result: Any = None
     error: str | None = None
     input_tokens: int | None = None
@@ -248,11 +272,13 @@ class ExecutionStep(Wire):
     cached_tokens: int | None = None
     cost: float | None = None
     finish_reason: str | None = None
-    approval: StepApproval | None = None
+    approval: AgentStepApproval | None = None
     execution_id: UUID | None = Field(
-        default=None, description="The run of another agent, or of a workflow, that this call was"
+        default=None, description="The execution of another agent or of a workflow that the call started"
     )
 
 
-class ExecutionWithSteps(AIAgentExecution):
-    steps: list[ExecutionStep] = []
+class AIAgentExecutionWithSteps(AIAgentExecution):
+    """An execution of an agent with its steps, in order."""
+
+    steps: list[AgentExecutionStep] = []

@@ -1,4 +1,4 @@
-"""What a caller must hold, as the types of the routes' parameters."""
+"""The permissions of the agents' routes, as types of their `caller` parameter."""
 
 from weconnect.api.caller import requires
 

@@ -1,5 +1,6 @@
-"""End what belonged to an agent that left the trash for good."""
+"""Delete what belongs to an agent that was removed from the trash, and to the agents of a deleted organization."""
 
+from collections.abc import Iterator
 from uuid import UUID
 
 from weconnect import clock
@@ -13,16 +14,18 @@ from weconnect.agents.memory.rows import (
     VectorRow,
 )
 from weconnect.agents.rows import (
+    AgentBudgetRow,
+    AgentExecutionRow,
     AgentRow,
     AgentStatsRow,
+    AgentStepRow,
     AgentVersionRow,
-    BudgetRow,
-    ExecutionRow,
     PurgedAgentRow,
-    child,
+    agent_partition,
 )
-from weconnect.agents.tools.rows import ToolNameRow, ToolRow
+from weconnect.agents.tools.rows import AgentToolNameRow, AgentToolRow
 from weconnect.db import payloads, table
+from weconnect.db.erasure import Eraser, list_keys
 from weconnect.db.payloads import RETENTIONS
 from weconnect.db.table import Row, key
 from weconnect.log import logger
@@ -30,9 +33,9 @@ from weconnect.log import logger
 CHILDREN: dict[type[Row], str] = {
     AgentVersionRow: "VERSION",
     AgentStatsRow: "STATS",
-    BudgetRow: "AGENTBUDGET",
-    ToolRow: "TOOL",
-    ToolNameRow: "TOOLNAME",
+    AgentBudgetRow: "AGENTBUDGET",
+    AgentToolRow: "TOOL",
+    AgentToolNameRow: "TOOLNAME",
     MemoryRow: "MEMORY",
     MemoryKeyRow: "MEMORYKEY",
     MemoryHistoryRow: "MEMORYHISTORY",
@@ -43,23 +46,19 @@ CHILDREN: dict[type[Row], str] = {
 }
 
 
-def purge(trash: dict[str, str]) -> int:
-    """Delete an agent's versions, tools, memories and sessions; answers how many rows.
+def purge(trash: tuple[str, str]) -> bool:
+    """Delete the versions, tools, memories and sessions of the agent with this key in the trash; return True.
 
-    Does nothing for an agent that was restored, or that is in the trash again. Runs are kept until they expire.
-    Interrupted, it goes on where it was: what is gone is not read again.
+    Does nothing for an agent that was restored, or that is in the trash again. Executions are kept until they expire.
+    Idempotent: when it was interrupted, another call deletes the rest.
     """
-    organization = trash["pk"].removeprefix("ORG#")
-    _, is_agent, agent = trash["sk"].partition("TRASH#AGENT#")
-    if not is_agent:
-        return 0
-    organization_id, agent_id = UUID(organization), UUID(agent)
-    places = [AgentRow.at(organization_id, agent_id), AgentRow.in_trash(organization_id, agent_id)]
-    if table.get_many(places):
-        return 0
+    organization_id, agent_id = UUID(trash[0].removeprefix("ORG#")), UUID(trash[1].rpartition("#")[2])
+    keys = [AgentRow.at(organization_id, agent_id), AgentRow.in_trash(organization_id, agent_id)]
+    if table.get_many(keys):
+        return True
     deleted = 0
     for kind, prefix in CHILDREN.items():
-        rows = kind.query(child(organization_id, agent_id), Row.sk.startswith(key(prefix, "")))
+        rows = kind.query(agent_partition(organization_id, agent_id), Row.sk.startswith(key(prefix, "")))
         with kind.batch_write() as batch:
             for row in rows:
                 if isinstance(row, MemoryRow | MemoryHistoryRow):
@@ -68,17 +67,41 @@ def purge(trash: dict[str, str]) -> int:
                     payloads.discard(organization_id, row.tools)
                 batch.delete(row)
                 deleted += 1
-    _name_its_runs(organization_id, agent_id)
-    logger.info("purged an agent", agent_id=agent, rows=deleted)
-    return deleted
+    _remember_purged_agent(organization_id, agent_id)
+    logger.info("agent purged", agent_id=str(agent_id), rows=deleted)
+    return True
 
 
-def _name_its_runs(organization_id: UUID, agent_id: UUID) -> None:
-    """Note the agent while it has runs, for the longest that one is kept: their organization may be purged before."""
-    runs = ExecutionRow.query(
-        child(organization_id, agent_id), Row.sk.startswith(key("EXECUTION", "")), limit=1
+def _remember_purged_agent(organization_id: UUID, agent_id: UUID) -> None:
+    """Write a row that names the agent while it has executions, for the longest retention.
+
+    Their organization may be purged before they expire, and finds them through this row.
+    """
+    executions = AgentExecutionRow.query(
+        agent_partition(organization_id, agent_id), Row.sk.startswith(key("EXECUTION", "")), limit=1
     )
-    if next(iter(runs), None):
+    if next(iter(executions), None):
         pk, sk = PurgedAgentRow.at(organization_id, agent_id)
-        row = PurgedAgentRow(pk=pk, sk=sk, ttl=clock.epoch() + RETENTIONS[-1] * 86_400)
+        row = PurgedAgentRow(pk=pk, sk=sk, ttl=clock.epoch_seconds() + RETENTIONS[-1] * 86_400)
         table.put(row, {"system": "purge"})
+
+
+def erase_organization(organization_id: UUID, eraser: Eraser) -> None:
+    """Delete everything about the agents of a deleted organization that is outside of its own partition."""
+    for agent_id in _list_agents(organization_id):
+        executions = [
+            sk for _, sk in list_keys(agent_partition(organization_id, agent_id), key("EXECUTION", ""))
+        ]
+        for sk in executions:
+            steps, _ = AgentStepRow.of_execution(organization_id, UUID(sk.rpartition("#")[2]))
+            eraser.erase(list_keys(steps))
+        eraser.erase(list_keys(agent_partition(organization_id, agent_id)))
+
+
+def _list_agents(organization_id: UUID) -> Iterator[UUID]:
+    """Yield every agent, also those in the trash and purged ones whose executions remain."""
+    pk, prefix = AgentRow.of_organization(organization_id)
+    _, trash_prefix = AgentRow.of_organization(organization_id, deleted=True)
+    for agent_prefix in (prefix, trash_prefix, PurgedAgentRow.PREFIX):
+        for _, sk in list_keys(pk, agent_prefix):
+            yield UUID(sk.rpartition("#")[2])

@@ -1,41 +1,53 @@
-"""The agents' rows and every key that they are found by."""
+"""The rows of agents and their executions, and every key by which they are read."""
 
+from typing import Any
 from uuid import UUID
 
-from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, NumberAttribute
 
 from weconnect.agents.entities import (
-    OPEN,
+    OPEN_STATUSES,
     AgentDefinition,
-    AgentSummary,
+    AgentExecutionStatus,
+    AgentExecutionStep,
     AIAgentExecution,
-    ExecutionStatus,
-    ExecutionStep,
+    AIAgentSummary,
 )
-from weconnect.db.table import Row, key
+from weconnect.db.payloads import StoredText
+from weconnect.db.table import EntityRow, Row, key, stored
 
-RUN_SHARDS = "0123456789abcdef"
+EXECUTION_SHARDS = "0123456789abcdef"
 NESTED = "nested"
 LAST_VERSION = 999_999
 BUCKETS = [f"b{number:03d}" for number in range(200)]
 
 
-class AgentRow(Row, discriminator="AGENT"):
-    """The head of an agent. Its counters are moved by finished runs, in the transaction that ends the run."""
+class AgentRow(EntityRow[AIAgentSummary], discriminator="AGENT"):
+    """An agent. Its counters are incremented in the transaction that finishes an execution."""
 
-    entity = AgentSummary
     apart = frozenset({"average_response_time", "success_rate"})
 
-    total_executions = NumberAttribute(default=0, attr_name="totalExecutions")
-    completed = NumberAttribute(default=0)
-    failed = NumberAttribute(default=0)
-    timeout = NumberAttribute(default=0)
-    cancelled = NumberAttribute(default=0)
-    total_time = NumberAttribute(default=0, attr_name="totalTime")
-    input_tokens = NumberAttribute(default=0, attr_name="inputTokens")
-    output_tokens = NumberAttribute(default=0, attr_name="outputTokens")
-    cost_micros = NumberAttribute(default=0, attr_name="costMicros")
-    without_price = NumberAttribute(default=0, attr_name="withoutPrice")
+    id: Attribute[str]
+    organization_id: Attribute[str]
+    user_id: Attribute[str]
+    name: Attribute[str]
+    description: Attribute[str]
+    provider: Attribute[str]
+    model: Attribute[str]
+    is_active: Attribute[bool]
+    agent_version: Attribute[int]
+    published_version: Attribute[int | None]
+    last_executed_at: Attribute[str | None]
+    total_executions: Attribute[int] = stored(default=0)
+    completed: Attribute[int] = stored(default=0)
+    failed: Attribute[int] = stored(default=0)
+    timeout: Attribute[int] = stored(default=0)
+    cancelled: Attribute[int] = stored(default=0)
+    total_time: Attribute[int] = stored(default=0)
+    input_tokens: Attribute[int] = stored(default=0)
+    output_tokens: Attribute[int] = stored(default=0)
+    cost_micros: Attribute[int] = stored(default=0)
+    without_price: Attribute[int] = stored(default=0)
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
@@ -47,19 +59,19 @@ class AgentRow(Row, discriminator="AGENT"):
 
     @staticmethod
     def of_organization(organization_id: UUID, *, deleted: bool = False) -> tuple[str, str]:
-        """The partition and the prefix of an organization's agents, or of those in its trash."""
+        """Return partition and sort key prefix of an organization's agents, or of those in its trash."""
         return key("ORG", organization_id), key("TRASH", "AGENT", "") if deleted else key("AGENT", "")
 
     @staticmethod
     def by_model(
         organization_id: UUID, provider: str, model: str = "", agent_id: object = ""
     ) -> tuple[str, str]:
-        """gsi1: agents of an organization by provider and model."""
+        """Return the gsi1 keys of an organization's agents by provider and model."""
         parts = [provider, model, agent_id] if model else [provider, ""]
         return key("ORG", organization_id, "AGENT"), key(*parts)
 
     def rates(self) -> dict[str, float]:
-        """The averages, from sums and counts."""
+        """Return the averages, from sums and counts."""
         finished = self.total_executions
         return {
             "average_response_time": round(self.total_time / finished, 3) if finished else 0,
@@ -67,64 +79,66 @@ class AgentRow(Row, discriminator="AGENT"):
         }
 
 
-class AgentVersionRow(Row, discriminator="AGENTVERSION"):
-    """An immutable definition with its tools, which are JSON text, or a pointer to a longer one.
+class AgentVersionRow(EntityRow[AgentDefinition], discriminator="AGENTVERSION"):
+    """A version of an agent: its immutable definition, and its tools as JSON text or a pointer to a longer one.
 
-    `current` is a copy of the newest and `published` one of the published version, so that one batch reads an agent
-    whole, and another one what a run begins with.
+    `current` is a copy of the newest version and `published` one of the published version, so that one batch reads a
+    whole agent, or all that an execution starts with.
     """
 
-    entity = AgentDefinition
-    number = NumberAttribute()
-    tools = JSONAttribute(null=True)
-    changes = JSONAttribute(default=list)
-    made_by = UnicodeAttribute(null=True, attr_name="madeBy")
+    number: Attribute[int] = stored()
+    tools: Attribute[StoredText | None] = stored()
+    changes: Attribute[list[str]] = stored(default=list)
+    made_by: Attribute[str | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, which: int | str = "current") -> tuple[str, str]:
-        """By its number, or `current` or `published`."""
+        """Return the key of a version by its number, `current` or `published`."""
         name = f"{which:06d}" if isinstance(which, int) else which
-        return child(organization_id, agent_id), key("VERSION", name)
+        return agent_partition(organization_id, agent_id), key("VERSION", name)
 
     @classmethod
     def numbered(cls, organization_id: UUID, agent_id: UUID) -> tuple[str, tuple[str, str]]:
-        """The partition of an agent's versions, and the sort keys that they lie between, without the copies."""
+        """Return the partition of an agent's versions and the first and last sort key, which leave out the copies."""
         pk, first = cls.at(organization_id, agent_id, 0)
         return pk, (first, cls.at(organization_id, agent_id, LAST_VERSION)[1])
 
 
 class AgentStatsRow(Row, discriminator="AGENTSTATS"):
-    """What an agent's finished runs took with one model; `b012` counts those whose time is in bucket 12."""
+    """Statistics of an agent's finished executions with one model; `b012` counts those in time bucket 12."""
 
-    provider = UnicodeAttribute(null=True)
-    model = UnicodeAttribute(null=True)
-    runs = NumberAttribute(default=0)
-    input_tokens = NumberAttribute(default=0, attr_name="inputTokens")
-    output_tokens = NumberAttribute(default=0, attr_name="outputTokens")
-    cost_micros = NumberAttribute(default=0, attr_name="costMicros")
-    without_price = NumberAttribute(default=0, attr_name="withoutPrice")
+    provider: Attribute[str | None] = stored()
+    model: Attribute[str | None] = stored()
+    runs: Attribute[int] = stored(default=0)
+    input_tokens: Attribute[int] = stored(default=0)
+    output_tokens: Attribute[int] = stored(default=0)
+    cost_micros: Attribute[int] = stored(default=0)
+    without_price: Attribute[int] = stored(default=0)
     locals().update({bucket: NumberAttribute(null=True) for bucket in BUCKETS})
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, provider: str, model: str) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("STATS", provider, model)
+        return agent_partition(organization_id, agent_id), key("STATS", provider, model)
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("STATS", "")
+        return agent_partition(organization_id, agent_id), key("STATS", "")
 
 
-class BudgetRow(Row, discriminator="AGENTBUDGET"):
-    """What an agent, or all agents of an organization, used and reserved in a month; written by `budgets`."""
+class AgentBudgetRow(Row, discriminator="AGENTBUDGET"):
+    """The tokens and money that an agent, or an organization's agents, have used and reserved in a month.
+
+    Written by `engine.monthly_budgets`.
+    """
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID | None, month: str) -> tuple[str, str]:
-        pk = child(organization_id, agent_id) if agent_id else key("ORG", organization_id)
+        pk = agent_partition(organization_id, agent_id) if agent_id else key("ORG", organization_id)
         return pk, key("AGENTBUDGET", month)
 
 
 class PurgedAgentRow(Row, discriminator="PURGEDAGENT"):
-    """Names an agent that is gone while its runs live on, so that their organization can still end them."""
+    """A purged agent whose executions still exist, so that a purge of its organization finds them."""
 
     PREFIX = "PURGED#AGENT#"
 
@@ -133,109 +147,119 @@ class PurgedAgentRow(Row, discriminator="PURGEDAGENT"):
         return key("ORG", organization_id), key("PURGED", "AGENT", agent_id)
 
 
-class ExecutionRow(Row, discriminator="AGENTEXECUTION"):
-    """A run. `input` and `output` are texts, or pointers to longer ones.
+class AgentExecutionRow(EntityRow[AIAgentExecution], discriminator="AGENTEXECUTION"):
+    """An execution of an agent. `input` and `output` are texts, or pointers to longer ones.
 
-    `may_run_workflows`: who started it may run workflows, so its tools may.
+    `may_run_workflows` is true when the user who started it may execute workflows, so that its tools may, too.
     """
 
-    entity = AIAgentExecution
     apart = frozenset({"cost", "structured_output"})
 
-    status = UnicodeAttribute()
-    input = JSONAttribute()
-    output = JSONAttribute(null=True)
-    is_structured = BooleanAttribute(default=False, attr_name="isStructured")
-    depth = NumberAttribute(default=0)
-    may_run_workflows = BooleanAttribute(default=False, attr_name="mayRunWorkflows")
-    parent_key = JSONAttribute(null=True, attr_name="parentKey")
-    cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
-    cost_micros = NumberAttribute(null=True, attr_name="costMicros")
+    id: Attribute[str]
+    organization_id: Attribute[str]
+    user_id: Attribute[str]
+    agent_id: Attribute[str]
+    metadata: Attribute[dict[str, Any]]
+    started_at: Attribute[str | None]
+    waiting_for: Attribute[list[str]]
+    parent_execution_id: Attribute[str | None]
+    api_key_id: Attribute[str | None]
+    status: Attribute[str] = stored()
+    input: Attribute[StoredText] = stored()
+    output: Attribute[StoredText | None] = stored()
+    is_structured: Attribute[bool] = stored(default=False)
+    depth: Attribute[int] = stored(default=0)
+    may_run_workflows: Attribute[bool] = stored(default=False)
+    parent_key: Attribute[list[str] | None] = stored()
+    cancel_requested_at: Attribute[str | None] = stored()
+    cost_micros: Attribute[int | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("EXECUTION", execution_id)
+        return agent_partition(organization_id, agent_id), key("EXECUTION", execution_id)
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> str:
-        return child(organization_id, agent_id)
+        return agent_partition(organization_id, agent_id)
 
     @staticmethod
     def by_session(organization_id: UUID, agent_id: UUID, session_id: str) -> str:
-        """gsi1: runs of a session."""
+        """Return the gsi1 partition of a session's executions."""
         return key("ORG", organization_id, "AGENT", agent_id, "SESSION", session_id)
 
     @staticmethod
     def by_status(organization_id: UUID, agent_id: UUID, status: str) -> str:
-        """gsi2: runs of an agent by status."""
+        """Return the gsi2 partition of an agent's executions with a status."""
         return key("ORG", organization_id, "AGENT", agent_id, "STATUS", status)
 
     @staticmethod
     def by_time(organization_id: UUID, agent_id: UUID) -> str:
-        """gsi3: finished runs of an agent, slowest last."""
+        """Return the gsi3 partition of an agent's finished executions, the slowest last."""
         return key("ORG", organization_id, "AGENT", agent_id, "SLOW")
 
     @staticmethod
-    def open(status: str, shard: str) -> str:
-        """gsi3: pending and running runs of all organizations, for the sweeper and the closer."""
+    def open_executions(status: str, shard: str) -> str:
+        """Return a gsi3 partition of the open executions of all organizations, for the sweeper."""
         return key("RUN", status, shard)
 
     @staticmethod
     def shard(execution_id: object) -> str:
-        """The last digit: the first ones of a UUIDv7 are its time, and would make one hot partition."""
+        """Return the last digit of the id: the first ones of a UUIDv7 are its time, and make one hot partition."""
         return str(execution_id)[-1]
 
-    def index_keys(self, status: str, time: int = 0) -> dict[str, str]:
-        """The keys that move with the status; `time` in milliseconds, when it has ended.
+    def index_keys(self, status: str, milliseconds: int = 0) -> dict[str, str]:
+        """Return the index keys that depend on the status; `milliseconds` is the execution time once it has finished.
 
-        A run that is a tool call of another one is nobody's to start or to give up, so it is open under its own key.
+        The sweeper must not start a nested execution, so open ones are in a partition of their own.
         """
         organization_id, agent_id = UUID(self.organization_id), UUID(self.agent_id)
-        is_open = ExecutionStatus(status) in OPEN
+        is_open = AgentExecutionStatus(status) in OPEN_STATUSES
         state = NESTED if self.parent_execution_id else status
         return {
             "gsi2pk": self.by_status(organization_id, agent_id, status),
             "gsi2sk": self.id,
-            "gsi3pk": self.open(state, self.shard(self.id))
+            "gsi3pk": self.open_executions(state, self.shard(self.id))
             if is_open
             else self.by_time(organization_id, agent_id),
-            "gsi3sk": self.id if is_open else key(f"{time:010d}", self.id),
+            "gsi3sk": self.id if is_open else key(f"{milliseconds:010d}", self.id),
         }
 
 
-class NestedRow(Row, discriminator="AGENTNESTED"):
-    """Names a run that is a tool call of another run, under that one."""
+class NestedExecutionRow(Row, discriminator="AGENTNESTED"):
+    """The name of a nested execution in the partition of the execution that it is part of."""
 
-    id = UnicodeAttribute()
-    agent_id = UnicodeAttribute(attr_name="agentId")
+    id: Attribute[str] = stored()
+    agent_id: Attribute[str] = stored()
 
     @staticmethod
     def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
         return key("ORG", organization_id, "RUN", parent_id), key("NESTED", execution_id)
 
     @staticmethod
-    def of_run(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
+    def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
         return key("ORG", organization_id, "RUN", parent_id), key("NESTED", "")
 
 
-class StepRow(Row, discriminator="AGENTSTEP"):
-    """A step of a run; `result` is JSON text, or a pointer to a longer one."""
+class AgentStepRow(EntityRow[AgentExecutionStep], discriminator="AGENTSTEP"):
+    """A step of an execution; `result` is JSON text, or a pointer to a longer one."""
 
-    entity = ExecutionStep
     apart = frozenset({"cost"})
 
-    result = JSONAttribute(null=True)
-    cost_micros = NumberAttribute(null=True, attr_name="costMicros")
+    type: Attribute[str]
+    input_tokens: Attribute[int | None]
+    output_tokens: Attribute[int | None]
+    result: Attribute[StoredText | None] = stored()
+    cost_micros: Attribute[int | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, number: int) -> tuple[str, str]:
         return key("ORG", organization_id, "RUN", execution_id), key("STEP", f"{number:04d}")
 
     @staticmethod
-    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+    def of_execution(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         return key("ORG", organization_id, "RUN", execution_id), key("STEP", "")
 
 
-def child(organization_id: UUID, agent_id: UUID) -> str:
-    """The partition of everything that belongs to one agent."""
+def agent_partition(organization_id: UUID, agent_id: UUID) -> str:
+    """Return the partition of everything that belongs to an agent."""
     return key("ORG", organization_id, "AGENT", agent_id)

@@ -1,4 +1,4 @@
-"""Agents: create, read, change, put in the trash and bring back."""
+"""Agents: create, read, list, change, delete and restore."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,19 +10,20 @@ from weconnect import clock, json_schema
 from weconnect.agents import versions
 from weconnect.agents.entities import (
     AgentDefinition,
-    AgentSummary,
     AIAgent,
     AIAgentChanges,
+    AIAgentSummary,
     NewAIAgent,
 )
+from weconnect.agents.errors import AgentNotFound
 from weconnect.agents.models.provider_registry import validate_model_choice
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.api.caller import Caller
-from weconnect.api.idempotency import new_id
+from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
-from weconnect.base_entity import Json
+from weconnect.base_entity import JsonObject
 from weconnect.db import table
-from weconnect.identity.permissions import require_own
+from weconnect.identity.permissions import require_own_entity
 from weconnect.organizations.plans import quotas
 
 SUMMARY_LENGTH = 500
@@ -32,50 +33,51 @@ REMOVABLE = {"base_url", "output_schema", "published_version"}
 def create(
     caller: Caller,
     new: NewAIAgent,
-    equip: Callable[[table.Transaction, UUID], list[Json]] = lambda writes, agent_id: [],
+    write_tools: Callable[[table.Transaction, UUID], list[JsonObject]] = lambda writes, agent_id: [],
 ) -> AIAgent:
-    """Create an agent with the tools that `equip` writes for it and answers.
+    """Create an agent; `write_tools` adds its tools' rows to the transaction and returns them as a version has them.
 
-    Raises Conflict `name_taken`, LimitReached at the plan's number of agents, Invalid.
+    Raises NameTaken, LimitReached at the plan's number of agents, Invalid.
     """
     definition = AgentDefinition.model_validate(new.model_dump(exclude={"name", "is_active"}))
     _check(definition)
-    row = _head(caller, new_id(), new.name, new.is_active, definition)
+    row = _build_row(caller, replay_safe_id(), new.name, new.is_active, definition)
     agent_id = UUID(row.id)
-    with quotas.taken(caller, quotas.AGENTS, row.name) as writes:
+    with quotas.reserve(caller, quotas.AGENTS, row.name) as writes:
         writes.create(row)
-        versions.write(writes, caller, agent_id, 1, definition, equip(writes, agent_id), [])
-    return entity(row, definition)
+        tools = write_tools(writes, agent_id)
+        versions.write_version(writes, caller, agent_id, 1, definition, tools, [])
+    return to_entity(row, definition)
 
 
 def get(caller: Caller, agent_id: UUID) -> AIAgent:
-    """One agent, in one call to the table."""
-    found = table.get_many(versions.keys(caller.organization_id, agent_id))
-    head, newest = versions.pick(found, caller.organization_id, agent_id)
-    return entity(head, newest.to_entity())
+    """Return an agent, read in one call. Raises AgentNotFound."""
+    rows_by_key = table.get_many(versions.current_keys(caller.organization_id, agent_id))
+    head, newest = versions.pick_current(rows_by_key, caller.organization_id, agent_id)
+    return to_entity(head, newest.to_entity())
 
 
-def entity(row: AgentRow, definition: AgentDefinition) -> AIAgent:
-    """The agent on the wire."""
+def to_entity(row: AgentRow, definition: AgentDefinition) -> AIAgent:
+    """Return the agent of a row and its definition."""
     values = row.values() | row.rates() | definition.model_dump()
     return AIAgent.model_validate(values, by_name=True)
 
 
-def need(caller: Caller, agent_id: UUID) -> AgentRow:
-    """The head of an agent: what every route of its children asks first."""
-    return table.need(AgentRow, AgentRow.at(caller.organization_id, agent_id), "agent")
+def require_agent(caller: Caller, agent_id: UUID) -> AgentRow:
+    """Return the row of an agent. Raises AgentNotFound."""
+    return table.require(AgentRow, AgentRow.at(caller.organization_id, agent_id), AgentNotFound)
 
 
-def need_own(caller: Caller, agent_id: UUID) -> AgentRow:
-    """The head of an agent that the caller may change: a plain member changes only what is theirs (403)."""
-    row = need(caller, agent_id)
-    require_own(caller, UUID(row.user_id))
+def require_own_agent(caller: Caller, agent_id: UUID) -> AgentRow:
+    """Return the row of an agent that the caller may change. Raises AgentNotFound, NotOwnEntity."""
+    row = require_agent(caller, agent_id)
+    require_own_entity(caller, UUID(row.user_id))
     return row
 
 
-def named(organization_id: UUID, name: str) -> UUID | None:
-    """The agent of that name."""
-    return quotas.named(AgentRow, AgentRow.of_organization(organization_id), name)
+def find_by_name(organization_id: UUID, name: str) -> UUID | None:
+    """Return the id of the agent with this name, in any case of letters."""
+    return quotas.find_by_name(AgentRow, AgentRow.of_organization(organization_id), name)
 
 
 def find(
@@ -88,108 +90,116 @@ def find(
     is_active: bool | None = None,
     search: str | None = None,
     deleted: bool = False,
-) -> Page[AgentSummary]:
-    """Agents of the organization, newest first; by provider and model they come by model."""
-    wanted = (search or "").casefold()
+) -> Page[AIAgentSummary]:
+    """List the organization's agents, newest first; ordered by model when filtered by provider."""
+    text = (search or "").casefold()
 
-    def keep(row: AgentRow) -> bool:
+    def is_match(row: AgentRow) -> bool:
         return (
             (is_active is None or row.is_active == is_active)
             and (provider is None or row.provider == provider)
             and (model is None or row.model == model)
-            and (not wanted or wanted in row.name.casefold() or wanted in (row.description or "").casefold())
+            and (not text or text in row.name.casefold() or text in (row.description or "").casefold())
         )
 
     index, (pk, prefix) = None, AgentRow.of_organization(caller.organization_id, deleted=deleted)
     if provider and not deleted:
         index, (pk, prefix) = "gsi1", AgentRow.by_model(caller.organization_id, provider, model or "")
     filters = [provider, model, is_active, search]
-    rows, following = query_page(
+    rows, next_cursor = query_page(
         AgentRow,
         pk,
         prefix,
         index=index,
         limit=limit,
         cursor=cursor,
-        keep=keep if any(value is not None for value in filters) else None,
+        keep=is_match if any(value is not None for value in filters) else None,
         filters=filters,
     )
-    return Page(items=[_summary(row) for row in rows], next_cursor=following)
+    return Page(items=[_to_summary(row) for row in rows], next_cursor=next_cursor)
 
 
 def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: int | None) -> AIAgent:
-    """Change an agent; whatever belongs to its definition makes a new version. What changes nothing writes nothing."""
+    """Change an agent. A change of its definition makes a new version; without a change nothing is written.
+
+    Raises AgentNotFound, NotOwnEntity, StaleVersion, NameTaken, VersionConflict, Invalid.
+    """
     organization_id = caller.organization_id
-    found = table.get_many(versions.keys(organization_id, agent_id))
-    row, newest = versions.pick_to_change(found, organization_id, agent_id)
-    before: AgentDefinition = newest.to_entity()
-    require_own(caller, UUID(row.user_id))
-    table.expect(row, if_match)
-    given = {name: getattr(changes, name) for name in changes.model_fields_set}
-    given = {name: value for name, value in given.items() if value is not None or name in REMOVABLE}
-    fields = {name: given[name] for name in given if name in AgentDefinition.model_fields}
+    rows_by_key = table.get_many(versions.current_keys(organization_id, agent_id))
+    row, newest = versions.pick_to_change(rows_by_key, organization_id, agent_id)
+    before = newest.to_entity()
+    require_own_entity(caller, UUID(row.user_id))
+    table.check_version(row, if_match)
+    requested = {name: getattr(changes, name) for name in changes.model_fields_set}
+    requested = {name: value for name, value in requested.items() if value is not None or name in REMOVABLE}
+    fields = {name: requested[name] for name in requested if name in AgentDefinition.model_fields}
     definition = before.model_copy(update=fields)
     changed = [name for name in fields if fields[name] != getattr(before, name)]
-    old_name = row.name
+    head_fields = [name for name in ("name", "is_active", "published_version") if name in requested]
     values: dict[str, Any] = {
-        name: given[name] for name in ("name", "is_active", "published_version") if name in given
+        name: requested[name] for name in head_fields if requested[name] != getattr(row, name)
     }
-    values = {name: value for name, value in values.items() if value != getattr(row, name)}
+    old_name = row.name
     with table.transaction(caller.actor()) as writes:
         if changed:
             _check(definition)
             number = int(row.agent_version) + 1
-            values |= _head_values(definition) | {"agent_version": number}
+            values |= _definition_values(definition) | {"agent_version": number}
             values |= _model_keys(organization_id, definition, agent_id)
-            tools = versions.tools_of(organization_id, newest)
+            tools = versions.load_tools(organization_id, newest)
             names = sorted(to_camel(name) for name in changed)
-            versions.write(writes, caller, agent_id, number, definition, tools, names)
+            versions.write_version(writes, caller, agent_id, number, definition, tools, names)
         if values:
             writes.change(row, values, if_match=if_match)
         if "published_version" in values:
             pk, sk = AgentVersionRow.at(organization_id, agent_id, "published")
             writes.discard(AgentVersionRow(pk=pk, sk=sk))
         quotas.rename(writes, organization_id, quotas.AGENTS, old_name, values.get("name", old_name))
-    return entity(row, definition)
+    return to_entity(row, definition)
 
 
 def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
-    """Move an agent to the trash; with `purge`, end one that is there."""
+    """Move an agent to the trash; with `purge`, delete one that is there for good.
+
+    Raises AgentNotFound, StaleVersion.
+    """
     if purge:
-        gone = _need_in_trash(caller, agent_id)
+        trashed = _require_in_trash(caller, agent_id)
         with table.transaction(caller.actor()) as writes:
-            writes.delete(gone, if_match=if_match)
+            writes.delete(trashed, if_match=if_match)
         return
-    row = need(caller, agent_id)
+    row = require_agent(caller, agent_id)
+    trash_key = AgentRow.in_trash(caller.organization_id, agent_id)
     with table.transaction(caller.actor()) as writes:
-        table.trash(writes, row, AgentRow.in_trash(caller.organization_id, agent_id), if_match=if_match)
-        quotas.give_back(writes, caller.organization_id, quotas.AGENTS, row.name)
+        table.move_to_trash(writes, row, trash_key, if_match=if_match)
+        quotas.release(writes, caller.organization_id, quotas.AGENTS, row.name)
 
 
 def restore(caller: Caller, agent_id: UUID) -> AIAgent:
-    """Bring an agent back; fails as creation does when its name or its place was taken meanwhile."""
-    row = _need_in_trash(caller, agent_id)
-    index = {"gsi1pk": "", "gsi1sk": ""}
-    index["gsi1pk"], index["gsi1sk"] = AgentRow.by_model(
-        caller.organization_id, row.provider, row.model, agent_id
-    )
-    with quotas.taken(caller, quotas.AGENTS, row.name) as writes:
-        table.untrash(writes, row, AgentRow.at(caller.organization_id, agent_id), **index)
+    """Restore an agent from the trash.
+
+    Raises AgentNotFound, and like `create` NameTaken and LimitReached when its name or quota was taken meanwhile.
+    """
+    row = _require_in_trash(caller, agent_id)
+    pk, sk = AgentRow.by_model(caller.organization_id, row.provider, row.model, agent_id)
+    key = AgentRow.at(caller.organization_id, agent_id)
+    with quotas.reserve(caller, quotas.AGENTS, row.name) as writes:
+        table.restore_from_trash(writes, row, key, gsi1pk=pk, gsi1sk=sk)
     return get(caller, agent_id)
 
 
 def _check(definition: AgentDefinition) -> None:
-    """Raise Invalid for a model or a schema that no run could use."""
+    """Raise Invalid for a model or a schema that no execution could use."""
     validate_model_choice(definition.provider, definition.model, definition.base_url)
     if definition.output_schema is not None:
-        json_schema.check(definition.output_schema, "/outputSchema")
+        json_schema.require_valid_schema(definition.output_schema, "/outputSchema")
 
 
-def _head(
+def _build_row(
     caller: Caller, agent_id: UUID, name: str, is_active: bool, definition: AgentDefinition
 ) -> AgentRow:
     moment = clock.now()
-    summary = AgentSummary(
+    summary = AIAgentSummary(
         id=agent_id,
         created_at=moment,
         updated_at=moment,
@@ -197,13 +207,14 @@ def _head(
         user_id=caller.user_id,
         name=name,
         is_active=is_active,
-        **_head_values(definition),
+        **_definition_values(definition),
     )
     pk, sk = AgentRow.at(caller.organization_id, agent_id)
     return AgentRow.of(summary, pk=pk, sk=sk, **_model_keys(caller.organization_id, definition, agent_id))
 
 
-def _head_values(definition: AgentDefinition) -> dict[str, Any]:
+def _definition_values(definition: AgentDefinition) -> dict[str, Any]:
+    """Return the fields of a definition that the agent's row repeats for lists."""
     return {
         "description": definition.description[:SUMMARY_LENGTH],
         "provider": definition.provider,
@@ -216,9 +227,9 @@ def _model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UU
     return {"gsi1pk": pk, "gsi1sk": sk}
 
 
-def _need_in_trash(caller: Caller, agent_id: UUID) -> AgentRow:
-    return table.need(AgentRow, AgentRow.in_trash(caller.organization_id, agent_id), "agent")
+def _require_in_trash(caller: Caller, agent_id: UUID) -> AgentRow:
+    return table.require(AgentRow, AgentRow.in_trash(caller.organization_id, agent_id), AgentNotFound)
 
 
-def _summary(row: AgentRow) -> AgentSummary:
-    return row.to_entity(**row.rates())  # type: ignore[no-any-return]
+def _to_summary(row: AgentRow) -> AIAgentSummary:
+    return row.to_entity(**row.rates())

@@ -1,92 +1,114 @@
-"""The numbers of an agent's finished runs. They move by `ADD` in the transaction that ends a run.
+"""Statistics of an agent's finished executions, incremented in the transaction that finishes an execution.
 
-Times are counted in buckets whose bounds grow by 1.1, so that a percentile is within 5 % of the exact one.
+Times are counted in buckets whose bounds grow by a factor of 1.1, so that a percentile is within 5 % of the exact one.
 """
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from weconnect import clock
-from weconnect.agents import service
-from weconnect.agents.entities import OPEN, AgentStats, ExecutionStatus, ExecutionTimes, ModelStats
-from weconnect.agents.rows import BUCKETS, AgentRow, AgentStatsRow, ExecutionRow
+from weconnect.agents.entities import (
+    OPEN_STATUSES,
+    AgentExecutionStatus,
+    AgentExecutionTimes,
+    AgentModelStats,
+    AgentStats,
+)
+from weconnect.agents.errors import AgentNotFound
+from weconnect.agents.rows import BUCKETS, AgentExecutionRow, AgentRow, AgentStatsRow
 from weconnect.api.caller import Caller
 from weconnect.db import table
-from weconnect.errors import NotFound
 
-RATIO = 1.1
+BUCKET_RATIO = 1.1
 
 
-def count(
+class ExecutionTotals(TypedDict, total=False):
+    """The usage of an execution; `cost_micros` is USD * 10^6, None when a price is unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int | None
+    metadata: dict[str, Any]
+
+
+def count_execution(
     writes: table.Transaction,
-    row: ExecutionRow,
-    status: ExecutionStatus,
+    row: AgentExecutionRow,
+    status: AgentExecutionStatus,
     milliseconds: int,
-    totals: dict[str, Any],
+    totals: ExecutionTotals,
 ) -> None:
-    """Count a run that ends, in its agent and with its model; refused (NotFound) when the agent is not there."""
+    """Add a finished execution to its agent's and its model's counters.
+
+    The transaction raises AgentNotFound when the agent's row is gone.
+    """
     organization_id, agent_id = UUID(row.organization_id), UUID(row.agent_id)
-    used = {
+    used: dict[str, float] = {
         "input_tokens": totals.get("input_tokens") or 0,
         "output_tokens": totals.get("output_tokens") or 0,
         "cost_micros": totals.get("cost_micros") or 0,
         "without_price": 1 if totals and totals.get("cost_micros") is None else 0,
     }
     head = AgentRow(*AgentRow.at(organization_id, agent_id))
-    counted = {"total_executions": 1, status.value: 1, "total_time": milliseconds, **used}
-    writes.touch(head, counted, {"last_executed_at": clock.iso(clock.now())}, missing=NotFound())
+    counters = {"total_executions": 1, status.value: 1, "total_time": milliseconds, **used}
+    writes.touch(head, counters, {"last_executed_at": clock.iso(clock.now())}, if_missing=AgentNotFound())
     metadata = row.metadata or {}
     provider, model = metadata.get("provider") or "", metadata.get("model") or ""
     stats = AgentStatsRow(*AgentStatsRow.at(organization_id, agent_id, provider, model))
-    writes.add(stats, {"runs": 1, bucket(milliseconds): 1, **used}, {"provider": provider, "model": model})
-
-
-def of_agent(caller: Caller, agent_id: UUID) -> AgentStats:
-    """Counts, tokens, cost and times over all finished runs."""
-    head = service.need(caller, agent_id)
-    pk, prefix = AgentStatsRow.of_agent(caller.organization_id, agent_id)
-    rows = list(AgentStatsRow.query(pk, AgentStatsRow.sk.startswith(prefix), consistent_read=True))
-    times: Counter[int] = Counter()
-    for row in rows:
-        times.update({number: int(getattr(row, name) or 0) for number, name in enumerate(BUCKETS)})
-    return AgentStats(
-        agent_id=agent_id,
-        runs={status.value: int(getattr(head, status)) for status in ExecutionStatus if status not in OPEN},
-        input_tokens=head.input_tokens,
-        output_tokens=head.output_tokens,
-        cost_usd=head.cost_micros / 1e6,
-        runs_without_price=head.without_price,
-        last_executed_at=head.last_executed_at,
-        execution_time=ExecutionTimes(
-            p50=percentile(times, 50), p95=percentile(times, 95), p99=percentile(times, 99)
-        ),
-        models=[_of_model(row) for row in rows],
-        **head.rates(),
+    writes.increment_all(
+        stats, {"runs": 1, bucket_name(milliseconds): 1, **used}, {"provider": provider, "model": model}
     )
 
 
-def bucket(milliseconds: int) -> str:
-    """The bucket of a time: the first for nothing, the last for all that is longer than a day and a half."""
-    number = 1 + math.floor(math.log(milliseconds, RATIO)) if milliseconds >= 1 else 0
+def load_statistics(caller: Caller, agent_id: UUID) -> AgentStats:
+    """Return counts, tokens, cost and times over all finished executions. Raises AgentNotFound."""
+    head = table.require(AgentRow, AgentRow.at(caller.organization_id, agent_id), AgentNotFound)
+    pk, prefix = AgentStatsRow.of_agent(caller.organization_id, agent_id)
+    rows = list(AgentStatsRow.query(pk, AgentStatsRow.sk.startswith(prefix), consistent_read=True))
+    counts_by_bucket: Counter[int] = Counter()
+    for row in rows:
+        counts_by_bucket.update({number: int(getattr(row, name) or 0) for number, name in enumerate(BUCKETS)})
+    finished = [status for status in AgentExecutionStatus if status not in OPEN_STATUSES]
+    values = head.rates() | {
+        "agent_id": agent_id,
+        "runs": {status.value: int(getattr(head, status)) for status in finished},
+        "input_tokens": head.input_tokens,
+        "output_tokens": head.output_tokens,
+        "cost_usd": head.cost_micros / 1e6,
+        "runs_without_price": head.without_price,
+        "last_executed_at": head.last_executed_at,
+        "execution_time": AgentExecutionTimes(
+            p50=percentile(counts_by_bucket, 50),
+            p95=percentile(counts_by_bucket, 95),
+            p99=percentile(counts_by_bucket, 99),
+        ),
+        "models": [_to_model_stats(row) for row in rows],
+    }
+    return AgentStats.model_validate(values, by_name=True)
+
+
+def bucket_name(milliseconds: int) -> str:
+    """Return the bucket of an execution time; the first is for 0, the last for all above a day and a half."""
+    number = 1 + math.floor(math.log(milliseconds, BUCKET_RATIO)) if milliseconds >= 1 else 0
     return BUCKETS[min(number, len(BUCKETS) - 1)]
 
 
-def percentile(times: Counter[int], percent: int) -> float | None:
-    """The time that `percent` of the runs did not pass (nearest rank), from the counts of the buckets."""
-    rank = math.ceil(times.total() * percent / 100)
-    for number in sorted(times):
-        rank -= times[number]
-        if rank <= 0 and times[number]:
-            return round(RATIO ** (number - 0.5), 3) if number else 0
+def percentile(counts_by_bucket: Counter[int], percent: int) -> float | None:
+    """Return the milliseconds that `percent` of the executions did not exceed (nearest rank); None without any."""
+    rank = math.ceil(counts_by_bucket.total() * percent / 100)
+    for number in sorted(counts_by_bucket):
+        rank -= counts_by_bucket[number]
+        if rank <= 0 and counts_by_bucket[number]:
+            return round(BUCKET_RATIO ** (number - 0.5), 3) if number else 0
     return None
 
 
-def _of_model(row: AgentStatsRow) -> ModelStats:
-    return ModelStats(
-        provider=row.provider,
-        model=row.model,
+def _to_model_stats(row: AgentStatsRow) -> AgentModelStats:
+    return AgentModelStats(
+        provider=row.provider or "",
+        model=row.model or "",
         runs=row.runs,
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,

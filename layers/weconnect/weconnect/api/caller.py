@@ -1,4 +1,4 @@
-"""Who is calling, and what a route asks of them: a permission is the type of a route's parameter."""
+"""The caller of a request, and the permission that a route requires, which is the type of its parameter."""
 
 import json
 from collections.abc import Callable
@@ -10,23 +10,25 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler.depends import Depends
 
-from weconnect.errors import PROBLEMS_BY_STATUS, Forbidden, Problem, Unauthenticated
+from weconnect.actor import Actor
+from weconnect.api.errors import GuestNotAllowed, MfaRequiredByOrganization, PermissionMissing, ReadOnlyUser
+from weconnect.errors import Problem, Unauthenticated
 
 EVERYTHING = "*"
 OPERATOR = "operator"
-"""The permission of those who operate the deployment; no member holds it, not even an owner."""
+"""The permission of the deployment's operators; no member holds it, not even an owner."""
 
 
 @dataclass(frozen=True)
 class RequestInfo:
-    """Where a request came from; every change it makes carries this."""
+    """The origin of a request; each change that it makes records it. A missing value is `-`."""
 
     id: str = "-"
     ip: str = "-"
     user_agent: str = "-"
 
-    def actor(self, user_id: object) -> dict[str, Any]:
-        """What the stream's audit needs where nobody is signed in: whom a token or a password proved to be there."""
+    def actor(self, user_id: object) -> Actor:
+        """Return the actor of a request without a caller: the user that a token or a password identified."""
         return {
             "userId": str(user_id),
             "requestId": self.id,
@@ -39,9 +41,10 @@ class RequestInfo:
 class Caller:
     """The authenticated user or API key of a request, in one organization.
 
-    `sso`: they signed in through that organization's own identity provider, which speaks for no other one. `scopes`:
-    what an API key may do at most, whatever its user holds; None for a person. `job_id`: a job acts for them, after
-    their request.
+    - `is_sso`: they signed in through the organization's own identity provider, which vouches for no other one.
+    - `scopes`: the permissions that an API key has at most, whatever its user holds; None for a person.
+    - `job_id`: the job that acts for them after their request.
+    - `lacks_second_factor`: the organization requires a second factor, and this session or key was opened without it.
     """
 
     user_id: UUID
@@ -52,63 +55,63 @@ class Caller:
     api_key_id: UUID | None = None
     is_operator: bool = False
     user_role: str = "user"
-    needs_second_factor: bool = False
-    sso: bool = False
+    lacks_second_factor: bool = False
+    is_sso: bool = False
     scopes: frozenset[str] | None = None
     job_id: UUID | None = None
     request: RequestInfo = field(default_factory=RequestInfo)
 
-    def may(self, permission: str) -> bool:
-        """Whether the caller holds `resource:action`."""
+    def has_permission(self, permission: str) -> bool:
+        """Return whether the caller holds a permission such as `agents:read`."""
         if permission == OPERATOR:
             return self.is_operator
         return EVERYTHING in self.permissions or permission in self.permissions
 
-    def require(self, permission: str) -> None:
-        """Raise Forbidden unless the caller holds `permission`."""
-        if not self.may(permission):
-            needed = f"This needs the permission {permission}"
-            if self.api_key_id:
-                needed += ", which an API key has by a scope and by a flag: canRead, canWrite, canDelete, canExecute"
-            raise Forbidden(needed, code="permission_missing")
+    def require_permission(self, permission: str) -> None:
+        """Raise PermissionMissing unless the caller holds `permission`."""
+        if self.has_permission(permission):
+            return
+        detail = f"The permission {permission} is missing."
+        if self.api_key_id:
+            detail += " An API key needs its scope and its flag: canRead, canWrite, canDelete or canExecute."
+        raise PermissionMissing(detail)
 
-    def may_be_lent(self, permission: str) -> bool:
-        """Whether a share may stand in for `permission`: a key does no more than its scopes say."""
+    def is_within_scopes(self, permission: str) -> bool:
+        """Return whether a share may grant `permission`: an API key never exceeds its scopes."""
         return self.scopes is None or permission in self.scopes
 
     @property
     def is_guest(self) -> bool:
-        """Whether the caller holds nothing but what is shared with them."""
+        """Return whether the caller reaches nothing but what is shared with them."""
         return self.user_role == "guest"
 
-    def admit(self, *, own: bool, writes: bool, shared: bool) -> None:
-        """Hold the user roles on a route, before anything else of it happens.
+    def check_access(self, *, self_service: bool, writes: bool, accepts_share: bool) -> None:
+        """Raise Forbidden when the user's role or a missing second factor bars them from a route.
 
-        What is one's own is open to all. Beyond it a `readonly` user writes nothing, a `guest` reaches only routes
-        where what is `shared` with them can be reached, and nobody acts without the second factor their organization
-        wants.
+        A route of self-service is open to everyone. On others a `readonly` user may not write, a `guest` needs a route
+        that accepts a share, and nobody may act without the second factor that their organization requires. Raises
+        MfaRequiredByOrganization, GuestNotAllowed, ReadOnlyUser.
         """
-        if own:
+        if self_service:
             return
-        if self.needs_second_factor:
-            raise Forbidden(
-                "This organization wants a second factor: POST /v1/auth/mfa/enroll, confirm it and refresh, "
-                "or sign in again with it",
-                code="mfa_required_by_organization",
+        if self.lacks_second_factor:
+            raise MfaRequiredByOrganization(
+                "This organization requires a second factor. Enroll with POST /v1/auth/mfa/enroll, confirm it and "
+                "refresh the session, or sign in again with it."
             )
-        if self.is_guest and not shared:
-            raise Forbidden("Guests see only what is shared with them", code="guest")
+        if self.is_guest and not accepts_share:
+            raise GuestNotAllowed("Guests reach only what is shared with them.")
         if self.user_role == "readonly" and writes:
-            raise Forbidden("Your account may only read", code="read_only")
+            raise ReadOnlyUser("This account is read-only.")
 
     @property
-    def is_bound(self) -> bool:
-        """Whether the caller may see nothing beyond this organization, not even the user's other ones."""
-        return self.api_key_id is not None or self.sso
+    def is_bound_to_organization(self) -> bool:
+        """Return whether the caller sees this organization alone, not even the user's other ones."""
+        return self.api_key_id is not None or self.is_sso
 
-    def actor(self) -> dict[str, Any]:
-        """What the stream's audit needs to know about who made a change."""
-        return {
+    def actor(self) -> Actor:
+        """Return the actor of the changes that the caller makes, for the audit trail."""
+        actor: Actor = {
             "userId": str(self.user_id),
             "organizationId": str(self.organization_id),
             "apiKeyId": str(self.api_key_id) if self.api_key_id else None,
@@ -116,14 +119,17 @@ class Caller:
             "requestId": self.request.id,
             "ip": self.request.ip,
             "userAgent": self.request.user_agent,
-        } | ({"jobId": str(self.job_id)} if self.job_id else {})
+        }
+        if self.job_id:
+            actor["jobId"] = str(self.job_id)
+        return actor
 
 
 _current: ContextVar[Caller] = ContextVar("caller")
 
 
 def request_info(event: dict[str, Any]) -> RequestInfo:
-    """Read the request's own data from a payload-2.0 event."""
+    """Return the origin of a request from its event (payload format 2.0)."""
     context = event.get("requestContext", {})
     http = context.get("http", {})
     return RequestInfo(
@@ -133,11 +139,11 @@ def request_info(event: dict[str, Any]) -> RequestInfo:
     )
 
 
-def from_event(event: dict[str, Any]) -> Caller:
-    """The caller that the authorizer put into the event; raises the problem that it found instead."""
+def read_caller(event: dict[str, Any]) -> Caller:
+    """Return the caller that the authorizer put into the event; raise the problem that it put there instead."""
     context = event.get("requestContext", {}).get("authorizer", {}).get("lambda") or {}
     if problem := context.get("problem"):
-        raise _problem(json.loads(problem))
+        raise RelayedProblem(**json.loads(problem))
     if not context.get("userId") or not context.get("organizationId"):
         raise Unauthenticated()
     key = context.get("apiKeyId")
@@ -150,60 +156,71 @@ def from_event(event: dict[str, Any]) -> Caller:
         api_key_id=UUID(key) if key else None,
         is_operator=context.get("operator") == "true",
         user_role=context.get("userRole") or "user",
-        needs_second_factor=context.get("needsSecondFactor") == "true",
-        sso=context.get("sso") == "true",
+        lacks_second_factor=context.get("needsSecondFactor") == "true",
+        is_sso=context.get("sso") == "true",
         scopes=frozenset((context.get("scopes") or "").split()) if key else None,
         request=request_info(event),
     )
 
 
-def answer_headers(event: dict[str, Any]) -> dict[str, str]:
-    """The headers that the authorizer wants on the answer: what is left of an API key's limits."""
+def response_headers(event: dict[str, Any]) -> dict[str, str]:
+    """Return the headers that the authorizer wants on the response: what is left of an API key's rate limits."""
     context = event.get("requestContext", {}).get("authorizer", {}).get("lambda") or {}
-    found: dict[str, str] = json.loads(context.get("headers") or "{}")
-    return found
+    headers: dict[str, str] = json.loads(context.get("headers") or "{}")
+    return headers
 
 
-def become(caller: Caller) -> None:
-    """Make `caller` the one that this request's dependencies answer."""
+def set_current(caller: Caller) -> None:
+    """Make `caller` the value of this request's caller parameters."""
     _current.set(caller)
 
 
-def _problem(found: dict[str, Any]) -> Problem:
-    kind = PROBLEMS_BY_STATUS.get(found["status"], Unauthenticated)
-    return kind(found.get("detail"), code=found.get("code"), headers=found.get("headers"))
+class RelayedProblem(Problem):
+    """A problem that the authorizer found, with the status, code and title of that problem's class."""
+
+    def __init__(self, status: int, code: str, title: str, detail: str, headers: dict[str, str]) -> None:
+        self.status, self.code, self.title = status, code, title
+        super().__init__(detail, headers=headers)
+
+
+class RequiredPermission(Depends):
+    """The marker of a route's caller parameter: the permission that it requires, and whether a share can replace it."""
+
+    def __init__(self, permission: str | None, *, accepts_share: bool) -> None:
+        super().__init__(_current_caller)
+        self.permission, self.accepts_share = permission, accepts_share
+
+
+def _current_caller() -> Caller:
+    return _current.get()
 
 
 @cache
-def requires(permission: str | None, *, shared: bool = False) -> Any:
-    """The parameter type of a route that only callers with `permission` may use.
+def requires(permission: str | None, *, accepts_share: bool = False) -> Any:
+    """Return the parameter type of a route that requires `permission`; None for any signed-in caller.
 
-    `shared`: a share of the thing can stand in for the permission, so it is for the service to refuse.
+    With `accepts_share` a share of the resource can replace the permission, so the module's service must check it.
     """
-
-    def caller() -> Caller:
-        return _current.get()
-
-    caller.permission, caller.shared = permission, shared  # type: ignore[attr-defined]
-    return Annotated[Caller, Depends(caller)]
+    return Annotated[Caller, RequiredPermission(permission, accepts_share=accepts_share)]
 
 
 def permission_of(function: Callable[..., Any]) -> str | None:
-    """The permission that a route's function asks for; None when any signed-in caller will do."""
-    return getattr(_dependency_of(function), "permission", None)
+    """Return the permission that a route's function requires; None when any signed-in caller will do."""
+    marker = _marker_of(function)
+    return marker.permission if marker else None
 
 
-def is_shared(function: Callable[..., Any]) -> bool:
-    """Whether a share can stand in for the permission that a route's function asks for."""
-    return getattr(_dependency_of(function), "shared", False)
+def accepts_share(function: Callable[..., Any]) -> bool:
+    """Return whether a share can replace the permission that a route's function requires."""
+    marker = _marker_of(function)
+    return marker is not None and marker.accepts_share
 
 
-def _dependency_of(function: Callable[..., Any]) -> Any:
-    """What `requires` made for one of the function's parameters."""
+def _marker_of(function: Callable[..., Any]) -> RequiredPermission | None:
     for annotation in getattr(function, "__annotations__", {}).values():
-        for extra in getattr(annotation, "__metadata__", ()):
-            if isinstance(extra, Depends) and hasattr(extra.dependency, "permission"):
-                return extra.dependency
+        for marker in getattr(annotation, "__metadata__", ()):
+            if isinstance(marker, RequiredPermission):
+                return marker
     return None
 
 

@@ -1,13 +1,15 @@
-"""The service itself: is it alive, is what it stands on there, what does it offer."""
+"""The state of the service itself, and its documentation."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import boto3
 
-from weconnect.base_entity import Wire
+from weconnect.api.errors import NotReady
+from weconnect.base_entity import ApiModel
 from weconnect.db import table
-from weconnect.errors import Unavailable
+from weconnect.errors import FieldError
 from weconnect.log import logger
 from weconnect.security import signing
 from weconnect.settings import settings
@@ -15,13 +17,15 @@ from weconnect.settings import settings
 OPENAPI = Path(__file__).with_name("openapi.json")
 
 
-class Health(Wire):
+class Health(ApiModel):
+    """The state of the service."""
+
     status: Literal["ok"] = "ok"
 
 
-def readiness() -> Health:
-    """Try the table, the queue, the bucket and the keys; raises Unavailable naming those that fail."""
-    tries = {
+def check_readiness() -> Health:
+    """Call the table, queue, bucket and keys; raise NotReady naming those that do not respond."""
+    probes: dict[str, Callable[[], object]] = {
         "table": lambda: table.get_many([("READINESS", "READINESS")]),
         "queue": lambda: boto3.client("sqs", region_name=settings.region).get_queue_attributes(
             QueueUrl=settings.purge_queue_url, AttributeNames=["QueueArn"]
@@ -30,29 +34,29 @@ def readiness() -> Health:
             Bucket=settings.bucket_name
         ),
         "key": lambda: boto3.client("kms", region_name=settings.region).describe_key(KeyId=settings.key_arn),
-        "signing secret": signing.current,
+        "signing secret": signing.current_key,
     }
     failing = []
-    for name, attempt in tries.items():
+    for name, probe in probes.items():
         try:
-            attempt()
+            probe()
         except Exception as error:
-            logger.warning("not ready", part=name, error=repr(error))
+            logger.warning("dependency not ready", dependency=name, error=repr(error))
             failing.append(name)
     if failing:
-        errors = [{"pointer": f"/{name}", "detail": "does not answer"} for name in failing]
-        raise Unavailable(f"Not ready: {', '.join(failing)}", code="not_ready", errors=errors)
+        errors: list[FieldError] = [{"pointer": f"/{name}", "detail": "does not respond"} for name in failing]
+        raise NotReady(f"Not ready: {', '.join(failing)}", errors=errors)
     return Health()
 
 
-def openapi() -> str:
-    """The OpenAPI document, written at build time."""
+def openapi_document() -> str:
+    """Return the OpenAPI document, which `make api` writes."""
     return OPENAPI.read_text()
 
 
-def docs() -> str:
-    """Swagger UI in one page, its files from Powertools' own copy: no CDN."""
-    import aws_lambda_powertools.event_handler.openapi.swagger_ui as bundled
+def docs_page() -> str:
+    """Return a page with Swagger UI, from Powertools' own copy of its files: no CDN."""
+    from aws_lambda_powertools.event_handler.openapi import swagger_ui as bundled  # cold start
 
     folder = Path(bundled.__file__).parent
     script = (folder / "swagger-ui-bundle.min.js").read_text()

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: the same request twice has one effect, and the same answer for 24 hours.
+"""`Idempotency-Key`: the same request twice has one effect, and gets the same response for 24 hours.
 
-Ours and not Powertools', because a run's id must come from the key: a retry after a crash takes the first try's
-lease over, keeps its time, and so derives the id of the very run that the first try may have stored already.
+Ours and not Powertools', because an execution's id must come from the key: a retry after a crash takes over the first
+attempt's lease, keeps its time, and so derives the id of the execution that the first attempt may have stored already.
 """
 
 import contextlib
@@ -10,83 +10,99 @@ import itertools
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
-from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute
 from pynamodb.exceptions import DeleteError, PutError, UpdateError
 
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
-from weconnect.api.resolver import Operation
+from weconnect.api.errors import IdempotencyInFlight, IdempotencyKeyReused, InvalidIdempotencyKey
+from weconnect.api.operation import Operation
+from weconnect.api.responses import GatewayResponse
 from weconnect.db import payloads
-from weconnect.db.table import Row, get, key
-from weconnect.errors import BadRequest, Conflict, Invalid
+from weconnect.db.payloads import StoredText
+from weconnect.db.table import Row, get, key, stored
 from weconnect.security import encryption
 
 LEASE_SECONDS = 60
 KEEP_SECONDS = 24 * 3_600
 RETENTION_DAYS = 7
+MAX_KEY_LENGTH = 255
 
 _next_id: ContextVar[Callable[[], UUID]] = ContextVar("next id", default=ids.new_id)
 
 
-class IdempotencyRow(Row, discriminator="IDEMPOTENCY"):
-    """One key's first request: in flight until `lease_until`, answered when `answer` is there."""
+class StoredResponse(TypedDict):
+    """A response kept for replays; the body of one that shows a secret is encrypted."""
 
-    body_hash = UnicodeAttribute(attr_name="bodyHash")
-    first_seen = NumberAttribute(attr_name="firstSeen")
-    lease_until = NumberAttribute(attr_name="leaseUntil")
-    answer = JSONAttribute(null=True)
+    status: int
+    headers: dict[str, str]
+    secret: bool
+    body: StoredText
+
+
+class IdempotencyRow(Row, discriminator="IDEMPOTENCY"):
+    """The first request with a key: in flight until `lease_until` (seconds since 1970), done once it has an answer.
+
+    `first_seen` is in milliseconds since 1970.
+    """
+
+    body_hash: Attribute[str] = stored()
+    first_seen: Attribute[int] = stored()
+    lease_until: Attribute[float] = stored()
+    answer: Attribute[StoredResponse | None] = stored()
 
     @staticmethod
     def at(digest: str) -> tuple[str, str]:
+        """Return the key of the row; `digest` is the SHA-256 of the request's scope."""
         return key("IDEM", digest), "IDEM"
 
 
-def new_id() -> UUID:
-    """An id for a thing that a request makes: derived from its Idempotency-Key when it has one."""
+def replay_safe_id() -> UUID:
+    """Return a new UUIDv7; a repeated request with the same Idempotency-Key gets the same ids in the same order."""
     return _next_id.get()()
 
 
-def replayed(
-    event: dict[str, Any], caller: Caller, operation: Operation, work: Callable[[], dict[str, Any]]
-) -> dict[str, Any]:
-    """Do `work` once per organization, caller, method, path and key; else answer what was answered then.
+def execute_once(
+    event: dict[str, Any], caller: Caller, operation: Operation, work: Callable[[], GatewayResponse]
+) -> GatewayResponse:
+    """Do `work` once per organization, caller, method, path and Idempotency-Key; else replay its response.
 
-    Raises Invalid (another body), Conflict (in flight), BadRequest (key not 1 to 255 printable characters).
+    Only a successful response is kept; after any other, the next request with the key tries again. Raises
+    InvalidIdempotencyKey, IdempotencyKeyReused (another body) and IdempotencyInFlight.
     """
     text = event["headers"]["idempotency-key"]
-    if not 1 <= len(text) <= 255 or not text.isprintable():
-        raise BadRequest(
-            "Idempotency-Key takes 1 to 255 printable characters", code="invalid_idempotency_key"
-        )
-    who = f"{caller.api_key_id or caller.user_id}{' sso' if caller.sso else ''}"  # reads no answer of the account's own
-    scope = json.dumps([str(caller.organization_id), who, operation.method, event["rawPath"], text])
+    if not 1 <= len(text) <= MAX_KEY_LENGTH or not text.isprintable():
+        raise InvalidIdempotencyKey("Invalid Idempotency-Key. Send 1 to 255 printable characters.")
+    # A session of single sign-on must not replay the response of a session with the account's own password.
+    principal = f"{caller.api_key_id or caller.user_id}{' sso' if caller.is_sso else ''}"
+    scope = json.dumps([str(caller.organization_id), principal, operation.method, event["rawPath"], text])
     digest = hashlib.sha256(scope.encode())
     row = _begin(digest.hexdigest(), hashlib.sha256((event.get("body") or "").encode()).hexdigest())
     if row.answer:
-        return _open(caller, operation, row)
-    token = _next_id.set(_ids_of(int(row.first_seen), digest.digest()))
+        return _replay(caller, row.pk, row.answer)
+    token = _next_id.set(_id_sequence(row.first_seen, digest.digest()))
     try:
-        answer = work()
+        response = work()
     except BaseException:
         _release(row)
         raise
     finally:
         _next_id.reset(token)
-    if 200 <= int(answer["statusCode"]) < 300:
-        sealed = _seal(caller, operation, row, answer)
+    if 200 <= response["statusCode"] < 300:
         row.update(
-            [IdempotencyRow.answer.set(sealed)], condition=IdempotencyRow.lease_until == row.lease_until
+            [IdempotencyRow.answer.set(_store(caller, operation, row.pk, response))],
+            condition=IdempotencyRow.lease_until == row.lease_until,
         )
     else:
         _release(row)
-    return answer
+    return response
 
 
-def _ids_of(milliseconds: int, digest: bytes) -> Callable[[], UUID]:
-    """The ids of the things that one request makes: a row of them, the same at each try."""
+def _id_sequence(milliseconds: int, digest: bytes) -> Callable[[], UUID]:
+    """Return a function that returns the ids of what one request creates: the same sequence at each attempt."""
     numbers = itertools.count()
 
     def next_id() -> UUID:
@@ -98,13 +114,13 @@ def _ids_of(milliseconds: int, digest: bytes) -> Callable[[], UUID]:
 
 
 def _release(row: IdempotencyRow) -> None:
-    """Let the next request with this key try again, unless another took the lease over already."""
+    """Let the next request with this key try again, unless another one has taken over the lease."""
     with contextlib.suppress(DeleteError):
         row.delete(condition=IdempotencyRow.lease_until == row.lease_until)
 
 
 def _begin(digest: str, body_hash: str) -> IdempotencyRow:
-    """Take the key, or its lease when that ran out; or return the row that has an answer."""
+    """Take the key, or its expired lease, or return the row whose response is stored."""
     moment = clock.now().timestamp()
     pk, sk = IdempotencyRow.at(digest)
     fresh = IdempotencyRow(
@@ -125,44 +141,44 @@ def _begin(digest: str, body_hash: str) -> IdempotencyRow:
     if row is None:
         return _begin(digest, body_hash)
     if row.body_hash != body_hash:
-        raise Invalid("This Idempotency-Key was used with another body", code="idempotency_key_reused")
+        raise IdempotencyKeyReused("This Idempotency-Key was used with another body. Send a new key.")
     if row.answer:
         return row
     if row.lease_until > moment:
-        raise Conflict("The first request with this key is still in flight", code="idempotency_in_flight")
+        raise IdempotencyInFlight(
+            "The first request with this Idempotency-Key is still in flight. Repeat it later."
+        )
     try:
         row.update(
             [IdempotencyRow.lease_until.set(moment + LEASE_SECONDS)],
             condition=IdempotencyRow.lease_until == row.lease_until,
         )
     except UpdateError as error:
-        raise Conflict("Another request with this key took over", code="idempotency_in_flight") from error
+        raise IdempotencyInFlight(
+            "Another request took over this Idempotency-Key. Repeat it later."
+        ) from error
     return row
 
 
-def _seal(
-    caller: Caller, operation: Operation, row: IdempotencyRow, answer: dict[str, Any]
-) -> dict[str, Any]:
-    kept = {
-        "status": int(answer["statusCode"]),
-        "headers": answer.get("headers", {}),
-        "secret": operation.secret,
-    }
-    body = answer.get("body") or ""
-    if operation.secret:
-        body = encryption.encrypt(caller.organization_id, kind="IDEM", id=row.pk, field="answer", text=body)
-    return kept | {
-        "body": payloads.store(caller.organization_id, f"idempotency/{row.pk}", body, RETENTION_DAYS)
-    }
-
-
-def _open(caller: Caller, operation: Operation, row: IdempotencyRow) -> dict[str, Any]:
-    body = payloads.load(caller.organization_id, row.answer["body"])
-    if row.answer["secret"]:
-        body = encryption.decrypt(caller.organization_id, kind="IDEM", id=row.pk, field="answer", sealed=body)
+def _store(caller: Caller, operation: Operation, pk: str, response: GatewayResponse) -> StoredResponse:
+    body = response.get("body") or ""
+    if operation.returns_secret:
+        body = encryption.encrypt(caller.organization_id, kind="IDEM", id=pk, field="answer", text=body)
     return {
-        "statusCode": row.answer["status"],
-        "headers": {**row.answer["headers"], "Idempotent-Replayed": "true"},
+        "status": response["statusCode"],
+        "headers": response.get("headers", {}),
+        "secret": operation.returns_secret,
+        "body": payloads.store(caller.organization_id, f"idempotency/{pk}", body, RETENTION_DAYS),
+    }
+
+
+def _replay(caller: Caller, pk: str, response: StoredResponse) -> GatewayResponse:
+    body = payloads.load(caller.organization_id, response["body"])
+    if response["secret"]:
+        body = encryption.decrypt(caller.organization_id, kind="IDEM", id=pk, field="answer", sealed=body)
+    return {
+        "statusCode": response["status"],
+        "headers": {**response["headers"], "Idempotent-Replayed": "true"},
         "body": body,
         "isBase64Encoded": False,
         "cookies": [],

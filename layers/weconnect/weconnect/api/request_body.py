@@ -1,29 +1,35 @@
-"""The body of a request: its size, its encoding, and the one JSON object that it is."""
+"""The body of a request: its size, its encoding, and the one JSON object in it."""
 
 import base64
 import json
 from math import isfinite
 from typing import Any
 
-from weconnect.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
+from weconnect.api.errors import MalformedJson
+from weconnect.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
 
-LIMIT = 4 * 1024 * 1024
-DEEPEST = 100  # what is deeper could be read, but not be written again
-JSON = "application/json"
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 100  # deeper JSON can be read, but not be written again
+MEDIA_TYPE = "application/json"
 
 
 def check_size(event: dict[str, Any]) -> None:
-    """Raise TooLarge for more than 4 MB."""
+    """Raise TooLarge when the body of an event exceeds 4 MB."""
     body = event.get("body") or ""
-    if len(body) > LIMIT or (not body.isascii() and len(body.encode()) > LIMIT):
-        raise TooLarge("A request may have 4 MB")
+    if len(body) > MAX_BYTES or (not body.isascii() and len(body.encode()) > MAX_BYTES):
+        raise TooLarge("Request body exceeds 4 MB. Send large files by reference.")
 
 
-def check_text(event: dict[str, Any]) -> None:
-    """Refuse what is not JSON by its media type or no UTF-8; what came as base64 becomes the text it is."""
-    media_type = event.get("headers", {}).get("content-type", JSON).partition(";")[0].strip().lower()
-    if media_type != JSON:
-        raise UnsupportedMediaType(f"Send the header Content-Type: {JSON}, not {media_type[:100]}")
+def decode_text(event: dict[str, Any]) -> None:
+    """Replace a base64 body by its UTF-8 text, in place.
+
+    Raises UnsupportedMediaType for a Content-Type other than JSON, and MalformedJson for a body that is not UTF-8.
+    """
+    media_type = event.get("headers", {}).get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise UnsupportedMediaType(
+            f"Unsupported Content-Type {media_type[:100]!r}. Send Content-Type: {MEDIA_TYPE}."
+        )
     if event.get("isBase64Encoded"):
         try:
             text = base64.b64decode(event.get("body") or "").decode()
@@ -32,39 +38,43 @@ def check_text(event: dict[str, Any]) -> None:
         event |= {"body": text, "isBase64Encoded": False}
 
 
-def parse(text: str) -> Any:
-    """The body: one JSON object that every reader understands alike, or null."""
-    found = value(text)
-    if found is None or isinstance(found, dict):
-        return found
-    detail = "Input should be an object"
-    raise Invalid(
-        "The body is not an object", errors=[{"pointer": "", "detail": detail, "type": "dict_type"}]
-    )
+def parse_object(text: str) -> Any:
+    """Parse a body: one JSON object, or null. Raises MalformedJson, and Invalid for any other JSON value."""
+    value = parse_json(text)
+    if value is None or isinstance(value, dict):
+        return value
+    error: FieldError = {"pointer": "", "detail": "Input should be an object", "type": "dict_type"}
+    raise Invalid("The body must be a JSON object.", errors=[error])
 
 
-def value(text: str) -> Any:
-    """One JSON value that every reader understands alike (RFC 7493); raises BadRequest `malformed_json`."""
+def parse_json(text: str) -> Any:
+    """Parse one JSON value that every parser reads alike (RFC 7493).
+
+    Raises MalformedJson also for a repeated key, NaN, a number beyond the range of floats, invalid Unicode, and for
+    objects and arrays nested more than 100 levels deep.
+    """
     try:
-        found = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
-        json.dumps(found, ensure_ascii=False).encode()
-        if is_deep(found):
-            raise _malformed("nested too deeply")
+        value = json.loads(
+            text, object_pairs_hook=_parse_pairs, parse_constant=_refuse_constant, parse_float=_parse_float
+        )
+        json.dumps(value, ensure_ascii=False).encode()
+        if is_too_deep(value):
+            raise _malformed("it is nested too deeply")
     except RecursionError:
-        raise _malformed("nested too deeply") from None
+        raise _malformed("it is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise _malformed(str(error)) from None
     except UnicodeEncodeError:
         raise _malformed("a text is not valid Unicode") from None
     except ValueError:
         raise _malformed("a number has too many digits") from None
-    return found
+    return value
 
 
-def is_deep(found: Any) -> bool:
-    """Whether objects and lists stand within each other more than 100 deep."""
-    level = [found] if isinstance(found, dict | list) else []
-    for _ in range(DEEPEST):
+def is_too_deep(value: Any) -> bool:
+    """Return whether objects and arrays are nested more than 100 levels deep."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
         if not level:
             break
         level = [
@@ -76,24 +86,25 @@ def is_deep(found: Any) -> bool:
     return bool(level)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _parse_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _malformed(f"the key {twice[:100]!a} stands twice in one object")
-    return found
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise _malformed(f"the key {repeated[:100]!a} is repeated in one object")
+    return value
 
 
-def _no_number(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise _malformed(f"{name} is not JSON")
 
 
-def _float(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
-    return number if isfinite(number) else _no_number("A number beyond the range of floats")
+    if not isfinite(number):
+        raise _malformed("a number is beyond the range of floats")
+    return number
 
 
-def _malformed(detail: str) -> BadRequest:
-    errors = [{"pointer": "", "detail": detail}]
-    return BadRequest(f"The body is not JSON: {detail}", code="malformed_json", errors=errors)
+def _malformed(reason: str) -> MalformedJson:
+    return MalformedJson(f"The body is not JSON: {reason}.", errors=[{"pointer": "", "detail": reason}])

@@ -1,8 +1,8 @@
-"""Who is calling? One answer for every request that is not public: the caller, or the problem with them.
+"""The authorizer of the gateway: it finds the caller of every request that is not public, or the problem with them.
 
-It never denies, because a denial would be the gateway's own 403: what is wrong stands in the answer's
-context, and the route's `Caller` raises it as an ordinary problem. No PynamoDB, botocore or pydantic is imported here:
-this runs before each request, and its cold start is everybody's.
+It never denies, because a denial would be the gateway's own 403. It puts the problem into its context, and
+`weconnect.api.caller` raises it as an ordinary one. No PynamoDB, botocore or pydantic is imported here: this runs
+before each request, and every request pays for its cold start.
 """
 
 import hashlib
@@ -14,136 +14,164 @@ from typing import Any
 
 from weconnect import aws, clock
 from weconnect.auth.api_keys import rate_limits
+from weconnect.auth.errors import (
+    ApiKeyExpired,
+    InvalidAccessToken,
+    InvalidApiKey,
+    IpNotAllowed,
+    SsoRequired,
+    WrongOrganization,
+)
 from weconnect.auth.sessions import tokens
-from weconnect.errors import Forbidden, NotFound, Problem, Unauthenticated, Unavailable
+from weconnect.errors import Problem, Unauthenticated, Unavailable
 from weconnect.identity import keys, permissions
+from weconnect.identity.errors import AccountInactive
+from weconnect.organizations.errors import NotAMember, OrganizationInactive, OrganizationNotFound
 from weconnect.settings import settings
 
-USE_SECONDS = 60
-_KEY_TEXT = re.compile(r"wc_[A-Za-z0-9_-]{43}")
+USE_INTERVAL_SECONDS = 60
+MAX_REMEMBERED_USES = 10_000
+_API_KEY_TEXT = re.compile(r"wc_[A-Za-z0-9_-]{43}")
 
-_uses: dict[str, int] = {}
+_uses_by_key_hash: dict[str, int] = {}
+
+Key = tuple[str, str]
+Item = dict[str, Any]
 
 
-def answer(event: dict[str, Any]) -> dict[str, Any]:
-    """The gateway's simple response: always authorized, with flat strings for `caller.from_event`."""
+def authorize(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the gateway's simple response: always authorized, with a context of flat strings for `read_caller`."""
     try:
-        context = identify(event)
+        context = identify_caller(event)
     except Problem as problem:
-        context = _refusal(problem)
+        context = _problem_context(problem)
     except Exception:
-        from weconnect.log import logger  # only failures pay for it
+        from weconnect.log import logger  # cold start
 
         logger.exception("authorizer failed")
-        context = _refusal(Unavailable("Who you are cannot be checked now; try again shortly"))
+        context = _problem_context(_not_verifiable())
     return {"isAuthorized": True, "context": context}
 
 
-def identify(event: dict[str, Any]) -> dict[str, str]:
-    """The caller of an authorizer event (payload 2.0); raises the problem with them."""
+def identify_caller(event: dict[str, Any]) -> dict[str, str]:
+    """Return the context of the caller of an authorizer event (payload format 2.0); raise the problem with them."""
     headers = event.get("headers") or {}
-    wanted = headers.get("x-organization-id", "").strip().lower()
+    requested_id = headers.get("x-organization-id", "").strip().lower()
     if authorization := headers.get("authorization"):
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            raise Unauthenticated("Send Authorization: Bearer and an access token", code="invalid_token")
-        return _by_token(token.strip(), wanted)
+            raise InvalidAccessToken("Send an access token: Authorization: Bearer <token>.")
+        return _identify_by_token(token.strip(), requested_id)
     if text := headers.get("x-api-key"):
-        return _by_api_key(text, wanted, event["requestContext"]["http"]["sourceIp"])
-    raise Unauthenticated("Send Authorization: Bearer and an access token, or X-API-Key")
+        return _identify_by_api_key(text, requested_id, event["requestContext"]["http"]["sourceIp"])
+    raise Unauthenticated("Send an access token (Authorization: Bearer <token>) or an API key (X-API-Key).")
 
 
-def _by_token(token: str, wanted: str) -> dict[str, str]:
-    access = tokens.read_access(token)
-    organization, role, granted = access.organization_id, access.role, access.permissions
-    if wanted and wanted != organization:
-        if not access.operator:
-            raise _wrong_organization()
-        if not _item(keys.organization(wanted)):
-            raise NotFound("No such organization", code="organization_not_found")
-        organization = wanted
-    if access.operator:
+def _identify_by_token(token: str, requested_id: str) -> dict[str, str]:
+    access = tokens.verify_access_token(token)
+    organization_id, role, granted = access.organization_id, access.role, access.permissions
+    if requested_id and requested_id != organization_id:
+        if not access.is_operator:
+            raise WrongOrganization()
+        if not _read_item(keys.organization(requested_id)):
+            raise OrganizationNotFound()
+        organization_id = requested_id
+    if access.is_operator:
         role, granted = "owner", (permissions.EVERYTHING,)
     return {
         "userId": access.user_id,
-        "organizationId": organization,
+        "organizationId": organization_id,
         "role": role,
         "permissions": " ".join(granted),
         "sessionId": access.session_id,
         "apiKeyId": "",
-        "operator": "true" if access.operator else "",
+        "operator": "true" if access.is_operator else "",
         "userRole": access.user_role,
-        "needsSecondFactor": "true" if access.needs_second_factor else "",
-        "sso": "true" if access.sso else "",
+        "needsSecondFactor": "true" if access.lacks_second_factor else "",
+        "sso": "true" if access.is_sso else "",
     }
 
 
-def _by_api_key(text: str, wanted: str, ip: str) -> dict[str, str]:
-    found = None
-    if _KEY_TEXT.fullmatch(text):
-        key_hash = hashlib.sha256(text.encode()).hexdigest()
-        found = _item(keys.api_key(key_hash))
-    if not found or not found.get("isActive"):
-        raise Unauthenticated("This API key does not exist or was revoked", code="invalid_api_key")
-    if (expires := found.get("expiresAt")) and datetime.fromisoformat(expires) <= clock.now():
-        raise Unauthenticated("This API key has expired", code="api_key_expired")
-    flags = json.loads(found.get("permissions", "{}"))
-    if not _ip_allowed(ip, flags.get("restricted_ips")):
-        raise Forbidden("This API key may not be used from this address", code="ip_not_allowed")
-    user_id, organization_id = found["userId"], found["organizationId"]
-    if wanted and wanted != organization_id:
-        raise _wrong_organization()
-    at = [keys.user(user_id), keys.member(organization_id, user_id), keys.organization(organization_id)]
-    user, member, organization = _items(at)
-    if not user or not user.get("isActive"):
-        raise Unauthenticated("This key's user is not active", code="account_inactive")
-    if not member or not member.get("isActive") or (member.get("invitedAt") and not member.get("joinedAt")):
-        raise Forbidden("This key's user is not a member of the organization", code="not_a_member")
-    if not organization or not organization.get("isActive"):
-        raise Forbidden("This key's organization is not active", code="organization_inactive")
-    custom_role = _custom_role(organization_id, member.get("customRoleId"))
-    own = json.loads(member.get("permissions", "{}"))
-    granted = permissions.effective(member["role"], own, custom_role)
-    granted = permissions.within_user_role(granted, user["role"])
-    scopes = json.loads(found.get("scopes", "[]"))
-    granted = permissions.of_api_key(granted, scopes, flags)
+def _identify_by_api_key(text: str, requested_id: str, ip: str) -> dict[str, str]:
+    key_hash = hashlib.sha256(text.encode()).hexdigest()
+    api_key = _read_item(keys.api_key(key_hash)) if _API_KEY_TEXT.fullmatch(text) else None
+    flags = _check_api_key(api_key, ip)
+    assert api_key
+    user_id, organization_id = api_key["userId"], api_key["organizationId"]
+    if requested_id and requested_id != organization_id:
+        raise WrongOrganization()
+    user, member, organization = _load_membership(user_id, organization_id)
+    scopes = json.loads(api_key.get("scopes", "[]"))
+    granted = permissions.limit_to_api_key(_member_permissions(user, member), scopes, flags)
     security = json.loads(organization.get("customSettings", "{}")).get("security") or {}
-    if security.get("enforce_sso") and found.get("madeBy") != "sso":
-        raise Forbidden(
-            "This organization takes only keys that were made after signing in through its identity provider",
-            code="sso_required",
+    if security.get("enforce_sso") and api_key.get("madeBy") != "sso":
+        raise SsoRequired(
+            "This organization accepts only API keys that were created in a session of single sign-on."
         )
-    headers = rate_limits.take(key_hash, json.loads(found.get("rateLimits", "{}")))
-    _note_use(key_hash, found.get("lastUsedAt"))
+    rate_headers = rate_limits.count_request(key_hash, json.loads(api_key.get("rateLimits", "{}")))
+    _record_use(key_hash, api_key.get("lastUsedAt"))
     return {
         "userId": user_id,
         "organizationId": organization_id,
         "role": member["role"],
         "permissions": " ".join(sorted(granted)),
-        "scopes": " ".join(sorted(permissions.of_api_key(permissions.WORDS, scopes, flags))),
+        "scopes": " ".join(sorted(permissions.limit_to_api_key(permissions.ALL_PERMISSIONS, scopes, flags))),
         "sessionId": "",
-        "apiKeyId": found["id"],
+        "apiKeyId": api_key["id"],
         "operator": "",
         "userRole": user["role"],
-        "needsSecondFactor": "true" if _lacks_second_factor(user, found, security) else "",
-        "headers": json.dumps(headers) if headers else "",
+        "needsSecondFactor": "true" if _lacks_second_factor(user, api_key, security) else "",
+        "headers": json.dumps(rate_headers) if rate_headers else "",
     }
 
 
-def _custom_role(organization_id: str, role_id: str | None) -> list[str] | None:
-    """The words of a member's custom role, none for one that is not there; None without one."""
+def _check_api_key(api_key: Item | None, ip: str) -> dict[str, Any]:
+    """Return the flags of a key (`can_read`, …) that works now and at this address; raise an error otherwise."""
+    if not api_key or not api_key.get("isActive"):
+        raise InvalidApiKey()
+    if (expires := api_key.get("expiresAt")) and datetime.fromisoformat(expires) <= clock.now():
+        raise ApiKeyExpired()
+    flags: dict[str, Any] = json.loads(api_key.get("permissions", "{}"))
+    if not _is_ip_allowed(ip, flags.get("restricted_ips")):
+        raise IpNotAllowed()
+    return flags
+
+
+def _load_membership(user_id: str, organization_id: str) -> tuple[Item, Item, Item]:
+    """Return user, member and organization, all of them active; raise an error otherwise."""
+    user, member, organization = _read_items(
+        [keys.user(user_id), keys.member(organization_id, user_id), keys.organization(organization_id)]
+    )
+    if not user or not user.get("isActive"):
+        raise AccountInactive("The user of this API key is not active.")
+    if not member or not member.get("isActive") or (member.get("invitedAt") and not member.get("joinedAt")):
+        raise NotAMember("The user of this API key is not a member of the organization.")
+    if not organization or not organization.get("isActive"):
+        raise OrganizationInactive("The organization of this API key is not active.")
+    return user, member, organization
+
+
+def _member_permissions(user: Item, member: Item) -> frozenset[str]:
+    custom_role = _custom_role_permissions(member["organizationId"], member.get("customRoleId"))
+    own = json.loads(member.get("permissions", "{}"))
+    granted = permissions.effective_permissions(member["role"], own, custom_role)
+    return permissions.limit_to_user_role(granted, user["role"])
+
+
+def _custom_role_permissions(organization_id: str, role_id: str | None) -> list[str] | None:
+    """Return the permissions of a member's custom role, none if the role is gone; None for a member without one."""
     if not role_id:
         return None
-    row = _item(keys.role(organization_id, role_id))
+    row = _read_item(keys.role(organization_id, role_id))
     return list(json.loads(row["permissions"])) if row else []
 
 
-def _lacks_second_factor(user: dict[str, Any], api_key: dict[str, Any], security: dict[str, Any]) -> bool:
-    shown = user.get("mfaEnabled") or api_key.get("madeBy") == "sso"
-    return bool(security.get("enforce_mfa")) and not shown
+def _lacks_second_factor(user: Item, api_key: Item, security: dict[str, Any]) -> bool:
+    has_second_factor = user.get("mfaEnabled") or api_key.get("madeBy") == "sso"
+    return bool(security.get("enforce_mfa")) and not has_second_factor
 
 
-def _ip_allowed(ip: str, ranges: list[str] | None) -> bool:
+def _is_ip_allowed(ip: str, ranges: list[str] | None) -> bool:
     if ranges is None:
         return True
     address = ipaddress.ip_address(ip)
@@ -152,19 +180,21 @@ def _ip_allowed(ip: str, ranges: list[str] | None) -> bool:
     return any(address in network for network in networks if network.version == address.version)
 
 
-def _note_use(key_hash: str, last_used_at: str | None) -> None:
-    """Count a use; write it down at most once a minute, with what this process has seen since.
+def _record_use(key_hash: str, last_used_at: str | None) -> None:
+    """Count a use of an API key, and store the count of this process at most once a minute.
 
-    A process that ends takes its count along: `usageCount` is a lower bound.
+    A process that ends takes its count along, so `usageCount` is a lower bound.
     """
-    if len(_uses) > 10_000:
-        _uses.clear()
-    _uses[key_hash] = _uses.get(key_hash, 0) + 1
+    if len(_uses_by_key_hash) > MAX_REMEMBERED_USES:
+        _uses_by_key_hash.clear()
+    _uses_by_key_hash[key_hash] = _uses_by_key_hash.get(key_hash, 0) + 1
     moment = clock.now()
-    if last_used_at and (moment - datetime.fromisoformat(last_used_at)).total_seconds() < USE_SECONDS:
-        return
+    if last_used_at:
+        idle_seconds = (moment - datetime.fromisoformat(last_used_at)).total_seconds()
+        if idle_seconds < USE_INTERVAL_SECONDS:
+            return
     pk, sk = keys.api_key(key_hash)
-    values = {":now": {"S": clock.iso(moment)}, ":uses": {"N": str(_uses[key_hash])}}
+    values = {":now": {"S": clock.iso(moment)}, ":uses": {"N": str(_uses_by_key_hash[key_hash])}}
     condition = "attribute_not_exists(lastUsedAt)"
     if last_used_at:
         condition, values[":before"] = "lastUsedAt = :before", {"S": last_used_at}
@@ -178,41 +208,47 @@ def _note_use(key_hash: str, last_used_at: str | None) -> None:
     try:
         aws.call("dynamodb", "UpdateItem", request, attempts=1)
     except aws.AwsError:
-        return  # another process wrote it down, or the next use will
-    _uses[key_hash] = 0
+        return  # another process stored its count, or the next use will
+    _uses_by_key_hash[key_hash] = 0
 
 
-def _item(at: tuple[str, str]) -> dict[str, Any] | None:
-    return _items([at])[0]
+def _read_item(at: Key) -> Item | None:
+    return _read_items([at])[0]
 
 
-def _items(at: list[tuple[str, str]]) -> list[dict[str, Any] | None]:
-    """The plain values of the rows at these keys, in order; consistent, so that a revocation is exact."""
-    wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in at]
+def _read_items(keys_to_read: list[Key]) -> list[Item | None]:
+    """Return the plain values of the rows at these keys, in order; read consistently, so that a revocation is exact."""
     table = settings.table_name
-    request = {"RequestItems": {table: {"Keys": wanted, "ConsistentRead": True}}}
-    found = aws.call("dynamodb", "BatchGetItem", request)
-    if found.get("UnprocessedKeys"):
-        raise Unavailable("Who you are cannot be checked now; try again shortly")
-    rows = {(row["pk"]["S"], row["sk"]["S"]): _plain(row) for row in found["Responses"].get(table, [])}
-    return [rows.get(key) for key in at]
+    request_keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys_to_read]
+    request = {"RequestItems": {table: {"Keys": request_keys, "ConsistentRead": True}}}
+    response = aws.call("dynamodb", "BatchGetItem", request)
+    if response.get("UnprocessedKeys"):
+        raise _not_verifiable()
+    items = {
+        (item["pk"]["S"], item["sk"]["S"]): _plain_values(item)
+        for item in response["Responses"].get(table, [])
+    }
+    return [items.get(at) for at in keys_to_read]
 
 
-def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    """Texts and flags as they are; nothing else is needed here."""
+def _plain_values(item: dict[str, Any]) -> Item:
+    """Return strings and booleans as they are; the authorizer needs nothing else."""
     return {name: value.get("S", value.get("BOOL")) for name, value in item.items()}
 
 
-def _wrong_organization() -> Forbidden:
-    return Forbidden(
-        "X-Organization-Id names another organization than the one you are signed in to",
-        code="wrong_organization",
-    )
+def _not_verifiable() -> Unavailable:
+    return Unavailable("Credentials cannot be verified at present. Try again shortly.")
 
 
-def _refusal(problem: Problem) -> dict[str, str]:
+def _problem_context(problem: Problem) -> dict[str, str]:
     headers = dict(problem.headers)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    found = {"status": problem.status, "code": problem.code, "detail": problem.detail, "headers": headers}
-    return {"problem": json.dumps(found)}
+    relayed = {
+        "status": problem.status,
+        "code": problem.code,
+        "title": problem.title,
+        "detail": problem.detail,
+        "headers": headers,
+    }
+    return {"problem": json.dumps(relayed)}

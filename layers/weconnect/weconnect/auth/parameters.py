@@ -1,4 +1,4 @@
-"""Parameter types of the auth routes."""
+"""Parameter types of the routes of authentication, and the cookie of single sign-on."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,95 +10,102 @@ from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from pydantic import AwareDatetime
 
 from weconnect.api.caller import OPERATOR, Caller, RequestInfo, SignedIn, request_info, requires
-from weconnect.api.resolver import app, path_id
-from weconnect.auth.entities import LimitType, UserRole
-from weconnect.auth.sso.entities import CALLBACK, SIGN_IN_SECONDS, Begun, SsoStarted
-from weconnect.errors import Forbidden
+from weconnect.api.parameters import path_id
+from weconnect.api.resolver import app
+from weconnect.auth.errors import ApiKeyNotAllowed, SsoSession
+from weconnect.auth.sso.schemas import CALLBACK_PATH, SIGN_IN_SECONDS, SsoStarted, StartedSignIn
+from weconnect.identity.entities import LimitType, UserRole
 from weconnect.settings import settings
 
 
-def _any_person(caller: SignedIn) -> Caller:
+def _require_any_person(caller: SignedIn) -> Caller:
     if caller.api_key_id or not caller.session_id:
-        raise Forbidden("Sign in as a person: API keys may not do this", code="api_key_not_allowed")
+        raise ApiKeyNotAllowed("API keys may not do this. Sign in as a person.")
     return caller  # type: ignore[no-any-return]
 
 
-def _person(caller: SignedIn) -> Caller:
-    _any_person(caller)
-    if caller.sso:
-        raise Forbidden(
-            "Signed in through an organization's identity provider you act in that organization only; "
-            "for your account and other organizations sign in with your own password",
-            code="sso_session",
+def _require_person(caller: SignedIn) -> Caller:
+    _require_any_person(caller)
+    if caller.is_sso:
+        raise SsoSession(
+            "This single sign-on session is limited to its organization. Sign in with your password to reach your "
+            "account and other organizations."
         )
     return caller  # type: ignore[no-any-return]
 
 
-def _request() -> RequestInfo:
+def _request_info() -> RequestInfo:
     return request_info(app.current_event.raw_event)
 
 
-# A person who signed in with the account's own password: they alone reach the account and other organizations.
-Person = Annotated[Caller, Depends(_person)]
-# A person however they signed in, for what stays in this organization.
-AnyPerson = Annotated[Caller, Depends(_any_person)]
-# Who operates the deployment: role `admin`, at a verified address.
+# A person who signed in with the password of their account: only they reach the account and other organizations.
+Person = Annotated[Caller, Depends(_require_person)]
+# A person, whichever way they signed in, for operations that stay within this organization.
+AnyPerson = Annotated[Caller, Depends(_require_any_person)]
+# An operator of the deployment: a user with the role `admin` and a verified address.
 Operator = requires(OPERATOR)
-Requester = Annotated[RequestInfo, Depends(_request)]
-LimitTypeOfPath = Annotated[LimitType, Path(alias="limitType")]
+Requester = Annotated[RequestInfo, Depends(_request_info)]
+LimitTypePath = Annotated[LimitType, Path(alias="limitType")]
 ApiKeyId = path_id("apiKeyId")
 SessionId = path_id("sessionId")
-Role = Annotated[UserRole | None, Query(description="Only users of this role")]
-UserIsActive = Annotated[
-    bool | None, Query(alias="isActive", description="Only active users, or only others")
+RoleFilter = Annotated[UserRole | None, Query(description="Only users with this role")]
+UserActiveFilter = Annotated[
+    bool | None, Query(alias="isActive", description="Only active users, or only inactive ones")
 ]
 CurrentOrganizationId = Annotated[
     UUID | None,
-    Query(alias="currentOrganizationId", description="Only users whose current organization this is"),
+    Query(alias="currentOrganizationId", description="Only users whose current organization is this one"),
 ]
-OfEmail = Annotated[
-    str | None, Query(alias="email", max_length=255, description="The one user with this address")
+EmailFilter = Annotated[
+    str | None, Query(alias="email", max_length=255, description="Only the user with this address")
 ]
-OfUser = Annotated[
-    UUID | None, Query(alias="userId", description="Another member; needs organization:manage")
+UserFilter = Annotated[
+    UUID | None, Query(alias="userId", description="Another member; requires organization:manage")
 ]
 ExpiringBefore = Annotated[
     AwareDatetime | None,
     Query(
         alias="expiringBefore",
-        description="All members' keys that end before this, the next one first; needs organization:manage",
+        description="The keys of all members that expire before this time, the earliest first; "
+        "requires organization:manage",
     ),
 ]
-IsActive = Annotated[bool | None, Query(alias="isActive", description="Only active keys, or only others")]
+ApiKeyActiveFilter = Annotated[
+    bool | None, Query(alias="isActive", description="Only active keys, or only inactive ones")
+]
 
 
-# Single sign-on. The cookie holds a sign-in to the browser that began it; Lax, because the provider sends people back
-# by a link, and read from the payload's own list, where the gateway puts cookies.
+# Single sign-on. The cookie ties a sign-in to the browser that started it. It is Lax, because the provider sends people
+# back by a link, and is read from the payload's own list, where the gateway puts cookies.
 
-COOKIE = "weconnect_sso"
+COOKIE_NAME = "weconnect_sso"
 
 
-def in_browser(begun: Begun) -> Response[SsoStarted]:
-    """The answer of a start, with the cookie that its browser keeps."""
+def respond_with_cookie(started: StartedSignIn) -> Response[SsoStarted]:
+    """Return the response to the start of a sign-in, with the cookie for its browser."""
     cookie = Cookie(
-        name=COOKIE,
-        value=begun.browser,
-        path=CALLBACK,
+        name=COOKIE_NAME,
+        value=started.browser_secret,
+        path=CALLBACK_PATH,
         secure=not settings.is_local,
         http_only=True,
         max_age=SIGN_IN_SECONDS,
         same_site=SameSite.LAX_MODE,
     )
-    return Response(200, "application/json", begun.answer, cookies=[cookie])
+    return Response(200, "application/json", started.response, cookies=[cookie])
 
 
-def _browser() -> str | None:
-    kept = [part.strip().partition("=") for part in app.current_event.raw_event.get("cookies") or []]
-    return next((value for name, _, value in kept if name == COOKIE), None)
+def _browser_secret() -> str | None:
+    cookies = [part.strip().partition("=") for part in app.current_event.raw_event.get("cookies") or []]
+    return next((value for name, _, value in cookies if name == COOKIE_NAME), None)
 
 
-Browser = Annotated[str | None, Depends(_browser)]
-State = Annotated[str, Query(min_length=1, max_length=200)]
-Code = Annotated[str | None, Query(max_length=4_000)]
-ProviderError = Annotated[str | None, Query(max_length=1_000)]
-IssuerOfAnswer = Annotated[str | None, Query(max_length=1_000)]
+BrowserSecret = Annotated[str | None, Depends(_browser_secret)]
+State = Annotated[
+    str, Query(min_length=1, max_length=200, description="The `state` of the authorization request")
+]
+Code = Annotated[str | None, Query(max_length=4_000, description="The authorization code")]
+ProviderError = Annotated[
+    str | None, Query(max_length=1_000, description="The error code of the identity provider")
+]
+CallbackIssuer = Annotated[str | None, Query(max_length=1_000, description="The issuer (RFC 9207)")]

@@ -1,26 +1,33 @@
-"""Texts too long for a row, and files. They go to S3 under their organization's prefix; a pointer takes their place.
+"""The payload store: texts too long for a row, and files. They go to S3 under their organization's prefix.
 
-A pointer is `{"payload": "organizations/<organization>/<name>", "bytes": 123456, "head": "…"}`. The bucket's life cycle
-removes objects by their tag `retention`.
+A pointer, `{"payload": "organizations/<organization>/<name>", "bytes": 123456, "head": "…"}`, replaces such a text in
+its row. The bucket's life cycle removes objects by their tag `retention`.
 """
 
 import functools
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 from uuid import UUID
 
-from weconnect.errors import Invalid, Problem
+from weconnect.db.errors import PayloadExpired
+from weconnect.errors import Invalid
 from weconnect.settings import settings
 
 INLINE_BYTES = 32 * 1024
 PREVIEW_CHARACTERS = 500
 RETENTIONS = (7, 30, 90, 365)
 
-Pointer = dict[str, Any]
+
+class Pointer(TypedDict):
+    """A pointer to content in the bucket: its storage key, its length, and the beginning of a text."""
+
+    payload: str
+    bytes: int
+    head: NotRequired[str]
 
 
-class PayloadGone(Problem):
-    status, code, title = 410, "payload_expired", "Its content is no longer kept"
+StoredText = str | Pointer
+"""A text, or the pointer to a longer one."""
 
 
 def store(
@@ -29,20 +36,24 @@ def store(
     text: str,
     retention_days: int | None = None,
     inline_bytes: int = INLINE_BYTES,
-) -> str | Pointer:
-    """The text itself when it has at most `inline_bytes` in UTF-8, else a pointer to it in the bucket.
+) -> StoredText:
+    """Return the text itself when it has at most `inline_bytes` in UTF-8, else store it and return a pointer.
 
-    It is kept for `retention_days` rounded up to 7, 30, 90 or 365, or until it is discarded; the same name
-    overwrites.
+    A payload lives for `retention_days`, rounded up to 7, 30, 90 or 365, or until it is discarded; the same name
+    overwrites. Raises Invalid for half a surrogate pair.
     """
-    try:
-        content = text.encode()
-    except UnicodeEncodeError as error:
-        raise Invalid("The text holds half a surrogate pair, which is no character") from error
-    if len(content) <= inline_bytes:
+    if len(_encode(text)) <= inline_bytes:
         return text
-    pointer = store_file(organization_id, name, content, "text/plain; charset=utf-8", retention_days)
-    return pointer | {"head": text[:PREVIEW_CHARACTERS]}
+    return store_text(organization_id, name, text, retention_days)
+
+
+def store_text(
+    organization_id: UUID | str, name: str, text: str, retention_days: int | None = None
+) -> Pointer:
+    """Store a text of any length, as `store` does with a long one, and return its pointer."""
+    content_type = "text/plain; charset=utf-8"
+    pointer = store_file(organization_id, name, _encode(text), content_type, retention_days)
+    return {**pointer, "head": text[:PREVIEW_CHARACTERS]}
 
 
 def store_file(
@@ -52,106 +63,114 @@ def store_file(
     content_type: str,
     retention_days: int | None = None,
 ) -> Pointer:
-    """A pointer to content of any kind and length, which is kept as a long text is."""
-    place = prefix_of(organization_id) + quote(name, safe="/")
-    if not _is_plain(place):
-        raise ValueError(f"{name!r} is no name for a payload")
-    s3().put_object(
+    """Store content of any type and length, and return its pointer. It lives as long as a text of `store`."""
+    storage_key = storage_prefix(organization_id) + quote(name, safe="/")
+    if not _is_plain(storage_key):
+        raise ValueError(f"{name!r} is not a valid name of a payload")
+    s3_client().put_object(
         Bucket=settings.bucket_name,
-        Key=place,
+        Key=storage_key,
         Body=content,
         ContentType=content_type,
         **_tagging(retention_days),
     )
-    return {"payload": place, "bytes": len(content)}
+    return {"payload": storage_key, "bytes": len(content)}
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid("The text contains half a surrogate pair. Send valid Unicode.") from error
 
 
 def _tagging(days: int | None) -> dict[str, str]:
     if days is None:
         return {}
-    retention = next((kept for kept in RETENTIONS if kept >= days), None)
+    retention = next((retention for retention in RETENTIONS if retention >= days), None)
     if retention is None:
-        raise ValueError(f"Payloads are kept for {RETENTIONS[-1]} days at most")
+        raise ValueError(f"Payloads are retained for at most {RETENTIONS[-1]} days")
     return {"Tagging": f"retention={retention}"}
 
 
-def load(organization_id: UUID | str, value: str | Pointer) -> str:
-    """The text behind what `store` answered; raises PayloadGone when it has expired.
+def load(organization_id: UUID | str, value: StoredText) -> str:
+    """Return the text of what `store` returned.
 
-    Raises ValueError for a pointer out of this organization.
+    Raises PayloadExpired when its retention period is over, and ValueError for a pointer of another organization.
     """
     return value if isinstance(value, str) else load_file(organization_id, value).decode()
 
 
 def load_file(organization_id: UUID | str, pointer: Pointer) -> bytes:
-    """The content behind what `store_file` answered; raises as `load` does."""
+    """Return the content of what `store_file` stored; raises as `load` does."""
     try:
-        found = s3().get_object(Bucket=settings.bucket_name, Key=_place(organization_id, pointer))
-    except s3().exceptions.NoSuchKey as error:
-        raise PayloadGone() from error
-    return bytes(found["Body"].read())
+        response = s3_client().get_object(
+            Bucket=settings.bucket_name, Key=_storage_key(organization_id, pointer)
+        )
+    except s3_client().exceptions.NoSuchKey as error:
+        raise PayloadExpired() from error
+    return bytes(response["Body"].read())
 
 
-def address(organization_id: UUID | str, pointer: Pointer, seconds: int, **headers: str) -> str:
-    """An address that gives what is behind a pointer to whoever has it, for so long.
+def presigned_url(organization_id: UUID | str, pointer: Pointer, seconds: int, **headers: str) -> str:
+    """Return a URL that serves the content of a pointer to anyone who has it, for `seconds`.
 
-    `headers` are those of its answer, as S3 names them: `ResponseContentDisposition`.
+    `headers` override those of the response, by their names in S3's API: `ResponseContentDisposition`.
     """
-    place = {"Bucket": settings.bucket_name, "Key": _place(organization_id, pointer)}
-    return str(s3().generate_presigned_url("get_object", Params=place | headers, ExpiresIn=seconds))
+    params = {"Bucket": settings.bucket_name, "Key": _storage_key(organization_id, pointer), **headers}
+    return str(s3_client().generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
 
 
-def preview(value: str | Pointer) -> str:
-    """The text, or the beginning of a long one, without fetching it."""
-    return value if isinstance(value, str) else f"{value['head']}…"
+def preview(value: StoredText) -> str:
+    """Return a text, or the beginning of a long one, without loading it."""
+    return value if isinstance(value, str) else f"{value.get('head', '')}…"
 
 
-def discard(organization_id: UUID | str, value: str | Pointer) -> None:
-    """Delete the text behind what `store` answered."""
+def discard(organization_id: UUID | str, value: StoredText) -> None:
+    """Delete the payload of what `store` returned, if it has one."""
     if not isinstance(value, str):
-        s3().delete_object(Bucket=settings.bucket_name, Key=_place(organization_id, value))
+        s3_client().delete_object(Bucket=settings.bucket_name, Key=_storage_key(organization_id, value))
 
 
-def discard_all(organization_id: UUID | str, names: str = "") -> None:
-    """Delete all that an organization has stored, or what has names that begin so."""
-    pages = s3().get_paginator("list_objects_v2")
-    prefix = prefix_of(organization_id) + names
+def discard_all(organization_id: UUID | str, name_prefix: str = "") -> None:
+    """Delete all payloads of an organization whose names begin with `name_prefix`."""
+    pages = s3_client().get_paginator("list_objects_v2")
+    prefix = storage_prefix(organization_id) + name_prefix
     for page in pages.paginate(Bucket=settings.bucket_name, Prefix=prefix):
-        if found := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-            s3().delete_objects(Bucket=settings.bucket_name, Delete={"Objects": found, "Quiet": True})
-
-
-def _place(organization_id: UUID | str, pointer: Pointer) -> str:
-    place = pointer.get("payload")
-    if not isinstance(place, str) or not place.startswith(prefix_of(organization_id)) or not _is_plain(place):
-        raise ValueError("This pointer does not belong to the organization")
-    return place
+        if keys := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
+            s3_client().delete_objects(Bucket=settings.bucket_name, Delete={"Objects": keys, "Quiet": True})
 
 
 @functools.cache
-def s3() -> Any:
-    """The S3 client, made at its first use."""
-    import boto3
-    from botocore.config import Config
+def s3_client() -> Any:
+    """Return the S3 client, created at its first use."""
+    import boto3  # cold start
+    from botocore.config import Config  # cold start
 
-    patience = Config(
+    config = Config(
         connect_timeout=2,
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 3},
-        signature_version="s3v4",  # an address that is handed out opens what KMS encrypts only so
+        signature_version="s3v4",  # what KMS encrypts is served by a presigned URL of this version alone
         # An emulator's host has no names for buckets.
         s3={"addressing_style": "path"} if settings.endpoint_url else {},
     )
-    return boto3.client(
-        "s3", region_name=settings.region, endpoint_url=settings.endpoint_url, config=patience
-    )
+    return boto3.client("s3", region_name=settings.region, endpoint_url=settings.endpoint_url, config=config)
 
 
-def prefix_of(organization_id: UUID | str) -> str:
-    """What the names of all payloads of an organization begin with."""
+def storage_prefix(organization_id: UUID | str) -> str:
+    """Return the prefix of the storage keys of all payloads of an organization."""
     return f"organizations/{quote(str(organization_id), safe='')}/"
 
 
-def _is_plain(place: str) -> bool:
-    """Whether a key has no part that something on the way could take for a step out of its prefix."""
-    return not {"", ".", ".."} & set(place.split("/"))
+def _storage_key(organization_id: UUID | str, pointer: Pointer) -> str:
+    storage_key = pointer.get("payload")
+    prefix = storage_prefix(organization_id)
+    if not isinstance(storage_key, str) or not storage_key.startswith(prefix) or not _is_plain(storage_key):
+        raise ValueError("This pointer does not belong to the organization")
+    return storage_key
+
+
+def _is_plain(storage_key: str) -> bool:
+    """Return whether a key has no part that something on the way could take for a step out of its prefix."""
+    return not {"", ".", ".."} & set(storage_key.split("/"))

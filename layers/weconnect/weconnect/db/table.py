@@ -1,37 +1,41 @@
-"""The one table: reading, and the few ways in which a row changes.
+"""The one table: reading rows, and the few ways in which a row changes.
 
-Three ways to write: `create` and `change` make a new version under a condition and carry their actor, `touch` moves
-counters and stamps without either, and `transaction` joins several under one outcome.
+There are three ways to write: `create` and `change` make a new version under a condition and record their actor,
+`touch` moves counters and timestamps without either, and a `transaction` joins several writes under one outcome.
 """
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from weconnect import clock, fault_injection
+from weconnect.actor import Actor
 from weconnect.db.keys import key as key
+from weconnect.db.row import EntityRow as EntityRow
 from weconnect.db.row import Row as Row
-from weconnect.errors import Conflict, NotFound, Problem, Stale, Unavailable
+from weconnect.db.row import stored as stored
+from weconnect.errors import Conflict, NotFound, Problem, StaleVersion, Unavailable, VersionConflict
 
 TRASH_DAYS = 30
-CONFLICT_ATTEMPTS = 12
-
+MAX_ATTEMPTS = 12
 
 R = TypeVar("R", bound=Row)
 
 
-# Reading: always consistent, so that whoever wrote a thing finds it
+# Reading: always consistent, so that a caller reads its own writes
 
 
 def get(kind: type[R], at: tuple[str, str]) -> R | None:
-    """The row at (pk, sk), or None; an expired one does not count, because TTL removes late."""
+    """Return the row at (pk, sk), or None. An expired row counts as missing, because TTL removes it late."""
     try:
         row = kind.get(*at, consistent_read=True)
     except kind.DoesNotExist:
@@ -39,116 +43,129 @@ def get(kind: type[R], at: tuple[str, str]) -> R | None:
     return None if is_expired(row) else row
 
 
-def need(kind: type[R], at: tuple[str, str], what: str) -> R:
-    """The row at (pk, sk); raises NotFound naming `what`."""
+def require(kind: type[R], at: tuple[str, str], error: type[NotFound]) -> R:
+    """Return the row at (pk, sk); raise `error` when there is none."""
     row = get(kind, at)
     if row is None:
-        raise NotFound(f"No such {what}", code=f"{what.replace(' ', '_')}_not_found")
+        raise error()
     return row
 
 
 def get_many(keys: list[tuple[str, str]]) -> dict[tuple[str, str], Row]:
-    """The rows that exist among at most 100 keys, of any kinds, in one call."""
-    found = Row.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
-    return {(row.pk, row.sk): row for row in found if not is_expired(row)}
+    """Return the existing rows by their keys (pk, sk), of any kinds, in one call. At most 100 keys."""
+    rows = Row.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
+    return {(row.pk, row.sk): row for row in rows if not is_expired(row)}
 
 
 def is_expired(row: Row) -> bool:
-    """Whether the row's time to live is over."""
-    return row.ttl is not None and row.ttl <= clock.epoch()
+    """Return whether the row's time to live is over."""
+    return row.ttl is not None and row.ttl <= clock.epoch_seconds()
 
 
 # Writing
 
 
-def create(row: R, actor: dict[str, Any], taken: Problem | None = None) -> R:
-    """Put a row that must not exist yet; raises `taken` (409 by default) when it does."""
+def create(row: R, actor: Actor, if_exists: Problem | None = None) -> R:
+    """Put a row that must not exist yet. Raises `if_exists` (by default Conflict) when it does."""
     _stamp(row, actor)
-    fault_injection.point(f"before:put:{row.kind_name()}")
+    fault_injection.kill_point(f"before:put:{row.kind_name()}")
     try:
-        row.save(condition=_is_free())
+        row.save(condition=_does_not_exist())
     except PutError as error:
-        raise (taken or Conflict("It exists already")) if _refused(error) else error from error
-    fault_injection.point(f"after:put:{row.kind_name()}")
+        raise (if_exists or _already_exists()) if _is_condition_failure(error) else error from error
+    fault_injection.kill_point(f"after:put:{row.kind_name()}")
     return row
 
 
-def put(row: Row, actor: dict[str, Any]) -> None:
-    """Put a row, whatever was there."""
+def put(row: Row, actor: Actor) -> None:
+    """Put a row, replacing the one at its key."""
     _stamp(row, actor)
     row.save()
 
 
 def change(
     row: R,
-    values: dict[str, Any],
-    actor: dict[str, Any],
+    values: Mapping[str, Any],
+    actor: Actor,
     *,
     if_match: int | None = None,
     condition: Condition | None = None,
 ) -> R:
-    """Set `values` (None removes) as the row's next version.
+    """Set `values`, by field name, as the row's next version; None removes a field.
 
-    Raises Stale when `if_match` is not the row's version, Conflict when somebody else was faster.
+    Raises StaleVersion when `if_match` is not the row's version, and VersionConflict when the row changed since it was
+    read or `condition` fails.
     """
-    actions, holds = _next_version(row, values, actor, if_match)
+    actions, unchanged = _next_version(row, values, actor, if_match)
     try:
-        row.update(actions=actions, condition=holds if condition is None else holds & condition)
+        row.update(actions=actions, condition=_both(unchanged, condition))
     except UpdateError as error:
-        raise _lost() if _refused(error) else error from error
+        raise VersionConflict() if _is_condition_failure(error) else error from error
     return row
 
 
 def touch(
     row: Row,
     *,
-    add: dict[str, float] | None = None,
-    put: dict[str, Any] | None = None,
+    add: Mapping[str, float] | None = None,
+    put: Mapping[str, Any] | None = None,
     condition: Condition | None = None,
 ) -> bool:
-    """Move counters and stamps without a new version; False when the row is gone or `condition` fails."""
-    exists = Row.pk.exists()
+    """Add to counters and set fields without a new version; return False when the row is gone or `condition` fails."""
     try:
         row.update(
-            actions=_moves(type(row), add or {}, put or {}),
-            condition=exists if condition is None else exists & condition,
+            actions=_add_actions(type(row), add or {}) + _set_actions(type(row), put or {}),
+            condition=_both(Row.pk.exists(), condition),
         )
     except UpdateError as error:
-        if _refused(error):
+        if _is_condition_failure(error):
             return False
         raise
     return True
 
 
-def expect(row: Row, if_match: int | None) -> None:
-    """Raise Stale when `if_match` is not the row's version."""
+def check_version(row: Row, if_match: int | None) -> None:
+    """Raise StaleVersion when `if_match` is not the row's version."""
     if if_match is not None and if_match != row.version:
-        raise Stale(f"The version is {row.version}, not {if_match}")
+        raise StaleVersion(f"The version is {row.version}, not {if_match}. Read the resource again.")
+
+
+@dataclass(frozen=True)
+class _Write:
+    """A write of a transaction: what sends it, and the problem to raise when its condition fails."""
+
+    send: Callable[[TransactWrite], None]
+    if_refused: Problem | None = None
 
 
 class Transaction:
-    """Up to 100 writes that all happen or none does. Each names the problem to raise when it is the one refused."""
+    """Up to 100 writes that all happen or none does.
 
-    def __init__(self, actor: dict[str, Any]) -> None:
+    Each write takes the problem to raise when its condition is the one that fails; by default VersionConflict.
+    """
+
+    def __init__(self, actor: Actor) -> None:
         self.actor = actor
-        self._checks: list[tuple[Any, ...]] = []
-        self._deletes: list[tuple[Any, ...]] = []
-        self._puts: list[tuple[Any, ...]] = []
-        self._updates: list[tuple[Any, ...]] = []
-        self._changed: list[tuple[Row, dict[str, Any]]] = []
+        self._checks: list[_Write] = []
+        self._deletes: list[_Write] = []
+        self._puts: list[_Write] = []
+        self._updates: list[_Write] = []
+        self._changes: list[tuple[Row, Mapping[str, Any]]] = []
 
-    def check(self, kind: type[Row], at: tuple[str, str], condition: Condition, refused: Problem) -> None:
-        self._checks.append((refused, kind, at, condition))
+    def check(self, kind: type[Row], at: tuple[str, str], condition: Condition, if_refused: Problem) -> None:
+        """Require a condition of a row that is not written."""
+        self._checks.append(_Write(lambda write: write.condition_check(kind, *at, condition), if_refused))
 
-    def create(self, row: Row, taken: Problem | None = None) -> None:
+    def create(self, row: Row, if_exists: Problem | None = None) -> None:
         """Put a row that must not exist."""
         _stamp(row, self.actor)
-        self._puts.append((taken or Conflict("It exists already"), row, _is_free()))
+        missing = _does_not_exist()
+        self._puts.append(_Write(lambda write: write.save(row, missing), if_exists or _already_exists()))
 
     def put(self, row: Row) -> None:
-        """Put a row, whatever was there."""
+        """Put a row, replacing the one at its key."""
         _stamp(row, self.actor)
-        self._puts.append((None, row, None))
+        self._puts.append(_Write(lambda write: write.save(row)))
 
     def delete(
         self,
@@ -156,187 +173,205 @@ class Transaction:
         *,
         if_match: int | None = None,
         condition: Condition | None = None,
-        refused: Problem | None = None,
+        if_refused: Problem | None = None,
     ) -> None:
-        """Delete a row in the version that was read; a row that was only named by its key must just exist."""
-        expect(row, if_match)
-        holds = Row.version == row.version if row.created_at else Row.pk.exists()
-        self._deletes.append((refused or _lost(), row, holds if condition is None else holds & condition))
+        """Delete a row in the version that was read; a row that was built from its key alone must just exist."""
+        check_version(row, if_match)
+        unchanged = _both(Row.version == row.version if row.created_at else Row.pk.exists(), condition)
+        self._deletes.append(_Write(lambda write: write.delete(row, unchanged), if_refused))
 
     def discard(self, row: Row) -> None:
-        """Delete whatever is at the row's key."""
-        self._deletes.append((None, row, None))
+        """Delete the row's key, whether it exists or not."""
+        self._deletes.append(_Write(lambda write: write.delete(row)))
 
     def change(
         self,
         row: Row,
-        values: dict[str, Any],
+        values: Mapping[str, Any],
         *,
         if_match: int | None = None,
         condition: Condition | None = None,
-        refused: Problem | None = None,
+        if_refused: Problem | None = None,
     ) -> None:
-        """Set `values` as the row's next version; the row in memory has them once the transaction is through."""
-        actions, holds = _next_version(row, values, self.actor, if_match)
-        self._changed.append((row, values | _stamps(row, self.actor)))
-        self._updates.append(
-            (refused or _lost(), row, actions, holds if condition is None else holds & condition)
-        )
+        """Set `values` as the row's next version; the row in memory has them after the commit."""
+        actions, unchanged = _next_version(row, values, self.actor, if_match)
+        self._changes.append((row, {**values, **_version_values(row, self.actor)}))
+        self._update(row, actions, _both(unchanged, condition), if_refused)
 
-    def touch(self, row: Row, add: dict[str, float], put: dict[str, Any], missing: Problem) -> None:
-        """Move counters and stamps of a row without a new version; refused when the row is not there."""
-        self._updates.append((missing, row, _moves(type(row), add, put), Row.pk.exists()))
+    def touch(self, row: Row, add: Mapping[str, float], put: Mapping[str, Any], if_missing: Problem) -> None:
+        """Add to counters and set fields of a row without a new version. The row must exist."""
+        actions = _add_actions(type(row), add) + _set_actions(type(row), put)
+        self._update(row, actions, Row.pk.exists(), if_missing)
 
-    def count(
+    def increment(
         self,
         row: Row,
         field: str,
         step: int,
         *,
         limit: int = -1,
-        refused: Problem | None = None,
-        put: dict[str, Any] | None = None,
+        if_refused: Problem | None = None,
+        put: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add `step` to a counter row, made when missing; refused when it would pass `limit` (-1: none)."""
+        """Add `step` to a counter, creating its row when it is missing. The sum must not pass `limit` (-1: none)."""
         counter = getattr(type(row), field)
-        condition = (
-            (counter.does_not_exist() | (counter <= limit - step)) if step > 0 and limit >= 0 else None
-        )
-        if condition is not None and limit < step:
-            raise refused or Conflict("Limit reached")
-        made = Row.created_at.set(Row.created_at | clock.iso(clock.now()))
-        actions = [counter.add(step), type(row).kind.set(type(row)), made, *_settings(type(row), put or {})]
-        self._updates.append((refused, row, actions, condition))
+        condition = None
+        if step > 0 and limit >= 0:
+            if limit < step:
+                raise if_refused or Conflict("The limit is reached")
+            condition = counter.does_not_exist() | (counter <= limit - step)
+        actions = [*_create_actions(row), counter.add(step), *_set_actions(type(row), put or {})]
+        self._update(row, actions, condition, if_refused)
 
-    def add(self, row: Row, numbers: dict[str, float], put: dict[str, Any]) -> None:
-        """Add to several counters of a row, made when missing, and set what `put` says."""
-        made = Row.created_at.set(Row.created_at | clock.iso(clock.now()))
-        actions = [type(row).kind.set(type(row)), made, *_moves(type(row), numbers, put)]
-        self._updates.append((None, row, actions, None))
+    def increment_all(self, row: Row, numbers: Mapping[str, float], put: Mapping[str, Any]) -> None:
+        """Add to several counters of a row, creating it when it is missing, and set the fields in `put`."""
+        actions = [*_create_actions(row), *_add_actions(type(row), numbers), *_set_actions(type(row), put)]
+        self._update(row, actions, None, None)
+
+    def _update(
+        self, row: Row, actions: list[Action], condition: Condition | None, if_refused: Problem | None
+    ) -> None:
+        self._updates.append(
+            _Write(lambda write: write.update(row, actions=actions, condition=condition), if_refused)
+        )
 
     def commit(self) -> None:
-        """Carry it out; raises the refused write's problem. Writes that merely collided are tried again."""
-        order = [*self._checks, *self._deletes, *self._puts, *self._updates]
-        if not order:
+        """Execute the writes; raise the problem of the one whose condition fails. Mere collisions are retried.
+
+        Raises Unavailable when the rows are changed too often at the same time.
+        """
+        # DynamoDB gives its reasons in the order in which PynamoDB sends the writes.
+        writes = [*self._checks, *self._deletes, *self._puts, *self._updates]
+        if not writes:
             return
-        for attempt in range(CONFLICT_ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             try:
-                self._send()
-                for row, values in self._changed:
+                self._send(writes)
+                for row, values in self._changes:
                     row.set(**values)
                 return
             except TransactWriteError as error:
                 reasons = [reason.code if reason else "None" for reason in error.cancellation_reasons]
-                for reason, (problem, *_) in zip(reasons, order, strict=False):
+                for reason, write in zip(reasons, writes, strict=False):
                     if reason == "ConditionalCheckFailed":
-                        raise (problem or _lost()) from error
-                if not {"TransactionConflict", "ThrottlingError"} & set(reasons) and not _is_conflict(error):
+                        raise (write.if_refused or VersionConflict()) from error
+                if not {"TransactionConflict", "ThrottlingError"} & set(reasons) and not _is_collision(error):
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
-        raise Unavailable("Too many changes to the same thing at once; try again")
+        raise Unavailable("The resource is changed too often at the same time. Try again shortly.")
 
-    def _send(self) -> None:
-        with TransactWrite(connection=_connection()) as write:
-            for _, kind, at, condition in self._checks:
-                write.condition_check(kind, at[0], at[1], condition)
-            for _, row, condition in self._deletes:
-                write.delete(row, condition=condition)
-            for _, row, condition in self._puts:
-                write.save(row, condition=condition)
-            for _, row, actions, condition in self._updates:
-                write.update(row, actions=list(actions), condition=condition)
+    def _send(self, writes: list[_Write]) -> None:
+        with TransactWrite(connection=_connection()) as request:
+            for write in writes:
+                write.send(request)
 
 
 @contextmanager
-def transaction(actor: dict[str, Any]) -> Iterator[Transaction]:
+def transaction(actor: Actor) -> Iterator[Transaction]:
     """Collect writes and commit them together at the end of the block."""
     writes = Transaction(actor)
     yield writes
     writes.commit()
 
 
-def trash(
+def move_to_trash(
     writes: Transaction,
-    row: Row,
+    row: R,
     to: tuple[str, str],
     *,
     if_match: int | None = None,
     condition: Condition | None = None,
-    refused: Problem | None = None,
-) -> Row:
-    """Move a head row to the trash, whence it expires after 30 days. Markers and counters are the caller's to move."""
-    writes.delete(row, if_match=if_match, condition=condition, refused=refused)
-    gone = _copy(row, to, version=row.version + 1, ttl=clock.epoch() + TRASH_DAYS * 86_400)
-    gone.set(deleted_at=clock.iso(clock.now()))
-    writes.put(gone)
-    return gone
+    if_refused: Problem | None = None,
+) -> R:
+    """Move a row to the trash at key `to`, where it expires after 30 days; return it as it is there.
+
+    Marker and counter rows that belong to it are the caller's to move.
+    """
+    writes.delete(row, if_match=if_match, condition=condition, if_refused=if_refused)
+    trashed = _copy(row, to, version=row.version + 1, ttl=clock.epoch_seconds() + TRASH_DAYS * 86_400)
+    trashed.set(deleted_at=clock.iso(clock.now()))
+    writes.put(trashed)
+    return trashed
 
 
-def untrash(writes: Transaction, row: Row, to: tuple[str, str], **keys: str) -> Row:
-    """Bring a row back from the trash to its place, with its index keys."""
+def restore_from_trash(writes: Transaction, row: R, to: tuple[str, str], **index_keys: str | None) -> R:
+    """Move a row from the trash back to key `to`, with its index keys; return it as it is there."""
     writes.delete(row)
-    back = _copy(row, to, version=row.version + 1, **keys)
-    back.set(deleted_at=None)
-    writes.create(back)
-    return back
-
-
-def _copy(row: Row, to: tuple[str, str], **more: Any) -> Row:
-    names = set(type(row).get_attributes()) - {"pk", "sk", "kind", "ttl", *_INDEX_KEYS}
-    values = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
-    return type(row)(pk=to[0], sk=to[1], **(values | more))
+    restored = _copy(row, to, version=row.version + 1, **index_keys)
+    restored.set(deleted_at=None)
+    writes.create(restored)
+    return restored
 
 
 _INDEX_KEYS = {f"gsi{number}{part}" for number in (1, 2, 3) for part in ("pk", "sk")}
 
 
-def _stamp(row: Row, actor: dict[str, Any]) -> None:
+def _copy(row: R, to: tuple[str, str], **values: Any) -> R:
+    names = set(type(row).get_attributes()) - {"pk", "sk", "kind", "ttl", *_INDEX_KEYS}
+    copied = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
+    return type(row)(pk=to[0], sk=to[1], **(copied | values))
+
+
+def _stamp(row: Row, actor: Actor) -> None:
     moment = clock.iso(clock.now())
     row.created_at = row.created_at or moment
     row.updated_at = moment
     row.actor = actor
 
 
-def _is_free() -> Condition:
-    """Nothing stands there, or only what TTL has not removed yet."""
-    free: Condition = Row.pk.does_not_exist() | (Row.ttl <= clock.epoch())
-    return free
+def _does_not_exist() -> Condition:
+    """Return the condition that the row does not exist, or has expired and TTL has not removed it yet."""
+    missing: Condition = Row.pk.does_not_exist() | (Row.ttl <= clock.epoch_seconds())
+    return missing
+
+
+def _both(condition: Condition, other: Condition | None) -> Condition:
+    return condition if other is None else condition & other
 
 
 def _next_version(
-    row: Row, values: dict[str, Any], actor: dict[str, Any], if_match: int | None
-) -> tuple[list[Any], Condition]:
-    expect(row, if_match)
-    return _settings(type(row), values | _stamps(row, actor)), Row.version == row.version
+    row: Row, values: Mapping[str, Any], actor: Actor, if_match: int | None
+) -> tuple[list[Action], Condition]:
+    check_version(row, if_match)
+    actions = _set_actions(type(row), {**values, **_version_values(row, actor)})
+    return actions, Row.version == row.version
 
 
-def _stamps(row: Row, actor: dict[str, Any]) -> dict[str, Any]:
+def _version_values(row: Row, actor: Actor) -> dict[str, Any]:
     return {"version": row.version + 1, "updated_at": clock.iso(clock.now()), "actor": actor}
 
 
-def _moves(kind: type[Row], add: dict[str, float], put: dict[str, Any]) -> list[Any]:
-    return [getattr(kind, name).add(number) for name, number in add.items() if number] + _settings(kind, put)
+def _create_actions(row: Row) -> list[Action]:
+    """Return the updates that give a row its kind and time of creation, when it is missing."""
+    return [
+        type(row).kind.set(type(row)),
+        Row.created_at.set(Row.created_at | clock.iso(clock.now())),
+    ]
 
 
-def _settings(kind: type[Row], values: dict[str, Any]) -> list[Any]:
+def _add_actions(kind: type[Row], numbers: Mapping[str, float]) -> list[Action]:
+    return [getattr(kind, name).add(number) for name, number in numbers.items() if number]
+
+
+def _set_actions(kind: type[Row], values: Mapping[str, Any]) -> list[Action]:
     return [
         getattr(kind, name).remove() if value is None else getattr(kind, name).set(value)
         for name, value in values.items()
     ]
 
 
-def _lost() -> Conflict:
-    return Conflict("Somebody else changed it at the same time; read it again", code="version_conflict")
+def _already_exists() -> Conflict:
+    return Conflict("It already exists")
 
 
-def _refused(error: PutError | UpdateError) -> bool:
+def _is_condition_failure(error: PutError | UpdateError) -> bool:
     return error.cause_response_code == "ConditionalCheckFailedException"
 
 
-def _is_conflict(error: TransactWriteError) -> bool:
+def _is_collision(error: TransactWriteError) -> bool:
     return error.cause_response_code in ("TransactionInProgressException", "TransactionConflictException")
 
 
 def _connection() -> Connection:
-    """The transactions' connection: the rows'."""
+    """Return the connection of the rows, which transactions share."""
     return Row._get_connection().connection

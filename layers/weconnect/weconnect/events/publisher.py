@@ -1,7 +1,7 @@
-"""Events: what happened in an organization, told to its workflows that begin a run for it.
+"""Events: what happened in an organization, published to its workflows that subscribe to the type.
 
-`TYPES` are the product's own. They come from the table's stream, so an event is raised for whatever committed, whoever
-wrote it, at least once and under the same id each time.
+`EVENT_TYPES` are the product's own. They are derived from the table's stream, so an event is published for every
+change that was committed, whoever wrote it, at least once and with the same id each time.
 """
 
 import json
@@ -12,49 +12,45 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from weconnect import clock, ids
-from weconnect.base_entity import Json, Wire
-from weconnect.executions.entities import MAX_DEPTH
-from weconnect.workflows.definition import trigger_index
+from weconnect import clock, ids, queues
+from weconnect.base_entity import ApiModel, JsonObject
+from weconnect.events import subscriptions
+from weconnect.settings import settings
 
-TYPES = {
-    "agent.run.completed": "A run of an agent ended well; not one that another run asked for",
-    "agent.run.failed": "A run of an agent failed or took too long",
-    "workflow.run.completed": "A run of a workflow ended well; not a test, and not one that another run waited for",
-    "workflow.run.failed": "A run of a workflow failed or took too long",
-    "approval.requested": "A run waits for somebody's decision",
+EVENT_TYPES = {
+    "agent.run.completed": "An execution of an agent completed; not one that another execution started",
+    "agent.run.failed": "An execution of an agent failed or timed out",
+    "workflow.run.completed": "An execution of a workflow completed; no test, and not one that another waited for",
+    "workflow.run.failed": "An execution of a workflow failed or timed out",
+    "approval.requested": "An execution waits for a decision",
 }
 
-_ENDS = {"completed": "completed", "failed": "failed", "timeout": "failed"}
-_TOLD = {
+_EVENTS_BY_STATUS = {"completed": "completed", "failed": "failed", "timeout": "failed"}
+_DATA_BY_KIND = {
     "AGENTEXECUTION": ("agentId", "agentVersion", "status", "userId", "error", "errorCode", "executionTime"),
     "EXECUTION": ("workflowId", "workflowName", "workflowVersion", "status", "mode", "userId", "durationMs"),
     "APPROVAL": (
-        "runType",
-        "agentId",
-        "workflowId",
-        "executionId",
-        "toolName",
-        "message",
-        "userId",
-        "expiresAt",
+        *("runType", "agentId", "workflowId", "executionId", "toolName", "message", "userId", "expiresAt"),
     ),
 }
+"""The fields of a row that become the data of its event."""
 
 
-class Event(Wire):
-    """What happened, as a run that it begins gets it for its input."""
+class Event(ApiModel):
+    """An event as the executions that it starts receive it for their input."""
 
     type: str
     id: UUID
     time: AwareDatetime
     organization_id: UUID
-    data: Json
+    data: JsonObject
 
 
-class Raised(Wire):
-    """An event on its way. `depth` is how deep the run stands that raised it; `output` is what that run answered, or
-    the pointer to a longer text, to be put into the data; `workflow_id` is the workflow of that run.
+class EventMessage(ApiModel):
+    """An event on its way through the queue.
+
+    `depth` is the nesting level of the execution that caused it; `output` is the result of that execution, or the
+    pointer to a longer text, to be put into the data; `workflow_id` is its workflow.
     """
 
     event: Event
@@ -63,80 +59,72 @@ class Raised(Wire):
     workflow_id: UUID | None = None
 
 
-def raise_event(
-    organization_id: UUID,
-    type: str,
-    data: Json,
-    depth: int = 0,
-    *,
-    id: UUID | None = None,
-    time: datetime | None = None,
-    listens: Callable[[UUID, str], bool] = trigger_index.has_any,
-    **more: Any,
-) -> Event:
-    """Tell the workflows of an organization that wait for such an event; nothing is sent where none does.
+def publish(organization_id: UUID, type: str, data: JsonObject, depth: int = 0) -> Event:
+    """Publish a new event to the workflows that subscribe to its type, and return it.
 
-    With the same `id` a workflow begins one run, however often it is raised. `more` are further fields of `Raised`.
+    `depth` is the nesting level of the execution that caused it; at the deepest one an event is dropped.
     """
-    from weconnect.events import stream  # which needs us
-
-    event = Event(
-        type=type,
-        id=id or ids.new_id(),
-        time=time or clock.now(),
-        organization_id=organization_id,
-        data=data,
-    )
-    if depth < MAX_DEPTH and listens(organization_id, type):
-        raised = Raised(event=event, depth=depth, **more)
-        stream.tell_of_event(raised.model_dump(mode="json", by_alias=True))
+    event = Event(type=type, id=ids.new_id(), time=clock.now(), organization_id=organization_id, data=data)
+    _send(EventMessage(event=event, depth=depth), subscriptions.has_subscriber)
     return event
 
 
-def raise_from(record: dict[str, Any], listens: Callable[[UUID, str], bool]) -> None:
-    """Raise the event that a stream record stands for, if it stands for one; `listens` as `triggers.has_any`."""
-    image = {name: _plain(value) for name, value in record["dynamodb"].get("NewImage", {}).items()}
-    before = record["dynamodb"].get("OldImage", {})
-    type = _type(image, None if not before else before.get("status", {}).get("S"))
+def publish_change(record: dict[str, Any], has_subscriber: Callable[[UUID, str], bool]) -> None:
+    """Publish the event that a record of the table's stream (new and old image) amounts to, if it amounts to one."""
+    image = {name: _plain_value(value) for name, value in record["dynamodb"].get("NewImage", {}).items()}
+    old_image = record["dynamodb"].get("OldImage", {})
+    type = _event_type(image, old_image.get("status", {}).get("S") if old_image else None)
     if type is None:
         return
-    kind, origin = image["kind"], UUID(image["id"])
+    kind = image["kind"]
     time = datetime.fromisoformat(image["createdAt" if kind == "APPROVAL" else "finishedAt"])
-    data = {name: image[name] for name in _TOLD[kind] if name in image}
-    if kind != "APPROVAL":
-        data["executionId"] = image["id"]
-    else:
-        data["approvalId"] = image["id"]
+    data = {name: image[name] for name in _DATA_BY_KIND[kind] if name in image}
+    data["approvalId" if kind == "APPROVAL" else "executionId"] = image["id"]
     if kind == "EXECUTION" and image.get("error") is not None:
         data["error"] = json.loads(image["error"])
-    raise_event(
-        UUID(image["organizationId"]),
-        type,
-        data,
-        int(image.get("depth") or 0),
-        id=ids.derived_at(time, f"{origin} {type}"),
+    event = Event(
+        type=type,
+        id=ids.derived_at(time, f"{UUID(image['id'])} {type}"),
         time=time,
-        listens=listens,
+        organization_id=UUID(image["organizationId"]),
+        data=data,
+    )
+    message = EventMessage(
+        event=event,
+        depth=int(image.get("depth") or 0),
         output=json.loads(image["output"]) if type.endswith(".completed") and "output" in image else None,
         workflow_id=image.get("workflowId"),
     )
+    _send(message, has_subscriber)
 
 
-def _type(image: dict[str, Any], before: str | None) -> str | None:
-    """The type of what a row's change means; None when it means nothing to anybody."""
+def _send(message: EventMessage, has_subscriber: Callable[[UUID, str], bool]) -> None:
+    """Send an event to its queue unless no workflow subscribes to it.
+
+    A workflow starts one execution for each event id, however often the message is sent.
+    """
+    event = message.event
+    if message.depth < subscriptions.MAX_DEPTH and has_subscriber(event.organization_id, event.type):
+        queues.send_message(settings.event_queue_url, message.model_dump(mode="json", by_alias=True))
+
+
+def _event_type(image: dict[str, Any], old_status: str | None) -> str | None:
+    """Return the event type that a change of a row amounts to, or None."""
     kind, status = image.get("kind"), image.get("status")
     if kind == "APPROVAL":
-        return "approval.requested" if before is None and status == "pending" else None
-    if kind not in _TOLD or status not in _ENDS or before is None or before == status:
+        return "approval.requested" if old_status is None and status == "pending" else None
+    if kind not in _DATA_BY_KIND or status not in _EVENTS_BY_STATUS or old_status in (None, status):
         return None
     if kind == "AGENTEXECUTION":
-        return None if image.get("parentExecutionId") else f"agent.run.{_ENDS[status]}"
-    return None if image.get("mode") in ("test", "subworkflow") else f"workflow.run.{_ENDS[status]}"
+        return None if image.get("parentExecutionId") else f"agent.run.{_EVENTS_BY_STATUS[status]}"
+    return (
+        None if image.get("mode") in ("test", "subworkflow") else f"workflow.run.{_EVENTS_BY_STATUS[status]}"
+    )
 
 
-def _plain(value: dict[str, Any]) -> Any:
-    """A text, a number or a truth value of an image; whatever else is of no use here."""
-    kind, found = next(iter(value.items()))
+def _plain_value(value: dict[str, Any]) -> Any:
+    """Return a text, number or boolean of an image; None for other types, which no event needs."""
+    kind, content = next(iter(value.items()))
     if kind == "N":
-        return int(found) if found.lstrip("-").isdecimal() else float(found)
-    return found if kind in ("S", "BOOL") else None
+        return int(content) if content.lstrip("-").isdecimal() else float(content)
+    return content if kind in ("S", "BOOL") else None

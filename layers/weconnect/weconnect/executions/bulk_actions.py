@@ -1,4 +1,4 @@
-"""Many runs at once: which ones are meant, how many they are, and the job that treats them."""
+"""Actions on many executions: which ones match, how many they are, and the job that processes them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,78 +9,81 @@ from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.db.table import get_many
 from weconnect.executions import service
-from weconnect.executions.entities import Bulk, BulkFilter, BulkPreview
+from weconnect.executions.entities import Bulk, BulkFilter, BulkPreview, ExecutionStatus
 from weconnect.executions.rows import ExecutionRow
 from weconnect.jobs import service as jobs
 from weconnect.jobs.entities import Job
 
-TYPE = "bulk_executions"
-COUNTED_ROWS = 5_000
-PAGE = 1_000
-KEYS_AT_ONCE = 100
-SAMPLE = 10
-LATEST = 2**33  # seconds: beyond any id
+JOB_TYPE = "bulk_executions"
+MAX_COUNTED_ROWS = 5_000
+PAGE_SIZE = 1_000
+MAX_KEYS_READ = 100
+SAMPLE_SIZE = 10
+MAX_SECONDS = 2**33  # beyond any ID
 
 
-def ask(caller: Caller, body: Bulk) -> Job | BulkPreview:
-    """Begin a job that treats the runs there are now; in a dry run tell only how many they are.
+def request(caller: Caller, body: Bulk) -> Job | BulkPreview:
+    """Create the job that processes the matching executions of now; in a dry run return how many they are.
 
-    Raises Forbidden for who may not do the same with one run.
+    Raises Forbidden when the caller may not do the same with a single execution.
     """
-    needs = ["executions:update", *(["executions:delete"] if body.action == "delete" else [])]
-    for permission in needs:
-        caller.require(permission)
-    found = preview(caller.organization_id, body)
+    permissions = ["executions:update", *(["executions:delete"] if body.action == "delete" else [])]
+    for permission in permissions:
+        caller.require_permission(permission)
+    counted = preview(caller.organization_id, body)
     if body.dry_run:
-        return found
-    total = None if found.is_lower_bound else found.count
+        return counted
+    total = None if counted.is_lower_bound else counted.count
     if body.filter.execution_ids:
         total = len(body.filter.execution_ids)
-    return jobs.create(caller, TYPE, body.wire(), needs=needs, total=total)
+    return jobs.create(caller, JOB_TYPE, body.to_json_dict(), required_permissions=permissions, total=total)
 
 
 def preview(organization_id: UUID, body: Bulk) -> BulkPreview:
-    """How many runs are meant, among the newest 5,000 at the most."""
-    moment, wanted = clock.now(), body.filter
-    if wanted.execution_ids:
-        rows = named(organization_id, wanted.execution_ids).values()
-        found, is_lower_bound = [row for row in rows if fits(row, wanted, moment)], False
+    """Count the matching executions, among the newest 5,000 at most."""
+    moment, filters = clock.now(), body.filter
+    matches: list[ExecutionRow] = []
+    is_lower_bound = False
+    if filters.execution_ids:
+        rows = load_by_id(organization_id, filters.execution_ids).values()
+        matches = [row for row in rows if is_match(row, filters, moment)]
     else:
-        found, is_lower_bound = [], False
-        rows_below = below(organization_id, wanted, ids.lowest_id(moment.timestamp()), PAGE)
-        for number, row in enumerate(rows_below, start=1):
-            if fits(row, wanted, moment):
-                found.append(row)
-            if number == COUNTED_ROWS:
+        newest_first = list_below(organization_id, filters, ids.lowest_id(moment.timestamp()), PAGE_SIZE)
+        for number, row in enumerate(newest_first, start=1):
+            if is_match(row, filters, moment):
+                matches.append(row)
+            if number == MAX_COUNTED_ROWS:
                 is_lower_bound = True
                 break
     return BulkPreview(
         action=body.action,
-        count=len(found),
+        count=len(matches),
         is_lower_bound=is_lower_bound,
-        by_status=Counter(row.status for row in found),
-        sample=[row.id for row in found[:SAMPLE]],
+        by_status=Counter(ExecutionStatus(row.status) for row in matches),
+        sample=[UUID(row.id) for row in matches[:SAMPLE_SIZE]],
     )
 
 
-def named(organization_id: UUID, execution_ids: list[UUID]) -> dict[UUID, ExecutionRow]:
-    """The runs that there are of those ids, in their order."""
-    found: dict[UUID, ExecutionRow] = {}
-    for start in range(0, len(execution_ids), KEYS_AT_ONCE):
-        chosen = execution_ids[start : start + KEYS_AT_ONCE]
-        at = {execution_id: ExecutionRow.at(organization_id, execution_id) for execution_id in chosen}
-        rows = get_many(list(at.values()))
-        found |= {key: row for key in chosen if isinstance(row := rows.get(at[key]), ExecutionRow)}
-    return found
+def load_by_id(organization_id: UUID, execution_ids: list[UUID]) -> dict[UUID, ExecutionRow]:
+    """Return the executions that exist with these IDs, in their order."""
+    rows_by_id: dict[UUID, ExecutionRow] = {}
+    for start in range(0, len(execution_ids), MAX_KEYS_READ):
+        chosen = execution_ids[start : start + MAX_KEYS_READ]
+        keys = {execution_id: ExecutionRow.at(organization_id, execution_id) for execution_id in chosen}
+        rows = get_many(list(keys.values()))
+        rows_by_id |= {each: row for each in chosen if isinstance(row := rows.get(keys[each]), ExecutionRow)}
+    return rows_by_id
 
 
-def below(organization_id: UUID, wanted: BulkFilter, upper: UUID, page_size: int) -> Iterator[ExecutionRow]:
-    """Runs with ids below `upper`, newest first, of which `fits` tells those that are meant."""
-    low = ids.lowest_id(_seconds(wanted.from_, 0))
-    upper = min(upper, ids.lowest_id(_seconds(wanted.to, LATEST)))
+def list_below(
+    organization_id: UUID, filters: BulkFilter, upper: UUID, page_size: int
+) -> Iterator[ExecutionRow]:
+    """Yield executions with IDs below `upper`, newest first; `is_match` tells which of them match the filter."""
+    low = ids.lowest_id(_seconds(filters.from_, 0))
+    upper = min(upper, ids.lowest_id(_seconds(filters.to, MAX_SECONDS)))
     if upper <= low:
         return
-    index, pk = service.place(organization_id, wanted.workflow_id, wanted.status)
+    index, pk = service.choose_index(organization_id, filters.workflow_id, filters.status)
     sort_key = getattr(ExecutionRow, f"{index}sk")
     yield from getattr(ExecutionRow, index).query(
         pk,
@@ -90,21 +93,21 @@ def below(organization_id: UUID, wanted: BulkFilter, upper: UUID, page_size: int
     )
 
 
-def fits(row: ExecutionRow, wanted: BulkFilter, moment: datetime) -> bool:
-    """Whether a run is meant: it fits the filter, and was there at the `moment` of the request.
+def is_match(row: ExecutionRow, filters: BulkFilter, moment: datetime) -> bool:
+    """Return whether an execution matches the filter, and existed at the `moment` of the request.
 
-    The id alone does not tell: that of a run which another run starts has the time of the other one.
+    Its ID does not tell the latter: that of an execution which another one started has the other one's time.
     """
     assert row.created_at
-    started = ids.time_of(UUID(row.id))
+    started = ids.timestamp_of(UUID(row.id))
     return (
         datetime.fromisoformat(row.created_at) < moment
-        and wanted.workflow_id in (None, UUID(row.workflow_id))
-        and wanted.status in (None, row.status)
-        and wanted.mode in (None, row.mode)
-        and _seconds(wanted.from_, 0) <= started < _seconds(wanted.to, LATEST)
+        and filters.workflow_id in (None, UUID(row.workflow_id))
+        and filters.status in (None, row.status)
+        and filters.mode in (None, row.mode)
+        and _seconds(filters.from_, 0) <= started < _seconds(filters.to, MAX_SECONDS)
     )
 
 
 def _seconds(moment: datetime | None, default: int) -> float:
-    return default if moment is None else min(max(moment.timestamp(), 0), LATEST)
+    return default if moment is None else min(max(moment.timestamp(), 0), MAX_SECONDS)

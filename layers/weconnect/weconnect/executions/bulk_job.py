@@ -1,96 +1,101 @@
-"""Cancel, retry or delete many runs: each through the service that does it with one."""
+"""The job that cancels, retries or deletes many executions, each through the service for a single one."""
 
 from uuid import UUID
 
 from weconnect import clock, ids
-from weconnect.base_entity import Json
+from weconnect.base_entity import JsonObject
 from weconnect.db import table
-from weconnect.errors import Conflict, NotFound
+from weconnect.errors import AlreadyFinished, NotFound
 from weconnect.executions import bulk_actions, service, starting
-from weconnect.executions.entities import Bulk, ExecutionStatus, Retry
+from weconnect.executions.entities import Bulk, ExecutionStatus, RetryRequest
+from weconnect.executions.errors import AlreadyCompleted, ExecutionNotFound
 from weconnect.executions.rows import ExecutionRow
 from weconnect.jobs.entities import JobFailure
-from weconnect.jobs.job_type import JobType, Plan, Work
+from weconnect.jobs.job_type import BatchPlan, JobContext, JobType
 from weconnect.workflows.sharing import access
 
-BATCH = 25
-PAGE = 100
-ROWS_READ = 1_000
+BATCH_SIZE = 25
+PAGE_SIZE = 100
+MAX_ROWS_READ = 1_000
 
 
-def plan(work: Work, cursor: Json | None) -> Plan:
-    """The next 25 runs that are meant, or fewer when they are not among the next 1,000."""
-    asked, organization_id = Bulk.model_validate(work.input), work.caller.organization_id
-    if asked.filter.execution_ids:
-        return _named(work, asked, asked.filter.execution_ids, cursor["next"] if cursor else 0)
-    upper = UUID(cursor["below"]) if cursor else ids.lowest_id(ids.time_of(work.job_id))
-    found = Plan()
-    for number, row in enumerate(bulk_actions.below(organization_id, asked.filter, upper, PAGE), start=1):
-        if bulk_actions.fits(row, asked.filter, work.created_at):
-            found.items.append(row.id)
-        if number == ROWS_READ or len(found.items) == BATCH:
-            found.cursor = {"below": row.id}
+def plan_batch(job: JobContext, cursor: JsonObject | None) -> BatchPlan:
+    """Plan the next 25 matching executions, or those among the next 1,000.
+
+    The cursor is `{"next": index}` of the given IDs, or `{"below": execution ID}`.
+    """
+    bulk, organization_id = Bulk.model_validate(job.input), job.caller.organization_id
+    if bulk.filter.execution_ids:
+        return _plan_given(job, bulk, bulk.filter.execution_ids, cursor["next"] if cursor else 0)
+    upper = UUID(cursor["below"]) if cursor else ids.lowest_id(ids.timestamp_of(job.job_id))
+    plan = BatchPlan()
+    rows = bulk_actions.list_below(organization_id, bulk.filter, upper, PAGE_SIZE)
+    for number, row in enumerate(rows, start=1):
+        if bulk_actions.is_match(row, bulk.filter, job.created_at):
+            plan.items.append(row.id)
+        if number == MAX_ROWS_READ or len(plan.items) == BATCH_SIZE:
+            plan.cursor = {"below": row.id}
             break
-    return found
+    return plan
 
 
-def _named(work: Work, asked: Bulk, execution_ids: list[UUID], start: int) -> Plan:
-    chosen = execution_ids[start : start + BATCH]
-    rows = bulk_actions.named(work.caller.organization_id, chosen)
-    meant = [key for key, row in rows.items() if bulk_actions.fits(row, asked.filter, work.created_at)]
-    others = len(rows) - len(meant)
-    return Plan(
-        items=[str(key) for key in meant],
+def _plan_given(job: JobContext, bulk: Bulk, execution_ids: list[UUID], start: int) -> BatchPlan:
+    chosen = execution_ids[start : start + BATCH_SIZE]
+    rows = bulk_actions.load_by_id(job.caller.organization_id, chosen)
+    matches = [key for key, row in rows.items() if bulk_actions.is_match(row, bulk.filter, job.created_at)]
+    others = len(rows) - len(matches)
+    return BatchPlan(
+        items=[str(key) for key in matches],
         skipped={"not_meant": others} if others else {},
-        failures=[JobFailure(id=str(key), code="execution_not_found") for key in chosen if key not in rows],
-        cursor={"next": start + BATCH} if start + BATCH < len(execution_ids) else None,
+        failures=[JobFailure(id=str(key), code=ExecutionNotFound.code) for key in chosen if key not in rows],
+        cursor={"next": start + BATCH_SIZE} if start + BATCH_SIZE < len(execution_ids) else None,
     )
 
 
-def do(work: Work, item: str) -> str:
-    """Treat one run."""
-    asked, execution_id = Bulk.model_validate(work.input), UUID(item)
-    match asked.action:
+def process_item(job: JobContext, item: str) -> str:
+    """Cancel, retry or delete one execution and return the outcome to count."""
+    bulk, execution_id = Bulk.model_validate(job.input), UUID(item)
+    match bulk.action:
         case "cancel":
-            return _cancel(work, execution_id)
+            return _cancel(job, execution_id)
         case "delete":
-            return _delete(work, execution_id)
+            return _delete(job, execution_id)
         case "retry":
-            return _retry(work, execution_id, completed=asked.filter.status == ExecutionStatus.COMPLETED)
+            retries_completed = bulk.filter.status == ExecutionStatus.COMPLETED
+            return _retry(job, execution_id, retries_completed=retries_completed)
 
 
-def _cancel(work: Work, execution_id: UUID) -> str:
+def _cancel(job: JobContext, execution_id: UUID) -> str:
     try:
-        service.cancel(work.caller, execution_id)
-    except Conflict:
-        asked_at = service.need(work.caller, execution_id, access.STEER_RUN).cancel_requested_at
-        if not (work.again and asked_at and asked_at >= clock.iso(work.created_at)):
+        service.cancel(job.caller, execution_id)
+    except AlreadyFinished:
+        row = service.require_execution(job.caller, execution_id, access.CONTROL_EXECUTION)
+        requested_at = row.cancel_requested_at
+        if not (job.is_repeated and requested_at and requested_at >= clock.iso(job.created_at)):
             raise
     return "cancelled"
 
 
-def _delete(work: Work, execution_id: UUID) -> str:
+def _delete(job: JobContext, execution_id: UUID) -> str:
     try:
-        service.delete(work.caller, execution_id)
+        service.delete(job.caller, execution_id)
     except NotFound:
-        if not work.again:  # it was there when the batch was planned
+        if not job.is_repeated:  # it existed when the batch was planned
             raise
     return "deleted"
 
 
-def _retry(work: Work, execution_id: UUID, *, completed: bool) -> str:
-    """Start the run's retry, whose id comes from the job and the run, so that there is one."""
-    retry_id = ids.derived_from(work.job_id, f"retry {execution_id}")
-    at = ExecutionRow.at(work.caller.organization_id, retry_id)
-    if work.again and table.get(ExecutionRow, at):
+def _retry(job: JobContext, execution_id: UUID, *, retries_completed: bool) -> str:
+    """Retry an execution once: the ID of the retry is derived from the job and the execution."""
+    retry_id = ids.derived_from(job.job_id, f"retry {execution_id}")
+    at = ExecutionRow.at(job.caller.organization_id, retry_id)
+    if job.is_repeated and table.get(ExecutionRow, at):
         return "retried"
-    if (
-        service.need(work.caller, execution_id, access.STEER_RUN).status == ExecutionStatus.COMPLETED
-        and not completed
-    ):
-        raise Conflict("It has completed; ask for status completed", code="already_completed")
-    starting.retry(work.caller, execution_id, Retry(), retry_id)
+    row = service.require_execution(job.caller, execution_id, access.CONTROL_EXECUTION)
+    if row.status == ExecutionStatus.COMPLETED and not retries_completed:
+        raise AlreadyCompleted("The execution has completed. Filter by status completed to retry it.")
+    starting.retry(job.caller, execution_id, RetryRequest(), retry_id)
     return "retried"
 
 
-JOB = JobType(plan, do)
+JOB = JobType(plan_batch, process_item)

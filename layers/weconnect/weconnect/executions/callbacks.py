@@ -1,68 +1,81 @@
-"""Callbacks: whoever holds a run's token completes what one of its `wait` nodes waits for.
+"""Callbacks: whoever has an execution's callback token completes the `wait` node that waits for it.
 
-The token is `<organization><run><secret>`, and `.<node id>` after it where several nodes wait. The run's row has the
-hash of its secret.
+The token is `<organization><execution><secret>`, followed by `.<node ID>` where several nodes wait. The execution's row
+holds the hash of its secret.
 """
 
+import hashlib
 import hmac
 import json
 import re
+import secrets
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock
 from weconnect.db import table
-from weconnect.errors import Conflict, NotFound, TooLarge, Unavailable
+from weconnect.errors import TooLarge, Unavailable
 from weconnect.executions import lifecycle
 from weconnect.executions.entities import CallbackAnswer
+from weconnect.executions.errors import AlreadyCompleted, AmbiguousCallback, CallbackNotFound
 from weconnect.executions.rows import CallbackRow, ExecutionRow
 
 MAX_BYTES = 128 * 1024
 _TOKEN = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{1,64}))?")
 
 
+def create_token(row: ExecutionRow) -> str:
+    """Return a new token that completes the execution's callbacks. Only its hash is stored."""
+    secret = secrets.token_urlsafe(32)
+    table.touch(row, put={"callback_hash": _digest(secret)})
+    return f"{UUID(row.organization_id).hex}{UUID(row.id).hex}{secret}"
+
+
 def complete(token: str, value: Any) -> CallbackAnswer:
-    """Let the node go on with a value, once; raises NotFound for a token that opens nothing."""
+    """Complete the waiting node with a JSON value, once.
+
+    Raises TooLarge, CallbackNotFound, AlreadyCompleted, AmbiguousCallback, Unavailable.
+    """
     if len(json.dumps(value)) > MAX_BYTES:
-        raise TooLarge(f"A callback takes at most {MAX_BYTES} bytes")
-    row, node_id = _run(token)
-    waiting = _waiting(row, node_id)
-    if waiting.completed_at:
-        raise Conflict("It was completed before", code="already_completed")
-    # The platform takes one value. It is noted afterwards: who dies in between has not lost the value.
-    sent = lifecycle.send(waiting.callback_id, {} if value is None else value)
-    if sent == "failed":
-        raise Unavailable("The run could not be woken; try again shortly")
-    table.touch(waiting, put={"completed_at": clock.iso(clock.now())})
-    if sent == "gone":
-        raise Conflict("It was completed before, or its time is over", code="already_completed")
+        raise TooLarge(f"The value exceeds {MAX_BYTES >> 10} KB. Send a reference to it instead.")
+    row, node_id = _find_execution(token)
+    callback = _find_callback(row, node_id)
+    if callback.completed_at:
+        raise AlreadyCompleted("The callback was already completed.")
+    # The platform accepts one value. It is recorded afterwards: a crash in between has not lost the value.
+    outcome = lifecycle.send_callback(callback.callback_id, {} if value is None else value)
+    if outcome == "failed":
+        raise Unavailable("The execution could not be resumed. Try again shortly.")
+    table.touch(callback, put={"completed_at": clock.iso(clock.now())})
+    if outcome == "gone":
+        raise AlreadyCompleted("The callback was already completed, or it has expired.")
     return CallbackAnswer()
 
 
-def _run(token: str) -> tuple[ExecutionRow, str | None]:
-    """The run that a token opens, and the node that it names; one answer for all that is wrong."""
-    parts = _TOKEN.fullmatch(token)
-    if parts:
-        at = ExecutionRow.at(UUID(parts[1]), UUID(parts[2]))
-        row = table.get(ExecutionRow, at)
-        digest = lifecycle.digest_of(parts[3])
-        if row and row.callback_hash and hmac.compare_digest(row.callback_hash, digest):
-            return row, parts[4]
-    raise NotFound("Nothing waits for this callback", code="callback_not_found")
+def _find_execution(token: str) -> tuple[ExecutionRow, str | None]:
+    """Return the execution of a token, and the node that it names. Every wrong token raises the same error."""
+    match = _TOKEN.fullmatch(token)
+    if match:
+        row = table.get(ExecutionRow, ExecutionRow.at(UUID(match[1]), UUID(match[2])))
+        if row and row.callback_hash and hmac.compare_digest(row.callback_hash, _digest(match[3])):
+            return row, match[4]
+    raise CallbackNotFound()
 
 
-def _waiting(row: ExecutionRow, node_id: str | None) -> CallbackRow:
-    """Where the run waits: at the node that is named, in its newest iteration, else at the one that waits."""
-    pk, prefix = CallbackRow.of_run(UUID(row.organization_id), UUID(row.id))
-    found = list(CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True))
-    named = [each for each in found if node_id in (None, each.sk.removeprefix(prefix).split(".")[0])]
-    if not named:
-        raise NotFound("Nothing waits for this callback", code="callback_not_found")
-    open_ones = [each for each in named if not each.completed_at]
-    if open_ones and lifecycle.is_stopped(row):
-        raise NotFound("Nothing waits for this callback", code="callback_not_found")
-    if len(open_ones) > 1:
-        raise Conflict(
-            "Several nodes wait: put a dot and the node's id after the token", code="ambiguous_callback"
-        )
-    return (open_ones or named)[-1]
+def _find_callback(row: ExecutionRow, node_id: str | None) -> CallbackRow:
+    """Return the callback of the named node, in its newest iteration, or else of the only node that waits."""
+    pk, prefix = CallbackRow.of_execution(UUID(row.organization_id), UUID(row.id))
+    rows = CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True)
+    candidates = [each for each in rows if node_id in (None, each.sk.removeprefix(prefix).split(".")[0])]
+    if not candidates:
+        raise CallbackNotFound()
+    waiting = [each for each in candidates if not each.completed_at]
+    if waiting and not lifecycle.may_continue(row):
+        raise CallbackNotFound()
+    if len(waiting) > 1:
+        raise AmbiguousCallback("Several nodes wait. Append a dot and the node's ID to the token.")
+    return (waiting or candidates)[-1]
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,75 +1,17 @@
-"""What runs of agents and workflows have in common, as it is on the wire."""
+"""Executions of workflows as the API shows them, and the bodies of their routes."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, field_validator, model_validator
 
-from weconnect.base_entity import Json, StoredJson, TenantEntity, Wire
-
-Note = Annotated[str, StringConstraints(max_length=2_000)]
-
-
-class ApprovalStatus(StrEnum):
-    PENDING = "pending"
-    APPROVED = "approved"
-    DENIED = "denied"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-
-class Approvers(Wire):
-    """Who may decide, by id or by role; nobody named: everybody who may run such a thing."""
-
-    users: list[UUID] = []
-    roles: list[str] = []
-
-
-class Approval(TenantEntity):
-    """A question that a run waits for. `userId` started the run; the key that started it may not answer."""
-
-    run_type: Literal["agent", "workflow"] = "agent"
-    agent_id: UUID | None = None
-    workflow_id: UUID | None = None
-    execution_id: UUID
-    tool_name: str = Field(description="The agent's tool, or the workflow's node, that asks")
-    message: str | None = Field(default=None, description="What a workflow's node asks")
-    arguments: Json
-    input_schema: Json = Field(description="What edited arguments have to fit")
-    approvers: Approvers = Approvers()
-    expires_at: AwareDatetime
-    api_key_id: UUID | None = Field(default=None, description="The API key that started the run")
-    status: ApprovalStatus = ApprovalStatus.PENDING
-    edited_arguments: Json | None = Field(default=None, description="What runs in place of `arguments`")
-    note: Note | None = None
-    decided_at: AwareDatetime | None = None
-    decided_by: UUID | None = None
-    decided_by_api_key_id: UUID | None = None
-
-    def settled(self) -> Json:
-        """The arguments that an approved call runs with."""
-        return self.arguments if self.edited_arguments is None else self.edited_arguments
-
-
-class Decision(Wire):
-    """Approve or deny; `arguments` replace those that were asked for."""
-
-    decision: Literal["approve", "deny"]
-    arguments: StoredJson | None = None
-    note: Note | None = None
-
-    @model_validator(mode="after")
-    def _denied_runs_nothing(self) -> Any:
-        if self.decision == "deny" and self.arguments is not None:
-            raise ValueError("arguments go with approve")
-        return self
-
-
-# Runs of workflows
+from weconnect.base_entity import ApiModel, JsonObject, TenantEntity
 
 
 class ExecutionStatus(StrEnum):
+    """The status of a workflow's execution."""
+
     PENDING = "pending"
     RUNNING = "running"
     WAITING = "waiting"
@@ -80,26 +22,28 @@ class ExecutionStatus(StrEnum):
     TIMEOUT = "timeout"
 
 
-OPEN = frozenset(
+OPEN_STATUSES = frozenset(
     {ExecutionStatus.PENDING, ExecutionStatus.RUNNING, ExecutionStatus.WAITING, ExecutionStatus.PAUSED}
 )
-
-MAX_DEPTH = 5
-"""How deep runs of agents and workflows start each other, by calls or by events: one count for all of them."""
 
 ExecutionMode = Literal["manual", "webhook", "schedule", "event", "test", "api", "subworkflow"]
 
 
-class NewWorkflowExecution(Wire):
-    """A request to run a workflow. `test` runs the newest version, active or not; anything else the active one."""
+class NewWorkflowExecution(ApiModel):
+    """A request to execute a workflow.
+
+    Mode `test` executes the newest version, whether the workflow is active or not, any other mode the active version.
+    """
 
     input: Any = Field(default=None, description="An object is one item, a list of objects several")
     mode: Literal["api", "manual", "test"] = "api"
-    trigger_node_id: str | None = Field(default=None, max_length=64, description="Where to begin")
+    trigger_node_id: str | None = Field(
+        default=None, max_length=64, description="The trigger node to begin with"
+    )
 
 
-class ExecutionError(Wire):
-    """Why a run or a node failed. `retryable`: the same may succeed later."""
+class ExecutionError(ApiModel):
+    """The error of an execution or a node. `retryable`: the same may succeed later."""
 
     code: str
     message: str
@@ -108,21 +52,21 @@ class ExecutionError(Wire):
 
 
 class Execution(TenantEntity):
-    """One run of a workflow's version."""
+    """An execution of one version of a workflow."""
 
     workflow_id: UUID
     workflow_name: str
     workflow_version: int
     status: ExecutionStatus = ExecutionStatus.PENDING
     mode: ExecutionMode = "api"
-    is_express: bool = Field(default=False, description="Carried out while its caller waited")
+    is_express: bool = Field(default=False, description="Executed within its caller's request")
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
-    duration_ms: int | None = Field(default=None, description="Waiting included")
+    duration_ms: int | None = Field(default=None, description="Includes the time that it waited")
     input: Any = None
     output: Any = None
     error: ExecutionError | None = None
-    progress: int = Field(default=0, ge=0, le=100)
+    progress: int = Field(default=0, ge=0, le=100, description="In percent")
     current_node_ids: list[str] = []
     parent_execution_id: UUID | None = None
     retry_of: UUID | None = None
@@ -131,26 +75,26 @@ class Execution(TenantEntity):
     nodes_failed: int = 0
     nodes_skipped: int = 0
     waits_for: Literal["workflow", "organization"] | None = Field(
-        default=None, description="Whose place a pending run waits for, when as many are open as may be"
+        default=None, description="The concurrency limit that a queued execution waits for"
     )
     cancel_requested_at: AwareDatetime | None = None
     pause_requested_at: AwareDatetime | None = None
-    api_key_id: UUID | None = Field(default=None, description="The API key that started it")
+    api_key_id: UUID | None = Field(default=None, description="The API key that started the execution")
 
     def is_completed(self) -> bool:
-        """Whether it ended as it should."""
+        """Return whether it has ended without an error."""
         return self.status == ExecutionStatus.COMPLETED
 
     def is_running(self) -> bool:
-        """Whether it has not ended."""
-        return self.status in OPEN
+        """Return whether it has not ended."""
+        return self.status in OPEN_STATUSES
 
 
 NodeStatus = Literal["completed", "failed", "skipped"]
 
 
-class NodeExecutionSummary(Wire):
-    """One run of a node, or one attempt of it. `path` is its id, with the iterations of the loops around it."""
+class NodeExecutionSummary(ApiModel):
+    """One attempt of a node, without its items. `path` is the node's ID with the iterations of the loops around it."""
 
     id: str
     node_id: str
@@ -164,21 +108,25 @@ class NodeExecutionSummary(Wire):
     items_in: int = 0
     items_out: int = 0
     error: ExecutionError | None = None
-    retried_from: UUID | None = Field(default=None, description="The run whose outputs were kept")
-    execution_ids: list[UUID] = Field(default=[], description="Of a long loop: the runs that did its batches")
+    retried_from: UUID | None = Field(
+        default=None, description="The earlier execution whose outputs were reused"
+    )
+    execution_ids: list[UUID] = Field(
+        default=[], description="For a long loop, the executions that processed its batches"
+    )
 
 
 class NodeExecution(NodeExecutionSummary):
-    """With the items that came, by input, and those that it answered, by output; of over 4 MB the address of both."""
+    """One attempt of a node with its items, by input and by output; items of more than 4 MB are behind `url`."""
 
     input: dict[str, Any] = {}
     output: dict[str, Any] = {}
-    url: str | None = Field(default=None, description='Gives `{"input", "output"}`, until `expiresAt`')
+    url: str | None = Field(default=None, description='Returns `{"input", "output"}`, until `expiresAt`')
     expires_at: AwareDatetime | None = None
 
 
-class FileReference(Wire):
-    """A file as the item of a node holds it; of what is said of it, its two ids count."""
+class FileReference(ApiModel):
+    """A file as it appears in an item; only its two IDs are read."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -186,8 +134,8 @@ class FileReference(Wire):
     execution_id: UUID
 
 
-class ExecutionFile(Wire):
-    """A file that a node has got, with an address that gives it until `expiresAt` to whoever has it."""
+class ExecutionFile(ApiModel):
+    """A file that a node has received; anyone with `url` can download it until `expiresAt`."""
 
     file_id: UUID
     execution_id: UUID
@@ -199,25 +147,29 @@ class ExecutionFile(Wire):
 
 
 class ExecutionWithNodes(Execution):
-    queue_position: int | None = Field(default=None, description="Of a run that waits for a place; 1 is next")
-    nodes: list[NodeExecutionSummary] = Field(default=[], description="Of more than 10,000 the last")
+    """An execution with a summary of its node runs."""
+
+    queue_position: int | None = Field(
+        default=None, description="The position of a queued execution in its queue; 1 is next"
+    )
+    nodes: list[NodeExecutionSummary] = Field(default=[], description="The last 10,000 at most")
 
 
-class ExecutionLog(Wire):
-    """A line of a run's log."""
+class ExecutionLog(ApiModel):
+    """A line of an execution's log."""
 
     id: str
     level: Literal["debug", "info", "warning", "error"]
     message: str
     at: AwareDatetime
     node_id: str | None = None
-    data: Json = {}
+    data: JsonObject = {}
 
 
-class ExecutionEvent(Wire):
-    """Something that has happened in a run: to a node (`node.completed`), or to the run itself (`execution.waiting`).
+class ExecutionEvent(ApiModel):
+    """A node run that has ended (`node.completed`), or a new status of the execution (`execution.waiting`).
 
-    Of the run's own states only the last is told; nodes are told when the journal has them.
+    Of the execution's statuses only the latest is reported. Node runs are reported when the journal contains them.
     """
 
     type: str = Field(examples=["node.completed", "node.failed", "node.skipped", "execution.completed"])
@@ -225,22 +177,22 @@ class ExecutionEvent(Wire):
     execution: Execution | None = Field(default=None, description="Without its input and output")
 
 
-class ExecutionEvents(Wire):
-    """What has happened after a cursor, oldest first. `isFinal`: nothing more will."""
+class ExecutionEvents(ApiModel):
+    """The events after a cursor, oldest first. `isFinal`: there will be no further ones."""
 
     items: list[ExecutionEvent]
     next_cursor: str
     is_final: bool
 
 
-class Retry(Wire):
-    """From the start, or with the outputs of nodes that had ended well kept."""
+class RetryRequest(ApiModel):
+    """The start of a retry: from the first node, or from the failed one, reusing the outputs of completed nodes."""
 
     from_: Literal["start", "failed_node"] = Field(default="failed_node", alias="from")
 
 
-class BulkFilter(Wire):
-    """Runs for which all of it holds. Nothing at all would mean every run there is, so that has a word of its own."""
+class BulkFilter(ApiModel):
+    """The executions that match all given fields. To match every execution, give `all` and nothing else."""
 
     workflow_id: UUID | None = None
     status: ExecutionStatus | None = None
@@ -248,49 +200,49 @@ class BulkFilter(Wire):
     from_: AwareDatetime | None = Field(default=None, alias="from", description="Started at or after")
     to: AwareDatetime | None = Field(default=None, description="Started before")
     execution_ids: list[UUID] | None = Field(default=None, min_length=1, max_length=1_000)
-    all: bool = Field(default=False, description="Every run of the organization; goes with nothing else")
+    all: bool = Field(default=False, description="Every execution of the organization; excludes other fields")
 
     @field_validator("from_", "to", mode="before")
     @classmethod
-    def _no_number(cls, value: Any) -> Any:
-        if isinstance(value, int | float):
-            raise ValueError("must be a time as RFC 3339 has it")  # pydantic takes seconds and milliseconds
+    def _refuse_numbers(cls, value: Any) -> Any:
+        if isinstance(value, int | float):  # pydantic would accept seconds and milliseconds
+            raise ValueError("must be a time in RFC 3339 format")
         return value
 
     @field_validator("execution_ids")
     @classmethod
-    def _each_once(cls, value: list[UUID] | None) -> list[UUID] | None:
+    def _deduplicate(cls, value: list[UUID] | None) -> list[UUID] | None:
         return value and list(dict.fromkeys(value))
 
     @model_validator(mode="after")
-    def _says_something(self) -> Any:
-        given = any(value is not None for name, value in self if name != "all")
-        if given == self.all:
-            raise ValueError("name at least one thing, or say all: true and nothing else")
+    def _require_a_field(self) -> Self:
+        has_fields = any(value is not None for name, value in self if name != "all")
+        if has_fields == self.all:
+            raise ValueError("give at least one field, or all: true and nothing else")
         return self
 
 
-class Bulk(Wire):
-    """What to do with many runs. A retry leaves completed runs alone, unless the filter asks for that status."""
+class Bulk(ApiModel):
+    """An action on many executions. `retry` skips completed executions, unless the filter has that status."""
 
     action: Literal["cancel", "retry", "delete"]
     filter: BulkFilter
-    dry_run: bool = Field(default=False, description="Only count: nothing is changed")
+    dry_run: bool = Field(default=False, description="Only count; nothing is changed")
 
 
-class BulkPreview(Wire):
-    """How many runs are meant, whether or not their state lets them be treated; `sample` are the first ones."""
+class BulkPreview(ApiModel):
+    """The number of executions that match, whether or not their status allows the action; `sample` has the newest."""
 
     action: Literal["cancel", "retry", "delete"]
     dry_run: Literal[True] = True
     count: int
-    is_lower_bound: bool = Field(description="More runs were not looked at: the newest 5,000 are")
+    is_lower_bound: bool = Field(description="Only the newest 5,000 executions were counted; there are more")
     by_status: dict[ExecutionStatus, int]
     sample: list[UUID]
 
 
-class TimelineBar(Wire):
-    """One node run on a run's time axis, in milliseconds after its start."""
+class TimelineBar(ApiModel):
+    """A node run on the time axis of its execution; `startMs` is relative to the execution's start."""
 
     node_execution_id: str
     node_id: str
@@ -301,20 +253,22 @@ class TimelineBar(Wire):
     duration_ms: int
 
 
-class Timeline(Wire):
+class Timeline(ApiModel):
+    """The node runs of an execution on a time axis."""
+
     execution_id: UUID
     status: ExecutionStatus
     duration_ms: int
     bars: list[TimelineBar]
 
 
-class CallbackValue(Wire):
-    """What the node goes on with: an object becomes its item."""
+class CallbackValue(ApiModel):
+    """The value that the waiting node continues with; an object becomes its item."""
 
     value: Any = None
 
 
-class CallbackAnswer(Wire):
-    """What a completed callback answers: nothing of the run."""
+class CallbackAnswer(ApiModel):
+    """The response to a completed callback; it contains nothing about the execution."""
 
     completed: Literal[True] = True

@@ -1,100 +1,169 @@
-"""An event begins a run of every workflow that waits for it: one, however often the event is delivered."""
+"""Start the executions of the workflows that subscribe to an event: one each, however often it is delivered."""
 
 import json
 import time
 from uuid import UUID
 
 from weconnect import ids, metrics
-from weconnect.db import payloads
+from weconnect.api.caller import Caller
+from weconnect.auth.limits import enforcement
+from weconnect.db import payloads, table
+from weconnect.db.errors import PayloadExpired
 from weconnect.errors import Problem
-from weconnect.events.publisher import Event, Raised
-from weconnect.executions import starting
-from weconnect.executions.entities import MAX_DEPTH
+from weconnect.events import subscriptions
+from weconnect.events.publisher import Event, EventMessage
+from weconnect.events.subscriptions import MAX_DEPTH
+from weconnect.executions.concurrency import admission
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.errors import AlreadyStarted
+from weconnect.executions.followups import store_execution
+from weconnect.executions.lifecycle import ACTOR
+from weconnect.executions.new_executions import build_row, load_active_workflow, retention_days_of
+from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.log import logger
+from weconnect.organizations.members import membership
 from weconnect.workflows.definition import trigger_index
 from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.node_sdk.node_type import NodeError
 
-PATIENCE_SECONDS = 10.0  # with those who refuse one event: their expressions may take 3 s each
-OUTPUT_BYTES = 256 * 1024  # of the run that raised it; a longer one stays with that run
+MAX_REFUSAL_SECONDS = 10.0
+"""How long the workflows that refuse one event may take together: the expressions of each may take 3 s."""
+MAX_OUTPUT_BYTES = 256 * 1024  # a longer output stays with the execution that the event is about
 
 
-def begin_all(raised: Raised) -> int:
-    """Begin the runs; answers how many workflows were reached. What keeps one from running keeps no other from it.
+def start_all(message: EventMessage) -> int:
+    """Start an execution of every subscribed workflow and return how many there were. Idempotent.
 
-    A limit that is reached, or a condition that cannot be evaluated, is logged and not tried again; where such have
-    taken too long together, the rest is not asked. Raises the first failure of the service itself, so that the event
-    is delivered again.
+    A workflow that cannot be started does not keep others from starting. A limit that is reached, or a condition that
+    cannot be evaluated, is logged and not retried; once such refusals have taken too long together, the remaining
+    workflows are not tried. Raises the first failure of the service itself, so that the event is delivered again.
     """
-    event = raised.event
-    if raised.depth >= MAX_DEPTH:
-        logger.warning("an event was raised too deep to begin a run", event_id=str(event.id), type=event.type)
+    event = message.event
+    if message.depth >= MAX_DEPTH:
+        logger.warning("event is too deep to start executions", event_id=str(event.id), type=event.type)
         return 0
-    begun, wasted = 0, 0.0
+    started, refusal_seconds = 0, 0.0
     failure: Exception | None = None
-    workflow_ids = trigger_index.subscribed(event.organization_id, event.type)
+    workflow_ids = subscriptions.find_subscribers(event.organization_id, event.type)
     if workflow_ids:
-        _put_output(raised)
+        _add_output(message)
     for workflow_id in workflow_ids:
         began = time.monotonic()
         try:
-            if wasted > PATIENCE_SECONDS:
+            if refusal_seconds > MAX_REFUSAL_SECONDS:
                 raise ExpressionError("The workflows before this one took too long to refuse the event")
-            begun += _begin(raised, workflow_id)
-        except (Problem, NodeError, ExpressionError) as refused:
-            wasted += time.monotonic() - began
-            if isinstance(refused, Problem) and refused.status >= 500:
-                failure = failure or refused
-                continue
-            code = getattr(refused, "code", "condition_failed")
-            logger.warning(
-                "an event began no run",
-                event_id=str(event.id),
-                type=event.type,
-                organization_id=str(event.organization_id),
-                workflow_id=str(workflow_id),
-                problem=code,
-                detail=str(refused),
-            )
-            metrics.event_refused(code)
+            started += _start_one(message, workflow_id)
+        except (Problem, NodeError, ExpressionError) as refusal:
+            refusal_seconds += time.monotonic() - began
+            if isinstance(refusal, Problem) and refusal.status >= 500:
+                failure = failure or refusal
+            else:
+                _log_refusal(event, workflow_id, refusal)
         except Exception as error:
-            logger.exception("an event could not begin a run", workflow_id=str(workflow_id))
+            logger.exception("event could not start an execution", workflow_id=str(workflow_id))
             failure = failure or error
     if failure:
         raise failure
-    return begun
+    return started
 
 
-def _begin(raised: Raised, workflow_id: UUID) -> bool:
-    """Begin the run of one workflow; False when the event is not for it."""
-    event = raised.event
-    if workflow_id == raised.workflow_id:
-        return False  # it would begin itself again and again
-    execution_id = ids.derived_at(event.time, f"{event.id} {workflow_id}")
-
-    def node_for(definition: WorkflowDefinition) -> str | None:
-        fitting = trigger_index.nodes_for(definition, event.type)
-        return next((node.id for node in fitting if _holds(node.parameters.get("condition"), event)), None)
-
-    return starting.start_for_event(
-        event.organization_id, workflow_id, execution_id, event.wire(), raised.depth + 1, node_for
+def _log_refusal(event: Event, workflow_id: UUID, refusal: Problem | NodeError | ExpressionError) -> None:
+    code = getattr(refusal, "code", "condition_failed")
+    logger.warning(
+        "event started no execution",
+        event_id=str(event.id),
+        type=event.type,
+        organization_id=str(event.organization_id),
+        workflow_id=str(workflow_id),
+        problem=code,
+        detail=str(refusal),
     )
+    metrics.count_refused_event(code)
+
+
+def _start_one(message: EventMessage, workflow_id: UUID) -> bool:
+    """Start the execution of one workflow; return False when none of its triggers is for the event."""
+    event = message.event
+    if workflow_id == message.workflow_id:
+        return False  # it would start itself endlessly
+    execution_id = ids.derived_at(event.time, f"{event.id} {workflow_id}")
+    return start_for_event(event, workflow_id, execution_id, message.depth + 1)
+
+
+def start_for_event(event: Event, workflow_id: UUID, execution_id: UUID, depth: int) -> bool:
+    """Start an execution on behalf of the workflow's owner, counted against their limits. Idempotent by its ID.
+
+    When the owner has left the organization, another owner of the organization takes their place. Nothing is started,
+    and False returned, when no trigger's condition holds. Raises WorkflowNotFound, WorkflowInactive, Forbidden for an
+    inactive organization, LimitReached, InputTooLarge, ExpressionError for a condition that cannot be evaluated.
+    """
+    organization_id = event.organization_id
+    if _was_started(organization_id, execution_id):
+        return True
+    head, version = load_active_workflow(organization_id, workflow_id)
+    trigger_node_id = _choose_trigger(version.definition, event)
+    if trigger_node_id is None:
+        return False
+    settings, value = version.definition.settings, event.to_json_dict()
+    concurrency = admission.evaluate_concurrency(settings, value)
+    user_id = membership.resolve_acting_user(organization_id, UUID(head.user_id))
+    owner = Caller(user_id, organization_id, "", frozenset())
+    counted = enforcement.count_execution(owner, table.get_many(enforcement.keys_to_read(owner)))
+    try:
+        row = build_row(
+            head,
+            version.number,
+            execution_id,
+            owner.user_id,
+            value,
+            retention_days_of(settings, counted.retention_days),
+            mode="event",
+            settings=settings,
+            concurrency=concurrency,
+            trigger_node_id=trigger_node_id,
+            depth=depth,
+        )
+        row = store_execution(row, ACTOR, counted.max_concurrent)
+    except AlreadyStarted:  # by another delivery of the event
+        counted.undo()
+        return True
+    except BaseException:
+        counted.undo()
+        raise
+    admission.invoke(row)
+    return True
+
+
+def _was_started(organization_id: UUID, execution_id: UUID) -> bool:
+    """Return whether the event was delivered before; start an execution again that has not begun since."""
+    at = ExecutionRow.at(organization_id, execution_id)
+    rows = table.get_many([at, DeletedExecutionRow.at(organization_id, execution_id)])
+    row = rows.get(at)
+    if isinstance(row, ExecutionRow) and row.status == ExecutionStatus.PENDING:
+        admission.invoke(row)
+    return bool(rows)
+
+
+def _choose_trigger(definition: WorkflowDefinition, event: Event) -> str | None:
+    """Return the ID of the first trigger node for the event whose condition holds."""
+    nodes = trigger_index.event_nodes(definition, event.type)
+    return next((node.id for node in nodes if _holds(node.parameters.get("condition"), event)), None)
 
 
 def _holds(condition: str | None, event: Event) -> bool:
-    return condition is None or rendering.evaluate(condition, event.wire(), event.time) is True
+    return condition is None or rendering.evaluate(condition, event.to_json_dict(), event.time) is True
 
 
-def _put_output(raised: Raised) -> None:
-    """Put what the run answered into the event's data, unless it is too long or not kept any more."""
-    stored = raised.output
-    if stored is None or (not isinstance(stored, str) and stored["bytes"] > OUTPUT_BYTES):
+def _add_output(message: EventMessage) -> None:
+    """Put the output of the execution that the event is about into its data, unless it is too long or has expired."""
+    stored = message.output
+    if stored is None or (not isinstance(stored, str) and stored["bytes"] > MAX_OUTPUT_BYTES):
         return
     try:
-        text = payloads.load(raised.event.organization_id, stored)
-    except payloads.PayloadGone:
+        text = payloads.load(message.event.organization_id, stored)
+    except PayloadExpired:
         return
-    is_json = raised.event.type == "workflow.run.completed"
-    raised.event.data["output"] = json.loads(text) if is_json else text
+    is_json = message.event.type == "workflow.run.completed"
+    message.event.data["output"] = json.loads(text) if is_json else text

@@ -1,307 +1,167 @@
-"""The states of a workflow's run: pending → running ⇄ waiting, paused → an end (`ending`).
+"""The states of an execution: pending → running ⇄ waiting or paused → completed, failed, cancelled or timeout.
 
-Every move is a conditional write, and a terminal state never changes. Nothing has an effect before it has passed
-`fence`, which reads what was asked of the run meanwhile.
+Every change is a conditional write, and a final state never changes. `completion` writes the final states.
 """
 
-import hashlib
 import json
-import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pynamodb.expressions.condition import Condition
 
-from weconnect import clock, durable
-from weconnect.db import payloads, table
-from weconnect.db.table import Row
-from weconnect.errors import Conflict, NotFound
+from weconnect.actor import Actor
+from weconnect.db import table
+from weconnect.durable import client as durable_client
+from weconnect.errors import Conflict
 from weconnect.executions import journal
-from weconnect.executions.entities import OPEN, ExecutionError, ExecutionStatus
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
+from weconnect.executions.errors import ExecutionNotFound
+from weconnect.executions.results import JournalEntry
 from weconnect.executions.rows import CallbackRow, ExecutionRow
+from weconnect.executions.stored_values import days_left
 from weconnect.log import logger
-from weconnect.workflows.definition import versions
-from weconnect.workflows.entities import WorkflowDefinition
-from weconnect.workflows.node_sdk.node_type import Items, Outputs
-from weconnect.workflows.variables import snapshot as variables
-from weconnect.workflows.variables.snapshot import Variables
 
-ACTOR = {"system": "run_workflow"}
-INLINE_BYTES = 4_000  # the run's row stands in three indexes: longer texts leave it
-EXPRESS_SECONDS = 25.0  # a route has 29
+ACTOR: Actor = {"system": "run_workflow"}
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which run this is."""
+class ExecutionKey:
+    """The identity of a workflow's execution."""
 
     organization_id: UUID
-    id: UUID
+    execution_id: UUID
 
     @cached_property
-    def key(self) -> tuple[str, str]:
-        return ExecutionRow.at(self.organization_id, self.id)
+    def row_key(self) -> tuple[str, str]:
+        return ExecutionRow.at(self.organization_id, self.execution_id)
 
-    def row(self) -> ExecutionRow:
-        """The run as it stands now."""
-        return table.need(ExecutionRow, self.key, "execution")
+    def load(self) -> ExecutionRow:
+        """Return the execution's present row. Raises ExecutionNotFound."""
+        return table.require(ExecutionRow, self.row_key, ExecutionNotFound)
 
 
-class Part(BaseModel):
-    """The batches of a loop that a run is for, as part of another one, and what its body sees of that.
+def key_of(row: ExecutionRow) -> ExecutionKey:
+    """Return the key of an execution's row."""
+    return ExecutionKey(UUID(row.organization_id), UUID(row.id))
 
-    `suffix`: the iterations of the loops around it; `first`: the number of the first batch, and `size` how many items
-    each has; `nodes`: what nodes before have answered, those that the body names; `run_id`: the run that was asked for,
-    and `spent` how many seconds of its time are over.
+
+def may_continue(row: ExecutionRow | None) -> bool:
+    """Return whether an execution may have further effects: it exists, is open, and nobody has cancelled it."""
+    return row is not None and not row.cancel_requested_at and row.status in OPEN_STATUSES
+
+
+def open_condition() -> Condition:
+    """Return the condition that an execution's row has an open status."""
+    return ExecutionRow.status.is_in(*[status.value for status in OPEN_STATUSES])
+
+
+def change_status(row: ExecutionRow, before: ExecutionStatus, after: ExecutionStatus, **values: Any) -> bool:
+    """Change the status of an open execution and set further `values` of its row. Idempotent.
+
+    Return False when it has neither status, or its cancellation was requested.
     """
-
-    node_id: str
-    suffix: str
-    first: int
-    size: int
-    items: Items = []
-    nodes: dict[str, Outputs] = {}
-    run_id: UUID | None = None
-    mode: str = ""
-    spent: float = 0.0
-
-
-class Pinned(BaseModel):
-    """What a run works with; it sees no later change. `kept` are outputs of an earlier try, by path."""
-
-    user_id: UUID
-    workflow_id: UUID
-    workflow_name: str
-    workflow_version: int
-    mode: str
-    started: float
-    definition: WorkflowDefinition
-    trigger: Any = None
-    trigger_node_id: str | None = None
-    kept: dict[str, Outputs] = {}
-    kept_from: UUID | None = None
-    callback_token: str = ""
-    retention_days: int
-    depth: int = 0
-    express: bool = False
-    variables: Variables = Variables()
-    part: Part | None = None
-
-    def spent(self) -> float:
-        """Seconds of the run's time that were over when it began: those of the run that it is part of."""
-        return self.part.spent if self.part else 0.0
-
-    def items(self) -> Items:
-        """The items that the trigger answers."""
-        return items_of(self.trigger)
-
-
-def items_of(value: Any) -> Items:
-    """The items that a JSON value stands for: nothing is one empty item, so that a run has something to work on."""
-    if isinstance(value, list):
-        return [item if isinstance(item, dict) else {"value": item} for item in value]
-    if value is None:
-        return [{}]
-    return [value if isinstance(value, dict) else {"value": value}]
-
-
-def begin(place: Place) -> dict[str, Any] | None:
-    """Mark the run as running and pin what it works with; None when it has ended already."""
-    row = place.row()
-    if row.status == ExecutionStatus.PENDING:
-        moved = move(row, ExecutionStatus.PENDING, ExecutionStatus.RUNNING, started_at=clock.iso(clock.now()))
-        row = row if moved else place.row()
-    if row.status != ExecutionStatus.RUNNING:
-        if is_stopped(row):  # asked for while it was pending, by a caller whose function died at that
-            from weconnect.executions import completion  # which needs us
-
-            completion.finish(
-                row, completion.Outcome(status=ExecutionStatus.CANCELLED, error=completion.cancelled())
-            )
-        return None
-    try:
-        version = versions.load(place.organization_id, UUID(row.workflow_id), row.workflow_version)
-    except NotFound:
-        from weconnect.executions import completion
-
-        error = ExecutionError(code="workflow_gone", message="Its workflow was deleted before it began")
-        completion.finish(row, completion.Outcome(status=ExecutionStatus.FAILED, error=error))
-        return None
-    return pin(row, version.definition).model_dump(mode="json")
-
-
-def pin(row: ExecutionRow, definition: WorkflowDefinition) -> Pinned:
-    """What a run begins with."""
-    organization_id = UUID(row.organization_id)
-    kept_from = UUID(row.keeps) if row.keeps else None
-    known = loaded(row, "part") or {}
-    part = Part(items=loaded(row, "input"), **known["part"]) if known else None
-    asked = Place(organization_id, part.run_id).row() if part and part.run_id else row
-    return Pinned(
-        user_id=row.user_id,
-        workflow_id=row.workflow_id,
-        workflow_name=row.workflow_name,
-        workflow_version=row.workflow_version,
-        mode=row.mode,
-        started=clock.now().timestamp(),
-        definition=definition,
-        trigger=loaded(asked, "input"),
-        trigger_node_id=row.trigger_node_id,
-        kept=journal.outputs_of(organization_id, kept_from) if kept_from else {},
-        kept_from=kept_from,
-        callback_token=_token(row, definition),
-        retention_days=days_left(row),
-        depth=int(row.depth or 0),
-        express=bool(row.is_express),
-        variables=Variables(**known["variables"])
-        if known
-        else variables.pin(organization_id, UUID(row.workflow_id), definition),
-        part=part,
-    )
-
-
-def _token(row: ExecutionRow, definition: WorkflowDefinition) -> str:
-    """What completes the run's callbacks, for runs that have some. Its hash alone is stored."""
-    if not any(node.type == "wait" for node in definition.nodes):
-        return ""
-    secret = secrets.token_urlsafe(32)
-    table.touch(row, put={"callback_hash": digest_of(secret)})
-    return f"{UUID(row.organization_id).hex}{UUID(row.id).hex}{secret}"
-
-
-def digest_of(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def is_stopped(row: ExecutionRow | None) -> bool:
-    """Whether a run is to do nothing more."""
-    return row is None or bool(row.cancel_requested_at) or row.status not in OPEN
-
-
-def fence(place: Place, pinned: Pinned, waited: float) -> dict[str, Any] | None:
-    """What a step answers instead of having its effect: `{"ended": status}` or `{"paused": true}`; None to go on."""
-    row = table.get(ExecutionRow, place.key)
-    if row is None or is_stopped(row):
-        return {"ended": ExecutionStatus.CANCELLED.value}
-    used = pinned.spent() + clock.now().timestamp() - pinned.started
-    bound = pinned.definition.settings.timeout_seconds + waited
-    if pinned.express:
-        bound = min(bound, EXPRESS_SECONDS)
-    if used >= bound:
-        return {"ended": ExecutionStatus.TIMEOUT.value}
-    if row.pause_requested_at and not pinned.express:
-        return {"paused": True}
-    return None
-
-
-def move(row: ExecutionRow, before: ExecutionStatus, after: ExecutionStatus, **values: Any) -> bool:
-    """Move an open run from one state to the next; False when it is in neither, or is to stop."""
     if row.status == after:
         return True
     if row.status != before:
         return False
     keys = ExecutionRow.status_keys(UUID(row.organization_id), UUID(row.id), after, bool(row.is_express))
-    still = (ExecutionRow.status == before.value) & ExecutionRow.cancel_requested_at.does_not_exist()
+    unchanged = (ExecutionRow.status == before.value) & ExecutionRow.cancel_requested_at.does_not_exist()
     try:
-        table.change(row, values | keys | {"status": after.value}, ACTOR, condition=still)
+        table.change(row, values | keys | {"status": after.value}, ACTOR, condition=unchanged)
     except Conflict:
         return False
     return True
 
 
-def hold(place: Place, records: list[journal.Record], batch: int, node_ids: list[str]) -> bool:
-    """Let a running run wait, what it has done so far written; False when it is to stop."""
-    write(place, records, batch, node_ids)
-    return move(place.row(), ExecutionStatus.RUNNING, ExecutionStatus.WAITING)
+# Waiting: nodes that take long wait for a callback
 
 
-def go_on(place: Place) -> bool:
-    """Let a waiting run go on; False when it is to stop."""
-    return move(place.row(), ExecutionStatus.WAITING, ExecutionStatus.RUNNING)
+def suspend(key: ExecutionKey, entries: list[JournalEntry], batch: int, node_ids: list[str]) -> bool:
+    """Set a running execution to waiting, after its journal is written; return False when it was cancelled."""
+    write_journal(key, entries, batch, node_ids)
+    return change_status(key.load(), ExecutionStatus.RUNNING, ExecutionStatus.WAITING)
 
 
-def pause(place: Place, path: str, callback_id: str, *, is_branch: bool) -> None:
-    """Mark a run that has come to a boundary as paused, until it is resumed through its callbacks: branches that run
-    side by side have one each. One that was resumed or cancelled meanwhile goes on at once.
+def resume_suspended(key: ExecutionKey) -> bool:
+    """Set a waiting execution to running again; return False when it was cancelled."""
+    return change_status(key.load(), ExecutionStatus.WAITING, ExecutionStatus.RUNNING)
+
+
+# Paused: somebody asked for it
+
+
+def pause(key: ExecutionKey, path: str, callback_id: str, *, is_branch: bool) -> None:
+    """Set an execution that has come to a step boundary to paused, until it is resumed through its callbacks.
+
+    Parallel branches have one callback each. An execution that was resumed or cancelled meanwhile continues at once.
     """
-    pk, sk = CallbackRow.at_pause(place.organization_id, place.id, path)
-    ttl = place.row().ttl
+    pk, sk = CallbackRow.at_pause(key.organization_id, key.execution_id, path)
+    ttl = key.load().ttl
     table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, is_branch=is_branch, ttl=ttl), ACTOR)
-    row = place.row()  # after that, so that who resumes or cancels sees the callback, or is seen here
-    if not (row.pause_requested_at and move(row, ExecutionStatus.RUNNING, ExecutionStatus.PAUSED)):
-        wake(callback_id, {"resumed": False})
+    # Read after the callback is stored: who resumes or cancels sees the callback, or its change is seen here.
+    row = key.load()
+    is_paused = bool(row.pause_requested_at) and change_status(
+        row, ExecutionStatus.RUNNING, ExecutionStatus.PAUSED
+    )
+    if not is_paused:
+        wake_callback(callback_id, {"resumed": False})
 
 
-def resume(row: ExecutionRow, **values: Any) -> bool:
-    """Let a paused run go on; False when it is to stop."""
-    return move(row, ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, **values)
+def resume_paused(row: ExecutionRow, **values: Any) -> bool:
+    """Set a paused execution to running again; return False when it was cancelled."""
+    return change_status(row, ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, **values)
 
 
-def callbacks_of(place: Place, *, paused_only: bool = False) -> list[CallbackRow]:
-    """Where a run waits: at its pauses, and for callbacks that have not been completed."""
-    ranges = [CallbackRow.of_pauses(place.organization_id, place.id)]
-    ranges += [] if paused_only else [CallbackRow.of_run(place.organization_id, place.id)]
-    found: list[CallbackRow] = []
+def list_open_callbacks(key: ExecutionKey, *, paused_only: bool = False) -> list[CallbackRow]:
+    """Return the callbacks that an execution waits for: those of its pauses, and of nodes not completed yet."""
+    ranges = [CallbackRow.of_pauses(key.organization_id, key.execution_id)]
+    if not paused_only:
+        ranges.append(CallbackRow.of_execution(key.organization_id, key.execution_id))
+    rows: list[CallbackRow] = []
     for pk, prefix in ranges:
-        found += CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True)
-    return [row for row in found if not row.completed_at]
+        rows += CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True)
+    return [row for row in rows if not row.completed_at]
 
 
-def write(
-    place: Place, records: list[journal.Record], batch: int, node_ids: list[str], progress: int | None = None
+# The journal, and callbacks
+
+
+def write_journal(
+    key: ExecutionKey,
+    entries: list[JournalEntry],
+    batch: int,
+    node_ids: list[str],
+    progress: int | None = None,
 ) -> None:
-    """Write a batch of node runs and where the run is; again, it is the same batch."""
-    row = place.row()
-    if records:
-        made = journal.row_of(
-            place.organization_id, place.id, batch, records, days_left(row), int(row.ttl or 0)
-        )
-        table.put(made, ACTOR)
-    now: dict[str, Any] = {"current_node_ids": node_ids}
+    """Write a batch of node runs, the IDs of the present nodes and the progress (percent). Idempotent."""
+    row = key.load()
+    if entries:
+        days, ttl = days_left(row), int(row.ttl or 0)
+        batch_row = journal.build_row(key.organization_id, key.execution_id, batch, entries, days, ttl)
+        table.put(batch_row, ACTOR)
+    values: dict[str, Any] = {"current_node_ids": node_ids}
     if progress is not None:
-        now["progress"] = progress
-    table.touch(row, put=now, condition=is_open())
+        values["progress"] = progress
+    table.touch(row, put=values, condition=open_condition())
 
 
-def wake(callback_id: str, value: Any) -> bool:
-    """Send a value to where a run waits; False when that failed. One that is gone needs nothing."""
-    return send(callback_id, value) != "failed"
+def wake_callback(callback_id: str, value: Any) -> bool:
+    """Complete a callback; return False when that failed. A callback that is gone needs nothing and counts as done."""
+    return send_callback(callback_id, value) != "failed"
 
 
-def send(callback_id: str, value: Any) -> Literal["sent", "gone", "failed"]:
-    """Send a value to where a run waits: the platform takes one, and calls it gone afterwards."""
+def send_callback(callback_id: str, value: Any) -> Literal["sent", "gone", "failed"]:
+    """Complete a callback with a JSON value. The platform accepts one, and calls the callback gone afterwards."""
     try:
-        durable.lambda_client().send_durable_execution_callback_success(
+        durable_client.lambda_client().send_durable_execution_callback_success(
             CallbackId=callback_id, Result=json.dumps(value)
         )
     except Exception as error:
         code = getattr(error, "response", {}).get("Error", {}).get("Code")
         if code in ("CallbackTimeoutException", "ResourceNotFoundException"):
             return "gone"
-        logger.warning("could not wake a run", callback_id=callback_id, error=repr(error))
+        logger.warning("callback could not be completed", callback_id=callback_id, error=repr(error))
         return "failed"
     return "sent"
-
-
-def days_left(row: Row) -> int:
-    """Days until the run's row expires: how long what belongs to it is kept."""
-    return max(1, -((clock.epoch() - int(row.ttl or 0)) // 86_400))
-
-
-def store_text(organization_id: UUID, execution_id: UUID, name: str, value: Any, days: int) -> Any:
-    """A JSON value as text, or a pointer to a longer one."""
-    place = f"runs/{execution_id}/{name}"
-    return payloads.store(organization_id, place, json.dumps(value), days, INLINE_BYTES)
-
-
-def loaded(row: ExecutionRow, name: str) -> Any:
-    """The JSON value that a run's row holds as text."""
-    text = getattr(row, name)
-    return None if text is None else json.loads(payloads.load(row.organization_id, text))
-
-
-def is_open() -> Any:
-    """The condition that a run has not ended."""
-    return ExecutionRow.status.is_in(*[state.value for state in OPEN])

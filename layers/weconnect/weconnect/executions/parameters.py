@@ -1,4 +1,4 @@
-"""Path and query parameters of the routes that runs of agents and workflows share."""
+"""Path and query parameters of the routes of executions, and their responses."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -7,46 +7,46 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
-from weconnect.api.caller import requires
-from weconnect.api.resolver import path_id
-from weconnect.executions.entities import ApprovalStatus, Execution, ExecutionMode, ExecutionStatus, Timeline
+from weconnect.api.parameters import path_id
+from weconnect.executions.entities import Execution, ExecutionMode, ExecutionStatus, Timeline
 from weconnect.executions.views import timeline_chart
-
-ApprovalId = path_id("approvalId")
-ApprovalStatusFilter = Annotated[ApprovalStatus, Query(alias="status")]
-
-MayRead = requires("agents:read")  # its arguments are those of a step of its run
-MayDecide = requires("agents:execute")
 
 ExecutionId = path_id("executionId")
 FileId = path_id("fileId")
 NodeExecutionId = Annotated[str, Path(alias="nodeExecutionId", max_length=20)]
 CallbackToken = Annotated[str, Path(alias="token", max_length=200)]
 
-WorkflowFilter = Annotated[UUID | None, Query(alias="workflowId")]
-StatusFilter = Annotated[ExecutionStatus | None, Query(alias="status")]
-ModeFilter = Annotated[ExecutionMode | None, Query(alias="mode")]
+WorkflowFilter = Annotated[
+    UUID | None, Query(alias="workflowId", description="Only executions of this workflow")
+]
+StatusFilter = Annotated[
+    ExecutionStatus | None, Query(alias="status", description="Only executions with this status")
+]
+ModeFilter = Annotated[ExecutionMode | None, Query(alias="mode", description="Only executions in this mode")]
 AfterFilter = Annotated[AwareDatetime | None, Query(alias="from", description="Started at or after")]
 BeforeFilter = Annotated[AwareDatetime | None, Query(alias="to", description="Started before")]
-LevelFilter = Annotated[Literal["debug", "info", "warning", "error"] | None, Query(alias="level")]
-NodeFilter = Annotated[str | None, Query(alias="nodeId", max_length=64)]
+LevelFilter = Annotated[
+    Literal["debug", "info", "warning", "error"] | None,
+    Query(alias="level", description="Only entries of this level"),
+]
+NodeFilter = Annotated[
+    str | None, Query(alias="nodeId", max_length=64, description="Only entries of this node")
+]
 
 
-def accepted(execution: Execution, waited: int) -> Response[Execution]:
-    """202 while a run is open, 200 when it ended within the caller's request."""
-    headers = {"Preference-Applied": f"wait={waited}"} if waited else {}
-    status = 202 if execution.is_running() else 200
-    location = f"/v1/executions/{execution.id}"
+def started_response(execution: Execution, waited_seconds: int) -> Response[Execution]:
+    """Return 202 while the execution is open, 200 when it ended within the caller's request (`Prefer: wait=N`)."""
+    headers = {"Preference-Applied": f"wait={waited_seconds}"} if waited_seconds else {}
     return Response(
-        status_code=status,
+        status_code=202 if execution.is_running() else 200,
         content_type="application/json",
         body=execution,
-        headers=headers | {"Location": location},
+        headers=headers | {"Location": f"/v1/executions/{execution.id}"},
     )
 
 
-def charted(timeline: Timeline, accept: str) -> Response[Timeline | str]:
-    """JSON, or SVG for who accepts that."""
+def timeline_response(timeline: Timeline, accept: str) -> Response[Timeline | str]:
+    """Return the timeline as JSON, or as SVG when the `Accept` header names that."""
     if "image/svg+xml" in accept:
-        return Response(200, "image/svg+xml", timeline_chart.svg(timeline))
+        return Response(200, "image/svg+xml", timeline_chart.draw(timeline))
     return Response(200, "application/json", timeline)

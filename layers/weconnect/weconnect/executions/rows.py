@@ -1,115 +1,112 @@
-"""The rows that runs of agents and workflows have in common, and every key that they are found by."""
+"""The rows of workflow executions, and every key that they are found by."""
 
-from typing import Any
+from typing import Literal, TypedDict
 from uuid import UUID
 
-from pynamodb.attributes import (
-    BinaryAttribute,
-    BooleanAttribute,
-    JSONAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-)
+from pynamodb.attributes import Attribute
 
-from weconnect.db.table import Row, key
-from weconnect.executions.entities import Approval, Execution, ExecutionStatus
+from weconnect.db.payloads import Pointer, StoredText
+from weconnect.db.table import EntityRow, Row, key, stored
+from weconnect.executions.entities import Execution, ExecutionStatus
 
 
-class ApprovalRow(Row, discriminator="APPROVAL"):
-    """A question. `callback_id` is where its run waits, as soon as it does, and `depth` how deep that run stands; long
-    arguments leave the row, which stands in two indexes.
+class ConcurrencyLimit(TypedDict):
+    """The limit that a workflow's settings set for an execution: `limit` open executions with the same `key`."""
+
+    key: str
+    limit: int
+    policy: Literal["queue", "skip", "cancel_running"]
+
+
+class StatusKeys(TypedDict):
+    """The keys of an execution's row in gsi2; None removes the row from the index."""
+
+    gsi2pk: str | None
+    gsi2sk: str | None
+
+
+class ExecutionRow(EntityRow[Execution], discriminator="EXECUTION"):
+    """An execution of a workflow. `input` and `output` are JSON texts, or pointers to longer ones.
+
+    - `callback_hash`: the hash of the token that completes the execution's callbacks.
+    - `parent_key` and `parent_callback`: the execution that waits for this one, and the callback that it waits for.
+    - `concurrency`: set when the workflow limits its executions. `queued_at`: the key of the queue's row, until the
+      execution is admitted.
+    - `reuses_outputs_of`: the earlier execution of a retry; its completed nodes are not executed again.
+    - `part`: for an execution that processes batches of another one's loop, `{"part", "variables"}` as stored JSON.
     """
 
-    entity = Approval
-
-    status = UnicodeAttribute()
-    arguments = JSONAttribute()
-    edited_arguments = JSONAttribute(null=True, attr_name="editedArguments")
-    callback_id = UnicodeAttribute(null=True, attr_name="callbackId")
-    depth = NumberAttribute(default=0)
-
-    @staticmethod
-    def at(organization_id: UUID, approval_id: UUID) -> tuple[str, str]:
-        return key("ORG", organization_id), key("APPROVAL", approval_id)
-
-    @staticmethod
-    def by_status(organization_id: UUID, status: str) -> str:
-        """gsi2: questions of an organization by status."""
-        return key("ORG", organization_id, "APPROVAL", status)
-
-    @staticmethod
-    def undelivered() -> str:
-        """gsi3: answers of all organizations that their runs have not been sent yet, for the sweeper."""
-        return key("RUN", "answered")
-
-
-class ExecutionRow(Row, discriminator="EXECUTION"):
-    """A run of a workflow. `input` and `output` are JSON texts, or pointers to longer ones.
-
-    `callback_hash` is that of the token which completes its callbacks; `parent_key` and `parent_callback` say which run
-    waits for it, and where. `concurrency` is `{"key", "limit", "policy"}` of a run that its workflow limits, and
-    `queued_at` the key of the row that queues it, until it is let in. `part` is what a run goes by that does batches of
-    a loop for another, `{"part", "variables"}`, stored like the input.
-    """
-
-    entity = Execution
-
-    status = UnicodeAttribute()
-    input = JSONAttribute(null=True)
-    output = JSONAttribute(null=True)
-    is_express = BooleanAttribute(default=False, attr_name="isExpress")
-    cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
-    pause_requested_at = UnicodeAttribute(null=True, attr_name="pauseRequestedAt")
-    parent_key = JSONAttribute(null=True, attr_name="parentKey")
-    parent_callback = UnicodeAttribute(null=True, attr_name="parentCallback")
-    trigger_node_id = UnicodeAttribute(null=True, attr_name="triggerNodeId")
-    keeps = UnicodeAttribute(null=True)
-    callback_hash = UnicodeAttribute(null=True, attr_name="callbackHash")
-    error_workflow_id = UnicodeAttribute(null=True, attr_name="errorWorkflowId")
-    depth = NumberAttribute(default=0)
-    concurrency = JSONAttribute(null=True)
-    queued_at = JSONAttribute(null=True, attr_name="queuedAt")
-    handles_error = BooleanAttribute(default=False, attr_name="handlesError")
-    part = JSONAttribute(null=True)
+    id: Attribute[str]
+    organization_id: Attribute[str]
+    user_id: Attribute[str]
+    workflow_id: Attribute[str]
+    workflow_name: Attribute[str]
+    workflow_version: Attribute[int]
+    mode: Attribute[str]
+    started_at: Attribute[str | None]
+    current_node_ids: Attribute[list[str]]
+    retry_count: Attribute[int]
+    waits_for: Attribute[str | None]
+    api_key_id: Attribute[str | None]
+    status: Attribute[str] = stored()
+    input: Attribute[StoredText | None] = stored()
+    output: Attribute[StoredText | None] = stored()
+    is_express: Attribute[bool] = stored(default=False)
+    cancel_requested_at: Attribute[str | None] = stored()
+    pause_requested_at: Attribute[str | None] = stored()
+    parent_key: Attribute[list[str] | None] = stored()
+    parent_callback: Attribute[str | None] = stored()
+    trigger_node_id: Attribute[str | None] = stored()
+    reuses_outputs_of: Attribute[str | None] = stored()
+    callback_hash: Attribute[str | None] = stored()
+    error_workflow_id: Attribute[str | None] = stored()
+    depth: Attribute[int] = stored(default=0)
+    concurrency: Attribute[ConcurrencyLimit | None] = stored()
+    queued_at: Attribute[list[str] | None] = stored()
+    handles_error: Attribute[bool] = stored(default=False)
+    part: Attribute[StoredText | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("EXECUTION")
+        return partition_of(organization_id, execution_id), key("EXECUTION")
 
     @staticmethod
     def of_organization(organization_id: UUID) -> str:
-        """gsi1: runs of an organization, by their ids."""
+        """Return the gsi1 partition of an organization's executions, sorted by ID."""
         return key("ORG", organization_id, "EXECUTION")
 
     @staticmethod
     def by_status(organization_id: UUID, status: str) -> str:
-        """gsi2: runs of an organization by status, but for those that are pending, express or completed."""
+        """Return the gsi2 partition of an organization's executions in one status.
+
+        Pending, completed and running express executions are not in it.
+        """
         return key("ORG", organization_id, "STATUS", status)
 
     @staticmethod
     def of_workflow(organization_id: UUID, workflow_id: UUID) -> str:
-        """gsi3: runs of a workflow, by their ids."""
+        """Return the gsi3 partition of a workflow's executions, sorted by ID."""
         return key("ORG", organization_id, "WORKFLOW", workflow_id, "EXECUTION")
 
     @staticmethod
-    def of_sweeper(what: str, shard: str) -> str:
-        """gsi2: runs of all organizations that have not begun (`pending`), or run in a caller's time (`express`)."""
-        return key("RUN", what, shard)
+    def sweeper_partition(state: Literal["pending", "express"], shard: str) -> str:
+        """Return the gsi2 partition of all organizations' pending, or running express, executions in one shard."""
+        return key("RUN", state, shard)
 
     @staticmethod
     def shard(execution_id: object) -> str:
-        """The last digit: the first ones of a UUIDv7 are its time, and would make one hot partition."""
+        """Return the last digit of the ID: the first ones of a UUIDv7 are its time, and would make a hot partition."""
         return str(execution_id)[-1]
 
     @classmethod
     def status_keys(
-        cls, organization_id: UUID, execution_id: UUID, status: str, express: bool
-    ) -> dict[str, Any]:
-        """The keys that move with the status; None where the run leaves the index."""
+        cls, organization_id: UUID, execution_id: UUID, status: str, is_express: bool
+    ) -> StatusKeys:
+        """Return the keys that change with the status."""
         if status == ExecutionStatus.PENDING:
-            pk: str | None = cls.of_sweeper("pending", cls.shard(execution_id))
-        elif status == ExecutionStatus.RUNNING and express:
-            pk = cls.of_sweeper("express", cls.shard(execution_id))
+            pk: str | None = cls.sweeper_partition("pending", cls.shard(execution_id))
+        elif status == ExecutionStatus.RUNNING and is_express:
+            pk = cls.sweeper_partition("express", cls.shard(execution_id))
         elif status == ExecutionStatus.COMPLETED:
             pk = None
         else:
@@ -117,114 +114,105 @@ class ExecutionRow(Row, discriminator="EXECUTION"):
         return {"gsi2pk": pk, "gsi2sk": str(execution_id) if pk else None}
 
 
-class GateRow(Row, discriminator="GATE"):
-    """Where runs of a workflow's key, or of an organization, are let in. Written by `gates`, which keeps here too which
-    runs have a place (`holders`) and when one was last put into the queue before it (`waitedAt`).
+class SemaphoreRow(Row, discriminator="SEMAPHORE"):
+    """A semaphore of a workflow's concurrency key, or of an organization. Only `semaphores` writes it.
+
+    It also holds which executions have a slot (`holders`), and when one was last queued (`waitedAt`).
     """
 
-    organization_id = UnicodeAttribute(attr_name="organizationId")
-    workflow_id = UnicodeAttribute(null=True, attr_name="workflowId")
-    run_key = UnicodeAttribute(null=True, attr_name="runKey")
+    organization_id: Attribute[str] = stored()
+    workflow_id: Attribute[str | None] = stored()
+    concurrency_key: Attribute[str | None] = stored()
 
     @staticmethod
-    def of_workflow(organization_id: UUID, workflow_id: UUID, run_key: str) -> tuple[str, str]:
-        return key("ORG", organization_id, "WORKFLOW", workflow_id), key("PLACES", run_key)
+    def of_workflow(organization_id: UUID, workflow_id: UUID, concurrency_key: str) -> tuple[str, str]:
+        return key("ORG", organization_id, "WORKFLOW", workflow_id), key("SLOTS", concurrency_key)
 
     @staticmethod
     def of_organization(organization_id: UUID) -> tuple[str, str]:
-        return key("ORG", organization_id), key("PLACES")
+        return key("ORG", organization_id), key("SLOTS")
 
     @staticmethod
-    def waited() -> str:
-        """gsi2: the gates of all organizations before which runs may wait."""
-        return key("RUN", "gates")
+    def with_queue() -> str:
+        """Return the gsi2 partition of all organizations' semaphores for which executions may be queued."""
+        return key("RUN", "semaphores")
 
 
 class QueueRow(Row, discriminator="QUEUE"):
-    """A run that waits before a gate; the oldest is let in first."""
+    """An execution that is queued for a slot of a semaphore; the oldest is admitted first."""
 
-    execution_id = UnicodeAttribute(attr_name="executionId")
-
-    @staticmethod
-    def of_workflow(organization_id: UUID, workflow_id: UUID, run_key: str) -> tuple[str, str]:
-        return key("ORG", organization_id, "WORKFLOW", workflow_id), key("QUEUE", run_key, "")
+    execution_id: Attribute[str] = stored()
 
     @staticmethod
-    def of_all(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
-        """Those of all keys of a workflow."""
+    def of_workflow(organization_id: UUID, workflow_id: UUID, concurrency_key: str) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of the queue of a workflow's concurrency key."""
+        return key("ORG", organization_id, "WORKFLOW", workflow_id), key("QUEUE", concurrency_key, "")
+
+    @staticmethod
+    def of_all_keys(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of the queues of all concurrency keys of a workflow."""
         return key("ORG", organization_id, "WORKFLOW", workflow_id), key("QUEUE", "")
 
     @staticmethod
     def of_organization(organization_id: UUID) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of an organization's queue."""
         return key("ORG", organization_id), key("QUEUE", "")
 
 
 class NodeRunsRow(Row, discriminator="NODERUNS"):
-    """The node runs between two writes of a run's journal, packed."""
+    """A batch of an execution's journal: the node runs between two writes, compressed."""
 
-    packed = BinaryAttribute(null=True, legacy_encoding=False)
-    pointer = JSONAttribute(null=True)
+    packed: Attribute[bytes | None] = stored()
+    pointer: Attribute[Pointer | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, batch: int) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("NODES", f"{batch:06d}")
+        return partition_of(organization_id, execution_id), key("NODES", f"{batch:06d}")
 
 
 class FileRow(Row, discriminator="FILE"):
-    """A file that a node of a run has got; `pointer` says where its content is."""
+    """A file that a node has received; `pointer` leads to its content."""
 
-    name = UnicodeAttribute()
-    content_type = UnicodeAttribute(attr_name="contentType")
-    size = NumberAttribute()
-    pointer = JSONAttribute()
+    name: Attribute[str] = stored()
+    content_type: Attribute[str] = stored()
+    size: Attribute[int] = stored()
+    pointer: Attribute[Pointer] = stored()
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, file_id: UUID) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("FILE", file_id)
+        return partition_of(organization_id, execution_id), key("FILE", file_id)
 
 
 class CallbackRow(Row, discriminator="CALLBACK"):
-    """Where a node of a run waits to be called, or a paused run to be resumed: beside other branches, or alone."""
+    """A callback that a waiting node, or a paused execution (`is_branch`: one of its parallel branches), waits for."""
 
-    callback_id = UnicodeAttribute(attr_name="callbackId")
-    completed_at = UnicodeAttribute(null=True, attr_name="completedAt")
-    is_branch = BooleanAttribute(null=True, attr_name="isBranch")
+    callback_id: Attribute[str] = stored()
+    completed_at: Attribute[str | None] = stored()
+    is_branch: Attribute[bool | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("CALLBACK", path)
+        return partition_of(organization_id, execution_id), key("CALLBACK", path)
 
     @staticmethod
-    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("CALLBACK", "")
+    def of_execution(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of the callbacks of an execution's nodes."""
+        return partition_of(organization_id, execution_id), key("CALLBACK", "")
 
     @staticmethod
     def at_pause(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("PAUSED", path)
+        return partition_of(organization_id, execution_id), key("PAUSED", path)
 
     @staticmethod
     def of_pauses(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("PAUSED", "")
-
-
-class QuestionRow(Row, discriminator="QUESTION"):
-    """An approval that a run has asked for, to be taken back when the run ends before it is decided."""
-
-    approval_id = UnicodeAttribute(attr_name="approvalId")
-
-    @staticmethod
-    def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("QUESTION", path)
-
-    @staticmethod
-    def of_run(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        return of_run(organization_id, execution_id), key("QUESTION", "")
+        """Return the partition and the sort key prefix of the callbacks of an execution's pauses."""
+        return partition_of(organization_id, execution_id), key("PAUSED", "")
 
 
 class ChildRow(Row, discriminator="CHILD"):
-    """Names a workflow's run that another run started and waits for, under that one."""
+    """A reference from an execution to a workflow's execution that it started and waits for."""
 
-    id = UnicodeAttribute()
+    id: Attribute[str] = stored()
 
     @staticmethod
     def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
@@ -232,17 +220,18 @@ class ChildRow(Row, discriminator="CHILD"):
 
     @staticmethod
     def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of the references of an execution."""
         return key("ORG", organization_id, "RUN", parent_id), key("CHILD", "")
 
 
-class DeletedRunRow(Row, discriminator="DELETEDRUN"):
-    """Holds the id of a run that began by itself and was deleted: what began it may be told again for some days."""
+class DeletedExecutionRow(Row, discriminator="DELETEDRUN"):
+    """Keeps the ID of a deleted execution that an event had started: the event may be delivered again for some days."""
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         return key("ORG", organization_id), key("DELETEDRUN", execution_id)
 
 
-def of_run(organization_id: UUID, execution_id: UUID) -> str:
-    """The partition of everything that belongs to one run."""
+def partition_of(organization_id: UUID, execution_id: UUID) -> str:
+    """Return the partition of everything that belongs to one execution."""
     return key("ORG", organization_id, "EXECUTION", execution_id)

@@ -1,4 +1,4 @@
-"""Runs of workflows: read, list, cancel, pause, resume, delete. They are started in `starting` and done in `engine`."""
+"""Executions of workflows: read, list, cancel, pause, resume and delete them. `starting` starts them."""
 
 import time
 from datetime import datetime
@@ -9,40 +9,50 @@ from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import payloads, table
 from weconnect.db.table import Row
-from weconnect.errors import Conflict, Unavailable
-from weconnect.executions import completion, journal, lifecycle
+from weconnect.errors import AlreadyFinished, Unavailable
+from weconnect.executions import followups, journal, lifecycle
+from weconnect.executions.children import open_slices
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import (
-    OPEN,
+    OPEN_STATUSES,
     Execution,
     ExecutionMode,
     ExecutionStatus,
     ExecutionWithNodes,
 )
-from weconnect.executions.rows import DeletedRunRow, ExecutionRow, of_run
+from weconnect.executions.errors import ExecutionNotFound, ExpressExecution, NotPaused, StillOpen
+from weconnect.executions.lifecycle import key_of
+from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow, partition_of
+from weconnect.executions.stored_values import to_execution
 from weconnect.workflows.sharing import access, listing
-from weconnect.workflows.sharing.access import Need
+from weconnect.workflows.sharing.access import RequiredAccess
 
-KNOWN_SECONDS = 5 * 86_400  # longer than stream and queue keep an event
-GOING_ON = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
+REMEMBER_DELETED_SECONDS = 5 * 86_400  # longer than stream and queue keep an event
+ACTIVE = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
 
 
 def wait(caller: Caller, execution: Execution, seconds: int) -> Execution:
-    """Look again, ever less often, until the run has ended, waits for somebody, or `seconds` are over."""
+    """Return the execution once it has ended or waits for something, or else as it is after `seconds`.
+
+    It is polled, at growing intervals.
+    """
     until, pause = time.monotonic() + seconds, 0.05
-    while execution.status in GOING_ON and time.monotonic() < until:
+    while execution.status in ACTIVE and time.monotonic() < until:
         time.sleep(max(0, min(pause, until - time.monotonic())))
         pause = min(1.0, pause * 1.5)
-        execution = entity(_row(caller, execution.id))
+        execution = to_execution(_load(caller, execution.id))
     return execution
 
 
 def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
-    """A run with a summary of each node run, and, while it waits for a place, how many are let in before it."""
-    row = need(caller, execution_id, access.SEE_RUN)
-    nodes = journal.summaries(caller.organization_id, execution_id)
-    position = admission.position(row) if row.waits_for else None
-    return ExecutionWithNodes(**entity(row).model_dump(), nodes=nodes, queue_position=position)
+    """Return an execution with a summary of each node run and, while it is queued, its position in the queue.
+
+    Raises ExecutionNotFound, Forbidden.
+    """
+    row = require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    nodes = journal.load_summaries(caller.organization_id, execution_id)
+    position = admission.queue_position(row) if row.waits_for else None
+    return ExecutionWithNodes(**to_execution(row).model_dump(), nodes=nodes, queue_position=position)
 
 
 def find(
@@ -56,139 +66,144 @@ def find(
     after: datetime | None = None,
     before: datetime | None = None,
 ) -> Page[Execution]:
-    """Runs of the organization, newest first, long texts left out; `from` and `to` bound their start.
+    """Return a page of the organization's executions, newest first, without their input and output.
 
-    Who may not read all of them finds those that they began, of workflows that a share lets them run.
+    `after` and `before` bound their start. A caller without the permission to read all of them gets those that they
+    started, of workflows that are shared with them for execution.
     """
-    index, pk = place(caller.organization_id, workflow_id, status)
-    mine = None
-    if not caller.may(access.SEE_RUN.word):
-        mine = {str(row.id) for row in listing.heads(caller, access.SEE_RUN)}
+    index, pk = choose_index(caller.organization_id, workflow_id, status)
+    shared_ids = None
+    if not caller.has_permission(access.VIEW_EXECUTION.permission):
+        shared_ids = {str(row.id) for row in listing.shared_workflows(caller, access.VIEW_EXECUTION)}
     low, high = after.timestamp() if after else 0, before.timestamp() if before else 2**33
 
     def keep(row: ExecutionRow) -> bool:
         return (
-            (mine is None or (row.user_id == str(caller.user_id) and row.workflow_id in mine))
+            (shared_ids is None or (row.user_id == str(caller.user_id) and row.workflow_id in shared_ids))
             and (status is None or row.status == status)
             and (mode is None or row.mode == mode)
-            and low <= ids.time_of(UUID(row.id)) < high
+            and low <= ids.timestamp_of(UUID(row.id)) < high
         )
 
-    filters = [workflow_id, status, mode, after, before, None if mine is None else caller.user_id]
-    rows, following = query_page(
+    filters = [workflow_id, status, mode, after, before, None if shared_ids is None else caller.user_id]
+    needs_filter = shared_ids is not None or any(value is not None for value in filters[1:])
+    rows, next_cursor = query_page(
         ExecutionRow,
         pk,
         index=index,
         limit=limit,
         cursor=cursor,
-        keep=keep if mine is not None or any(value is not None for value in filters[1:]) else None,
+        keep=keep if needs_filter else None,
         filters=filters,
         between=(str(ids.lowest_id(low)), str(ids.lowest_id(min(high, 2**33)))) if after or before else None,
     )
-    return Page(items=[entity(row, whole=False) for row in rows], next_cursor=following)
+    return Page(items=[to_execution(row, with_values=False) for row in rows], next_cursor=next_cursor)
 
 
-def place(organization_id: UUID, workflow_id: UUID | None, status: ExecutionStatus | None) -> tuple[str, str]:
-    """The index and the partition that have all runs of a workflow, or of a status, and the fewest others."""
+def choose_index(
+    organization_id: UUID, workflow_id: UUID | None, status: ExecutionStatus | None
+) -> tuple[str, str]:
+    """Return the index and its partition that hold all executions of a workflow, or status, and the fewest others."""
     if workflow_id:
         return "gsi3", ExecutionRow.of_workflow(organization_id, workflow_id)
-    if status and status not in (*GOING_ON, ExecutionStatus.COMPLETED):
+    if status and status not in (*ACTIVE, ExecutionStatus.COMPLETED):
         return "gsi2", ExecutionRow.by_status(organization_id, status)
     return "gsi1", ExecutionRow.of_organization(organization_id)
 
 
 def delete(caller: Caller, execution_id: UUID) -> None:
-    """Delete a finished run with its journal, files and checkpoints; raises Conflict `still_open`."""
-    row = need(caller, execution_id, access.DELETE_RUN)
-    if row.status in OPEN:
-        raise Conflict(f"The run is {row.status}; cancel it first", code="still_open")
+    """Delete a finished execution with its journal, files and checkpoints.
+
+    Raises ExecutionNotFound, Forbidden, StillOpen.
+    """
+    row = require_execution(caller, execution_id, access.DELETE_EXECUTION)
+    if row.status in OPEN_STATUSES:
+        raise StillOpen(f"The execution is {row.status}. Cancel it first.")
     payloads.discard_all(caller.organization_id, f"runs/{execution_id}/")
-    pk = of_run(caller.organization_id, execution_id)
-    rest = [found for found in Row.query(pk, consistent_read=True) if found.sk != row.sk]
+    pk = partition_of(caller.organization_id, execution_id)
+    others = [each for each in Row.query(pk, consistent_read=True) if each.sk != row.sk]
     with Row.batch_write() as batch:
-        for found in rest:
-            batch.delete(found)
+        for other in others:
+            batch.delete(other)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row)
-        if row.mode == "event":  # which may come again, and would begin it anew
-            pk, sk = DeletedRunRow.at(caller.organization_id, execution_id)
-            writes.put(DeletedRunRow(pk=pk, sk=sk, ttl=clock.epoch() + KNOWN_SECONDS))
+        if row.mode == "event":  # the event may be delivered again, and would start it anew
+            pk, sk = DeletedExecutionRow.at(caller.organization_id, execution_id)
+            ttl = clock.epoch_seconds() + REMEMBER_DELETED_SECONDS
+            writes.put(DeletedExecutionRow(pk=pk, sk=sk, ttl=ttl))
 
 
 def cancel(caller: Caller, execution_id: UUID) -> Execution:
-    """Ask a run to stop: at once when it has not begun, waits or is paused, else at its next step.
+    """Cancel an execution: at once when it has not begun, waits or is paused, else at its next step.
 
-    Raises Conflict `already_finished`.
+    Raises ExecutionNotFound, Forbidden, AlreadyFinished.
     """
-    row = need(caller, execution_id, access.STEER_RUN)
-    if not completion.stop(row, caller.actor()):
-        raise Conflict(f"The run is {_row(caller, execution_id).status}", code="already_finished")
-    return entity(_row(caller, execution_id))
+    row = require_execution(caller, execution_id, access.CONTROL_EXECUTION)
+    if not followups.cancel_execution(row, caller.actor()):
+        raise _already_finished(caller, execution_id)
+    return to_execution(_load(caller, execution_id))
 
 
 def pause(caller: Caller, execution_id: UUID) -> Execution:
-    """Hold a run, and what does batches of its loops, at the next step; raises Conflict for one that has ended or is
-    carried out while its caller waits.
+    """Pause an execution, and those that process batches of its loops, at the next step.
+
+    Raises ExecutionNotFound, Forbidden, ExpressExecution, AlreadyFinished.
     """
-    row = need(caller, execution_id, access.STEER_RUN)
+    row = require_execution(caller, execution_id, access.CONTROL_EXECUTION)
     if row.is_express:
-        raise Conflict("The run is carried out while its caller waits", code="express")
-    asked = {"pause_requested_at": clock.iso(clock.now())}
-    if not table.touch(row, put=asked, condition=lifecycle.is_open()):
-        raise Conflict(f"The run is {_row(caller, execution_id).status}", code="already_finished")
-    for part in _parts(row):
-        table.touch(part, put=asked, condition=lifecycle.is_open())
-    return entity(_row(caller, execution_id))
+        raise ExpressExecution("The execution runs within its caller's request, so it cannot be paused.")
+    values = {"pause_requested_at": clock.iso(clock.now())}
+    if not table.touch(row, put=values, condition=lifecycle.open_condition()):
+        raise _already_finished(caller, execution_id)
+    for part in _open_slices(row):
+        table.touch(part, put=values, condition=lifecycle.open_condition())
+    return to_execution(_load(caller, execution_id))
 
 
 def resume(caller: Caller, execution_id: UUID) -> Execution:
-    """Go on with a paused run, or take back a pause that has not come yet; raises Conflict `not_paused`."""
-    row = need(caller, execution_id, access.STEER_RUN)
-    if row.status not in OPEN or not (row.status == ExecutionStatus.PAUSED or row.pause_requested_at):
-        raise Conflict(f"The run is {row.status}", code="not_paused")
-    for each in [row, *_parts(row)]:
+    """Resume a paused execution, or withdraw a pause that has not taken effect yet.
+
+    Raises ExecutionNotFound, Forbidden, NotPaused.
+    """
+    row = require_execution(caller, execution_id, access.CONTROL_EXECUTION)
+    if row.status not in OPEN_STATUSES or not (
+        row.status == ExecutionStatus.PAUSED or row.pause_requested_at
+    ):
+        raise NotPaused(f"The execution is {row.status}. Only a paused one can be resumed.")
+    for each in [row, *_open_slices(row)]:
         _resume(each)
-    return entity(_row(caller, execution_id))
+    return to_execution(_load(caller, execution_id))
 
 
 def _resume(row: ExecutionRow) -> None:
-    table.touch(row, put={"pause_requested_at": None})  # first, or a branch that comes to it now would pause
-    place = lifecycle.Place(UUID(row.organization_id), UUID(row.id))
-    for waiting in lifecycle.callbacks_of(place, paused_only=True):
-        if not lifecycle.wake(waiting.callback_id, {"resumed": True}):
-            raise Unavailable("The run could not be woken; try again shortly")
-    row = place.row()
-    if not row.pause_requested_at:  # else it woke up, and pauses anew
-        lifecycle.resume(row)
+    table.touch(row, put={"pause_requested_at": None})  # first, or a branch that reaches it now would pause
+    key = key_of(row)
+    for callback in lifecycle.list_open_callbacks(key, paused_only=True):
+        if not lifecycle.wake_callback(callback.callback_id, {"resumed": True}):
+            raise Unavailable("The execution could not be resumed. Try again shortly.")
+    row = key.load()
+    if not row.pause_requested_at:  # otherwise it woke up and is to pause anew
+        lifecycle.resume_paused(row)
 
 
-def _parts(row: ExecutionRow) -> list[ExecutionRow]:
-    from weconnect.workflows.engine import child_executions  # which needs us
-
-    return list(child_executions.open_parts(UUID(row.organization_id), UUID(row.id)))
+def _open_slices(row: ExecutionRow) -> list[ExecutionRow]:
+    return list(open_slices(UUID(row.organization_id), UUID(row.id)))
 
 
-def is_open(row: ExecutionRow) -> bool:
-    """Whether a run has not ended."""
-    return row.status in OPEN
+def require_execution(caller: Caller, execution_id: UUID, required: RequiredAccess) -> ExecutionRow:
+    """Return the row of an execution when the caller has the required access.
 
-
-def need(caller: Caller, execution_id: UUID, need: Need) -> ExecutionRow:
-    """The row of a run, for who may do this with it; raises NotFound or Forbidden as `access.require_run`."""
-    row = _row(caller, execution_id)
-    access.require_run(caller, row, need)
+    Raises ExecutionNotFound, and Forbidden where the caller may at least see it.
+    """
+    row = _load(caller, execution_id)
+    access.require_execution(caller, row, required)
     return row
 
 
-def _row(caller: Caller, execution_id: UUID) -> ExecutionRow:
-    return table.need(ExecutionRow, ExecutionRow.at(caller.organization_id, execution_id), "execution")
+def _load(caller: Caller, execution_id: UUID) -> ExecutionRow:
+    at = ExecutionRow.at(caller.organization_id, execution_id)
+    return table.require(ExecutionRow, at, ExecutionNotFound)
 
 
-def entity(row: ExecutionRow, *, whole: bool = True) -> Execution:
-    """The run on the wire; in lists input and output are left out."""
-    values = row.values()
-    for name in ("input", "output"):
-        values.pop(name, None)
-        if whole:
-            values[name] = lifecycle.loaded(row, name)
-    return Execution.model_validate(values, by_name=True)
+def _already_finished(caller: Caller, execution_id: UUID) -> AlreadyFinished:
+    return AlreadyFinished(f"The execution is already {_load(caller, execution_id).status}.")

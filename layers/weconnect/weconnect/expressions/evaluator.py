@@ -1,12 +1,13 @@
-"""A process that evaluates JSONata for `expressions` and nothing else, so that a bomb takes only this process with it.
+"""The process that evaluates JSONata for `rendering`, and nothing else, so that a bomb kills only this process.
 
 Run as a program with the folder of `jsonatapy` as its argument. On standard input, one JSON request a line:
 `{"parse": [source]}` or `{"sources": [source], "contexts": [{"data", "bindings"}], "shared": {…}, "now": ISO 8601}`.
-On standard output, one JSON answer a line: `{"errors": [text or null]}`, `{"results": [[value per source] per
+On standard output, one JSON response a line: `{"errors": [text or null]}`, `{"results": [[value per source] per
 context]}` or `{"error": {"source", "context", "message"}}`. It ends when its input does.
 """
 
 import contextlib
+import importlib
 import json
 import resource
 import sys
@@ -19,18 +20,19 @@ MAX_DEPTH = 300
 MAX_SEQUENCE = 100_000
 MAX_OUTPUT = 4 * 2**20
 MAX_WIDTH = 10_000
-REFUSED = ("eval", "random", "shuffle")
+REFUSED_FUNCTIONS = ("eval", "random", "shuffle")
 
 
 class Evaluator:
-    """Compiled expressions, and the moment that `$now()` and `$millis()` tell."""
+    """Evaluates requests; keeps compiled expressions, and the time that `$now()` and `$millis()` return."""
 
     def __init__(self, jsonata: Any) -> None:
         self._jsonata = jsonata
         self._compiled: dict[str, Any] = {}
         self._now = "1970-01-01T00:00:00.000Z"
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def evaluate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the response to a request, both as the module describes them."""
         if "parse" in request:
             return {"errors": [self._parse_error(source) for source in request["parse"]]}
         self._now = request["now"]
@@ -38,11 +40,11 @@ class Evaluator:
         for number, context in enumerate(request["contexts"]):
             bindings = request["shared"] | context["bindings"]
             row = []
-            for place, source in enumerate(request["sources"]):
+            for position, source in enumerate(request["sources"]):
                 try:
-                    row.append(finite(self._compile(source).evaluate(context["data"], bindings)))
+                    row.append(require_finite(self._compile(source).evaluate(context["data"], bindings)))
                 except (ValueError, TypeError) as error:
-                    return {"error": {"source": place, "context": number, "message": words(error)}}
+                    return {"error": {"source": position, "context": number, "message": error_message(error)}}
             results.append(row)
         return {"results": results}
 
@@ -50,7 +52,7 @@ class Evaluator:
         try:
             self._compile(source)
         except ValueError as error:
-            return words(error)
+            return error_message(error)
         return None
 
     def _compile(self, source: str) -> Any:
@@ -63,9 +65,9 @@ class Evaluator:
             )
             compiled.register_override("now", self._now_text)
             compiled.register_override("millis", self._now_millis)
-            compiled.register_override("pad", pad)
-            for name in REFUSED:
-                compiled.register_override(name, refusal(name))
+            compiled.register_override("pad", bounded_pad)
+            for name in REFUSED_FUNCTIONS:
+                compiled.register_override(name, refuse_call(name))
             if len(self._compiled) >= 2_000:
                 self._compiled.clear()
             self._compiled[source] = compiled
@@ -82,8 +84,8 @@ class Evaluator:
         return self._jsonata.evaluate("$toMillis($now)", None, {"now": self._now})
 
 
-def pad(text: str, width: int, character: str = " ") -> str:
-    """JSONata's `$pad`, which by itself makes a text of any width."""
+def bounded_pad(text: str, width: int, character: str = " ") -> str:
+    """Return what JSONata's `$pad` returns, which has no bound of its own. Raises ValueError beyond MAX_WIDTH."""
     if abs(width) > MAX_WIDTH:
         raise ValueError(f"$pad is bounded at {MAX_WIDTH} characters")
     missing = max(0, abs(int(width)) - len(text))
@@ -91,55 +93,55 @@ def pad(text: str, width: int, character: str = " ") -> str:
     return text + filling[:missing] if width > 0 else filling[:missing] + text
 
 
-def refusal(name: str) -> Callable[..., Any]:
+def refuse_call(name: str) -> Callable[..., Any]:
+    """Return a function that replaces `$name` and raises ValueError."""
+
     def refuse(*_: Any) -> Any:
-        raise ValueError(refused(name))
+        raise ValueError(refusal_message(name))
 
     return refuse
 
 
-def refused(name: str) -> str:
+def refusal_message(name: str) -> str:
     return f"${name} is not allowed here: an expression must give the same result each time"
 
 
-def finite(value: Any) -> Any:
-    """Refuse what JSON cannot say, as 1/0."""
+def require_finite(value: Any) -> Any:
+    """Return the value; raise ValueError for a number that JSON does not have, such as 1/0."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        raise ValueError("The result is not a number that JSON can say")
+        raise ValueError("The result is not a number that JSON can represent")
     return value
 
 
-def words(error: Exception) -> str:
-    """What went wrong without the wrappings of the libraries between."""
+def error_message(error: Exception) -> str:
+    """Return the message of an error, without the prefixes of the libraries between, in at most 500 characters."""
     text = str(error)
-    for wrapping in (
+    for prefix in (
         "host function raised ",
         "Parse error: ",
         "Invalid syntax: ",
         "ValueError: ",
         "TypeError: ",
     ):
-        text = text.removeprefix(wrapping)
+        text = text.removeprefix(prefix)
     return text[:500]
 
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError):  # macOS knows no such limit: there the time alone is bounded
+    with contextlib.suppress(ValueError):  # macOS has no such limit: there only the time is bounded
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     sys.path.append(sys.argv[1])
-    import jsonatapy
-
-    evaluator = Evaluator(jsonatapy)
+    evaluator = Evaluator(importlib.import_module("jsonatapy"))
     for line in sys.stdin.buffer:
         try:
-            answer = json.dumps(evaluator.answer(json.loads(line)), allow_nan=False)
-            if len(answer) > MAX_OUTPUT:
+            response = json.dumps(evaluator.evaluate(json.loads(line)), allow_nan=False)
+            if len(response) > MAX_OUTPUT:
                 raise ValueError(f"The result is larger than {MAX_OUTPUT >> 20} MB")
         except (ValueError, RecursionError) as error:
             message = str(error) if isinstance(error, ValueError) else "The result is nested too deeply"
-            answer = json.dumps({"error": {"source": 0, "context": 0, "message": message}})
-        sys.stdout.buffer.write(answer.encode() + b"\n")
+            response = json.dumps({"error": {"source": 0, "context": 0, "message": message}})
+        sys.stdout.buffer.write(response.encode() + b"\n")
         sys.stdout.buffer.flush()
 
 

@@ -1,7 +1,7 @@
 """Expressions: JSONata between `{{` and `}}` within the texts of a JSON value.
 
-A text that is one expression becomes the expression's value, of whatever type; within a longer text the value is
-written as text. Expressions are pure: `$now()` and `$millis()` tell a given moment, `$eval`, `$random` and `$shuffle`
+A text that is one expression is replaced by the expression's value, of any type; within a longer text the value is
+written as text. Expressions are pure: `$now()` and `$millis()` return a given time, `$eval`, `$random` and `$shuffle`
 are refused. They run in a process of their own (`evaluator`), bounded in time and memory, since JSONata can double a
 value faster than any check within it.
 """
@@ -24,145 +24,160 @@ from typing import Any
 
 from weconnect import clock
 from weconnect.expressions import evaluator
+from weconnect.expressions.variables import find_variable_names
 from weconnect.settings import settings
 
 MAX_SECONDS = 3
 MAX_SOURCE = 10_000
 MAX_INPUT = 16 * 2**20
-SHOWN = 120
+SHOWN_CHARACTERS = 120
 
-# What may stand between the braces without closing them: quoted texts, quoted names, comments.
+# Parts of an expression in which braces do not close it: quoted texts, quoted names, comments.
 SKIPPED = re.compile(
     r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | /\*.*?\*/ """, re.DOTALL | re.VERBOSE
 )
-VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 
 
 class ExpressionError(Exception):
-    """An expression cannot be read or evaluated. `pointer` is the JSON pointer of the text that holds it."""
+    """An expression cannot be parsed or evaluated. `pointer` is the JSON pointer of the text that contains it."""
 
     def __init__(self, message: str, expression: str = "", pointer: str = "") -> None:
-        shown = expression if len(expression) <= SHOWN else expression[:SHOWN] + "…"
+        shown = expression if len(expression) <= SHOWN_CHARACTERS else expression[:SHOWN_CHARACTERS] + "…"
         super().__init__(f"{message} in {{{{ {shown} }}}}" if expression else message)
         self.pointer = pointer
 
 
 @dataclass(frozen=True)
-class Context:
-    """What an expression sees: `data` is its root and `$json`; the names of `bindings` are variables."""
+class EvaluationContext:
+    """The input of an expression: `data` is its root and `$json`; `bindings` are its variables by name."""
 
     data: Any
     bindings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Found:
-    """One expression, the JSON pointer of its text and whether it is all of it."""
+class Expression:
+    """An expression and the JSON pointer of the text that contains it."""
 
     source: str
     pointer: str
 
 
 def evaluate(expression: str, data: Any, moment: datetime | None = None) -> Any:
-    """The value of one JSONata expression over JSON data; raises ExpressionError."""
-    return _evaluate([Found(expression, "")], [Context(data)], {}, moment or clock.now())[0][0]
+    """Return the value of one JSONata expression over JSON data. Raises ExpressionError."""
+    return _evaluate([Expression(expression, "")], [EvaluationContext(data)], {}, moment or clock.now())[0][0]
 
 
-def resolve(value: Any, contexts: list[Context], shared: dict[str, Any], moment: datetime) -> list[Any]:
-    """`value` once per context with every expression in it replaced; raises ExpressionError with the place."""
-    found = find(value)
-    if not found:
+def render(
+    value: Any, contexts: list[EvaluationContext], shared: dict[str, Any], moment: datetime
+) -> list[Any]:
+    """Return `value` once per context, with every expression in it replaced by its value.
+
+    `shared` are variables by name for all contexts. Raises ExpressionError with the pointer of the failed expression.
+    """
+    expressions = find_expressions(value)
+    if not expressions:
         return [value for _ in contexts]
-    rows = _evaluate(found, contexts, shared, moment)
-    return [_replaced(value, iter(row)) for row in rows]
+    rows = _evaluate(expressions, contexts, shared, moment)
+    return [_replace(value, iter(row)) for row in rows]
 
 
-def find(value: Any, pointer: str = "") -> list[Found]:
-    """The expressions within a JSON value, in order; raises ExpressionError for one that never ends."""
+def find_expressions(value: Any, pointer: str = "") -> list[Expression]:
+    """Return the expressions within a JSON value, in order. Raises ExpressionError for one without its `}}`."""
     match value:
         case str():
-            return [Found(part[1], pointer) for part in _parts(value, pointer) if isinstance(part, tuple)]
+            parts = _split(value, pointer)
+            return [Expression(part.source, pointer) for part in parts if isinstance(part, _Source)]
         case dict():
             return [
-                found
+                expression
                 for key, inner in value.items()
-                for found in find(inner, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+                for expression in find_expressions(
+                    inner, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+                )
             ]
         case list():
-            return [found for index, inner in enumerate(value) for found in find(inner, f"{pointer}/{index}")]
+            return [
+                expression
+                for index, inner in enumerate(value)
+                for expression in find_expressions(inner, f"{pointer}/{index}")
+            ]
     return []
 
 
 def syntax_errors(sources: list[str]) -> list[str | None]:
-    """Why each expression cannot be parsed, or None."""
-    long = [
+    """Return the syntax error of each expression, or None."""
+    length_errors = [
         f"longer than {MAX_SOURCE} characters" if len(source) > MAX_SOURCE else None for source in sources
     ]
-    answered = _process.ask({"parse": [source[:MAX_SOURCE] for source in sources]})["errors"]
-    return [first or second for first, second in zip(long, answered, strict=True)]
-
-
-def variables(source: str) -> set[str]:
-    """The names of the variables that an expression mentions, without the dollar sign."""
-    return set(VARIABLE.findall(source))
+    errors = _process.request({"parse": [source[:MAX_SOURCE] for source in sources]})["errors"]
+    return [first or second for first, second in zip(length_errors, errors, strict=True)]
 
 
 def _evaluate(
-    found: list[Found], contexts: list[Context], shared: dict[str, Any], moment: datetime
+    expressions: list[Expression], contexts: list[EvaluationContext], shared: dict[str, Any], moment: datetime
 ) -> list[list[Any]]:
-    mentioned: set[str] = set()
-    for each in found:
-        if len(each.source) > MAX_SOURCE:
-            raise ExpressionError(f"Longer than {MAX_SOURCE} characters", each.source, each.pointer)
-        mentioned |= variables(each.source)
+    used: set[str] = set()
+    for expression in expressions:
+        if len(expression.source) > MAX_SOURCE:
+            message = f"Longer than {MAX_SOURCE} characters"
+            raise ExpressionError(message, expression.source, expression.pointer)
+        used |= find_variable_names(expression.source)
     request = {
-        "sources": [each.source for each in found],
+        "sources": [expression.source for expression in expressions],
         "contexts": [
             {
                 "data": context.data,
-                "bindings": _mentioned({"json": context.data} | context.bindings, mentioned),
+                "bindings": _select({"json": context.data} | context.bindings, used),
             }
             for context in contexts
         ],
-        "shared": _mentioned(shared, mentioned),
+        "shared": _select(shared, used),
         "now": moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    first = found[0]
+    first = expressions[0]
     try:
-        answer = _process.ask(request)
+        response = _process.request(request)
     except ExpressionError as error:
         raise ExpressionError(str(error), first.source, first.pointer) from None
-    if problem := answer.get("error"):
-        wrong = found[problem["source"]]
-        raise ExpressionError(problem["message"], wrong.source, wrong.pointer)
-    results: list[list[Any]] = answer["results"]
+    if error_details := response.get("error"):
+        failed = expressions[error_details["source"]]
+        raise ExpressionError(error_details["message"], failed.source, failed.pointer)
+    results: list[list[Any]] = response["results"]
     return results
 
 
-def _mentioned(bindings: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """Only what is used is sent: the outputs of all nodes may be large."""
+def _select(bindings: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """Return the variables that are used; only those are sent, since the outputs of all nodes may be large."""
     return {name: value for name, value in bindings.items() if name in names}
 
 
-def _parts(text: str, pointer: str = "") -> list[str | tuple[str, str]]:
-    """A text in parts: plain ones, and `("", source)` for an expression."""
-    parts: list[str | tuple[str, str]] = []
+@dataclass(frozen=True)
+class _Source:
+    """The source of an expression within a text."""
+
+    source: str
+
+
+def _split(text: str, pointer: str = "") -> list[str | _Source]:
+    """Return the parts of a text, plain ones and expressions, in order."""
+    parts: list[str | _Source] = []
     position = 0
     while (start := text.find("{{", position)) >= 0:
-        end = _end(text, start + 2)
+        end = _find_end(text, start + 2)
         if end is None:
-            raise ExpressionError("No }} ends the expression", text[start + 2 :].strip(), pointer)
+            raise ExpressionError("Missing }}", text[start + 2 :].strip(), pointer)
         if start > position:
             parts.append(text[position:start])
-        parts.append(("", text[start + 2 : end].strip()))
+        parts.append(_Source(text[start + 2 : end].strip()))
         position = end + 2
     if position < len(text):
         parts.append(text[position:])
     return parts
 
 
-def _end(text: str, position: int) -> int | None:
-    """Where the `}}` of an expression stands: outside of quotes and of the braces of objects."""
+def _find_end(text: str, position: int) -> int | None:
+    """Return the position of the `}}` of an expression: outside of quotes and of the braces of objects."""
     depth = 0
     while position < len(text):
         if skipped := SKIPPED.match(text, position):
@@ -178,21 +193,21 @@ def _end(text: str, position: int) -> int | None:
     return None
 
 
-def _replaced(value: Any, results: Iterator[Any]) -> Any:
+def _replace(value: Any, results: Iterator[Any]) -> Any:
     match value:
         case str():
-            parts = _parts(value)
-            if len(parts) == 1 and isinstance(parts[0], tuple):
+            parts = _split(value)
+            if len(parts) == 1 and isinstance(parts[0], _Source):
                 return next(results)
-            return "".join(part if isinstance(part, str) else _text(next(results)) for part in parts)
+            return "".join(part if isinstance(part, str) else _to_text(next(results)) for part in parts)
         case dict():
-            return {key: _replaced(inner, results) for key, inner in value.items()}
+            return {key: _replace(inner, results) for key, inner in value.items()}
         case list():
-            return [_replaced(inner, results) for inner in value]
+            return [_replace(inner, results) for inner in value]
     return value
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -201,39 +216,40 @@ def _text(value: Any) -> str:
 
 
 class _Process:
-    """The evaluating process, started at first use and again after it was stopped; one question at a time."""
+    """The evaluating process, started at first use and again after it was stopped; one request at a time."""
 
     def __init__(self) -> None:
         self._running: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._lock = threading.Lock()
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the response to a request. Raises ExpressionError when its bounds are exceeded."""
         line = json.dumps(request).encode() + b"\n"
         if len(line) > MAX_INPUT:
             raise ExpressionError(f"The data is larger than {MAX_INPUT >> 20} MB")
         with self._lock:
-            process = self._started()
+            process = self._start()
             assert process.stdin and process.stdout
             try:
                 process.stdin.write(line)
                 process.stdin.flush()
-                answer = self._read(process.stdout.fileno())
+                line = self._read_line(process.stdout.fileno())
             except BrokenPipeError:
-                answer = b""
-            if not answer:
+                line = b""
+            if not line:
                 self.stop()
                 raise ExpressionError(f"Needs more memory than {evaluator.MAX_MEMORY >> 20} MB")
-        result: dict[str, Any] = json.loads(answer)
-        return result
+        response: dict[str, Any] = json.loads(line)
+        return response
 
-    def _started(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> "subprocess.Popen[bytes]":
         # A fork of this process must not talk over its parent's pipes.
         if self._running is None or self._owner != os.getpid() or self._running.poll() is not None:
             self.stop()
-            found = find_spec("jsonatapy")
-            assert found and found.origin
-            library = str(Path(found.origin).parent.parent)
+            spec = find_spec("jsonatapy")
+            assert spec and spec.origin
+            library = str(Path(spec.origin).parent.parent)
             self._running = subprocess.Popen(
                 [sys.executable, "-I", "-S", evaluator.__file__, library],
                 stdin=subprocess.PIPE,
@@ -244,8 +260,8 @@ class _Process:
             self._owner = os.getpid()
         return self._running
 
-    def _read(self, pipe: int) -> bytes:
-        """One line, or nothing when the process ended; raises ExpressionError when it took too long."""
+    def _read_line(self, pipe: int) -> bytes:
+        """Return one line, empty when the process ended. Raises ExpressionError when it took too long."""
         deadline = time.monotonic() + MAX_SECONDS
         chunks: list[bytes] = []
         while not (chunks and chunks[-1].endswith(b"\n")):

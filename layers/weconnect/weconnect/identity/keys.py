@@ -1,33 +1,33 @@
-"""The keys of the rows that the authorizer reads itself, without PynamoDB; the row classes use them too."""
+"""The keys of the rows that the authorizer reads without PynamoDB; the row classes use them too."""
 
 from weconnect.db.keys import key
 
 
 def user(user_id: object) -> tuple[str, str]:
-    """A user."""
+    """Return the key of a user."""
     return key("USER", user_id), "USER"
 
 
 def api_key(key_hash: str) -> tuple[str, str]:
-    """An API key by the SHA-256 of its text."""
+    """Return the key of an API key by the SHA-256 of its text in hex."""
     return key("APIKEY", key_hash), "APIKEY"
 
 
 def api_key_rate(key_hash: str, period: str) -> tuple[str, str]:
-    """An API key's requests in an hour (2026-11-22T13) or a day (2026-11-22)."""
+    """Return the key of an API key's requests in an hour (`2026-11-22T13`) or a day (`2026-11-22`)."""
     return key("APIKEY", key_hash), key("RATE", period)
 
 
 def organization(organization_id: object) -> tuple[str, str]:
-    """An organization."""
+    """Return the key of an organization."""
     return key("ORG", organization_id), "ORG"
 
 
 def role(organization_id: object, role_id: object) -> tuple[str, str]:
-    """A custom role."""
+    """Return the key of a custom role."""
     return key("ORG", organization_id), key("ROLE", role_id)
 
 
 def member(organization_id: object, user_id: object) -> tuple[str, str]:
-    """A user's membership of an organization."""
+    """Return the key of a user's membership in an organization."""
     return key("ORG", organization_id), key("MEMBER", user_id)

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from weconnect.auth.entities import LimitType
+from weconnect.identity.entities import LimitType
 
 
-def of(limit_type: LimitType, moment: datetime) -> tuple[datetime, datetime]:
-    """Start and end of the hour, day, month or year that `moment` is in."""
+def period_containing(limit_type: LimitType, moment: datetime) -> tuple[datetime, datetime]:
+    """Return the start and the end of the hour, day, month or year that contains `moment`."""
     hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     if limit_type == LimitType.HOURLY:
         return hour, hour + timedelta(hours=1)

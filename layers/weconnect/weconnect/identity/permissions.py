@@ -1,12 +1,12 @@
-"""Which role may do what. The authorizer imports this: words and sets only, no rows and no pydantic.
+"""Permissions, and the roles that have them. The authorizer imports this module: no rows and no pydantic here.
 
-A permission is `resource:action`; the same words are the scopes of API keys.
+A permission is `resource:action`, such as `agents:read`; the scopes of API keys are permissions too.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from weconnect.errors import Forbidden
+from weconnect.identity.errors import NotOwnEntity
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,31 +26,36 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "schedules": ("create", "read", "update", "delete", "execute"),
     "monitoring": ("read", "manage"),
 }
-WORDS = frozenset(f"{resource}:{action}" for resource, actions in ACTIONS.items() for action in actions)
+ALL_PERMISSIONS = frozenset(
+    f"{resource}:{action}" for resource, actions in ACTIONS.items() for action in actions
+)
 
-_MEMBERS_ACTIONS = {"create", "read", "update", "execute", "use"}
+_MEMBER_ACTIONS = {"create", "read", "update", "execute", "use"}
 
-ROLES: dict[str, frozenset[str]] = {
+PERMISSIONS_BY_ROLE: dict[str, frozenset[str]] = {
     "owner": frozenset({EVERYTHING}),
-    "admin": WORDS - {"organization:billing"},
-    "member": frozenset(word for word in WORDS if word.partition(":")[2] in _MEMBERS_ACTIONS),
-    "viewer": frozenset(word for word in WORDS if word.endswith(":read")),
+    "admin": ALL_PERMISSIONS - {"organization:billing"},
+    "member": frozenset(
+        permission for permission in ALL_PERMISSIONS if permission.partition(":")[2] in _MEMBER_ACTIONS
+    ),
+    "viewer": frozenset(permission for permission in ALL_PERMISSIONS if permission.endswith(":read")),
 }
 
-_FLAG_OF_ACTION = {"read": "can_read", "delete": "can_delete", "execute": "can_execute", "use": "can_execute"}
+_FLAG_BY_ACTION = {"read": "can_read", "delete": "can_delete", "execute": "can_execute", "use": "can_execute"}
 
 
-def effective(
+def effective_permissions(
     role: str,
     member_permissions: Mapping[str, Mapping[str, Any] | None],
     custom_role_permissions: Iterable[str] | None = None,
 ) -> frozenset[str]:
-    """What a member may do: the role's words (or the custom role's), then the member's own booleans win.
+    """Return the permissions of a member: those of the role or custom role, then the member's own booleans applied.
 
-    `member_permissions` is the seed's map, `{"workflows": {"create": true}}`. The owner always has all.
+    `member_permissions` is the member's own map, `{"workflows": {"create": true}}`: true grants, false denies. An owner
+    always has all permissions.
     """
     if role == "owner":
-        return ROLES["owner"]
+        return PERMISSIONS_BY_ROLE["owner"]
     own = {
         f"{resource}:{action}": flag
         for resource, actions in member_permissions.items()
@@ -58,43 +63,54 @@ def effective(
         if isinstance(flag, bool)
     }
     granted = (
-        ROLES.get(role, frozenset())
+        PERMISSIONS_BY_ROLE.get(role, frozenset())
         if custom_role_permissions is None
-        else WORDS & set(custom_role_permissions)
+        else ALL_PERMISSIONS & set(custom_role_permissions)
     )
-    granted |= {word for word, flag in own.items() if flag and word in WORDS}
-    return granted - {word for word, flag in own.items() if not flag}
+    granted |= {permission for permission, flag in own.items() if flag and permission in ALL_PERMISSIONS}
+    return granted - {permission for permission, flag in own.items() if not flag}
 
 
-def within_user_role(granted: frozenset[str], user_role: str) -> frozenset[str]:
-    """What is left of a member's permissions for a user of this role: readonly reads, a guest has none."""
+def limit_to_user_role(granted: frozenset[str], user_role: str) -> frozenset[str]:
+    """Return those of a member's permissions that the role of the user allows: readonly reads, a guest has none."""
     if user_role == "guest":
         return frozenset()
     if user_role == "readonly":
-        return frozenset(word for word in spelled_out(granted) if word.endswith(":read"))
+        return frozenset(
+            permission for permission in expand_permissions(granted) if permission.endswith(":read")
+        )
     return granted
 
 
-def of_api_key(granted: frozenset[str], scopes: Iterable[str], flags: Mapping[str, Any]) -> frozenset[str]:
-    """What is left for an API key: `granted` ∩ scopes ∩ flags (`can_read` …); the absent grants nothing."""
-    asked = set(scopes)
-    inside = spelled_out(granted) if EVERYTHING in asked else spelled_out(granted) & asked
+def limit_to_api_key(
+    granted: frozenset[str], scopes: Iterable[str], flags: Mapping[str, Any]
+) -> frozenset[str]:
+    """Return the permissions of an API key: those of its user that both a scope and a flag (`can_read`, …) allow.
+
+    A missing scope or flag allows nothing.
+    """
+    scope_set = set(scopes)
+    in_scope = (
+        expand_permissions(granted) if EVERYTHING in scope_set else expand_permissions(granted) & scope_set
+    )
     return frozenset(
-        word for word in inside if flags.get(_FLAG_OF_ACTION.get(word.partition(":")[2], "can_write")) is True
+        permission
+        for permission in in_scope
+        if flags.get(_FLAG_BY_ACTION.get(permission.partition(":")[2], "can_write")) is True
     )
 
 
-def spelled_out(granted: frozenset[str]) -> frozenset[str]:
-    """The permissions with `*` replaced by every word there is."""
-    return WORDS if EVERYTHING in granted else granted
+def expand_permissions(granted: frozenset[str]) -> frozenset[str]:
+    """Return the permissions with `*` replaced by all that exist."""
+    return ALL_PERMISSIONS if EVERYTHING in granted else granted
 
 
-def owns(caller: "Caller", owner_id: "UUID") -> bool:
-    """Whether it counts as the caller's own: what they made, and all of it for who is more than a plain member."""
+def may_change_entity_of(caller: "Caller", owner_id: "UUID") -> bool:
+    """Return whether the caller may change what `owner_id` created: plain members only their own, others everything."""
     return caller.role != "member" or caller.user_id == owner_id
 
 
-def require_own(caller: "Caller", owner_id: "UUID") -> None:
-    """Raise Forbidden when a plain member is about to change what somebody else made."""
-    if not owns(caller, owner_id):
-        raise Forbidden("Members may change only what they made themselves", code="not_yours")
+def require_own_entity(caller: "Caller", owner_id: "UUID") -> None:
+    """Raise NotOwnEntity when a plain member is about to change what another member created."""
+    if not may_change_entity_of(caller, owner_id):
+        raise NotOwnEntity()

@@ -1,19 +1,21 @@
-"""With which rights a job works: those that its caller had when they asked, as far as they still have them."""
+"""The rights of a job: those that its caller had when they created it, as far as they still have them."""
 
-from typing import Any
 from uuid import UUID
 
 from weconnect.api.caller import EVERYTHING, Caller, RequestInfo
+from weconnect.api.errors import PermissionMissing
 from weconnect.auth.api_keys import api_keys
-from weconnect.auth.rows import UserRow
 from weconnect.auth.sessions import sessions
 from weconnect.db import table
-from weconnect.errors import Forbidden
-from weconnect.identity.permissions import spelled_out
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.permissions import expand_permissions
+from weconnect.identity.rows import UserRow
+from weconnect.jobs.rows import StoredCaller
+from weconnect.organizations.members.active_membership import load_active_membership
 
 
-def kept(caller: Caller) -> dict[str, Any]:
-    """The caller as a JSON value."""
+def snapshot_caller(caller: Caller) -> StoredCaller:
+    """Return the caller as the JSON that a job stores."""
     return {
         "userId": str(caller.user_id),
         "apiKeyId": str(caller.api_key_id) if caller.api_key_id else None,
@@ -21,7 +23,7 @@ def kept(caller: Caller) -> dict[str, Any]:
         "permissions": sorted(caller.permissions),
         "scopes": None if caller.scopes is None else sorted(caller.scopes),
         "operator": caller.is_operator,
-        "sso": caller.sso,
+        "sso": caller.is_sso,
         "request": {
             "id": caller.request.id,
             "ip": caller.request.ip,
@@ -30,38 +32,38 @@ def kept(caller: Caller) -> dict[str, Any]:
     }
 
 
-def now(found: dict[str, Any], organization_id: UUID, job_id: UUID) -> Caller:
-    """The caller that `kept` kept, with what they hold of it today.
+def restore_caller(stored: StoredCaller, organization_id: UUID, job_id: UUID) -> Caller:
+    """Return the caller of `snapshot_caller` with those of their rights that they still have today.
 
-    Raises Unauthenticated, Forbidden or NotFound when they may not act in the organization any more: removed, not
-    active, their key revoked or expired.
+    Raises Unauthenticated, Forbidden or NotFound when they may not act in the organization any more: removed, inactive,
+    or their API key was revoked or has expired.
     """
-    user_id, key_id = UUID(found["userId"]), found["apiKeyId"]
-    if found["operator"]:
-        role, held = _operator(user_id)
+    user_id, api_key_id = UUID(stored["userId"]), stored["apiKeyId"]
+    if stored["operator"]:
+        role, granted = _load_operator_rights(user_id)
     else:
-        who = sessions.standing(user_id, organization_id)
-        role, held = who.member.role, who.permissions()
-    if key_id:
-        held = api_keys.still_grants(organization_id, user_id, UUID(key_id), held)
-    before = spelled_out(frozenset(found["permissions"]))
+        membership = load_active_membership(user_id, organization_id)
+        role, granted = membership.member.role, membership.permissions()
+    if api_key_id:
+        granted = api_keys.restrict_to_api_key(organization_id, user_id, UUID(api_key_id), granted)
+    granted_before = expand_permissions(frozenset(stored["permissions"]))
     return Caller(
         user_id,
         organization_id,
-        # Who is, or was, a plain member changes only what they made themselves.
-        found["role"] if found["role"] == "member" else role,
-        before & spelled_out(held),
-        api_key_id=UUID(key_id) if key_id else None,
-        is_operator=found["operator"],
-        sso=found["sso"],
-        scopes=None if found["scopes"] is None else frozenset(found["scopes"]),
+        # A present or former plain member changes only what they created themselves.
+        stored["role"] if stored["role"] == "member" else role,
+        granted_before & expand_permissions(granted),
+        api_key_id=UUID(api_key_id) if api_key_id else None,
+        is_operator=stored["operator"],
+        is_sso=stored["sso"],
+        scopes=None if stored["scopes"] is None else frozenset(stored["scopes"]),
         job_id=job_id,
-        request=RequestInfo(**found["request"]),
+        request=RequestInfo(**stored["request"]),
     )
 
 
-def _operator(user_id: UUID) -> tuple[str, frozenset[str]]:
-    user = table.need(UserRow, UserRow.at(user_id), "user").to_entity()
+def _load_operator_rights(user_id: UUID) -> tuple[str, frozenset[str]]:
+    user = table.require(UserRow, UserRow.at(user_id), UserNotFound).to_entity()
     if not user.is_active or not sessions.is_operator(user):
-        raise Forbidden("This user does not operate the deployment any more", code="permission_missing")
+        raise PermissionMissing("This user no longer operates the deployment.")
     return "owner", frozenset({EVERYTHING})

@@ -1,14 +1,16 @@
-"""Jobs: what takes longer than a request, batch by batch."""
+"""Jobs: work that takes longer than a request, done batch by batch."""
 
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, computed_field
 
-from weconnect.base_entity import BaseEntity, Wire
+from weconnect.base_entity import ApiModel, BaseEntity
 
 
 class JobStatus(StrEnum):
+    """The status of a job."""
+
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
@@ -19,36 +21,38 @@ class JobStatus(StrEnum):
 OPEN = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 
 
-class JobError(Wire):
-    """Why a job ended before all was done; what it had done stays done and counted."""
+class JobError(ApiModel):
+    """The reason why a job ended early; what was done until then stays done and counted."""
 
     code: str
     message: str
 
 
-class JobFailure(Wire):
-    """One thing that a job could not do."""
+class JobFailure(ApiModel):
+    """An item that a job failed to process."""
 
     id: str
     code: str
 
 
-class JobResult(Wire):
-    """How many things came to what, by outcome or by reason, and the first 100 that failed."""
+class JobResult(ApiModel):
+    """The number of items by outcome or reason, and the first 100 failures."""
 
     counts: dict[str, int] = {}
     failures: list[JobFailure] = []
 
 
 class Job(BaseEntity):
-    """A long piece of work. `skipped` are things in a state in which there was nothing to do."""
+    """A long piece of work. `skipped` counts the items whose state needed no processing."""
 
     organization_id: UUID
     type: str
     created_by: UUID
-    api_key_id: UUID | None = Field(default=None, description="The API key that asked for it")
+    api_key_id: UUID | None = Field(default=None, description="The API key that created the job")
     status: JobStatus = JobStatus.QUEUED
-    total: int | None = Field(default=None, description="How many things there are; missing when not counted")
+    total: int | None = Field(
+        default=None, description="The number of items; missing when it was not counted"
+    )
     done: int = 0
     failed: int = 0
     skipped: int = 0
@@ -58,7 +62,7 @@ class Job(BaseEntity):
     result: JobResult = JobResult()
     error: JobError | None = None
 
-    @computed_field(description="Percent; missing while `total` is")  # type: ignore[prop-decorator]
+    @computed_field(description="In percent; missing without a `total`")  # type: ignore[prop-decorator]
     @property
     def progress(self) -> int | None:
         if self.status == JobStatus.COMPLETED:

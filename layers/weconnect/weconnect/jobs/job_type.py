@@ -1,60 +1,60 @@
-"""A type of job: a module with a `JOB`, which `TYPES` names, because it lies in the package whose work it does."""
+"""Job types: each is a `JobType` in the module whose work it does; `registry.JOB_TYPES` names them."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+from weconnect import registry
 from weconnect.api.caller import Caller
-from weconnect.base_entity import Json, Wire
+from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.jobs.entities import JobFailure
 
 
-class Plan(Wire):
-    """A batch: what to do, what needs nothing or cannot be done, and where the next one begins (None: it is the last).
+class BatchPlan(ApiModel):
+    """A batch: the items to process, those to skip or fail at once, and the cursor of the next batch.
 
-    It is stored before anything is done, so that a batch which is done again is the same.
+    `skipped` counts items by reason. `cursor` is None for the last batch. The plan is stored before anything is
+    processed, so that a repeated batch is the same.
     """
 
     items: list[str] = []
     skipped: dict[str, int] = {}
     failures: list[JobFailure] = []
-    cursor: Json | None = None
+    cursor: JsonObject | None = None
 
 
 @dataclass(frozen=True)
-class Work:
-    """A job as its type sees it. `caller` has what they held when they asked and still hold; `again` says that this
-    batch was begun before, so that some of it may have been done.
+class JobContext:
+    """The job as its type sees it.
+
+    `caller` has the rights that they had when they created the job and still have. `is_repeated`: this batch was
+    started before, so that some of its items may have been processed.
     """
 
     caller: Caller
     job_id: UUID
     created_at: datetime
-    input: Json
-    again: bool
+    input: JsonObject
+    is_repeated: bool
 
 
 @dataclass(frozen=True)
 class JobType:
-    """`plan` finds the batch that begins at a cursor (None: the first) and changes nothing.
+    """The two functions of a job type.
 
-    `do` does one item and answers the outcome to count. It may be asked again after it was done, and must come to the
-    same. It raises Conflict for what is in a state where there is nothing to do, LimitReached to end the job, any other
-    problem for what failed.
+    `plan_batch` returns the batch that begins at a cursor (None: the first) and changes nothing.
+
+    `process_item` processes one item and returns the outcome to count. It may be repeated after it succeeded, and must
+    then return the same. It raises Conflict for an item whose state needs no processing, LimitReached to end the job,
+    and any other problem for an item that failed.
     """
 
-    plan: Callable[[Work, Json | None], Plan]
-    do: Callable[[Work, str], str]
+    plan_batch: Callable[[JobContext, JsonObject | None], BatchPlan]
+    process_item: Callable[[JobContext, str], str]
 
 
-TYPES = {"bulk_executions": "weconnect.executions.bulk_job"}
-
-
-def job_type(name: str) -> JobType:
-    """The type of that name."""
-    module: Any = importlib.import_module(TYPES[name])
-    found: JobType = module.JOB
-    return found
+def load_job_type(name: str) -> JobType:
+    """Return the job type of that name, such as `bulk_executions`."""
+    job_type: JobType = registry.resolve(registry.JOB_TYPES[name])
+    return job_type

@@ -1,20 +1,20 @@
-"""Path parameters of jobs, and how a route answers one."""
+"""The path parameter of jobs, and the response of a route that creates one."""
 
 from typing import TypeVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.api.resolver import path_id
-from weconnect.base_entity import Wire
+from weconnect.api.parameters import path_id
+from weconnect.base_entity import ApiModel
 from weconnect.jobs.entities import Job
 
-A = TypeVar("A", bound=Wire)
+M = TypeVar("M", bound=ApiModel)
 
 JobId = path_id("jobId")
 
 
-def accepted(answer: A) -> Response[A]:
-    """202 with the address of the job; 200 for what a dry run answers."""
-    if not isinstance(answer, Job):
-        return Response(200, "application/json", answer)
-    return Response(202, "application/json", answer, {"Location": f"/v1/jobs/{answer.id}"})
+def job_response(result: M) -> Response[M]:
+    """Return 202 with the `Location` of a job, or 200 for anything else, such as the result of a dry run."""
+    if not isinstance(result, Job):
+        return Response(200, "application/json", result)
+    return Response(202, "application/json", result, {"Location": f"/v1/jobs/{result.id}"})

@@ -1,33 +1,41 @@
-"""Jobs in the table."""
+"""Rows of jobs."""
 
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
-from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute
 
-from weconnect.db.table import Row, key
+from weconnect.base_entity import JsonObject
+from weconnect.db.table import EntityRow, Row, key, stored
 from weconnect.jobs.entities import Job
 
 
-class JobRow(Row, discriminator="JOB"):
-    """A job. `batch` is the number of the one that is next, and `cursor` where it begins.
+class JobRow(EntityRow[Job], discriminator="JOB"):
+    """A job. `batch` is the number of the next batch, and `cursor` its beginning.
 
-    `plan` is there while a batch is worked on, or was when its function died; `due` (epoch seconds) is when somebody
-    else may take it up. `needs` are the permissions that it asks for.
+    `plan` is present while a batch is processed, or was when its function died; `due` (epoch seconds) is when another
+    message may take the batch up. `needs` are the permissions that the job requires.
     """
 
-    entity = Job
     apart = frozenset({"progress"})
     PREFIX = "JOB#"
 
-    status = UnicodeAttribute()
-    needs = JSONAttribute()
-    batch = NumberAttribute(default=0)
-    attempts = NumberAttribute(default=0)
-    plan = JSONAttribute(null=True)
-    cursor = JSONAttribute(null=True)
-    due = NumberAttribute(null=True)
-    cancel_requested_at = UnicodeAttribute(null=True, attr_name="cancelRequestedAt")
+    id: Attribute[str]
+    organization_id: Attribute[str]
+    type: Attribute[str]
+    created_by: Attribute[str]
+    done: Attribute[int]
+    failed: Attribute[int]
+    skipped: Attribute[int]
+    started_at: Attribute[str | None]
+    status: Attribute[str] = stored()
+    needs: Attribute[list[str]] = stored()
+    batch: Attribute[int] = stored(default=0)
+    attempts: Attribute[int] = stored(default=0)
+    plan: Attribute[JsonObject | None] = stored()
+    cursor: Attribute[JsonObject | None] = stored()
+    due: Attribute[int | None] = stored()
+    cancel_requested_at: Attribute[str | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, job_id: UUID) -> tuple[str, str]:
@@ -35,26 +43,48 @@ class JobRow(Row, discriminator="JOB"):
 
     @staticmethod
     def of_sweeper() -> str:
-        """gsi2: open jobs of all organizations, by when they are due."""
+        """Return the partition of gsi2 with the open jobs of all organizations, by when they are due."""
         return key("RUN", "job")
 
     @staticmethod
     def of_sweeper_order(due: int, job_id: object) -> str:
+        """Return the sort key of gsi2; `due` is in epoch seconds."""
         return key(f"{due:012d}", job_id)
 
     @classmethod
     def due_keys(cls, job_id: object, due: int | None) -> dict[str, Any]:
-        """When the job is due, and its place in the index; None where it has ended."""
+        """Return `due` with its index keys; None removes an ended job from the index."""
         if due is None:
             return {"due": None, "gsi2pk": None, "gsi2sk": None}
         return {"due": due, "gsi2pk": cls.of_sweeper(), "gsi2sk": cls.of_sweeper_order(due, job_id)}
 
 
-class JobInputRow(Row, discriminator="JOBINPUT"):
-    """What a job was asked for, and by whom with which rights; it never changes, and stands in no index."""
+class StoredRequestInfo(TypedDict):
+    """The origin of the request that created a job, as stored JSON."""
 
-    input = JSONAttribute()
-    caller = JSONAttribute()
+    id: str
+    ip: str
+    user_agent: str
+
+
+class StoredCaller(TypedDict):
+    """The caller who created a job, as stored JSON."""
+
+    userId: str
+    apiKeyId: str | None
+    role: str
+    permissions: list[str]
+    scopes: list[str] | None
+    operator: bool
+    sso: bool
+    request: StoredRequestInfo
+
+
+class JobInputRow(Row, discriminator="JOBINPUT"):
+    """The input of a job, and its caller with their rights; it never changes, and no index copies it."""
+
+    input: Attribute[JsonObject] = stored()
+    caller: Attribute[StoredCaller] = stored()
 
     @staticmethod
     def at(organization_id: UUID, job_id: UUID) -> tuple[str, str]:

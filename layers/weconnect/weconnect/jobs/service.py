@@ -1,106 +1,110 @@
-"""Jobs: asked for, listed, read, cancelled. They are carried out in `working`.
+"""Creating, listing, reading and cancelling jobs. The module `worker` does their batches.
 
-A job is seen and cancelled by who holds the permissions that it asks for; by a plain member, when it is their own.
+A job is visible to and can be cancelled by those who have the permissions that it requires; plain members see their own
+jobs only.
 """
 
-import json
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, fault_injection
+from weconnect import clock, fault_injection, queues
 from weconnect.api.caller import Caller
-from weconnect.api.idempotency import new_id
+from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
-from weconnect.base_entity import Json
+from weconnect.base_entity import JsonObject
 from weconnect.db import table
-from weconnect.errors import Conflict
-from weconnect.identity.permissions import owns, require_own
+from weconnect.errors import AlreadyFinished, Conflict
+from weconnect.identity.permissions import may_change_entity_of, require_own_entity
 from weconnect.jobs import authority
 from weconnect.jobs.entities import OPEN, Job
+from weconnect.jobs.errors import JobNotFound
 from weconnect.jobs.rows import JobInputRow, JobRow
 from weconnect.log import logger
 from weconnect.settings import settings
 
-KEEP_DAYS = 30
+RETENTION_DAYS = 30
 SWEEP_AFTER_SECONDS = 30
 
 
-def create(caller: Caller, type: str, asked: Json, *, needs: list[str], total: int | None) -> Job:
-    """Store a job and ask for its first batch; the same request again is the same job."""
-    job_id, moment = new_id(), clock.now()
+def create(
+    caller: Caller, job_type: str, params: JsonObject, *, required_permissions: list[str], total: int | None
+) -> Job:
+    """Store a job and request its first batch. Repeating the request returns the same job."""
+    job_id, moment = replay_safe_id(), clock.now()
     job = Job(
         id=job_id,
         created_at=moment,
         updated_at=moment,
         organization_id=caller.organization_id,
-        type=type,
+        type=job_type,
         created_by=caller.user_id,
         api_key_id=caller.api_key_id,
         total=total,
     )
+    ttl = clock.epoch_seconds() + RETENTION_DAYS * 86_400
+    due = JobRow.due_keys(job_id, clock.epoch_seconds() + SWEEP_AFTER_SECONDS)
     pk, sk = JobRow.at(caller.organization_id, job_id)
-    ttl = clock.epoch() + KEEP_DAYS * 86_400
-    due = JobRow.due_keys(job_id, clock.epoch() + SWEEP_AFTER_SECONDS)
-    row = JobRow.of(job, pk=pk, sk=sk, ttl=ttl, needs=needs, **due)
+    row = JobRow.of(job, pk=pk, sk=sk, ttl=ttl, needs=required_permissions, **due)
     pk, sk = JobInputRow.at(caller.organization_id, job_id)
-    given = JobInputRow(pk=pk, sk=sk, ttl=ttl, input=asked, caller=authority.kept(caller))
+    stored_caller = authority.snapshot_caller(caller)
+    input_row = JobInputRow(pk=pk, sk=sk, ttl=ttl, input=params, caller=stored_caller)
     try:
         with table.transaction(caller.actor()) as writes:
             writes.create(row)
-            writes.create(given)
+            writes.create(input_row)
     except Conflict:
-        row = _need(caller, job_id)  # an earlier try of this request stored it
-    ask(row)
-    return row.to_entity()  # type: ignore[no-any-return]
+        row = _require_visible(caller, job_id)  # an earlier attempt of this request stored it
+    request_batch(row)
+    return row.to_entity()
 
 
-def ask(row: JobRow) -> None:
-    """Ask for a job's next batch: twice is harmless, and what fails is left to the sweeper."""
-    from weconnect.events import stream  # routes that only read jobs need no queue
-
+def request_batch(row: JobRow) -> None:
+    """Send the message for a job's next batch. Idempotent; a message that could not be sent is left to the sweeper."""
     message: dict[str, Any] = {
         "organizationId": row.organization_id,
         "jobId": row.id,
         "batch": int(row.batch),
     }
-    fault_injection.point(f"before:ask-job-{message['batch']}")
+    fault_injection.kill_point(f"before:ask-job-{message['batch']}")
     try:
-        stream.sqs().send_message(QueueUrl=settings.jobs_queue_url, MessageBody=json.dumps(message))
+        queues.send_message(settings.jobs_queue_url, message)
     except Exception as error:
-        logger.warning("could not ask for a job; the sweeper will", job_id=row.id, error=repr(error))
+        logger.warning("job batch not requested; the sweeper will retry", job_id=row.id, error=repr(error))
 
 
 def find(caller: Caller, *, limit: int, cursor: str | None) -> Page[Job]:
-    """The jobs that the caller may see, newest first."""
+    """Return a page of the jobs that are visible to the caller, newest first."""
     pk, _ = JobRow.at(caller.organization_id, caller.user_id)
-    rows, following = query_page(
+    rows, next_cursor = query_page(
         JobRow,
         pk,
         JobRow.PREFIX,
         limit=limit,
         cursor=cursor,
-        keep=lambda row: all(map(caller.may, row.needs)) and owns(caller, UUID(row.created_by)),
+        keep=lambda row: (
+            all(map(caller.has_permission, row.needs)) and may_change_entity_of(caller, UUID(row.created_by))
+        ),
     )
-    return Page(items=[row.to_entity() for row in rows], next_cursor=following)
+    return Page(items=[row.to_entity() for row in rows], next_cursor=next_cursor)
 
 
 def get(caller: Caller, job_id: UUID) -> Job:
-    """One job; raises NotFound, Forbidden."""
-    return _need(caller, job_id).to_entity()  # type: ignore[no-any-return]
+    """Return one job. Raises JobNotFound, PermissionMissing or NotOwnEntity."""
+    return _require_visible(caller, job_id).to_entity()
 
 
 def cancel(caller: Caller, job_id: UUID) -> Job:
-    """Ask a job to stop before its next batch; raises Conflict `already_finished`."""
-    row = _need(caller, job_id)
-    asked = {"cancel_requested_at": clock.iso(clock.now()), "actor": caller.actor()}
-    if not table.touch(row, put=asked, condition=JobRow.status.is_in(*[each.value for each in OPEN])):
-        raise Conflict(f"The job is {_need(caller, job_id).status}", code="already_finished")
+    """Request that a job ends before its next batch. Raises AlreadyFinished."""
+    row = _require_visible(caller, job_id)
+    values = {"cancel_requested_at": clock.iso(clock.now()), "actor": caller.actor()}
+    if not table.touch(row, put=values, condition=JobRow.status.is_in(*[status.value for status in OPEN])):
+        raise AlreadyFinished(f"The job is already {_require_visible(caller, job_id).status}.")
     return get(caller, job_id)
 
 
-def _need(caller: Caller, job_id: UUID) -> JobRow:
-    row = table.need(JobRow, JobRow.at(caller.organization_id, job_id), "job")
+def _require_visible(caller: Caller, job_id: UUID) -> JobRow:
+    row = table.require(JobRow, JobRow.at(caller.organization_id, job_id), JobNotFound)
     for permission in row.needs:
-        caller.require(permission)
-    require_own(caller, UUID(row.created_by))
+        caller.require_permission(permission)
+    require_own_entity(caller, UUID(row.created_by))
     return row

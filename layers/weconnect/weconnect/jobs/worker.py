@@ -1,172 +1,194 @@
-"""Carrying out jobs: a message does one batch and asks for the next.
+"""The worker of jobs: a message makes it do one batch and request the next.
 
-Messages come twice, late, or not at all. A message names its batch and is dropped when that is not the next one. Who
-takes a batch up first writes its plan under a condition (the row's version), which holds it for the time that a
-function may take; the counts and the next cursor are written under the same condition. So a batch is counted once and
-never goes back. A batch whose function died is taken up again, with its plan: by its own message when that comes back,
-or by the sweeper's.
+Messages are delivered twice, late, or not at all. A message names its batch and is dropped when that is not the next
+one. The first worker that takes up a batch stores its plan under a condition (the row's version), which locks the batch
+for as long as a function may run; the counts and the next cursor are stored under the same condition. So a batch is
+counted once and no batch is repeated after it was counted. A batch whose function died is taken up again, with its
+plan: when its message returns to the queue, or by the sweeper.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from weconnect import clock, fault_injection
+from weconnect.actor import Actor
 from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.errors import Conflict, LimitReached, Problem
 from weconnect.jobs import authority, service
 from weconnect.jobs.entities import OPEN, JobError, JobFailure, JobResult, JobStatus
-from weconnect.jobs.job_type import JobType, Plan, Work, job_type
+from weconnect.jobs.errors import BatchFailed
+from weconnect.jobs.job_type import BatchPlan, JobContext, JobType, load_job_type
 from weconnect.jobs.rows import JobInputRow, JobRow
 from weconnect.log import logger
 
-ACTOR = {"system": "on_job"}
-HELD_SECONDS = 150  # longer than the function may work, less than the queue hides its message
+ACTOR: Actor = {"system": "on_job"}
+LOCK_SECONDS = 150  # longer than the function may run, shorter than the queue hides its message
 ATTEMPTS = 4
-FAILURES_KEPT = 100
+MAX_FAILURES = 100
+
+
+class JobMessage(TypedDict):
+    """A message of the jobs' queue: a request to do one batch."""
+
+    organizationId: str
+    jobId: str
+    batch: int
 
 
 @dataclass
-class _Outcome:
-    """What came of a batch; `stopped` says why it is the last one."""
+class _BatchOutcome:
+    """The counts of a batch; `fatal` is the problem that makes it the last one."""
 
     done: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     failures: list[JobFailure] = field(default_factory=list)
-    stopped: Problem | None = None
+    fatal: Problem | None = None
 
 
-def work(message: dict[str, Any]) -> bool:
-    """Do the batch that a message names (organizationId, jobId, batch); False when there was nothing to do.
+def process_message(message: JobMessage) -> bool:
+    """Do the batch that a message names; return False when there was nothing to do.
 
-    Raises what stopped the batch, so that the message comes back.
+    Raises whatever interrupted the batch, so that the message returns to the queue.
     """
     batch = message["batch"]
     organization_id, job_id = UUID(message["organizationId"]), UUID(message["jobId"])
     at, input_at = JobRow.at(organization_id, job_id), JobInputRow.at(organization_id, job_id)
-    found = table.get_many([at, input_at])
-    row, given = found.get(at), found.get(input_at)
-    if not isinstance(row, JobRow) or not isinstance(given, JobInputRow) or not _is_next(row, batch):
-        logger.info("a job's message came too late", job_id=message["jobId"], batch=batch)
+    rows_by_key = table.get_many([at, input_at])
+    row, input_row = rows_by_key.get(at), rows_by_key.get(input_at)
+    if not isinstance(row, JobRow) or not isinstance(input_row, JobInputRow) or not _is_next(row, batch):
+        logger.info("job message outdated", job_id=message["jobId"], batch=batch)
         return False
     if row.cancel_requested_at:
-        return _end(row, JobStatus.CANCELLED, {})
+        return _finish(row, JobStatus.CANCELLED, {})
     try:
-        caller = _caller(row, given)
+        caller = _restore_caller(row, input_row)
     except Problem as problem:
         if problem.status >= 500:
             raise
-        return _end(row, JobStatus.FAILED, _told(problem))
-    created = row.to_entity().created_at
-    doing = Work(caller, job_id, created, given.input, again=row.plan is not None)
-    kind = job_type(row.type)
-    plan = _hold(row, kind, doing)
+        return _finish(row, JobStatus.FAILED, _error_values(problem))
+    created_at = row.to_entity().created_at
+    context = JobContext(caller, job_id, created_at, input_row.input, is_repeated=row.plan is not None)
+    job_type = load_job_type(row.type)
+    plan = _lock(row, job_type, context)
     if plan is None:
         return False
-    fault_injection.point(f"after:hold-job-{batch}")
-    outcome = _carry_out(kind, doing, plan, last_try=row.attempts == ATTEMPTS)
-    fault_injection.point(f"before:count-job-{batch}")
-    return _count(row, plan, outcome)
+    fault_injection.kill_point(f"after:hold-job-{batch}")
+    outcome = _process_items(job_type, context, plan, is_last_attempt=row.attempts == ATTEMPTS)
+    fault_injection.kill_point(f"before:count-job-{batch}")
+    return _store_outcome(row, plan, outcome)
 
 
 def sweep() -> int:
-    """Ask again for the jobs that nobody goes on with; answers how many."""
-    due = JobRow.of_sweeper_order(clock.epoch(), "")
+    """Request the next batch of the jobs that are overdue; return how many there were."""
+    due = JobRow.of_sweeper_order(clock.epoch_seconds(), "")
     rows = list(JobRow.gsi2.query(JobRow.of_sweeper(), JobRow.gsi2sk < due))
     for row in rows:
-        service.ask(row)
+        service.request_batch(row)
     return len(rows)
 
 
 def _is_next(row: JobRow, batch: int) -> bool:
-    """Whether a message's batch is the next one and nobody else is at it."""
-    held = row.plan is not None and row.due > clock.epoch()
-    return row.status in OPEN and row.batch == batch and not held
+    """Return whether a batch is the next one of an open job and no other worker has it locked."""
+    is_locked = row.plan is not None and (row.due or 0) > clock.epoch_seconds()
+    return row.status in OPEN and row.batch == batch and not is_locked
 
 
-def _caller(row: JobRow, given: JobInputRow) -> Caller:
-    """Whoever the job works for; raises what ends it when they may not any more, or nobody can do its batch."""
+def _restore_caller(row: JobRow, input_row: JobInputRow) -> Caller:
+    """Return the caller that the job works for.
+
+    Raises BatchFailed after too many attempts, and Unauthenticated, Forbidden or NotFound when the caller has lost the
+    rights that the job requires.
+    """
     if row.attempts >= ATTEMPTS:
-        text = f"A batch was begun {ATTEMPTS} times and never came to its end"
-        raise Conflict(text, code="batch_failed")
-    caller = authority.now(given.caller, UUID(row.organization_id), UUID(row.id))
+        raise BatchFailed(f"A batch was started {ATTEMPTS} times and never finished.")
+    caller = authority.restore_caller(input_row.caller, UUID(row.organization_id), UUID(row.id))
     for permission in row.needs:
-        caller.require(permission)
+        caller.require_permission(permission)
     return caller
 
 
-def _hold(row: JobRow, kind: JobType, doing: Work) -> Plan | None:
-    """Take the batch up with its plan, which is that of the try before where there was one; None when another did."""
+def _lock(row: JobRow, job_type: JobType, context: JobContext) -> BatchPlan | None:
+    """Lock the batch and store its plan, which is that of the previous attempt if there was one.
+
+    Returns None when another worker was first.
+    """
     values: dict[str, Any] = {
         "status": JobStatus.RUNNING.value,
         "started_at": row.started_at or clock.iso(clock.now()),
         "attempts": row.attempts + 1,
-        **JobRow.due_keys(row.id, clock.epoch() + HELD_SECONDS),
+        **JobRow.due_keys(row.id, clock.epoch_seconds() + LOCK_SECONDS),
     }
     try:
-        plan = Plan.model_validate(row.plan) if doing.again else kind.plan(doing, row.cursor)
+        plan = (
+            BatchPlan.model_validate(row.plan)
+            if context.is_repeated
+            else job_type.plan_batch(context, row.cursor)
+        )
     except Exception:
         _write(row, values)
         raise
-    return plan if _write(row, values | {"plan": plan.wire()}) else None
+    return plan if _write(row, values | {"plan": plan.to_json_dict()}) else None
 
 
-def _carry_out(kind: JobType, doing: Work, plan: Plan, *, last_try: bool) -> _Outcome:
-    """Do each item. What is no problem of the item's own ends the try; in the last one it counts as the item's."""
-    outcome = _Outcome(skipped=Counter(plan.skipped), failures=list(plan.failures))
+def _process_items(
+    job_type: JobType, context: JobContext, plan: BatchPlan, *, is_last_attempt: bool
+) -> _BatchOutcome:
+    """Process each item. An error of ours ends the attempt; in the last attempt it counts as the item's failure."""
+    outcome = _BatchOutcome(skipped=Counter(plan.skipped), failures=list(plan.failures))
     for item in plan.items:
         try:
-            outcome.done[kind.do(doing, item)] += 1
+            outcome.done[job_type.process_item(context, item)] += 1
         except LimitReached as problem:
-            outcome.stopped = problem
+            outcome.fatal = problem
             break
         except Conflict as problem:
             outcome.skipped[problem.code] += 1
         except Exception as error:
-            ours = not isinstance(error, Problem) or error.status >= 500
-            if ours and not last_try:
+            is_ours = not isinstance(error, Problem) or error.status >= 500
+            if is_ours and not is_last_attempt:
                 raise
-            if ours:
-                logger.exception("a job could not do one thing", job_id=str(doing.job_id), item=item)
+            if is_ours:
+                logger.exception("job item failed", job_id=str(context.job_id), item=item)
             code = error.code if isinstance(error, Problem) else Problem.code
             outcome.failures.append(JobFailure(id=item, code=code))
-        fault_injection.point("after:job-item")
+        fault_injection.kill_point("after:job-item")
     return outcome
 
 
-def _count(row: JobRow, plan: Plan, outcome: _Outcome) -> bool:
-    """Write what came of the batch, and ask for the next; False when another has taken it up meanwhile."""
-    before: JobResult = row.to_entity().result
+def _store_outcome(row: JobRow, plan: BatchPlan, outcome: _BatchOutcome) -> bool:
+    """Store the counts of the batch and request the next one; return False when another worker took it up."""
+    before = row.to_entity().result
     failed = Counter(failure.code for failure in outcome.failures)
     counts = Counter(before.counts) + outcome.done + outcome.skipped + failed
-    failures = [*before.failures, *outcome.failures][:FAILURES_KEPT]
+    failures = [*before.failures, *outcome.failures][:MAX_FAILURES]
     values: dict[str, Any] = {
         "done": row.done + outcome.done.total(),
         "failed": row.failed + failed.total(),
         "skipped": row.skipped + outcome.skipped.total(),
         "result": JobResult(counts=counts, failures=failures).model_dump(mode="json"),
     }
-    if outcome.stopped:
-        return _end(row, JobStatus.FAILED, values | _told(outcome.stopped))
+    if outcome.fatal:
+        return _finish(row, JobStatus.FAILED, values | _error_values(outcome.fatal))
     if plan.cursor is None:
-        return _end(row, JobStatus.COMPLETED, values)
+        return _finish(row, JobStatus.COMPLETED, values)
     values |= {"cursor": plan.cursor, "batch": row.batch + 1, "plan": None, "attempts": 0}
-    values |= JobRow.due_keys(row.id, clock.epoch() + service.SWEEP_AFTER_SECONDS)
+    values |= JobRow.due_keys(row.id, clock.epoch_seconds() + service.SWEEP_AFTER_SECONDS)
     if not _write(row, values):
         return False
-    service.ask(row)
+    service.request_batch(row)
     return True
 
 
-def _end(row: JobRow, status: JobStatus, values: dict[str, Any]) -> bool:
-    """End a job; its last state never changes."""
-    ended = {"status": status.value, "finished_at": clock.iso(clock.now()), "plan": None, "cursor": None}
-    return _write(row, values | ended | JobRow.due_keys(row.id, None))
+def _finish(row: JobRow, status: JobStatus, values: dict[str, Any]) -> bool:
+    """Store the final status of a job, which never changes; return False when another worker took it up."""
+    final = {"status": status.value, "finished_at": clock.iso(clock.now()), "plan": None, "cursor": None}
+    return _write(row, values | final | JobRow.due_keys(row.id, None))
 
 
-def _told(problem: Problem) -> dict[str, Any]:
+def _error_values(problem: Problem) -> dict[str, Any]:
     return {"error": JobError(code=problem.code, message=problem.detail).model_dump(mode="json")}
 
 

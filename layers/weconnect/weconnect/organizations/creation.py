@@ -1,4 +1,4 @@
-"""What a new organization consists of: its head, its slug's marker, its owner and its count of members."""
+"""Creation of organizations: the organization, its slug's marker, its owner and its count of members."""
 
 import re
 import secrets
@@ -9,26 +9,26 @@ from uuid import UUID
 
 from weconnect import clock, ids
 from weconnect.db.table import Transaction
-from weconnect.errors import Conflict
 from weconnect.organizations.entities import (
     Organization,
     OrganizationMember,
     OrganizationPlan,
     OrganizationRole,
 )
+from weconnect.organizations.errors import SlugTaken
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, SlugRow
 from weconnect.settings import settings
 
 
 @dataclass(frozen=True)
-class Founded:
-    """An organization and its first owner."""
+class OrganizationDraft:
+    """An organization and its first owner, before they are stored."""
 
     organization: Organization
     member: OrganizationMember
 
-    def write(self, writes: Transaction) -> None:
-        """Add the four rows to a transaction."""
+    def add_to(self, writes: Transaction) -> None:
+        """Add the four rows to a transaction, which raises SlugTaken when another organization has the slug."""
         organization, member = self.organization, self.member
         pk, sk = OrganizationRow.at(organization.id)
         writes.create(
@@ -40,7 +40,7 @@ class Founded:
                 gsi2sk=OrganizationRow.by_plan_order(organization.is_active, organization.id),
             )
         )
-        hold_slug(writes, organization.slug, organization.id)
+        reserve_slug(writes, organization.slug, organization.id)
         member_pk, member_sk = MemberRow.at(organization.id, member.user_id)
         writes.create(
             MemberRow.of(
@@ -52,19 +52,19 @@ class Founded:
             )
         )
         count_pk, count_sk = MemberCountRow.at(organization.id)
-        writes.count(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
+        writes.increment(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
 
 
-def found(
+def draft_organization(
     user_id: UUID, name: str, *, organization_id: UUID | None = None, slug: str | None = None, **more: Any
-) -> Founded:
-    """A new organization of the deployment's plan, owned by `user_id`; nothing is stored yet."""
+) -> OrganizationDraft:
+    """Return a new organization on the deployment's default plan, owned by `user_id`. Nothing is stored yet."""
     moment = clock.now()
     organization = Organization(
         id=organization_id or ids.new_id(),
         created_at=moment,
         updated_at=moment,
-        slug=slug or _slug(name),
+        slug=slug or _derive_slug(name),
         name=name,
         plan=OrganizationPlan(settings.default_plan),
         **more,
@@ -78,25 +78,24 @@ def found(
         role=OrganizationRole.OWNER,
         joined_at=moment,
     )
-    return Founded(organization, member)
+    return OrganizationDraft(organization, member)
 
 
-def hold_slug(writes: Transaction, slug: str, organization_id: UUID | str) -> None:
-    """Take a slug for an organization; Conflict `slug_taken` when another has it."""
+def reserve_slug(writes: Transaction, slug: str, organization_id: UUID | str) -> None:
+    """Reserve a slug for an organization; the transaction raises SlugTaken when another one has it."""
     pk, sk = SlugRow.at(slug)
-    errors = [{"pointer": "/slug", "detail": "taken"}]
-    taken = Conflict("This slug is taken", code="slug_taken", errors=errors)
+    taken = SlugTaken(f"The slug {slug!r} is taken. Choose another slug.", pointer="/slug")
     writes.create(SlugRow(pk=pk, sk=sk, organization_id=str(organization_id)), taken)
 
 
-def drop_slug(writes: Transaction, slug: str) -> None:
-    """Give a slug back."""
+def release_slug(writes: Transaction, slug: str) -> None:
+    """Make a slug available again."""
     pk, sk = SlugRow.at(slug)
     writes.discard(SlugRow(pk=pk, sk=sk))
 
 
-def _slug(name: str) -> str:
-    """The name in a URL's letters, and eight of our own that make it nobody else's."""
+def _derive_slug(name: str) -> str:
+    """Return the name in the letters of a slug, with eight random hex digits that make it unique."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")[:80].strip("-")
     return "-".join(part for part in (words, secrets.token_hex(4)) if part)

@@ -1,60 +1,66 @@
-"""An organization goes to the trash, comes back, or ends for good."""
+"""Deletion of organizations: into the trash, back from it, and for good."""
 
 from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.db import table
-from weconnect.errors import Conflict, Forbidden
 from weconnect.organizations import creation
 from weconnect.organizations.entities import Organization
+from weconnect.organizations.errors import NotAMember, OrganizationNotFound, OwnerOnly, SubscriptionActive
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import OrganizationRow
 
 
 def delete(caller: Caller, organization_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
-    """Move the organization to the trash for 30 days; with `purge`, end one that is there, and all that is its own.
+    """Move the organization to the trash for 30 days; with `purge`, delete one that is there with all its data.
 
-    Nobody can sign in to it or refresh from that moment, because both read the organization; an access token lives
-    on for its 15 minutes. Refused while it has a subscription, which would go on being paid.
+    From that moment nobody can sign in to it or refresh, because both read the organization; an access token stays
+    valid for its 15 minutes. Raises OwnerOnly, or SubscriptionActive because charging would continue.
     """
     if purge:
-        gone = _need_in_trash(caller, organization_id)
+        trashed = _require_in_trash(caller, organization_id)
         with table.transaction(caller.actor() | {"organizationId": str(organization_id)}) as writes:
-            writes.delete(gone, if_match=if_match)
+            writes.delete(trashed, if_match=if_match)
         return
-    membership.require_current(caller, organization_id)
+    membership.require_current_organization(caller, organization_id)
     membership.require_owner(caller)
-    row = _need(organization_id)
+    row = table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)
     if row.stripe_subscription_id:
-        raise Conflict("End the subscription in the billing portal first", code="subscription_active")
+        raise SubscriptionActive(
+            "The organization has an active subscription. Cancel it in the billing portal first."
+        )
     with table.transaction(caller.actor()) as writes:
-        table.trash(writes, row, OrganizationRow.in_trash(organization_id), if_match=if_match)
-        creation.drop_slug(writes, row.slug)
+        table.move_to_trash(writes, row, OrganizationRow.in_trash(organization_id), if_match=if_match)
+        creation.release_slug(writes, row.slug)
 
 
 def restore(caller: Caller, organization_id: UUID) -> Organization:
-    """Bring an organization back, whichever one the caller is in now; Conflict when its slug was taken meanwhile."""
-    row = _need_in_trash(caller, organization_id)
+    """Restore an organization from the trash, whichever organization the caller is in now.
+
+    Raises SlugTaken when another organization took its slug meanwhile.
+    """
+    row = _require_in_trash(caller, organization_id)
     with table.transaction(caller.actor() | {"organizationId": str(organization_id)}) as writes:
-        table.untrash(writes, row, OrganizationRow.at(organization_id), **row.index_keys())
-        creation.hold_slug(writes, row.slug, organization_id)
-    return _need(organization_id).to_entity()  # type: ignore[no-any-return]
+        table.restore_from_trash(writes, row, OrganizationRow.at(organization_id), **row.index_keys())
+        creation.reserve_slug(writes, row.slug, organization_id)
+    return table.require(
+        OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound
+    ).to_entity()
 
 
-def _need(organization_id: UUID) -> OrganizationRow:
-    return table.need(OrganizationRow, OrganizationRow.at(organization_id), "organization")
+def _require_in_trash(caller: Caller, organization_id: UUID) -> OrganizationRow:
+    """Load an organization from the trash.
 
-
-def _need_in_trash(caller: Caller, organization_id: UUID) -> OrganizationRow:
-    """One in the trash that the caller owns; to others it is not there, unless they are members of it."""
+    Raises OwnerOnly for a member who is not an owner, and OrganizationNotFound for everybody else.
+    """
     row = table.get(OrganizationRow, OrganizationRow.in_trash(organization_id))
-    beyond = caller.is_bound and organization_id != caller.organization_id
-    if row is None or beyond:
-        raise membership.no_organization()
+    is_out_of_reach = caller.is_bound_to_organization and organization_id != caller.organization_id
+    if row is None or is_out_of_reach:
+        raise OrganizationNotFound()
     try:
-        held = membership.holder(caller, organization_id)
-    except Forbidden:
-        raise membership.no_organization() from None
-    if not held.is_owner:
-        raise membership.owner_only()
+        rights = membership.load_rights(caller, organization_id)
+    except NotAMember:
+        raise OrganizationNotFound() from None
+    if not rights.is_owner:
+        raise OwnerOnly()
     return row

@@ -1,16 +1,17 @@
-"""Organizations, their plans and their members, with the seed's fields."""
+"""Organizations with their plans, members, roles and invitations, with the fields of the data model."""
 
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, computed_field
 
 from weconnect import clock
-from weconnect.base_entity import BaseEntity, Wire
+from weconnect.base_entity import ApiModel, BaseEntity, TenantEntity
 from weconnect.identity import permissions
+from weconnect.organizations.member_permissions import MemberPermissions
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Text255 = Annotated[str, Field(max_length=255)]
@@ -22,6 +23,8 @@ Limit = Annotated[int, Field(ge=-1)]
 
 
 class OrganizationPlan(StrEnum):
+    """The plan of an organization."""
+
     FREE = "free"
     STARTER = "starter"
     PRO = "pro"
@@ -29,14 +32,16 @@ class OrganizationPlan(StrEnum):
 
 
 class OrganizationRole(StrEnum):
+    """The role of a member."""
+
     OWNER = "owner"
     ADMIN = "admin"
     MEMBER = "member"
     VIEWER = "viewer"
 
 
-class PlanLimits(Wire):
-    """What a plan allows; -1 is unlimited."""
+class PlanLimits(ApiModel):
+    """The quotas and limits of a plan; -1 means unlimited."""
 
     max_workflows: Limit
     max_executions_per_month: Limit
@@ -59,14 +64,16 @@ PLANS: dict[OrganizationPlan, PlanLimits] = {
 }
 
 
-class Branding(Wire):
+class Branding(ApiModel):
+    """Colors and logo of the organization's front end."""
+
     primary_color: Text50 | None = None
     secondary_color: Text50 | None = None
     logo_url: Address | None = None
 
 
-class Security(Wire):
-    """`session_timeout` is in minutes; `enforce_mfa` lets nobody act here without a second factor."""
+class Security(ApiModel):
+    """Rules for signing in. `session_timeout` is in minutes; `enforce_mfa` requires a second factor of every member."""
 
     enforce_sso: bool | None = Field(default=None, alias="enforceSSO")
     enforce_mfa: bool | None = None
@@ -74,28 +81,32 @@ class Security(Wire):
     session_timeout: int | None = Field(default=None, ge=1)
 
 
-class WorkflowSettings(Wire):
-    """`default_retention` is in days, `max_complexity` in nodes."""
+class WorkflowDefaults(ApiModel):
+    """Defaults for workflows: `default_retention` in days, `max_complexity` in nodes."""
 
     default_retention: int | None = Field(default=None, ge=1)
     max_complexity: int | None = Field(default=None, ge=1)
 
 
-class AgentSettings(Wire):
-    """What all agents of the organization together may use in a calendar month (UTC)."""
+class AgentSettings(ApiModel):
+    """The budget of all agents of the organization together in a calendar month (UTC)."""
 
     max_tokens_per_month: int | None = Field(default=None, ge=1, le=10**15)
     max_cost_usd_per_month: float | None = Field(default=None, ge=0.000_001, le=1_000_000_000)
 
 
-class CustomSettings(Wire):
+class CustomSettings(ApiModel):
+    """The organization's own settings, by area."""
+
     branding: Branding | None = None
     security: Security | None = None
-    workflow: WorkflowSettings | None = None
+    workflow: WorkflowDefaults | None = None
     agents: AgentSettings | None = None
 
 
-class BillingAddress(Wire):
+class BillingAddress(ApiModel):
+    """A postal address for invoices."""
+
     street: Text255 | None = None
     city: Text255 | None = None
     state: Text255 | None = None
@@ -103,7 +114,9 @@ class BillingAddress(Wire):
     country: Text100 | None = None
 
 
-class BillingInfo(Wire):
+class BillingInfo(ApiModel):
+    """The recipient of invoices."""
+
     company_name: Text255 | None = None
     tax_id: Text100 | None = None
     address: BillingAddress | None = None
@@ -111,7 +124,7 @@ class BillingInfo(Wire):
 
 
 class Organization(BaseEntity):
-    """The tenant. `current_month_executions` and `execution_reset_date` are read from the month's counter."""
+    """A tenant. `current_month_executions` and `execution_reset_date` come from the month's counter."""
 
     slug: Slug
     name: Name
@@ -130,20 +143,20 @@ class Organization(BaseEntity):
     billing_info: BillingInfo | None = None
 
     def get_plan_limits(self) -> PlanLimits:
-        """The organization's own limits, else its plan's."""
+        """Return the organization's own limits, or else those of its plan."""
         return self.plan_limits or PLANS[self.plan]
 
     def is_within_limit(self, resource: str, current: int) -> bool:
-        """Whether one more `resource` (a field of PlanLimits) fits beside `current` ones."""
+        """Return whether one more `resource` (a field of PlanLimits) may be added to `current` ones."""
         limit = getattr(self.get_plan_limits(), resource, None)
         return limit is None or limit == -1 or current < limit
 
     def can_add_member(self, members: int) -> bool:
-        """Whether one more member fits beside `members`."""
+        """Return whether the plan allows one more member than `members`."""
         return self.is_within_limit("max_team_members", members)
 
     def can_create_workflow(self, workflows: int) -> bool:
-        """Whether one more workflow fits beside `workflows`."""
+        """Return whether the plan allows one more workflow than `workflows`."""
         return self.is_within_limit("max_workflows", workflows)
 
     @computed_field  # type: ignore[prop-decorator]
@@ -152,8 +165,8 @@ class Organization(BaseEntity):
         return self.trial_ends_at is not None and clock.now() > self.trial_ends_at
 
 
-class OrganizationSummary(Wire):
-    """An organization in the list of a user's own, with the user's role in it."""
+class OrganizationSummary(ApiModel):
+    """An organization in the list of a user's organizations, with the user's role in it."""
 
     id: UUID
     slug: str
@@ -166,66 +179,8 @@ class OrganizationSummary(Wire):
     deleted_at: datetime | None = None
 
 
-class WorkflowPermissions(Wire):
-    """A boolean wins over the role: true grants, false denies."""
-
-    create: bool | None = None
-    read: bool | None = None
-    update: bool | None = None
-    delete: bool | None = None
-    execute: bool | None = None
-
-
-class CredentialPermissions(Wire):
-    create: bool | None = None
-    read: bool | None = None
-    update: bool | None = None
-    delete: bool | None = None
-    use: bool | None = None
-
-
-class OrganizationPermissions(Wire):
-    invite: bool | None = None
-    manage: bool | None = None
-    billing: bool | None = None
-
-
-class ExecutionPermissions(Wire):
-    read: bool | None = None
-    update: bool | None = None
-    delete: bool | None = None
-
-
-class ContentPermissions(Wire):
-    """For templates and webhooks."""
-
-    create: bool | None = None
-    read: bool | None = None
-    update: bool | None = None
-    delete: bool | None = None
-
-
-class MonitoringPermissions(Wire):
-    read: bool | None = None
-    manage: bool | None = None
-
-
-class MemberPermissions(Wire):
-    """Fine permissions of one member. The seed's three, extended to every resource."""
-
-    workflows: WorkflowPermissions | None = None
-    credentials: CredentialPermissions | None = None
-    organization: OrganizationPermissions | None = None
-    agents: WorkflowPermissions | None = None
-    executions: ExecutionPermissions | None = None
-    templates: ContentPermissions | None = None
-    webhooks: ContentPermissions | None = None
-    schedules: WorkflowPermissions | None = None
-    monitoring: MonitoringPermissions | None = None
-
-
 class OrganizationMember(BaseEntity):
-    """A user in an organization; without `joined_at` it is an invitation and has no rights."""
+    """A user in an organization. Without `joined_at` it is an invitation and grants nothing."""
 
     organization_id: UUID
     user_id: UUID
@@ -242,24 +197,26 @@ class OrganizationMember(BaseEntity):
     def is_pending(self) -> bool:
         return self.invited_at is not None and self.joined_at is None
 
-    def effective_words(self, custom_role: Iterable[str] | None = None) -> frozenset[str]:
-        """The permissions that result from role and own booleans; none while inactive or pending.
+    def resolve_permissions(self, custom_role: Iterable[str] | None = None) -> frozenset[str]:
+        """Return the permissions that follow from role and own flags; none while inactive or pending.
 
-        `custom_role` brings the words of the role that `custom_role_id` names; without them it grants nothing.
+        `custom_role` has the permissions of the role that `custom_role_id` names; without them that role grants
+        nothing.
         """
         if not self.is_active or self.is_pending:
             return frozenset()
-        words = None if self.custom_role_id is None else (custom_role or ())
-        return permissions.effective(self.role, self.permissions.model_dump(exclude_none=True), words)
+        granted = None if self.custom_role_id is None else (custom_role or ())
+        own_flags = self.permissions.model_dump(exclude_none=True)
+        return permissions.effective_permissions(self.role, own_flags, granted)
 
     def has_permission(self, resource: str, action: str, custom_role: Iterable[str] | None = None) -> bool:
-        """Whether the member holds `resource:action`."""
-        held = self.effective_words(custom_role)
-        return permissions.EVERYTHING in held or f"{resource}:{action}" in held
+        """Return whether the member has the permission `resource:action`."""
+        granted = self.resolve_permissions(custom_role)
+        return permissions.EVERYTHING in granted or f"{resource}:{action}" in granted
 
 
-class MemberUser(Wire):
-    """The person behind a membership."""
+class MemberUser(ApiModel):
+    """The user of a membership."""
 
     email: str
     first_name: str
@@ -267,24 +224,65 @@ class MemberUser(Wire):
     avatar: str | None = None
 
 
-class MemberView(OrganizationMember):
-    """A membership with its person and the permissions that result."""
+class Member(OrganizationMember):
+    """A membership with its user and the resulting permissions."""
 
     user: MemberUser | None = None
     effective_permissions: list[str] = Field(default=[])
 
     @classmethod
     def of(
-        cls, member: OrganizationMember, user: Any, custom_role: Iterable[str] | None = None
-    ) -> "MemberView":
-        """Join a membership and its user (any object with the person's fields, or None).
+        cls, member: OrganizationMember, user: MemberUser | None, custom_role: Iterable[str] | None = None
+    ) -> "Member":
+        """Join a membership with its user.
 
-        Who has not joined yet shows nobody their name: an invitation would tell who stands behind any address.
+        The user is left out while the invitation is pending: otherwise an invitation would reveal the name of the
+        person behind any address.
         """
-        shown = user is not None and not member.is_pending
-        person = (
-            MemberUser(**{name: getattr(user, name) for name in MemberUser.model_fields}) if shown else None
-        )
         values = {name: getattr(member, name) for name in OrganizationMember.model_fields}
-        words = sorted(permissions.spelled_out(member.effective_words(custom_role)))
-        return cls(**values, user=person, effective_permissions=words)
+        granted = sorted(permissions.expand_permissions(member.resolve_permissions(custom_role)))
+        visible_user = None if member.is_pending else user
+        return cls(**values, user=visible_user, effective_permissions=granted)
+
+
+class CustomRole(TenantEntity):
+    """A named set of permissions. `member_count` counts the members and open invitations that have it."""
+
+    name: str = Field(max_length=100)
+    description: str | None = Field(default=None, max_length=10_000)
+    permissions: list[str] = Field(default=[])
+    member_count: int = 0
+
+
+class Invitation(BaseEntity):
+    """An invitation that was neither accepted nor declined yet; `sent_at` is missing when no mail could be sent."""
+
+    organization_id: UUID
+    email: str = Field(max_length=255)
+    role: OrganizationRole = OrganizationRole.MEMBER
+    custom_role_id: UUID | None = None
+    permissions: MemberPermissions = MemberPermissions()
+    invited_by: UUID
+    expires_at: AwareDatetime
+    sent_at: AwareDatetime | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def is_expired(self) -> bool:
+        return clock.now() >= self.expires_at
+
+
+LIMIT_THRESHOLDS = (80, 100)
+"""The percentages of a limit at which a LimitEvent is emitted."""
+
+
+class LimitEvent(BaseEntity):
+    """A `limit.reached` event: the use of a resource reached `percent` of its limit."""
+
+    type: Literal["limit.reached"] = "limit.reached"
+    organization_id: UUID
+    month: str
+    resource: str
+    percent: int
+    used: int
+    limit: int

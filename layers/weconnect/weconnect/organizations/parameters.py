@@ -6,14 +6,11 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from weconnect.api.caller import requires
-from weconnect.api.resolver import app, path_id
+from weconnect.api.parameters import path_id
+from weconnect.api.resolver import app
 from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.schemas import SignedBody
 
-OrganizationManage = requires("organization:manage")
-OrganizationInvite = requires("organization:invite")
-OrganizationBilling = requires("organization:billing")
 OrganizationId = path_id("organizationId")
 UserId = path_id("userId")
 InvitationId = path_id("invitationId")
@@ -23,19 +20,21 @@ RoleId = Annotated[
         alias="roleId",
         max_length=36,
         pattern="^(owner|admin|member|viewer|[0-9a-fA-F-]{36})$",
-        description="A custom role's id, or the name of one of the four",
+        description="The ID of a custom role, or the name of a built-in one",
     ),
 ]
-Role = Annotated[OrganizationRole | None, Query(description="Only members with this role")]
-IsActive = Annotated[bool | None, Query(alias="isActive", description="Only active ones, or only others")]
-Deleted = Annotated[bool, Query(description="List those in the trash that the caller owns instead")]
-Purge = Annotated[
-    bool, Query(description="End one that is in the trash for good, with everything that is its own")
+RoleFilter = Annotated[OrganizationRole | None, Query(description="Only members with this role")]
+IsActiveFilter = Annotated[
+    bool | None, Query(alias="isActive", description="Only active members, or only inactive ones")
 ]
-DryRun = Annotated[bool, Query(alias="dryRun", description="Only tell what would be over its limit")]
+Deleted = Annotated[
+    bool, Query(description="List the organizations in the trash that the caller owns instead")
+]
+Purge = Annotated[bool, Query(description="Delete an organization in the trash for good, with all its data")]
+DryRun = Annotated[bool, Query(alias="dryRun", description="Only list what would exceed its limit")]
 
 
-def _signed_body() -> SignedBody:
+def _read_signed_body() -> SignedBody:
     event = app.current_event.raw_event
     text = event.get("body") or ""
     if event.get("isBase64Encoded"):
@@ -43,4 +42,4 @@ def _signed_body() -> SignedBody:
     return SignedBody(text, event["headers"].get("stripe-signature", ""))
 
 
-Signed = Annotated[SignedBody, Depends(_signed_body)]
+SignedStripeBody = Annotated[SignedBody, Depends(_read_signed_body)]

@@ -1,25 +1,42 @@
-"""Organizations and members in the table."""
+"""Rows of organizations, with their members, roles, invitations, counters and reserved names."""
 
 from typing import Any
 
-from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, NumberAttribute
 
-from weconnect.db.table import Row, key
+from weconnect.db.table import EntityRow, Row, key, stored
 from weconnect.identity import keys
-from weconnect.organizations.entities import Organization, OrganizationMember
-from weconnect.organizations.schemas import CustomRole, Invitation, LimitEvent
+from weconnect.organizations.entities import (
+    CustomRole,
+    Invitation,
+    LimitEvent,
+    Organization,
+    OrganizationMember,
+)
 
 
-class OrganizationRow(Row, discriminator="ORGANIZATION"):
-    """An organization; operators list them by plan, Stripe's events find them by customer."""
+class OrganizationRow(EntityRow[Organization], discriminator="ORGANIZATION"):
+    """An organization; operators list them by plan, and Stripe's events find them by customer.
 
-    entity = Organization
+    `stripe_event_at` is the time (epoch seconds) of the newest applied event, `stripe_ended` the ID of the subscription
+    that ended last, `stripe_suspended` whether the organization is inactive because it did not pay.
+    """
+
     apart = frozenset({"current_month_executions", "execution_reset_date", "is_trial_expired"})
 
-    is_active = BooleanAttribute(default=True, attr_name="isActive")
-    stripe_event_at = NumberAttribute(null=True, attr_name="stripeEventAt")
-    stripe_ended = UnicodeAttribute(null=True, attr_name="stripeEnded")
-    stripe_suspended = BooleanAttribute(null=True, attr_name="stripeSuspended")
+    id: Attribute[str]
+    slug: Attribute[str]
+    name: Attribute[str]
+    logo: Attribute[str | None]
+    plan: Attribute[str]
+    deleted_at: Attribute[str | None]
+    stripe_customer_id: Attribute[str | None]
+    stripe_subscription_id: Attribute[str | None]
+    billing_info: Attribute[dict[str, Any] | None]
+    is_active: Attribute[bool] = stored(default=True)
+    stripe_event_at: Attribute[int | None] = stored()
+    stripe_ended: Attribute[str | None] = stored()
+    stripe_suspended: Attribute[bool | None] = stored()
 
     at = staticmethod(keys.organization)
 
@@ -29,80 +46,90 @@ class OrganizationRow(Row, discriminator="ORGANIZATION"):
 
     @staticmethod
     def by_plan(plan: str) -> str:
-        """gsi2, all tenants."""
+        """Return the partition of gsi2 with the organizations of a plan, of all tenants."""
         return key("ORGS", plan)
 
     @staticmethod
     def by_plan_order(is_active: bool, organization_id: object) -> str:
+        """Return the sort key of gsi2, which lists active organizations first."""
         return key("active" if is_active else "inactive", organization_id)
 
     @staticmethod
     def by_stripe_customer(customer_id: str) -> str:
-        """gsi1; the sort key is the organization's id."""
+        """Return the partition of gsi1 of a Stripe customer; its sort key is the organization's ID."""
         return key("STRIPE", customer_id)
 
-    def index_keys(self, **changed: Any) -> dict[str, str]:
-        """The row's keys in the indexes, after `changed` (plan, is_active, stripe_customer_id)."""
-        plan, active = changed.get("plan", self.plan), changed.get("is_active", self.is_active)
-        keys = {"gsi2pk": self.by_plan(plan), "gsi2sk": self.by_plan_order(active, self.id)}
-        if customer := changed.get("stripe_customer_id", self.stripe_customer_id):
-            keys |= {"gsi1pk": self.by_stripe_customer(customer), "gsi1sk": str(self.id)}
-        return keys
+    def index_keys(
+        self,
+        *,
+        plan: str | None = None,
+        is_active: bool | None = None,
+        stripe_customer_id: str | None = None,
+    ) -> dict[str, str]:
+        """Return the attributes of both indexes (`{"gsi2pk": …}`) as they are after a change to these values."""
+        active = self.is_active if is_active is None else is_active
+        index = {"gsi2pk": self.by_plan(plan or self.plan), "gsi2sk": self.by_plan_order(active, self.id)}
+        if customer := stripe_customer_id or self.stripe_customer_id:
+            index |= {"gsi1pk": self.by_stripe_customer(customer), "gsi1sk": str(self.id)}
+        return index
 
 
 class SlugRow(Row, discriminator="SLUG"):
-    """Holds a slug for one organization."""
+    """The marker that reserves a slug for one organization."""
 
-    organization_id = UnicodeAttribute(attr_name="organizationId")
+    organization_id: Attribute[str] = stored()
 
     @staticmethod
     def at(slug: str) -> tuple[str, str]:
         return key("SLUG", slug), "SLUG"
 
 
-class MemberRow(Row, discriminator="MEMBER"):
-    """A membership, found from both sides."""
+class MemberRow(EntityRow[OrganizationMember], discriminator="MEMBER"):
+    """A membership, found by organization and by user."""
 
-    entity = OrganizationMember
     apart = frozenset({"is_pending"})
 
-    role = UnicodeAttribute()
-    is_active = BooleanAttribute(default=True, attr_name="isActive")
-    joined_at = UnicodeAttribute(null=True, attr_name="joinedAt")
+    organization_id: Attribute[str]
+    user_id: Attribute[str]
+    custom_role_id: Attribute[str | None]
+    role: Attribute[str] = stored()
+    is_active: Attribute[bool] = stored(default=True)
+    joined_at: Attribute[str | None] = stored()
 
     at = staticmethod(keys.member)
     PREFIX = "MEMBER#"
 
     @staticmethod
     def in_trash(organization_id: object, user_id: object) -> tuple[str, str]:
-        """Where it says for 30 days who removed whom; nobody comes back from there."""
+        """Return the key of the row that records for 30 days who removed the member; it is never restored."""
         return key("ORG", organization_id), key("TRASH", "MEMBER", user_id)
 
     @staticmethod
     def of_user(user_id: object) -> str:
-        """gsi1: the organizations of a user."""
+        """Return the partition of gsi1 with the memberships of a user."""
         return key("USER", user_id)
 
     @staticmethod
     def of_user_order(organization_id: object) -> str:
+        """Return the sort key of gsi1."""
         return key("ORG", organization_id)
 
 
 class UsageRow(Row, discriminator="USAGE"):
-    """One month's executions of an organization; a new month is a new row."""
+    """The number of an organization's executions in one month; a new month is a new row."""
 
-    executions = NumberAttribute(default=0)
+    executions: Attribute[int] = stored(default=0)
 
     @staticmethod
     def at(organization_id: object, month: str) -> tuple[str, str]:
-        """`month` is like 2026-11."""
+        """Return the key of a month such as 2026-11."""
         return key("ORG", organization_id), key("USAGE", month)
 
 
 class MemberCountRow(Row, discriminator="MEMBERCOUNT"):
-    """How many members an organization has, with open invitations: held against `maxTeamMembers`."""
+    """The number of active members and open invitations, which `maxTeamMembers` limits."""
 
-    total = NumberAttribute(default=0)
+    total: Attribute[int] = stored(default=0)
 
     @staticmethod
     def at(organization_id: object) -> tuple[str, str]:
@@ -110,47 +137,55 @@ class MemberCountRow(Row, discriminator="MEMBERCOUNT"):
 
 
 class CountRow(Row, discriminator="COUNT"):
-    """How many of a thing an organization has; the condition of the write that makes one more."""
+    """The number of an organization's resources of one type; the write that adds one is conditioned on it."""
 
     count = NumberAttribute(default=0)  # type: ignore[assignment]  # not PynamoDB's count()
 
     @staticmethod
-    def at(organization_id: object, what: str) -> tuple[str, str]:
-        return key("ORG", organization_id), key("COUNT", what)
+    def at(organization_id: object, resource: str) -> tuple[str, str]:
+        return key("ORG", organization_id), key("COUNT", resource)
 
 
 class NameRow(Row, discriminator="NAME"):
-    """Marks a name as taken within its organization."""
+    """The marker that reserves a name, in any case, among an organization's resources of one type."""
 
     @staticmethod
-    def at(organization_id: object, what: str, name: str) -> tuple[str, str]:
-        return key("ORG", organization_id), key("NAME", what, name.casefold())
+    def at(organization_id: object, resource: str, name: str) -> tuple[str, str]:
+        return key("ORG", organization_id), key("NAME", resource, name.casefold())
 
 
-class RoleRow(Row, discriminator="ROLE"):
-    """A custom role. `member_count` moves with each member and invitation that gets or loses it."""
+class RoleRow(EntityRow[CustomRole], discriminator="ROLE"):
+    """A custom role. `member_count` changes with each member and invitation that gets or loses the role."""
 
-    entity = CustomRole
-    PREFIX = "ROLE#"
-
-    member_count = NumberAttribute(default=0, attr_name="memberCount")
+    id: Attribute[str]
+    name: Attribute[str]
+    permissions: Attribute[list[str]]
+    member_count: Attribute[int] = stored(default=0)
 
     at = staticmethod(keys.role)
+    PREFIX = "ROLE#"
 
     @staticmethod
     def in_trash(organization_id: object, role_id: object) -> tuple[str, str]:
         return key("ORG", organization_id), key("TRASH", "ROLE", role_id)
 
 
-class InvitationRow(Row, discriminator="INVITATION"):
-    """An open invitation; it goes when it is answered. No `ttl`: its place in the plan must be given back."""
+class InvitationRow(EntityRow[Invitation], discriminator="INVITATION"):
+    """An open invitation; it is deleted when it is accepted or declined.
 
-    entity = Invitation
+    It has no `ttl`, because its share of the quota must be released.
+    """
+
     apart = frozenset({"is_expired"})
-    PREFIX = "INVITE#"
 
-    token_hash = UnicodeAttribute(attr_name="tokenHash")
-    user_id = UnicodeAttribute(null=True, attr_name="userId")
+    organization_id: Attribute[str]
+    email: Attribute[str]
+    role: Attribute[str]
+    custom_role_id: Attribute[str | None]
+    token_hash: Attribute[str] = stored()
+    user_id: Attribute[str | None] = stored()
+
+    PREFIX = "INVITE#"
 
     @staticmethod
     def at(organization_id: object, invitation_id: object) -> tuple[str, str]:
@@ -158,17 +193,16 @@ class InvitationRow(Row, discriminator="INVITATION"):
 
 
 class InvitedAddressRow(Row, discriminator="INVITEMAIL"):
-    """Holds an address for one open invitation of an organization."""
+    """The marker that reserves an address for one open invitation of an organization."""
 
     @staticmethod
     def at(organization_id: object, email: str) -> tuple[str, str]:
         return key("ORG", organization_id), key("INVITEMAIL", email)
 
 
-class EventRow(Row, discriminator="EVENT"):
+class LimitEventRow(EntityRow[LimitEvent], discriminator="EVENT"):
     """A threshold of a limit that was reached: one row for each month, resource and percentage."""
 
-    entity = LimitEvent
     PREFIX = "EVENT#"
 
     @staticmethod
@@ -177,12 +211,12 @@ class EventRow(Row, discriminator="EVENT"):
 
     @staticmethod
     def of_month(organization_id: object, month: str) -> tuple[str, str]:
-        """The partition and the prefix of a month's events."""
+        """Return the partition and the sort key prefix of a month's events."""
         return key("ORG", organization_id), key("EVENT", month, "")
 
 
 class StripeEventRow(Row, discriminator="STRIPEEVENT"):
-    """An event of Stripe's that was taken: they come more than once."""
+    """The marker of an event of Stripe that was applied, because Stripe delivers events more than once."""
 
     @staticmethod
     def at(event_id: str) -> tuple[str, str]:

@@ -1,21 +1,23 @@
-"""Roles, invitations and events as they are stored, and the bodies and answers of the organizations' routes."""
+"""Bodies and responses of the organizations' routes other than entities."""
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, computed_field, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
-from weconnect import clock
-from weconnect.base_entity import BaseEntity, TenantEntity, Wire
-from weconnect.identity.permissions import WORDS
+from weconnect.base_entity import ApiModel, JsonObject
+from weconnect.identity.email_addresses import normalize_email
+from weconnect.identity.permissions import ALL_PERMISSIONS
 from weconnect.organizations.entities import (
     Address,
     BillingInfo,
+    CustomRole,
     CustomSettings,
-    MemberPermissions,
-    MemberView,
+    Invitation,
+    LimitEvent,
+    Member,
     Name,
     Organization,
     OrganizationPlan,
@@ -23,20 +25,13 @@ from weconnect.organizations.entities import (
     PlanLimits,
     Slug,
 )
-from weconnect.workflows.entities import WorkflowExport
+from weconnect.organizations.member_permissions import MemberPermissions
 
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 
 
-def normal_email(text: str) -> str:
-    """An address as users have it."""
-    from weconnect.auth.entities import normal_email as normal  # whose module imports ours
-
-    return normal(text)
-
-
-def normal_domain(text: str) -> str:
-    """A domain in lower case and IDNA, as it stands at the end of a normal address."""
+def normalize_domain(text: str) -> str:
+    """Return a domain in lower case and IDNA, as it appears at the end of a normalized e-mail address."""
     try:
         domain = text.strip().lower().encode("idna").decode()
     except UnicodeError:
@@ -46,24 +41,25 @@ def normal_domain(text: str) -> str:
     return domain
 
 
-def _word(word: str) -> str:
-    if word not in WORDS:
+def _check_permission(permission: str) -> str:
+    if permission not in ALL_PERMISSIONS:
         raise ValueError("must be a permission such as agents:read")
-    return word
+    return permission
 
 
 Description = Annotated[str, Field(max_length=10_000)]
 Website = Annotated[str, Field(max_length=255, pattern=r"^https?://\S+$")]
 RoleName = Annotated[Name, Field(max_length=100)]
-Words = Annotated[
-    list[Annotated[str, Field(max_length=100), AfterValidator(_word)]], Field(max_length=len(WORDS))
+PermissionList = Annotated[
+    list[Annotated[str, Field(max_length=100), AfterValidator(_check_permission)]],
+    Field(max_length=len(ALL_PERMISSIONS)),
 ]
-InvitedEmail = Annotated[str, Field(max_length=255), AfterValidator(normal_email)]
+InvitedEmail = Annotated[str, Field(max_length=255), AfterValidator(normalize_email)]
 InvitationSecret = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class NewOrganization(Wire):
-    """Without a `slug` one is made of the name."""
+class NewOrganization(ApiModel):
+    """A new organization. Without a `slug` one is derived from the name."""
 
     name: Name
     slug: Slug | None = Field(default=None, min_length=3)
@@ -72,10 +68,10 @@ class NewOrganization(Wire):
     website: Website | None = None
 
 
-class OrganizationChanges(Wire):
-    """Fields to change; a missing one stays, null empties it.
+class OrganizationChanges(ApiModel):
+    """Fields to change. A missing field stays as it is; null clears it.
 
-    Each part of `custom_settings` (branding, security, workflow) is replaced whole; one that is missing stays.
+    Each part of `custom_settings` (branding, security, workflow) is replaced as a whole; a missing part stays.
     """
 
     name: Name | None = None
@@ -88,15 +84,15 @@ class OrganizationChanges(Wire):
 
     @field_validator("custom_settings")
     @classmethod
-    def _domains(cls, settings: CustomSettings | None) -> CustomSettings | None:
+    def _normalize_domains(cls, settings: CustomSettings | None) -> CustomSettings | None:
         if settings and settings.security and settings.security.allowed_domains:
-            domains = [normal_domain(text) for text in settings.security.allowed_domains]
+            domains = [normalize_domain(text) for text in settings.security.allowed_domains]
             settings.security.allowed_domains = list(dict.fromkeys(domains))
         return settings
 
 
-class MemberChanges(Wire):
-    """Fields to change; a null `custom_role_id` takes the custom role away. `permissions` is replaced whole."""
+class MemberChanges(ApiModel):
+    """Fields to change. A null `custom_role_id` removes the custom role; `permissions` are replaced as a whole."""
 
     role: OrganizationRole | None = None
     custom_role_id: UUID | None = None
@@ -104,23 +100,14 @@ class MemberChanges(Wire):
     is_active: bool | None = None
 
 
-class OwnershipTransfer(Wire):
-    """The member who becomes an owner; the caller stays as an admin."""
+class OwnershipTransfer(ApiModel):
+    """The member who becomes an owner; the caller becomes an admin."""
 
     user_id: UUID
 
 
-class CustomRole(TenantEntity):
-    """A named set of permissions; `member_count` counts the members and open invitations that have it."""
-
-    name: str = Field(max_length=100)
-    description: str | None = Field(default=None, max_length=10_000)
-    permissions: list[str] = Field(default=[])
-    member_count: int = 0
-
-
-class RoleView(Wire):
-    """A role: one of the four that every organization has, by its name, or a custom one by its id."""
+class Role(ApiModel):
+    """A role: one of the four built-in ones, whose ID is its name, or a custom one."""
 
     id: str
     name: str
@@ -133,30 +120,30 @@ class RoleView(Wire):
     version: int = 1
 
 
-class Roles(Wire):
-    """All roles of an organization: the four, then the custom ones by name."""
+class RoleList(ApiModel):
+    """All roles of an organization: the four built-in ones, then the custom ones by name."""
 
-    items: list[RoleView]
+    items: list[Role]
 
 
-class NewRole(Wire):
-    """A custom role takes the place of a member's own role when permissions are looked up."""
+class NewRole(ApiModel):
+    """A new custom role. It replaces the built-in role of a member who has it."""
 
     name: RoleName
     description: Description | None = None
-    permissions: Words
+    permissions: PermissionList
 
 
-class RoleChanges(Wire):
-    """Fields to change; a missing one stays."""
+class RoleChanges(ApiModel):
+    """Fields to change. A missing field stays as it is."""
 
     name: RoleName | None = None
     description: Description | None = None
-    permissions: Words | None = None
+    permissions: PermissionList | None = None
 
 
-class NewInvitation(Wire):
-    """Whom to invite, and what they will be here."""
+class NewInvitation(ApiModel):
+    """The address to invite, with its role and permissions in the organization."""
 
     email: InvitedEmail
     role: OrganizationRole = OrganizationRole.MEMBER
@@ -164,50 +151,20 @@ class NewInvitation(Wire):
     permissions: MemberPermissions = MemberPermissions()
 
 
-class Invitation(BaseEntity):
-    """An invitation that was not answered yet; `sent_at` is missing when no mail could be sent."""
-
-    organization_id: UUID
-    email: str = Field(max_length=255)
-    role: OrganizationRole = OrganizationRole.MEMBER
-    custom_role_id: UUID | None = None
-    permissions: MemberPermissions = MemberPermissions()
-    invited_by: UUID
-    expires_at: AwareDatetime
-    sent_at: AwareDatetime | None = None
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def is_expired(self) -> bool:
-        return clock.now() >= self.expires_at
-
-
 class SentInvitation(Invitation):
-    """`token` is there only where the deployment sends no mail, to be handed over by other means."""
+    """An invitation. `token` is present only where the deployment sends no mail; hand it over yourself."""
 
     token: str | None = None
 
 
-class InvitationToken(Wire):
-    """`token` is the one from the mail."""
+class InvitationToken(ApiModel):
+    """The token from the invitation's mail."""
 
     token: InvitationSecret
 
 
-class LimitEvent(BaseEntity):
-    """`limit.reached`: a resource came to `percent` of its limit."""
-
-    type: Literal["limit.reached"] = "limit.reached"
-    organization_id: UUID
-    month: str
-    resource: str
-    percent: int
-    used: int
-    limit: int
-
-
-class ResourceUsage(Wire):
-    """How much of a limit is used; a limit of -1 is none."""
+class ResourceUsage(ApiModel):
+    """The use of one limit; a limit of -1 means unlimited."""
 
     resource: str
     used: int
@@ -215,8 +172,8 @@ class ResourceUsage(Wire):
     percent: float | None = None
 
 
-class OrganizationUsage(Wire):
-    """This month's executions, what there is of each resource, and the thresholds reached this month."""
+class OrganizationUsage(ApiModel):
+    """The executions of this month, the number of each resource, and the thresholds reached this month."""
 
     month: str
     period_start: AwareDatetime
@@ -226,15 +183,15 @@ class OrganizationUsage(Wire):
     events: list[LimitEvent]
 
 
-class NewPlan(Wire):
-    """`plan_limits` overrides the plan's own; null or missing takes an override away."""
+class NewPlan(ApiModel):
+    """The plan to set. `plan_limits` override the plan's own; null or missing removes an override."""
 
     plan: OrganizationPlan
     plan_limits: PlanLimits | None = None
 
 
-class PlanChange(Wire):
-    """What a plan means here. `over` lists what there is more of than it allows: it stays, and none is added."""
+class PlanChange(ApiModel):
+    """The effect of a plan. `over` lists resources that exceed its limits: they stay, but none can be added."""
 
     plan: OrganizationPlan
     limits: PlanLimits
@@ -243,52 +200,46 @@ class PlanChange(Wire):
     version: int
 
 
-class Checkout(Wire):
-    """Which plan to subscribe to."""
+class CheckoutRequest(ApiModel):
+    """The plan to subscribe to."""
 
     plan: Literal[OrganizationPlan.STARTER, OrganizationPlan.PRO, OrganizationPlan.ENTERPRISE]
 
 
-class Link(Wire):
-    """Where to send the browser."""
+class BillingLink(ApiModel):
+    """The URL to open in the browser."""
 
     url: str
 
 
 @dataclass(frozen=True)
 class SignedBody:
-    """A body as it came, and the `Stripe-Signature` that it came with."""
+    """The unchanged text of a request's body, with its `Stripe-Signature` header."""
 
     text: str
     signature: str
 
 
-class Received(Wire):
+class EventReceipt(ApiModel):
+    """The confirmation that an event was received."""
+
     received: Literal[True] = True
 
 
-class ExportedAgent(Wire):
-    """An agent with what is its own; secrets are masked."""
-
-    agent: dict[str, Any]
-    tools: list[dict[str, Any]]
-    memories: list[dict[str, Any]]
-
-
-class OrganizationExport(Wire):
-    """All that an organization can take along."""
+class OrganizationExport(ApiModel):
+    """The exportable data of an organization."""
 
     exported_at: AwareDatetime
     organization: Organization
-    members: list[MemberView]
+    members: list[Member]
     roles: list[CustomRole]
     invitations: list[Invitation]
-    agents: list[ExportedAgent]
-    workflows: list[WorkflowExport]
+    agents: list[JsonObject] = Field(description="Each agent with its tools and memories; secrets are masked")
+    workflows: list[JsonObject] = Field(description="Each workflow as `POST /v1/workflows/import` accepts it")
 
 
-class Export(Wire):
-    """The export itself, or for ten minutes the address of a longer one; `bytes` is its length as JSON."""
+class ExportResult(ApiModel):
+    """The export itself, or a URL of a longer one that works for ten minutes; `bytes` is its length as JSON."""
 
     bytes: int
     data: OrganizationExport | None = None

@@ -1,7 +1,7 @@
-"""The one way out: every HTTP request that a tenant can steer goes through this client.
+"""The client for outbound requests: every HTTP request that a tenant can influence goes through it.
 
-It is guarded (`guard`): no address inside, one deadline, bounded size. Redirects are followed only by `send`,
-and every hop passes the same guard.
+It is guarded (`guard`): no internal address, one deadline, bounded size. Redirects are followed only by `send`, and
+every hop passes the same guard.
 """
 
 import json
@@ -15,10 +15,8 @@ from typing import Any
 import httpx2
 
 from weconnect.errors import Problem, UpstreamFailed
-from weconnect.outbound.guard import OutboundRefused
+from weconnect.outbound.errors import OutboundRefused, TooManyRedirects, UpstreamNotJson
 from weconnect.outbound.transports import GuardedAsyncTransport, GuardedTransport
-
-__all__ = ["OutboundRefused", "OutboundResponse", "async_client", "client", "problem_in", "send", "stream"]
 
 TIMEOUT_SECONDS = 20.0
 MAX_BYTES = 10 * 1024 * 1024
@@ -29,21 +27,21 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _HARMLESS_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "content-length", "content-type", "host", "user-agent"}
 )
-# The connection's own business, never a caller's.
+# Headers that the connection sets, never a caller.
 _FRAMING_HEADERS = frozenset(
     {
         *("connection", "content-length", "expect", "host", "keep-alive"),
         *("te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-# They write whole addresses, with any key in their queries, at the level of ordinary logs.
+# These libraries log whole addresses, with any key in their queries, at the level of ordinary logs.
 for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
 class OutboundResponse:
-    """An answer read to its end; header names are in lower case."""
+    """A response that was read to its end; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -52,7 +50,7 @@ class OutboundResponse:
 
     @property
     def text(self) -> str:
-        """The body in its declared character set, else UTF-8; what does not decode is replaced."""
+        """The body in its declared character set, else UTF-8; undecodable bytes are replaced."""
         _, _, charset = self.headers.get("content-type", "").lower().partition("charset=")
         try:
             return self.body.decode(charset.split(";")[0].strip(" \"'") or "utf-8", errors="replace")
@@ -60,13 +58,13 @@ class OutboundResponse:
             return self.body.decode(errors="replace")
 
     def json(self) -> Any:
-        """The body as JSON; raises UpstreamFailed when it is none."""
+        """Return the body as JSON. Raises UpstreamNotJson."""
         try:
-            value = json.loads(self.body, parse_constant=_no_constant)
+            value = json.loads(self.body, parse_constant=_refuse_constant)
             if b"\\u" in self.body:
                 json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
         except (ValueError, RecursionError) as error:
-            raise UpstreamFailed("The answer is not JSON", code="upstream_not_json") from error
+            raise UpstreamNotJson("The response is not JSON") from error
         return value
 
 
@@ -82,10 +80,10 @@ def send(
     max_bytes: int = MAX_BYTES,
     follow_redirects: bool = False,
 ) -> OutboundResponse:
-    """Send one request and read its answer, all within `timeout_seconds`; any status is an answer.
+    """Send one request and return its whole response, of any status, all within `timeout_seconds`.
 
-    `params` are added to the URL's own. Raises OutboundRefused for an address that may not be called, and
-    UpstreamFailed when nothing usable came back.
+    `params` are added to the URL's own. Raises OutboundRefused for an address that may not be called, and a subclass of
+    UpstreamFailed when there was no usable response.
     """
     deadline = time.monotonic() + timeout_seconds
     with client(timeout_seconds=timeout_seconds, max_bytes=max_bytes) as http:
@@ -94,13 +92,13 @@ def send(
             try:
                 response = http.send(request)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                raise UpstreamFailed(f"{request.url.host}: {type(error).__name__}") from error
+                raise UpstreamFailed(f"{request.url.host} failed: {type(error).__name__}") from error
             if response.next_request is None or not follow_redirects:
-                found = {name.lower(): text for name, text in response.headers.items()}
-                final = response.url.copy_with(userinfo=b"")
-                return OutboundResponse(response.status_code, found, response.content, str(final))
+                lower_case = {name.lower(): text for name, text in response.headers.items()}
+                final_url = response.url.copy_with(userinfo=b"")
+                return OutboundResponse(response.status_code, lower_case, response.content, str(final_url))
             request = _next_hop(request, response.next_request)
-        raise UpstreamFailed(f"More than {MAX_REDIRECTS} redirects", code="too_many_redirects")
+        raise TooManyRedirects(f"The address redirects more than {MAX_REDIRECTS} times")
 
 
 @contextmanager
@@ -113,9 +111,9 @@ def stream(
     timeout_seconds: float = TIMEOUT_SECONDS,
     max_bytes: int = MAX_BYTES,
 ) -> Iterator[httpx2.Response]:
-    """Send one request and hand its answer over while it comes in: `iter_bytes()`. Follows no redirect.
+    """Send one request and yield its response while it arrives: read it with `iter_bytes()`. Follows no redirect.
 
-    Raises as `send` does, also while the answer is read.
+    Raises as `send` does, also while the response is read.
     """
     deadline = time.monotonic() + timeout_seconds
     with client(timeout_seconds=timeout_seconds, max_bytes=max_bytes) as http:
@@ -127,11 +125,11 @@ def stream(
             finally:
                 response.close()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise UpstreamFailed(f"{request.url.host}: {type(error).__name__}") from error
+            raise UpstreamFailed(f"{request.url.host} failed: {type(error).__name__}") from error
 
 
 def client(*, timeout_seconds: float = TIMEOUT_SECONDS, max_bytes: int = MAX_BYTES) -> httpx2.Client:
-    """A guarded client; `timeout_seconds` bounds each exchange as a whole. Its errors are this module's."""
+    """Return a guarded client, with the errors of this package; `timeout_seconds` bounds each exchange as a whole."""
     return httpx2.Client(
         transport=GuardedTransport(timeout_seconds, max_bytes),
         timeout=timeout_seconds,
@@ -143,7 +141,7 @@ def client(*, timeout_seconds: float = TIMEOUT_SECONDS, max_bytes: int = MAX_BYT
 def async_client(
     *, timeout_seconds: float = TIMEOUT_SECONDS, max_bytes: int = MAX_BYTES
 ) -> httpx2.AsyncClient:
-    """The same guard for libraries that take an `httpx2.AsyncClient`; see `problem_in` for their errors."""
+    """Return a guarded client for libraries that take an `httpx2.AsyncClient`; see `find_problem` for their errors."""
     return httpx2.AsyncClient(
         transport=GuardedAsyncTransport(timeout_seconds, max_bytes),
         timeout=timeout_seconds,
@@ -152,12 +150,12 @@ def async_client(
     )
 
 
-def problem_in(error: BaseException) -> Problem | None:
-    """Our problem underneath a library's own exception, if there is one."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, Problem):
-        seen = seen.__cause__ or seen.__context__
-    return seen
+def find_problem(error: BaseException) -> Problem | None:
+    """Return the Problem that caused a library's own exception, or None."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, Problem):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def _request(
@@ -171,15 +169,15 @@ def _request(
     json: Any = None,
     content: bytes | str | None = None,
 ) -> httpx2.Request:
-    """A request to send with `http`; raises OutboundRefused for one that cannot be."""
+    """Return a request to send with `http`. Raises OutboundRefused when it is malformed."""
     if method.upper() not in METHODS:
-        raise OutboundRefused(f"The method {method[:20]!r} may not be used")
-    own = {name: text for name, text in (headers or {}).items() if name.lower() not in _FRAMING_HEADERS}
+        raise OutboundRefused(f"The method {method[:20]!r} is not allowed")
+    allowed = {name: text for name, text in (headers or {}).items() if name.lower() not in _FRAMING_HEADERS}
     try:
         return http.build_request(
             method.upper(),
             httpx2.URL(url).copy_merge_params(params) if params else url,
-            headers=own,
+            headers=allowed,
             json=json,
             content=content,
             extensions={"deadline": deadline},
@@ -196,5 +194,5 @@ def _next_hop(before: httpx2.Request, after: httpx2.Request) -> httpx2.Request:
     return after
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")

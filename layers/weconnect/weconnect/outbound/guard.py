@@ -1,8 +1,8 @@
-"""What guards the way out: which address is called, how long it may take, how much may come back.
+"""The rules for outbound requests: the addresses that may be called, the time they may take, the size of a response.
 
-A name is resolved once, its addresses are checked, and the connection goes to an address that was checked;
-the Host header and the certificate's name stay the URL's. One deadline bounds the whole exchange, and sizes
-are counted after decompression. `outbound` is the module to use; `transports` applies what stands here.
+A name is resolved once, its addresses are checked, and the connection goes to an address that was checked; the Host
+header and the certificate's name stay the URL's. One deadline bounds the whole exchange, and sizes are counted after
+decompression. `client` is the module to use; `transports` applies these rules.
 """
 
 import functools
@@ -21,11 +21,12 @@ from typing import Any, cast
 import httpcore2
 import httpx2
 
-from weconnect.errors import Problem, UpstreamFailed
+from weconnect.errors import UpstreamFailed
+from weconnect.outbound.errors import OutboundRefused, UpstreamTimeout, UpstreamTooLarge, UpstreamUnresolved
 from weconnect.settings import settings
 
 # IANA's special-purpose registries; older versions of Python's `ipaddress.is_global` know fewer of them.
-_SPECIAL = tuple(
+_SPECIAL_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
@@ -35,62 +36,62 @@ _SPECIAL = tuple(
         *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
     )
 )
-_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
+_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
-class OutboundRefused(Problem):
-    status, code, title = 422, "outbound_refused", "This address may not be called"
-
-
 def is_public(address: str) -> bool:
-    """Whether an address is on the public internet; forms of v6 that carry a v4 address do not count."""
+    """Return whether an address is on the public internet; forms of IPv6 that carry an IPv4 address do not count."""
     ip = ipaddress.ip_address(address)
-    is_assigned = ip.version == 4 or ip in _GLOBAL_V6
-    return is_assigned and not any(ip in network for network in _SPECIAL if network.version == ip.version)
+    is_assigned = ip.version == 4 or ip in _GLOBAL_IPV6
+    return is_assigned and not any(
+        ip in network for network in _SPECIAL_NETWORKS if network.version == ip.version
+    )
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host name, or of an address in any form that the system takes."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+def resolve_host(host: str, port: int) -> list[str]:
+    """Return the addresses of a host name, or of an address in any form that the system accepts."""
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in infos))
 
 
-def checked(host: str, port: int, found: list[str]) -> list[str]:
-    """The addresses to connect to. One that is not public spoils all, unless the operator allows the host."""
+def require_public(host: str, port: int, addresses: list[str]) -> list[str]:
+    """Return the addresses to connect to; raise OutboundRefused when one is not public.
+
+    Hosts in OUTBOUND_ALLOWED_HOSTS may have any addresses.
+    """
     names = {name for form in (host.lower(), f"[{host.lower()}]") for name in (form, f"{form}:{port}")}
-    if not names & settings.outbound_allowed_hosts and not all(map(is_public, found)):
+    if not names & settings.outbound_allowed_hosts and not all(map(is_public, addresses)):
         raise OutboundRefused(
-            f"{host} is not on the public internet; an operator allows it by OUTBOUND_ALLOWED_HOSTS={host}:{port}"
+            f"{host} is not on the public internet. An operator allows it by OUTBOUND_ALLOWED_HOSTS={host}:{port}."
         )
-    return found
+    return addresses
 
 
-def resolve_in_time(host: str, port: int) -> list[str]:
-    """Resolve in a thread of its own, because the system's resolver takes no timeout."""
-    answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+def resolve_before_deadline(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, resolved in a thread, because the system's resolver takes no timeout.
+
+    Raises UpstreamUnresolved for a name without addresses, and a timeout of the connection at the deadline.
+    """
+    results: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
     def look_up() -> None:
         try:
-            answers.put(resolve(host, port))
+            results.put(resolve_host(host, port))
         except Exception as error:
-            answers.put(error)
+            results.put(error)
 
     threading.Thread(target=look_up, daemon=True).start()
     try:
-        found = answers.get(timeout=left())
+        result = results.get(timeout=seconds_left())
     except queue.Empty as error:
         raise httpcore2.ConnectTimeout(host) from error
-    return _found(host, found)
-
-
-def _found(host: str, found: list[str] | Exception) -> list[str]:
-    if isinstance(found, OSError | UnicodeError) or not found:
-        raise UpstreamFailed(f"The name {host} could not be resolved", code="upstream_unresolved")
-    if isinstance(found, Exception):
-        raise found
-    return found
+    if isinstance(result, OSError | UnicodeError) or not result:
+        raise UpstreamUnresolved(f"The host name {host} could not be resolved")
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 # Every exchange
@@ -98,31 +99,34 @@ def _found(host: str, found: list[str] | Exception) -> list[str]:
 
 @functools.cache
 def ssl_context() -> ssl.SSLContext:
-    """The system's trusted certificates, read once."""
+    """Return a TLS context with the system's trusted certificates, which are read once."""
     return httpcore2.default_ssl_context()
 
 
-def begin(request: httpx2.Request, timeout_seconds: float) -> tuple[httpcore2.Request, float]:
-    """The request for the connection pool, and its deadline."""
+def prepare_request(request: httpx2.Request, timeout_seconds: float) -> tuple[httpcore2.Request, float]:
+    """Return the request for the connection pool, and its deadline (on the monotonic clock).
+
+    Raises OutboundRefused for an address that is not http or https.
+    """
     url = request.url
     if url.scheme not in ("http", "https") or not url.host:
         raise OutboundRefused("Only http and https addresses may be called")
     if url.port is not None and not 0 < url.port < 65_536:
-        raise OutboundRefused("There is no such port")
-    request.headers["accept-encoding"] = "gzip"  # the one that `Unpacking` bounds while it unpacks
+        raise OutboundRefused("The port must be between 1 and 65535")
+    request.headers["accept-encoding"] = "gzip"  # the one that `BodyDecoder` bounds while it decodes
     target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    begun = httpcore2.Request(
+    prepared = httpcore2.Request(
         request.method,
         target,
         headers=request.headers.raw,
         content=cast(Any, request.stream),
         extensions={"timeout": {"pool": timeout_seconds}},
     )
-    return begun, request.extensions.get("deadline", time.monotonic() + timeout_seconds)
+    return prepared, request.extensions.get("deadline", time.monotonic() + timeout_seconds)
 
 
-def left() -> float:
-    """Seconds until the exchange's deadline."""
+def seconds_left() -> float:
+    """Return the seconds until the deadline of the exchange; raise a timeout when it is over."""
     seconds = _deadline.get() - time.monotonic()
     if seconds <= 0:
         raise httpcore2.ReadTimeout("deadline")
@@ -130,13 +134,13 @@ def left() -> float:
 
 
 @contextmanager
-def within(host: str, deadline: float) -> Iterator[None]:
-    """Hold everything inside to the deadline, and turn what fails into this module's errors."""
+def deadline_scope(host: str, deadline: float) -> Iterator[None]:
+    """Apply a deadline to everything inside, and turn its failures into the errors of this package."""
     before = _deadline.set(deadline)
     try:
         yield
     except (httpcore2.TimeoutException, TimeoutError) as error:
-        raise UpstreamFailed(f"{host} did not answer in time", code="upstream_timeout") from error
+        raise UpstreamTimeout(f"{host} did not respond in time") from error
     except httpcore2.LocalProtocolError as error:
         raise OutboundRefused("The request cannot be sent: a header or the address is malformed") from error
     except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError, zlib.error) as error:
@@ -152,48 +156,49 @@ def _is_about_tls(error: BaseException | None) -> bool:
     return error is not None
 
 
-class Unpacking:
-    """Unpacks a body piece by piece and stops at the limit: a small bomb never becomes a large text."""
+class BodyDecoder:
+    """Decompresses a body piece by piece and stops at the limit: a small bomb never becomes a large text.
+
+    Its methods raise UpstreamTooLarge beyond `limit` bytes.
+    """
 
     def __init__(self, headers: list[tuple[bytes, bytes]], host: str, limit: int) -> None:
         encoding = (
             b",".join(text for name, text in headers if name.lower() == b"content-encoding").strip().lower()
         )
         if encoding not in (b"", b"identity", b"gzip", b"x-gzip"):
-            raise UpstreamFailed(f"{host} answered in an encoding that was not asked for")
+            raise UpstreamFailed(f"{host} responded in an encoding that was not requested")
         self._gzip = zlib.decompressobj(wbits=31) if encoding.endswith(b"gzip") else None
-        self._host, self._limit, self._size, self._packed = host, limit, 0, 0
+        self._host, self._limit, self._size, self._compressed_size = host, limit, 0, 0
         dropped = (b"content-encoding", b"content-length") if self._gzip else ()
         self.headers = [(name, text) for name, text in headers if name.lower() not in dropped]
 
     def add(self, data: bytes) -> bytes:
-        """What `data` unpacks to."""
+        """Return the decompressed `data`."""
         if self._gzip is None:
-            return self._counted(data)
-        self._packed += len(data)
-        pieces = [self._counted(b"")]
+            return self._count(data)
+        self._compressed_size += len(data)
+        pieces = [self._count(b"")]
         while data:
             if self._gzip.eof:
                 if data[:1] != b"\x1f":  # padding, not another member
                     break
                 self._gzip = zlib.decompressobj(wbits=31)
-            pieces.append(self._counted(self._gzip.decompress(data, 65_536)))
+            pieces.append(self._count(self._gzip.decompress(data, 65_536)))
             data = self._gzip.unconsumed_tail or self._gzip.unused_data
         return b"".join(pieces)
 
     def end(self) -> bytes:
-        """What is left at the end of the body; raises when the body broke off."""
-        if self._gzip is None or not self._packed:
+        """Return the rest at the end of the body. Raises UpstreamFailed when the body was cut off."""
+        if self._gzip is None or not self._compressed_size:
             return b""
-        rest = b"" if self._gzip.eof else self._counted(self._gzip.decompress(b"", 65_536))
+        rest = b"" if self._gzip.eof else self._count(self._gzip.decompress(b"", 65_536))
         if not self._gzip.eof:
-            raise UpstreamFailed(f"{self._host} broke off its answer")
+            raise UpstreamFailed(f"{self._host} cut off its response")
         return rest
 
-    def _counted(self, piece: bytes) -> bytes:
+    def _count(self, piece: bytes) -> bytes:
         self._size += len(piece)
-        if max(self._size, self._packed) > self._limit:
-            raise UpstreamFailed(
-                f"{self._host} answered more than {self._limit} bytes", code="upstream_too_large"
-            )
+        if max(self._size, self._compressed_size) > self._limit:
+            raise UpstreamTooLarge(f"The response of {self._host} exceeds {self._limit} bytes")
         return piece

@@ -1,4 +1,4 @@
-"""The transports of the synchronous and the asynchronous client. They apply the rules in `guard`."""
+"""The transports of the synchronous and the asynchronous client, which apply the rules in `guard`."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -9,7 +9,15 @@ import httpcore2
 import httpx2
 
 from weconnect.errors import UpstreamFailed
-from weconnect.outbound.guard import Unpacking, begin, checked, left, resolve_in_time, ssl_context, within
+from weconnect.outbound.guard import (
+    BodyDecoder,
+    deadline_scope,
+    prepare_request,
+    require_public,
+    resolve_before_deadline,
+    seconds_left,
+    ssl_context,
+)
 
 CONNECT_SECONDS = 5.0
 
@@ -18,43 +26,47 @@ CONNECT_SECONDS = 5.0
 
 
 class GuardedTransport(httpx2.BaseTransport):
+    """A transport whose exchanges end within `timeout_seconds` and whose bodies have at most `max_bytes`."""
+
     def __init__(self, timeout_seconds: float, max_bytes: int) -> None:
         self._timeout_seconds, self._max_bytes = timeout_seconds, max_bytes
         self._pool = httpcore2.ConnectionPool(ssl_context=ssl_context(), network_backend=_Network())
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        begun, deadline = begin(request, self._timeout_seconds)
+        prepared, deadline = prepare_request(request, self._timeout_seconds)
         host = request.url.host
-        with within(host, deadline):
-            answer = self._pool.handle_request(begun)
+        with deadline_scope(host, deadline):
+            response = self._pool.handle_request(prepared)
             try:
-                unpacking = Unpacking(answer.headers, host, self._max_bytes)
+                decoder = BodyDecoder(response.headers, host, self._max_bytes)
             except UpstreamFailed:
-                answer.close()
+                response.close()
                 raise
-        body = _Body(answer, unpacking, host, deadline)
-        return httpx2.Response(answer.status, headers=unpacking.headers, stream=body)
+        body = _Body(response, decoder, host, deadline)
+        return httpx2.Response(response.status, headers=decoder.headers, stream=body)
 
     def close(self) -> None:
         self._pool.close()
 
 
 class _Body(httpx2.SyncByteStream):
-    def __init__(self, answer: httpcore2.Response, unpacking: Unpacking, host: str, deadline: float) -> None:
-        self._answer, self._unpacking, self._host, self._until = answer, unpacking, host, deadline
+    def __init__(
+        self, response: httpcore2.Response, decoder: BodyDecoder, host: str, deadline: float
+    ) -> None:
+        self._response, self._decoder, self._host, self._deadline = response, decoder, host, deadline
 
     def __iter__(self) -> Iterator[bytes]:
-        parts = iter(cast(Iterable[bytes], self._answer.stream))
+        parts = iter(cast(Iterable[bytes], self._response.stream))
         part: bytes | None = b""
         while part is not None:
-            with within(self._host, self._until):
+            with deadline_scope(self._host, self._deadline):
                 part = next(parts, None)
-                piece = self._unpacking.end() if part is None else self._unpacking.add(part)
+                piece = self._decoder.end() if part is None else self._decoder.add(part)
             if piece:
                 yield piece
 
     def close(self) -> None:
-        self._answer.close()
+        self._response.close()
 
 
 class _Network(httpcore2.NetworkBackend):
@@ -68,10 +80,10 @@ class _Network(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        addresses = checked(host, port, resolve_in_time(host, port))
+        addresses = require_public(host, port, resolve_before_deadline(host, port))
         for address in addresses:
             try:
-                return _Stream(self._connect(address, port, min(left(), CONNECT_SECONDS)))
+                return _Stream(self._connect(address, port, min(seconds_left(), CONNECT_SECONDS)))
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 if address == addresses[-1]:
                     raise
@@ -88,14 +100,14 @@ class _Stream(httpcore2.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, left())
+        return self._inner.read(max_bytes, seconds_left())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         connection = self._inner.get_extra_info("socket")
         view = memoryview(buffer)
         while view:
             try:
-                connection.settimeout(left())
+                connection.settimeout(seconds_left())
                 view = view[connection.send(view) :]
             except TimeoutError as error:
                 raise httpcore2.WriteTimeout(str(error)) from error
@@ -105,7 +117,7 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left()))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, seconds_left()))
 
     def close(self) -> None:
         self._inner.close()
@@ -118,45 +130,49 @@ class _Stream(httpcore2.NetworkStream):
 
 
 class GuardedAsyncTransport(httpx2.AsyncBaseTransport):
+    """As `GuardedTransport`, for the asynchronous client."""
+
     def __init__(self, timeout_seconds: float, max_bytes: int) -> None:
         self._timeout_seconds, self._max_bytes = timeout_seconds, max_bytes
         self._pool = httpcore2.AsyncConnectionPool(ssl_context=ssl_context(), network_backend=_AsyncNetwork())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        begun, deadline = begin(request, self._timeout_seconds)
+        prepared, deadline = prepare_request(request, self._timeout_seconds)
         host = request.url.host
-        with within(host, deadline):
-            with anyio.fail_after(left()):
-                answer = await self._pool.handle_async_request(begun)
+        with deadline_scope(host, deadline):
+            with anyio.fail_after(seconds_left()):
+                response = await self._pool.handle_async_request(prepared)
             try:
-                unpacking = Unpacking(answer.headers, host, self._max_bytes)
+                decoder = BodyDecoder(response.headers, host, self._max_bytes)
             except UpstreamFailed:
-                await answer.aclose()
+                await response.aclose()
                 raise
-        body = _AsyncBody(answer, unpacking, host, deadline)
-        return httpx2.Response(answer.status, headers=unpacking.headers, stream=body)
+        body = _AsyncBody(response, decoder, host, deadline)
+        return httpx2.Response(response.status, headers=decoder.headers, stream=body)
 
     async def aclose(self) -> None:
         await self._pool.aclose()
 
 
 class _AsyncBody(httpx2.AsyncByteStream):
-    def __init__(self, answer: httpcore2.Response, unpacking: Unpacking, host: str, deadline: float) -> None:
-        self._answer, self._unpacking, self._host, self._until = answer, unpacking, host, deadline
+    def __init__(
+        self, response: httpcore2.Response, decoder: BodyDecoder, host: str, deadline: float
+    ) -> None:
+        self._response, self._decoder, self._host, self._deadline = response, decoder, host, deadline
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = aiter(cast(AsyncIterator[bytes], self._answer.stream))
+        parts = aiter(cast(AsyncIterator[bytes], self._response.stream))
         part: bytes | None = b""
         while part is not None:
-            with within(self._host, self._until):
-                with anyio.fail_after(left()):
+            with deadline_scope(self._host, self._deadline):
+                with anyio.fail_after(seconds_left()):
                     part = await anext(parts, None)
-                piece = self._unpacking.end() if part is None else self._unpacking.add(part)
+                piece = self._decoder.end() if part is None else self._decoder.add(part)
             if piece:
                 yield piece
 
     async def aclose(self) -> None:
-        await self._answer.aclose()
+        await self._response.aclose()
 
 
 class _AsyncNetwork(httpcore2.AsyncNetworkBackend):
@@ -170,10 +186,12 @@ class _AsyncNetwork(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = checked(host, port, await anyio.to_thread.run_sync(resolve_in_time, host, port))
+        addresses = require_public(
+            host, port, await anyio.to_thread.run_sync(resolve_before_deadline, host, port)
+        )
         for address in addresses:
             try:
-                return await self._connect(address, port, min(left(), CONNECT_SECONDS))
+                return await self._connect(address, port, min(seconds_left(), CONNECT_SECONDS))
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 if address == addresses[-1]:
                     raise

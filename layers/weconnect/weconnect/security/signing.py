@@ -15,50 +15,50 @@ REREAD_SECONDS = 60
 
 @dataclass(frozen=True)
 class SigningKey:
-    """One version of the secret."""
+    """One version of the secret; `id` is the `kid` of its tokens."""
 
     id: str
     secret: bytes
 
-    def key(self, purpose: str) -> bytes:
-        """32 bytes for one purpose, of which none tells another."""
+    def derive_key(self, purpose: str) -> bytes:
+        """Return 32 bytes for one purpose, from which those for another cannot be derived."""
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).digest()
 
 
-_known: dict[str, SigningKey] = {}
+_keys_by_id: dict[str, SigningKey] = {}
 _current: SigningKey | None = None
 _read_at = 0
 
 
-def current() -> SigningKey:
-    """The version that signs; read once per process."""
+def current_key() -> SigningKey:
+    """Return the version that signs; read once per process."""
     if _current is None:
-        _read()
+        _read_versions()
     assert _current
     return _current
 
 
-def by_id(kid: str) -> SigningKey | None:
-    """The version named `kid`; an unknown one makes us look again, but at most once a minute."""
-    if kid not in _known and clock.epoch() - _read_at >= REREAD_SECONDS:
-        _read()
-    return _known.get(kid)
+def find_key(kid: str) -> SigningKey | None:
+    """Return the version named `kid`, or None. An unknown one is looked up again, but at most once a minute."""
+    if kid not in _keys_by_id and clock.epoch_seconds() - _read_at >= REREAD_SECONDS:
+        _read_versions()
+    return _keys_by_id.get(kid)
 
 
-def _read() -> None:
+def _read_versions() -> None:
     global _current, _read_at
-    _read_at = clock.epoch()
-    _current = _version("AWSCURRENT")
+    _read_at = clock.epoch_seconds()
+    _current = _read_version("AWSCURRENT")
     assert _current, "The signing secret has no current version"
-    _known.clear()
-    _known[_current.id] = _current
-    if previous := _version("AWSPREVIOUS"):
-        _known[previous.id] = previous
+    _keys_by_id.clear()
+    _keys_by_id[_current.id] = _current
+    if previous := _read_version("AWSPREVIOUS"):
+        _keys_by_id[previous.id] = previous
 
 
-def _version(stage: str) -> SigningKey | None:
+def _read_version(stage: str) -> SigningKey | None:
     try:
-        found = aws.call(
+        response = aws.call(
             "secretsmanager",
             "secretsmanager.GetSecretValue",
             {"SecretId": settings.signing_secret_arn, "VersionStage": stage},
@@ -67,4 +67,4 @@ def _version(stage: str) -> SigningKey | None:
         if error.code == "ResourceNotFoundException" and stage == "AWSPREVIOUS":
             return None
         raise
-    return SigningKey(id=found["VersionId"], secret=found["SecretString"].encode())
+    return SigningKey(id=response["VersionId"], secret=response["SecretString"].encode())

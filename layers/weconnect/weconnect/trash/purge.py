@@ -1,39 +1,38 @@
-"""What leaves the trash for good takes along what belonged to it, kind by kind."""
+"""Purges: a row that leaves the trash for good takes its belongings along, kind by kind."""
 
 from collections.abc import Callable
+from typing import TypedDict
+
+from weconnect import queues, registry
+from weconnect.settings import settings
 
 
-def purge(trash: dict[str, str]) -> bool:
-    """End what belonged to the row that stood at `trash` (pk and sk); False when there is more to do, so ask again.
+class TrashKey(TypedDict):
+    """The key under which the row was in the trash: `sk` is `TRASH#<kind>#<id>`."""
 
-    Kinds that own nothing, such as keys and members, need nothing.
+    pk: str
+    sk: str
+
+
+class PurgeMessage(TypedDict):
+    """A message of the purge queue; `eventId` names the stream record that caused it."""
+
+    trash: TrashKey
+    eventId: str
+
+
+def request_purge(message: PurgeMessage) -> None:
+    """Send a message to the purge queue: from the stream, or from a purge that has more to delete."""
+    queues.send_message(settings.purge_queue_url, {**message})
+
+
+def purge(trash: TrashKey) -> bool:
+    """Delete the belongings of the row that was in the trash; return False when there is more, so purge again.
+
+    Kinds without belongings, such as API keys and members, need nothing.
     """
-    begin = _PURGES.get(trash["sk"].split("#")[1])
-    return begin(trash) if begin else True
-
-
-def _agent(trash: dict[str, str]) -> bool:
-    from weconnect.agents import purge as agents
-
-    agents.purge(trash)
-    return True
-
-
-def _workflow(trash: dict[str, str]) -> bool:
-    from weconnect.workflows import purge as workflows
-
-    workflows.purge(trash)
-    return True
-
-
-def _organization(trash: dict[str, str]) -> bool:
-    from weconnect.organizations import purge as organizations
-
-    return organizations.purge(trash)
-
-
-_PURGES: dict[str, Callable[[dict[str, str]], bool]] = {
-    "AGENT": _agent,
-    "WORKFLOW": _workflow,
-    "ORG": _organization,
-}
+    kind = trash["sk"].split("#")[1]
+    if kind not in registry.PURGES_BY_KIND:
+        return True
+    purge_kind: Callable[[tuple[str, str]], bool] = registry.resolve(registry.PURGES_BY_KIND[kind])
+    return purge_kind((trash["pk"], trash["sk"]))

@@ -1,46 +1,62 @@
-"""A workflow as a picture: Mermaid text or SVG, its nodes in the colours of a run."""
+"""Diagrams of workflows as Mermaid text or SVG, with the nodes colored by their status in an execution."""
 
 import re
 from uuid import UUID
 
+from aws_lambda_powertools.event_handler import Response
+
 from weconnect.api.caller import Caller
-from weconnect.errors import NotFound
+from weconnect.executions import journal
+from weconnect.executions import service as executions
+from weconnect.executions.errors import ExecutionNotFound
 from weconnect.svg import COLOURS, Drawing
 from weconnect.workflows import service
-from weconnect.workflows.definition import versions
-from weconnect.workflows.definition.graph import Graph, graph_of
+from weconnect.workflows.definition import stored_versions
+from weconnect.workflows.definition.graph import Graph, build_graph
 from weconnect.workflows.entities import Connection, Node, WorkflowDefinition
 from weconnect.workflows.sharing import access
 
 WIDTH, HEIGHT, ACROSS, DOWN = 170.0, 48.0, 240.0, 80.0
 
 
+def diagram_response(
+    caller: Caller, workflow_id: UUID, execution_id: UUID | None, accept: str
+) -> Response[str]:
+    """Return a workflow's diagram in the format that the Accept header asks for: SVG, else Mermaid text."""
+    as_svg = "image/svg+xml" in accept
+    content_type = "image/svg+xml" if as_svg else "text/vnd.mermaid; charset=utf-8"
+    return Response(200, content_type, draw(caller, workflow_id, execution_id, as_svg))
+
+
 def draw(caller: Caller, workflow_id: UUID, execution_id: UUID | None, as_svg: bool) -> str:
-    """The newest definition, or the version that a run has with what came of each node."""
+    """Return the diagram of the newest definition, or of an execution's version with the status of each node.
+
+    Raises ExecutionNotFound for an execution of another workflow.
+    """
     if execution_id is None:
-        _, _, definition = service.read(caller, workflow_id, access.VIEW)
-        return picture(definition, {}, as_svg)
-    from weconnect.executions import journal
-    from weconnect.executions import service as executions
+        _, _, definition = service.load_for(caller, workflow_id, access.VIEW)
+        return render(definition, {}, as_svg)
+    service.require(caller, workflow_id, access.VIEW)
+    execution = executions.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    if UUID(execution.workflow_id) != workflow_id:
+        raise ExecutionNotFound()
+    definition = stored_versions.load_version(
+        caller.organization_id, workflow_id, execution.workflow_version
+    ).definition
+    entries = journal.load_entries(caller.organization_id, execution_id)
+    statuses: dict[str, str] = {entry["nodeId"]: entry["status"] for entry in entries}
+    statuses |= dict.fromkeys(execution.current_node_ids or [], "running")
+    return render(definition, statuses, as_svg)
 
-    service.need(caller, workflow_id, access.VIEW)
-    run = executions.need(caller, execution_id, access.SEE_RUN)
-    if UUID(run.workflow_id) != workflow_id:
-        raise NotFound("No such execution", code="execution_not_found")
-    definition = versions.load(caller.organization_id, workflow_id, run.workflow_version).definition
-    records = journal.records_of(caller.organization_id, execution_id)
-    statuses = {record["nodeId"]: record["status"] for record in records}
-    statuses |= dict.fromkeys(run.current_node_ids or [], "running")
-    return picture(definition, statuses, as_svg)
 
-
-def picture(definition: WorkflowDefinition, statuses: dict[str, str], as_svg: bool) -> str:
-    """The picture; a node that is missing in `statuses` has no colour."""
-    graph = graph_of(definition)
+def render(definition: WorkflowDefinition, statuses: dict[str, str], as_svg: bool) -> str:
+    """Return a definition's diagram; `statuses` are by node ID, and a node without one has no color."""
+    graph = build_graph(definition)
     return _svg(graph, statuses) if as_svg else _mermaid(graph, statuses)
 
 
 def _mermaid(graph: Graph, statuses: dict[str, str]) -> str:
+    """Return the diagram as Mermaid text."""
     names = {node_id: f"n{index}" for index, node_id in enumerate(graph.nodes)}
     lines = ["flowchart LR"]
     for node_id, node in graph.nodes.items():
@@ -59,7 +75,8 @@ def _mermaid(graph: Graph, statuses: dict[str, str]) -> str:
 
 
 def _svg(graph: Graph, statuses: dict[str, str]) -> str:
-    drawing, at = Drawing(), _places(graph)
+    """Return the diagram as SVG."""
+    drawing, at = Drawing(), _positions(graph)
     for connection in graph.connections:
         (x1, y1), (x2, y2) = at[connection.source_node_id], at[connection.target_node_id]
         drawing.line(x1 + WIDTH, y1 + HEIGHT / 2, x2, y2 + HEIGHT / 2)
@@ -69,35 +86,40 @@ def _svg(graph: Graph, statuses: dict[str, str]) -> str:
     for node_id, node in graph.nodes.items():
         (x, y), status = at[node_id], statuses.get(node_id)
         drawing.box(x, y, WIDTH, HEIGHT, status, _title(node, status))
-        drawing.text(x + 8, y + 20, node.name, most=22)
+        drawing.text(x + 8, y + 20, node.name, max_length=22)
         drawing.text(x + 8, y + 37, node.type, "#78909c")
     return drawing.svg()
 
 
-def _places(graph: Graph) -> dict[str, tuple[float, float]]:
-    """Columns by how much comes before a node, rows by their order."""
+def _positions(graph: Graph) -> dict[str, tuple[float, float]]:
+    """Return the top left corner of each node: columns by the longest path before it, rows by order."""
     column: dict[str, int] = {}
-    for node_id in [*graph.order, *(other for other in graph.nodes if other not in set(graph.order))]:
-        before = [graph.connections[index].source_node_id for index in graph.followed(node_id)]
+    for node_id in [
+        *graph.topological_order,
+        *(other for other in graph.nodes if other not in set(graph.topological_order)),
+    ]:
+        before = [graph.connections[index].source_node_id for index in graph.forward_incoming(node_id)]
         column[node_id] = 1 + max((column.get(source, 0) for source in before), default=0)
     rows: dict[int, int] = {}
-    found = {}
+    positions = {}
     for node_id in column:
         row = rows.get(column[node_id], 0)
         rows[column[node_id]] = row + 1
-        found[node_id] = (20 + (column[node_id] - 1) * ACROSS, 20 + row * DOWN)
-    return found
+        positions[node_id] = (20 + (column[node_id] - 1) * ACROSS, 20 + row * DOWN)
+    return positions
 
 
 def _label(connection: Connection) -> str:
+    """Return the label of a connection: its ends other than `main`, and a question mark for a condition."""
     ends = (connection.source_output, connection.target_input)
     return " → ".join(end for end in ends if end != "main") + (" ?" if connection.condition else "")
 
 
 def _title(node: Node, status: str | None) -> str:
+    """Return the tooltip of a node: name, type and status."""
     return f"{node.name} ({node.type})" + (f": {status}" if status else "")
 
 
 def _plain(text: str) -> str:
-    """Text that Mermaid takes for nothing but text: its own signs become blanks."""
+    """Return a text with spaces for all characters that have a meaning in Mermaid."""
     return re.sub(r"[^\w .,:/→?-]", " ", text)

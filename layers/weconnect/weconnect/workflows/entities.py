@@ -1,12 +1,13 @@
-"""Workflows, their nodes and connections, and their versions, as they are on the wire."""
+"""Entities of workflows, their nodes, connections and versions, as the API sends and receives them."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from weconnect.base_entity import Json, Name, TenantEntity, Wire, up_to
+from weconnect.base_entity import ApiModel, JsonObject, Name, TenantEntity, trimmed_text
 
 DEFINITION_BYTES = 1_000_000
 MAX_NODES = 1_000
@@ -16,69 +17,79 @@ NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Port = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Description = Annotated[str, StringConstraints(max_length=10_000)]
 Changelog = Annotated[str, StringConstraints(max_length=2_000)]
-Label = Annotated[str, up_to(100)]
-Tags = Annotated[list[Annotated[str, up_to(100)]], Field(max_length=20)]
+Label = Annotated[str, trimmed_text(100)]
+Tags = Annotated[list[Annotated[str, trimmed_text(100)]], Field(max_length=20)]
 
 
-def _zone(name: str) -> str:
-    from zoneinfo import ZoneInfo
-
+def _require_time_zone(name: str) -> str:
+    """Return an IANA time zone's name. Raises ValueError for an unknown one."""
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError("is no IANA time zone such as Europe/Berlin") from error
+        raise ValueError(f"{name!r} is not an IANA time zone. Give a name such as Europe/Berlin.") from error
     return name
 
 
 class WorkflowStatus(StrEnum):
+    """The status of a workflow. Only an active one can be executed."""
+
     DRAFT = "draft"
     ACTIVE = "active"
     INACTIVE = "inactive"
     ARCHIVED = "archived"
 
 
-class Position(Wire):
+class Position(ApiModel):
+    """The position of a node in an editor; it does not affect executions."""
+
     x: float = 0
     y: float = 0
 
 
-class Retry(Wire):
-    """How often a node with an effect is tried, and how long after a failure; `on` names error codes, empty means
-    those that may pass. An attempt does all of the node's items, those again that had gone well in the last one, and
-    has idempotency keys of its own: a loop around the node tries each item by itself.
+class NodeRetry(ApiModel):
+    """Retries of a node with an effect: how many attempts, and how long to wait after a failed one.
+
+    `on` lists the error codes to retry; an empty list means errors that may pass, such as timeouts. An attempt repeats
+    all items of the node, including those that succeeded before, with idempotency keys of its own. To retry items one
+    by one, put a loop around the node.
     """
 
     max_attempts: int = Field(default=1, ge=1, le=10)
     backoff: Literal["fixed", "exponential"] = "fixed"
     delay_seconds: int = Field(default=1, ge=1, le=3_600)
     max_delay_seconds: int = Field(default=300, ge=1, le=86_400)
-    on: list[Annotated[str, up_to(100)]] = Field(default=[], max_length=20)
+    on: list[Annotated[str, trimmed_text(100)]] = Field(default=[], max_length=20)
 
 
-class Node(Wire):
-    """One thing that a workflow does. Texts in `parameters` may hold JSONata between `{{` and `}}`, over the item. It
-    sees, too: `$json`, the item; `$input`, all items of the node, and `$index`, the item's place in them;
-    `$trigger`, the run's input; `$nodes.name`, what a node before has answered, as `output` (its first item), `items`
-    and `outputs` (by name); `$vars.name`; `$execution` (`id`, `workflowId`, `workflowName`, `workflowVersion`, `mode`,
-    `callbackToken`). After an error, `onError` `continue` goes on with items that have the error; `error_output` sends
-    them to the output `error`.
+class Node(ApiModel):
+    """A step of a workflow, of a node type.
+
+    Texts in `parameters` may contain JSONata expressions between `{{` and `}}`, evaluated over the current item. They
+    can use `$json`, the item; `$input`, all items of the node; `$index`, the item's index in them; `$trigger`, the
+    input of the execution; `$nodes.name`, the result of an earlier node, as `output` (its first item), `items` and
+    `outputs` (by name); `$vars.name`; and `$execution` (`id`, `workflowId`, `workflowName`, `workflowVersion`, `mode`,
+    `callbackToken`). `onError` decides what an error does: `stop` fails the execution, `continue` passes on the items
+    with the error added, `error_output` sends them to the output `error`.
     """
 
     id: NodeId
-    name: Annotated[str, up_to(100)]
-    type: Annotated[str, up_to(64)]
-    parameters: Json = {}
+    name: Annotated[str, trimmed_text(100)]
+    type: Annotated[str, trimmed_text(64)]
+    parameters: JsonObject = {}
     position: Position = Position()
     is_enabled: bool = True
     credential_id: UUID | None = None
-    retry: Retry = Retry()
+    retry: NodeRetry = NodeRetry()
     timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)
     on_error: Literal["stop", "continue", "error_output"] = "stop"
     notes: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
 
-class Connection(Wire):
-    """Items go from an output to an input; with a `condition`, those for which the expression is true."""
+class Connection(ApiModel):
+    """A connection that passes items from an output to an input.
+
+    With a `condition`, an expression, it passes only the items for which it is true.
+    """
 
     source_node_id: NodeId
     source_output: Port = "main"
@@ -88,10 +99,12 @@ class Connection(Wire):
     is_enabled: bool = True
 
 
-class Concurrency(Wire):
-    """How many runs of a workflow may be open at once, waiting ones included. `key` is an expression over the input:
-    runs with different keys do not limit one another. A run too many waits for its turn (`queue`), is refused with
-    409 (`skip`), or asks the oldest to stop and begins when they have (`cancel_running`).
+class Concurrency(ApiModel):
+    """A limit of how many executions of a workflow may be open at once, suspended ones included.
+
+    `key` is an expression over the input; executions with different keys do not limit each other. An execution over
+    the limit is queued (`queue`), rejected with 409 (`skip`), or cancels the oldest ones and starts when they have
+    ended (`cancel_running`).
     """
 
     limit: int = Field(ge=1, le=100)
@@ -99,23 +112,23 @@ class Concurrency(Wire):
     policy: Literal["queue", "skip", "cancel_running"] = "queue"
 
 
-class WorkflowSettings(Wire):
-    """`timeoutSeconds` bounds a run's own time: waiting for a moment or for somebody is not counted."""
+class WorkflowSettings(ApiModel):
+    """Settings of a workflow. `timeoutSeconds` limits the time that an execution works, without suspensions."""
 
     timeout_seconds: int = Field(default=300, ge=1, le=86_400)
     retention_days: int | None = Field(default=None, ge=1, le=365)
     error_workflow_id: UUID | None = None
     concurrency: Concurrency | None = None
-    timezone: Annotated[str, up_to(64), AfterValidator(_zone)] = "UTC"
+    timezone: Annotated[str, trimmed_text(64), AfterValidator(_require_time_zone)] = "UTC"
     execution: Literal["auto", "express", "durable"] = "auto"
     offer_as_tool: bool = Field(
         default=False,
-        description="Let MCP clients call it; its manual or webhook trigger has an `inputSchema`",
+        description="Offer the workflow as a tool to MCP clients. Its manual or webhook trigger needs an `inputSchema`",
     )
 
 
-class WorkflowDefinition(Wire):
-    """What a run needs of a workflow. Every change of it makes a new, immutable version."""
+class WorkflowDefinition(ApiModel):
+    """The settings, nodes and connections of a workflow. Each change of them creates an immutable version."""
 
     settings: WorkflowSettings = WorkflowSettings()
     nodes: list[Node] = Field(default=[], max_length=MAX_NODES)
@@ -123,15 +136,15 @@ class WorkflowDefinition(Wire):
 
 
 class NewWorkflow(WorkflowDefinition):
-    """What a caller gives to create a workflow, a draft."""
+    """A workflow to create, as a draft."""
 
     name: Name
     description: Description = ""
     tags: Tags = []
 
 
-class WorkflowChanges(Wire):
-    """Fields to change; a missing one stays, each that is given is replaced whole."""
+class WorkflowChanges(ApiModel):
+    """Fields to change; a missing one stays, a present one is replaced as a whole."""
 
     name: Name | None = None
     description: Description | None = None
@@ -139,20 +152,26 @@ class WorkflowChanges(Wire):
     settings: WorkflowSettings | None = None
     nodes: list[Node] | None = Field(default=None, max_length=MAX_NODES)
     connections: list[Connection] | None = Field(default=None, max_length=MAX_CONNECTIONS)
-    changelog: Changelog | None = Field(default=None, description="Of the version that the change makes")
+    changelog: Changelog | None = Field(
+        default=None, description="Changelog of the version that the change creates"
+    )
     label: Label | None = None
 
 
 class WorkflowSummary(TenantEntity):
-    """A workflow in a list: its description cut to 500 characters, without its nodes."""
+    """A workflow in a list: without its definition, and with the first 500 characters of its description."""
 
     name: Name
     description: str = ""
     status: WorkflowStatus = WorkflowStatus.DRAFT
     tags: Tags = []
     node_count: int = 0
-    latest_version: int = Field(default=1, description="Of the definition; `version` is the row's")
-    active_version: int | None = Field(default=None, description="The version that runs, while it is active")
+    latest_version: int = Field(
+        default=1, description="Number of the newest definition; `version` is that of the entity"
+    )
+    active_version: int | None = Field(
+        default=None, description="Number of the version that is executed, while the workflow is active"
+    )
     execution_count: int = 0
     last_executed_at: AwareDatetime | None = None
 
@@ -161,8 +180,8 @@ class Workflow(WorkflowSummary, WorkflowDefinition):
     """A workflow with its newest definition."""
 
 
-class WorkflowVersionSummary(Wire):
-    """A version in a list."""
+class WorkflowVersionSummary(ApiModel):
+    """A version of a workflow in a list, without its definition."""
 
     workflow_id: UUID
     number: int
@@ -175,11 +194,13 @@ class WorkflowVersionSummary(Wire):
 
 
 class WorkflowVersion(WorkflowVersionSummary):
+    """A version of a workflow with its definition."""
+
     definition: WorkflowDefinition
 
 
-class Difference(Wire):
-    """One change between two versions. Nodes are named by their ids, connections by their ends."""
+class Difference(ApiModel):
+    """A difference between two versions. In `pointer`, nodes have their IDs as keys, and connections their ends."""
 
     kind: Literal["added", "removed", "changed"]
     pointer: str
@@ -187,20 +208,22 @@ class Difference(Wire):
     after: Any = None
 
 
-class VersionDiff(Wire):
+class VersionDiff(ApiModel):
+    """The differences between two versions of a workflow."""
+
     from_version: int
     to_version: int
     differences: list[Difference]
 
 
-class Activation(Wire):
-    """Which version to activate; the newest when none is named."""
+class Activation(ApiModel):
+    """The version to activate; without a number, the newest."""
 
     number: int | None = Field(default=None, ge=1)
 
 
-class Finding(Wire):
-    """What is wrong with a definition, and where. Warnings do not keep it from being activated."""
+class Finding(ApiModel):
+    """A problem of a definition and its pointer. Warnings do not prevent activation."""
 
     severity: Literal["error", "warning"] = "error"
     code: str
@@ -209,16 +232,16 @@ class Finding(Wire):
     pointer: str
 
 
-class Validation(Wire):
-    """`express` tells whether a run that is waited for is carried out at once, without a durable function."""
+class Validation(ApiModel):
+    """The findings about a definition. `express`: an execution that its caller waits for needs no durable function."""
 
     valid: bool
     express: bool
     findings: list[Finding]
 
 
-class WorkflowExport(Wire):
-    """A workflow as a file: no secrets, ids of credentials named as slots, nothing of its organization."""
+class WorkflowExport(ApiModel):
+    """A workflow as a file, without secrets, credentials and references to its organization."""
 
     format: Literal["weconnect/workflow"] = "weconnect/workflow"
     format_version: Literal[1] = 1
@@ -226,4 +249,4 @@ class WorkflowExport(Wire):
     description: Description = ""
     tags: Tags = []
     definition: WorkflowDefinition
-    credential_slots: list[str] = Field(default=[], description="Nodes that need a credential, by id")
+    credential_slots: list[str] = Field(default=[], description="IDs of the nodes that need a credential")

@@ -1,6 +1,6 @@
-"""What a caller must hold, as the types of the routes' parameters.
+"""Permissions of the workflows' routes, as types of the parameter that takes the caller.
 
-The `May…` ones are of routes that a share opens as well; their services ask `shares.access`.
+The routes of the `May…` types also accept callers with a share; their services check it through `sharing.access`.
 """
 
 from weconnect.api.caller import requires
@@ -10,7 +10,7 @@ WorkflowsRead = requires("workflows:read")
 WorkflowsUpdate = requires("workflows:update")
 WorkflowsDelete = requires("workflows:delete")
 
-MayRead = requires("workflows:read", shared=True)
-MayUpdate = requires("workflows:update", shared=True)
-MayDelete = requires("workflows:delete", shared=True)
-MayExecute = requires("workflows:execute", shared=True)
+MayRead = requires("workflows:read", accepts_share=True)
+MayUpdate = requires("workflows:update", accepts_share=True)
+MayDelete = requires("workflows:delete", accepts_share=True)
+MayExecute = requires("workflows:execute", accepts_share=True)

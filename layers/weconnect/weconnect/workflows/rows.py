@@ -1,78 +1,80 @@
-"""The workflows' rows and every key that they are found by."""
+"""Rows of workflows and their keys."""
 
 from uuid import UUID
 
-from pynamodb.attributes import BinaryAttribute, BooleanAttribute, JSONAttribute, NumberAttribute
+from pynamodb.attributes import Attribute
 
-from weconnect.db.table import Row, key
+from weconnect.db.payloads import Pointer
+from weconnect.db.table import EntityRow, key, stored
 from weconnect.workflows.entities import WorkflowSummary, WorkflowVersionSummary
 
 
-class WorkflowRow(Row, discriminator="WORKFLOW"):
-    """The head of a workflow. Ended runs move its counters.
+class WorkflowRow(EntityRow[WorkflowSummary], discriminator="WORKFLOW"):
+    """A workflow without its definition. Each execution that ends updates its counters.
 
-    `event_types` are those that its active version begins runs for, `offered` tells whether MCP clients may call it.
+    `event_types` are the types of events that start its active version; `offered` says that it is offered as a tool.
     """
 
-    entity = WorkflowSummary
-
-    execution_count = NumberAttribute(default=0, attr_name="executionCount")
-    event_types = JSONAttribute(null=True, attr_name="eventTypes")
-    offered = BooleanAttribute(null=True)
+    id: Attribute[str]
+    deleted_at: Attribute[str | None]
+    organization_id: Attribute[str]
+    user_id: Attribute[str]
+    name: Attribute[str]
+    description: Attribute[str]
+    status: Attribute[str]
+    tags: Attribute[list[str]]
+    latest_version: Attribute[int]
+    active_version: Attribute[int | None]
+    execution_count: Attribute[int] = stored(default=0)
+    event_types: Attribute[list[str] | None] = stored()
+    offered: Attribute[bool | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
+        """Return the key of a workflow."""
         return key("ORG", organization_id), key("WORKFLOW", workflow_id)
 
     @staticmethod
     def in_trash(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
+        """Return the key of a workflow in the trash."""
         return key("ORG", organization_id), key("TRASH", "WORKFLOW", workflow_id)
 
     @staticmethod
     def of_organization(organization_id: UUID, *, deleted: bool = False) -> tuple[str, str]:
-        """The partition and the prefix of an organization's workflows, or of those in its trash."""
+        """Return the partition and the prefix of an organization's workflows, or of those in its trash."""
         return key("ORG", organization_id), key("TRASH", "WORKFLOW", "") if deleted else key("WORKFLOW", "")
 
 
-class WorkflowVersionRow(Row, discriminator="WORKFLOWVERSION"):
-    """An immutable definition, packed. Copies of the newest and the active one stand at keys of their own, to be read
-    with the head.
+class WorkflowVersionRow(EntityRow[WorkflowVersionSummary], discriminator="WORKFLOWVERSION"):
+    """An immutable version with its packed definition.
+
+    Copies of the newest and of the active version have keys of their own, to be read together with the workflow's row.
     """
 
-    entity = WorkflowVersionSummary
-
-    packed = BinaryAttribute(null=True, legacy_encoding=False)
-    pointer = JSONAttribute(null=True)
+    packed: Attribute[bytes | None] = stored()
+    pointer: Attribute[Pointer | None] = stored()
 
     @staticmethod
     def at(organization_id: UUID, workflow_id: UUID, number: int) -> tuple[str, str]:
-        return child(organization_id, workflow_id), key("VERSION", f"{number:06d}")
+        """Return the key of a version."""
+        return workflow_partition(organization_id, workflow_id), key("VERSION", f"{number:06d}")
 
     @staticmethod
     def at_newest(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
-        return child(organization_id, workflow_id), key("NEWEST")
+        """Return the key of the newest version's copy."""
+        return workflow_partition(organization_id, workflow_id), key("NEWEST")
 
     @staticmethod
     def at_active(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
-        return child(organization_id, workflow_id), key("ACTIVE")
+        """Return the key of the active version's copy."""
+        return workflow_partition(organization_id, workflow_id), key("ACTIVE")
 
     @staticmethod
     def of_workflow(organization_id: UUID, workflow_id: UUID) -> tuple[str, str]:
-        return child(organization_id, workflow_id), key("VERSION", "")
+        """Return the partition and the prefix of a workflow's versions."""
+        return workflow_partition(organization_id, workflow_id), key("VERSION", "")
 
 
-class EventTriggerRow(Row, discriminator="EVENTTRIGGER"):
-    """Names an active workflow that begins a run for each event of a type."""
-
-    @staticmethod
-    def at(organization_id: UUID, event_type: str, workflow_id: UUID) -> tuple[str, str]:
-        return key("ORG", organization_id, "TRIGGER", "event", event_type), key("WORKFLOW", workflow_id)
-
-    @staticmethod
-    def of_type(organization_id: UUID, event_type: str) -> tuple[str, str]:
-        return key("ORG", organization_id, "TRIGGER", "event", event_type), key("WORKFLOW", "")
-
-
-def child(organization_id: UUID, workflow_id: UUID) -> str:
-    """The partition of everything that belongs to one workflow."""
+def workflow_partition(organization_id: UUID, workflow_id: UUID) -> str:
+    """Return the partition of everything that belongs to one workflow."""
     return key("ORG", organization_id, "WORKFLOW", workflow_id)

@@ -1,18 +1,19 @@
-"""Workflows: create, read, change, put in the trash and bring back. Activation stands in `activation`."""
+"""Workflows: create, read, change, move to the trash and restore. `definition.activation` activates them."""
 
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock
 from weconnect.api.caller import Caller
-from weconnect.api.idempotency import new_id
+from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, page_of, query_page
 from weconnect.db import table
-from weconnect.errors import Conflict, LimitReached, TooLarge
+from weconnect.executions.errors import WorkflowNotFound
 from weconnect.organizations.entities import Organization
+from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.plans import quotas
 from weconnect.organizations.rows import OrganizationRow
-from weconnect.workflows.definition import trigger_index, versions
+from weconnect.workflows.definition import stored_versions, trigger_index
 from weconnect.workflows.entities import (
     DEFINITION_BYTES,
     NewWorkflow,
@@ -22,20 +23,24 @@ from weconnect.workflows.entities import (
     WorkflowStatus,
     WorkflowSummary,
 )
+from weconnect.workflows.errors import DefinitionTooLarge, WorkflowArchived, WorkflowTooComplex
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 from weconnect.workflows.sharing import access, listing
-from weconnect.workflows.sharing.access import Need
+from weconnect.workflows.sharing.access import RequiredAccess
 
 SUMMARY_LENGTH = 500
-KIND = quotas.WORKFLOWS
+QUOTA = quotas.WORKFLOWS
 
 
 def create(caller: Caller, new: NewWorkflow, changelog: str | None = None) -> Workflow:
-    """Create a draft; raises Conflict `name_taken`, LimitReached at the plan's number of workflows or of nodes."""
+    """Create a draft with its first version.
+
+    Raises NameTaken, DefinitionTooLarge, WorkflowTooComplex, and LimitReached when the plan's quota is used up.
+    """
     values = {name: getattr(new, name) for name in WorkflowDefinition.model_fields}
     definition = WorkflowDefinition.model_construct(**values)
-    check_size(caller, definition)
-    workflow_id, moment = new_id(), clock.now()
+    require_within_limits(caller, definition)
+    workflow_id, moment = replay_safe_id(), clock.now()
     summary = WorkflowSummary(
         id=workflow_id,
         created_at=moment,
@@ -49,44 +54,47 @@ def create(caller: Caller, new: NewWorkflow, changelog: str | None = None) -> Wo
     )
     pk, sk = WorkflowRow.at(caller.organization_id, workflow_id)
     row = WorkflowRow.of(summary, pk=pk, sk=sk)
-    with quotas.taken(caller, KIND, row.name) as writes:
+    with quotas.reserve(caller, QUOTA, row.name) as writes:
         writes.create(row)
-        versions.put(writes, caller, row, new.description, definition, 1, changelog=changelog)
-    return workflow(row, new.description, definition)
+        stored_versions.write_version(
+            writes, caller, row, new.description, definition, 1, changelog=changelog
+        )
+    return to_workflow(row, new.description, definition)
 
 
 def get(caller: Caller, workflow_id: UUID) -> Workflow:
-    """One workflow with its newest definition, in one call to the table."""
-    return workflow(*read(caller, workflow_id, access.VIEW))
+    """Return a workflow with its newest definition, read in one call to the table."""
+    return to_workflow(*load_for(caller, workflow_id, access.VIEW))
 
 
-def read(caller: Caller, workflow_id: UUID, need: Need) -> tuple[WorkflowRow, str, WorkflowDefinition]:
-    """What `load` answers, for who may do this with it; raises NotFound or Forbidden as `access.require`."""
-    found = load(caller.organization_id, workflow_id)
-    access.require(caller, found[0], need)
-    return found
+def load_for(
+    caller: Caller, workflow_id: UUID, required: RequiredAccess
+) -> tuple[WorkflowRow, str, WorkflowDefinition]:
+    """Return what `load` returns, if the caller has the required access. Raises as `access.require` does."""
+    row, description, definition = load(caller.organization_id, workflow_id)
+    return access.require(caller, row, required), description, definition
 
 
 def load(organization_id: UUID, workflow_id: UUID) -> tuple[WorkflowRow, str, WorkflowDefinition]:
-    """The head of a workflow, its whole description and its newest definition; raises NotFound."""
+    """Return a workflow's row, its whole description and its newest definition. Raises WorkflowNotFound."""
     at = WorkflowRow.at(organization_id, workflow_id)
-    newest = WorkflowVersionRow.at_newest(organization_id, workflow_id)
-    found = table.get_many([at, newest])
-    head, version = found.get(at), found.get(newest)
-    if not isinstance(head, WorkflowRow) or not isinstance(version, WorkflowVersionRow):
-        raise access.no_workflow()
-    return head, *versions.opened(organization_id, version)
+    at_newest = WorkflowVersionRow.at_newest(organization_id, workflow_id)
+    rows_by_key = table.get_many([at, at_newest])
+    row, version = rows_by_key.get(at), rows_by_key.get(at_newest)
+    if not isinstance(row, WorkflowRow) or not isinstance(version, WorkflowVersionRow):
+        raise WorkflowNotFound()
+    return row, *stored_versions.unpack_definition(organization_id, version)
 
 
-def need(caller: Caller, workflow_id: UUID, need: Need) -> WorkflowRow:
-    """The head of a workflow, for who may do this with it; raises NotFound or Forbidden as `access.require`."""
+def require(caller: Caller, workflow_id: UUID, required: RequiredAccess) -> WorkflowRow:
+    """Return a workflow's row, if the caller has the required access. Raises as `access.require` does."""
     row = table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, workflow_id))
-    return access.require(caller, row, need)
+    return access.require(caller, row, required)
 
 
-def named(organization_id: UUID, name: str) -> UUID | None:
-    """The workflow of that name."""
-    return quotas.named(WorkflowRow, WorkflowRow.of_organization(organization_id), name)
+def find_by_name(organization_id: UUID, name: str) -> UUID | None:
+    """Return the ID of the workflow with this name, whatever its case."""
+    return quotas.find_by_name(WorkflowRow, WorkflowRow.of_organization(organization_id), name)
 
 
 def find(
@@ -99,127 +107,143 @@ def find(
     search: str | None = None,
     deleted: bool = False,
 ) -> Page[WorkflowSummary]:
-    """Workflows of the organization, or those that are shared with who may not read all, newest first."""
-    wanted = (search or "").casefold()
+    """Return a page of the organization's workflows, newest first; `deleted` lists the trash instead.
 
-    def keep(row: WorkflowRow) -> bool:
+    A caller whose role may not read workflows gets those that are shared with them.
+    """
+    search_text = (search or "").casefold()
+
+    def matches(row: WorkflowRow) -> bool:
         return (
             (status is None or row.status == status)
             and (tag is None or tag in (row.tags or []))
-            and (not wanted or wanted in row.name.casefold() or wanted in (row.description or "").casefold())
+            and (
+                not search_text
+                or search_text in row.name.casefold()
+                or search_text in (row.description or "").casefold()
+            )
         )
 
     pk, prefix = WorkflowRow.of_organization(caller.organization_id, deleted=deleted)
     filters = [status, tag, search]
-    if not caller.may(access.VIEW.word):
-        shown = [] if deleted else [row for row in listing.heads(caller) if keep(row)]
+    if not caller.has_permission(access.VIEW.permission):
+        shared = [] if deleted else [row for row in listing.shared_workflows(caller) if matches(row)]
         return page_of(
-            [row.to_entity() for row in shown], caller.user_id, limit=limit, cursor=cursor, filters=filters
+            [row.to_entity() for row in shared], caller.user_id, limit=limit, cursor=cursor, filters=filters
         )
-    rows, following = query_page(
+    rows, next_cursor = query_page(
         WorkflowRow,
         pk,
         prefix,
         limit=limit,
         cursor=cursor,
-        keep=keep if any(value is not None for value in filters) else None,
+        keep=matches if any(value is not None for value in filters) else None,
         filters=filters,
     )
-    return Page(items=[row.to_entity() for row in rows], next_cursor=following)
+    return Page(items=[row.to_entity() for row in rows], next_cursor=next_cursor)
 
 
 def update(caller: Caller, workflow_id: UUID, changes: WorkflowChanges, if_match: int | None) -> Workflow:
-    """Change a workflow; other settings, nodes or connections make a new version. What is active stays active."""
-    row, description, before = read(caller, workflow_id, access.EDIT)
-    not_archived(row)
-    given = {name: getattr(changes, name) for name in changes.model_fields_set}
-    given = {name: value for name, value in given.items() if value is not None}
-    parts = {name: given[name] for name in given if name in WorkflowDefinition.model_fields}
+    """Change a workflow. Changed settings, nodes or connections create a version; the active one stays active.
+
+    Raises WorkflowArchived, NameTaken, StaleVersion, DefinitionTooLarge, WorkflowTooComplex.
+    """
+    row, description, before = load_for(caller, workflow_id, access.EDIT)
+    require_not_archived(row)
+    requested = {name: getattr(changes, name) for name in changes.model_fields_set}
+    requested = {name: value for name, value in requested.items() if value is not None}
+    parts = {name: requested[name] for name in requested if name in WorkflowDefinition.model_fields}
     definition = before.model_copy(update=parts)
-    description = given.get("description", description)
-    values: dict[str, Any] = {name: given[name] for name in ("name", "tags") if name in given}
+    description = requested.get("description", description)
+    values: dict[str, Any] = {name: requested[name] for name in ("name", "tags") if name in requested}
     values["description"] = description[:SUMMARY_LENGTH]
     number = row.latest_version
     if definition != before:
-        check_size(caller, definition)
+        require_within_limits(caller, definition)
         number += 1
         values |= {"latest_version": number, "node_count": len(definition.nodes)}
     old_name = row.name
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
-        quotas.rename(writes, caller.organization_id, KIND, old_name, values.get("name", old_name))
+        quotas.rename(writes, caller.organization_id, QUOTA, old_name, values.get("name", old_name))
         if definition != before:
-            notes = {name: given.get(name) for name in ("changelog", "label")}
-            versions.put(writes, caller, row, description, definition, number, **notes)
-        elif "description" in given:
-            versions.put_newest(writes, row, description, definition)
-    return workflow(row, description, definition)
+            notes = {name: requested.get(name) for name in ("changelog", "label")}
+            stored_versions.write_version(writes, caller, row, description, definition, number, **notes)
+        elif "description" in requested:
+            stored_versions.write_newest_copy(writes, row, description, definition)
+    return to_workflow(row, description, definition)
 
 
 def delete(caller: Caller, workflow_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
-    """Move a workflow to the trash, inactive; with `purge`, end one that is there."""
+    """Move a workflow to the trash and deactivate it; with `purge`, delete one in the trash for good."""
     if purge:
-        gone = _need_in_trash(caller, workflow_id)
+        trashed = _require_in_trash(caller, workflow_id)
         with table.transaction(caller.actor()) as writes:
-            writes.delete(gone, if_match=if_match)
+            writes.delete(trashed, if_match=if_match)
         return
-    row = need(caller, workflow_id, access.DELETE)
+    row = require(caller, workflow_id, access.DELETE)
     with table.transaction(caller.actor()) as writes:
-        moved = table.trash(
+        moved = table.move_to_trash(
             writes, row, WorkflowRow.in_trash(caller.organization_id, workflow_id), if_match=if_match
         )
         if row.status == WorkflowStatus.ACTIVE:
             moved.set(status=WorkflowStatus.INACTIVE.value, active_version=None)
-        moved.set(**trigger_index.hide(writes, row))
-        quotas.give_back(writes, caller.organization_id, KIND, row.name)
+        moved.set(**trigger_index.remove(writes, row))
+        quotas.release(writes, caller.organization_id, QUOTA, row.name)
 
 
 def restore(caller: Caller, workflow_id: UUID) -> Workflow:
-    """Bring a workflow back, inactive; fails as creation does when its name or its place was taken meanwhile."""
-    row = _need_in_trash(caller, workflow_id)
-    with quotas.taken(caller, KIND, row.name) as writes:
-        table.untrash(writes, row, WorkflowRow.at(caller.organization_id, workflow_id))
-    return workflow(*load(caller.organization_id, workflow_id))
+    """Restore a workflow from the trash, inactive.
+
+    Raises NameTaken when another workflow has its name by now, LimitReached when the plan's quota is used up.
+    """
+    row = _require_in_trash(caller, workflow_id)
+    with quotas.reserve(caller, QUOTA, row.name) as writes:
+        table.restore_from_trash(writes, row, WorkflowRow.at(caller.organization_id, workflow_id))
+    return to_workflow(*load(caller.organization_id, workflow_id))
 
 
-def check_size(caller: Caller, definition: WorkflowDefinition) -> None:
-    """Raise TooLarge for a definition that no version holds, LimitReached for more nodes than the plan takes."""
-    if len(definition.model_dump_json()) > DEFINITION_BYTES:
-        raise TooLarge(
-            f"A definition takes at most {DEFINITION_BYTES} bytes as JSON", code="definition_too_large"
+def require_within_limits(caller: Caller, definition: WorkflowDefinition) -> None:
+    """Raise DefinitionTooLarge, or WorkflowTooComplex for more nodes than the organization may have."""
+    size = len(definition.model_dump_json())
+    if size > DEFINITION_BYTES:
+        raise DefinitionTooLarge(
+            f"The definition has {size} bytes as JSON; at most {DEFINITION_BYTES} are allowed. "
+            "Move parts of it to other workflows."
         )
-    row = table.need(OrganizationRow, OrganizationRow.at(caller.organization_id), "organization")
-    most = complexity(row.to_entity())
-    if 0 <= most < len(definition.nodes):
-        raise LimitReached(
-            f"The plan takes workflows of {most} nodes; this one has {len(definition.nodes)}",
-            code="workflow_too_complex",
-            errors=[{"pointer": "/nodes", "detail": f"more than {most}"}],
+    row = table.require(OrganizationRow, OrganizationRow.at(caller.organization_id), OrganizationNotFound)
+    limit = max_nodes(row.to_entity())
+    if 0 <= limit < len(definition.nodes):
+        raise WorkflowTooComplex(
+            f"The workflow has {len(definition.nodes)} nodes; at most {limit} are allowed. "
+            "Remove nodes, or move some to a workflow of their own.",
+            errors=[{"pointer": "/nodes", "detail": f"more than {limit} nodes"}],
         )
 
 
-def complexity(organization: Organization) -> int:
-    """How many nodes a workflow may have: the plan's number, or the organization's own where that is less."""
-    most = organization.get_plan_limits().max_workflow_complexity
+def max_nodes(organization: Organization) -> int:
+    """Return how many nodes a workflow may have (-1: any number), the lower of plan and own setting."""
+    plan_limit = organization.get_plan_limits().max_workflow_complexity
     own = organization.custom_settings.workflow
     if own and own.max_complexity:
-        return own.max_complexity if most < 0 else min(most, own.max_complexity)
-    return most
+        return own.max_complexity if plan_limit < 0 else min(plan_limit, own.max_complexity)
+    return plan_limit
 
 
-def workflow(row: WorkflowRow, description: str, definition: WorkflowDefinition) -> Workflow:
-    """The workflow on the wire."""
+def to_workflow(row: WorkflowRow, description: str, definition: WorkflowDefinition) -> Workflow:
+    """Return the workflow made of its row, its whole description and a definition."""
     values = row.values() | {"description": description}
     parts = {name: getattr(definition, name) for name in WorkflowDefinition.model_fields}
     return Workflow.model_validate(values | parts, by_name=True)
 
 
-def _need_in_trash(caller: Caller, workflow_id: UUID) -> WorkflowRow:
+def require_not_archived(row: WorkflowRow) -> None:
+    """Raise WorkflowArchived for an archived workflow."""
+    if row.status == WorkflowStatus.ARCHIVED:
+        raise WorkflowArchived()
+
+
+def _require_in_trash(caller: Caller, workflow_id: UUID) -> WorkflowRow:
+    """Return the row of a workflow in the trash. Raises as `access.require` does."""
     row = table.get(WorkflowRow, WorkflowRow.in_trash(caller.organization_id, workflow_id))
     return access.require(caller, row, access.DELETE)
-
-
-def not_archived(row: WorkflowRow) -> None:
-    """Raise Conflict for a workflow that was put away."""
-    if row.status == WorkflowStatus.ARCHIVED:
-        raise Conflict("The workflow is archived; deactivate it to take it out", code="workflow_archived")

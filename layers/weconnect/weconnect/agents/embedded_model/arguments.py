@@ -1,63 +1,75 @@
-"""Filling a tool's JSON Schema from a sentence. Every value is taken from the text; none is made up."""
+"""Arguments of a tool, read from a sentence by its JSON Schema. Every value is taken from the text; none is made up."""
 
 import re
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from weconnect.agents.embedded_model import phrases
-from weconnect.agents.embedded_model.phrases import DATES, IDS
-from weconnect.agents.embedded_model.sentences import QUOTED, quoted, with_digits, words
-from weconnect.agents.embedded_model.tool_schemas import kind_of, object_in, properties_of, required_of
+from weconnect.agents.embedded_model.phrases import DATE_WORDS, ID_WORDS
+from weconnect.agents.embedded_model.sentences import (
+    QUOTED,
+    extract_quoted,
+    replace_number_words,
+    split_words,
+)
+from weconnect.agents.embedded_model.tool_schemas import (
+    parse_first_object,
+    read_properties,
+    read_required,
+    read_type,
+)
 from weconnect.agents.models.messages import ToolSpec
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w]|\.\d|-\d)")
 
 
-class Filled(NamedTuple):
+class FilledArguments(NamedTuple):
+    """The arguments that were read, and the names of required parameters without a value."""
+
     arguments: dict[str, Any]
     missing: list[str]
 
 
-def fill(tool: ToolSpec, text: str, now: datetime) -> Filled:
-    """Fill the tool's parameters; `missing` names the required ones that the text does not give."""
+def fill_arguments(tool: ToolSpec, text: str, now: datetime) -> FilledArguments:
+    """Return the tool's arguments as far as the text contains them."""
     schema = tool.input_schema
-    properties = properties_of(schema)
-    required = required_of(schema)
-    given = object_in(text)
-    if given and set(given) <= set(properties) and set(required) <= set(given):
-        return Filled(given, [])
-    wanted = required or [key for key, value in properties.items() if kind_of(value) == "string"][:1]
+    properties = read_properties(schema)
+    required = read_required(schema)
+    written = parse_first_object(text)
+    if written and set(written) <= set(properties) and set(required) <= set(written):
+        return FilledArguments(written, [])
+    wanted = required or [key for key, value in properties.items() if read_type(value) == "string"][:1]
     rest, arguments = text, {}
     explicit = [key for key in properties if _named_value(key, text) is not None]
-    # What is named comes first, then what is known by its form; free text takes what is left.
+    # Named values are read first, then values with a recognizable form; free text takes the rest.
     for key in sorted(
         properties,
         key=lambda key: (key not in explicit, _looseness(key, properties[key]), key not in required),
     ):
         shape = properties[key]
-        found = _value(key, shape if isinstance(shape, dict) else {}, rest, key in wanted, tool, now)
-        if found is not None:
-            arguments[key], rest = found
+        read = _value(key, shape if isinstance(shape, dict) else {}, rest, key in wanted, tool, now)
+        if read is not None:
+            arguments[key], rest = read
     arguments = {key: arguments[key] for key in properties if key in arguments}
-    return Filled(arguments, [key for key in required if key not in arguments])
+    return FilledArguments(arguments, [key for key in required if key not in arguments])
 
 
 def _looseness(key: str, shape: Any) -> int:
-    """Rank a parameter by how easily it would take another's words."""
-    names, kind = set(words(key)), kind_of(shape)
+    """Return a rank for a parameter: the higher, the more easily it would take the words of another one."""
+    names, kind = set(split_words(key)), read_type(shape)
     if isinstance(shape, dict) and ("enum" in shape or "format" in shape):
         return 0
-    if names & (DATES | {"email", "url", "phone", "mobile"}):
+    if names & (DATE_WORDS | {"email", "url", "phone", "mobile"}):
         return 1
     if kind in ("integer", "number", "boolean"):
         return 2
-    return 3 if names & {"from", "to"} else 4 if names & IDS else 5
+    return 3 if names & {"from", "to"} else 4 if names & ID_WORDS else 5
 
 
 def _value(
     key: str, shape: dict[str, Any], text: str, wanted: bool, tool: ToolSpec, now: datetime
 ) -> tuple[Any, str] | None:
-    """Find one parameter's value and the text without it; what is not wanted must be named or plain."""
+    """Return one parameter's value and the text without it; an unwanted parameter must be named or unambiguous."""
     if "const" in shape:
         return shape["const"], text
     named = _named_value(key, text)
@@ -67,18 +79,18 @@ def _value(
             return value, named[1]
     if isinstance(shape.get("enum"), list):
         return _choice(shape["enum"], text)
-    kind = kind_of(shape)
+    kind = read_type(shape)
     if kind in ("integer", "number"):
         return _number(key, kind, text, wanted, tool)
     if kind == "boolean":
         return _flag(key, text)
     if kind == "array":
         return _array(key, shape, text, wanted)
-    return phrases.read(key, shape, text, wanted, tool, now) if kind == "string" else None
+    return phrases.find_text_value(key, shape, text, wanted, tool, now) if kind == "string" else None
 
 
 def _named_value(key: str, text: str) -> tuple[str, str] | None:
-    """Read `key=value`, `key: value`, `key is value` or a key followed by a quoted value."""
+    """Return the value in `key=value`, `key: value`, `key is value`, or the quoted value after the key."""
     spoken = r"[\s_-]*".join(
         re.escape(word) for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+|[^\W_]+", key)
     ) or re.escape(key)
@@ -95,9 +107,9 @@ def _named_value(key: str, text: str) -> tuple[str, str] | None:
 
 
 def _typed(raw: str, shape: dict[str, Any]) -> Any:
-    """Read a written value as the type the schema wants; None when it cannot be."""
+    """Return a written value in the type of the schema; None when that is impossible."""
     bare = raw.strip().strip("\"“”'").strip()
-    kind = kind_of(shape)
+    kind = read_type(shape)
     if isinstance(shape.get("enum"), list):
         return next((item for item in shape["enum"] if str(item).lower() == bare.lower()), None)
     if kind in ("integer", "number"):
@@ -117,14 +129,14 @@ def _typed(raw: str, shape: dict[str, Any]) -> Any:
     if kind == "array":
         return _items(raw, shape)
     if kind == "object" or (kind is None and raw.startswith(("{", "["))):
-        return object_in(raw)
+        return parse_first_object(raw)
     return bare.rstrip(".,;!?") or None
 
 
 def _items(raw: str, shape: dict[str, Any]) -> list[Any] | None:
     inside = raw.strip().strip("[]")
     items = shape.get("items") if isinstance(shape.get("items"), dict) else {}
-    pieces = quoted(inside) or [
+    pieces = extract_quoted(inside) or [
         piece for piece in re.split(r"\s*(?:,|;|\band\b|&)\s*", inside) if piece.strip()
     ]
     values = [_typed(piece, items or {"type": "string"}) for piece in pieces]
@@ -144,11 +156,11 @@ def _choice(enum: list[Any], text: str) -> tuple[Any, str] | None:
 
 
 def _number(key: str, kind: str, text: str, wanted: bool, tool: ToolSpec) -> tuple[Any, str] | None:
-    """Take the number beside the parameter's name ("3 days", "under 50" for a maximum), else the next."""
-    digits = with_digits(text)
-    own = [word for word in words(key) if word not in IDS | {"max", "min"}]
+    """Return the number next to the parameter's name ("3 days", "under 50" for a maximum), else the first."""
+    digits = replace_number_words(text)
+    own = [word for word in split_words(key) if word not in ID_WORDS | {"max", "min"}]
     # "3 dice" is the count of roll_dice.
-    own += words(tool.name) if set(words(key)) & {"count", "quantity", "number"} else []
+    own += split_words(tool.name) if set(split_words(key)) & {"count", "quantity", "number"} else []
     names = "|".join(re.escape(word) + "s?" for word in own) or r"(?!)"
     limits = (
         r"top|first|last|up\s+to|at\s+most"
@@ -183,7 +195,9 @@ def _as_number(raw: str, kind: str) -> int | float | None:
 
 
 def _flag(key: str, text: str) -> tuple[bool, str] | None:
-    names = [word for word in words(key) if word not in {"is", "has", "include", "with", "only", "should"}]
+    names = [
+        word for word in split_words(key) if word not in {"is", "has", "include", "with", "only", "should"}
+    ]
     match = (
         re.search(r"\b" + r"[\s_-]+".join(map(re.escape, names)) + r"\b", text, re.IGNORECASE)
         if names
@@ -205,10 +219,13 @@ def _array(key: str, shape: dict[str, Any], text: str, wanted: bool) -> tuple[An
         return values, f"{text[: match.start()]} {text[match.end() :]}"
     if not wanted:
         return None
-    if kind_of(items or {}) in ("integer", "number"):
-        numbers = [_as_number(raw, kind_of(items or {}) or "") for raw in NUMBER.findall(with_digits(text))]
+    if read_type(items or {}) in ("integer", "number"):
+        numbers = [
+            _as_number(raw, read_type(items or {}) or "")
+            for raw in NUMBER.findall(replace_number_words(text))
+        ]
         return ([n for n in numbers if n is not None], "") if numbers else None
-    if found := quoted(text):
-        return found, QUOTED.sub(" ", text)
+    if values := extract_quoted(text):
+        return values, QUOTED.sub(" ", text)
     match = re.search(r"\b(?:for|of|with|to)\s+([\w-]+(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)[\w-]+)*)", text)
     return (_items(match[1], shape), "") if match else None

@@ -1,12 +1,13 @@
-"""Finding an arithmetic expression in a sentence, whether it is written in signs or in words."""
+"""Arithmetic expressions in sentences, written with operators or in words."""
 
 import ast
 import re
 from collections.abc import Callable
 
-from weconnect.agents.embedded_model.sentences import with_digits, word_set
-from weconnect.agents.tools.calculator import FUNCTIONS, plain
+from weconnect.agents.embedded_model.sentences import replace_number_words, to_word_set
+from weconnect.agents.tools.calculator import FUNCTIONS, normalize
 
+# Parts of the patterns below: a number or call, a percentage, a number without a group, a list of numbers.
 N = r"(-?\d+(?:\.\d+)?|[a-z]*\([^()]*\))"
 P = r"(\d+(?:\.\d+)?)\s*(?:%|percent|per cent|pct)"
 ONE = f"(?:{N[1:-1]})"
@@ -62,7 +63,7 @@ def _numbers(text: str) -> list[str]:
     return re.findall(N, text)
 
 
-# What people say, and the expression it means. Tried in this order; later rules see what earlier ones wrote.
+# Phrases and the expressions that they mean, applied in this order; later rules see the output of earlier ones.
 PHRASES: list[tuple[str, Rewrite]] = [
     (rf"(?:average|mean)\s+(?:value\s+)?of\s+{ALL}", _average),
     (rf"(?:sum|total)\s+of\s+{ALL}", _joined("+")),
@@ -113,12 +114,14 @@ RULES = [
 ]
 
 NAMES = "|".join(sorted(FUNCTIONS, key=len, reverse=True))
-RUN = re.compile(rf"(?:(?<![a-z])(?:{NAMES})\s*(?=\()|(?<![a-z])pi(?![a-z])|[\d.]+%?|\*\*|[-+*/%(),\s])+")
+EXPRESSION = re.compile(
+    rf"(?:(?<![a-z])(?:{NAMES})\s*(?=\()|(?<![a-z])pi(?![a-z])|[\d.]+%?|\*\*|[-+*/%(),\s])+"
+)
 NOT_NUMBERS = re.compile(
     r"\d{4}-\d{2}-\d{2}|\b\d{1,2}/\d{1,2}/\d{2,4}\b|https?://|\b\d+:\d{2}\b|[\w.]+@\w|#\d"
 )
 ARTICLE = re.compile(rf"\bthe\s+(?!power|nearest|\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)})")
-UNDONE = re.compile(
+UNREAD_OPERATION = re.compile(
     r"\b(?:multipl(?:y|ied)|divided?|subtract|times|plus|minus|squared|cubed|percent|average)\b"
     r"|\b(?:square|cube) root\b"
     r"|\badd \d"
@@ -126,7 +129,7 @@ UNDONE = re.compile(
 MAX_LENGTH = 1000
 HUGE = re.compile(r"\d{60}")
 CURRENCY = re.compile(r"[$€£¥](?=\s?\d)|(?<=\d)\s?[€£¥$]|(?<=\d) (?:dollars?|euros?|pounds?|usd|eur|gbp)\b")
-LEAD_IN = word_set(
+LEAD_IN = to_word_set(
     "what what's whats is are the a please can could you tell me calculate compute evaluate solve how "
     "much result of answer to equals equal give find work out show i need want know do does get if "
     "make makes use using with calculator math expression value hey hi so and then now quick quickly "
@@ -134,28 +137,28 @@ LEAD_IN = word_set(
 )
 
 
-def find(text: str) -> str | None:
-    """Find the first arithmetic expression, in Python's notation; None when there is none."""
+def find_expression(text: str) -> str | None:
+    """Return the first arithmetic expression, in Python's notation; None without one."""
     if (
         len(text) > MAX_LENGTH
         or HUGE.search(text)
         or NOT_NUMBERS.search(text)
-        or not re.search(r"\d", with_digits(text))
+        or not re.search(r"\d", replace_number_words(text))
     ):
         return None
-    spoken = ARTICLE.sub("", CURRENCY.sub("", _signs(with_digits(text.lower()))))
+    spoken = ARTICLE.sub("", CURRENCY.sub("", _signs(replace_number_words(text.lower()))))
     written = spoken
-    # Twice: "multiply 12 by the square root of 81" has its inner part written first.
+    # Twice: of "multiply 12 by the square root of 81", the inner part is rewritten first.
     for _ in range(2):
         for rule, to in RULES:
             written = rule.sub(to, written)
-    for run in RUN.finditer(written):
+    for run in EXPRESSION.finditer(written):
         candidate = run.group().strip(" ,.\t\n")
         expression = _expression(candidate)
         if (
             expression
-            and not _leaves_work(written, run)
-            and (not _ambiguous(candidate, spoken) or _only_leads_in(written, run))
+            and not _has_unread_operation(written, run)
+            and (not _is_ambiguous(candidate, spoken) or _has_only_lead_in(written, run))
         ):
             return expression
     return None
@@ -169,12 +172,12 @@ def _signs(text: str) -> str:
 
 
 def _expression(candidate: str) -> str | None:
-    """Check that the text is a computation, and write it with even spaces."""
+    """Return a computation with regular spaces; None when the text is not one."""
     for trial in (candidate, candidate.rstrip("(+-*/%, "), candidate.lstrip(")*/%, ")):
         if not trial or len(trial) > 480 or re.fullmatch(r"[\d.]+%", trial):
             continue
         try:
-            tree = ast.parse(plain(trial), mode="eval").body
+            tree = ast.parse(normalize(trial), mode="eval").body
             if isinstance(tree, ast.BinOp | ast.Call):
                 return ast.unparse(tree)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -182,16 +185,16 @@ def _expression(candidate: str) -> str | None:
     return None
 
 
-def _leaves_work(text: str, run: re.Match[str]) -> bool:
-    """Tell that an operation was not understood: half a computation must not pass for the whole."""
-    return bool(UNDONE.search(text[: run.start()]) or UNDONE.search(text[run.end() :]))
+def _has_unread_operation(text: str, run: re.Match[str]) -> bool:
+    """Return whether an operation was not read: half a computation must not pass for the whole."""
+    return bool(UNREAD_OPERATION.search(text[: run.start()]) or UNREAD_OPERATION.search(text[run.end() :]))
 
 
-def _ambiguous(candidate: str, spoken: str) -> bool:
-    """A typed 555-1234 or 24/7 may be no computation; times, plus and words are."""
+def _is_ambiguous(candidate: str, spoken: str) -> bool:
+    """Return whether the text may be something else, as 555-1234 and 24/7; words, `*` and `+` are unambiguous."""
     return candidate in spoken and not re.search(r"[*+%(]", candidate)
 
 
-def _only_leads_in(text: str, run: re.Match[str]) -> bool:
+def _has_only_lead_in(text: str, run: re.Match[str]) -> bool:
     rest = re.findall(r"[\w']+", text[: run.start()] + " " + text[run.end() :])
     return all(word in LEAD_IN for word in rest)

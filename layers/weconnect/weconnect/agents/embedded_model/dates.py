@@ -1,4 +1,4 @@
-"""Finding dates, spans of time and time zones in a sentence, and what is asked about them."""
+"""Dates, spans of time and time zones in sentences, and questions about them."""
 
 import calendar
 import re
@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from weconnect.agents.embedded_model.sentences import with_digits, word_set
+from weconnect.agents.embedded_model.sentences import replace_number_words, to_word_set
 
 MONTHS = {name.lower(): n for n, name in enumerate(calendar.month_name) if n}
 MONTHS |= {name.lower(): n for n, name in enumerate(calendar.month_abbr) if n} | {"sept": 9}
@@ -32,8 +32,8 @@ UNITS = {
     "month": "months",
     "year": "months",
 }
-# What the zone database names after another city, or not at all.
-PLACES = {
+# Places that the time zone database lacks or names after another city.
+PLACES_BY_ZONE = {
     "Africa/Johannesburg": "cape town",
     "America/Chicago": "texas, houston, dallas",
     "America/Los_Angeles": "pst, san francisco, seattle, california",
@@ -62,8 +62,8 @@ PLACES = {
     "Europe/Zurich": "switzerland, geneva",
     "UTC": "utc, gmt",
 }
-ZONE_WORDS = {place: zone for zone, places in PLACES.items() for place in places.split(", ")}
-ENGLISH = {"easter", "male", "reunion", "center", "nome", "mayotte", "metropolitan"}
+ZONES_BY_PLACE = {name: zone for zone, names in PLACES_BY_ZONE.items() for name in names.split(", ")}
+AMBIGUOUS_WORDS = {"easter", "male", "reunion", "center", "nome", "mayotte", "metropolitan"}
 
 MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 DATE_FORMS = re.compile(
@@ -76,7 +76,7 @@ DATE_FORMS = re.compile(
 )
 CLOCK = re.compile(r"\b(\d{1,2})(?::(\d{2}))?\s*(am|pm)\b|\b(\d{1,2}):(\d{2})\b|\b(noon|midnight)\b")
 SPAN = re.compile(r"\b(\d+|an?)\s+(minute|hour|day|week|month|year)s?\b")
-FILLERS = word_set(
+FILLERS = to_word_set(
     "what what's whats which is was will be it's it the a an of on in at to from and or for please "
     "can could you tell me do does day days date weekday week weeks month months hour hours minute "
     "minutes year years time now right current currently local exact today's there are how many long "
@@ -87,17 +87,19 @@ FILLERS = word_set(
 )
 
 
-class Moment(NamedTuple):
+class FoundDate(NamedTuple):
+    """A date in a text, from index `start` to `end`."""
+
     start: int
     end: int
     iso: str
 
 
-def question(text: str, now: datetime) -> dict[str, Any] | None:
-    """Read what is asked about dates as arguments of date_time; None when it is about something else."""
-    low = with_digits(text.lower().replace("’", "'"))
-    dates, spans, zones = moments(low, now), list(SPAN.finditer(low)), zones_in(low)
-    if not _only_about_time(low, dates, zones):
+def read_date_question(text: str, now: datetime) -> dict[str, Any] | None:
+    """Return the arguments of date_time for a question about dates; None when it is about something else."""
+    low = replace_number_words(text.lower().replace("’", "'"))
+    dates, spans, zones = find_dates(low, now), list(SPAN.finditer(low)), find_timezones(low)
+    if not _is_only_about_time(low, dates, zones):
         return None
     return (
         _conversion(low, dates, zones, now)
@@ -108,20 +110,20 @@ def question(text: str, now: datetime) -> dict[str, Any] | None:
     )
 
 
-def moments(text: str, now: datetime) -> list[Moment]:
-    """Find the dates of a lower-case text, in order; a weekday or holiday is the next one."""
-    found = []
+def find_dates(text: str, now: datetime) -> list[FoundDate]:
+    """Return the dates in a lower-case text, in order; a weekday or holiday is the next one."""
+    result = []
     for match in DATE_FORMS.finditer(text):
         try:
             past = bool(re.search(r"\bsince\s+(?:last\s+)?$", text[: match.start()]))
-            day = _date(match, now.date(), past)
+            day = _to_date(match, now.date(), past)
         except ValueError:
             continue
-        found.append(Moment(match.start(), match.end(), day.isoformat()))
-    return found
+        result.append(FoundDate(match.start(), match.end(), day.isoformat()))
+    return result
 
 
-def _date(match: re.Match[str], today: date, past: bool) -> date:
+def _to_date(match: re.Match[str], today: date, past: bool) -> date:
     part = match.groupdict()
     if part["iso"]:
         text = part["iso"].upper()
@@ -150,32 +152,33 @@ def _nearest(today: date, month: int, day: int, past: bool) -> date:
 
 @lru_cache(maxsize=1)
 def _zone_index() -> dict[str, str]:
-    """City names in lower case, each with its IANA zone."""
+    """Return the IANA zone by city name, in lower case."""
     regions = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
     index: dict[str, str] = {}
     for zone in sorted(available_timezones(), key=lambda name: (len(name), name), reverse=True):
         if zone.startswith(regions):
             index[zone.lower()] = zone
             index[zone.rsplit("/", 1)[1].replace("_", " ").lower()] = zone
-    return {name: zone for name, zone in (index | ZONE_WORDS).items() if name not in ENGLISH}
+    return {name: zone for name, zone in (index | ZONES_BY_PLACE).items() if name not in AMBIGUOUS_WORDS}
 
 
-def zones_in(text: str) -> list[tuple[str, str]]:
-    """Find places and zones of a lower-case text, in order, each with its IANA zone."""
-    index, tokens, found = _zone_index(), re.findall(r"[^\s,?!.;:()\"]+", text), []
+def find_timezones(text: str) -> list[tuple[str, str]]:
+    """Return the places and zones in a lower-case text, in order: (name, IANA zone)."""
+    index, tokens = _zone_index(), re.findall(r"[^\s,?!.;:()\"]+", text)
+    result: list[tuple[str, str]] = []
     position = 0
     while position < len(tokens):
         for size in (3, 2, 1):
             name = " ".join(tokens[position : position + size])
             if name in index and len(tokens[position : position + size]) == size:
-                found.append((name, index[name]))
+                result.append((name, index[name]))
                 position += size - 1
                 break
         position += 1
-    return found
+    return result
 
 
-def _only_about_time(text: str, dates: list[Moment], zones: list[tuple[str, str]]) -> bool:
+def _is_only_about_time(text: str, dates: list[FoundDate], zones: list[tuple[str, str]]) -> bool:
     rest = text
     for moment in reversed(dates):
         rest = f"{rest[: moment.start]} {rest[moment.end :]}"
@@ -186,7 +189,7 @@ def _only_about_time(text: str, dates: list[Moment], zones: list[tuple[str, str]
 
 
 def _conversion(
-    text: str, dates: list[Moment], zones: list[tuple[str, str]], now: datetime
+    text: str, dates: list[FoundDate], zones: list[tuple[str, str]], now: datetime
 ) -> dict[str, Any] | None:
     clock = CLOCK.search(text)
     if not zones or not (clock or (dates and "T" in dates[0].iso)):
@@ -213,13 +216,13 @@ def _hour_minute(clock: re.Match[str]) -> tuple[int, int]:
     return min(hour, 23), min(int(minute12 or minute24 or 0), 59)
 
 
-def _difference(text: str, dates: list[Moment], now: datetime) -> dict[str, Any] | None:
-    asked = re.search(
+def _difference(text: str, dates: list[FoundDate], now: datetime) -> dict[str, Any] | None:
+    is_asked = re.search(
         r"\bhow (?:many|long)\b|\bdifference\b|\bnumber of\b"
         r"|\b(?:days|weeks|months|hours|time) (?:until|till|between|since|left)",
         text,
     )
-    if not asked or not dates:
+    if not is_asked or not dates:
         return None
     today = now.date().isoformat()
     if len(dates) > 1:
@@ -231,7 +234,9 @@ def _difference(text: str, dates: list[Moment], now: datetime) -> dict[str, Any]
     return {"operation": "difference", "date": first, "other": second}
 
 
-def _sum(text: str, dates: list[Moment], spans: list[re.Match[str]], now: datetime) -> dict[str, Any] | None:
+def _sum(
+    text: str, dates: list[FoundDate], spans: list[re.Match[str]], now: datetime
+) -> dict[str, Any] | None:
     backwards = re.search(r"\b(ago|before|subtract|minus|earlier)\b|\d\s+-\s+\d", text)
     forwards = re.search(r"\b(in|from|after|add|plus|later|hence)\b|\+", text)
     if not spans or not (backwards or forwards) or re.search(r"\bhow (many|long)\b", text):
@@ -248,7 +253,7 @@ def _sum(text: str, dates: list[Moment], spans: list[re.Match[str]], now: dateti
     return {"operation": "add", **start, **amounts}
 
 
-def _weekday(text: str, dates: list[Moment]) -> dict[str, Any] | None:
+def _weekday(text: str, dates: list[FoundDate]) -> dict[str, Any] | None:
     asks = re.search(
         r"^\W*(?:is|was|will)\b.*\ba (?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekday)\b", text
     )

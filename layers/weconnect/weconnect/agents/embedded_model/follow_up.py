@@ -1,9 +1,9 @@
-"""What a request owes to the turns before it: the last result, a missing value, fresh call ids."""
+"""References to earlier turns: the last result, a value that was missing, and the ids of calls."""
 
 import re
 from typing import NamedTuple
 
-from weconnect.agents.embedded_model.sentences import words
+from weconnect.agents.embedded_model.sentences import split_words
 from weconnect.agents.models.messages import Message, ToolCall, ToolSpec
 
 NEEDS = re.compile(r"^To use (?P<tool>\S+) I need: (?P<names>[^.]+)\.", re.MULTILINE)
@@ -20,59 +20,59 @@ ON_RESULT = re.compile(
 )
 
 
-class Gap(NamedTuple):
-    """A request of before, with the value that was missing written into it."""
+class FilledGap(NamedTuple):
+    """An earlier request, completed with the value that was missing."""
 
     tool: ToolSpec
     text: str
 
 
-def last_number(before: list[Message]) -> str | None:
-    """Find the last number that was computed, in the answers before."""
-    for message in reversed(before):
-        found = re.findall(r"= (-?\d+(?:\.\d+)?)", message.content) if message.role == "assistant" else []
-        if found:
-            return str(found[-1])
+def find_last_number(earlier: list[Message]) -> str | None:
+    """Return the number that was computed last in the earlier messages."""
+    for message in reversed(earlier):
+        numbers = re.findall(r"= (-?\d+(?:\.\d+)?)", message.content) if message.role == "assistant" else []
+        if numbers:
+            return str(numbers[-1])
     return None
 
 
-def with_last_result(part: str, number: str | None) -> str:
-    """Read "and times 2?" and "double that" as about the number that was last computed."""
+def insert_last_result(text: str, number: str | None) -> str:
+    """Return a text such as "and times 2?" or "double that" with the number that was computed last."""
     if number is None:
-        return part
-    # A sign at the start may be a negative number's: "-4 + 10" stands for itself.
-    continued = None if re.match(r"\s*-\s*\d.*[-+*/]", part) else CONTINUED.match(part)
+        return text
+    # A sign at the start may belong to a negative number: "-4 + 10" refers to no result.
+    continued = None if re.match(r"\s*-\s*\d.*[-+*/]", text) else CONTINUED.match(text)
     if continued:
         return f"{number} {continued['rest']}"
-    return ON_RESULT.sub(rf"\g<verb>\g<middle>{number}", part)
+    return ON_RESULT.sub(rf"\g<verb>\g<middle>{number}", text)
 
 
-def filled_gap(text: str, before: list[Message], tools: list[ToolSpec]) -> Gap | None:
-    """Take the answer to "To use get_weather I need: city." as that parameter's value."""
-    ours = next((message.content for message in reversed(before) if message.role == "assistant"), "")
-    match = NEEDS.search(ours)
+def fill_gap(text: str, earlier: list[Message], tools: list[ToolSpec]) -> FilledGap | None:
+    """Return the earlier request with `text` as the value that "To use get_weather I need: city." asked for."""
+    last_reply = next((message.content for message in reversed(earlier) if message.role == "assistant"), "")
+    match = NEEDS.search(last_reply)
     tool = next((tool for tool in tools if match and tool.name == match["tool"]), None)
     if (
         not match
         or not tool
         or "," in match["names"]
-        or not 1 <= len(words(text)) <= 6
+        or not 1 <= len(split_words(text)) <= 6
         or text.rstrip().endswith("?")
     ):
         return None
-    asked = next((message.content for message in reversed(before) if message.role == "user"), "")
+    request = next((message.content for message in reversed(earlier) if message.role == "user"), "")
     value = text.strip(" .!").replace('"', "")
-    return Gap(tool, f'{asked} {match["names"]}="{value}"')
+    return FilledGap(tool, f'{request} {match["names"]}="{value}"')
 
 
-def numbered(calls: list[ToolCall], messages: list[Message]) -> list[ToolCall]:
-    """Number the calls on from the conversation's, so that no id comes twice."""
-    taken = {call.id for message in messages for call in message.tool_calls}
+def number_calls(calls: list[ToolCall], messages: list[Message]) -> list[ToolCall]:
+    """Return the calls with ids that continue those of the conversation, so that each is unique."""
+    used_ids = {call.id for message in messages for call in message.tool_calls}
     number = sum(len(message.tool_calls) for message in messages)
-    found = []
+    result = []
     for call in calls:
         number += 1
-        while f"call_{number}" in taken:
+        while f"call_{number}" in used_ids:
             number += 1
-        found.append(call.model_copy(update={"id": f"call_{number}"}))
-    return found
+        result.append(call.model_copy(update={"id": f"call_{number}"}))
+    return result

@@ -1,4 +1,4 @@
-"""Reading a request for http_request: address, method, headers and body."""
+"""Requests for the tool http_request: address, method, headers and body."""
 
 import json
 import re
@@ -22,8 +22,8 @@ HEADER = re.compile(
 )
 
 
-def request(text: str) -> dict[str, Any] | None:
-    """Read the arguments of an HTTP request; None when the text has no address."""
+def read_http_request(text: str) -> dict[str, Any] | None:
+    """Return the arguments of http_request; None when the text has no address."""
     match = URL.search(text)
     url = match.group() if match else None
     if not match and GO.search(text) and (match := HOST.search(text)):
@@ -31,13 +31,13 @@ def request(text: str) -> dict[str, Any] | None:
     if not match or not url:
         return None
     rest = f"{text[: match.start()]} {text[match.end() :]}"
-    method = _method(rest)
+    method = _find_method(rest)
     arguments: dict[str, Any] = {"url": url, "method": method}
     headers = {name: value.strip('"') for name, value in HEADER.findall(rest)}
     rest = HEADER.sub(" ", rest)
     if headers:
         arguments["headers"] = headers
-    body = _body(rest)
+    body = _find_body(rest)
     if body and method in ("POST", "PUT", "PATCH"):
         arguments["body"] = body
     elif body and all(not isinstance(value, dict | list) for value in body.values()):
@@ -45,25 +45,25 @@ def request(text: str) -> dict[str, Any] | None:
     return arguments
 
 
-def _method(text: str) -> str:
-    """Name the method: one written in capitals, else the first verb that means one."""
+def _find_method(text: str) -> str:
+    """Return the method: one written in capitals, else that of the first verb."""
     written = re.search(r"\b(GET|POST|PUT|PATCH|DELETE)\b", text)
     if written:
         return written[1]
-    asked = [
+    matches = [
         (m.start(), name)
         for name, verbs in METHODS.items()
         if (m := re.search(rf"\b(?:{verbs})\b", text, re.I))
     ]
     reading = re.search(r"\b(?:get|fetch)\b", text, re.I)
-    if asked and not (reading and reading.start() < min(asked)[0]):
-        # "send a put request" is a PUT: the bare "send" only counts when no other verb does.
-        exact = [name for _, name in sorted(asked) if re.search(rf"\b{name}\b", text, re.I)]
-        return exact[0] if exact else min(asked)[1]
+    if matches and not (reading and reading.start() < min(matches)[0]):
+        # "send a put request" is a PUT: "send" counts only without another verb.
+        exact = [name for _, name in sorted(matches) if re.search(rf"\b{name}\b", text, re.I)]
+        return exact[0] if exact else min(matches)[1]
     return "GET"
 
 
-def _body(text: str) -> dict[str, Any] | None:
+def _find_body(text: str) -> dict[str, Any] | None:
     start = text.find("{")
     if start >= 0:
         try:
@@ -71,11 +71,11 @@ def _body(text: str) -> dict[str, Any] | None:
             return value if isinstance(value, dict) else None
         except (ValueError, RecursionError):
             return None
-    return {key: _plain(value) for key, value in PAIR.findall(text)} or None
+    return {key: _parse_value(value) for key, value in PAIR.findall(text)} or None
 
 
-def _plain(raw: str) -> Any:
-    """Read a written value as JSON would, and as text otherwise."""
+def _parse_value(raw: str) -> Any:
+    """Return a written value as JSON, or as text when it is not JSON."""
     try:
         value = json.loads(raw, parse_constant=str)
     except (ValueError, RecursionError):

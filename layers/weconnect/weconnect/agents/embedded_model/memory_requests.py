@@ -1,9 +1,9 @@
-"""What is to be remembered, what is asked of memory, and the answer out of what was remembered."""
+"""Requests to remember and to recall, and answers from remembered facts."""
 
 import re
 from typing import Any
 
-from weconnect.agents.embedded_model.sentences import STOP, stem, word_set, words
+from weconnect.agents.embedded_model.sentences import STOP_WORDS, split_words, stem, to_word_set
 
 POLITE = r"^\W*(?:(?:please|also|and|then|hey|ok|okay|(?:can|could|would) you|i(?:'d like| want) you to)\W+)*"
 LINK = r"\s*(?:that\b|this\b|:|,|-|the following\b)*\W*\s*"
@@ -34,37 +34,37 @@ ASKING = [
     r"\b(?:recall|retrieve)\b",
 ]
 RECALL = re.compile("|".join(ASKING), re.IGNORECASE)
-ASKED = frozenset(
+RECALL_STEMS = frozenset(
     stem(word)
-    for word in word_set(
+    for word in to_word_set(
         "remember recall remind told tell said say mention know memory note record save still ever again"
     )
 )
 SECTION = re.compile(r"memor(?:y|ies)|known facts|what you know|remembered", re.IGNORECASE)
-PERSON = {
+SECOND_PERSON = {
     "my": "your", "mine": "yours", "i": "you", "me": "you", "i'm": "you're", "am": "are",
     "myself": "yourself",
     "i've": "you've", "i'd": "you'd", "our": "your", "ours": "yours", "we": "you", "us": "you", "was": "were",
 }  # fmt: skip
-ALIKE = {"live": "home", "resid": "home", "address": "home", "phon": "number", "job": "work",
+RELATED_STEMS = {"live": "home", "resid": "home", "address": "home", "phon": "number", "job": "work",
          "employ": "work",
          "birthday": "born", "spous": "married", "wif": "married", "husband": "married"}  # fmt: skip
 
 
-def fact_to_save(text: str) -> str | None:
-    """Strip the words of command off "remember that …"; None when nothing is to be remembered."""
+def extract_fact(text: str) -> str | None:
+    """Return the fact in "remember that …"; None when the text is not such a request."""
     match = SAVE.match(text.strip()) or AFTERWARDS.match(text.strip())
     if not match or (text.rstrip().endswith("?") and re.match(r"\W*(do|did)\b", text, re.IGNORECASE)):
         return None
     return re.sub(r"[\s.!?,;]+$", "", match["fact"]).strip() or None
 
 
-def is_recall(text: str) -> bool:
+def is_recall_request(text: str) -> bool:
     return bool(RECALL.search(text))
 
 
-def known_facts(system: str) -> list[str]:
-    """Read the "- " lines under a heading that speaks of memories or known facts."""
+def read_facts(system: str) -> list[str]:
+    """Return the "- " lines of the system prompt under a heading about memories or known facts."""
     facts, inside = [], False
     for line in system.splitlines():
         if line.lstrip().startswith("- "):
@@ -75,52 +75,53 @@ def known_facts(system: str) -> list[str]:
     return facts
 
 
-def matching(question: str, facts: list[str], share: float = 1.0) -> str | None:
-    """Find the fact that has the largest share, at least `share`, of the question's words and says more."""
-    asked = _key_stems(question)
+def find_matching_fact(question: str, facts: list[str], share: float = 1.0) -> str | None:
+    """Return the fact with the largest share, at least `share`, of the question's words that has other words too."""
+    question_stems = _key_stems(question)
     best, best_score = None, 0.0
     for fact in facts:
-        said = _key_stems(fact)
-        score = len(asked & said) / len(asked) if asked else 0.0
-        if score >= share and score > best_score and said - asked:
+        stems = _key_stems(fact)
+        score = len(question_stems & stems) / len(question_stems) if question_stems else 0.0
+        if score >= share and score > best_score and stems - question_stems:
             best, best_score = fact, score
     return best
 
 
-def spoken_back(fact: str) -> str:
-    """Turn "my dog is Rex" into "Your dog is Rex."; a fact about others stays as it is."""
+def rephrase_for_user(fact: str) -> str:
+    """Return "Your dog is Rex." for "my dog is Rex"; a fact about others is unchanged."""
     flat = fact.strip().rstrip(".")
     if re.match(r"(my|i|i'm|i've|our|we)\b", flat, re.IGNORECASE):
         first_person = re.match(r"(?:i|we)\b", flat, re.IGNORECASE)
         flat = re.sub(
             r"[A-Za-z']+",
-            lambda m: m[0] if m[0].lower() == "was" and not first_person else PERSON.get(m[0].lower(), m[0]),
+            lambda m: (
+                m[0] if m[0].lower() == "was" and not first_person else SECOND_PERSON.get(m[0].lower(), m[0])
+            ),
             flat,
         )
     return flat[:1].upper() + flat[1:] + "."
 
 
-def answer(question: str, result: Any) -> str:
-    """Answer out of a search's hits: the fact most like the question, else that it is not known."""
+def answer_from_hits(question: str, result: Any) -> str:
+    """Return an answer from the hits of a search: the fact closest to the question, or that there is none."""
     hits = [str(hit["content"]) for hit in _hits(result) if isinstance(hit, dict) and hit.get("content")]
     if not hits:
         return "I do not know: nothing in my memory answers that."
     if re.search(r"\b(?:know|remember|recall|told?)\b[^?]*\babout me\b", question, re.IGNORECASE):
         return "This is what I remember: " + "; ".join(hits[:5]) + "."
-    asked = _key_stems(question)
-    ranked = sorted(
-        hits, key=lambda hit: -len(asked & _key_stems(hit))
-    )  # stable: the search's order decides ties
-    if asked & _key_stems(ranked[0]):
-        return spoken_back(ranked[0])
+    question_stems = _key_stems(question)
+    # The sort is stable: the order of the search decides ties.
+    ranked = sorted(hits, key=lambda hit: -len(question_stems & _key_stems(hit)))
+    if question_stems & _key_stems(ranked[0]):
+        return rephrase_for_user(ranked[0])
     return f"I do not know for certain. The nearest thing in my memory: {hits[0]}"
 
 
 def _hits(result: Any) -> list[Any]:
-    found = result.get("memories") if isinstance(result, dict) else result
-    return found if isinstance(found, list) else []
+    hits = result.get("memories") if isinstance(result, dict) else result
+    return hits if isinstance(hits, list) else []
 
 
 def _key_stems(text: str) -> set[str]:
-    found = {stem(word) for word in words(text) if word not in STOP} - ASKED
-    return found | {ALIKE[word] for word in found if word in ALIKE}
+    stems = {stem(word) for word in split_words(text) if word not in STOP_WORDS} - RECALL_STEMS
+    return stems | {RELATED_STEMS[word] for word in stems if word in RELATED_STEMS}

@@ -1,7 +1,7 @@
-"""The model provider that is always there: rules, no model, no network, the same answer every time.
+"""The embedded model's reply: plan the tasks of a request, call their tools, compose the answer.
 
-A request is split into its wishes; each wish becomes a step: a tool call, or a sentence. Because planning is
-deterministic, the calls already made in a turn are the first ones of the plan and need not be remembered.
+A request is split into tasks; each becomes a tool call or a sentence. Planning is deterministic, so the calls already
+made in a turn are the first ones of the plan, and nothing has to be remembered between requests.
 """
 
 import re
@@ -12,27 +12,21 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from weconnect.agents.embedded_model import (
-    answers as embedded_answers,
-)
-from weconnect.agents.embedded_model import (
-    arguments as embedded_arguments,
-)
-from weconnect.agents.embedded_model import (
+    answers,
+    arguments,
     arithmetic,
     dates,
     follow_up,
     http_requests,
     memory_requests,
     operations,
+    sentences,
     tool_matching,
     tool_schemas,
 )
-from weconnect.agents.embedded_model import (
-    sentences as embedded_text,
-)
 from weconnect.agents.models.messages import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
 
-BUILTIN = frozenset(
+BUILTIN_TOOLS = frozenset(
     {"calculator", "date_time", "http_request", "json_query", "memory_search", "memory_save", "text"}
 )
 RESULT = r"(?:the\s+|that\s+|this\s+)?(?:result|answer|outcome|total|it|that|this)"
@@ -42,24 +36,29 @@ SAVE_RESULT = re.compile(
 
 
 @dataclass(frozen=True)
-class Step:
-    """One wish: a call, a sentence of our own, or neither (nothing fits). `after_result` waits."""
+class PlannedTask:
+    """One task of a request: a tool call, an answer without a call, or neither (no rule applies).
 
-    part: str
+    `missing` has the tool's name and the parameters without a value. An `after_result` task waits for earlier calls.
+    """
+
+    text: str
     tool: str | None = None
     arguments: dict[str, Any] | None = None
-    say: str | None = None
-    lacks: tuple[str, ...] = ()
+    answer: str | None = None
+    missing: tuple[str, ...] = ()
     after_result: bool = False
-    small_talk: bool = False
+    is_small_talk: bool = False
 
     @property
-    def fits(self) -> bool:
-        return self.tool is not None or self.say is not None
+    def is_understood(self) -> bool:
+        return self.tool is not None or self.answer is not None
 
 
 @dataclass(frozen=True)
-class Context:
+class PlanningContext:
+    """The tools, the facts in the system prompt, the time (UTC) and the last computed number."""
+
     tools: list[ToolSpec]
     facts: list[str]
     now: datetime
@@ -67,251 +66,268 @@ class Context:
 
 
 def reply(request: ModelRequest, now: datetime | None = None) -> ModelReply:
-    """Answer a request by rules; `now` is timezone-aware and defaults to the clock.
+    """Return the reply of the rules; `now` is timezone-aware and defaults to the clock.
 
-    A schema that these rules cannot fill is refused before any tool is called.
+    Raises ProviderError for an output schema that these rules cannot fill, before any tool is called.
     """
-    as_object = tool_schemas.answer_form(request.output_schema) if request.output_schema is not None else None
-    question, before, turn = _turn(request.messages)
-    context = Context(
-        tools=request.tools,
-        facts=memory_requests.known_facts(request.system),
-        now=(now or datetime.now(UTC)).astimezone(UTC),
-        last_number=follow_up.last_number(before),
+    format_answer = (
+        tool_schemas.build_answer_formatter(request.output_schema)
+        if request.output_schema is not None
+        else None
     )
-    steps = _plan(question, before, context)
-    done = [call for message in turn for call in message.tool_calls]
-    wave = _next_wave(steps, turn, len(done), context)
-    if wave:
-        return _reply(request, "", follow_up.numbered(wave, request.messages))
-    text = _compose(steps, done, turn, context)
-    return _reply(request, as_object(text) if as_object else text, [])
+    question, earlier, turn = _split_messages(request.messages)
+    context = PlanningContext(
+        tools=request.tools,
+        facts=memory_requests.read_facts(request.system),
+        now=(now or datetime.now(UTC)).astimezone(UTC),
+        last_number=follow_up.find_last_number(earlier),
+    )
+    tasks = _plan(question, earlier, context)
+    calls_made = [call for message in turn for call in message.tool_calls]
+    calls = _next_calls(tasks, turn, len(calls_made))
+    if calls:
+        return _to_reply(request, "", follow_up.number_calls(calls, request.messages))
+    text = _compose(tasks, calls_made, turn, context)
+    return _to_reply(request, format_answer(text) if format_answer else text, [])
 
 
-def _turn(messages: list[Message]) -> tuple[str, list[Message], list[Message]]:
-    """Split into the last user message, what was before it and what came after."""
+def _split_messages(messages: list[Message]) -> tuple[str, list[Message], list[Message]]:
+    """Return the text of the last user message, the messages before it and those after it."""
     last = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
-    text = messages[last].content[: embedded_text.MAX_TEXT] if last >= 0 else ""
+    text = messages[last].content[: sentences.MAX_REQUEST_CHARACTERS] if last >= 0 else ""
     return text, messages[: max(last, 0)], messages[last + 1 :]
 
 
-def _plan(question: str, before: list[Message], context: Context) -> list[Step]:
-    gap = follow_up.filled_gap(question, before, context.tools)
+def _plan(question: str, earlier: list[Message], context: PlanningContext) -> list[PlannedTask]:
+    gap = follow_up.fill_gap(question, earlier, context.tools)
     filled = _fill(gap.text, gap.tool, context) if gap else None
     if filled and filled.arguments is not None:
         return [filled]
-    steps: list[Step] = []
-    for part, joint in embedded_text.parts(question):
-        step = _step(part, context, steps)
-        before_it = steps[-1] if steps else None
-        if before_it and not step.fits and not step.small_talk:
-            # What means nothing alone may belong to the wish before it: "remember I like tea and send cards".
-            together = f"{before_it.part} {'and ' if joint == 'joined' else ''}{part}"
-            whole = _step(together, context, steps[:-1])
-            if whole.tool and (whole.tool, whole.arguments) != (before_it.tool, before_it.arguments):
-                steps[-1] = whole
-                continue
-        elif (
-            before_it
-            and before_it.lacks
-            and (step.tool is None or step.tool == "memory_search" or step.lacks)
-        ):
-            whole = _step(f"{before_it.part} {part}", context, steps[:-1])
-            if whole.arguments is not None:
-                steps[-1] = whole
-                continue
-        elif before_it and before_it.lacks and step.arguments is not None:
-            whole = _step(f"{before_it.part} {part}", context, steps[:-1])
-            if whole.arguments is not None and whole.tool == before_it.lacks[0]:
-                steps[-1] = whole
-                continue
-        if step.tool is None or (step.tool, step.arguments) not in [
-            (made.tool, made.arguments) for made in steps
+    tasks: list[PlannedTask] = []
+    for text, joint in sentences.split_request(question):
+        task = _plan_task(text, context, tasks)
+        merged = _merge_with_previous(task, joint, tasks, context)
+        if merged:
+            tasks[-1] = merged
+        elif task.tool is None or (task.tool, task.arguments) not in [
+            (other.tool, other.arguments) for other in tasks
         ]:
-            steps += [step, *_for_each(step)]
-    return steps
+            tasks += [task, *_repeat_for_list(task)]
+    return tasks
 
 
-def _for_each(step: Step) -> list[Step]:
-    """Repeat a call for the other names of a list: "weather in Paris, Rome and New York" is three."""
-    value = next(iter((step.arguments or {}).values()), None)
+def _merge_with_previous(
+    task: PlannedTask, joint: str, tasks: list[PlannedTask], context: PlanningContext
+) -> PlannedTask | None:
+    """Return the previous task with this one's text, if only both together make sense."""
+    previous = tasks[-1] if tasks else None
+    if previous is None:
+        return None
+    if not task.is_understood and not task.is_small_talk:
+        # A text that no rule understands may belong to the one before it: "remember I like tea and send cards".
+        together = f"{previous.text} {'and ' if joint == 'joined' else ''}{task.text}"
+        merged = _plan_task(together, context, tasks[:-1])
+        is_other = (merged.tool, merged.arguments) != (previous.tool, previous.arguments)
+        return merged if merged.tool and is_other else None
+    if not previous.missing:
+        return None
+    is_incomplete = task.tool is None or task.tool == "memory_search" or bool(task.missing)
+    if not is_incomplete and task.arguments is None:
+        return None
+    merged = _plan_task(f"{previous.text} {task.text}", context, tasks[:-1])
+    if merged.arguments is None or (not is_incomplete and merged.tool != previous.missing[0]):
+        return None
+    return merged
+
+
+def _repeat_for_list(task: PlannedTask) -> list[PlannedTask]:
+    """Return the task for the other names of a list: "weather in Paris, Rome and New York" is three calls."""
+    value = next(iter((task.arguments or {}).values()), None)
     if (
-        step.tool in BUILTIN
-        or len(step.arguments or {}) != 1
+        task.tool in BUILTIN_TOOLS
+        or len(task.arguments or {}) != 1
         or not isinstance(value, str)
         or not value[:1].isupper()
     ):
         return []
     name = r"[A-Z][\w'-]*(?:\s[A-Z][\w'-]*)*"
-    listed = re.search(rf"\b{re.escape(value)}((?:,\s+{name})*,?\s+and\s+{name})", step.part)
+    listed = re.search(rf"\b{re.escape(value)}((?:,\s+{name})*,?\s+and\s+{name})", task.text)
     others = re.findall(name, listed[1]) if listed else []
-    key = next(iter(step.arguments or {}), "")
-    return [replace(step, arguments={key: other}) for other in others]
+    key = next(iter(task.arguments or {}), "")
+    return [replace(task, arguments={key: other}) for other in others]
 
 
-def _step(part: str, context: Context, earlier: list[Step]) -> Step:
-    """Decide on one wish. The order of the rules is the order of how sure they are."""
-    said = embedded_text.small_talk(part)
-    if said:
-        return Step(part, say=said, small_talk=True)
-    if embedded_text.asks_about_us(part):
-        return Step(part, say=_self_description(context.tools))
+def _plan_task(text: str, context: PlanningContext, earlier: list[PlannedTask]) -> PlannedTask:
+    """Decide on one task. The rules are ordered by their certainty."""
+    small_talk = sentences.reply_to_small_talk(text)
+    if small_talk:
+        return PlannedTask(text, answer=small_talk, is_small_talk=True)
+    if sentences.asks_about_the_model(text):
+        return PlannedTask(text, answer=_describe_itself(context.tools))
     available = {tool.name: tool for tool in context.tools}
-    if SAVE_RESULT.match(part) and any(step.tool for step in earlier) and "memory_save" in available:
-        return Step(part, "memory_save", {"content": ""}, after_result=True)
-    part = follow_up.with_last_result(part, context.last_number)
-    fact = memory_requests.fact_to_save(part)
+    if SAVE_RESULT.match(text) and any(task.tool for task in earlier) and "memory_save" in available:
+        return PlannedTask(text, "memory_save", {"content": ""}, after_result=True)
+    text = follow_up.insert_last_result(text, context.last_number)
+    fact = memory_requests.extract_fact(text)
     if fact:
-        return _call(part, available.get("memory_save"), {"content": fact}) or Step(part)
-    called = tool_matching.named(part, context.tools)
-    if called:
-        builtin = _builtin_arguments(called.name, part, context)
-        return _call(part, called, builtin) or _fill(part, called, context) or Step(part)
+        return _call(text, available.get("memory_save"), {"content": fact}) or PlannedTask(text)
+    named = tool_matching.find_named_tool(text, context.tools)
+    if named:
+        builtin = _builtin_arguments(named.name, text, context)
+        return _call(text, named, builtin) or _fill(text, named, context) or PlannedTask(text)
     for name in ("json_query", "text"):
-        # They name what is to be done and with what, so that little else can be meant.
-        step = _call(part, available.get(name), _builtin_arguments(name, part, context))
-        if step:
-            return step
-    if memory_requests.is_recall(part):
-        return _recall(part, available, context) or Step(part)
-    if embedded_text.is_statement(part):
-        return Step(part)
-    return _best(part, available, context)
+        # Their phrases name an operation and its input, so a match is rarely a coincidence.
+        task = _call(text, available.get(name), _builtin_arguments(name, text, context))
+        if task:
+            return task
+    if memory_requests.is_recall_request(text):
+        return _recall(text, available, context) or PlannedTask(text)
+    if sentences.is_statement(text):
+        return PlannedTask(text)
+    return _choose_tool(text, available, context)
 
 
-def _best(part: str, available: dict[str, ToolSpec], context: Context) -> Step:
-    own = tool_matching.rank(part, [tool for tool in context.tools if tool.name not in BUILTIN])
-    filled = [(match, step) for match in own if (step := _fill(part, match.tool, context))]
-    ready = next((step for match, step in filled if match.by_name and step.arguments is not None), None)
-    if ready:
-        return ready
+def _choose_tool(text: str, available: dict[str, ToolSpec], context: PlanningContext) -> PlannedTask:
+    matches = tool_matching.rank_tools(
+        text, [tool for tool in context.tools if tool.name not in BUILTIN_TOOLS]
+    )
+    filled = [(match, task) for match in matches if (task := _fill(text, match.tool, context))]
+    complete = next((task for match, task in filled if match.by_name and task.arguments is not None), None)
+    if complete:
+        return complete
     for name in ("http_request", "date_time", "calculator"):
-        step = _call(part, available.get(name), _builtin_arguments(name, part, context))
-        if step:
-            return step
+        builtin_task = _call(text, available.get(name), _builtin_arguments(name, text, context))
+        if builtin_task:
+            return builtin_task
     if filled:
-        # A tool asked for by name that lacks a value is not replaced by one that fits by chance.
-        return next((step for m, step in filled if step.arguments is not None or m.by_name), filled[0][1])
-    if embedded_text.is_question(part):
-        return _recall(part, available, context) or Step(part)
-    return Step(part)
+        # A tool that was requested by name and lacks a value is not replaced by a coincidental match.
+        return next(
+            (task for match, task in filled if task.arguments is not None or match.by_name), filled[0][1]
+        )
+    if sentences.is_question(text):
+        return _recall(text, available, context) or PlannedTask(text)
+    return PlannedTask(text)
 
 
-def _builtin_arguments(name: str, part: str, context: Context) -> dict[str, Any] | None:
+def _builtin_arguments(name: str, text: str, context: PlanningContext) -> dict[str, Any] | None:
     if name == "calculator":
-        expression = arithmetic.find(part)
+        expression = arithmetic.find_expression(text)
         return {"expression": expression} if expression else None
     if name == "date_time":
-        return dates.question(part, context.now)
+        return dates.read_date_question(text, context.now)
     if name == "http_request":
-        return http_requests.request(part)
+        return http_requests.read_http_request(text)
     if name == "json_query":
-        return operations.query(part)
+        return operations.read_json_query(text)
     if name == "text":
-        return operations.text(part)
+        return operations.read_text_operation(text)
     if name == "memory_search":
-        return {"query": part}
-    return {"content": part} if name == "memory_save" else None
+        return {"query": text}
+    return {"content": text} if name == "memory_save" else None
 
 
-def _recall(part: str, available: dict[str, ToolSpec], context: Context) -> Step | None:
-    known = memory_requests.matching(part, context.facts)
-    if known:
-        return Step(part, say=memory_requests.spoken_back(known))
-    return _call(part, available.get("memory_search"), {"query": part.strip(" ?!.")})
+def _recall(text: str, available: dict[str, ToolSpec], context: PlanningContext) -> PlannedTask | None:
+    fact = memory_requests.find_matching_fact(text, context.facts)
+    if fact:
+        return PlannedTask(text, answer=memory_requests.rephrase_for_user(fact))
+    return _call(text, available.get("memory_search"), {"query": text.strip(" ?!.")})
 
 
-def _fill(part: str, tool: ToolSpec, context: Context) -> Step | None:
-    arguments, missing = embedded_arguments.fill(tool, part, context.now)
-    if missing:
-        return Step(
-            part, say=f"To use {tool.name} I need: {', '.join(missing)}.", lacks=(tool.name, *missing)
-        )
-    return _call(part, tool, arguments)
+def _fill(text: str, tool: ToolSpec, context: PlanningContext) -> PlannedTask | None:
+    filled = arguments.fill_arguments(tool, text, context.now)
+    if filled.missing:
+        answer = f"To use {tool.name} I need: {', '.join(filled.missing)}."
+        return PlannedTask(text, answer=answer, missing=(tool.name, *filled.missing))
+    return _call(text, tool, filled.arguments)
 
 
-def _call(part: str, tool: ToolSpec | None, arguments: dict[str, Any] | None) -> Step | None:
+def _call(text: str, tool: ToolSpec | None, arguments: dict[str, Any] | None) -> PlannedTask | None:
     if tool is None or arguments is None:
         return None
-    missing = set(tool_schemas.required_of(tool.input_schema)) - set(arguments)
-    return (
-        None
-        if missing or not tool_schemas.accepts(tool.input_schema, arguments)
-        else Step(part, tool.name, arguments)
-    )
+    if set(tool_schemas.read_required(tool.input_schema)) - set(arguments):
+        return None
+    if not tool_schemas.accepts_arguments(tool.input_schema, arguments):
+        return None
+    return PlannedTask(text, tool.name, arguments)
 
 
-def _next_wave(steps: list[Step], turn: list[Message], done: int, context: Context) -> list[ToolCall]:
-    """Take the planned calls that may run together: a search waits for a save, "save it" for the result."""
-    planned = [step for step in steps if step.tool and step.arguments is not None]
-    wave: list[ToolCall] = []
-    for step in planned[done:]:
-        waits = step.after_result or (
-            step.tool == "memory_search" and any(c.name == "memory_save" for c in wave)
+def _next_calls(tasks: list[PlannedTask], turn: list[Message], calls_made: int) -> list[ToolCall]:
+    """Return the planned calls that may run in parallel: a search waits for a save, "save it" for the result."""
+    planned = [task for task in tasks if task.tool and task.arguments is not None]
+    calls: list[ToolCall] = []
+    for task in planned[calls_made:]:
+        has_to_wait = task.after_result or (
+            task.tool == "memory_search" and any(call.name == "memory_save" for call in calls)
         )
-        if waits and wave:
+        if has_to_wait and calls:
             break
-        arguments = dict(step.arguments or {})
-        if step.after_result:
-            arguments["content"] = " ".join(_results(turn, context)) or step.part
-        if step.tool:
-            wave.append(ToolCall(id="", name=step.tool, arguments=arguments))
-    return wave
+        call_arguments = dict(task.arguments or {})
+        if task.after_result:
+            call_arguments["content"] = " ".join(_describe_results(turn)) or task.text
+        if task.tool:
+            calls.append(ToolCall(id="", name=task.tool, arguments=call_arguments))
+    return calls
 
 
-def _results(turn: list[Message], context: Context) -> list[str]:
+def _describe_results(turn: list[Message]) -> list[str]:
     calls = {call.id: call for message in turn for call in message.tool_calls}
     return [
-        embedded_answers.sentence(
-            calls.get(m.tool_call_id or "") or ToolCall(id="", name=m.tool_name or "tool"), m, ""
+        answers.describe_result(
+            calls.get(message.tool_call_id or "") or ToolCall(id="", name=message.tool_name or "tool"),
+            message,
+            "",
         )
-        for m in turn
-        if m.role == "tool"
+        for message in turn
+        if message.role == "tool"
     ]
 
 
-def _compose(steps: list[Step], done: list[ToolCall], turn: list[Message], context: Context) -> str:
-    answers = {message.tool_call_id: message for message in turn if message.role == "tool"}
-    asked = [step.part for step in steps if step.tool and step.arguments is not None]
-    sentences = []
-    for index, call in enumerate(done):
-        part = asked[index] if index < len(asked) else ""
-        result = answers.get(call.id) or Message(role="tool", content="no result came back", is_error=True)
-        sentences.append(embedded_answers.sentence(call, result, part))
-    if not done:
-        sentences += _results(turn, context)
-    talk = [step.say for step in steps if step.say and step.small_talk]
-    said = [step.say for step in steps if step.say and not step.small_talk]
-    unfit = [step.part for step in steps if not step.fits]
-    if unfit or not (sentences or said or talk):
-        said.append(_nothing_fits(unfit if sentences or said else [], context.tools))
-    return "\n".join([*sentences, *said] or talk)
+def _compose(
+    tasks: list[PlannedTask], calls_made: list[ToolCall], turn: list[Message], context: PlanningContext
+) -> str:
+    results = {message.tool_call_id: message for message in turn if message.role == "tool"}
+    texts = [task.text for task in tasks if task.tool and task.arguments is not None]
+    lines = []
+    for index, call in enumerate(calls_made):
+        text = texts[index] if index < len(texts) else ""
+        result = results.get(call.id) or Message(role="tool", content="no result came back", is_error=True)
+        lines.append(answers.describe_result(call, result, text))
+    if not calls_made:
+        lines += _describe_results(turn)
+    small_talk = [task.answer for task in tasks if task.answer and task.is_small_talk]
+    lines += [task.answer for task in tasks if task.answer and not task.is_small_talk]
+    unknown = [task.text for task in tasks if not task.is_understood]
+    if unknown or not (lines or small_talk):
+        lines.append(_admit_ignorance(unknown if lines else [], context.tools))
+    return "\n".join(lines or small_talk)
 
 
-def _nothing_fits(parts: list[str], tools: list[ToolSpec]) -> str:
-    about = f"to “{parts[0][:80]}”" if parts else "to that"
-    return f"I have no answer {about}: {_self_description(tools)}"
+def _admit_ignorance(texts: list[str], tools: list[ToolSpec]) -> str:
+    request = f"to “{texts[0][:80]}”" if texts else "to that"
+    return f"I have no answer {request}: {_describe_itself(tools)}"
 
 
-def _self_description(tools: list[ToolSpec]) -> str:
+def _describe_itself(tools: list[ToolSpec]) -> str:
     names = ", ".join(tool.name for tool in tools)
-    able = f"The tools I can use are: {names}." if names else "I have no tools to use."
-    return f"I am the embedded rule-based provider, not a language model. {able}"
+    abilities = f"The tools I can use are: {names}." if names else "I have no tools to use."
+    return f"I am the embedded rule-based provider, not a language model. {abilities}"
 
 
-def _reply(request: ModelRequest, text: str, calls: list[ToolCall]) -> ModelReply:
-    sent = len(request.system) + sum(
-        len(m.content) + sum(len(str(c.arguments)) for c in m.tool_calls) for m in request.messages
+def _to_reply(request: ModelRequest, text: str, calls: list[ToolCall]) -> ModelReply:
+    """Return the reply with an estimate of its tokens: one for four characters."""
+    characters_in = len(request.system) + sum(
+        len(message.content) + sum(len(str(call.arguments)) for call in message.tool_calls)
+        for message in request.messages
     )
-    sent += sum(
+    characters_in += sum(
         len(tool.name) + len(tool.description) + len(str(tool.input_schema)) for tool in request.tools
     )
-    made = len(text) + sum(len(call.name) + len(str(call.arguments)) for call in calls)
+    characters_out = len(text) + sum(len(call.name) + len(str(call.arguments)) for call in calls)
     return ModelReply(
         text=text,
         tool_calls=calls,
-        input_tokens=-(-sent // 4),
-        output_tokens=-(-made // 4),
+        input_tokens=-(-characters_in // 4),
+        output_tokens=-(-characters_out // 4),
         cost_micros=0,
         finish_reason="tool_calls" if calls else "stop",
         warnings=[

@@ -1,10 +1,10 @@
-"""Reading a request for the tools `text` and `json_query`: only what names its operation, and gives what it needs."""
+"""Requests for the tools `text` and `json_query` that name an operation and contain its input."""
 
 import json
 import re
 from typing import Any
 
-from weconnect.agents.embedded_model.sentences import QUOTED, quoted
+from weconnect.agents.embedded_model.sentences import QUOTED, extract_quoted
 
 SEPARATORS = {
     "comma": ",",
@@ -33,8 +33,8 @@ UPPER = rf"(?:{CASE.format('upper')}|(?:all\s+)?caps|capitals|capital\s+letters)
 LOWER = rf"(?:{CASE.format('lower')}|small\s+letters)"
 URL = r"(?:url|uri|percent)"
 
-# What asks for an operation on one text, in the order in which they are tried.
-ASKED = [
+# Phrases for operations on one text, in the order in which they are tried.
+OPERATION_PATTERNS = [
     ("base64_decode", r"\bbase\s?-?64[\s-]+decod|\bdecode\b.*\bbase\s?-?64\b|\bfrom\s+base\s?-?64\b"),
     (
         "base64_encode",
@@ -87,52 +87,54 @@ FILLERS = frozenset(
 )
 
 
-def text(request: str) -> dict[str, Any] | None:
-    """The arguments of `text`; None when no operation is named, or what it works on is not given."""
-    given = quoted(request)
+def read_text_operation(request: str) -> dict[str, Any] | None:
+    """Return the arguments of the tool `text`; None when the operation or its input is missing."""
+    texts = extract_quoted(request)
     bare = QUOTED.sub(" ", request)
-    found = _of_several(bare, given)
-    if found:
-        return found
-    operation = next((name for name, asks in ASKED if re.search(asks, bare, re.IGNORECASE)), None)
+    arguments = _read_with_parameters(bare, texts)
+    if arguments:
+        return arguments
+    operation = next(
+        (name for name, asks in OPERATION_PATTERNS if re.search(asks, bare, re.IGNORECASE)), None
+    )
     if operation is None:
         return None
-    if len(given) == 1:
-        return {"operation": operation, "text": given[0]}
-    written = None if given else AFTER_COLON.search(request) or PHRASED.match(request)
+    if len(texts) == 1:
+        return {"operation": operation, "text": texts[0]}
+    written = None if texts else AFTER_COLON.search(request) or PHRASED.match(request)
     return {"operation": operation, "text": written["text"].strip()} if written else None
 
 
-def _of_several(bare: str, given: list[str]) -> dict[str, Any] | None:
-    """Operations that take more than a text: a second text, or places in it."""
-    if REPLACE.search(bare) and len(given) == 3 and re.search(r"\bwith\b.*\bin\b", bare, re.I | re.S):
-        return {"operation": "replace", "text": given[2], "search": given[0], "replacement": given[1]}
+def _read_with_parameters(bare: str, texts: list[str]) -> dict[str, Any] | None:
+    """Return the arguments of an operation with more parameters than a text: a second text, or positions in it."""
+    if REPLACE.search(bare) and len(texts) == 3 and re.search(r"\bwith\b.*\bin\b", bare, re.I | re.S):
+        return {"operation": "replace", "text": texts[2], "search": texts[0], "replacement": texts[1]}
     if match := JOIN.search(bare):
         separator = SEPARATORS[match["word"].lower()] if match["word"] else None
-        if separator is None and len(given) > 2 and re.search(r"\b(?:with|by|using)\s*\W*$", bare, re.I):
-            *given, separator = given
-        if len(given) > 1:
-            return {"operation": "join", "parts": given, "separator": separator or ""}
-    if (match := SPLIT.search(bare)) and given:
+        if separator is None and len(texts) > 2 and re.search(r"\b(?:with|by|using)\s*\W*$", bare, re.I):
+            *texts, separator = texts
+        if len(texts) > 1:
+            return {"operation": "join", "parts": texts, "separator": separator or ""}
+    if (match := SPLIT.search(bare)) and texts:
         separator = (
-            SEPARATORS[match["word"].lower()] if match["word"] else given[1] if len(given) == 2 else None
+            SEPARATORS[match["word"].lower()] if match["word"] else texts[1] if len(texts) == 2 else None
         )
         if separator is not None:
-            return {"operation": "split", "text": given[0], "separator": separator}
-    if FIND.search(bare) and len(given) == 2 and re.search(r"\b(?:in|within)\b", bare, re.I):
-        return {"operation": "find", "text": given[1], "search": given[0]}
-    if len(given) == 1 and (match := EDGE.search(bare)):
+            return {"operation": "split", "text": texts[0], "separator": separator}
+    if FIND.search(bare) and len(texts) == 2 and re.search(r"\b(?:in|within)\b", bare, re.I):
+        return {"operation": "find", "text": texts[1], "search": texts[0]}
+    if len(texts) == 1 and (match := EDGE.search(bare)):
         count = int(match["count"])
         bounds = {"end": count} if match["edge"].lower() == "first" else {"start": -count}
-        return {"operation": "slice", "text": given[0], **(bounds if count else {"end": 0})}
-    if len(given) == 1 and (match := BETWEEN.search(bare)):
+        return {"operation": "slice", "text": texts[0], **(bounds if count else {"end": 0})}
+    if len(texts) == 1 and (match := BETWEEN.search(bare)):
         start, end = max(1, int(match["start"])) - 1, int(match["end"])
-        return {"operation": "slice", "text": given[0], "start": start, "end": end}
+        return {"operation": "slice", "text": texts[0], "start": start, "end": end}
     return None
 
 
-def query(request: str) -> dict[str, Any] | None:
-    """The arguments of `json_query`: JSON that stands in the request, and an expression beside it."""
+def read_json_query(request: str) -> dict[str, Any] | None:
+    """Return the arguments of `json_query`: JSON in the request, and an expression next to it."""
     starts = [match.end() - 1 for match in START.finditer(request)] if QUERY.search(request) else []
     for start in starts:
         try:
@@ -141,8 +143,8 @@ def query(request: str) -> dict[str, Any] | None:
             continue
         rest = f"{request[:start]} {request[start + length :]}"
         paths = [match["path"].rstrip(".") for match in PATH.finditer(rest)]
-        found = [*quoted(rest), *(path for path in paths if path.lower() not in FILLERS)]
-        return {"expression": found[0], "data": data} if found else None
+        expressions = [*extract_quoted(rest), *(path for path in paths if path.lower() not in FILLERS)]
+        return {"expression": expressions[0], "data": data} if expressions else None
     return None
 
 

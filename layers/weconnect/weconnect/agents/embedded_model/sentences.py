@@ -1,17 +1,17 @@
-"""Words, sentences and numbers of a request, for the embedded provider's rules."""
+"""Words, sentences and numbers of a request, and its tone: small talk, question or statement."""
 
 import re
 from typing import Literal
 
-MAX_TEXT = 4000
+MAX_REQUEST_CHARACTERS = 4000
 
 
-def word_set(text: str) -> frozenset[str]:
-    """Write a table of words as plain text."""
+def to_word_set(text: str) -> frozenset[str]:
+    """Return the words of a text as a set, so that tables of words are plain text."""
     return frozenset(text.split())
 
 
-STOP = word_set(
+STOP_WORDS = to_word_set(
     "a an the this that these those is are was were be been am do does did has have had will would "
     "can could should may might i me my mine we us our you your he she it its they them their of to "
     "in on at for from by with about into and or but if so as than then there here what which who "
@@ -28,13 +28,13 @@ SPELLING = {
     "e-mail": "email",
 }
 
-INVARIABLE = word_set("news status address bus gas business process access series sms")
+INVARIABLE = to_word_set("news status address bus gas business process access series sms")
 
-SMALL = (
+SMALL_NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen"
 )
-UNITS = {word: n for n, word in enumerate(SMALL.split())}
+UNITS = {word: n for n, word in enumerate(SMALL_NUMBERS.split())}
 TENS = {
     w: 10 * n
     for n, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
@@ -55,7 +55,7 @@ TRAILING_TALK = (
     r"(\W+(there|everyone|all|a lot|very much|so much|again|for (that|the help|your help)|later|today|and))*"
 )
 
-ABOUT_US = re.compile(
+ABOUT_THE_MODEL = re.compile(
     r"^\W*(?:help|who are you|what are you|what(?: else)? can you do|what (?:do|can) you help(?: me)? with"
     r"|how (?:can|do) you help(?: me)?|what tools do you have|which tools (?:do|can) you (?:have|use))\W*$",
     re.IGNORECASE,
@@ -69,21 +69,21 @@ QUESTION = re.compile(
 STATEMENT = re.compile(
     r"^\W*(i|i'm|i've|we|we're|he|she|they|it|it's|my|our|the|this|that|there)\b", re.IGNORECASE
 )
-WISH = re.compile(
+REQUEST = re.compile(
     r"\b(i|we)\s*(?:'d|\s+would)?\s*(?:really\s+)?(need|want|like|wish|have)\b.*\bto\b"
     r"|\b(i|we) (need|want|'?d like)\b",
     re.IGNORECASE,
 )
 
-# The words that may start a wish of its own after "and".
-WISH_WORDS = word_set(
+# The words that may start a new task after "and".
+TASK_WORDS = to_word_set(
     "what what's whats who who's when where where's why how which is are do does did can could tell "
     "remember note keep don't calculate compute work add subtract multiply divide convert find search "
     "look lookup check show list get fetch call send email mail message post put delete remove cancel "
     "create open make save store track use give translate summarise summarize write draw explain book "
     "run schedule remind download update set please also then file raise"
 )
-STARTERS = "|".join(sorted(WISH_WORDS))  # each ends at a word boundary, so their order does not matter
+STARTERS = "|".join(sorted(TASK_WORDS))  # each ends at a word boundary, so their order does not matter
 JOINT = re.compile(
     rf"(?P<sentence>(?<=[.?!;])\s+|\s*\n+\s*)"
     rf"|(?P<joined>,?\s+(?:and\s+then|and\s+also|and\s+finally|and|then|also|plus)\s+(?=(?:please\s+)?(?:{STARTERS})\b))",
@@ -96,15 +96,15 @@ PROTECTED = re.compile(
 QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|‘([^’\n]+)’|(?<!\w)'([^'\n]+)'(?!\w)|`([^`\n]+)`")
 
 
-def words(text: str) -> list[str]:
-    """Lower-case words; names such as getWeather and lookup_order come apart."""
+def split_words(text: str) -> list[str]:
+    """Return the words in lower case; names such as getWeather and lookup_order are split."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text.replace("_", " "))
-    found = re.findall(r"e-mail|[^\W_]+(?:'[a-z]+)?", spaced.lower().replace("’", "'"))
-    return [SPELLING.get(word, word) for word in found]
+    words = re.findall(r"e-mail|[^\W_]+(?:'[a-z]+)?", spaced.lower().replace("’", "'"))
+    return [SPELLING.get(word, word) for word in words]
 
 
 def stem(word: str) -> str:
-    """Cut common English endings, so that orders, ordered and ordering are one."""
+    """Return a word without common English endings, the same for orders, ordered and ordering."""
     word = word.removesuffix("'s")
     if word in INVARIABLE:
         return word
@@ -115,27 +115,27 @@ def stem(word: str) -> str:
     return word.rstrip("e") if len(word) > 3 else word
 
 
-def stems(text: str) -> list[str]:
-    """Stems of the words that carry meaning, each once, in order."""
-    return list(dict.fromkeys(stem(word) for word in words(text) if word not in STOP))
+def extract_stems(text: str) -> list[str]:
+    """Return the stems of the content words, each once, in order."""
+    return list(dict.fromkeys(stem(word) for word in split_words(text) if word not in STOP_WORDS))
 
 
-def parts(text: str) -> list[tuple[str, Literal["", "sentence", "joined"]]]:
-    """Split a request into what may be separate wishes, each with how it was joined to the one before."""
+def split_request(text: str) -> list[tuple[str, Literal["", "sentence", "joined"]]]:
+    """Return up to eight texts that may be separate tasks, each with its joint to the one before."""
     shielded = [match.span() for match in PROTECTED.finditer(text)]
-    found: list[tuple[str, Literal["", "sentence", "joined"]]] = []
+    parts: list[tuple[str, Literal["", "sentence", "joined"]]] = []
     start, joint = 0, ""
     for match in JOINT.finditer(text):
         if any(low < match.start() and match.end() < high for low, high in shielded):
             continue
-        found.append((text[start : match.start()].strip(), joint))  # type: ignore[arg-type]
+        parts.append((text[start : match.start()].strip(), joint))  # type: ignore[arg-type]
         start, joint = match.end(), match.lastgroup or ""
-    found.append((text[start:].strip(), joint))  # type: ignore[arg-type]
-    return [(part, how) for part, how in found if re.search(r"\w", part)][:8]
+    parts.append((text[start:].strip(), joint))  # type: ignore[arg-type]
+    return [(part, how) for part, how in parts if re.search(r"\w", part)][:8]
 
 
-def small_talk(text: str) -> str | None:
-    """Answer a greeting, thanks or goodbye; None when the text is anything else."""
+def reply_to_small_talk(text: str) -> str | None:
+    """Return the reply to a greeting, thanks or goodbye; None for any other text."""
     bare = re.sub(r"[^\w' ]+", " ", text.lower()).strip()
     for answer, pattern in SMALL_TALK.items():
         if re.fullmatch(rf"(?:(?:oh|ok|okay|well|and)\s+)?{pattern}{TRAILING_TALK}\W*", bare):
@@ -143,9 +143,9 @@ def small_talk(text: str) -> str | None:
     return None
 
 
-def asks_about_us(text: str) -> bool:
-    """Tell whether the text asks what this is: "who are you?", "what can you do?", "help"."""
-    return bool(ABOUT_US.match(text))
+def asks_about_the_model(text: str) -> bool:
+    """Return whether the text asks about this model: "who are you?", "what can you do?", "help"."""
+    return bool(ABOUT_THE_MODEL.match(text))
 
 
 def is_question(text: str) -> bool:
@@ -153,16 +153,16 @@ def is_question(text: str) -> bool:
 
 
 def is_statement(text: str) -> bool:
-    """Tell whether the text only states something, so that no tool is wanted."""
-    return bool(STATEMENT.match(text)) and not is_question(text) and not WISH.search(text)
+    """Return whether the text only states something, so that no tool is needed."""
+    return bool(STATEMENT.match(text)) and not is_question(text) and not REQUEST.search(text)
 
 
-def quoted(text: str) -> list[str]:
+def extract_quoted(text: str) -> list[str]:
     return [next(group for group in match.groups() if group) for match in QUOTED.finditer(text)]
 
 
-def with_digits(text: str) -> str:
-    """Write number words as digits: "three hundred and five" is 305."""
+def replace_number_words(text: str) -> str:
+    """Return the text with digits for number words: 305 for "three hundred and five"."""
     return NUMBER_WORDS.sub(lambda match: str(_value(match.group())), text)
 
 

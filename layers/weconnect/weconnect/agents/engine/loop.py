@@ -1,167 +1,182 @@
-"""What a run of an agent does: load, then model requests and tool calls until there is an answer, then the end.
+"""The execution loop of an agent: load, then model requests and tool calls until there is an answer, then finish.
 
-Each of them is one step: after a crash nothing that was checkpointed is done or paid for again. Before every model
-request the run is fenced (was it cancelled?) and its budgets are checked; it fails closed.
+Each of them is one step: after a crash nothing that has a checkpoint is executed or paid for again. Before every model
+request the fence and the limits are checked; the loop fails closed.
 """
 
+import functools
 import re
 from functools import partial
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from weconnect import clock, json_schema, metrics
 from weconnect.agents import versions
-from weconnect.agents.engine import executions
-from weconnect.agents.engine.model_requests import ask
-from weconnect.agents.engine.recall import leaves_something, recall, remember
-from weconnect.agents.engine.run_context import ACTOR, Outcome, Pinned, Run, Spent
-from weconnect.agents.engine.tool_calls import act
-from weconnect.agents.entities import AgentDefinition, ExecutionStatus
+from weconnect.agents.engine import completion, executions
+from weconnect.agents.engine.completion import AgentOutcome
+from weconnect.agents.engine.execution_context import ACTOR, AgentResult, AgentSnapshot, ExecutionContext
+from weconnect.agents.engine.model_requests import request_reply
+from weconnect.agents.engine.recall import recall, remember, should_remember
+from weconnect.agents.engine.tool_calls import execute_tool_calls
+from weconnect.agents.engine.usage import BudgetShare, Usage
+from weconnect.agents.entities import AgentExecutionStatus
 from weconnect.agents.models.messages import Message, ModelReply
-from weconnect.agents.tools.invocation import Tool
+from weconnect.agents.statistics import ExecutionTotals
+from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.api import request_body
+from weconnect.base_entity import JsonObject
 from weconnect.db import table
-from weconnect.durable import StepFailed, Steps
+from weconnect.durable.steps import StepFailed, Steps
 from weconnect.errors import BadRequest, Conflict
 from weconnect.log import logger
-from weconnect.organizations.entities import AgentSettings, Organization
+from weconnect.organizations.entities import AgentSettings
+from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.rows import OrganizationRow
 
-CORRECTIONS = 2  # how often a model is told that its answer does not fit the schema
+MAX_CORRECTIONS = 2  # how often a model may correct an answer that does not match the schema
+NO_LIMIT = BudgetShare()
 
-NO_SHARE: tuple[int | None, int | None] = (None, None)
 
+def run_agent(steps: Steps, context: ExecutionContext, share: BudgetShare = NO_LIMIT) -> AgentResult:
+    """Run an execution to its end and return its result; the status is `closed` when it had finished before.
 
-def run_agent(steps: Steps, run: Run, share: tuple[int | None, int | None] = NO_SHARE) -> dict[str, Any]:
-    """Carry a run to its end; answers `{"status", "output", "error", "billed", "waited"}`.
-
-    `share` are the tokens and the USD * 10^6 that a calling run has left for it. `billed` are input tokens, output
-    tokens and USD * 10^6, `waited` the seconds in which somebody was asked.
+    `share` limits the tokens and the money that a nested execution may use.
     """
-    spent = Spent()
-    pinned: Pinned | None = None
+    total = Usage()
+    snapshot: AgentSnapshot | None = None
     try:
-        begun = steps.step("load", lambda: _begin(run, share))
-        if begun is None:
-            return {"status": "closed"}
-        pinned = Pinned.model_validate(begun)
-        outcome = _converse(steps, run, pinned, spent)
+        snapshot = steps.step("load", lambda: _begin(context, share), _begin_result())
+        if snapshot is None:
+            return AgentResult(status="closed")
+        outcome = _converse(steps, context, snapshot, total)
     except StepFailed as failure:
-        outcome = Outcome(
-            status=ExecutionStatus.FAILED, error=f"Internal error in step {failure}", code="internal_error"
+        outcome = AgentOutcome(
+            status=AgentExecutionStatus.FAILED,
+            error=f"Internal error in step {failure}",
+            code="internal_error",
         )
-    if pinned and leaves_something(pinned, outcome):
-        steps.step("remember", partial(remember, run, pinned, outcome, spent))
-    steps.step("finish", lambda: _finish(run, outcome, spent))
-    billed = [spent.input_tokens, spent.output_tokens, spent.micros]
-    told = {"output": outcome.output, "error": outcome.error, "billed": billed, "waited": spent.waited}
-    return {"status": str(outcome.status), **told}
+    if snapshot and should_remember(snapshot, outcome):
+        steps.step("remember", partial(remember, context, snapshot, outcome, total.tools_used))
+    steps.step("finish", lambda: _finish(context, outcome, total))
+    return AgentResult(
+        status=str(outcome.status),
+        output=outcome.output,
+        error=outcome.error,
+        charge=total.total_charge(),
+        suspended_seconds=total.suspended_seconds,
+    )
 
 
-def _begin(run: Run, share: tuple[int | None, int | None]) -> dict[str, Any] | None:
-    """Mark the run as running and pin what it works with; None when it has ended already."""
-    row = run.row()
-    if row.status == ExecutionStatus.PENDING:
-        values = {"status": ExecutionStatus.RUNNING.value, "started_at": clock.iso(clock.now())}
-        values |= row.index_keys(ExecutionStatus.RUNNING)
+def _begin(context: ExecutionContext, share: BudgetShare) -> AgentSnapshot | None:
+    """Move an execution to `running` and return its snapshot; None when it has finished already."""
+    row = context.load_row()
+    if row.status == AgentExecutionStatus.PENDING:
+        values = {"status": AgentExecutionStatus.RUNNING.value, "started_at": clock.iso(clock.now())}
+        values |= row.index_keys(AgentExecutionStatus.RUNNING)
         try:
             row = table.change(row, values, ACTOR)
         except Conflict:
-            row = run.row()
-    if row.status != ExecutionStatus.RUNNING:
+            row = context.load_row()
+    if row.status != AgentExecutionStatus.RUNNING:
         return None
-    execution = executions.entity(row)
-    version = versions.need(run.organization_id, run.agent_id, execution.agent_version)
-    definition: AgentDefinition = version.to_entity()
-    tools = [Tool.model_validate(tool) for tool in versions.tools_of(run.organization_id, version)]
-    allowed = _settings(run)
-    pinned = Pinned(
+    execution = executions.to_entity(row)
+    organization_id = context.organization_id
+    version = versions.require_version(organization_id, context.agent_id, execution.agent_version)
+    tools = [PinnedTool.model_validate(tool) for tool in versions.load_tools(organization_id, version)]
+    settings = _load_agent_settings(context)
+    snapshot = AgentSnapshot(
         user_id=execution.user_id,
         session_id=execution.metadata.session_id,
         input=execution.input,
         started=clock.now().timestamp(),
         may_run_workflows=bool(row.may_run_workflows),
-        definition=definition,
+        definition=version.to_entity(),
         tools=[tool for tool in tools if tool.is_active],
         recalled="",
         history=[],
-        most_tokens=share[0],
-        most_micros=share[1],
-        organization_tokens=allowed.max_tokens_per_month,
-        organization_cost_usd=allowed.max_cost_usd_per_month,
+        max_tokens=share.max_tokens,
+        max_cost_micros=share.max_cost_micros,
+        organization_max_tokens=settings.max_tokens_per_month,
+        organization_max_cost_usd=settings.max_cost_usd_per_month,
     )
-    found = recall(row, execution, pinned)
-    pinned.recalled = found.system
-    pinned.history = [Message(role=turn.speaker, content=turn.content) for turn in found.history]
-    return pinned.model_dump(mode="json")
+    memory = recall(row, execution, snapshot)
+    snapshot.recalled = memory.system
+    snapshot.history = [Message(role=turn.speaker, content=turn.content) for turn in memory.history]
+    return snapshot
 
 
-def _settings(run: Run) -> AgentSettings:
-    """What the organization lets its agents use in a month."""
-    row = table.need(OrganizationRow, OrganizationRow.at(run.organization_id), "organization")
-    organization: Organization = row.to_entity()
+def _load_agent_settings(context: ExecutionContext) -> AgentSettings:
+    """Return what the organization allows its agents to use in a month."""
+    key = OrganizationRow.at(context.organization_id)
+    organization = table.require(OrganizationRow, key, OrganizationNotFound).to_entity()
     return organization.custom_settings.agents or AgentSettings()
 
 
-def _converse(steps: Steps, run: Run, pinned: Pinned, spent: Spent) -> Outcome:
-    messages = [*pinned.history, Message(role="user", content=pinned.input)]
+def _converse(steps: Steps, context: ExecutionContext, snapshot: AgentSnapshot, total: Usage) -> AgentOutcome:
+    """Alternate between model requests and tool calls until the execution has an outcome."""
+    messages = [*snapshot.history, Message(role="user", content=snapshot.input)]
     corrections = 0
     while True:
-        reply = ask(steps, run, pinned, spent, messages)
-        if isinstance(reply, Outcome):
+        reply = request_reply(steps, context, snapshot, total, messages)
+        if isinstance(reply, AgentOutcome):
             return reply
         messages.append(Message(role="assistant", content=reply.text, tool_calls=reply.tool_calls))
         if reply.tool_calls:
-            answers = act(steps, run, pinned, spent, reply.tool_calls)
-            if isinstance(answers, Outcome):
-                return answers
-            messages += answers
+            results = execute_tool_calls(steps, context, snapshot, total, reply.tool_calls, run_agent)
+            if isinstance(results, AgentOutcome):
+                return results
+            messages += results
             continue
-        outcome, mistake = _answer(reply, pinned.definition.output_schema)
-        if not mistake:
+        outcome, mismatch = _to_outcome(reply, snapshot.definition.output_schema)
+        if not mismatch:
             return outcome
-        if corrections == CORRECTIONS:
-            error = f"The model's answer does not fit the agent's schema: {mistake}"
-            return Outcome(
-                status=ExecutionStatus.FAILED, output=reply.text, error=error, code="output_invalid"
+        if corrections == MAX_CORRECTIONS:
+            return AgentOutcome(
+                status=AgentExecutionStatus.FAILED,
+                output=reply.text,
+                error=f"The model's answer does not match the agent's schema: {mismatch}",
+                code="output_invalid",
             )
         corrections += 1
-        advice = f"Your answer does not fit the schema: {mistake}. Answer again, with the JSON value alone."
+        advice = (
+            f"Your answer does not match the schema: {mismatch}. Answer again, with the JSON value alone."
+        )
         messages.append(Message(role="user", content=advice))
 
 
-def _answer(reply: ModelReply, schema: dict[str, Any] | None) -> tuple[Outcome, str | None]:
-    """How a run ends with this reply, and what is wrong with it where the agent's answer has a schema."""
+def _to_outcome(reply: ModelReply, schema: JsonObject | None) -> tuple[AgentOutcome, str | None]:
+    """Return the outcome of a final reply, and where it does not match the agent's schema, if there is one."""
     if schema is None:
-        return Outcome(status=ExecutionStatus.COMPLETED, output=reply.text), None
+        return AgentOutcome(status=AgentExecutionStatus.COMPLETED, output=reply.text), None
     text = re.sub(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", r"\1", reply.text, flags=re.DOTALL)
-    outcome = Outcome(status=ExecutionStatus.COMPLETED, output=text, structured=True)
+    outcome = AgentOutcome(status=AgentExecutionStatus.COMPLETED, output=text, is_structured=True)
     try:
-        mismatch = json_schema.mismatch(schema, request_body.value(text))
+        mismatch = json_schema.find_mismatch(schema, request_body.parse_json(text))
     except BadRequest as error:
-        return outcome, error.detail.replace("The body", "it")
+        reason = error.errors[0]["detail"] if error.errors else error.detail
+        return outcome, f"it is not JSON: {reason}"
     return outcome, str(mismatch) if mismatch else None
 
 
-def _finish(run: Run, outcome: Outcome, spent: Spent) -> bool:
-    row = run.row()
-    metadata = dict(row.metadata) | {"tools_used": spent.tools, "warnings": spent.warnings}
-    totals = {
-        "input_tokens": spent.input_tokens,
-        "output_tokens": spent.output_tokens,
-        "cost_micros": spent.micros,
-        "metadata": metadata,
+def _finish(context: ExecutionContext, outcome: AgentOutcome, total: Usage) -> bool:
+    """Write the end of an execution and count it; return False when it had already finished."""
+    row = context.load_row()
+    totals: ExecutionTotals = {
+        "input_tokens": total.input_tokens,
+        "output_tokens": total.output_tokens,
+        "cost_micros": total.cost_micros,
+        "metadata": dict(row.metadata) | {"tools_used": total.tools_used, "warnings": total.warnings},
     }
-    ended = executions.finish(
-        row,
-        outcome.status,
-        output=outcome.output,
-        error=outcome.error,
-        error_code=outcome.code,
-        structured=outcome.structured,
-        waited=spent.waited,
-        totals=totals,
+    is_finished = completion.finish(row, outcome, suspended_seconds=total.suspended_seconds, totals=totals)
+    if is_finished:
+        metrics.count_finished_execution(str(outcome.status), total.requests, total.tokens)
+    status = str(outcome.status)
+    logger.info(
+        "execution finished", execution_id=str(context.execution_id), status=status, recorded=is_finished
     )
-    if ended:
-        metrics.run_ended(str(outcome.status), spent.requests, spent.tokens)
-    logger.info("run ended", execution_id=str(run.id), status=str(outcome.status), recorded=ended)
-    return ended
+    return is_finished
+
+
+@functools.cache
+def _begin_result() -> TypeAdapter[AgentSnapshot | None]:
+    return TypeAdapter(AgentSnapshot | None)

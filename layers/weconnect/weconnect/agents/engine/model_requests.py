@@ -1,170 +1,238 @@
-"""The model requests of a run. Each is one step: fence, budgets, request, journal."""
+"""The model requests of an execution. Each is one step: fence, budgets, request, record."""
 
+import functools
 import random
 import time
 from dataclasses import replace
 from math import ceil, isfinite
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
 
 from weconnect import clock, fault_injection
-from weconnect.agents.engine import budgets
-from weconnect.agents.engine.budgets import Amount, Budget
-from weconnect.agents.engine.run_context import (
-    Outcome,
-    Pinned,
-    Run,
-    Spent,
-    fence,
-    journal,
-    over_budget,
-    seconds_left,
-    used_up,
+from weconnect.agents.engine import monthly_budgets, usage
+from weconnect.agents.engine.completion import AgentOutcome
+from weconnect.agents.engine.execution_context import (
+    AgentSnapshot,
+    Charge,
+    Ended,
+    ExecutionContext,
+    check_fence,
+    record_step,
 )
-from weconnect.agents.entities import ExecutionStatus, ExecutionStep
-from weconnect.agents.models import ProviderError, complete, deployment_keys
+from weconnect.agents.engine.monthly_budgets import MonthlyBudget, RequestCost
+from weconnect.agents.engine.usage import Usage
+from weconnect.agents.entities import AgentExecutionStatus, AgentExecutionStep
+from weconnect.agents.models import ProviderError, deployment_keys, send_request
 from weconnect.agents.models.messages import Message, ModelReply, ModelRequest, ModelSettings
 from weconnect.api import request_body
-from weconnect.durable import Steps
+from weconnect.durable.steps import Steps
 
-REQUEST_SECONDS = 300.0  # one step must fit into one invocation of the function
+REQUEST_TIMEOUT_SECONDS = 300.0  # one step must fit into one invocation of the function
 ATTEMPTS = 4
-LONGEST_PAUSE = 120
-PAUSE_FOR_OTHERS = 10
-BOUNDED_TOKENS = 16_384
+MAX_PAUSE_SECONDS = 120
+RESERVED_PAUSE_SECONDS = 10
+DEFAULT_BOUNDED_TOKENS = 16_384
 
 
-def ask(
-    steps: Steps, run: Run, pinned: Pinned, spent: Spent, messages: list[Message]
-) -> ModelReply | Outcome:
-    """The model's answer, or how the run ends. What passes is tried again, after the provider's Retry-After."""
-    name = f"model-{spent.requests + 1}"
+class Reply(BaseModel):
+    """The model's reply."""
+
+    type: Literal["reply"] = "reply"
+    reply: ModelReply
+
+
+class Pause(BaseModel):
+    """The seconds to wait before the next attempt, and what the failed one cost."""
+
+    type: Literal["pause"] = "pause"
+    seconds: int
+    charge: Charge | None = None
+
+
+ModelStep = Annotated[Reply | Pause | Ended, Field(discriminator="type")]
+
+
+def request_reply(
+    steps: Steps, context: ExecutionContext, snapshot: AgentSnapshot, total: Usage, messages: list[Message]
+) -> ModelReply | AgentOutcome:
+    """Return the model's reply, or the execution's outcome. Retries passing failures after the provider's Retry-After.
+
+    Adds to `total` what the requests have used.
+    """
+    name = f"model-{total.requests + 1}"
     for attempt in range(1, ATTEMPTS + 1):
-        step = name if attempt == 1 else f"{name}-again-{attempt - 1}"
-        number, used = next(spent.numbers), replace(spent)
-        told = steps.step(step, lambda: _try(run, pinned, used, messages, number, attempt))  # noqa: B023
-        if reply := told.get("reply"):
-            spent.answered(answer := ModelReply.model_validate(reply))
-            return answer
-        if bill := told.get("billed"):
-            spent.billed(*bill)
-        if "ended" in told:
-            return Outcome.model_validate(told["ended"])
-        steps.wait(f"{step}-pause", told["pause"])
-    raise AssertionError("the last attempt ends the run")
+        step_name = name if attempt == 1 else f"{name}-again-{attempt - 1}"
+        request = _Attempt(context, snapshot, replace(total), messages, next(total.step_numbers), attempt)
+        result = steps.step(step_name, request.send, _model_step())
+        if isinstance(result, Reply):
+            total.add_reply(result.reply)
+            return result.reply
+        if result.charge:
+            total.add_charge(result.charge)
+        if isinstance(result, Ended):
+            return result.outcome
+        steps.wait(f"{step_name}-pause", result.seconds)
+    raise AssertionError("the last attempt ends the execution")
 
 
-def _try(
-    run: Run, pinned: Pinned, spent: Spent, messages: list[Message], number: int, attempt: int
-) -> dict[str, Any]:
-    """`{"reply"}`, `{"ended"}`, or `{"pause"}` in seconds before the next attempt; `billed` where it cost something."""
-    row, ended = fence(run)
-    if ended := ended or over_budget(pinned, spent):
-        return ended.ended()
-    shared = _shared_budgets(run, pinned)
-    bounded = pinned.definition.limits.max_cost_usd is not None or pinned.most_micros is not None
-    request = _request(pinned, messages, seconds_left(pinned, spent), is_bounded=bool(shared))
+class _Attempt:
+    """One attempt of a model request; `usage` is what the execution has used before it."""
+
+    def __init__(
+        self,
+        context: ExecutionContext,
+        snapshot: AgentSnapshot,
+        used: Usage,
+        messages: list[Message],
+        step_number: int,
+        attempt: int,
+    ) -> None:
+        self.context = context
+        self.snapshot = snapshot
+        self.used = used
+        self.messages = messages
+        self.step_number = step_number
+        self.attempt = attempt
+
+    def send(self) -> Reply | Pause | Ended:
+        """Send the request within the limits and budgets, and record its step."""
+        verdict = check_fence(self.context)
+        if outcome := verdict.outcome or usage.find_exceeded_limit(self.snapshot, self.used):
+            return Ended(outcome=outcome)
+        budgets = _monthly_budgets(self.context, self.snapshot)
+        request = self._build_request(is_bounded=bool(budgets))
+        try:
+            bound = self._reserve(request, budgets)
+        except monthly_budgets.BudgetExceeded as error:
+            if isinstance(error, monthly_budgets.BudgetReserved) and self.attempt < ATTEMPTS:
+                return Pause(seconds=RESERVED_PAUSE_SECONDS)
+            return Ended(outcome=usage.budget_exceeded(str(error)))
+        started, began = clock.now(), time.monotonic()
+        reply, failure = _send(request)
+        fault_injection.kill_point(f"after-effect:model-{self.used.requests + 1}")
+        monthly_budgets.settle(budgets, self.context.execution_id, bound, _cost(reply, failure, bound))
+        step = AgentExecutionStep(
+            number=self.step_number,
+            type="model",
+            name=f"{request.provider}/{request.model}",
+            started_at=started,
+            duration_ms=int((time.monotonic() - began) * 1000),
+            error=failure.message if failure else None,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            cached_tokens=reply.cached_tokens,
+            finish_reason=reply.finish_reason,
+        )
+        content = {"text": reply.text, "toolCalls": [call.model_dump() for call in reply.tool_calls]}
+        record_step(verdict.row, step, None if failure else content, reply.cost_micros)
+        return self._pause_or_end(failure) if failure else Reply(reply=reply)
+
+    def _build_request(self, *, is_bounded: bool) -> ModelRequest:
+        """Build the request. Within a monthly budget it gets a token limit, or it would reserve all a model can use."""
+        definition = self.snapshot.definition
+        configuration = definition.configuration
+        settings = ModelSettings.model_validate(
+            configuration.model_dump(include=set(ModelSettings.model_fields))
+        )
+        if is_bounded and settings.max_tokens is None and definition.provider != "embedded":
+            settings.max_tokens = DEFAULT_BOUNDED_TOKENS
+        seconds_left = usage.seconds_left(self.snapshot, self.used)
+        system_parts = (configuration.system_prompt, self.snapshot.recalled)
+        return ModelRequest(
+            provider=definition.provider,
+            model=definition.model,
+            system="\n\n".join(part for part in system_parts if part),
+            messages=self.messages,
+            tools=[tool.to_spec() for tool in self.snapshot.tools],
+            settings=settings,
+            base_url=definition.base_url,
+            output_schema=definition.output_schema,
+            timeout_seconds=min(max(1.0, seconds_left), REQUEST_TIMEOUT_SECONDS),
+        )
+
+    def _reserve(self, request: ModelRequest, budgets: list[MonthlyBudget]) -> RequestCost:
+        """Reserve the most that the request can cost. Raises BudgetExceeded, also for an unknown price."""
+        limits = self.snapshot.definition.limits
+        has_cost_limit = limits.max_cost_usd is not None or self.snapshot.max_cost_micros is not None
+        if not budgets and not has_cost_limit:
+            return RequestCost(0, 0)
+        from weconnect.agents.models import pricing  # cold start
+
+        bound = pricing.compute_bound(request)
+        cost_budgets = [str(budget) for budget in budgets if budget.max_cost_micros is not None]
+        if bound.cost_micros is None and (cost_budgets or has_cost_limit):
+            limit = cost_budgets[0] if cost_budgets else "USD for an execution"
+            raise monthly_budgets.BudgetExceeded(f"{limit} cannot be enforced: the model's price is unknown")
+        cost = RequestCost(bound.tokens, bound.cost_micros or 0)
+        patience_seconds = min(monthly_budgets.PATIENCE_SECONDS, request.timeout_seconds)
+        monthly_budgets.reserve(budgets, self.context.execution_id, cost, patience_seconds)
+        return cost
+
+    def _pause_or_end(self, failure: ProviderError) -> Pause | Ended:
+        charge = Charge.of_reply(failure.billed) if failure.billed else None
+        seconds = _pause_seconds(failure, self.attempt, usage.seconds_left(self.snapshot, self.used))
+        if seconds is not None:
+            return Pause(seconds=seconds, charge=charge)
+        is_timeout = failure.code == "timeout"
+        outcome = AgentOutcome(
+            status=AgentExecutionStatus.TIMEOUT if is_timeout else AgentExecutionStatus.FAILED,
+            error=failure.message,
+            code=f"provider_{failure.code}",
+        )
+        return Ended(outcome=outcome, charge=charge)
+
+
+def _send(request: ModelRequest) -> tuple[ModelReply, ProviderError | None]:
+    """Return the model's reply, or what it charged together with the failure."""
     try:
-        bound = _reserve(run, request, shared, is_priced=bounded)
-    except budgets.UsedUp as full:
-        if isinstance(full, budgets.Reserved) and attempt < ATTEMPTS:
-            return {"pause": PAUSE_FOR_OTHERS}
-        return used_up(str(full)).ended()
-    started, began = clock.now(), time.monotonic()
-    reply, failure = ModelReply(), None
-    try:
-        reply = complete(request, deployment_keys.of_deployment(request.provider))
-        if any(request_body.is_deep(call.arguments) for call in reply.tool_calls):
+        reply = send_request(request, deployment_keys.load_key(request.provider))
+        if any(request_body.is_too_deep(call.arguments) for call in reply.tool_calls):
             raise ProviderError("unavailable", "The model's tool call is nested too deeply", billed=reply)
     except ProviderError as error:
-        failure, reply = error, error.billed or reply
-    fault_injection.point(f"after-effect:model-{spent.requests + 1}")
-    budgets.settle(shared, run.id, bound, _used(reply, failure, bound))
-    said = {"text": reply.text, "toolCalls": [call.model_dump() for call in reply.tool_calls]}
-    step = ExecutionStep(
-        number=number,
-        type="model",
-        name=f"{request.provider}/{request.model}",
-        started_at=started,
-        duration_ms=int((time.monotonic() - began) * 1000),
-        error=failure.message if failure else None,
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
-        cached_tokens=reply.cached_tokens,
-        finish_reason=reply.finish_reason,
-    )
-    journal(row, step, None if failure else said, reply.cost_micros)
-    if failure is None:
-        return {"reply": reply.model_dump(mode="json")}
-    bill = [reply.input_tokens, reply.output_tokens, reply.cost_micros] if failure.billed else None
-    pause = _pause(failure, attempt, seconds_left(pinned, spent))
-    if pause is not None:
-        return {"pause": pause, "billed": bill}
-    status = ExecutionStatus.TIMEOUT if failure.code == "timeout" else ExecutionStatus.FAILED
-    outcome = Outcome(status=status, error=failure.message, code=f"provider_{failure.code}")
-    return outcome.ended() | {"billed": bill}
+        return error.billed or ModelReply(), error
+    return reply, None
 
 
-def _request(pinned: Pinned, messages: list[Message], left: float, *, is_bounded: bool) -> ModelRequest:
-    """The request; one that a shared budget holds has a limit of its own, or it would reserve all that a model can."""
-    definition = pinned.definition
-    configuration = definition.configuration
-    settings = ModelSettings.model_validate(configuration.model_dump(include=set(ModelSettings.model_fields)))
-    if is_bounded and settings.max_tokens is None and definition.provider != "embedded":
-        settings.max_tokens = BOUNDED_TOKENS
-    return ModelRequest(
-        provider=definition.provider,
-        model=definition.model,
-        system="\n\n".join(part for part in (configuration.system_prompt, pinned.recalled) if part),
-        messages=messages,
-        tools=[tool.spec() for tool in pinned.tools],
-        settings=settings,
-        base_url=definition.base_url,
-        output_schema=definition.output_schema,
-        timeout_seconds=min(max(1.0, left), REQUEST_SECONDS),
-    )
-
-
-def _shared_budgets(run: Run, pinned: Pinned) -> list[Budget]:
-    limits = pinned.definition.limits
-    found = [
-        budgets.of_month(
-            run.organization_id, run.agent_id, limits.max_tokens_per_month, limits.max_cost_usd_per_month
+def _monthly_budgets(context: ExecutionContext, snapshot: AgentSnapshot) -> list[MonthlyBudget]:
+    """Return this month's budgets of the agent and of the organization, as far as there are any."""
+    limits = snapshot.definition.limits
+    budgets = [
+        monthly_budgets.monthly_budget(
+            context.organization_id,
+            context.agent_id,
+            limits.max_tokens_per_month,
+            limits.max_cost_usd_per_month,
         ),
-        budgets.of_month(run.organization_id, None, pinned.organization_tokens, pinned.organization_cost_usd),
+        monthly_budgets.monthly_budget(
+            context.organization_id,
+            None,
+            snapshot.organization_max_tokens,
+            snapshot.organization_max_cost_usd,
+        ),
     ]
-    return [budget for budget in found if budget]
+    return [budget for budget in budgets if budget]
 
 
-def _reserve(run: Run, request: ModelRequest, shared: list[Budget], *, is_priced: bool) -> Amount:
-    """Reserve the most that the request can use; raises UsedUp, also where money is limited and the price not known."""
-    if not shared and not is_priced:
-        return Amount(0, 0)
-    from weconnect.agents.models import pricing  # the price list is slow to import
-
-    bound = pricing.bound(request)
-    limited = [str(budget) for budget in shared if budget.max_micros is not None]
-    if bound.micros is None and (limited or is_priced):
-        where = limited[0] if limited else "USD for a run"
-        raise budgets.UsedUp(f"{where}: the model's price is not known, so the cost cannot be held")
-    most = Amount(bound.tokens, bound.micros or 0)
-    budgets.reserve(shared, run.id, most, min(budgets.PATIENCE_SECONDS, request.timeout_seconds))
-    return most
-
-
-def _used(reply: ModelReply, failure: ProviderError | None, bound: Amount) -> Amount:
-    """What to charge: what is not known counts as the most that it can have been."""
+def _cost(reply: ModelReply, failure: ProviderError | None, bound: RequestCost) -> RequestCost:
+    """Return what to charge to the budgets; an unknown cost counts as the most that it can have been."""
     if failure and not failure.billed:
-        return bound if failure.code == "timeout" else Amount(0, 0)
-    micros = bound.micros if reply.cost_micros is None else reply.cost_micros
-    return Amount(reply.input_tokens + reply.output_tokens, micros)
+        return bound if failure.code == "timeout" else RequestCost(0, 0)
+    cost_micros = bound.cost_micros if reply.cost_micros is None else reply.cost_micros
+    return RequestCost(reply.input_tokens + reply.output_tokens, cost_micros)
 
 
-def _pause(failure: ProviderError, attempt: int, left: float) -> int | None:
-    """Whole seconds before the next attempt; None when there is none, or no time for it."""
+def _pause_seconds(failure: ProviderError, attempt: int, seconds_left: float) -> int | None:
+    """Return the whole seconds before the next attempt; None when there is none, or no time for it."""
     if not failure.retryable or attempt == ATTEMPTS:
         return None
-    asked = failure.retry_after if failure.retry_after is not None else 2 ** (attempt - 1)
-    if not isfinite(asked):
+    seconds = failure.retry_after if failure.retry_after is not None else 2 ** (attempt - 1)
+    if not isfinite(seconds):
         return None
-    pause = ceil(max(0, asked) + random.uniform(0, 1))  # runs that were refused together come back one by one
-    return pause if pause <= min(LONGEST_PAUSE, left) else None
+    pause = ceil(max(0, seconds) + random.uniform(0, 1))  # requests refused together are retried one by one
+    return pause if pause <= min(MAX_PAUSE_SECONDS, seconds_left) else None
+
+
+@functools.cache
+def _model_step() -> TypeAdapter[Reply | Pause | Ended]:
+    return TypeAdapter(ModelStep)

@@ -1,59 +1,75 @@
-"""What a run reads from its agent's memory when it begins, and what it leaves there when it has ended."""
+"""The agent's memory in an execution: what it recalls at the start, and what it stores at the end."""
 
 import time
 
 from weconnect import clock
-from weconnect.agents.engine.run_context import Outcome, Pinned, Run, Spent, journal
-from weconnect.agents.entities import AIAgentExecution, ExecutionStatus, ExecutionStep
-from weconnect.agents.memory import context, episodes, service
-from weconnect.agents.memory.context import Context
+from weconnect.agents.engine.completion import AgentOutcome
+from weconnect.agents.engine.execution_context import AgentSnapshot, ExecutionContext, record_step
+from weconnect.agents.entities import AgentExecutionStatus, AgentExecutionStep, AIAgentExecution
+from weconnect.agents.memory import context as memory_context
+from weconnect.agents.memory import episodes, service
+from weconnect.agents.memory.context import MemoryContext
 from weconnect.agents.memory.entities import MemoryType
-from weconnect.agents.rows import ExecutionRow
+from weconnect.agents.rows import AgentExecutionRow
 
 
-def recall(row: ExecutionRow, execution: AIAgentExecution, pinned: Pinned) -> Context:
-    """What memory gives the run; shown as its step 0 when it gave something."""
+def recall(row: AgentExecutionRow, execution: AIAgentExecution, snapshot: AgentSnapshot) -> MemoryContext:
+    """Return what memory contributes to an execution; recorded as step 0 unless it is empty."""
     started, began = clock.now(), time.monotonic()
-    found = context.assemble(
+    memory = memory_context.assemble(
         execution.organization_id,
         execution.agent_id,
-        pinned.session_id,
-        pinned.input,
-        pinned.definition.configuration,
+        snapshot.session_id,
+        snapshot.input,
+        snapshot.definition.configuration,
     )
-    if found.system or found.history:
-        step = ExecutionStep(
+    if memory.system or memory.history:
+        step = AgentExecutionStep(
             number=0,
             type="memory",
             name="recall",
             started_at=started,
             duration_ms=int((time.monotonic() - began) * 1000),
         )
-        journal(row, step, {"reasons": found.reasons})
-    return found
+        record_step(row, step, {"reasons": memory.reasons})
+    return memory
 
 
-def leaves_something(pinned: Pinned, outcome: Outcome) -> bool:
-    """Whether the run is remembered: a completed one in its conversation, and any by an agent of episodes."""
-    in_session = pinned.session_id is not None and outcome.status == ExecutionStatus.COMPLETED
-    return in_session or pinned.definition.configuration.memory_type == MemoryType.EPISODIC
+def should_remember(snapshot: AgentSnapshot, outcome: AgentOutcome) -> bool:
+    """Return whether an execution is remembered.
+
+    It is when it completed within a session, and always when the agent's memory consists of episodes.
+    """
+    is_turn = snapshot.session_id is not None and outcome.status == AgentExecutionStatus.COMPLETED
+    return is_turn or snapshot.definition.configuration.memory_type == MemoryType.EPISODIC
 
 
-def remember(run: Run, pinned: Pinned, outcome: Outcome, spent: Spent) -> None:
-    """Append the turn to the conversation; keep an episode where episodes are the agent's memory."""
-    answer = outcome.output or ""
-    if pinned.session_id and outcome.status == ExecutionStatus.COMPLETED:
-        said = {"user": pinned.input, "assistant": answer}
-        service.add_turn(run.organization_id, run.agent_id, pinned.user_id, pinned.session_id, run.id, said)
-    if pinned.definition.configuration.memory_type == MemoryType.EPISODIC:
+def remember(
+    context: ExecutionContext, snapshot: AgentSnapshot, outcome: AgentOutcome, tools_used: list[str]
+) -> None:
+    """Append the turn to its session; store an episode when the agent's memory consists of episodes. Idempotent."""
+    organization_id, agent_id, execution_id = context.organization_id, context.agent_id, context.execution_id
+    user_id, session_id = snapshot.user_id, snapshot.session_id
+    output = outcome.output or ""
+    if session_id and outcome.status == AgentExecutionStatus.COMPLETED:
+        service.add_turn(
+            organization_id,
+            agent_id,
+            user_id,
+            session_id,
+            execution_id,
+            question=snapshot.input,
+            reply=output,
+        )
+    if snapshot.definition.configuration.memory_type == MemoryType.EPISODIC:
         episodes.record(
-            run.organization_id,
-            run.agent_id,
-            pinned.user_id,
-            pinned.session_id,
-            run.id,
-            goal=pinned.input,
-            outcome=answer or outcome.error or "",
+            organization_id,
+            agent_id,
+            user_id,
+            session_id,
+            execution_id,
+            goal=snapshot.input,
+            outcome=output or outcome.error or "",
             status=str(outcome.status),
-            tools=spent.tools,
+            tools=tools_used,
         )

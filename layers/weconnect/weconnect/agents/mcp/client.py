@@ -1,7 +1,7 @@
-"""The other end: ask a server of the Model Context Protocol for its tools, and call one.
+"""An MCP client: list the tools of a server of the Model Context Protocol, and call one.
 
-Everything goes through the guarded client, in one time for all requests of an errand. A server that knows the stateless
-revision is asked without ado; any other gets its handshake first.
+All requests go through the guarded client, within one timeout. A server that supports the stateless revision is called
+directly; any other gets a handshake first.
 """
 
 import json
@@ -14,75 +14,91 @@ from urllib.parse import urlsplit
 
 from weconnect.agents.mcp import protocol
 from weconnect.agents.tools.errors import ToolError
+from weconnect.base_entity import JsonObject
 from weconnect.errors import Problem, UpstreamFailed
+from weconnect.outbound.errors import OutboundRefused
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_PAGES = 20
-GOODBYE_SECONDS = 2.0
+DISCONNECT_SECONDS = 2.0
 
 
 class _Refused(ToolError):
-    """The server answered, but not with a result."""
+    """The server responded, but not with a result."""
 
 
 @dataclass
-class Remote:
-    """A server, and the time by which all must be over; `version` is None until it is known."""
+class McpConnection:
+    """A server and the deadline of all requests to it; `version` is None until it is known."""
 
     endpoint: str
     headers: dict[str, str]
-    seconds: float
+    timeout_seconds: float
     version: str | None = None
-    session: str | None = None
-    until: float = field(init=False)
+    session_id: str | None = None
+    deadline: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.until = time.monotonic() + self.seconds
+        self.deadline = time.monotonic() + self.timeout_seconds
 
     @property
     def host(self) -> str:
         return urlsplit(self.endpoint).hostname or "the server"
 
 
-def list_tools(remote: Remote) -> list[dict[str, Any]]:
-    """All tools, as the server describes them; finds out the revision. Raises ToolError."""
-    _greet(remote)
+def list_tools(connection: McpConnection) -> list[JsonObject]:
+    """Return all tools as the server describes them, and set the connection's revision. Raises ToolError."""
+    _discover_version(connection)
     try:
-        found: list[dict[str, Any]] = []
+        tools: list[JsonObject] = []
         cursor: str | None = None
         for _ in range(MAX_PAGES):
-            result = _ask(remote, "tools/list", {"cursor": cursor} if cursor else {})
-            tools, cursor = result.get("tools"), result.get("nextCursor")
-            if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-                raise ToolError(f"{remote.host} answered no list of tools")
-            found += tools
+            result = _request(connection, "tools/list", {"cursor": cursor} if cursor else {})
+            page, cursor = result.get("tools"), result.get("nextCursor")
+            if not isinstance(page, list) or not all(isinstance(tool, dict) for tool in page):
+                raise ToolError(f"{connection.host} returned no list of tools")
+            tools += page
             if not isinstance(cursor, str) or not cursor:
-                return found
-        raise ToolError(f"{remote.host} lists its tools in more than {MAX_PAGES} pages")
+                return tools
+        raise ToolError(f"{connection.host} lists its tools in more than {MAX_PAGES} pages")
     finally:
-        _part(remote)
+        _disconnect(connection)
 
 
 def call_tool(
-    remote: Remote, name: str, arguments: dict[str, Any], copied: dict[str, str], key: str
-) -> dict[str, Any]:
-    """The result of a tool. `copied` are headers that the server wants of arguments; `key` is the same at a retry."""
-    if remote.version not in protocol.STATELESS_VERSIONS:
-        _shake_hands(remote)
+    connection: McpConnection,
+    name: str,
+    arguments: JsonObject,
+    argument_headers: dict[str, str],
+    idempotency_key: str,
+) -> JsonObject:
+    """Return the MCP result of a tool. Raises ToolError.
+
+    `argument_headers` repeats arguments that the server wants in headers; a retry has the same `idempotency_key`.
+    """
+    if connection.version not in protocol.STATELESS_VERSIONS:
+        _shake_hands(connection)
     try:
-        params = {"name": name, "arguments": arguments, "_meta": {"weconnect/idempotencyKey": key}}
-        headers = {"idempotency-key": key, protocol.NAME_HEADER: protocol.wrapped(name), **copied}
-        result = _ask(remote, "tools/call", params, headers)
+        meta = {"weconnect/idempotencyKey": idempotency_key}
+        params = {"name": name, "arguments": arguments, "_meta": meta}
+        headers = {
+            "idempotency-key": idempotency_key,
+            protocol.NAME_HEADER: protocol.encode_header(name),
+            **argument_headers,
+        }
+        result = _request(connection, "tools/call", params, headers)
     finally:
-        _part(remote)
+        _disconnect(connection)
     if result.get("resultType", "complete") != "complete":
-        raise ToolError(f"{remote.host} asks for more than the arguments, which an agent cannot give")
+        raise ToolError(
+            f"{connection.host} asks for more input than the arguments, which an agent cannot give"
+        )
     return result
 
 
-def copied_headers(schema: dict[str, Any], arguments: Any) -> dict[str, str]:
-    """Arguments that a server wants repeated in headers: properties with `x-mcp-header`, at any depth."""
-    found: dict[str, str] = {}
+def headers_from_arguments(schema: JsonObject, arguments: Any) -> dict[str, str]:
+    """Return the arguments that a server wants in headers: properties with `x-mcp-header`, at any depth."""
+    headers: dict[str, str] = {}
     properties = schema.get("properties")
     for name, part in properties.items() if isinstance(properties, dict) else ():
         value = arguments.get(name) if isinstance(arguments, dict) else None
@@ -91,141 +107,153 @@ def copied_headers(schema: dict[str, Any], arguments: Any) -> dict[str, str]:
         header = part.get("x-mcp-header")
         if isinstance(header, str) and header.isascii() and isinstance(value, str | bool | int):
             text = value if isinstance(value, str) else json.dumps(value)
-            found[f"mcp-param-{header.lower()}"] = protocol.wrapped(text)
-        found |= copied_headers(part, value)
-    return found
+            headers[f"mcp-param-{header.lower()}"] = protocol.encode_header(text)
+        headers |= headers_from_arguments(part, value)
+    return headers
 
 
-def _greet(remote: Remote) -> None:
-    """Find out which revision the server speaks."""
-    remote.version = protocol.STATELESS_VERSIONS[-1]
+def _discover_version(connection: McpConnection) -> None:
+    """Set the revision that the server supports."""
+    connection.version = protocol.STATELESS_VERSIONS[-1]
     try:
-        spoken = _ask(remote, "server/discover", {}).get("supportedVersions")
-        if isinstance(spoken, list) and remote.version in spoken:
+        supported = _request(connection, "server/discover", {}).get("supportedVersions")
+        if isinstance(supported, list) and connection.version in supported:
             return
     except _Refused:
-        pass  # not known there; what does not answer at all is another matter
-    _shake_hands(remote)
+        pass  # the server does not know the method; one that does not respond at all raises ToolError
+    _shake_hands(connection)
 
 
-def _shake_hands(remote: Remote) -> None:
-    remote.version = None
+def _shake_hands(connection: McpConnection) -> None:
+    connection.version = None
     params = {
         "protocolVersion": protocol.HANDSHAKE_VERSIONS[-1],
         "capabilities": {},
         "clientInfo": protocol.IMPLEMENTATION,
     }
-    agreed = _ask(remote, "initialize", params).get("protocolVersion")
-    if agreed not in protocol.HANDSHAKE_VERSIONS:
-        raise ToolError(f"{remote.host} speaks a revision that is not spoken here: {str(agreed)[:40]}")
-    remote.version = str(agreed)
-    _post(remote, {"jsonrpc": "2.0", "method": "notifications/initialized"}, {})
+    version = _request(connection, "initialize", params).get("protocolVersion")
+    if version not in protocol.HANDSHAKE_VERSIONS:
+        raise ToolError(f"{connection.host} uses an unsupported protocol revision: {str(version)[:40]}")
+    connection.version = str(version)
+    _post(connection, {"jsonrpc": "2.0", "method": "notifications/initialized"}, {})
 
 
-def _part(remote: Remote) -> None:
-    """End the session, if the server keeps one; whether it hears of it changes nothing for us."""
-    if remote.session is None:
+def _disconnect(connection: McpConnection) -> None:
+    """End the session, if the server has one; a failure is ignored, because sessions expire anyway."""
+    if connection.session_id is None:
         return
-    from weconnect.outbound import client as outbound
+    from weconnect.outbound import client as outbound  # cold start
 
-    headers = {**remote.headers, **_own_headers(remote)}
-    seconds = min(GOODBYE_SECONDS, max(0.1, remote.until - time.monotonic()))
+    headers = {**connection.headers, **_protocol_headers(connection)}
+    seconds = min(DISCONNECT_SECONDS, max(0.1, connection.deadline - time.monotonic()))
     with suppress(Problem):
         outbound.send(
-            "DELETE", remote.endpoint, headers=headers, timeout_seconds=seconds, max_bytes=MAX_BYTES
+            "DELETE", connection.endpoint, headers=headers, timeout_seconds=seconds, max_bytes=MAX_BYTES
         )
-    remote.session = None
+    connection.session_id = None
 
 
-def _own_headers(remote: Remote) -> dict[str, str]:
-    found = {protocol.VERSION_HEADER: remote.version, protocol.SESSION_HEADER: remote.session}
-    return {name: value for name, value in found.items() if value is not None}
+def _protocol_headers(connection: McpConnection) -> dict[str, str]:
+    headers = {
+        protocol.VERSION_HEADER: connection.version,
+        protocol.SESSION_HEADER: connection.session_id,
+    }
+    return {name: value for name, value in headers.items() if value is not None}
 
 
-def _ask(
-    remote: Remote, method: str, params: dict[str, Any], headers: dict[str, str] | None = None
-) -> dict[str, Any]:
-    """The result of a request; raises _Refused for an error of the server's, ToolError for no answer."""
-    if remote.version in protocol.STATELESS_VERSIONS:
+def _request(
+    connection: McpConnection, method: str, params: JsonObject, headers: dict[str, str] | None = None
+) -> JsonObject:
+    """Return the result of a request. Raises _Refused for an error response, ToolError for none."""
+    if connection.version in protocol.STATELESS_VERSIONS:
         meta = {
-            protocol.VERSION_KEY: remote.version,
+            protocol.VERSION_KEY: connection.version,
             protocol.CLIENT_CAPABILITIES_KEY: {},
             protocol.CLIENT_KEY: protocol.IMPLEMENTATION,
         }
         params = {**params, "_meta": {**params.get("_meta", {}), **meta}}
         headers = {**(headers or {}), protocol.METHOD_HEADER: method}
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    answer = _post(remote, message, headers or {})
-    if not isinstance(answer, dict):
-        raise _Refused(f"{remote.host} answered nothing to {method}")
-    if isinstance(answer.get("error"), dict):
-        said = str(answer["error"].get("message"))[:300]
-        raise _Refused(f"{remote.host} refused {method}: {said}")
-    if not isinstance(answer.get("result"), dict):
-        raise _Refused(f"{remote.host} answered {method} with no result")
-    return answer["result"]  # type: ignore[no-any-return]
+    response = _post(connection, message, headers or {})
+    if not isinstance(response, dict):
+        raise _Refused(f"{connection.host} returned nothing for {method}")
+    error, result = response.get("error"), response.get("result")
+    if isinstance(error, dict):
+        raise _Refused(f"{connection.host} refused {method}: {str(error.get('message'))[:300]}")
+    if not isinstance(result, dict):
+        raise _Refused(f"{connection.host} returned no result for {method}")
+    return result
 
 
-def _post(remote: Remote, message: dict[str, Any], headers: dict[str, str]) -> Any:
-    """What the server answers to a message: in JSON, or the first fitting event of a stream."""
-    from weconnect.outbound import (
-        client as outbound,  # httpx2 is not cheap, and most agents have no such tool
-    )
+def _post(connection: McpConnection, message: JsonObject, headers: dict[str, str]) -> Any:
+    """Return the JSON response to a message, or the first matching event of a stream; None for a notification."""
+    from weconnect.outbound import client as outbound  # cold start
 
-    left = remote.until - time.monotonic()
-    if left <= 0:
-        raise ToolError(f"{remote.host} did not answer in time")
-    sent = {
-        **remote.headers,
+    seconds_left = connection.deadline - time.monotonic()
+    if seconds_left <= 0:
+        raise ToolError(f"{connection.host} did not respond in time")
+    all_headers = {
+        **connection.headers,
         **headers,
-        **_own_headers(remote),
+        **_protocol_headers(connection),
         "accept": "application/json, text/event-stream",
         "content-type": "application/json",
     }
     try:
         with outbound.stream(
-            "POST", remote.endpoint, headers=sent, json=message, timeout_seconds=left, max_bytes=MAX_BYTES
+            "POST",
+            connection.endpoint,
+            headers=all_headers,
+            json=message,
+            timeout_seconds=seconds_left,
+            max_bytes=MAX_BYTES,
         ) as response:
-            remote.session = response.headers.get(protocol.SESSION_HEADER, remote.session)
-            status, kind = response.status_code, response.headers.get("content-type", "").lower()
-            if status in (401, 403) or 300 <= status < 400 or status >= 500:
-                what = "redirects, which is not followed" if 300 <= status < 400 else f"answered {status}"
-                raise ToolError(f"{remote.host} {what}")
+            connection.session_id = response.headers.get(protocol.SESSION_HEADER, connection.session_id)
+            status, media_type = response.status_code, response.headers.get("content-type", "").lower()
+            _check_status(connection, status)
             if "id" not in message:
                 return None
-            if kind.startswith("text/event-stream"):
-                return _first(remote, message["id"], response.iter_bytes())
+            if media_type.startswith("text/event-stream"):
+                return _first_response(connection, message["id"], response.iter_bytes())
             body = b"".join(response.iter_bytes())
-    except outbound.OutboundRefused as error:
+    except OutboundRefused as error:
         raise ToolError(error.detail) from None
     except UpstreamFailed as error:
         raise ToolError(error.detail) from None
     try:
-        return outbound.OutboundResponse(status, {}, body, remote.endpoint).json()
+        return outbound.OutboundResponse(status, {}, body, connection.endpoint).json()
     except UpstreamFailed:
-        said = f"{remote.host} answered {status}, and not in JSON"
-        raise (_Refused if status >= 400 else ToolError)(said) from None
+        text = f"{connection.host} responded with status {status}, but not in JSON"
+        raise (_Refused if status >= 400 else ToolError)(text) from None
 
 
-def _first(remote: Remote, request_id: int, pieces: Iterator[bytes]) -> Any:
-    """The answer among a stream's events; the rest of the stream is left where it is."""
-    from weconnect.outbound import client as outbound
+def _check_status(connection: McpConnection, status: int) -> None:
+    """Raise ToolError for a status that ends the conversation; other errors come with a JSON-RPC body."""
+    if 300 <= status < 400:
+        raise ToolError(f"{connection.host} redirects, which is not followed")
+    if status in (401, 403) or status >= 500:
+        raise ToolError(f"{connection.host} responded with status {status}")
 
-    for data in _events(pieces):
+
+def _first_response(connection: McpConnection, request_id: int, chunks: Iterator[bytes]) -> Any:
+    """Return the response among a stream's events; the rest of the stream is not read."""
+    from weconnect.outbound import client as outbound  # cold start
+
+    for data in _events(chunks):
         try:
-            found = outbound.OutboundResponse(200, {}, data, remote.endpoint).json()
+            event = outbound.OutboundResponse(200, {}, data, connection.endpoint).json()
         except UpstreamFailed:
-            raise ToolError(f"{remote.host} sent an event that is not JSON") from None
-        if isinstance(found, dict) and found.get("id") == request_id and "method" not in found:
-            return found
-    raise ToolError(f"{remote.host} ended its stream without an answer")
+            raise ToolError(f"{connection.host} sent an event that is not JSON") from None
+        if isinstance(event, dict) and event.get("id") == request_id and "method" not in event:
+            return event
+    raise ToolError(f"{connection.host} ended its stream without a response")
 
 
-def _events(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The data of server-sent events."""
+def _events(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the data of server-sent events."""
     rest, data = b"", []
-    for piece in pieces:
-        *lines, rest = (rest + piece).replace(b"\r\n", b"\n").split(b"\n")
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):
                 data.append(line[5:].removeprefix(b" "))

@@ -1,7 +1,7 @@
-"""The Model Context Protocol's own words: its revisions, its errors, its messages. Nothing here does anything.
+"""The Model Context Protocol: its revisions, its error codes and its messages.
 
-Up to 2025-11-25 a client shakes hands (`initialize`); from 2026-07-28 on each request says in its `_meta` which
-revision it speaks, and repeats in headers what a gateway may want to know without reading the body.
+Up to revision 2025-11-25 a client begins with a handshake (`initialize`). From 2026-07-28 on each request names its
+revision in `_meta`, and repeats in headers what a gateway may want to know without reading the body.
 """
 
 import base64
@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from weconnect.version import VERSION
+
 HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS_VERSIONS = ("2026-07-28",)
-SPOKEN = (*STATELESS_VERSIONS, *reversed(HANDSHAKE_VERSIONS))
+SUPPORTED_VERSIONS = (*STATELESS_VERSIONS, *reversed(HANDSHAKE_VERSIONS))
 BATCH_VERSION = "2025-03-26"
-"""The one revision with batches, and the one that a request without the version header speaks."""
+"""The only revision with batches, and the one of a request without a version header."""
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -24,7 +26,7 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 HEADER_MISMATCH = -32020
 UNSUPPORTED_VERSION = -32022
-STATUS = {METHOD_NOT_FOUND: 404, INTERNAL_ERROR: 200}
+STATUS_BY_CODE = {METHOD_NOT_FOUND: 404, INTERNAL_ERROR: 200}
 """The HTTP status of an error in the stateless revisions; 400 for all others."""
 
 VERSION_HEADER, METHOD_HEADER, NAME_HEADER = "mcp-protocol-version", "mcp-method", "mcp-name"
@@ -33,24 +35,24 @@ VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CLIENT_CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 SERVER_KEY = "io.modelcontextprotocol/serverInfo"
-IMPLEMENTATION = {"name": "weconnect", "title": "WeConnect", "version": "0.1.0"}
+IMPLEMENTATION = {"name": "weconnect", "title": "WeConnect", "version": VERSION}
 
-LONGEST_ID = 255
-_WRAPPED = re.compile(r"=\?base64\?(.*)\?=")
+MAX_ID_LENGTH = 255
+_ENCODED = re.compile(r"=\?base64\?(.*)\?=")
 _PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 Id = str | int
 
 
-class Refusal(Exception):
+class RpcError(Exception):
     """A JSON-RPC error."""
 
     def __init__(self, code: int, message: str, data: Any = None, request_id: Id | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.data, self.request_id = code, message, data, request_id
 
-    def wire(self) -> dict[str, Any]:
-        """The answer that says it."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON-RPC error response."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.data is not None:
             error["data"] = self.data
@@ -67,73 +69,73 @@ class Message:
 
     @property
     def meta(self) -> dict[str, Any]:
-        found = self.params.get("_meta")
-        return found if isinstance(found, dict) else {}
+        meta = self.params.get("_meta")
+        return meta if isinstance(meta, dict) else {}
 
 
-def read(value: Any) -> Message:
-    """The message that a JSON value is; raises Refusal, with the id wherever there is one."""
+def parse_message(value: Any) -> Message:
+    """Return the message of a JSON value. Raises RpcError, with the request's id if it has one."""
     if not isinstance(value, dict):
-        raise Refusal(INVALID_REQUEST, "A message is an object")
-    given = value.get("id")
-    if isinstance(given, bool) or not isinstance(given, str | int | None):
-        raise Refusal(INVALID_REQUEST, "id must be a text or a whole number")
-    if isinstance(given, str) and len(given) > LONGEST_ID:
-        raise Refusal(INVALID_REQUEST, f"id takes {LONGEST_ID} characters")
+        raise RpcError(INVALID_REQUEST, "A message must be an object")
+    request_id = value.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int | None):
+        raise RpcError(INVALID_REQUEST, "id must be a string or an integer")
+    if isinstance(request_id, str) and len(request_id) > MAX_ID_LENGTH:
+        raise RpcError(INVALID_REQUEST, f"id must not exceed {MAX_ID_LENGTH} characters")
     if value.get("jsonrpc") != "2.0":
-        raise Refusal(INVALID_REQUEST, 'jsonrpc must be "2.0"', request_id=given)
+        raise RpcError(INVALID_REQUEST, 'jsonrpc must be "2.0"', request_id=request_id)
     method = value.get("method")
     if method is None and ("result" in value) != ("error" in value):
         return Message(None, None, {})
     if not isinstance(method, str):
-        raise Refusal(INVALID_REQUEST, "method must be a text", request_id=given)
-    if "id" in value and given is None:
-        raise Refusal(INVALID_REQUEST, "id must not be null")
+        raise RpcError(INVALID_REQUEST, "method must be a string", request_id=request_id)
+    if "id" in value and request_id is None:
+        raise RpcError(INVALID_REQUEST, "id must not be null")
     params = value.get("params", {})
     if not isinstance(params, dict):
-        raise Refusal(INVALID_PARAMS, "params must be an object", request_id=given)
-    return Message(given, method, params)
+        raise RpcError(INVALID_PARAMS, "params must be an object", request_id=request_id)
+    return Message(request_id, method, params)
 
 
 def check_envelope(message: Message, headers: Mapping[str, str]) -> None:
-    """Hold a stateless request to what it must carry; raises Refusal for the first thing that is wrong."""
+    """Check the `_meta` and the headers of a stateless request. Raises RpcError for the first mistake."""
     missing = [key for key in (VERSION_KEY, CLIENT_CAPABILITIES_KEY) if key not in message.meta]
     if missing:
-        raise Refusal(INVALID_PARAMS, f"params._meta lacks {' and '.join(missing)}", request_id=message.id)
+        raise RpcError(INVALID_PARAMS, f"params._meta lacks {' and '.join(missing)}", request_id=message.id)
     version = message.meta[VERSION_KEY]
     if not isinstance(version, str):
-        raise Refusal(INVALID_PARAMS, f"params._meta.{VERSION_KEY} must be a text", request_id=message.id)
+        raise RpcError(INVALID_PARAMS, f"params._meta.{VERSION_KEY} must be a string", request_id=message.id)
     expected = {VERSION_HEADER: version, METHOD_HEADER: message.method}
     if message.method == "tools/call":
         expected[NAME_HEADER] = message.params.get("name")
     for name, value in expected.items():
-        if value is None or unwrapped(headers.get(name)) != value:
-            detail = f"The header {name} does not say what the body says"
-            raise Refusal(HEADER_MISMATCH, detail, request_id=message.id)
+        if value is None or decode_header(headers.get(name)) != value:
+            detail = f"The header {name} does not match the body"
+            raise RpcError(HEADER_MISMATCH, detail, request_id=message.id)
     if version not in STATELESS_VERSIONS:
-        raise unsupported(version, message.id)
+        raise unsupported_version(version, message.id)
 
 
-def unsupported(version: str, request_id: Id | None) -> Refusal:
-    """The answer to a revision that is not spoken here."""
-    data = {"supported": list(SPOKEN), "requested": version[:100]}
-    return Refusal(UNSUPPORTED_VERSION, "Unsupported protocol version", data, request_id)
+def unsupported_version(version: str, request_id: Id | None) -> RpcError:
+    """Return the error for a revision that is not supported."""
+    data = {"supported": list(SUPPORTED_VERSIONS), "requested": version[:100]}
+    return RpcError(UNSUPPORTED_VERSION, "Unsupported protocol version", data, request_id)
 
 
-def wrapped(value: str) -> str:
-    """A text as a header's value: in base64 when it would not survive as it stands."""
-    if _PLAIN.fullmatch(value) and not _WRAPPED.fullmatch(value):
+def encode_header(value: str) -> str:
+    """Return a text as a header value: in base64 unless it consists of printable ASCII."""
+    if _PLAIN.fullmatch(value) and not _ENCODED.fullmatch(value):
         return value
     return f"=?base64?{base64.b64encode(value.encode()).decode()}?="
 
 
-def unwrapped(value: str | None) -> str | None:
-    """The text that a header's value stands for; None when it is missing or malformed."""
-    found = _WRAPPED.fullmatch(value or "")
-    if value is None or found is None:
+def decode_header(value: str | None) -> str | None:
+    """Return the text of a header value; None when it is missing or malformed."""
+    match = _ENCODED.fullmatch(value or "")
+    if value is None or match is None:
         return value
     try:
-        text = base64.b64decode(found[1], validate=True).decode()
+        text = base64.b64decode(match[1], validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
-    return text if wrapped(text) == value else None
+    return text if encode_header(text) == value else None

@@ -1,17 +1,21 @@
-"""Results of tools in the protocol's words."""
+"""Tool results in the form of the Model Context Protocol."""
 
 from typing import Any
 
 
-def failed(text: str, code: str, ids: dict[str, str] | None = None) -> dict[str, Any]:
-    """A result that says why there is none, for the model to read."""
-    return {"content": [text_of(text)], "isError": True, "_meta": own({"code": code, **(ids or {})})}
+def error_result(text: str, code: str, ids: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return a result that tells the model why the call failed; `ids` name its execution."""
+    return {
+        "content": [text_block(text)],
+        "isError": True,
+        "_meta": own_metadata({"code": code, **(ids or {})}),
+    }
 
 
-def text_of(text: str) -> dict[str, str]:
+def text_block(text: str) -> dict[str, str]:
     return {"type": "text", "text": text}
 
 
-def own(values: dict[str, str]) -> dict[str, str]:
-    """Our own words in a result's `_meta`."""
+def own_metadata(values: dict[str, str]) -> dict[str, str]:
+    """Return values for a result's `_meta`, under WeConnect's prefix."""
     return {f"weconnect/{name}": value for name, value in values.items()}

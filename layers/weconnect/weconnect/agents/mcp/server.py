@@ -1,7 +1,7 @@
-"""Our side of the protocol: each POST is answered by itself, in JSON; no session, no stream.
+"""The server side of the Model Context Protocol: each POST gets its own JSON response; no sessions, no streams.
 
-A browser's page cannot be made to call this for somebody (what the protocol has `Origin` checked for): whoever calls
-sends a token or a key in a header, and no cookie counts.
+A web page cannot make a browser call this route for its user (which is why the protocol checks `Origin`): a caller
+sends a token or an API key in a header, and cookies do not count.
 """
 
 import time
@@ -9,161 +9,170 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from weconnect.agents.mcp import offered_tools, protocol, workflow_tools
-from weconnect.agents.mcp.protocol import Message, Refusal
+from weconnect.agents.mcp import agent_tools, protocol, workflow_tools
+from weconnect.agents.mcp.protocol import Message, RpcError
 from weconnect.api import request_body
 from weconnect.api.caller import Caller
-from weconnect.errors import BadRequest, NotAllowed
+from weconnect.base_entity import JsonObject
+from weconnect.errors import BadRequest, MethodNotAllowed
 
-MOST_MESSAGES = 20
+MAX_BATCH_MESSAGES = 20
 WAIT_SECONDS = 25
 INSTRUCTIONS = (
-    "Each tool runs an AI agent or a workflow of your organization. A run that is not over within 25 seconds answers "
-    f"its ids; ask {offered_tools.GET_RUN} or {workflow_tools.GET_RUN} for its result."
+    "Each tool runs an AI agent or a workflow of your organization. A call that has not finished within 25 seconds "
+    f"returns the ids of its execution; call {agent_tools.GET_EXECUTION} or {workflow_tools.GET_EXECUTION} for its "
+    "result."
 )
+
+Method = Callable[[], JsonObject]
 
 
 @dataclass(frozen=True)
-class Posted:
-    """A POST's text and its headers, whose names are in lower case."""
+class McpRequest:
+    """The body and the headers of a POST; header names are in lower case."""
 
-    text: str
+    body: str
     headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Answered:
-    """An HTTP status, and the JSON to send with it; None when nothing is to be said."""
+class McpResponse:
+    """An HTTP status and a JSON body; None for no body."""
 
     status: int
-    body: dict[str, Any] | list[dict[str, Any]] | None
+    body: JsonObject | list[JsonObject] | None
 
 
 def refuse_stream() -> NoReturn:
-    """There is no stream to open: the protocol wants 405 for that."""
-    raise NotAllowed("There is no stream here; POST messages instead", headers={"Allow": "POST"})
+    """Raise MethodNotAllowed, as the protocol demands of a server without streams."""
+    detail = "This server has no streams. POST messages instead."
+    raise MethodNotAllowed(detail, headers={"Allow": "POST"})
 
 
-def answer(caller: Caller, posted: Posted) -> Answered:
-    """Answer a message, or a batch of them in the one revision that has batches."""
-    until = time.monotonic() + WAIT_SECONDS
+def handle_request(caller: Caller, request: McpRequest) -> McpResponse:
+    """Handle a message, or a batch of messages in the only revision that has batches."""
+    deadline = time.monotonic() + WAIT_SECONDS
     try:
-        found = request_body.value(posted.text)
-        if isinstance(found, list):
-            return _batch(caller, found, posted.headers, until)
-        return _one(caller, protocol.read(found), posted.headers, until)
+        value = request_body.parse_json(request.body)
+        if isinstance(value, list):
+            return _handle_batch(caller, value, request.headers, deadline)
+        return _handle_message(caller, protocol.parse_message(value), request.headers, deadline)
     except BadRequest as error:
-        return Answered(400, Refusal(protocol.PARSE_ERROR, error.detail).wire())
-    except Refusal as refusal:
-        return Answered(400, refusal.wire())
+        return McpResponse(400, RpcError(protocol.PARSE_ERROR, error.detail).to_json())
+    except RpcError as error:
+        return McpResponse(400, error.to_json())
 
 
-def _batch(caller: Caller, found: list[Any], headers: Mapping[str, str], until: float) -> Answered:
+def _handle_batch(
+    caller: Caller, items: list[Any], headers: Mapping[str, str], deadline: float
+) -> McpResponse:
     if headers.get(protocol.VERSION_HEADER, protocol.BATCH_VERSION) != protocol.BATCH_VERSION:
-        raise Refusal(protocol.INVALID_REQUEST, "Send one message; this revision has no batches")
-    if not 1 <= len(found) <= MOST_MESSAGES:
-        raise Refusal(protocol.INVALID_REQUEST, f"A batch takes 1 to {MOST_MESSAGES} messages")
-    answers = []
-    for item in found:
+        raise RpcError(protocol.INVALID_REQUEST, "Send one message; this revision has no batches")
+    if not 1 <= len(items) <= MAX_BATCH_MESSAGES:
+        raise RpcError(protocol.INVALID_REQUEST, f"A batch takes 1 to {MAX_BATCH_MESSAGES} messages")
+    responses = []
+    for item in items:
         try:
-            message = protocol.read(item)
+            message = protocol.parse_message(item)
             if message.method == "initialize" or protocol.VERSION_KEY in message.meta:
-                detail = "This request does not go into a batch"
-                raise Refusal(protocol.INVALID_REQUEST, detail, request_id=message.id)
-            answers.append(_one(caller, message, headers, until).body)
-        except Refusal as refusal:
-            answers.append(refusal.wire())
-    said = [body for body in answers if isinstance(body, dict)]
-    return Answered(200, said) if said else Answered(202, None)
+                text = "This request cannot be part of a batch"
+                raise RpcError(protocol.INVALID_REQUEST, text, request_id=message.id)
+            responses.append(_handle_message(caller, message, headers, deadline).body)
+        except RpcError as error:
+            responses.append(error.to_json())
+    bodies = [body for body in responses if isinstance(body, dict)]
+    return McpResponse(200, bodies) if bodies else McpResponse(202, None)
 
 
-def _one(caller: Caller, message: Message, headers: Mapping[str, str], until: float) -> Answered:
+def _handle_message(
+    caller: Caller, message: Message, headers: Mapping[str, str], deadline: float
+) -> McpResponse:
     version = headers.get(protocol.VERSION_HEADER, protocol.BATCH_VERSION)
-    handshaken = version in protocol.HANDSHAKE_VERSIONS and protocol.VERSION_KEY not in message.meta
+    has_handshake = version in protocol.HANDSHAKE_VERSIONS and protocol.VERSION_KEY not in message.meta
     if message.id is None:
-        if not handshaken and version not in protocol.STATELESS_VERSIONS:
-            raise protocol.unsupported(version, None)
-        return Answered(202, None)
+        if not has_handshake and version not in protocol.STATELESS_VERSIONS:
+            raise protocol.unsupported_version(version, None)
+        return McpResponse(202, None)
     try:
-        if handshaken:
-            return Answered(200, _result(message, _handshaken(caller, message, until)))
-        if version not in protocol.SPOKEN and protocol.VERSION_KEY not in message.meta:
-            raise protocol.unsupported(version, message.id)
+        if has_handshake:
+            return McpResponse(200, _to_response(message, _execute_with_handshake(caller, message, deadline)))
+        if version not in protocol.SUPPORTED_VERSIONS and protocol.VERSION_KEY not in message.meta:
+            raise protocol.unsupported_version(version, message.id)
         protocol.check_envelope(message, headers)
-        return Answered(200, _result(message, _stateless(caller, message, until)))
-    except Refusal as refusal:
-        refusal.request_id = message.id
-        status = 200 if handshaken else protocol.STATUS.get(refusal.code, 400)
-        return Answered(status, refusal.wire())
+        return McpResponse(200, _to_response(message, _execute_stateless(caller, message, deadline)))
+    except RpcError as error:
+        error.request_id = message.id
+        status = 200 if has_handshake else protocol.STATUS_BY_CODE.get(error.code, 400)
+        return McpResponse(status, error.to_json())
 
 
-def _result(message: Message, result: dict[str, Any]) -> dict[str, Any]:
+def _to_response(message: Message, result: JsonObject) -> JsonObject:
     return {"jsonrpc": "2.0", "id": message.id, "result": result}
 
 
-def _handshaken(caller: Caller, message: Message, until: float) -> dict[str, Any]:
-    methods: dict[str | None, Callable[[], dict[str, Any]]] = {
+def _execute_with_handshake(caller: Caller, message: Message, deadline: float) -> JsonObject:
+    methods: dict[str | None, Method] = {
         "initialize": lambda: _initialize(message),
         "ping": dict,
-        "tools/list": lambda: _list(caller, message),
-        "tools/call": lambda: _call(caller, message, until),
+        "tools/list": lambda: _list_tools(caller, message),
+        "tools/call": lambda: _call_tool(caller, message, deadline),
     }
-    return _method(methods, message)()
+    return _find_method(methods, message)()
 
 
-def _stateless(caller: Caller, message: Message, until: float) -> dict[str, Any]:
-    cached = {"ttlMs": 0, "cacheScope": "private"}
-    methods: dict[str | None, Callable[[], dict[str, Any]]] = {
-        "server/discover": lambda: _discover() | cached,
-        "tools/list": lambda: _list(caller, message) | cached,
-        "tools/call": lambda: _call(caller, message, until),
+def _execute_stateless(caller: Caller, message: Message, deadline: float) -> JsonObject:
+    cache_hints: JsonObject = {"ttlMs": 0, "cacheScope": "private"}
+    methods: dict[str | None, Method] = {
+        "server/discover": lambda: _discover() | cache_hints,
+        "tools/list": lambda: _list_tools(caller, message) | cache_hints,
+        "tools/call": lambda: _call_tool(caller, message, deadline),
     }
-    result = _method(methods, message)()
+    result = _find_method(methods, message)()
     meta = {**result.get("_meta", {}), protocol.SERVER_KEY: protocol.IMPLEMENTATION}
     return {**result, "resultType": "complete", "_meta": meta}
 
 
-def _method(
-    methods: dict[str | None, Callable[[], dict[str, Any]]], message: Message
-) -> Callable[[], dict[str, Any]]:
+def _find_method(methods: dict[str | None, Method], message: Message) -> Method:
     if message.method not in methods:
-        raise Refusal(protocol.METHOD_NOT_FOUND, "Method not found")
+        raise RpcError(protocol.METHOD_NOT_FOUND, "Method not found")
     return methods[message.method]
 
 
-def _initialize(message: Message) -> dict[str, Any]:
-    """Agree on the client's revision if it is spoken here, else offer the newest that shakes hands."""
-    asked = message.params.get("protocolVersion")
-    if not isinstance(asked, str):
-        raise Refusal(protocol.INVALID_PARAMS, "protocolVersion must be a text")
-    agreed = asked if asked in protocol.HANDSHAKE_VERSIONS else protocol.HANDSHAKE_VERSIONS[-1]
-    return {"protocolVersion": agreed, "serverInfo": protocol.IMPLEMENTATION, **_abilities()}
+def _initialize(message: Message) -> JsonObject:
+    """Agree on the client's revision if it is supported, else offer the newest one with a handshake."""
+    requested = message.params.get("protocolVersion")
+    if not isinstance(requested, str):
+        raise RpcError(protocol.INVALID_PARAMS, "protocolVersion must be a string")
+    is_supported = requested in protocol.HANDSHAKE_VERSIONS
+    version = requested if is_supported else protocol.HANDSHAKE_VERSIONS[-1]
+    return {"protocolVersion": version, "serverInfo": protocol.IMPLEMENTATION, **_capabilities()}
 
 
-def _discover() -> dict[str, Any]:
-    return {"supportedVersions": list(protocol.SPOKEN), **_abilities()}
+def _discover() -> JsonObject:
+    return {"supportedVersions": list(protocol.SUPPORTED_VERSIONS), **_capabilities()}
 
 
-def _abilities() -> dict[str, Any]:
+def _capabilities() -> JsonObject:
     return {"capabilities": {"tools": {}}, "instructions": INSTRUCTIONS}
 
 
-def _list(caller: Caller, message: Message) -> dict[str, Any]:
+def _list_tools(caller: Caller, message: Message) -> JsonObject:
     cursor = message.params.get("cursor")
     if not isinstance(cursor, str | None):
-        raise Refusal(protocol.INVALID_PARAMS, "cursor must be a text")
+        raise RpcError(protocol.INVALID_PARAMS, "cursor must be a string")
     try:
-        tools, following = offered_tools.page(caller, cursor)
+        tools, next_cursor = agent_tools.list_tools(caller, cursor)
     except BadRequest as error:
-        raise Refusal(protocol.INVALID_PARAMS, error.detail) from error
-    return {"tools": tools} | ({"nextCursor": following} if following else {})
+        raise RpcError(protocol.INVALID_PARAMS, error.detail) from error
+    return {"tools": tools} | ({"nextCursor": next_cursor} if next_cursor else {})
 
 
-def _call(caller: Caller, message: Message, until: float) -> dict[str, Any]:
+def _call_tool(caller: Caller, message: Message, deadline: float) -> JsonObject:
     name, arguments = message.params.get("name"), message.params.get("arguments")
     if not isinstance(name, str) or not isinstance(arguments, dict | None):
-        raise Refusal(protocol.INVALID_PARAMS, "name must be a text, and arguments an object")
-    result = offered_tools.call(caller, name, arguments or {}, max(0, int(until - time.monotonic())))
+        raise RpcError(protocol.INVALID_PARAMS, "name must be a string, and arguments an object")
+    seconds = max(0, int(deadline - time.monotonic()))
+    result = agent_tools.call_tool(caller, name, arguments or {}, seconds)
     if result is None:
-        raise Refusal(protocol.INVALID_PARAMS, f"There is no tool {name[:100]!r}")
+        raise RpcError(protocol.INVALID_PARAMS, f"Unknown tool {name[:100]!r}")
     return result

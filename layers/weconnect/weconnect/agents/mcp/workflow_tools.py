@@ -1,32 +1,33 @@
-"""Workflows as tools: those with `settings.offerAsTool`, for callers with workflows:execute."""
+"""Workflows as MCP tools: those with `settings.offerAsTool`, for callers with the permission workflows:execute."""
 
 import json
-from typing import Any
 from uuid import UUID
 
 from weconnect import json_schema
 from weconnect.agents.mcp import tool_names
-from weconnect.agents.mcp.results import failed, own, text_of
+from weconnect.agents.mcp.results import error_result, own_metadata, text_block
 from weconnect.api.caller import Caller
-from weconnect.base_entity import Wire
+from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.db import table
 from weconnect.errors import NotFound
 from weconnect.executions import service, starting
-from weconnect.executions.entities import OPEN, Execution, NewWorkflowExecution
+from weconnect.executions.entities import OPEN_STATUSES, Execution, NewWorkflowExecution
+from weconnect.executions.errors import ExecutionNotFound
 from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.stored_values import to_execution
 from weconnect.workflows.definition import tool_offers
-from weconnect.workflows.definition.tool_offers import Offered
+from weconnect.workflows.definition.tool_offers import OfferedWorkflow
 
 WORKFLOW = "w"
-GET_RUN = "get_workflow_run"
+GET_EXECUTION = "get_workflow_run"
 PERMISSION = "workflows:execute"
-PAGE = 25
-CURSOR = "workflows:"
+PAGE_SIZE = 25
+CURSOR_PREFIX = "workflows:"
 
-RUN_TOOL: dict[str, Any] = {
-    "name": GET_RUN,
-    "title": "Get a workflow's run",
-    "description": "Asks again for a run that was not over: waits up to 25 seconds for it and answers its result.",
+GET_EXECUTION_TOOL: JsonObject = {
+    "name": GET_EXECUTION,
+    "title": "Get a workflow's execution",
+    "description": "Waits up to 25 seconds for an execution that had not finished, and returns its result.",
     "inputSchema": {
         "type": "object",
         "properties": {"executionId": {"type": "string", "format": "uuid"}},
@@ -37,43 +38,49 @@ RUN_TOOL: dict[str, Any] = {
 }
 
 
-class RunAsked(Wire):
+class GetWorkflowExecution(ApiModel):
+    """The arguments of `get_workflow_run`."""
+
     execution_id: UUID
 
 
-def page(caller: Caller, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
-    """A page of workflows and the cursor of the next; raises BadRequest for a cursor of another list.
+def list_tools(caller: Caller, cursor: str | None) -> tuple[list[JsonObject], str | None]:
+    """Return a page of workflows as MCP describes tools, and the cursor of the next. Raises InvalidCursor.
 
-    With the first come `get_workflow_run`, when there is one.
+    The first page begins with `get_workflow_run`, unless it is empty.
     """
-    caller.require(PERMISSION)
-    inner = cursor.removeprefix(CURSOR) if cursor else None
-    found, following = tool_offers.page(caller, limit=PAGE, cursor=inner or None)
-    tools = [_tool(workflow) for workflow in found]
-    if tools and not inner:
-        tools = [RUN_TOOL, *tools]
-    return tools, CURSOR + following if following else None
+    caller.require_permission(PERMISSION)
+    inner_cursor = cursor.removeprefix(CURSOR_PREFIX) if cursor else None
+    workflows, next_cursor = tool_offers.list_offered(caller, limit=PAGE_SIZE, cursor=inner_cursor or None)
+    tools = [_describe(workflow) for workflow in workflows]
+    if tools and not inner_cursor:
+        tools = [GET_EXECUTION_TOOL, *tools]
+    return tools, CURSOR_PREFIX + next_cursor if next_cursor else None
 
 
-def call(
-    caller: Caller, workflow_id: UUID | None, arguments: dict[str, Any], seconds: int
-) -> dict[str, Any] | None:
-    """The result of a workflow, or of an earlier run of one where none is named; None when it is not offered."""
+def call_tool(
+    caller: Caller, workflow_id: UUID | None, arguments: JsonObject, seconds: int
+) -> JsonObject | None:
+    """Execute a workflow, or without `workflow_id` get an earlier execution, and return the MCP result.
+
+    Waits at most `seconds`. Return None when the workflow is not offered as a tool.
+    """
     if workflow_id is None:
-        return _told(service.wait(caller, _run(caller, RunAsked.model_validate(arguments)), seconds))
+        execution = _load_execution(caller, GetWorkflowExecution.model_validate(arguments))
+        return _to_result(service.wait(caller, execution, seconds))
     try:
-        workflow = tool_offers.need(caller, workflow_id)
+        workflow = tool_offers.require_offered(caller, workflow_id)
     except NotFound:
         return None
-    if error := json_schema.mismatch(workflow.input_schema, arguments):
-        return failed(f"The arguments do not fit: {error}", "invalid")
+    if mismatch := json_schema.find_mismatch(workflow.input_schema, arguments):
+        return error_result(f"The arguments do not match the schema: {mismatch}", "invalid")
     new = NewWorkflowExecution(input=arguments)
-    # Durable: what is left of the time of this call may be less than a run takes.
-    begun = starting.start(caller, workflow_id, new, 0, may_be_express=False)
-    return _told(service.wait(caller, begun, seconds))
+    # Not express: an execution may take longer than the time that is left for this call.
+    execution = starting.start(caller, workflow_id, new, 0, may_be_express=False)
+    return _to_result(service.wait(caller, execution, seconds))
 
 
-def _tool(workflow: Offered) -> dict[str, Any]:
+def _describe(workflow: OfferedWorkflow) -> JsonObject:
     return {
         "name": tool_names.with_id(workflow.name, WORKFLOW, workflow.id),
         "title": workflow.name,
@@ -83,25 +90,32 @@ def _tool(workflow: Offered) -> dict[str, Any]:
     }
 
 
-def _run(caller: Caller, asked: RunAsked) -> Execution:
-    """A run that the caller may see: any with executions:read, else those they began."""
-    at = ExecutionRow.at(caller.organization_id, asked.execution_id)
-    row = table.need(ExecutionRow, at, "execution")
-    if not caller.may("executions:read") and row.user_id != str(caller.user_id):
-        raise NotFound("No such execution", code="execution_not_found")
-    return service.entity(row)
+def _load_execution(caller: Caller, arguments: GetWorkflowExecution) -> Execution:
+    """Return an execution that the caller may see: any with executions:read, else their own.
+
+    Raises ExecutionNotFound.
+    """
+    key = ExecutionRow.at(caller.organization_id, arguments.execution_id)
+    row = table.require(ExecutionRow, key, ExecutionNotFound)
+    if not caller.has_permission("executions:read") and row.user_id != str(caller.user_id):
+        raise ExecutionNotFound()
+    return to_execution(row)
 
 
-def _told(run: Execution) -> dict[str, Any]:
-    """A run as a tool's result: its output as JSON."""
-    ids = {"workflowId": str(run.workflow_id), "executionId": str(run.id), "status": str(run.status)}
-    if run.status in OPEN:
-        text = f"The run is not over. Ask {GET_RUN} with executionId {run.id}."
-        return {"content": [text_of(text)], "structuredContent": ids, "isError": False}
-    if run.is_completed():
-        text = json.dumps(run.output, ensure_ascii=False)
-        return {"content": [text_of(text)], "isError": False, "_meta": own(ids)}
-    error = run.error
-    return failed(
-        error.message if error else f"The run is {run.status}", error.code if error else run.status, ids
-    )
+def _to_result(execution: Execution) -> JsonObject:
+    """Return an execution as an MCP result: its output as JSON text."""
+    status = execution.status
+    ids = {
+        "workflowId": str(execution.workflow_id),
+        "executionId": str(execution.id),
+        "status": str(status),
+    }
+    if status in OPEN_STATUSES:
+        text = f"The execution has not finished. Call {GET_EXECUTION} with executionId {execution.id}."
+        return {"content": [text_block(text)], "structuredContent": ids, "isError": False}
+    if execution.is_completed():
+        text = json.dumps(execution.output, ensure_ascii=False)
+        return {"content": [text_block(text)], "isError": False, "_meta": own_metadata(ids)}
+    if error := execution.error:
+        return error_result(error.message, error.code, ids)
+    return error_result(f"The execution is {status}", status, ids)

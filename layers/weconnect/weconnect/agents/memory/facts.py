@@ -1,57 +1,62 @@
-"""Read a plain statement as a fact: whose, what about it, and its value. Rules, no model; English.
+"""Parser that reads a plain English statement as a fact: subject, attribute and value. Rules, no model.
 
-"Ada moved to Hamburg" is (ada, residence, hamburg). An attribute that holds one value at a time makes the slot
-`ada.residence`, and another value in the same slot is a contradiction. One that may hold several ("speaks French")
-has its value in the slot, `grace.speak french`, and says yes or no to it. Another value is one of the same kind:
-"Ada moved to the marketing team" is not read as one more city (`kinds`).
+"Ada moved to Hamburg" is (ada, residence, hamburg). An attribute that has one value at a time forms the key
+`ada.residence`, and another value under the same key is a contradiction. An attribute that may have several values
+("speaks French") has its value in the key, `grace.speak french`, and is either affirmed or denied. Only a value of the
+same kind contradicts: "Ada moved to the marketing team" is not read as another city (`value_kinds`).
 """
 
 import re
 from dataclasses import dataclass
 
-from weconnect.agents.memory.tokenizer import COMMON, NUMBERS, spoken, stem
-from weconnect.agents.memory.value_kinds import kind
+from weconnect.agents.memory.tokenizer import DIGITS_BY_WORD, STOP_WORDS, split_words, stem
+from weconnect.agents.memory.value_kinds import classify_value
 
-LONGEST = 300  # characters; a longer text is no plain statement
+MAX_CHARACTERS = 300  # a longer text is not a plain statement
 
 
 @dataclass(frozen=True)
 class Fact:
-    """`value` is normal words, `kind` what `kinds` knows of it; `positive` is false for a denial."""
+    """A statement about a subject. `value` has normalized words; `is_positive` is false for a denial."""
 
     subject: str
     attribute: str
     value: frozenset[str]
-    single: bool
-    positive: bool = True
-    kind: str | None = None
+    is_single_valued: bool
+    is_positive: bool = True
+    value_kind: str | None = None
 
     @property
-    def slot(self) -> str:
-        """What can hold one value at a time."""
-        own = "" if self.single else " " + " ".join(sorted(self.value))
-        return f"{self.subject}.{self.attribute}{own}"
+    def key(self) -> str:
+        """The key that can have one value at a time, such as `ada.residence`."""
+        suffix = "" if self.is_single_valued else " " + " ".join(sorted(self.value))
+        return f"{self.subject}.{self.attribute}{suffix}"
 
-    def agrees(self, other: "Fact") -> bool:
-        """Whether it says no more than another of its slot."""
-        return self.positive == other.positive and (not self.single or self.value <= other.value)
+    def is_implied_by(self, other: "Fact") -> bool:
+        """Return whether the fact says no more than another one with the same key."""
+        return self.is_positive == other.is_positive and (
+            not self.is_single_valued or self.value <= other.value
+        )
 
     def contradicts(self, other: "Fact") -> bool:
-        """Whether both cannot hold. A denial is against the value that it denies, and against no other."""
-        if self.slot != other.slot:
+        """Return whether both cannot be valid. A denial contradicts only the value that it denies."""
+        if self.key != other.key:
             return False
-        if not self.single or self.positive != other.positive:
-            return self.positive != other.positive and self.value == other.value
-        if self.kind == "name" and self.attribute in _NAMED_BY_SEVERAL:
+        if not self.is_single_valued or self.is_positive != other.is_positive:
+            return self.is_positive != other.is_positive and self.value == other.value
+        if self.value_kind == "name" and self.attribute in _ATTRIBUTES_WITH_SEVERAL_NAMES:
             return False
         return (
-            self.positive and self.value != other.value and self.kind is not None and self.kind == other.kind
+            self.is_positive
+            and self.value != other.value
+            and self.value_kind is not None
+            and self.value_kind == other.value_kind
         )
 
 
 _WHEN = r"(?:(?:next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|\d{1,2}:\d\d|\d{1,2} ?[ap]m)"
-# Attributes that hold one value: how they are said after the subject.
-_SINGLE = [
+# Attributes with one value, and the phrases for them after the subject.
+_SINGLE_VALUED = [
     ("port", r"(?:runs|is running|is|listens) on (?=port \d)"),
     ("due", rf"(?:(?:is|was|were|has been|have been) )?(?:moved|rescheduled) to(?= {_WHEN}$)"),
     ("due", rf"(?:is|are|was) (?:on|at)(?= {_WHEN}$)"),
@@ -79,8 +84,8 @@ _SINGLE = [
     ("language", r"(?:is|are) (?:written|implemented|built) in"),
     ("preference", r"prefers?|would rather have"),
 ]  # fmt: skip
-# Attributes that may hold several; a denial of the verb is a denial of the value.
-_SEVERAL = [
+# Attributes with several values; a denial of the verb denies the value.
+_MULTI_VALUED = [
     ("like", r"(?:really )?(?:likes?|loves?|enjoys?|adores?)|(?:is|am) fond of"),
     ("dislike", r"hates?|dislikes?|(?:cannot|can't) stand|detests?"),
     ("speak", r"speaks?"),
@@ -97,8 +102,8 @@ _SEVERAL = [
     ("support", r"supports?"),
     ("want", r"wants?"),
 ]
-# Nouns that hold one value: "the deadline is …", "my budget is …", "Eve's manager is …".
-_SLOT_WORDS = """
+# Nouns that have one value: "the deadline is …", "my budget is …", "Eve's manager is …".
+_SINGLE_VALUED_WORDS = """
 name nickname surname deadline date day time colour color email mail phone number address budget price cost
 rent salary password manager boss owner ceo cfo cto lead head chair president director capital language
 currency timezone zone plan version status state limit size age birthday title role job employer company goal
@@ -106,8 +111,8 @@ model region supplier vendor provider host port url domain address height weight
 hometown partner wife husband spouse doctor dentist landlord contact username default theme mode editor brand
 frequency interval threshold target quota key id
 """
-_SLOTS = frozenset(_SLOT_WORDS.split())
-_SAME = {
+_SINGLE_VALUED_NOUNS = frozenset(_SINGLE_VALUED_WORDS.split())
+_SYNONYMS = {
     "color": "colour", "mail": "email", "boss": "manager", "wife": "partner", "husband": "partner",
     "spouse": "partner", "job": "occupation", "company": "employer", "favorite": "favourite", "kid": "child",
     "children": "child", "price": "price", "cost": "price", "city": "residence", "home": "residence",
@@ -127,18 +132,18 @@ _DENIAL = re.compile(
     r"|(?<=was )not|isn't|aren't|stopped|quit)\b",
     re.I,
 )
-# Where values that are written like names may hold beside each other: a server runs on Ubuntu, and on Kubernetes.
-_NAMED_BY_SEVERAL = frozenset({"host", "preference"})
-# Kinds whose parts say nothing alone: 2.1 is not more of 2, nor 10:10 of 10.
-_ORDERED = ("number", "clock", "digits", "e-mail", "link")
-# Instructions and states of which one holds at a time, by the class of their value.
-_EXCLUSIVE = ("units", "indentation", "temperature", "theme", "tone")
+# Attributes whose values may coexist when they are proper names: a server runs on Ubuntu, and on Kubernetes.
+_ATTRIBUTES_WITH_SEVERAL_NAMES = frozenset({"host", "preference"})
+# Kinds of values that are compared as a whole: 2.1 does not imply 2, nor 10:10 imply 10.
+_INDIVISIBLE_KINDS = ("number", "clock", "digits", "e-mail", "link")
+# Kinds of values of which one is valid at a time after "use": "Use metric units".
+_EXCLUSIVE_KINDS = ("units", "indentation", "temperature", "theme", "tone")
 
 
-def read(text: str) -> Fact | None:
-    """The fact that a statement tells, or None when it is not a plain one."""
+def parse_statement(text: str) -> Fact | None:
+    """Return the fact in a statement, or None when it is not a plain statement."""
     flat = re.sub(r"\s+", " ", _NOW.sub(" ", text)).strip(" .!,;")
-    if not flat or len(flat) > LONGEST or "?" in flat or re.search(r"[.;!]\s|\n", flat):
+    if not flat or len(flat) > MAX_CHARACTERS or "?" in flat or re.search(r"[.;!]\s|\n", flat):
         return None
     flat = re.sub(r"\b(i|we|you|they)'(?:m|re)\b", r"\1 am", flat, flags=re.I)
     flat = re.sub(r"\blikes? (.+) (?:best|most)$", r"prefer \1", flat, flags=re.I)
@@ -146,22 +151,24 @@ def read(text: str) -> Fact | None:
     if denial:
         flat = re.sub(r"\s+", " ", flat[: denial.start()] + " " + flat[denial.end() :]).strip()
     positive = denial is None
-    for reading in (_told, _counted, _said, _copula):
-        if fact := reading(flat, positive):
+    for parse in (_parse_special_form, _parse_count, _parse_verb, _parse_copula):
+        if fact := parse(flat, positive):
             return fact
     return None
 
 
-def _told(flat: str, positive: bool) -> Fact | None:
-    """ "We moved our office to Porto", "Use metric units", "Version 2.1 is in production"."""
+def _parse_special_form(flat: str, positive: bool) -> Fact | None:
+    """Parse "We moved our office to Porto", "Use metric units" and "Version 2.1 is in production"."""
     if match := re.match(
         r"^\w+ (?:have |has )?(?:moved|relocated) ((?:the|our|my) .+?) to (.+)$", flat, re.I
     ):
         when = re.fullmatch(_WHEN, match[2], re.I)
         return _fact(match[1], "due" if when else "location", match[2], True, positive)
     if match := re.match(r"^(?:please )?(?:always )?use (.+)$", flat, re.I):
-        what = kind(match[1]) or ""
-        return _fact("i", f"use {what}", match[1], True, positive) if what.startswith(_EXCLUSIVE) else None
+        what = classify_value(match[1]) or ""
+        return (
+            _fact("i", f"use {what}", match[1], True, positive) if what.startswith(_EXCLUSIVE_KINDS) else None
+        )
     if match := re.match(
         r"^version (\d[\w.]*)(?: of (.+?))? is (?:in production|live|deployed)$", flat, re.I
     ):
@@ -169,8 +176,9 @@ def _told(flat: str, positive: bool) -> Fact | None:
     return None
 
 
-def _said(flat: str, positive: bool) -> Fact | None:
-    for patterns, single in ((_SINGLE, True), (_SEVERAL, False)):
+def _parse_verb(flat: str, positive: bool) -> Fact | None:
+    """Parse a statement with one of the phrases above: "Ada lives in Hamburg", "Grace speaks French"."""
+    for patterns, single in ((_SINGLE_VALUED, True), (_MULTI_VALUED, False)):
         for attribute, pattern in patterns:
             match = re.match(
                 rf"^(?P<who>(?:[\w'-]+ ){{0,3}}?[\w'-]+) (?:{pattern}) (?P<value>.+)$", flat, re.I
@@ -180,21 +188,21 @@ def _said(flat: str, positive: bool) -> Fact | None:
                     attribute = "residence"
                 if attribute == "residence" and not _is_person(match["who"]):
                     attribute = "location"
-                yes = positive
+                is_affirmed = positive
                 if attribute == "dislike":
-                    attribute, yes = "like", not positive
-                return _fact(match["who"], attribute, match["value"], single, yes)
+                    attribute, is_affirmed = "like", not positive
+                return _fact(match["who"], attribute, match["value"], single, is_affirmed)
     return None
 
 
-def _counted(flat: str, positive: bool) -> Fact | None:
-    """ "Bob has two children", "Carol is 34 years old", "Ivan has a dog"."""
+def _parse_count(flat: str, positive: bool) -> Fact | None:
+    """Parse "Bob has two children", "Carol is 34 years old" and "Ivan has a dog"."""
     if match := re.match(r"^(.+?) (?:is|am|are|turned) (\d+)(?: years? old)?$", flat, re.I):
-        if _SLOTS & set(_attribute(match[1]).split()[-1:]):
+        if _SINGLE_VALUED_NOUNS & set(_attribute(match[1]).split()[-1:]):
             return None  # "The port is 8080"
         return _fact(match[1], "age", match[2], True, positive)
     if match := re.match(r"^(.+?) (?:has|have|got|has got|have got) (\w+) (\w+)$", flat, re.I):
-        number = NUMBERS.get(match[2].casefold(), match[2])
+        number = DIGITS_BY_WORD.get(match[2].casefold(), match[2])
         if number.isdigit():
             return _fact(match[1], f"number of {_attribute(match[3])}", number, True, positive)
     if match := re.match(r"^(.+?) (?:has|have) (?!been\b)(?:got )?(?:an? )?(.+)$", flat, re.I):
@@ -202,8 +210,8 @@ def _counted(flat: str, positive: bool) -> Fact | None:
     return None
 
 
-def _copula(flat: str, positive: bool) -> Fact | None:
-    """ "The deadline is Friday", "Eve's manager is Frank", "Blue is my favourite colour"."""
+def _parse_copula(flat: str, positive: bool) -> Fact | None:
+    """Parse "The deadline is Friday", "Eve's manager is Frank" and "Blue is my favourite colour"."""
     match = re.match(r"^(?P<left>.+?) (?:is|are|am|was) (?P<right>.+)$", flat, re.I)
     if not match:
         return None
@@ -218,33 +226,39 @@ def _copula(flat: str, positive: bool) -> Fact | None:
             whose = "i" if owned["mine"] else owned["who"] or owned["rest"]
             about = _attribute(owned["of"] or owned["rest"])
             if (
-                about.split()[-1] in _SLOTS
-                or _attribute(about) in _SAME.values()
+                about.split()[-1] in _SINGLE_VALUED_NOUNS
+                or _attribute(about) in _SYNONYMS.values()
                 or about.startswith("favourite ")
             ):
                 return _fact(whose, about, value, True, positive)
     named = re.match(r"^(?:the|our|this) (.+)$", left, re.I)
-    if named and _attribute(named[1]).split()[-1:] and _attribute(named[1]).split()[-1] in _SLOTS:
+    if (
+        named
+        and _attribute(named[1]).split()[-1:]
+        and _attribute(named[1]).split()[-1] in _SINGLE_VALUED_NOUNS
+    ):
         return _fact("i", _attribute(named[1]), right, True, positive)
-    if _is_subject(left) and kind(right) == "diet":
+    if _is_subject(left) and classify_value(right) == "diet":
         return _fact(left, "diet", right, True, positive)
-    if (role := re.match(r"^the (.+)$", right, re.I)) and _SLOTS & set(_attribute(role[1]).split()[-1:]):
+    if (role := re.match(r"^the (.+)$", right, re.I)) and _SINGLE_VALUED_NOUNS & set(
+        _attribute(role[1]).split()[-1:]
+    ):
         return _fact("i", _attribute(role[1]), left, True, positive)
     return _fact(left, "be", right, False, positive) if _is_subject(left) else None
 
 
 def _fact(who: str, attribute: str, value: str, single: bool, positive: bool) -> Fact | None:
-    normal, of_kind = meaning(value), kind(value)
-    if single and (of_kind or "").startswith(_ORDERED):
+    normal, of_kind = normalize_words(value), classify_value(value)
+    if single and (of_kind or "").startswith(_INDIVISIBLE_KINDS):
         normal = [" ".join(normal)]
     return Fact(_subject(who), attribute, frozenset(normal), single, positive, of_kind) if normal else None
 
 
-def meaning(text: str) -> list[str]:
-    """Words in their normal form: no endings, numbers as digits, words of one meaning as one of them."""
-    found = [NUMBERS.get(word, word) for word in spoken(text) if word not in COMMON]
-    stems = [re.sub(r"(?<=..)(?:ing)$", "", stem(word)) for word in found]
-    return [_SAME.get(word, word) for word in stems]
+def normalize_words(text: str) -> list[str]:
+    """Return a text's words without stop words and endings, with numbers as digits and one word for each synonym."""
+    content_words = [DIGITS_BY_WORD.get(word, word) for word in split_words(text) if word not in STOP_WORDS]
+    stems = [re.sub(r"(?<=..)(?:ing)$", "", stem(word)) for word in content_words]
+    return [_SYNONYMS.get(word, word) for word in stems]
 
 
 def _subject(who: str) -> str:
@@ -252,20 +266,22 @@ def _subject(who: str) -> str:
     return (
         "user"
         if _USER.match(who.casefold().strip())
-        else " ".join(stem(word) for word in spoken(plain)) or plain
+        else " ".join(stem(word) for word in split_words(plain)) or plain
     )
 
 
 def _attribute(noun: str) -> str:
     plain = " ".join(
-        _SAME.get(stem(word), stem(word)) for word in spoken(noun) if word not in ("the", "my", "our")
+        _SYNONYMS.get(stem(word), stem(word))
+        for word in split_words(noun)
+        if word not in ("the", "my", "our")
     )
-    return _SAME.get(plain, plain)
+    return _SYNONYMS.get(plain, plain)
 
 
 def _is_subject(who: str) -> bool:
-    """Whether it names one thing: "to ship on Friday" and "every time we" do not."""
-    return not set(spoken(who)) & {
+    """Return whether a text names one thing: "to ship on Friday" and "every time we" do not."""
+    return not set(split_words(who)) & {
         "to",
         "when",
         "if",
@@ -286,20 +302,20 @@ def _is_person(who: str) -> bool:
     )
 
 
-def same_words(one: str, other: str) -> bool:
-    """Whether two texts have the same words that matter, with the names in the same order, and both deny or neither."""
-    return sorted(meaning(one)) == sorted(meaning(other)) and same_details(one, other)
+def have_same_words(one: str, other: str) -> bool:
+    """Return whether two texts have the same content words, names in the same order, and both or neither a denial."""
+    return sorted(normalize_words(one)) == sorted(normalize_words(other)) and have_same_details(one, other)
 
 
-def same_details(one: str, other: str) -> bool:
-    """Whether two texts have the same names and numbers in the same order, and both deny or neither."""
+def have_same_details(one: str, other: str) -> bool:
+    """Return whether two texts have the same names and numbers in the same order, and both or neither a denial."""
     return _details(one) == _details(other) and bool(_DENIAL.search(one)) == bool(_DENIAL.search(other))
 
 
 def _details(text: str) -> list[str]:
-    """Names (capital letters behind the first word) and numbers."""
-    flat = re.sub(r"[^\W\d_]+", lambda word: NUMBERS.get(word[0].casefold(), word[0]), text.strip())
+    """Return the names (capitalized after the first word) and numbers of a text, in order."""
+    flat = re.sub(r"[^\W\d_]+", lambda word: DIGITS_BY_WORD.get(word[0].casefold(), word[0]), text.strip())
     first, _, rest = flat.partition(" ")
-    found = [first] if any(map(str.isdigit, first)) else []
-    found += re.findall(r"\b(?:[A-Z][\w-]*|\w*\d[\w.,:]*\w|\d)", rest)
-    return [stem(word.casefold()) for word in found if word.casefold() not in COMMON]
+    details = [first] if any(map(str.isdigit, first)) else []
+    details += re.findall(r"\b(?:[A-Z][\w-]*|\w*\d[\w.,:]*\w|\d)", rest)
+    return [stem(word.casefold()) for word in details if word.casefold() not in STOP_WORDS]

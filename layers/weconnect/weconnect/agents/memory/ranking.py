@@ -1,25 +1,32 @@
-"""How well memories fit a question: BM25 and likeness, fused by reciprocal rank. Pure; no table, no clock."""
+"""Ranking of memories for a question: BM25 and vector similarity, fused by reciprocal rank. Pure functions."""
 
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import mul
+from typing import NamedTuple
 
-from weconnect.agents.memory.tokenizer import words
+from weconnect.agents.memory.tokenizer import extract_terms
 
 K1, B = 1.2, 0.75
-FUSION = 20  # reciprocal rank: 1 / (20 + rank)
-LIKE = 100  # how many of the likest count
+FUSION_CONSTANT = 20  # reciprocal rank: 1 / (20 + rank)
+MAX_SIMILAR = 100  # the number of most similar entries that count
 HALF_LIFE_DAYS = 30
-RECENT, IMPORTANT = 0.05, 0.15  # what the newest and the most important get on top: one to three ranks
-EPISODIC_RECENT = 0.25
-TERMS = 256  # different words of a text that are looked at
+RECENCY_WEIGHT, IMPORTANCE_WEIGHT = (
+    0.05,
+    0.15,
+)  # bonus of the newest and the most important: one to three ranks
+EPISODIC_RECENCY_WEIGHT = 0.25
+MAX_TERMS = 256  # distinct terms of a text that count
 
 
 @dataclass(slots=True)
-class Entry:
-    """What search knows of a memory. Times are seconds since 1970; `vector` is 256 signed bytes, as long as `norm`."""
+class SearchEntry:
+    """The searchable part of a memory. Stored as a list, so the order of the fields matters.
+
+    Times are Unix seconds; `vector` has 256 signed bytes, whose Euclidean length is `norm`.
+    """
 
     id: str
     sk: str
@@ -34,111 +41,121 @@ class Entry:
     norm: float = 0
     vector: bytes = b""
 
-    def holds(self, moment: float) -> bool:
+    def is_valid_at(self, moment: float) -> bool:
         return self.valid_from <= moment and (self.valid_to is None or moment < self.valid_to)
 
 
 @dataclass
-class Ranked:
-    """An entry's place, and why."""
+class RankedEntry:
+    """An entry with its score and the reasons for it."""
 
-    entry: Entry
+    entry: SearchEntry
     score: float
     reasons: list[str] = field(default_factory=list)
 
 
-def terms(text: str) -> dict[str, int]:
-    """How often a text has each of its first 256 different words."""
-    return dict(Counter(words(text)).most_common(TERMS)) if len(text) > 2_000 else dict(Counter(words(text)))
+class LexicalMatch(NamedTuple):
+    """An entry that shares words with a query; `position` is its index among the entries."""
+
+    position: int
+    score: float
+    shared_terms: set[str]
+
+
+def count_terms(text: str) -> dict[str, int]:
+    """Return the number of occurrences of each term; of a long text, of its 256 most frequent terms."""
+    counts = Counter(extract_terms(text))
+    return dict(counts.most_common(MAX_TERMS)) if len(text) > 2_000 else dict(counts)
 
 
 def rank(
     query: str,
-    entries: Sequence[Entry],
-    likeness: dict[str, float],
+    entries: Sequence[SearchEntry],
+    similarities: dict[str, float],
     moment: float,
     *,
     embedder: str = "",
-) -> list[Ranked]:
-    """The entries that share a word with the question or are like it, best first.
+) -> list[RankedEntry]:
+    """Return the entries that share a word with the query or are similar to it, best first.
 
-    `likeness` gives the cosine of those that are like it, by id.
+    `similarities` has the cosine of each similar entry by its id; `moment`, in Unix seconds, is the time from which an
+    entry's age counts.
     """
-    lexical = bm25(query, entries)
-    like = sorted(
-        (-cosine, place) for place, entry in enumerate(entries) if (cosine := likeness.get(entry.id))
+    by_similarity = sorted(
+        (-cosine, index) for index, entry in enumerate(entries) if (cosine := similarities.get(entry.id))
     )
-    found: dict[int, Ranked] = {}
-    for number, (place, _, matched) in enumerate(lexical, start=1):
-        why = f"shares {', '.join(sorted(matched))} (number {number} by words)"
-        found[place] = Ranked(entries[place], 1 / (FUSION + number), [why])
-    for number, (negative, place) in enumerate(like[:LIKE], start=1):
-        hit = found.setdefault(place, Ranked(entries[place], 0))
-        hit.score += 1 / (FUSION + number)
-        hit.reasons.append(f"likeness {-negative:.2f} by {embedder} (number {number})")
-    for hit in found.values():
-        _weigh(hit, moment)
-    return sorted(found.values(), key=lambda hit: (-hit.score, hit.entry.id))
+    ranked_by_index: dict[int, RankedEntry] = {}
+    for number, match in enumerate(score_bm25(query, entries), start=1):
+        reason = f"shares {', '.join(sorted(match.shared_terms))} (number {number} by words)"
+        score = 1 / (FUSION_CONSTANT + number)
+        ranked_by_index[match.position] = RankedEntry(entries[match.position], score, [reason])
+    for number, (negative_cosine, index) in enumerate(by_similarity[:MAX_SIMILAR], start=1):
+        ranked = ranked_by_index.setdefault(index, RankedEntry(entries[index], 0))
+        ranked.score += 1 / (FUSION_CONSTANT + number)
+        ranked.reasons.append(f"similarity {-negative_cosine:.2f} by {embedder} (number {number})")
+    for ranked in ranked_by_index.values():
+        _add_bonus(ranked, moment)
+    return sorted(ranked_by_index.values(), key=lambda ranked: (-ranked.score, ranked.entry.id))
 
 
-def _weigh(hit: Ranked, moment: float) -> None:
-    """Newer and more important ones come first among those that fit alike."""
-    entry = hit.entry
+def _add_bonus(ranked: RankedEntry, moment: float) -> None:
+    """Raise the score of recent and important entries, so that they come first among equal matches."""
+    entry = ranked.entry
     recency = 0.5 ** (max(0.0, moment - entry.valid_from) / 86_400 / HALF_LIFE_DAYS)
-    weight = EPISODIC_RECENT if entry.memory_type == "episodic" else RECENT
-    hit.score *= 1 + weight * recency + IMPORTANT * entry.importance
+    weight = EPISODIC_RECENCY_WEIGHT if entry.memory_type == "episodic" else RECENCY_WEIGHT
+    ranked.score *= 1 + weight * recency + IMPORTANCE_WEIGHT * entry.importance
     if entry.importance:
-        hit.reasons.append(f"importance {entry.importance:g}")
+        ranked.reasons.append(f"importance {entry.importance:g}")
     if recency > 0.5:
-        hit.reasons.append("recent")
+        ranked.reasons.append("recent")
 
 
-def bm25(query: str, entries: Sequence[Entry]) -> list[tuple[int, float, set[str]]]:
-    """Robertson's BM25 (k1 1.2, b 0.75): (place, score, shared words) of what shares a word, best first."""
-    wanted = set(words(query))
-    holding = [
-        (place, shared) for place, entry in enumerate(entries) if (shared := wanted & entry.terms.keys())
-    ]
-    if not holding:
+def score_bm25(query: str, entries: Sequence[SearchEntry]) -> list[LexicalMatch]:
+    """Return the entries that share a word with the query, best first (Robertson's BM25, k1 1.2, b 0.75)."""
+    query_terms = set(extract_terms(query))
+    shared_by_index = {
+        index: shared for index, entry in enumerate(entries) if (shared := query_terms & entry.terms.keys())
+    }
+    if not shared_by_index:
         return []
     lengths = [sum(entry.terms.values()) for entry in entries]
     average = sum(lengths) / len(lengths)
-    spread = Counter(word for _, shared in holding for word in shared)
-    rarity = {word: math.log(1 + (len(entries) - n + 0.5) / (n + 0.5)) for word, n in spread.items()}
-    ranked = []
-    for place, shared in holding:
-        norm = K1 * (1 - B + B * lengths[place] / average)
-        found = entries[place].terms
-        score = sum(rarity[word] * found[word] * (K1 + 1) / (found[word] + norm) for word in shared)
-        ranked.append((place, score, shared))
-    return sorted(ranked, key=lambda item: -item[1])
+    frequencies = Counter(term for shared in shared_by_index.values() for term in shared)
+    rarity = {term: math.log(1 + (len(entries) - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+    matches = []
+    for index, shared in shared_by_index.items():
+        norm = K1 * (1 - B + B * lengths[index] / average)
+        counts = entries[index].terms
+        score = sum(rarity[term] * counts[term] * (K1 + 1) / (counts[term] + norm) for term in shared)
+        matches.append(LexicalMatch(index, score, shared))
+    return sorted(matches, key=lambda match: -match.score)
 
 
-def packed(vector: Sequence[float]) -> tuple[bytes, float]:
-    """A vector's direction as signed bytes, and the length that it has so."""
+def quantize(vector: Sequence[float]) -> tuple[bytes, float]:
+    """Return the direction of a vector as signed bytes, and the Euclidean length of those."""
     largest = max(map(abs, vector)) or 1
     numbers = [round(127 * number / largest) for number in vector]
     return bytes(number & 0xFF for number in numbers), math.sqrt(sum(map(mul, numbers, numbers))) or 1
 
 
-def cosines(
-    vector: Sequence[float], entries: Sequence[Entry], embedder: str, floor: float
+def compute_cosines(
+    vector: Sequence[float], entries: Sequence[SearchEntry], embedder: str, floor: float
 ) -> dict[str, float]:
-    """The likeness, at least `floor`, of entries whose vector the same embedder made."""
-    own, norm = packed(vector)
-    wanted = memoryview(own).cast("b")
-    found = {}
+    """Return the cosine by entry id, where it is at least `floor`, of entries with a vector by the same embedder."""
+    quantized, norm = quantize(vector)
+    query = memoryview(quantized).cast("b")
+    cosines = {}
     for entry in entries:
         if entry.embedder == embedder and entry.vector:
-            product = _product(wanted, memoryview(entry.vector).cast("b"))
+            product = _dot_product(query, memoryview(entry.vector).cast("b"))
             cosine = product / (norm * entry.norm)
             if cosine >= floor:
-                found[entry.id] = cosine
-    return found
+                cosines[entry.id] = cosine
+    return cosines
 
 
-def _plain_product(one: Sequence[int], other: Sequence[int]) -> int:
+def _portable_dot_product(one: Sequence[int], other: Sequence[int]) -> int:
     return sum(map(mul, one, other))
 
 
-_product = getattr(math, "sumprod", _plain_product)  # Python 3.12 and later, four times as fast
+_dot_product = getattr(math, "sumprod", _portable_dot_product)  # Python 3.12 and later, four times as fast

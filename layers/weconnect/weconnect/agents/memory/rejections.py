@@ -1,10 +1,10 @@
-"""What is never remembered: texts that say nothing, and what looks like a secret."""
+"""Texts that are never stored as memories: those without content, and those that seem to contain a secret."""
 
 import re
 
-from weconnect.agents.memory.facts import meaning
+from weconnect.agents.memory.facts import normalize_words
 
-EMPTY = "It says nothing"
+NO_CONTENT = "The text has no content"
 _KEYS = re.compile(
     r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant|or)?[-_]?[A-Za-z0-9_-]{16,}"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
@@ -28,7 +28,7 @@ _PIN = re.compile(
     re.I,
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
-_NO_CARD = re.compile(
+_NOT_A_CARD = re.compile(
     r"\b(?:order|invoice|tracking|ticket|parcel|shipment|case|reference|serial|article)(?: (?:number|no\.?|id))?"
     r"\s*(?:is|was|:|#|=)?\s*$",
     re.I,
@@ -42,52 +42,55 @@ _NUMBER = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-])")
 _TOKEN = re.compile(r"(?<![\w/.:=&?-])[A-Za-z0-9+_-]{32,}(?![\w/.])")
 
 
-def why_refused(text: str) -> str | None:
-    """Why a text must not be remembered, or None."""
-    if not meaning(text):
-        return EMPTY
-    return next((f"It looks like it holds {kind}" for kind, _ in _secrets(text)), None)
+def find_rejection(text: str) -> str | None:
+    """Return the reason why a text must not be stored, or None."""
+    if not normalize_words(text):
+        return NO_CONTENT
+    return next((f"The text seems to contain {noun}" for noun, _ in _find_secrets(text)), None)
 
 
-def masked(text: str) -> str:
-    """The text with `[secret]` in place of what looks like one."""
-    for _, found in list(_secrets(text)):
-        text = text.replace(found, "[secret]")
+def mask_secrets(text: str) -> str:
+    """Return the text with `[secret]` in place of each apparent secret."""
+    for _, secret in list(_find_secrets(text)):
+        text = text.replace(secret, "[secret]")
     return text
 
 
-def _secrets(text: str) -> list[tuple[str, str]]:
-    found = [("a key or a token", match[0]) for match in _KEYS.finditer(text)]
-    found += [("a password or a key", match["value"]) for match in _NAMED.finditer(text) if _is_value(match)]
-    found += [("a card number", match[0]) for match in _NUMBER.finditer(text) if _is_card(match)]
-    found += [("a PIN", match["value"]) for match in _PIN.finditer(text)]
-    found += [("a bank account number", match[0]) for match in _IBAN.finditer(text) if _is_iban(match[0])]
-    found += [("a key or a token", match[0]) for match in _TOKEN.finditer(text) if _is_random(match[0])]
-    return found
+def _find_secrets(text: str) -> list[tuple[str, str]]:
+    """Return the apparent secrets in a text: (noun with its article, secret)."""
+    secrets = [("a key or a token", match[0]) for match in _KEYS.finditer(text)]
+    secrets += [
+        ("a password or a key", match["value"]) for match in _NAMED.finditer(text) if _has_secret_value(match)
+    ]
+    secrets += [("a card number", match[0]) for match in _NUMBER.finditer(text) if _is_card_number(match)]
+    secrets += [("a PIN", match["value"]) for match in _PIN.finditer(text)]
+    secrets += [("a bank account number", match[0]) for match in _IBAN.finditer(text) if _is_iban(match[0])]
+    secrets += [("a key or a token", match[0]) for match in _TOKEN.finditer(text) if _is_random(match[0])]
+    return secrets
 
 
-def _is_value(match: re.Match[str]) -> bool:
-    """`password is hunter2`, not `the password is stored in a vault`."""
+def _has_secret_value(match: re.Match[str]) -> bool:
+    """Accept `password is hunter2`, but not `the password is stored in a vault`."""
     value = match["value"].rstrip(".,;!")
     if re.search(r"[\d!@#$%^&*_~+=]", value):
         return True
-    last = not re.search(r"\w", match["rest"])
-    return last and value.casefold() not in _STATES and not value.endswith("ed")
+    is_last_word = not re.search(r"\w", match["rest"])
+    return is_last_word and value.casefold() not in _STATES and not value.endswith("ed")
 
 
 def _is_iban(text: str) -> bool:
-    """The check of ISO 7064: what is left of division by 97 is 1; letters count from 10."""
+    """Return whether the checksum is right (ISO 7064, modulo 97 is 1; letters count from 10)."""
     flat = text.replace(" ", "")
     return int("".join(str(int(char, 36)) for char in flat[4:] + flat[:4])) % 97 == 1
 
 
-def _is_card(match: re.Match[str]) -> bool:
-    """Luhn's check, a first digit that cards have, and no word before it that says what else it is."""
-    if _NO_CARD.search(match.string[: match.start()]):
+def _is_card_number(match: re.Match[str]) -> bool:
+    """Return whether the Luhn checksum and the first digit are right and no word before it says "order number"."""
+    if _NOT_A_CARD.search(match.string[: match.start()]):
         return False
     digits = [int(char) for char in match[0] if char.isdigit()]
     doubled = [
-        sum(divmod(2 * digit, 10)) if place % 2 else digit for place, digit in enumerate(reversed(digits))
+        sum(divmod(2 * digit, 10)) if index % 2 else digit for index, digit in enumerate(reversed(digits))
     ]
     return digits[0] in (2, 3, 4, 5, 6) and sum(doubled) % 10 == 0
 

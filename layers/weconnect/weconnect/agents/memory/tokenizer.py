@@ -1,30 +1,31 @@
-"""The words that tell texts apart."""
+"""Words and terms of texts, for search and for the comparison of memories. English only."""
 
 import re
 import unicodedata
 
-_COMMON = """
+_STOP_WORDS = """
 a an and are as at be but by do does for from has have he her his how i in is it its me my of on or our she
 that the their them they this to was we were what when where which who whose why will with you your
 """
-COMMON = frozenset(_COMMON.split())
-_NUMBERS = """
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+_NUMBER_WORDS = """
 zero one two three four five six seven eight nine ten eleven twelve
 """
-NUMBERS = {word: str(number) for number, word in enumerate(_NUMBERS.split())}
+DIGITS_BY_WORD = {word: str(number) for number, word in enumerate(_NUMBER_WORDS.split())}
 
 
-def words(text: str) -> list[str]:
-    """The words that tell texts apart, lower case, without English plural and possessive endings."""
-    return [stem(word) for word in spoken(text) if word not in COMMON]
+def extract_terms(text: str) -> list[str]:
+    """Return the words that distinguish texts, in lower case, without English plural and possessive endings."""
+    return [stem(word) for word in split_words(text) if word not in STOP_WORDS]
 
 
-def spoken(text: str) -> list[str]:
-    """All words, lower case."""
+def split_words(text: str) -> list[str]:
+    """Return all words, in lower case."""
     return re.findall(r"[^\W_]+(?:'[^\W_]+)?", unicodedata.normalize("NFKC", text).casefold())
 
 
 def stem(word: str) -> str:
+    """Return a word without plural and possessive endings."""
     word = word.removesuffix("'s")
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
@@ -32,10 +33,10 @@ def stem(word: str) -> str:
 
 
 def estimate_tokens(text: str) -> int:
-    """About four characters a token: the tables of a real tokenizer would have to be fetched."""
+    """Return about one token for four characters: the tables of a real tokenizer would have to be downloaded."""
     return -(-len(text) // 4)
 
 
-def rare(found: set[str], most: int) -> list[str]:
-    """The words that are likely to be in few texts: those with digits first, then the longest."""
-    return sorted(found, key=lambda word: (not any(map(str.isdigit, word)), -len(word), word))[:most]
+def pick_rare(terms: set[str], count: int) -> list[str]:
+    """Return the terms that are likely to be in few texts: those with digits first, then the longest."""
+    return sorted(terms, key=lambda term: (not any(map(str.isdigit, term)), -len(term), term))[:count]

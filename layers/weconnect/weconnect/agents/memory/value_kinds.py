@@ -1,14 +1,14 @@
-"""Of which kind a value is: an e-mail address, a clock time, a colour, a proper name. A table, no model; English.
+"""Kinds of values: an e-mail address, a clock time, a colour, a proper name. English tables, no model.
 
-A value takes the place of another of the same kind alone: "My email is down today" is no other address. What is of no
-kind here takes the place of nothing. Classes of words come before names: "Spanish" or "Spain" is nobody's name.
+A value replaces only a value of the same kind: "My email is down today" has no new address. A value of an unknown kind
+replaces nothing. Word classes are tried before names, because "Spanish" or "Spain" is not the name of a person.
 """
 
 import re
 
-from weconnect.agents.memory.tokenizer import COMMON, NUMBERS, spoken, stem
+from weconnect.agents.memory.tokenizer import DIGITS_BY_WORD, STOP_WORDS, split_words, stem
 
-CLASSES = {  # of words that exclude each other as an answer to one question
+WORDS_BY_CLASS = {  # of words that exclude each other as an answer to one question
     "drink": "tea coffee water juice beer wine milk cola",
     "theme": "dark light",
     "seat": "aisle window",
@@ -39,7 +39,7 @@ CLASSES = {  # of words that exclude each other as an answer to one question
     " denmark finland ireland england scotland wales britain uk usa us canada mexico brazil argentina chile china japan"
     " india korea australia greece turkey russia ukraine egypt kenya nigeria europe asia africa america",
 }  # fmt: skip
-_CLASS_OF = {stem(word): name for name, members in CLASSES.items() for word in members.split()}
+_CLASS_OF = {stem(word): name for name, members in WORDS_BY_CLASS.items() for word in members.split()}
 _WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
 _MONTH = (
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december"
@@ -48,7 +48,7 @@ _MONTH = (
 _DAY = r"(?:the )?\d{1,2}(?:st|nd|rd|th)?(?: of)?"
 _YEAR = r"(?:,? \d{4})?"
 _NUMERAL = r"[+-]?\d[\d.,]*"
-_PATTERNS = [  # the first that the whole value fits; written small
+_PATTERNS = [  # the first that matches the whole value, without regard to case
     ("e-mail address", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     ("link", r"https?://\S+|www\.\S+"),
     ("weekday", rf"(?:next |this |every |on )?{_WEEKDAY}"),
@@ -62,21 +62,21 @@ _CAPITAL = r"[A-Z][\w'&.-]*"
 _NAME = re.compile(rf"{_CAPITAL}(?:,? (?:(?:of|de|da|van|von|der|and) )?{_CAPITAL})*")
 
 
-def kind(value: str) -> str | None:
-    """The kind of a value, or None when it is of none that is known. Kinds of numbers have their unit in them."""
+def classify_value(value: str) -> str | None:
+    """Return the kind of a value, None when it is unknown. The kind of a number contains its unit, `number euro`."""
     plain = re.sub(r"^(?:an?|the) ", "", value.strip(), flags=re.I)
     if re.match(r"(?:from|of|about|like|by|with|without) ", plain, re.I):
-        return None  # it tells of the thing, and is not what the thing is: an e-mail from Spain
+        return None  # it describes the value and is not the value: "an e-mail from Spain"
     for name, pattern in _PATTERNS:
         if re.fullmatch(pattern, plain, re.I):
             return name
-    return _number(plain) or _class(plain) or ("name" if _is_name(value.strip()) else None)
+    return _classify_number(plain) or _classify_word(plain) or ("name" if _is_name(value.strip()) else None)
 
 
-def _number(value: str) -> str | None:
-    """ "20 euros" is a number of euros, "port 8080" one of port."""
+def _classify_number(value: str) -> str | None:
+    """Return `number euro` for "20 euros", `number port` for "port 8080"."""
     first, _, rest = value.partition(" ")
-    flat = f"{NUMBERS.get(first.casefold(), first)} {rest}".strip()
+    flat = f"{DIGITS_BY_WORD.get(first.casefold(), first)} {rest}".strip()
     match = re.fullmatch(rf"([a-z]+ |[€$£])?{_NUMERAL}( ?[a-z%€$£]+)?", flat, re.I)
     if not match:
         return None
@@ -84,16 +84,16 @@ def _number(value: str) -> str | None:
     return " ".join(["number", *units])
 
 
-def _class(value: str) -> str | None:
-    """ "green" is a colour, and "dark mode" a theme of mode."""
-    found = [stem(word) for word in spoken(value) if word not in COMMON]
-    members = [word for word in found if word in _CLASS_OF]
-    if len(members) != 1 or len(found) > 2 or (len(found) > 1 and _is_name(value)):
+def _classify_word(value: str) -> str | None:
+    """Return `colour` for "green", `theme mode` for "dark mode"."""
+    stems = [stem(word) for word in split_words(value) if word not in STOP_WORDS]
+    members = [word for word in stems if word in _CLASS_OF]
+    if len(members) != 1 or len(stems) > 2 or (len(stems) > 1 and _is_name(value)):
         return None
-    return " ".join([_CLASS_OF[members[0]], *(word for word in found if word != members[0])])
+    return " ".join([_CLASS_OF[members[0]], *(word for word in stems if word != members[0])])
 
 
 def _is_name(value: str) -> bool:
-    """Whether it is written like one; a text all in capitals tells nothing."""
-    found = [word.casefold() for word in re.findall(r"[\w'-]+", value)]
-    return bool(_NAME.fullmatch(value)) and not (set(found) & COMMON - {"of", "and"})
+    """Return whether a value is capitalized like a proper name and has no stop word but "of" and "and"."""
+    words = {word.casefold() for word in re.findall(r"[\w'-]+", value)}
+    return bool(_NAME.fullmatch(value)) and not (words & STOP_WORDS - {"of", "and"})

@@ -1,6 +1,6 @@
-"""The table's vector index: the likest memories of an agent that has more than search reads whole.
+"""The table's vector index: the most similar memories of an agent that has more than a search loads completely.
 
-Where the table has no such index (an emulator, a table from before) there are none, and search does without.
+Where the table has no such index (an emulator, an old table), search does without it.
 """
 
 import functools
@@ -8,21 +8,23 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from weconnect.agents.memory.ranking import Entry
+from weconnect.agents.memory.ranking import SearchEntry
 from weconnect.agents.memory.rows import VectorRow
 from weconnect.log import logger
 from weconnect.settings import settings
 
-INDEX = "vectors"
-TOP = 100  # the most that the index answers
+INDEX_NAME = "vectors"
+MAX_RESULTS = 100  # the limit of the service
 
 
-def row(
-    organization_id: UUID, agent_id: UUID, entry: Entry, vector: Sequence[float], ttl: int | None
+def build_row(
+    organization_id: UUID, agent_id: UUID, entry: SearchEntry, vector: Sequence[float], ttl: int | None
 ) -> VectorRow:
-    """The row that the index takes a memory's vector from."""
+    """Return the row from which the index takes a memory's vector."""
     pk, sk = VectorRow.at(organization_id, agent_id, UUID(entry.id))
     return VectorRow(
         pk=pk,
@@ -30,42 +32,42 @@ def row(
         ttl=ttl,
         embedder=entry.embedder,
         vector_scope=VectorRow.scope(
-            organization_id, agent_id, entry.embedder, past=entry.valid_to is not None
+            organization_id, agent_id, entry.embedder, superseded=entry.valid_to is not None
         ),
         vector=[float(f"{number:.6g}") for number in vector],
         memory_sk=entry.sk,
     )
 
 
-def nearest(
-    organization_id: UUID, agent_id: UUID, embedder: str, vector: Sequence[float], *, past: bool = False
+def find_nearest(
+    organization_id: UUID,
+    agent_id: UUID,
+    embedder: str,
+    vector: Sequence[float],
+    *,
+    superseded: bool = False,
 ) -> dict[str, float] | None:
-    """The cosine of up to 100 memories by their sort keys, of superseded ones in the `past`; None without an index."""
-    scope = VectorRow.scope(organization_id, agent_id, embedder, past=past)
+    """Return the cosine by sort key of up to 100 memories, present or superseded; None when the index fails."""
+    scope = VectorRow.scope(organization_id, agent_id, embedder, superseded=superseded)
     try:
-        answer = client().search_vectors(
+        response = client().search_vectors(
             TableName=settings.table_name,
-            IndexName=INDEX,
+            IndexName=INDEX_NAME,
             SearchVector=[{"N": f"{number:.6g}"} for number in vector],
-            TopK=TOP,
+            TopK=MAX_RESULTS,
             SearchConditionExpression="vectorScope = :scope",
             ExpressionAttributeValues={":scope": {"S": scope}},
         )
     except (ClientError, BotoCoreError) as error:
-        logger.warning("no vector index", error=repr(error)[:300])
+        logger.warning("vector index unavailable", error=repr(error)[:300])
         return None
-    return {found["Item"]["memorySk"]["S"]: 1 - found["Score"] for found in answer["SearchResults"]}
+    return {result["Item"]["memorySk"]["S"]: 1 - result["Score"] for result in response["SearchResults"]}
 
 
 @functools.cache
 def client() -> Any:
-    """The client of what PynamoDB does not know, made at its first use; it tries once, since search can do without."""
-    import boto3
-    from botocore.config import Config
-
-    patience = Config(
-        connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
-    )
+    """Return a client for the operation that PynamoDB lacks. It tries once, because search can do without."""
+    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client(
-        "dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url, config=patience
+        "dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url, config=config
     )

@@ -1,138 +1,157 @@
-"""Write a memory: decide what becomes of it, and keep all its rows in one transaction.
+"""Writing of a memory: decide what becomes of it, then store all its rows in one transaction.
 
-How it is decided, in this order and without a model:
-1. rejected: it says nothing, looks like a secret, or the agent has no room left;
-2. by key: the caller's, else (semantic ones) the slot that a plain statement is about, `office.location`, else the
-   text itself. What holds that key now is a duplicate when it says the same, else it is superseded;
-   A value supersedes one of the same kind only (`kinds`); else both are kept, and the reason says so;
-3. semantic ones without a caller's key: among the most similar, one that tells of the same slot is a duplicate or
-   superseded by the same rule; one of the same words, or of nearly the same vector, names and numbers, is a duplicate.
+The decision follows these rules, in this order and without a model:
+1. rejected: the text has no content, seems to contain a secret, or the agent has reached its limit;
+2. by key: the caller's, else (semantic memories) the key of the plain statement, `office.location`, else a hash of the
+   text. The memory that has this key now makes the new one a duplicate when both say the same, else it is superseded.
+   A value supersedes only a value of the same kind (`value_kinds`); otherwise both are stored, and the reason says so;
+3. semantic memories without a caller's key: among the most similar memories, one about the same key makes the new one a
+   duplicate or is superseded by the same rule; one with the same words, or with nearly the same vector and the same
+   names and numbers, makes it a duplicate.
 """
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
+from pynamodb.expressions.condition import Condition
+
 from weconnect import clock, ids
+from weconnect.actor import Actor
 from weconnect.agents.memory import embedders, facts, lexicon, ranking, rejections, storage
-from weconnect.agents.memory.entities import MemoryType, MemoryWritten, NewAIAgentMemory
+from weconnect.agents.memory.entities import MemoryType, MemoryWriteResult, NewAIAgentMemory
 from weconnect.agents.memory.facts import Fact
 from weconnect.agents.memory.lexicon import Lexicon
 from weconnect.agents.memory.rows import MemoryKeyRow, MemoryRow
-from weconnect.agents.memory.tokenizer import spoken
+from weconnect.agents.memory.tokenizer import split_words
 from weconnect.db import table
-from weconnect.errors import Conflict
+from weconnect.errors import Conflict, VersionConflict
 from weconnect.settings import settings
 
-MOST = 100_000  # memories of an agent
-PROCEDURES = 200
-SIMILAR = 8  # of the most similar memories by words, and by likeness
-ALIKE = 0.93  # cosine from which on two texts of the same names and numbers say the same
+MAX_MEMORIES = 100_000  # of an agent
+MAX_INSTRUCTIONS = 200
+MAX_CANDIDATES = 8  # memories that are compared, by words and by similarity each
+DUPLICATE_COSINE = 0.93  # from here on, two texts with the same names and numbers say the same
 ATTEMPTS = 3
-SAME_TIME = "The same key was written at the same time"
 
 Vector = list[float] | None
 
 
 @dataclass
 class Decision:
-    """What becomes of a text under its key; `before` is what it repeats or supersedes, `marker` what holds the key."""
+    """The decision about a text; `existing` is the memory that it repeats or supersedes, `key_row` the key's row."""
 
     kind: Literal["added", "duplicate_of", "supersedes"]
     reason: str
     key: str
-    marker: MemoryKeyRow | None
-    before: MemoryRow | None = None
+    key_row: MemoryKeyRow | None
+    existing: MemoryRow | None = None
+
+
+class KeyHolder(NamedTuple):
+    """The row of a key, and the memory that has it now."""
+
+    key_row: MemoryKeyRow | None
+    memory: MemoryRow | None
 
 
 def write(
-    organization_id: UUID, agent_id: UUID, user_id: UUID, new: NewAIAgentMemory, actor: dict[str, Any]
-) -> MemoryWritten:
-    """Add a memory, or find it there already, or let it supersede an older value, or reject it."""
+    organization_id: UUID, agent_id: UUID, user_id: UUID, new: NewAIAgentMemory, actor: Actor
+) -> MemoryWriteResult:
+    """Store a memory unless it is rejected or a duplicate, and supersede the value that it replaces.
+
+    Raises Invalid for an expiry in the past, VersionConflict when the same key keeps being written concurrently.
+    """
     storage.check_expiry(new.metadata)
-    known = lexicon.read(organization_id, agent_id)
-    refused = rejections.why_refused(new.content) or _no_room(organization_id, agent_id, new, known)
-    if refused:
-        return MemoryWritten(decision="rejected", reason=refused)
+    loaded = lexicon.load(organization_id, agent_id)
+    rejection = rejections.find_rejection(new.content) or _check_limits(
+        organization_id, agent_id, new, loaded
+    )
+    if rejection:
+        return MemoryWriteResult(decision="rejected", reason=rejection)
     vectors, _ = embedders.embed([new.content])
     vector = vectors[0] if vectors else None
-    fact = facts.read(new.content) if new.memory_type == MemoryType.SEMANTIC else None
+    fact = facts.parse_statement(new.content) if new.memory_type == MemoryType.SEMANTIC else None
     if fact and new.subject:
         fact = replace(fact, subject=new.subject.casefold())
     new = new.model_copy(update={"subject": new.subject or (fact.subject[:255] if fact else None)})
     for _ in range(ATTEMPTS - 1):
-        decided = _decide(organization_id, agent_id, new, fact, vector, known)
+        decision = _decide(organization_id, agent_id, new, fact, vector, loaded)
         try:
-            return _carry_out(organization_id, agent_id, user_id, new, vector, decided, actor)
+            return _apply(organization_id, agent_id, user_id, new, vector, decision, actor)
         except Conflict:
-            known = lexicon.read(organization_id, agent_id)
-    decided = _decide(organization_id, agent_id, new, fact, vector, known)
-    return _carry_out(organization_id, agent_id, user_id, new, vector, decided, actor)
+            loaded = lexicon.load(organization_id, agent_id)
+    decision = _decide(organization_id, agent_id, new, fact, vector, loaded)
+    return _apply(organization_id, agent_id, user_id, new, vector, decision, actor)
 
 
-def _carry_out(
+def _apply(
     organization_id: UUID,
     agent_id: UUID,
     user_id: UUID,
     new: NewAIAgentMemory,
     vector: Vector,
-    decided: Decision,
-    actor: dict[str, Any],
-) -> MemoryWritten:
-    before, marker = decided.before, decided.marker
-    other_id = UUID(before.id) if before else None
-    if before and decided.kind == "duplicate_of":
-        kept = storage.memory(before)
-        return MemoryWritten(decision=decided.kind, other_id=other_id, reason=decided.reason, memory=kept)
+    decision: Decision,
+    actor: Actor,
+) -> MemoryWriteResult:
+    existing, key_row = decision.existing, decision.key_row
+    other_id = UUID(existing.id) if existing else None
+    if existing and decision.kind == "duplicate_of":
+        memory = storage.to_memory(existing)
+        return MemoryWriteResult(
+            decision=decision.kind, other_id=other_id, reason=decision.reason, memory=memory
+        )
     moment = clock.now()
-    row = storage.new_row(organization_id, agent_id, user_id, new, decided.key, ids.new_id(), moment)
+    row = storage.build_row(organization_id, agent_id, user_id, new, decision.key, ids.new_id(), moment)
     with table.transaction(actor) as writes:
         writes.create(row)
-        storage.index(writes, row, new.content, vector)
-        if marker:
-            writes.change(marker, {"memory_sk": row.sk, "ttl": row.ttl})
+        storage.add_to_index(writes, row, new.content, vector)
+        if key_row:
+            writes.change(key_row, {"memory_sk": row.sk, "ttl": row.ttl})
         else:
-            at = MemoryKeyRow.at(organization_id, agent_id, new.memory_type, decided.key)
-            taken = Conflict(SAME_TIME, code="version_conflict")
-            writes.create(MemoryKeyRow(*at, memory_sk=row.sk, ttl=row.ttl), taken)
-        if before:
-            storage.retire(writes, before, moment, row.id)
-    kept = storage.memory(row)
-    return MemoryWritten(decision=decided.kind, other_id=other_id, reason=decided.reason, memory=kept)
+            at = MemoryKeyRow.at(organization_id, agent_id, new.memory_type, decision.key)
+            conflict = VersionConflict("The same key was written by another request. Try again.")
+            writes.create(MemoryKeyRow(*at, memory_sk=row.sk, ttl=row.ttl), conflict)
+        if existing:
+            storage.supersede(writes, existing, moment, row.id)
+    memory = storage.to_memory(row)
+    return MemoryWriteResult(decision=decision.kind, other_id=other_id, reason=decision.reason, memory=memory)
 
 
-def _no_room(organization_id: UUID, agent_id: UUID, new: NewAIAgentMemory, known: Lexicon) -> str | None:
-    """Why there is no room; what expired or was superseded takes none of the instructions'."""
-    replaces = new.key and _holder(organization_id, agent_id, new.memory_type, new.key)[1]
+def _check_limits(
+    organization_id: UUID, agent_id: UUID, new: NewAIAgentMemory, loaded: Lexicon
+) -> str | None:
+    """Return the reason why the agent can store no more; expired and superseded instructions do not count."""
+    replaces = new.key and _find_holder(organization_id, agent_id, new.memory_type, new.key).memory
     if new.memory_type == MemoryType.PROCEDURAL and not replaces:
-        present = MemoryRow.get_attributes()["valid_to"].does_not_exist()
-        held = sum(
-            entry.memory_type == MemoryType.PROCEDURAL and entry.valid_to is None for entry in known.entries
+        count = sum(
+            entry.memory_type == MemoryType.PROCEDURAL and entry.valid_to is None for entry in loaded.entries
         )
-        if held >= PROCEDURES or not known.complete:
+        if count >= MAX_INSTRUCTIONS or not loaded.is_complete:
             pk, prefix = MemoryRow.of_type(organization_id, agent_id, MemoryType.PROCEDURAL)
-            held = _count(pk, prefix, present)
-        if held >= PROCEDURES:
-            return f"The agent has its {PROCEDURES} instructions"
-    if known.size >= MOST:
+            is_current = MemoryRow.get_attributes()["valid_to"].does_not_exist()
+            count = _count(pk, prefix, is_current)
+        if count >= MAX_INSTRUCTIONS:
+            return f"The agent has reached the limit of {MAX_INSTRUCTIONS} instructions"
+    if loaded.size >= MAX_MEMORIES:
         pk, prefix = MemoryRow.of_type(organization_id, agent_id)
-        if _count(pk, prefix) >= MOST:
-            return f"The agent has its {MOST} memories"
+        if _count(pk, prefix) >= MAX_MEMORIES:
+            return f"The agent has reached the limit of {MAX_MEMORIES} memories"
     return None
 
 
-def _count(pk: str, prefix: str, condition: Any = None) -> int:
-    alive = MemoryRow.ttl.does_not_exist() | (MemoryRow.ttl > clock.epoch())
+def _count(pk: str, prefix: str, condition: Condition | None = None) -> int:
+    is_live = MemoryRow.ttl.does_not_exist() | (MemoryRow.ttl > clock.epoch_seconds())
     return MemoryRow.count(
         pk,
         MemoryRow.sk.startswith(prefix),
-        filter_condition=alive if condition is None else alive & condition,
+        filter_condition=is_live if condition is None else is_live & condition,
         consistent_read=True,
     )
 
 
-# What is decided
+# Decisions
 
 
 def _decide(
@@ -141,98 +160,115 @@ def _decide(
     new: NewAIAgentMemory,
     fact: Fact | None,
     vector: Vector,
-    known: Lexicon,
+    loaded: Lexicon,
 ) -> Decision:
-    name = new.key or _name(new.content, fact)
-    reason = "Nothing of it was known"
-    marker, before = _holder(organization_id, agent_id, new.memory_type, name)
-    if before:
-        decided = _against(new.content, fact, before, marker, name, by_key=new.key is not None)
-        if decided:
-            return decided
-        reason = _why_both(fact, before) or reason
-        name = _name(f"{name} {new.content}", None)  # it is about the same, and both hold
-        marker, before = _holder(organization_id, agent_id, new.memory_type, name)
-        if before:
-            return Decision("duplicate_of", "It is there in these words", name, marker, before)
+    key = new.key or _derive_key(new.content, fact)
+    reason = "Nothing similar was stored"
+    key_row, existing = _find_holder(organization_id, agent_id, new.memory_type, key)
+    if existing:
+        decision = _compare(new.content, fact, existing, key_row, key, has_callers_key=new.key is not None)
+        if decision:
+            return decision
+        reason = _explain_coexistence(fact, existing) or reason
+        key = _derive_key(f"{key} {new.content}", None)  # it is about the same, and both are valid
+        key_row, existing = _find_holder(organization_id, agent_id, new.memory_type, key)
+        if existing:
+            return Decision("duplicate_of", "The same text is already stored", key, key_row, existing)
     if new.memory_type == MemoryType.SEMANTIC and new.key is None:
-        for found, cosine in _similar(organization_id, agent_id, new.content, vector, known):
-            its_marker, holder = _holder(organization_id, agent_id, new.memory_type, found.key)
-            if holder and holder.id == found.id:
-                decided = _against(new.content, fact, found, its_marker, found.key, cosine=cosine)
-                if decided:
-                    return decided
-                reason = _why_both(fact, found) or reason
-    return Decision("added", reason, name, marker)
+        for candidate, cosine in _find_similar(organization_id, agent_id, new.content, vector, loaded):
+            holder = _find_holder(organization_id, agent_id, new.memory_type, candidate.key)
+            if holder.memory and holder.memory.id == candidate.id:
+                decision = _compare(
+                    new.content, fact, candidate, holder.key_row, candidate.key, cosine=cosine
+                )
+                if decision:
+                    return decision
+                reason = _explain_coexistence(fact, candidate) or reason
+    return Decision("added", reason, key, key_row)
 
 
-def _why_both(fact: Fact | None, before: MemoryRow) -> str | None:
-    """Why a fact may hold beside one of its slot."""
-    other = facts.read(storage.text(before))
-    if not fact or not other or fact.slot != other.slot or fact.value == other.value:
+def _explain_coexistence(fact: Fact | None, existing: MemoryRow) -> str | None:
+    """Return the reason why a fact and an existing one with the same key are both stored, if that is so."""
+    other = facts.parse_statement(storage.load_content(existing))
+    if not fact or not other or fact.key != other.key or fact.value == other.value:
         return None
-    return f"{fact.slot} is known with a value that is not of the same kind as this one, so both are kept"
+    return f"The stored value of {fact.key} is of another kind than this one, so both are stored"
 
 
-def _against(
+def _compare(
     content: str,
     fact: Fact | None,
-    before: MemoryRow,
-    marker: MemoryKeyRow | None,
-    name: str,
+    existing: MemoryRow,
+    key_row: MemoryKeyRow | None,
+    key: str,
     *,
-    by_key: bool = False,
+    has_callers_key: bool = False,
     cosine: float = 0,
 ) -> Decision | None:
-    """What a text is beside one that holds now; None when both may hold."""
-    said = storage.text(before)
-    if spoken(said) == spoken(content):
-        return Decision("duplicate_of", "It is there in these words", name, marker, before)
-    other = facts.read(said)
-    if fact and other and fact.slot == other.slot:
-        if fact.agrees(other):
-            return Decision("duplicate_of", f"It says the same of {fact.slot}", name, marker, before)
-        if fact.contradicts(other) or by_key:
-            return Decision("supersedes", f"{fact.slot} has another value now", name, marker, before)
+    """Return whether a text repeats or supersedes a memory that is valid now; None when both may be valid."""
+    existing_content = storage.load_content(existing)
+    if split_words(existing_content) == split_words(content):
+        return Decision("duplicate_of", "The same text is already stored", key, key_row, existing)
+    other = facts.parse_statement(existing_content)
+    if fact and other and fact.key == other.key:
+        if fact.is_implied_by(other):
+            return Decision(
+                "duplicate_of", f"The same value of {fact.key} is already stored", key, key_row, existing
+            )
+        if fact.contradicts(other) or has_callers_key:
+            return Decision("supersedes", f"{fact.key} has a new value", key, key_row, existing)
         return None
-    if by_key:
-        return Decision("supersedes", f"The key {name} has another value now", name, marker, before)
-    if facts.same_words(said, content):
-        return Decision("duplicate_of", "It is there in nearly these words", name, marker, before)
-    if cosine >= ALIKE and not (fact and other) and facts.same_details(said, content):
-        return Decision("duplicate_of", f"It is there, with a likeness of {cosine:.2f}", name, marker, before)
+    if has_callers_key:
+        return Decision("supersedes", f"The key {key} has a new value", key, key_row, existing)
+    if facts.have_same_words(existing_content, content):
+        return Decision("duplicate_of", "Nearly the same text is already stored", key, key_row, existing)
+    if (
+        cosine >= DUPLICATE_COSINE
+        and not (fact and other)
+        and facts.have_same_details(existing_content, content)
+    ):
+        reason = f"A text with a similarity of {cosine:.2f} is already stored"
+        return Decision("duplicate_of", reason, key, key_row, existing)
     return None
 
 
-def _holder(
-    organization_id: UUID, agent_id: UUID, memory_type: str, name: str
-) -> tuple[MemoryKeyRow | None, MemoryRow | None]:
-    """What holds a key now."""
-    at = MemoryKeyRow.at(organization_id, agent_id, memory_type, name)
-    marker = table.get(MemoryKeyRow, at)
-    return marker, table.get(MemoryRow, (at[0], marker.memory_sk)) if marker else None
+def _find_holder(organization_id: UUID, agent_id: UUID, memory_type: str, key: str) -> KeyHolder:
+    """Return the memory that has a key now."""
+    at = MemoryKeyRow.at(organization_id, agent_id, memory_type, key)
+    key_row = table.get(MemoryKeyRow, at)
+    return KeyHolder(key_row, table.get(MemoryRow, (at[0], key_row.memory_sk)) if key_row else None)
 
 
-def _similar(
-    organization_id: UUID, agent_id: UUID, content: str, vector: Vector, known: Lexicon
+def _find_similar(
+    organization_id: UUID, agent_id: UUID, content: str, vector: Vector, loaded: Lexicon
 ) -> list[tuple[MemoryRow, float]]:
-    """The most similar facts that hold now, each with its cosine."""
+    """Return the most similar facts that are valid now, each with its cosine."""
     moment = clock.now().timestamp()
-    held = [
-        entry for entry in known.entries if entry.memory_type == MemoryType.SEMANTIC and entry.holds(moment)
+    entries = [
+        entry
+        for entry in loaded.entries
+        if entry.memory_type == MemoryType.SEMANTIC and entry.is_valid_at(moment)
     ]
-    chosen = embedders.chosen()
-    like = ranking.cosines(vector, held, settings.embedder, chosen.FLOOR) if vector and chosen else {}
-    places = {entry.id: entry.sk for entry in held}
-    sks = [held[place].sk for place, _, _ in ranking.bm25(content, held)[:SIMILAR]]
-    sks += [places[found] for found in sorted(like, key=lambda found: -like[found])[:SIMILAR]]
-    rows = storage.rows(organization_id, agent_id, list(dict.fromkeys(sks)))
-    found = [rows[sk] for sk in dict.fromkeys(sks) if sk in rows]
-    return [(row, like.get(row.id, 0.0)) for row in found if row.valid_to is None]
+    embedder = embedders.load_embedder()
+    cosines = (
+        ranking.compute_cosines(vector, entries, settings.embedder, embedder.MIN_COSINE)
+        if vector and embedder
+        else {}
+    )
+    sks_by_id = {entry.id: entry.sk for entry in entries}
+    sks = [entries[match.position].sk for match in ranking.score_bm25(content, entries)[:MAX_CANDIDATES]]
+    sks += [
+        sks_by_id[memory_id]
+        for memory_id in sorted(cosines, key=lambda memory_id: -cosines[memory_id])[:MAX_CANDIDATES]
+    ]
+    unique_sks = list(dict.fromkeys(sks))
+    rows_by_sk = storage.load_rows(organization_id, agent_id, unique_sks)
+    rows = [rows_by_sk[sk] for sk in unique_sks if sk in rows_by_sk]
+    return [(row, cosines.get(row.id, 0.0)) for row in rows if row.valid_to is None]
 
 
-def _name(content: str, fact: Fact | None) -> str:
-    """A key for a text that was given none."""
-    if fact and len(fact.slot) <= 200:
-        return fact.slot
-    return hashlib.sha256(" ".join(spoken(content)).encode()).hexdigest()[:32]
+def _derive_key(content: str, fact: Fact | None) -> str:
+    """Return the key for a text without one: the fact's, else a hash of its words."""
+    if fact and len(fact.key) <= 200:
+        return fact.key
+    return hashlib.sha256(" ".join(split_words(content)).encode()).hexdigest()[:32]

@@ -1,22 +1,17 @@
-"""Model providers: one request in, one reply out. A provider's library is imported when it is first asked."""
+"""Model providers: one request in, one reply out. A provider's library is imported at its first request."""
 
 from weconnect.agents.models.errors import ProviderError
-from weconnect.agents.models.messages import ModelReply, ModelRequest, in_whole_characters
+from weconnect.agents.models.messages import ModelReply, ModelRequest, replace_lone_surrogates
+from weconnect.agents.models.provider_registry import load_adapter
 
 
-def complete(request: ModelRequest, api_key: str | None) -> ModelReply:
-    """Ask a model once, without a retry. Raise ProviderError when no answer came.
+def send_request(request: ModelRequest, api_key: str | None) -> ModelReply:
+    """Send one request to a model, without a retry, and return its reply.
 
-    `bedrock` without a key uses the function's own role.
+    Raises ProviderError when the request fails. `bedrock` without a key uses the function's own role.
     """
-    request = in_whole_characters(request)
-    if request.provider == "embedded":
-        from weconnect.agents.embedded_model import model
-
-        return model.reply(request)
-    from weconnect.agents.models import pydantic_ai_adapter
-
-    return in_whole_characters(pydantic_ai_adapter.complete(request, api_key))
+    send = load_adapter(request.provider)
+    return replace_lone_surrogates(send(replace_lone_surrogates(request), api_key))
 
 
-__all__ = ["ModelReply", "ModelRequest", "ProviderError", "complete"]
+__all__ = ["ModelReply", "ModelRequest", "ProviderError", "send_request"]

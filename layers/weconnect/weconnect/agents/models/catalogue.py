@@ -1,4 +1,4 @@
-"""The providers as this deployment has them."""
+"""The model providers that this deployment offers."""
 
 from weconnect.agents.models import deployment_keys, provider_registry
 from weconnect.agents.models.provider_registry import ModelProvider
@@ -6,9 +6,9 @@ from weconnect.api.pagination import Page
 from weconnect.settings import settings
 
 
-def providers() -> Page[ModelProvider]:
-    """All providers, whether a key is there, and the models of an Ollama that answers."""
-    found = provider_registry.describe(
-        lambda provider: deployment_keys.of_deployment(provider) is not None, settings.ollama_url
+def list_providers() -> Page[ModelProvider]:
+    """Return all providers, whether the deployment has a key for each, and the models of a running Ollama."""
+    providers = provider_registry.describe_providers(
+        lambda provider: deployment_keys.load_key(provider) is not None, settings.ollama_url
     )
-    return Page(items=found)
+    return Page(items=providers)

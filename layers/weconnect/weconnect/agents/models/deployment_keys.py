@@ -1,4 +1,4 @@
-"""The deployment's own model keys, until an organization brings credentials of its own."""
+"""The deployment's own API keys for model providers, used until an organization brings its own credentials."""
 
 import json
 import time
@@ -7,19 +7,23 @@ import boto3
 
 from weconnect.settings import settings
 
-KEEP_SECONDS = 300
-WITHOUT_KEY = frozenset({"embedded", "openai_compatible"})  # a tenant's base URL must not be sent our key
+CACHE_SECONDS = 300
+# A tenant chooses the base URL of `openai_compatible`: our key must not be sent there.
+PROVIDERS_WITHOUT_KEY = frozenset({"embedded", "openai_compatible"})
 
 _keys: dict[str, str] = {}
 _read_at = float("-inf")
 
 
-def of_deployment(provider: str) -> str | None:
-    """The key for a provider in the secret `ModelKeys` (`{"openai": "…"}`), read at most every five minutes."""
+def load_key(provider: str) -> str | None:
+    """Return the key for a provider from the secret `ModelKeys` (`{"openai": "…"}`), None when there is none.
+
+    The secret is read at most every five minutes.
+    """
     global _keys, _read_at
-    if provider in WITHOUT_KEY or not settings.model_keys_arn:
+    if provider in PROVIDERS_WITHOUT_KEY or not settings.model_keys_arn:
         return None
-    if time.monotonic() - _read_at > KEEP_SECONDS:
+    if time.monotonic() - _read_at > CACHE_SECONDS:
         client = boto3.client("secretsmanager", region_name=settings.region)
         _keys = json.loads(client.get_secret_value(SecretId=settings.model_keys_arn)["SecretString"])
         _read_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Whatever a provider's library raises, as a ProviderError."""
+"""Mapping from the exceptions of providers' libraries to ProviderError."""
 
 import re
 from typing import Any
@@ -7,14 +7,14 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from pydantic_ai import exceptions as ai
 from pydantic_ai.messages import ModelResponse
 
-from weconnect.agents.models.errors import ErrorCode, ProviderError
+from weconnect.agents.models.errors import ProviderError, ProviderErrorCode
 from weconnect.agents.models.messages import ModelReply
 from weconnect.errors import Problem
 from weconnect.outbound import client as outbound
-from weconnect.outbound.guard import OutboundRefused
+from weconnect.outbound.errors import OutboundRefused
 
-# The first match counts, so subclasses stand before their bases.
-CODES: list[tuple[type[Exception], ErrorCode]] = [
+# The first match counts, so subclasses precede their bases.
+CODES_BY_EXCEPTION: list[tuple[type[Exception], ProviderErrorCode]] = [
     (ai.ModelContextWindowExceededError, "context_too_long"),
     (ai.ModelAuthenticationError, "unauthorized"),
     (ai.ModelRequestRejectedError, "invalid_request"),
@@ -31,7 +31,7 @@ CODES: list[tuple[type[Exception], ErrorCode]] = [
     (BotoCoreError, "invalid_request"),
 ]
 
-STATUSES: dict[int, ErrorCode] = {
+CODES_BY_STATUS: dict[int, ProviderErrorCode] = {
     408: "timeout",
     413: "context_too_long",
     424: "unavailable",  # Bedrock: the model failed
@@ -39,103 +39,102 @@ STATUSES: dict[int, ErrorCode] = {
     504: "timeout",
 }
 
-SENTENCES: dict[ErrorCode, str] = {
-    "rate_limited": "The provider limits requests",
+MESSAGES_BY_CODE: dict[ProviderErrorCode, str] = {
+    "rate_limited": "The provider's rate limit or quota is exhausted",
     "refused": "The model declined to answer",
-    "context_too_long": "The conversation is longer than the model takes",
+    "context_too_long": "The conversation exceeds the model's context window",
     "timeout": "The model did not answer in time",
-    "unauthorized": "The provider does not accept the key, or the key may not use this model",
-    "unavailable": "The provider did not give a usable answer",
-    "invalid_request": "The provider does not accept the request",
-    "content_filtered": "The provider's content filter stopped the answer",
+    "unauthorized": "The provider rejected the API key, or the key does not permit this model",
+    "unavailable": "The provider did not return a usable answer",
+    "invalid_request": "The provider rejected the request as invalid",
+    "content_filtered": "The provider's content filter blocked the answer",
 }
 
 KEY_LIKE = re.compile(r"\b(?:sk|pk|gsk|key|AIza|ABSK|Bearer)[-_ ]?[\w*.\-]{8,}")
 
 
-def provider_error(error: Exception, api_key: str | None, sent: bool) -> ProviderError:
-    """The one error that callers see.
+def to_provider_error(error: Exception, api_key: str | None, is_sent: bool) -> ProviderError:
+    """Return the ProviderError for an exception that a provider's library raised.
 
-    What is nobody's known failure is an answer that the library stumbled over, if the request was sent, or
-    else a defect of ours, which is raised as it came.
+    An unknown exception means that the library failed to read the response, if `is_sent`; otherwise it is a
+    defect of ours and is raised unchanged.
     """
-    # The libraries wrap what our own client says as a connection that failed.
-    if problem := outbound.problem_in(error):
-        return _own(problem)
-    code = next((code for kind, code in CODES if isinstance(error, kind)), None)
-    if code is None and not sent:
+    # The libraries wrap our own client's problems as a failed connection.
+    if problem := outbound.find_problem(error):
+        return _from_outbound(problem)
+    code = next((code for kind, code in CODES_BY_EXCEPTION if isinstance(error, kind)), None)
+    if code is None and not is_sent:
         raise error
     code = code or "unavailable"
     if isinstance(error, ai.ModelHTTPError):
-        code = _by_status(error.status_code, code)
-    said = _said(getattr(error, "body", None))
-    if code == "invalid_request" and _is_filter(error):
+        code = _refine_by_status(error.status_code, code)
+    if code == "invalid_request" and _is_content_filter(error):
         code = "content_filtered"
-    # What a provider says of a key it does not know often quotes it.
-    said = "" if code == "unauthorized" else _redacted(said, api_key)
+    # A provider's message about a key that it rejects often quotes the key.
+    message = "" if code == "unauthorized" else _redact(_read_message(getattr(error, "body", None)), api_key)
     return ProviderError(
         code,
-        _sentence(code, said),
+        _describe(code, message),
         retry_after=getattr(error, "retry_after", None),
         # Waiting does not refill an account.
         retryable=False if isinstance(error, ai.ModelQuotaExceededError) else None,
     )
 
 
-def without_answer(answer: ModelResponse, reply: ModelReply) -> ProviderError | None:
-    """What an answer without text and tool calls means; None when the model just had nothing to say."""
-    details = answer.provider_details or {}
-    code: ErrorCode
-    if answer.finish_reason == "content_filter":
-        declined = "refusal" in details or details.get("finish_reason") == "refusal"
-        code = "refused" if declined else "content_filtered"
-    elif answer.finish_reason in ("error", None):
+def explain_empty_reply(response: ModelResponse, reply: ModelReply) -> ProviderError | None:
+    """Return the error behind a reply without text and tool calls; None when the model had nothing to say."""
+    details = response.provider_details or {}
+    code: ProviderErrorCode
+    if response.finish_reason == "content_filter":
+        is_refusal = "refusal" in details or details.get("finish_reason") == "refusal"
+        code = "refused" if is_refusal else "content_filtered"
+    elif response.finish_reason in ("error", None):
         code = "unavailable"
     else:
         return None
-    said = details.get("refusal") or details.get("block_reason_message")
-    return ProviderError(code, _sentence(code, said), billed=reply)
+    message = details.get("refusal") or details.get("block_reason_message")
+    return ProviderError(code, _describe(code, message), billed=reply)
 
 
-def _sentence(code: ErrorCode, said: str | None) -> str:
-    return f"{SENTENCES[code]}: {said}" if said else f"{SENTENCES[code]}."
+def _describe(code: ProviderErrorCode, message: str | None) -> str:
+    return f"{MESSAGES_BY_CODE[code]}: {message}" if message else f"{MESSAGES_BY_CODE[code]}."
 
 
-def _own(problem: Problem) -> ProviderError:
+def _from_outbound(problem: Problem) -> ProviderError:
     if isinstance(problem, OutboundRefused):
         return ProviderError("invalid_request", problem.detail)
     return ProviderError("timeout" if problem.code == "upstream_timeout" else "unavailable", problem.detail)
 
 
-def _by_status(status: int, code: ErrorCode) -> ErrorCode:
-    """What a status says where the library knows no more than that the request failed, or that it was refused."""
+def _refine_by_status(status: int, code: ProviderErrorCode) -> ProviderErrorCode:
+    """Return the code for an HTTP status where the library knows only that the request failed or was rejected."""
     if code in ("unavailable", "invalid_request"):
-        if status in STATUSES:
-            return STATUSES[status]
+        if status in CODES_BY_STATUS:
+            return CODES_BY_STATUS[status]
         if code == "unavailable" and 400 <= status < 500:
             return "invalid_request"
     return code
 
 
-def _is_filter(error: Exception) -> bool:
+def _is_content_filter(error: Exception) -> bool:
     codes = (getattr(error, "provider_error_code", None), getattr(error, "provider_error_type", None))
     return bool({"content_filter", "content_policy_violation"} & set(codes))
 
 
-def _said(body: Any) -> str:
-    """The sentence in a provider's error body, wherever it keeps it."""
+def _read_message(body: Any) -> str:
+    """Return the message in a provider's error body, wherever the provider puts it."""
     if isinstance(body, list):
-        return _said(body[0]) if body else ""
+        return _read_message(body[0]) if body else ""
     if not isinstance(body, dict):
         return ""
     for name in ("error", "Error"):
         if isinstance(body.get(name), dict):
-            return _said(body[name])
-    found = body.get("message") or body.get("Message") or body.get("error")
-    return found if isinstance(found, str) else ""
+            return _read_message(body[name])
+    message = body.get("message") or body.get("Message") or body.get("error")
+    return message if isinstance(message, str) else ""
 
 
-def _redacted(said: str, api_key: str | None) -> str:
+def _redact(message: str, api_key: str | None) -> str:
     if api_key:
-        said = said.replace(api_key, "[key]")
-    return KEY_LIKE.sub("[key]", said.encode(errors="replace").decode())[:300]
+        message = message.replace(api_key, "[key]")
+    return KEY_LIKE.sub("[key]", message.encode(errors="replace").decode())[:300]

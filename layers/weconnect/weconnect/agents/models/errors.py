@@ -1,10 +1,10 @@
-"""What can go wrong between the agent loop and a model provider, in one vocabulary for all providers."""
+"""Failures of model requests, in one vocabulary for all providers."""
 
 from typing import Literal
 
 from weconnect.agents.models.messages import ModelReply
 
-ErrorCode = Literal[
+ProviderErrorCode = Literal[
     "rate_limited",
     "refused",
     "context_too_long",
@@ -15,19 +15,19 @@ ErrorCode = Literal[
     "content_filtered",
 ]
 
-RETRYABLE: frozenset[str] = frozenset({"rate_limited", "timeout", "unavailable"})
+RETRYABLE_CODES: frozenset[str] = frozenset({"rate_limited", "timeout", "unavailable"})
 
 
 class ProviderError(Exception):
-    """A model request that brought no answer.
+    """A model request that brought no reply.
 
-    `refused` is the model declining, `content_filtered` the provider's filter. `retry_after` is in seconds.
-    `billed` carries tokens and cost where the provider charged all the same. `message` holds no secret.
+    `refused`: the model declined; `content_filtered`: the provider's filter blocked it. `retry_after` is in seconds.
+    `billed` has the tokens and the cost when the provider charged for the request. `message` contains no secret.
     """
 
     def __init__(
         self,
-        code: ErrorCode,
+        code: ProviderErrorCode,
         message: str,
         *,
         retry_after: float | None = None,
@@ -35,8 +35,8 @@ class ProviderError(Exception):
         billed: ModelReply | None = None,
     ) -> None:
         super().__init__(message)
-        self.code: ErrorCode = code
+        self.code: ProviderErrorCode = code
         self.message = message
         self.retry_after = retry_after
-        self.retryable = code in RETRYABLE if retryable is None else retryable
+        self.retryable = code in RETRYABLE_CODES if retryable is None else retryable
         self.billed = billed

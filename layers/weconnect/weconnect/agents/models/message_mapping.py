@@ -1,7 +1,7 @@
-"""Our messages in pydantic-ai's words, and its answer in ours.
+"""Mapping between our messages and those of pydantic-ai.
 
-The same messages always make the same parts, so that a conversation that went through a checkpoint reaches
-the provider byte for byte as before and its prompt cache holds.
+The same messages always map to the same parts, so that a conversation that went through a checkpoint reaches the
+provider unchanged, byte for byte, and its prompt cache still matches.
 """
 
 import hashlib
@@ -9,61 +9,50 @@ import json
 import re
 from typing import Any
 
-from pydantic_ai.messages import (
-    ModelMessage,
-    ModelRequestPart,
-    ModelResponsePart,
-    SystemPromptPart,
-    TextPart,
-    ToolCallPart,
-    ToolReturnPart,
-    UserPromptPart,
-)
-from pydantic_ai.messages import ModelRequest as Turn
-from pydantic_ai.messages import ModelResponse as Answer
+from pydantic_ai import messages as ai
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from weconnect.agents.models.messages import Message, ModelRequest, ToolCall, ToolSpec
 
-NAME_LENGTH = 64  # the most that all of the wires take
+MAX_NAME_LENGTH = 64  # the longest tool name that all providers accept
 NO_OUTPUT = "(no output)"
 
 
-def turns(request: ModelRequest) -> list[ModelMessage]:
-    """The conversation; what stands between two answers (tool results, user text) is one turn."""
-    result: list[ModelMessage] = []
-    pending: list[ModelRequestPart] = [SystemPromptPart(request.system)] if request.system else []
+def to_model_messages(request: ModelRequest) -> list[ai.ModelMessage]:
+    """Return the conversation for pydantic-ai; tool results and user texts between two replies form one message."""
+    result: list[ai.ModelMessage] = []
+    pending: list[ai.ModelRequestPart] = [ai.SystemPromptPart(request.system)] if request.system else []
     for message in request.messages:
         if message.role != "assistant":
-            pending.append(_asked(message))
+            pending.append(_to_request_part(message))
             continue
         if pending:
-            result.append(Turn(parts=pending))
+            result.append(ai.ModelRequest(parts=pending))
             pending = []
-        result.append(Answer(parts=_answered(message)))
+        result.append(ai.ModelResponse(parts=_to_response_parts(message)))
     if pending:
-        result.append(Turn(parts=pending))
+        result.append(ai.ModelRequest(parts=pending))
     return result
 
 
-def wire_name(name: str) -> str:
-    """A tool's name as every provider takes it: it stays as it is, or is shortened beside a hash of itself.
+def to_provider_tool_name(name: str) -> str:
+    """Return a tool's name as every provider accepts it: unchanged, or shortened with a hash of the original.
 
-    Models also make names up, and what they called stands in the conversation from then on.
+    Models also invent names, and a name that a model called stays in the conversation.
     """
-    if re.fullmatch(rf"[a-zA-Z_][a-zA-Z0-9_-]{{0,{NAME_LENGTH - 1}}}", name):
+    if re.fullmatch(rf"[a-zA-Z_][a-zA-Z0-9_-]{{0,{MAX_NAME_LENGTH - 1}}}", name):
         return name
-    kept = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[: NAME_LENGTH - 10]
-    return f"_{kept}_{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
+    prefix = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[: MAX_NAME_LENGTH - 10]
+    return f"_{prefix}_{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
 
 
-def parameters(tools: list[ToolSpec]) -> ModelRequestParameters:
-    """The tools as they were declared: `strict=False` keeps the library from rewriting their schemas."""
+def to_request_parameters(tools: list[ToolSpec]) -> ModelRequestParameters:
+    """Return the tools as they were declared: `strict=False` keeps the library from rewriting their schemas."""
     return ModelRequestParameters(
         function_tools=[
             ToolDefinition(
-                name=wire_name(tool.name),
+                name=to_provider_tool_name(tool.name),
                 description=tool.description or None,
                 parameters_json_schema=tool.input_schema,
                 strict=False,
@@ -73,66 +62,73 @@ def parameters(tools: list[ToolSpec]) -> ModelRequestParameters:
     )
 
 
-def text_of(answer: Answer) -> str:
-    return "".join(part.content for part in answer.parts if isinstance(part, TextPart))
+def read_text(response: ai.ModelResponse) -> str:
+    return "".join(part.content for part in response.parts if isinstance(part, ai.TextPart))
 
 
-def calls_of(answer: Answer, request: ModelRequest) -> tuple[list[ToolCall], list[str]]:
-    """The tool calls, each with an id of its own in the conversation, and a warning for each that is not usable.
+def read_tool_calls(response: ai.ModelResponse, request: ModelRequest) -> tuple[list[ToolCall], list[str]]:
+    """Return the tool calls, each with an id that is unique in the conversation, and a warning for each unusable one.
 
-    Arguments that are no JSON object become `{"INVALID_JSON": "…"}`, which an input schema refuses: the model is told.
+    Arguments that are not a JSON object become `{"INVALID_JSON": "…"}`. The tool's input schema rejects that, and the
+    model sees the error.
     """
-    names = {wire_name(tool.name): tool.name for tool in request.tools}
-    taken = {call.id for message in request.messages for call in message.tool_calls}
+    original_names = {to_provider_tool_name(tool.name): tool.name for tool in request.tools}
+    used_ids = {call.id for message in request.messages for call in message.tool_calls}
     calls: list[ToolCall] = []
     warnings: list[str] = []
-    for part in answer.parts:
-        if not isinstance(part, ToolCallPart):
+    for part in response.parts:
+        if not isinstance(part, ai.ToolCallPart):
             continue
-        id = _free_id(part.tool_call_id, taken)
-        taken.add(id)
-        name = names.get(part.tool_name, part.tool_name)
-        calls.append(ToolCall(id=id, name=name, arguments=_arguments(part)))
+        id = _unique_id(part.tool_call_id, used_ids)
+        used_ids.add(id)
+        name = original_names.get(part.tool_name, part.tool_name)
+        calls.append(ToolCall(id=id, name=name, arguments=_read_arguments(part)))
         if "INVALID_JSON" in calls[-1].arguments:
             warnings.append(f"The model's arguments for {name} are not a JSON object.")
     return calls, warnings
 
 
-def _arguments(part: ToolCallPart) -> dict[str, Any]:
+def _read_arguments(part: ai.ToolCallPart) -> dict[str, Any]:
     if part.args is None or isinstance(part.args, str | dict):
         return part.args_as_dict()
     return {"INVALID_JSON": json.dumps(part.args)}
 
 
-def _free_id(id: str, taken: set[str]) -> str:
-    """Some servers count their calls anew in each answer, or give no id; a conversation with twins is refused."""
-    if id and id not in taken:
+def _unique_id(id: str, used_ids: set[str]) -> str:
+    """Return the id, numbered if it is empty or already used.
+
+    Some servers restart their count with each reply, or send no ids; providers reject a conversation with duplicates.
+    """
+    if id and id not in used_ids:
         return id
-    number = next(number for number in range(2, len(taken) + 3) if f"{id or 'call'}_{number}" not in taken)
-    return f"{id or 'call'}_{number}"
+    base = id or "call"
+    number = next(number for number in range(2, len(used_ids) + 3) if f"{base}_{number}" not in used_ids)
+    return f"{base}_{number}"
 
 
-def finish_reason(answer: Answer) -> str:
-    """`tool_calls`, `stop`, `length`, `content_filter` or `error`; Google says `stop` when it calls tools."""
-    if answer.finish_reason in ("tool_call", "stop", None):
-        return "tool_calls" if any(isinstance(part, ToolCallPart) for part in answer.parts) else "stop"
-    return answer.finish_reason
+def read_finish_reason(response: ai.ModelResponse) -> str:
+    """Return `tool_calls`, `stop`, `length`, `content_filter` or `error`; Google says `stop` when it calls tools."""
+    if response.finish_reason in ("tool_call", "stop", None):
+        has_calls = any(isinstance(part, ai.ToolCallPart) for part in response.parts)
+        return "tool_calls" if has_calls else "stop"
+    return response.finish_reason
 
 
-def _asked(message: Message) -> ModelRequestPart:
+def _to_request_part(message: Message) -> ai.ModelRequestPart:
     if message.role == "user":
-        return UserPromptPart(message.content)
-    return ToolReturnPart(
-        tool_name=wire_name(message.tool_name or ""),
-        # Anthropic and Bedrock refuse a blank one.
+        return ai.UserPromptPart(message.content)
+    return ai.ToolReturnPart(
+        tool_name=to_provider_tool_name(message.tool_name or ""),
+        # Anthropic and Bedrock reject a blank result.
         content=message.content if message.content.strip() else NO_OUTPUT,
         tool_call_id=message.tool_call_id or "",
         outcome="failed" if message.is_error else "success",
     )
 
 
-def _answered(message: Message) -> list[ModelResponsePart]:
-    parts: list[ModelResponsePart] = [TextPart(message.content)] if message.content else []
+def _to_response_parts(message: Message) -> list[ai.ModelResponsePart]:
+    parts: list[ai.ModelResponsePart] = [ai.TextPart(message.content)] if message.content else []
     for call in message.tool_calls:
-        parts.append(ToolCallPart(tool_name=wire_name(call.name), args=call.arguments, tool_call_id=call.id))
+        name = to_provider_tool_name(call.name)
+        parts.append(ai.ToolCallPart(tool_name=name, args=call.arguments, tool_call_id=call.id))
     return parts

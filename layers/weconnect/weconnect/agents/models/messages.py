@@ -1,6 +1,6 @@
-"""The language between the agent loop and a model provider, independent of both.
+"""Requests to models and their replies, in one form for all providers.
 
-Everything here goes through durable checkpoints, so everything is plain JSON data.
+All of it goes through durable checkpoints, so all of it is plain JSON data.
 """
 
 from typing import Any, Literal, TypeVar
@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticSerializationError
 
-Data = TypeVar("Data", bound=BaseModel)
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
 class ToolSpec(BaseModel):
-    """A tool as a model sees it; `input_schema` is a JSON Schema object."""
+    """A tool as the model sees it; `input_schema` is a JSON Schema object."""
 
     name: str
     description: str = ""
@@ -20,13 +20,15 @@ class ToolSpec(BaseModel):
 
 
 class ToolCall(BaseModel):
+    """A call that the model asks for; `id` is unique in the conversation."""
+
     id: str
     name: str
     arguments: dict[str, Any] = {}
 
 
 class Message(BaseModel):
-    """One turn. `tool` messages answer the call `tool_call_id` of the assistant's turn before them."""
+    """One message of a conversation. A `tool` message has the result of the assistant's call `tool_call_id`."""
 
     role: Literal["user", "assistant", "tool"]
     content: str = ""
@@ -37,7 +39,7 @@ class Message(BaseModel):
 
 
 class ModelSettings(BaseModel):
-    """The seed's configuration fields that reach a provider's wire."""
+    """The fields of an agent's configuration that are sent to the provider."""
 
     temperature: float | None = None
     max_tokens: int | None = None
@@ -48,10 +50,10 @@ class ModelSettings(BaseModel):
 
 
 class ModelRequest(BaseModel):
-    """One request. `timeout_seconds` bounds the whole exchange.
+    """One request to a model. `timeout_seconds` bounds the whole exchange.
 
-    With `output_schema`, a JSON Schema of type object, the answer's text is JSON; whether it fits is for the
-    caller to check.
+    With `output_schema`, a JSON Schema of type object, the reply's text is JSON; the caller checks it against the
+    schema.
     """
 
     provider: str
@@ -66,7 +68,7 @@ class ModelRequest(BaseModel):
 
 
 class ModelReply(BaseModel):
-    """What came back. `cost_micros` is USD * 10^6, None when the model's price is not known."""
+    """The reply of a model. `cost_micros` is USD * 10^6, None when the model's price is unknown."""
 
     text: str = ""
     tool_calls: list[ToolCall] = []
@@ -78,18 +80,18 @@ class ModelReply(BaseModel):
     warnings: list[str] = []
 
 
-def in_whole_characters(model: Data) -> Data:
-    """The same, with `?` for each half of a surrogate pair: JSON can carry it, UTF-8 and our table cannot."""
+def replace_lone_surrogates(model: AnyModel) -> AnyModel:
+    """Return the model with `?` for each lone surrogate: JSON can contain one, UTF-8 and DynamoDB cannot."""
     try:
         model.model_dump_json()
     except PydanticSerializationError:
-        return type(model).model_validate(_whole(model.model_dump()))
+        return type(model).model_validate(_replace_in(model.model_dump()))
     return model
 
 
-def _whole(value: Any) -> Any:
+def _replace_in(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, dict):
-        return {_whole(key): _whole(inner) for key, inner in value.items()}
-    return [_whole(inner) for inner in value] if isinstance(value, list) else value
+        return {_replace_in(key): _replace_in(inner) for key, inner in value.items()}
+    return [_replace_in(inner) for inner in value] if isinstance(value, list) else value

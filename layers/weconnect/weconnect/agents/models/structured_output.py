@@ -1,7 +1,7 @@
-"""Structured answers: an answer's JSON Schema on its way to a provider, and the JSON text on its way back.
+"""Structured output: the answer's JSON Schema in a request to a provider, and the JSON text in its reply.
 
-The provider's native form is taken where the model has one and the schema survives it; else the answer is the
-arguments of one more tool, which the model must call when it is done. Either way `ModelReply.text` is JSON text.
+The provider's native form is used where the model has one and the schema survives it. Otherwise the answer is the
+arguments of an additional tool, which the model must call when it is done. Either way `ModelReply.text` is JSON text.
 """
 
 import json
@@ -18,35 +18,42 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from weconnect.agents.models.errors import ProviderError
-from weconnect.agents.models.message_mapping import parameters
+from weconnect.agents.models.message_mapping import to_request_parameters
 from weconnect.agents.models.messages import ModelRequest
 
-ANSWER_TOOL = "final_answer"
-SAYS_NOTHING = frozenset({"$schema", "$id", "$comment", "title", "examples"})  # of the value, that is
+ANSWER_TOOL_NAME = "final_answer"
+ANNOTATIONS = frozenset(
+    {"$schema", "$id", "$comment", "title", "examples"}
+)  # they do not constrain the value
 Schema = dict[str, Any]
 
 
-def answer_tool(request: ModelRequest) -> str:
-    """The name of the tool that takes the answer: one that the agent has not."""
-    name = ANSWER_TOOL
+def choose_answer_tool_name(request: ModelRequest) -> str:
+    """Return a name for the tool that receives the answer, different from those of the agent's tools."""
+    name = ANSWER_TOOL_NAME
     while any(tool.name == name for tool in request.tools):
         name += "_"
     return name
 
 
-def with_schema(model: Model[Any], settings: ModelSettings, request: ModelRequest) -> ModelRequestParameters:
-    """The tools, and the answer's schema in the best form that the model takes."""
-    plain = parameters(request.tools)
+def build_request_parameters(
+    model: Model[Any], settings: ModelSettings, request: ModelRequest
+) -> ModelRequestParameters:
+    """Return the tools, and the answer's schema in the best form that the model accepts.
+
+    Raises ProviderError `invalid_request` for a schema that does not describe an object.
+    """
+    plain = to_request_parameters(request.tools)
     schema = request.output_schema
     if schema is None:
         return plain
     if schema.get("type") != "object":
-        raise ProviderError("invalid_request", "The outputSchema must have the type object at its root.")
+        raise ProviderError("invalid_request", "The root of the outputSchema must have the type object.")
     native = replace(plain, output_mode="native", output_object=OutputObjectDefinition(json_schema=schema))
-    if _takes(model, settings, native, request):
+    if _supports_native(model, settings, native, request):
         return native
     tool = ToolDefinition(
-        name=answer_tool(request),
+        name=choose_answer_tool_name(request),
         description="Give the final answer. Call it alone, when nothing else is left to do.",
         parameters_json_schema=schema,
         strict=False,
@@ -55,15 +62,15 @@ def with_schema(model: Model[Any], settings: ModelSettings, request: ModelReques
     return replace(plain, output_mode="tool", output_tools=[tool], allow_text_output=False)
 
 
-def _takes(
+def _supports_native(
     model: Model[Any], settings: ModelSettings, native: ModelRequestParameters, request: ModelRequest
 ) -> bool:
-    """Whether the native form exists for this request and leaves open objects open."""
-    combines = model.profile.get("google_supports_tool_combination", False)
-    if request.provider == "google" and request.tools and not combines:
+    """Return whether the native form exists for this request and does not close open objects."""
+    allows_both = model.profile.get("google_supports_tool_combination", False)
+    if request.provider == "google" and request.tools and not allows_both:
         return False
     if request.provider == "openai_compatible" and request.tools and not is_azure(request):
-        # Groq refuses the pair; an Ollama then never calls a tool, because its grammar allows the answer alone.
+        # Groq rejects the pair; an Ollama then never calls a tool, because its grammar permits only the answer.
         return False
     try:
         _, prepared = model.prepare_request(settings, native)
@@ -71,101 +78,107 @@ def _takes(
         return False
     sent = prepared.output_object.json_schema if prepared.output_object else {}
     return not any(
-        pointer.endswith("/additionalProperties") and now is False and was not in (None, False)
-        for pointer, was, now in _differences(request.output_schema or {}, sent)
+        pointer.endswith("/additionalProperties") and after is False and before not in (None, False)
+        for pointer, before, after in _differences(request.output_schema or {}, sent)
     )
 
 
 def is_azure(request: ModelRequest) -> bool:
-    """Whether a compatible address is Azure's, which serves OpenAI's own models."""
+    """Return whether an OpenAI-compatible address belongs to Azure, which serves OpenAI's own models."""
     return (urlsplit(request.base_url or "").hostname or "").endswith(".azure.com")
 
 
-def changes(request: ModelRequest, body: dict[str, Any]) -> list[str]:
-    """A warning that names what of the schema did not go out as asked for, read from the request that went out."""
+def describe_schema_changes(request: ModelRequest, body: dict[str, Any]) -> list[str]:
+    """Return a warning that names the parts of the schema that were not sent as written, judged by the body sent."""
     if request.output_schema is None:
         return []
-    sent = _sent(request, body)
+    sent = _find_sent_schema(request, body)
     if sent is None:
-        return [f"outputSchema was not sent: {request.provider} does not take it for {request.model}."]
-    found = [
-        f"{pointer} was {'dropped' if now is None else 'added' if was is None else 'changed'}"
-        for pointer, was, now in _differences(request.output_schema, sent)
+        return [f"outputSchema was not sent: {request.provider} does not accept it for {request.model}."]
+    changes = [
+        f"{pointer} was {'dropped' if after is None else 'added' if before is None else 'changed'}"
+        for pointer, before, after in _differences(request.output_schema, sent)
     ]
-    return [f"outputSchema was sent otherwise than written: {'; '.join(found[:10])}."] if found else []
+    return [f"outputSchema was modified before it was sent: {'; '.join(changes[:10])}."] if changes else []
 
 
-def _sent(request: ModelRequest, body: dict[str, Any]) -> Schema | None:
-    """The answer's schema in a request's body, wherever the provider keeps it."""
-    found: Any = (
-        _at(body, "response_format", "json_schema", "schema")
-        or _at(body, "output_config", "format", "schema")
-        or _at(body, "generationConfig", "responseJsonSchema")
-        or _at(body, "outputConfig", "textFormat", "structure", "jsonSchema", "schema")
+def _find_sent_schema(request: ModelRequest, body: dict[str, Any]) -> Schema | None:
+    """Return the answer's schema in a request's body, wherever the provider expects it."""
+    schema: Any = (
+        _get_path(body, "response_format", "json_schema", "schema")
+        or _get_path(body, "output_config", "format", "schema")
+        or _get_path(body, "generationConfig", "responseJsonSchema")
+        or _get_path(body, "outputConfig", "textFormat", "structure", "jsonSchema", "schema")
     )
-    if isinstance(found, str):
-        found = json.loads(found)
-    name = answer_tool(request)
-    for tool in [*body.get("tools", []), *(_at(body, "toolConfig", "tools") or [])]:
+    if isinstance(schema, str):
+        schema = json.loads(schema)
+    name = choose_answer_tool_name(request)
+    for tool in [*body.get("tools", []), *(_get_path(body, "toolConfig", "tools") or [])]:
         for form in (tool, tool.get("function"), tool.get("toolSpec"), *tool.get("functionDeclarations", [])):
             if form and form.get("name") == name:
-                found = (
+                schema = (
                     form.get("parameters")
                     or form.get("input_schema")
                     or form.get("parameters_json_schema")
                     or form.get("parametersJsonSchema")
                     or form["inputSchema"]["json"]
                 )
-    return found if isinstance(found, dict) else None
+    return schema if isinstance(schema, dict) else None
 
 
-def _at(value: Any, *path: str) -> Any:
-    for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+def _get_path(value: Any, *path: str) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def _differences(was: Any, now: Any, pointer: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Where two schemas differ: JSON pointer, value before, value after; None stands for absent.
+def _differences(before: Any, after: Any, pointer: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the differences of two schemas: JSON pointer, value before, value after; None means absent.
 
-    What means the same is no difference: one allowed value as `const` or `enum`, no `properties` or none in it, and
-    a description to which a library added what it dropped.
+    Equivalent forms are not reported: one allowed value as `const` or `enum`, missing or empty `properties`, and a
+    description to which a library appended the keywords that it dropped.
     """
-    if isinstance(was, dict) and isinstance(now, dict):
-        names = pointer.endswith(("/properties", "/$defs"))
-        if not names and now.get("enum") == [was.get("const")]:
-            was = {key: value for key, value in was.items() if key != "const"} | {"enum": now["enum"]}
-        for key in [*was, *(key for key in now if key not in was)]:
-            if not names and (
-                key in SAYS_NOTHING
-                or (key == "properties" and not was.get(key) and not now.get(key))
-                or (key == "description" and str(was.get(key, "")) in str(now.get(key)))
+    if isinstance(before, dict) and isinstance(after, dict):
+        has_names_as_keys = pointer.endswith(("/properties", "/$defs"))
+        if not has_names_as_keys and after.get("enum") == [before.get("const")]:
+            before = {key: value for key, value in before.items() if key != "const"} | {"enum": after["enum"]}
+        for key in [*before, *(key for key in after if key not in before)]:
+            if not has_names_as_keys and (
+                key in ANNOTATIONS
+                or (key == "properties" and not before.get(key) and not after.get(key))
+                or (key == "description" and str(before.get(key, "")) in str(after.get(key)))
             ):
                 continue
-            step = key.replace("~", "~0").replace("/", "~1")
-            yield from _differences(was.get(key), now.get(key), f"{pointer}/{step}")
-    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        for index, pair in enumerate(zip(was, now, strict=True)):
+            escaped = key.replace("~", "~0").replace("/", "~1")
+            yield from _differences(before.get(key), after.get(key), f"{pointer}/{escaped}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after, strict=True)):
             yield from _differences(*pair, f"{pointer}/{index}")
-    elif was != now:
-        yield pointer, was, now
+    elif before != after:
+        yield pointer, before, after
 
 
-def split_answer(request: ModelRequest, answer: ModelResponse) -> tuple[ModelResponse, str | None, list[str]]:
-    """The response without calls of the answer's tool, the JSON text that such a call brought, and warnings.
+def extract_answer(
+    request: ModelRequest, response: ModelResponse
+) -> tuple[ModelResponse, str | None, list[str]]:
+    """Return the response without calls of the answer tool, the JSON text of such a call, and warnings.
 
-    An answer beside calls of other tools was given before their results were seen: it is left out.
+    An answer next to calls of other tools was written before their results were known: it is discarded.
     """
     if request.output_schema is None:
-        return answer, None, []
-    name = answer_tool(request)
-    given = [part for part in answer.parts if isinstance(part, ToolCallPart) and part.tool_name == name]
-    if not given:
-        return answer, None, []
-    rest = replace(answer, parts=[part for part in answer.parts if part not in given])
+        return response, None, []
+    name = choose_answer_tool_name(request)
+    answers = [part for part in response.parts if isinstance(part, ToolCallPart) and part.tool_name == name]
+    if not answers:
+        return response, None, []
+    rest = replace(response, parts=[part for part in response.parts if part not in answers])
     if any(isinstance(part, ToolCallPart) for part in rest.parts):
-        return rest, None, ["The model answered before its tools did; that answer was left out."]
-    arguments = given[0].args
-    # Text is what the model wrote, whole or cut: who checks the answer against the schema says so.
+        return (
+            rest,
+            None,
+            ["The model answered before it had the results of its tools. That answer was discarded."],
+        )
+    arguments = answers[0].args
+    # Text is what the model wrote, complete or cut off: the caller's check against the schema reports that.
     text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
     return rest, text, []

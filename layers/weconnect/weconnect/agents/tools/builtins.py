@@ -1,4 +1,4 @@
-"""The tools that every agent may be given by name."""
+"""The builtin tools, which an agent gets by their names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,62 +13,64 @@ RUN_WORKFLOW = "run_workflow"
 
 
 @dataclass(frozen=True)
-class Builtin:
+class BuiltinTool:
+    """A builtin tool; `execute` takes the arguments and returns a JSON value, or raises ToolError."""
+
     display_name: str
     description: str
     input_schema: dict[str, Any]
-    run: Callable[[dict[str, Any], ToolContext], Any]
+    execute: Callable[[dict[str, Any], ToolContext], Any]
 
 
-def _only_in_a_run(arguments: dict[str, Any], context: ToolContext) -> Any:
-    """What another agent or a workflow answers is a run, which `nested` and `workflows` make of the call."""
-    raise ToolError("It is a run that a run starts; start the agent or the workflow itself")
+def _refuse(arguments: dict[str, Any], context: ToolContext) -> Any:
+    """Raise ToolError: a call of another agent or a workflow is an execution, which the engine starts."""
+    raise ToolError("This tool works within an execution only. Start the agent or the workflow itself")
 
 
-BUILTINS: dict[str, Builtin] = {
-    calculator.NAME: Builtin(
+BUILTINS: dict[str, BuiltinTool] = {
+    calculator.NAME: BuiltinTool(
         calculator.DISPLAY_NAME,
         calculator.DESCRIPTION,
         calculator.INPUT_SCHEMA,
         lambda arguments, _: calculator.run(arguments),
     ),
-    date_time.NAME: Builtin(
+    date_time.NAME: BuiltinTool(
         date_time.DISPLAY_NAME,
         date_time.DESCRIPTION,
         date_time.INPUT_SCHEMA,
         lambda arguments, _: date_time.run(arguments),
     ),
-    http_tool.NAME: Builtin(
+    http_tool.NAME: BuiltinTool(
         http_tool.DISPLAY_NAME,
         http_tool.DESCRIPTION,
         http_tool.INPUT_SCHEMA,
         lambda arguments, context: http_tool.run(arguments, idempotency_key=context.call_key),
     ),
-    json_query.NAME: Builtin(
+    json_query.NAME: BuiltinTool(
         json_query.DISPLAY_NAME,
         json_query.DESCRIPTION,
         json_query.INPUT_SCHEMA,
         lambda arguments, _: json_query.run(arguments),
     ),
-    text.NAME: Builtin(
+    text.NAME: BuiltinTool(
         text.DISPLAY_NAME,
         text.DESCRIPTION,
         text.INPUT_SCHEMA,
         lambda arguments, _: text.run(arguments),
     ),
-    memory_tools.SEARCH_NAME: Builtin(
+    memory_tools.SEARCH_NAME: BuiltinTool(
         memory_tools.SEARCH_DISPLAY_NAME,
         memory_tools.SEARCH_DESCRIPTION,
         memory_tools.SEARCH_INPUT_SCHEMA,
         memory_tools.run_search,
     ),
-    memory_tools.SAVE_NAME: Builtin(
+    memory_tools.SAVE_NAME: BuiltinTool(
         memory_tools.SAVE_DISPLAY_NAME,
         memory_tools.SAVE_DESCRIPTION,
         memory_tools.SAVE_INPUT_SCHEMA,
         memory_tools.run_save,
     ),
-    ASK_AGENT: Builtin(
+    ASK_AGENT: BuiltinTool(
         "Ask an agent",
         "Ask another agent of the organization, by its name or id, and get its answer.",
         {
@@ -80,20 +82,20 @@ BUILTINS: dict[str, Builtin] = {
             "required": ["agent", "input"],
             "additionalProperties": False,
         },
-        _only_in_a_run,
+        _refuse,
     ),
-    RUN_WORKFLOW: Builtin(
+    RUN_WORKFLOW: BuiltinTool(
         "Run a workflow",
-        "Run an active workflow of the organization, by its name or id, and get what it answers.",
+        "Run an active workflow of the organization, by its name or id, and get its output.",
         {
             "type": "object",
             "properties": {
                 "workflow": {"type": "string", "minLength": 1, "maxLength": 255, "description": "Name or id"},
-                "input": {"type": "object", "description": "What the workflow begins with"},
+                "input": {"type": "object", "description": "The input of the workflow"},
             },
             "required": ["workflow"],
             "additionalProperties": False,
         },
-        _only_in_a_run,
+        _refuse,
     ),
 }

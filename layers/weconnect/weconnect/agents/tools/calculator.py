@@ -1,4 +1,4 @@
-"""Arithmetic over a whitelisted syntax tree: nothing is evaluated by Python, everything is bounded."""
+"""The builtin calculator: bounded arithmetic over a whitelisted syntax tree, which Python does not evaluate."""
 
 import ast
 import math
@@ -79,7 +79,7 @@ FUNCTIONS: dict[str, tuple[Function, int, int]] = {
 
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Compute `expression`; answer `{"result": number}`, an integer where the value is exactly one."""
+    """Evaluate `expression` and return `{"result": number}`, an integer if the value is one. Raises ToolError."""
     expression = arguments.get("expression")
     if not isinstance(expression, str) or not expression.strip():
         raise ToolError("expression must be a non-empty string, for example 17 * 23")
@@ -88,14 +88,14 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"result": _number(_evaluate(_parse(expression), 0))}
 
 
-def plain(expression: str) -> str:
-    """Rewrite signs people use (×, ÷, ^, 1,000 and 20%) in Python's."""
+def normalize(expression: str) -> str:
+    """Return the expression with signs that people use (×, ÷, ^, 1,000 and 20%) rewritten to Python's."""
     text = expression.strip().removesuffix("=").translate(SIGNS)
     return PERCENT.sub(r"(\1 / 100)", _without_thousands(text)).strip()
 
 
 def _without_thousands(text: str) -> str:
-    """Drop thousands separators, except within a call's arguments: max(1,200) has two."""
+    """Remove thousands separators, except within a call: max(1,200) has two arguments."""
 
     def strip(match: re.Match[str]) -> str:
         depth = 0
@@ -111,7 +111,7 @@ def _without_thousands(text: str) -> str:
 
 
 def _parse(expression: str) -> ast.expr:
-    text = plain(expression)
+    text = normalize(expression)
     try:
         if not text.isascii() or ODD.search(text):
             raise SyntaxError
@@ -129,7 +129,9 @@ def _evaluate(node: ast.expr, depth: int) -> Number:
         case ast.Name(id=name):
             if name.lower() in CONSTANTS:
                 return CONSTANTS[name.lower()]
-            raise ToolError(f"Unknown name {name!r}; known are {', '.join([*CONSTANTS, *FUNCTIONS])}")
+            raise ToolError(
+                f"Unknown name {name!r}; the known names are {', '.join([*CONSTANTS, *FUNCTIONS])}"
+            )
         case ast.UnaryOp(op=op, operand=operand) if type(op) in UNARY:
             return _bounded(UNARY[type(op)](_evaluate(operand, depth + 1)))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
@@ -141,7 +143,7 @@ def _evaluate(node: ast.expr, depth: int) -> Number:
 
 def _call(name: str, values: list[Number]) -> Number:
     if name.lower() not in FUNCTIONS:
-        raise ToolError(f"Unknown function {name!r}; known are {', '.join(FUNCTIONS)}")
+        raise ToolError(f"Unknown function {name!r}; the known names are {', '.join(FUNCTIONS)}")
     function, fewest, most = FUNCTIONS[name.lower()]
     if not fewest <= len(values) <= most:
         raise ToolError(f"{name} takes {fewest if fewest == most else f'{fewest} to {most}'} argument(s)")
@@ -183,7 +185,7 @@ def _divide(a: Number, b: Number) -> Number:
 
 def _power(base: Number, exponent: Number) -> Number:
     whole = isinstance(base, int) and isinstance(exponent, int)
-    # Known before it is computed: 9**9**9 must fail at once, not after an hour.
+    # Checked before it is computed: 9**9**9 must fail at once, not after an hour.
     if whole and exponent > 0 and abs(base) > 1 and exponent * math.log10(abs(base)) > MAX_DIGITS:
         raise ToolError(f"The result has more than {MAX_DIGITS} digits")
     value: Any = base**exponent

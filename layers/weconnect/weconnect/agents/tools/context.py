@@ -1,4 +1,4 @@
-"""On whose behalf a tool is called."""
+"""The context of a tool call: the agent, the user and the execution that it is made for."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class ToolContext:
-    """`call_key` stays the same when a call is repeated after a crash."""
+    """The agent, user and execution of a tool call. `call_key` is the same when a call is repeated after a crash."""
 
     organization_id: UUID
     agent_id: UUID

@@ -1,4 +1,4 @@
-"""Dates and times: the present, sums, differences, weekdays and time zones."""
+"""The builtin tool for dates and times: the present, sums, differences, weekdays and time zones."""
 
 import calendar
 import re
@@ -50,7 +50,10 @@ WORDS = {"today": 0, "tomorrow": 1, "yesterday": -1}
 
 
 def run(arguments: dict[str, Any], now: datetime | None = None) -> dict[str, Any]:
-    """Carry out `operation`; dates in the answer are ISO 8601. `now` is timezone-aware, default the clock."""
+    """Execute `operation` and return its result, with dates in ISO 8601. Raises ToolError.
+
+    `now` is timezone-aware; default: the clock.
+    """
     operations = {
         "now": _now,
         "add": _add,
@@ -61,7 +64,7 @@ def run(arguments: dict[str, Any], now: datetime | None = None) -> dict[str, Any
     operation = arguments.get("operation")
     if operation not in operations:
         raise ToolError(f"operation must be one of {', '.join(operations)}")
-    zone = _zone(arguments.get("timezone"))
+    zone = _parse_zone(arguments.get("timezone"))
     present = (now or datetime.now(UTC)).astimezone(zone).replace(microsecond=0)
     try:
         return {"operation": operation, **operations[operation](arguments, present, zone)}
@@ -80,15 +83,15 @@ def _now(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str
 
 
 def _add(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
-    amounts = {unit: _amount(arguments, unit) for unit in AMOUNTS if unit in arguments}
+    amounts = {unit: _parse_amount(arguments, unit) for unit in AMOUNTS if unit in arguments}
     if not amounts:
         raise ToolError(f"add needs at least one of {', '.join(AMOUNTS)}")
     absent_clock = "hours" not in amounts and "minutes" not in amounts
-    start = _moment(arguments.get("date", "today" if absent_clock else "now"), present)
-    result = _months_later(start, amounts.get("months", 0))
+    start = _parse_moment(arguments.get("date", "today" if absent_clock else "now"), present)
+    result = _add_months(start, amounts.get("months", 0))
     result += timedelta(weeks=amounts.get("weeks", 0), days=amounts.get("days", 0))
     if not absent_clock:
-        result = _elapsed(_with_clock(result, zone), amounts)
+        result = _add_elapsed(_with_clock(result, zone), amounts)
     return {
         "date": start.isoformat(),
         "result": result.isoformat(),
@@ -100,9 +103,9 @@ def _difference(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> d
     if "date" not in arguments and "other" not in arguments:
         raise ToolError("difference needs date, other or both")
     first, second = (arguments.get(name) for name in ("date", "other"))
-    # Against a plain date, "now" means today: people count whole days.
-    start = _moment(first if first is not None else _same_kind(second, present), present)
-    end = _moment(second if second is not None else _same_kind(first, present), present)
+    # Compared with a plain date, "now" means today: people count whole days.
+    start = _parse_moment(first if first is not None else _same_kind(second, present), present)
+    end = _parse_moment(second if second is not None else _same_kind(first, present), present)
     if not isinstance(start, datetime) and not isinstance(end, datetime):
         elapsed = end - start
     else:
@@ -120,7 +123,7 @@ def _difference(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> d
 
 
 def _weekday(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
-    moment = _moment(arguments.get("date", "today"), present)
+    moment = _parse_moment(arguments.get("date", "today"), present)
     day = moment.date() if isinstance(moment, datetime) else moment
     week = day.isocalendar()
     return {
@@ -135,7 +138,7 @@ def _weekday(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict
 def _convert(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
     if "timezone" not in arguments:
         raise ToolError("convert needs timezone, an IANA name such as Europe/Berlin")
-    start = _with_clock(_moment(arguments.get("date", "now"), present), UTC)
+    start = _with_clock(_parse_moment(arguments.get("date", "now"), present), UTC)
     result = start.astimezone(zone)
     return {
         "date": start.isoformat(),
@@ -146,7 +149,7 @@ def _convert(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict
     }
 
 
-def _zone(name: Any) -> tzinfo:
+def _parse_zone(name: Any) -> tzinfo:
     if name is None:
         return ZoneInfo("UTC")
     try:
@@ -157,8 +160,8 @@ def _zone(name: Any) -> tzinfo:
         ) from None
 
 
-def _moment(text: Any, present: datetime) -> date:
-    """Read a date or date-time; a `datetime` may be naive."""
+def _parse_moment(text: Any, present: datetime) -> date:
+    """Parse a date or date-time; a `datetime` may be naive. Raises ToolError."""
     if not isinstance(text, str):
         raise ToolError(
             "date and other must be ISO 8601 strings such as 2026-03-01 or 2026-03-01T15:00:00+01:00"
@@ -179,7 +182,7 @@ def _moment(text: Any, present: datetime) -> date:
 
 
 def _same_kind(other: Any, present: datetime) -> str:
-    return "now" if isinstance(_moment(other, present), datetime) else "today"
+    return "now" if isinstance(_parse_moment(other, present), datetime) else "today"
 
 
 def _with_clock(moment: date, zone: tzinfo) -> datetime:
@@ -188,14 +191,14 @@ def _with_clock(moment: date, zone: tzinfo) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
-def _elapsed(start: datetime, amounts: dict[str, int]) -> datetime:
-    """Add hours as time that passes, so that a change to summer time is counted."""
+def _add_elapsed(start: datetime, amounts: dict[str, int]) -> datetime:
+    """Add hours and minutes as elapsed time, so that a change to summer time is counted."""
     passed = timedelta(hours=amounts.get("hours", 0), minutes=amounts.get("minutes", 0))
     return (start.astimezone(UTC) + passed).astimezone(start.tzinfo)
 
 
-def _months_later(moment: date, months: int) -> date:
-    """Move by months; the day is cut to the month's last, so January 31 plus one is February 28."""
+def _add_months(moment: date, months: int) -> date:
+    """Add months; the day is limited to the month's last, so that January 31 plus one month is February 28."""
     index = moment.year * 12 + moment.month - 1 + months
     year, month = index // 12, index % 12 + 1
     if not 1 <= year <= 9999:
@@ -203,7 +206,7 @@ def _months_later(moment: date, months: int) -> date:
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))
 
 
-def _amount(arguments: dict[str, Any], unit: str) -> int:
+def _parse_amount(arguments: dict[str, Any], unit: str) -> int:
     value = arguments[unit]
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LIMIT:
         raise ToolError(f"{unit} must be a whole number between -{LIMIT} and {LIMIT}")

@@ -1,4 +1,4 @@
-"""Call a tool: check the arguments, decrypt its key in the only place that needs it, answer JSON that was checked."""
+"""Calls of tools: arguments and results are validated, and API keys are decrypted only here."""
 
 from typing import Any
 from uuid import UUID
@@ -12,19 +12,20 @@ from weconnect.agents.tools import http_tool, mcp_tool
 from weconnect.agents.tools.builtins import ASK_AGENT, BUILTINS, RUN_WORKFLOW
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import (
-    RemoteServer,
-    RemoteTool,
-    ToolApproval,
-    ToolConfiguration,
-    ToolType,
+    AgentToolApproval,
+    AgentToolConfiguration,
+    AgentToolType,
+    McpServer,
+    McpServerTool,
 )
 from weconnect.agents.tools.errors import ToolError
-from weconnect.agents.tools.rows import ToolRow
+from weconnect.agents.tools.rows import AgentToolRow
+from weconnect.base_entity import JsonObject
 from weconnect.errors import Problem
 from weconnect.security import encryption
 
-ANY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
-QUESTION: dict[str, Any] = {
+ANY_OBJECT_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
+AGENT_INPUT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "input": {"type": "string", "minLength": 1, "description": "What to ask or tell the agent"}
@@ -34,56 +35,56 @@ QUESTION: dict[str, Any] = {
 }
 
 
-class Tool(BaseModel):
-    """A function as a version holds it and a run pins it: plain data, its key still sealed.
+class PinnedTool(BaseModel):
+    """A tool as a version of its agent has it and an execution uses it; its API key stays encrypted.
 
-    `id` is its row's, which may have several.
+    `id` is that of the tool's row; all tools of an MCP server share one.
     """
 
     id: UUID
     name: str
     description: str
-    type: ToolType
-    input_schema: dict[str, Any]
-    output_schema: dict[str, Any] | None = None
-    configuration: ToolConfiguration
+    type: AgentToolType
+    input_schema: JsonObject
+    output_schema: JsonObject | None = None
+    configuration: AgentToolConfiguration
     sealed_key: str | None = None
     remote_name: str | None = None
     protocol_version: str | None = None
     requires_approval: bool = False
-    approval: ToolApproval = ToolApproval()
+    approval: AgentToolApproval = AgentToolApproval()
     is_active: bool = True
 
-    def spec(self) -> ToolSpec:
-        """What a model is told of it."""
+    def to_spec(self) -> ToolSpec:
+        """Return the tool as a model request describes it."""
         return ToolSpec(name=self.name, description=self.description, input_schema=self.input_schema)
 
 
-def pin(row: ToolRow) -> list[Tool]:
-    """The row's functions as they are now: one, or each of an MCP server's tools."""
-    builtin = BUILTINS.get(row.tool_name) if row.tool_type == ToolType.BUILTIN else None
-    tool = Tool(
+def pin_tools(row: AgentToolRow) -> list[PinnedTool]:
+    """Return a row's tools as they are now: one, or each tool of an MCP server."""
+    builtin = BUILTINS.get(row.tool_name) if row.tool_type == AgentToolType.BUILTIN else None
+    default_schema = AGENT_INPUT_SCHEMA if row.tool_type == AgentToolType.AGENT else ANY_OBJECT_SCHEMA
+    tool = PinnedTool(
         id=UUID(row.id),
         name=row.tool_name,
         description=row.description or (builtin.description if builtin else row.display_name),
-        type=ToolType(row.tool_type),
-        input_schema=(builtin.input_schema if builtin else row.input_schema)
-        or (QUESTION if row.tool_type == ToolType.AGENT else ANY_OBJECT),
+        type=AgentToolType(row.tool_type),
+        input_schema=(builtin.input_schema if builtin else row.input_schema) or default_schema,
         output_schema=row.output_schema,
-        configuration=ToolConfiguration.model_validate(row.configuration or {}, by_name=True),
+        configuration=AgentToolConfiguration.model_validate(row.configuration or {}, by_name=True),
         sealed_key=row.sealed_key,
         requires_approval=bool(row.requires_approval),
-        approval=ToolApproval.model_validate(row.approval or {}, by_name=True),
+        approval=AgentToolApproval.model_validate(row.approval or {}, by_name=True),
         is_active=bool(row.is_active),
     )
-    if tool.type != ToolType.MCP:
+    if tool.type != AgentToolType.MCP:
         return [tool]
-    server = RemoteServer.model_validate(row.remote, by_name=True)
-    named = tool_names.prefixed(row.tool_name, [remote.name for remote in server.tools])
+    server = McpServer.model_validate(row.remote, by_name=True)
+    names = tool_names.prefix_names(row.tool_name, [remote.name for remote in server.tools])
     return [
         tool.model_copy(
             update={
-                "name": named[remote.name],
+                "name": names[remote.name],
                 "description": remote.description or tool.description,
                 "input_schema": remote.input_schema,
                 "output_schema": tool.output_schema or remote.output_schema,
@@ -95,38 +96,40 @@ def pin(row: ToolRow) -> list[Tool]:
     ]
 
 
-def asks_agent(tool: Tool) -> bool:
-    """Whether a call of it is a run of another agent."""
-    return tool.type == ToolType.AGENT or (tool.type == ToolType.BUILTIN and tool.name == ASK_AGENT)
+def is_agent_call(tool: PinnedTool) -> bool:
+    """Return whether a call of the tool is an execution of another agent."""
+    is_builtin = tool.type == AgentToolType.BUILTIN and tool.name == ASK_AGENT
+    return is_builtin or tool.type == AgentToolType.AGENT
 
 
-def runs_workflow(tool: Tool) -> bool:
-    """Whether a call of it is a run of a workflow."""
-    return tool.type == ToolType.WORKFLOW or (tool.type == ToolType.BUILTIN and tool.name == RUN_WORKFLOW)
+def is_workflow_call(tool: PinnedTool) -> bool:
+    """Return whether a call of the tool is an execution of a workflow."""
+    is_builtin = tool.type == AgentToolType.BUILTIN and tool.name == RUN_WORKFLOW
+    return is_builtin or tool.type == AgentToolType.WORKFLOW
 
 
-def call(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
-    """The tool's JSON answer; raises ToolError with a text for the model, never with a secret."""
-    if error := json_schema.mismatch(tool.input_schema, arguments):
-        raise ToolError(f"The arguments do not fit: {error}")
+def call_tool(tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:
+    """Call a tool and return its JSON result. Raises ToolError with a text for the model that contains no secret."""
+    if mismatch := json_schema.find_mismatch(tool.input_schema, arguments):
+        raise ToolError(f"The arguments do not match the schema: {mismatch}")
     try:
-        result = _called(tool, arguments, context)
+        result = _call(tool, arguments, context)
     except Problem as problem:
         raise ToolError(problem.detail) from problem
     if tool.output_schema is not None:
-        value = result["body"] if tool.type == ToolType.HTTP else result
-        if error := json_schema.mismatch(tool.output_schema, value):
-            raise ToolError(f"The result does not fit: {error}")
+        value = result["body"] if tool.type == AgentToolType.HTTP else result
+        if mismatch := json_schema.find_mismatch(tool.output_schema, value):
+            raise ToolError(f"The result does not match the schema: {mismatch}")
     return result
 
 
-def _called(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
-    if tool.type == ToolType.BUILTIN:
-        return BUILTINS[tool.name].run(arguments, context)
-    api_key = unseal(context.organization_id, tool.id, tool.sealed_key)
-    if tool.type == ToolType.MCP:
-        remote = RemoteTool(name=tool.remote_name or "", input_schema=tool.input_schema)
-        return mcp_tool.call(
+def _call(tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:
+    if tool.type == AgentToolType.BUILTIN:
+        return BUILTINS[tool.name].execute(arguments, context)
+    api_key = decrypt_key(context.organization_id, tool.id, tool.sealed_key)
+    if tool.type == AgentToolType.MCP:
+        remote = McpServerTool(name=tool.remote_name or "", input_schema=tool.input_schema)
+        return mcp_tool.call_server_tool(
             tool.configuration,
             remote,
             tool.protocol_version or "",
@@ -134,7 +137,7 @@ def _called(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
             api_key=api_key,
             idempotency_key=context.call_key,
         )
-    return http_tool.call_declared(
+    return http_tool.call_endpoint(
         tool.configuration.model_dump(by_alias=True, exclude_none=True),
         tool.input_schema,
         arguments,
@@ -143,8 +146,8 @@ def _called(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
     )
 
 
-def seal(organization_id: UUID, tool_id: UUID, api_key: str, version: int) -> str:
-    """Encrypt a tool's key for its row."""
+def encrypt_key(organization_id: UUID, tool_id: UUID, api_key: str, version: int) -> str:
+    """Encrypt a tool's API key for its row; `version` counts the keys that the tool has had."""
     return encryption.encrypt(
         organization_id,
         kind="AGENTTOOL",
@@ -155,10 +158,10 @@ def seal(organization_id: UUID, tool_id: UUID, api_key: str, version: int) -> st
     )
 
 
-def unseal(organization_id: UUID, tool_id: UUID, sealed: str | None) -> str | None:
-    """Decrypt it again."""
-    if sealed is None:
+def decrypt_key(organization_id: UUID, tool_id: UUID, sealed_key: str | None) -> str | None:
+    """Decrypt a tool's API key; None for a tool without one."""
+    if sealed_key is None:
         return None
     return encryption.decrypt(
-        organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", sealed=sealed
+        organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", sealed=sealed_key
     )

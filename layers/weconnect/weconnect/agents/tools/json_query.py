@@ -1,4 +1,4 @@
-"""Take JSON apart with JSONata, in the bounded evaluator that workflows use too."""
+"""The builtin tool that evaluates JSONata over JSON data, in the bounded evaluator that workflows also use."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ INPUT_SCHEMA: dict[str, Any] = {
             "maxLength": 10_000,
             "description": "A JSONata expression; the data is its root",
         },
-        "data": {"description": "Any JSON value; a text that is JSON is read as what it stands for"},
+        "data": {"description": "Any JSON value; a text that contains JSON is parsed"},
     },
     "required": ["expression", "data"],
     "additionalProperties": False,
@@ -30,31 +30,32 @@ INPUT_SCHEMA: dict[str, Any] = {
 
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
-    """`{"result": value}`, null where the expression finds nothing."""
-    from weconnect.expressions import rendering
+    """Return `{"result": value}`, null where the expression matches nothing. Raises ToolError."""
+    from weconnect.expressions import rendering  # cold start
 
     expression = arguments.get("expression")
     if not isinstance(expression, str) or not expression.strip():
         raise ToolError("expression must be a JSONata expression, for example items[0].name")
     try:
-        result = rendering.evaluate(expression, _data(arguments.get("data")))
+        result = rendering.evaluate(expression, _parse(arguments.get("data")))
     except rendering.ExpressionError as error:
         raise ToolError(str(error)) from None
     if len(json.dumps(result)) > RESULT_BYTES:
-        raise ToolError(f"The result takes more than {RESULT_BYTES} bytes as JSON; ask for less")
+        raise ToolError(f"The result exceeds {RESULT_BYTES} bytes as JSON; select less")
     return {"result": result}
 
 
-def _data(given: Any) -> Any:
-    if isinstance(given, str) and len(given) <= DATA_BYTES and given.lstrip()[:1] in ("{", "["):
+def _parse(data: Any) -> Any:
+    """Return the data, parsed if it is JSON text. Raises ToolError when it is malformed or too large."""
+    if isinstance(data, str) and len(data) <= DATA_BYTES and data.lstrip()[:1] in ("{", "["):
         try:
-            given = json.loads(given)
+            data = json.loads(data)
         except (ValueError, RecursionError):
-            raise ToolError("data begins like JSON and is none") from None
+            raise ToolError("data begins like JSON, but is not valid JSON") from None
     try:
-        size = len(json.dumps(given, allow_nan=False).encode())
+        size = len(json.dumps(data, allow_nan=False).encode())
     except (ValueError, RecursionError):
         raise ToolError("data is not JSON") from None
     if size > DATA_BYTES:
-        raise ToolError(f"data takes more than {DATA_BYTES} bytes as JSON")
-    return given
+        raise ToolError(f"data exceeds {DATA_BYTES} bytes as JSON")
+    return data

@@ -1,4 +1,4 @@
-"""Tools of a remote MCP server: read once for the row, called one by one."""
+"""The tools of a remote MCP server: fetched once for the tool's row, then called one by one."""
 
 import json
 from typing import Any
@@ -6,129 +6,138 @@ from urllib.parse import parse_qsl
 
 from weconnect import json_schema
 from weconnect.agents.mcp import client
-from weconnect.agents.mcp.client import Remote
+from weconnect.agents.mcp.client import McpConnection
 from weconnect.agents.tools import http_tool
-from weconnect.agents.tools.credentials import hidden, key_header, secrets_in
-from weconnect.agents.tools.entities import RemoteServer, RemoteTool, ToolConfiguration
+from weconnect.agents.tools.credentials import api_key_header, collect_secrets, redact
+from weconnect.agents.tools.entities import AgentToolConfiguration, McpServer, McpServerTool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.api import request_body
+from weconnect.base_entity import JsonObject
 
-MOST_TOOLS = 64
-MOST_BYTES = 60_000
+MAX_TOOLS = 64
+MAX_BYTES = 60_000
 LIST_SECONDS = 15.0
 
 
-def fetch(configuration: ToolConfiguration, api_key: str | None) -> RemoteServer:
-    """What a server offers, bounded; raises ToolError.
+def fetch_server(configuration: AgentToolConfiguration, api_key: str | None) -> McpServer:
+    """Fetch the list of a server's tools. Raises ToolError, also when it is too large to store.
 
-    `parameters.tools` chooses before anything is counted, so that some tools of a large server can be had.
+    `parameters.tools` selects tools before the limits are checked, so that some tools of a large server can be used.
     """
-    secrets = _secrets(configuration, api_key)
+    secrets = _collect_secrets(configuration, api_key)
     try:
-        remote = _remote(configuration, api_key, LIST_SECONDS)
-        tools = [_tool(found) for found in _chosen(configuration, client.list_tools(remote))]
+        connection = _connect(configuration, api_key, LIST_SECONDS)
+        tools = [_parse_tool(tool) for tool in _select(configuration, client.list_tools(connection))]
     except ToolError as error:
-        raise ToolError(str(hidden(str(error), secrets))) from None
+        raise ToolError(str(redact(str(error), secrets))) from None
     if not tools:
-        raise ToolError("The server offers no tools")
-    server = RemoteServer(protocol_version=str(remote.version), tools=tools)
-    size = len(json.dumps(server.wire(), ensure_ascii=False).encode(errors="replace"))
-    if len(tools) > MOST_TOOLS or size > MOST_BYTES:
+        raise ToolError("The server has no tools")
+    server = McpServer(protocol_version=str(connection.version), tools=tools)
+    size = len(json.dumps(server.to_json_dict(), ensure_ascii=False).encode(errors="replace"))
+    if len(tools) > MAX_TOOLS or size > MAX_BYTES:
         raise ToolError(
-            f"The server offers {len(tools)} tools in {size} bytes; {MOST_TOOLS} tools and {MOST_BYTES} bytes can be "
-            "kept: name those to keep in configuration.parameters.tools"
+            f"The server has {len(tools)} tools in {size} bytes, but at most {MAX_TOOLS} tools in {MAX_BYTES} bytes "
+            "can be stored. Name the tools to use in configuration.parameters.tools"
         )
     return server
 
 
-def call(
-    configuration: ToolConfiguration,
-    tool: RemoteTool,
+def call_server_tool(
+    configuration: AgentToolConfiguration,
+    tool: McpServerTool,
     version: str,
-    arguments: dict[str, Any],
+    arguments: JsonObject,
     *,
     api_key: str | None,
     idempotency_key: str,
 ) -> Any:
-    """The structured result, or the text, of one tool; raises ToolError, also for a result that is an error."""
-    secrets = _secrets(configuration, api_key)
+    """Call a tool and return its structured result, or else its text. Raises ToolError, also for an error result."""
+    secrets = _collect_secrets(configuration, api_key)
+    timeout_seconds = float(configuration.timeout or http_tool.TIMEOUT_SECONDS)
     try:
-        remote = _remote(configuration, api_key, float(configuration.timeout or http_tool.TIMEOUT_SECONDS))
-        remote.version = version
-        copied = client.copied_headers(tool.input_schema, arguments)
-        result = client.call_tool(remote, tool.name, arguments, copied, idempotency_key)
-        value = hidden(_value(result), secrets)
+        connection = _connect(configuration, api_key, timeout_seconds)
+        connection.version = version
+        headers = client.headers_from_arguments(tool.input_schema, arguments)
+        result = client.call_tool(connection, tool.name, arguments, headers, idempotency_key)
+        value = redact(_result_value(result), secrets)
         if result.get("isError"):
-            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            raise ToolError(said[: http_tool.TEXT_BYTES] or f"{tool.name} failed")
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            raise ToolError(text[: http_tool.MAX_TEXT_BYTES] or f"{tool.name} failed")
     except ToolError as error:
-        raise ToolError(str(hidden(str(error), secrets))) from None
+        raise ToolError(str(redact(str(error), secrets))) from None
     return value
 
 
-def _remote(configuration: ToolConfiguration, api_key: str | None, seconds: float) -> Remote:
+def _connect(
+    configuration: AgentToolConfiguration, api_key: str | None, timeout_seconds: float
+) -> McpConnection:
     parameters = configuration.parameters or {}
     headers = {name.lower(): str(value) for name, value in (parameters.get("headers") or {}).items()}
-    return Remote(configuration.api_endpoint or "", headers | key_header(parameters, api_key), seconds)
+    headers |= api_key_header(parameters, api_key)
+    return McpConnection(configuration.api_endpoint or "", headers, timeout_seconds)
 
 
-def _secrets(configuration: ToolConfiguration, api_key: str | None) -> list[str]:
+def _collect_secrets(configuration: AgentToolConfiguration, api_key: str | None) -> list[str]:
     headers = (configuration.parameters or {}).get("headers") or {}
     query = (configuration.api_endpoint or "").partition("?")[2]
-    return secrets_in(api_key, [*headers.items(), *parse_qsl(query)])
+    return collect_secrets(api_key, [*headers.items(), *parse_qsl(query)])
 
 
-def _chosen(configuration: ToolConfiguration, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    wanted = (configuration.parameters or {}).get("tools")
-    by_name = {tool.get("name"): tool for tool in found if isinstance(tool.get("name"), str)}
-    if wanted is None:
-        return list(by_name.values())
-    if missing := [name for name in wanted if name not in by_name]:
+def _select(configuration: AgentToolConfiguration, tools: list[JsonObject]) -> list[JsonObject]:
+    """Return the tools that `parameters.tools` names, or all. Raises ToolError for a missing one."""
+    names = (configuration.parameters or {}).get("tools")
+    tools_by_name = {tool.get("name"): tool for tool in tools if isinstance(tool.get("name"), str)}
+    if names is None:
+        return list(tools_by_name.values())
+    if missing := [name for name in names if name not in tools_by_name]:
         raise ToolError(f"The server has no tool {', '.join(repr(name[:100]) for name in missing[:5])}")
-    return [by_name[name] for name in dict.fromkeys(wanted)]
+    return [tools_by_name[name] for name in dict.fromkeys(names)]
 
 
-def _tool(found: dict[str, Any]) -> RemoteTool:
-    """A tool that can be called from here; raises ToolError for one that cannot."""
-    name = str(found["name"])
+def _parse_tool(tool: JsonObject) -> McpServerTool:
+    """Return a tool as the server describes it. Raises ToolError for one that cannot be called."""
+    name = str(tool["name"])
     if not 1 <= len(name) <= 128 or not name.isprintable():
-        raise ToolError(f"The server names a tool {name[:100]!a}, which is no name")
-    shapes = {"inputSchema": found.get("inputSchema"), "outputSchema": found.get("outputSchema")}
-    if not isinstance(shapes["inputSchema"], dict) or shapes["inputSchema"].get("type", "object") != "object":
-        raise ToolError(f"The server's tool {name} takes no object")
-    for word, schema in shapes.items():
+        raise ToolError(f"The server's tool {name[:100]!a} has an invalid name")
+    input_schema, output_schema = tool.get("inputSchema"), tool.get("outputSchema")
+    if not isinstance(input_schema, dict) or input_schema.get("type", "object") != "object":
+        raise ToolError(f"The server's tool {name} does not take an object")
+    for field, schema in (("inputSchema", input_schema), ("outputSchema", output_schema)):
         try:
             if schema is not None:
-                json_schema.inspect(schema, patterns=False)
-        except json_schema.BadSchema as error:
-            place = f"{word}{error.pointer}"
-            raise ToolError(f"The server's tool {name} cannot be used: {place} {error.detail}") from None
-    description = found.get("description")
-    return RemoteTool(
+                json_schema.check_schema(schema, patterns=False)
+        except json_schema.UnusableSchema as error:
+            pointer = f"{field}{error.pointer}"
+            raise ToolError(f"The server's tool {name} cannot be used: {pointer} {error.detail}") from None
+    description = tool.get("description")
+    return McpServerTool(
         name=name,
         description=description[:2_000] if isinstance(description, str) else "",
-        input_schema=shapes["inputSchema"],
-        output_schema=shapes["outputSchema"] if isinstance(shapes["outputSchema"], dict) else None,
+        input_schema=input_schema,
+        output_schema=output_schema if isinstance(output_schema, dict) else None,
     )
 
 
-def _value(result: dict[str, Any]) -> Any:
-    """The structured content where there is some, else the texts; whatever is too large or too deep is cut as text."""
+def _result_value(result: JsonObject) -> Any:
+    """Return the structured content if there is any, else the texts; a value too large or too deep becomes cut text."""
     structured = result.get("structuredContent")
-    is_kept = not request_body.is_deep(structured) and len(json.dumps(structured)) <= http_tool.JSON_BYTES
-    if structured is not None and is_kept:
+    is_usable = (
+        not request_body.is_too_deep(structured) and len(json.dumps(structured)) <= http_tool.MAX_JSON_BYTES
+    )
+    if structured is not None and is_usable:
         return structured
     content = result.get("content")
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    text = "\n".join(map(_text, blocks)) if blocks or structured is None else json.dumps(structured)
-    return text.encode(errors="replace")[: http_tool.TEXT_BYTES].decode(errors="ignore")
+    text = "\n".join(map(_block_text, blocks)) if blocks or structured is None else json.dumps(structured)
+    return text.encode(errors="replace")[: http_tool.MAX_TEXT_BYTES].decode(errors="ignore")
 
 
-def _text(block: dict[str, Any]) -> str:
+def _block_text(block: JsonObject) -> str:
+    """Return the text of a content block; an image or a link becomes `(type address)`."""
     if isinstance(block.get("text"), str):
         return str(block["text"])
-    inside = block.get("resource")
-    if isinstance(inside, dict) and isinstance(inside.get("text"), str):
-        return str(inside["text"])
-    named = block.get("uri") or block.get("mimeType") or ""
-    return f"({str(block.get('type'))[:40]} {str(named)[:500]})".replace(" )", ")")
+    resource = block.get("resource")
+    if isinstance(resource, dict) and isinstance(resource.get("text"), str):
+        return str(resource["text"])
+    address = block.get("uri") or block.get("mimeType") or ""
+    return f"({str(block.get('type'))[:40]} {str(address)[:500]})".replace(" )", ")")

@@ -1,9 +1,10 @@
-"""The built-in tools with which an agent remembers and recalls."""
+"""The builtin tools that search an agent's memory and save to it."""
 
 from typing import Any
 
 from pydantic import ValidationError
 
+from weconnect.actor import Actor
 from weconnect.agents.memory import search, writing
 from weconnect.agents.memory.entities import MemoryMetadata, MemorySearch, NewAIAgentMemory
 from weconnect.agents.tools.context import ToolContext
@@ -22,7 +23,7 @@ SEARCH_INPUT_SCHEMA = {
     "additionalProperties": False,
 }
 
-RESULT_TOKENS = 4_000  # of all that a search hands to a model
+RESULT_TOKENS = 4_000  # for all memories that a search returns to a model
 
 SAVE_NAME = "memory_save"
 SAVE_DISPLAY_NAME = "Save to memory"
@@ -44,12 +45,17 @@ SAVE_INPUT_SCHEMA = {
 
 
 def run_search(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
-    """`{"memories": [{id, content, memoryType, score, why}]}`, best first; conversation turns are not searched."""
+    """Return `{"memories": [{"id", "content", "memoryType", "score", "why"}]}`, the best match first.
+
+    Turns of conversations are not searched.
+    """
     request = MemorySearch(
         query=arguments["query"], limit=arguments.get("limit", 5), max_tokens=RESULT_TOKENS
     )
-    hits = search.find(context.organization_id, context.agent_id, request, without=["conversation"])
-    found: dict[str, Any] = {
+    hits = search.search_agent(
+        context.organization_id, context.agent_id, request, excluded_types=["conversation"]
+    )
+    result: dict[str, Any] = {
         "memories": [
             {
                 "id": str(hit.memory.id),
@@ -61,11 +67,11 @@ def run_search(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any
             for hit in hits.items
         ]
     }
-    return found | ({"note": hits.note} if hits.note else {})
+    return result | ({"note": hits.note} if hits.note else {})
 
 
 def run_save(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
-    """`{"decision", "reason", "id", "otherId", "content"}`: saving the same again changes nothing."""
+    """Save a memory and return `{"decision", "reason", "id", "otherId", "content"}`. Idempotent. Raises ToolError."""
     try:
         new = NewAIAgentMemory(
             content=arguments["content"],
@@ -74,15 +80,15 @@ def run_save(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
         )
     except ValidationError as error:
         raise ToolError(str(error.errors()[0]["msg"])) from error
-    actor = {
+    actor: Actor = {
         "agentId": str(context.agent_id),
         "executionId": str(context.execution_id),
         "userId": str(context.user_id),
     }
-    written = writing.write(context.organization_id, context.agent_id, context.user_id, new, actor)
-    answer = {"decision": written.decision, "reason": written.reason}
-    if written.other_id:
-        answer["otherId"] = str(written.other_id)
-    if written.memory:
-        answer |= {"id": str(written.memory.id), "content": written.memory.content}
-    return answer
+    outcome = writing.write(context.organization_id, context.agent_id, context.user_id, new, actor)
+    result = {"decision": outcome.decision, "reason": outcome.reason}
+    if outcome.other_id:
+        result["otherId"] = str(outcome.other_id)
+    if outcome.memory:
+        result |= {"id": str(outcome.memory.id), "content": outcome.memory.content}
+    return result

@@ -1,34 +1,48 @@
-"""The rows of agents' tools and the keys that they are found by."""
+"""The rows of agents' tools, and the keys by which they are read."""
 
+from typing import Any
 from uuid import UUID
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute
 
-from weconnect.agents.rows import child
+from weconnect.agents.rows import agent_partition
 from weconnect.agents.tools.entities import AIAgentTool
-from weconnect.db.table import Row, key
+from weconnect.db.table import EntityRow, Row, key, stored
 
 
-class ToolRow(Row, discriminator="AGENTTOOL"):
-    """A tool; the API key stands in `sealed_key`, encrypted."""
+class AgentToolRow(EntityRow[AIAgentTool], discriminator="AGENTTOOL"):
+    """A tool of an agent; its encrypted API key is in `sealed_key`."""
 
-    entity = AIAgentTool
-    usage_count = NumberAttribute(default=0, attr_name="usageCount")
-    sealed_key = UnicodeAttribute(null=True, attr_name="sealedKey")
-    key_version = NumberAttribute(default=0, attr_name="keyVersion")
+    tool_name: Attribute[str]
+    display_name: Attribute[str]
+    description: Attribute[str | None]
+    tool_type: Attribute[str]
+    configuration: Attribute[dict[str, Any]]
+    input_schema: Attribute[dict[str, Any] | None]
+    output_schema: Attribute[dict[str, Any] | None]
+    requires_approval: Attribute[bool]
+    approval: Attribute[dict[str, Any]]
+    is_active: Attribute[bool]
+    id: Attribute[str]
+    organization_id: Attribute[str]
+    agent_id: Attribute[str]
+    remote: Attribute[dict[str, Any] | None]
+    usage_count: Attribute[int] = stored(default=0)
+    sealed_key: Attribute[str | None] = stored()
+    key_version: Attribute[int] = stored(default=0)
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, tool_id: UUID) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("TOOL", tool_id)
+        return agent_partition(organization_id, agent_id), key("TOOL", tool_id)
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("TOOL", "")
+        return agent_partition(organization_id, agent_id), key("TOOL", "")
 
 
-class ToolNameRow(Row, discriminator="TOOLNAME"):
-    """Marks a tool's name as taken within its agent."""
+class AgentToolNameRow(Row, discriminator="TOOLNAME"):
+    """The reservation of a tool's name within its agent."""
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, name: str) -> tuple[str, str]:
-        return child(organization_id, agent_id), key("TOOLNAME", name)
+        return agent_partition(organization_id, agent_id), key("TOOLNAME", name)

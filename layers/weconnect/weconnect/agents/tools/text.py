@@ -1,4 +1,4 @@
-"""Work on texts, each operation exact and bounded."""
+"""The builtin tool for texts; each operation is exact and bounded."""
 
 import base64
 import binascii
@@ -17,8 +17,8 @@ DESCRIPTION = (
     "Works on a text: upper and lower case, trim, length, split, join, replace, find, slice, count words, slugify, "
     "Base64 and URL encoding and decoding, SHA-256. Positions count characters from 0; negative ones from the end."
 )
-LONGEST = 100_000
-MOST_PARTS = 10_000
+MAX_CHARACTERS = 100_000
+MAX_PARTS = 10_000
 
 INPUT_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -38,11 +38,11 @@ INPUT_SCHEMA: dict[str, Any] = {
                 ),
             ],
         },
-        "text": {"type": "string", "maxLength": LONGEST, "description": "For all but join"},
+        "text": {"type": "string", "maxLength": MAX_CHARACTERS, "description": "For all but join"},
         "parts": {
             "type": "array",
-            "items": {"type": "string", "maxLength": LONGEST},
-            "maxItems": MOST_PARTS,
+            "items": {"type": "string", "maxLength": MAX_CHARACTERS},
+            "maxItems": MAX_PARTS,
             "description": "For join",
         },
         "separator": {
@@ -53,19 +53,24 @@ INPUT_SCHEMA: dict[str, Any] = {
         "search": {
             "type": "string",
             "minLength": 1,
-            "maxLength": LONGEST,
+            "maxLength": MAX_CHARACTERS,
             "description": "For replace and find",
         },
         "replacement": {
             "type": "string",
-            "maxLength": LONGEST,
+            "maxLength": MAX_CHARACTERS,
             "description": "For replace; absent: nothing",
         },
-        "start": {"type": "integer", "minimum": -LONGEST, "maximum": LONGEST, "description": "For slice"},
+        "start": {
+            "type": "integer",
+            "minimum": -MAX_CHARACTERS,
+            "maximum": MAX_CHARACTERS,
+            "description": "For slice",
+        },
         "end": {
             "type": "integer",
-            "minimum": -LONGEST,
-            "maximum": LONGEST,
+            "minimum": -MAX_CHARACTERS,
+            "maximum": MAX_CHARACTERS,
             "description": "For slice; the first character that is left out",
         },
     },
@@ -75,7 +80,10 @@ INPUT_SCHEMA: dict[str, Any] = {
 
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
-    """`{"result"}`: a text, a list of texts for split, a number for length, count_words and find (-1: not there)."""
+    """Execute an operation and return `{"result": …}`. Raises ToolError.
+
+    The result is a text; a list of texts for split; a number for length, count_words and find (-1: no match).
+    """
     operation = arguments.get("operation")
     if operation not in OPERATIONS:
         raise ToolError(f"operation must be one of {', '.join(OPERATIONS)}")
@@ -83,58 +91,58 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
         result = OPERATIONS[operation](arguments)
     except UnicodeError:
         raise ToolError("The text is not valid Unicode") from None
-    if isinstance(result, str) and len(result) > LONGEST:
+    if isinstance(result, str) and len(result) > MAX_CHARACTERS:
         raise _too_long()
     return {"result": result}
 
 
 def _too_long() -> ToolError:
-    return ToolError(f"The result has more than {LONGEST} characters")
+    return ToolError(f"The result has more than {MAX_CHARACTERS} characters")
 
 
-def _given(arguments: dict[str, Any], name: str) -> str:
+def _text_argument(arguments: dict[str, Any], name: str) -> str:
     value = arguments.get(name)
     if not isinstance(value, str):
-        raise ToolError(f"{name} must be a text for {arguments['operation']}")
-    if len(value) > LONGEST:
-        raise ToolError(f"{name} has more than {LONGEST} characters")
+        raise ToolError(f"{name} must be a string for {arguments['operation']}")
+    if len(value) > MAX_CHARACTERS:
+        raise ToolError(f"{name} has more than {MAX_CHARACTERS} characters")
     return value
 
 
 def _on(function: Callable[[str], Any]) -> Callable[[dict[str, Any]], Any]:
-    return lambda arguments: function(_given(arguments, "text"))
+    return lambda arguments: function(_text_argument(arguments, "text"))
 
 
 def _split(arguments: dict[str, Any]) -> list[str]:
-    text = _given(arguments, "text")
-    found = text.split(arguments.get("separator") or None, MOST_PARTS)
-    if len(found) > MOST_PARTS:
-        raise ToolError(f"The text has more than {MOST_PARTS} parts")
-    return found
+    text = _text_argument(arguments, "text")
+    parts = text.split(arguments.get("separator") or None, MAX_PARTS)
+    if len(parts) > MAX_PARTS:
+        raise ToolError(f"The text has more than {MAX_PARTS} parts")
+    return parts
 
 
 def _join(arguments: dict[str, Any]) -> str:
     parts, separator = arguments.get("parts"), arguments.get("separator") or ""
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise ToolError("parts must be a list of texts for join")
-    if sum(map(len, parts)) + len(separator) * len(parts) > LONGEST + len(separator):
+        raise ToolError("parts must be a list of strings for join")
+    if sum(map(len, parts)) + len(separator) * len(parts) > MAX_CHARACTERS + len(separator):
         raise _too_long()
     return str(separator).join(parts)
 
 
 def _replace(arguments: dict[str, Any]) -> str:
-    text, search = _given(arguments, "text"), _given(arguments, "search")
+    text, search = _text_argument(arguments, "text"), _text_argument(arguments, "search")
     if not search:
         raise ToolError("search must not be empty")
     replacement = arguments.get("replacement") or ""
-    # Known before it is made: a short text may ask for gigabytes.
-    if len(text) + text.count(search) * (len(replacement) - len(search)) > LONGEST:
+    # Checked before it is made: a short text may ask for gigabytes.
+    if len(text) + text.count(search) * (len(replacement) - len(search)) > MAX_CHARACTERS:
         raise _too_long()
     return text.replace(search, replacement)
 
 
 def _slice(arguments: dict[str, Any]) -> str:
-    return _given(arguments, "text")[arguments.get("start") : arguments.get("end")]
+    return _text_argument(arguments, "text")[arguments.get("start") : arguments.get("end")]
 
 
 def _slug(text: str) -> str:
@@ -147,7 +155,7 @@ def _from_base64(text: str) -> str:
     try:
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
     except UnicodeDecodeError:
-        raise ToolError("What was encoded is not text") from None
+        raise ToolError("The decoded bytes are not text") from None
     except (binascii.Error, ValueError):
         raise ToolError("This is not Base64") from None
 
@@ -160,7 +168,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "split": _split,
     "join": _join,
     "replace": _replace,
-    "find": lambda arguments: _given(arguments, "text").find(_given(arguments, "search")),
+    "find": lambda arguments: _text_argument(arguments, "text").find(_text_argument(arguments, "search")),
     "slice": _slice,
     "count_words": _on(lambda text: len(text.split())),
     "slugify": _on(_slug),

@@ -1,4 +1,4 @@
-"""What a tool may be made of: names, schemas and configurations that could ever work."""
+"""Validation of tools: their names, schemas, configurations and approvers."""
 
 from typing import Any
 
@@ -8,13 +8,19 @@ from weconnect import json_schema
 from weconnect.agents.rows import AgentRow
 from weconnect.agents.tools import http_tool, mcp_tool
 from weconnect.agents.tools.builtins import BUILTINS
-from weconnect.agents.tools.entities import RemoteServer, ToolApproval, ToolConfiguration, ToolType
-from weconnect.agents.tools.errors import ToolError
+from weconnect.agents.tools.entities import (
+    AgentToolApproval,
+    AgentToolConfiguration,
+    AgentToolType,
+    McpServer,
+)
+from weconnect.agents.tools.errors import McpServerUnusable, ToolError, ToolNameTaken
 from weconnect.api.caller import Caller
-from weconnect.base_entity import Json
+from weconnect.base_entity import JsonObject
 from weconnect.db import table
-from weconnect.errors import Conflict, Invalid
+from weconnect.errors import FieldError, Invalid
 from weconnect.organizations.rows import MemberRow
+from weconnect.workflows.definition import tool_offers
 from weconnect.workflows.rows import WorkflowRow
 
 _HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
@@ -35,103 +41,100 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "uniqueItems": True,
     },
 }
-"""What of `configuration.parameters` is known, and its shape; the rest is the owner's own."""
+"""The JSON Schemas of the known `configuration.parameters`; any other parameter is accepted and ignored."""
 
 
 TARGETS = {
-    ToolType.HTTP: "api_endpoint",
-    ToolType.MCP: "api_endpoint",
-    ToolType.AGENT: "agent_id",
-    ToolType.WORKFLOW: "workflow_id",
+    AgentToolType.HTTP: "api_endpoint",
+    AgentToolType.MCP: "api_endpoint",
+    AgentToolType.AGENT: "agent_id",
+    AgentToolType.WORKFLOW: "workflow_id",
 }
-"""Which field of a configuration says what a tool calls."""
+"""The field of the configuration that names what a tool of this type calls."""
 
 
-def check_name(tool_type: ToolType, name: str) -> None:
-    """Raise Invalid for a builtin that there is not."""
-    if tool_type == ToolType.BUILTIN and name not in BUILTINS:
-        raise Invalid(
-            f"There is no builtin tool {name!r}; there are {', '.join(sorted(BUILTINS))}",
-            errors=[{"pointer": "/toolName", "detail": "unknown builtin"}],
-        )
+def check_name(tool_type: AgentToolType, name: str) -> None:
+    """Raise Invalid for a builtin tool that does not exist."""
+    if tool_type == AgentToolType.BUILTIN and name not in BUILTINS:
+        detail = f"Unknown builtin tool {name!r}. The builtin tools are {', '.join(sorted(BUILTINS))}."
+        raise Invalid(detail, errors=[{"pointer": "/toolName", "detail": "unknown builtin"}])
 
 
-def check_functions(own: list[Json], others: list[Json]) -> None:
-    """Raise Conflict when a model could not tell two functions of an agent apart, those of MCP servers too."""
-    known = {tool["name"] for tool in others}
+def check_names_are_unique(own: list[JsonObject], others: list[JsonObject]) -> None:
+    """Raise ToolNameTaken when two of an agent's tools, those of MCP servers included, have the same name."""
+    taken_names = {tool["name"] for tool in others}
     for tool in own:
-        if tool["name"] in known:
-            raise taken(tool["name"])
+        if tool["name"] in taken_names:
+            raise name_taken(tool["name"])
 
 
-def taken(name: str) -> Conflict:
-    """The agent has a function of this name."""
-    errors = [{"pointer": "/toolName", "detail": "taken"}]
-    return Conflict(f"The agent has a tool named {name!r} already", code="tool_name_taken", errors=errors)
+def name_taken(name: str) -> ToolNameTaken:
+    """Return the error for a name that the agent already has."""
+    detail = f"The agent already has a tool named {name!r}. Choose another name."
+    return ToolNameTaken(detail, errors=[{"pointer": "/toolName", "detail": "taken"}])
 
 
-def check_schemas(input_schema: dict[str, Any] | None, output_schema: dict[str, Any] | None) -> None:
-    """Raise Invalid for what is no JSON Schema, or a dangerous one."""
+def check_schemas(input_schema: JsonObject | None, output_schema: JsonObject | None) -> None:
+    """Raise Invalid for a schema that is not a JSON Schema, or whose evaluation could take too long."""
     if input_schema is not None:
-        json_schema.check(input_schema, "/inputSchema")
+        json_schema.require_valid_schema(input_schema, "/inputSchema")
     if output_schema is not None:
-        json_schema.check(output_schema, "/outputSchema", of_object=False)
+        json_schema.require_valid_schema(output_schema, "/outputSchema", of_object=False)
 
 
-def check_configuration(caller: Caller, configuration: ToolConfiguration) -> None:
-    """Raise Invalid for an endpoint that could never be called, an agent that is not there, and odd parameters."""
+def check_configuration(caller: Caller, configuration: AgentToolConfiguration) -> None:
+    """Raise Invalid for an endpoint that cannot be called, a missing agent or workflow, or malformed parameters."""
+    organization_id = caller.organization_id
     try:
         if configuration.api_endpoint is not None:
             http_tool.check_endpoint(configuration.api_endpoint)
     except ToolError as error:
-        raise _invalid_configuration("/apiEndpoint", str(error)) from error
-    if configuration.agent_id and not table.get(
-        AgentRow, AgentRow.at(caller.organization_id, configuration.agent_id)
-    ):
-        raise _invalid_configuration("/agentId", "There is no such agent")
-    if configuration.workflow_id:
-        caller.require("workflows:execute")
-        if not table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, configuration.workflow_id)):
-            raise _invalid_configuration("/workflowId", "There is no such workflow")
+        raise Invalid(str(error), pointer="/configuration/apiEndpoint") from error
+    agent_id = configuration.agent_id
+    if agent_id and not table.get(AgentRow, AgentRow.at(organization_id, agent_id)):
+        raise Invalid("The agent does not exist.", pointer="/configuration/agentId")
+    if workflow_id := configuration.workflow_id:
+        caller.require_permission("workflows:execute")
+        if not table.get(WorkflowRow, WorkflowRow.at(organization_id, workflow_id)):
+            raise Invalid("The workflow does not exist.", pointer="/configuration/workflowId")
     for name, value in (configuration.parameters or {}).items():
-        if name in PARAMETERS and (wrong := json_schema.mismatch(PARAMETERS[name], value)):
-            raise _invalid_configuration(f"/parameters/{name}{wrong.pointer}", wrong.detail)
+        if name in PARAMETERS and (mismatch := json_schema.find_mismatch(PARAMETERS[name], value)):
+            pointer = f"/configuration/parameters/{name}{mismatch.pointer}"
+            raise Invalid(mismatch.detail, pointer=pointer)
 
 
-def check_target(tool_type: ToolType, configuration: ToolConfiguration) -> None:
-    """Raise Invalid for a configuration that does not say what a tool of this type calls."""
-    needed = TARGETS.get(tool_type)
-    if needed and not getattr(configuration, needed):
-        name = to_camel(needed)
-        errors = [{"pointer": f"/configuration/{name}", "detail": "missing"}]
-        raise Invalid(f"A tool of type {tool_type} needs configuration.{name}", errors=errors)
+def check_target(tool_type: AgentToolType, configuration: AgentToolConfiguration) -> None:
+    """Raise Invalid for a configuration that does not name what a tool of this type calls."""
+    field = TARGETS.get(tool_type)
+    if field and not getattr(configuration, field):
+        name = to_camel(field)
+        errors: list[FieldError] = [{"pointer": f"/configuration/{name}", "detail": "missing"}]
+        raise Invalid(f"A tool of type {tool_type} needs configuration.{name}.", errors=errors)
 
 
-def schema_of_workflow(caller: Caller, configuration: ToolConfiguration) -> dict[str, Any]:
-    """What a workflow's trigger says of its input: the version's that runs, else the newest's."""
-    from weconnect.workflows.definition import tool_offers
-
+def load_workflow_schema(caller: Caller, configuration: AgentToolConfiguration) -> JsonObject:
+    """Return the JSON Schema of a workflow's input, from its active version, else from its newest."""
     assert configuration.workflow_id
-    return tool_offers.schema_of(caller.organization_id, configuration.workflow_id)
+    return tool_offers.load_input_schema(caller.organization_id, configuration.workflow_id)
 
 
-def check_approvers(caller: Caller, approval: ToolApproval | None) -> None:
-    """Raise Invalid for somebody who could never decide, because they are no member."""
-    wanted = [MemberRow.at(caller.organization_id, user_id) for user_id in approval.users] if approval else []
-    found = table.get_many(wanted) if wanted else {}
-    missing = [number for number, at in enumerate(wanted) if at not in found]
-    if missing:
-        errors = [{"pointer": f"/approval/users/{number}", "detail": "no member"} for number in missing]
-        raise Invalid("Only members of the organization can decide", errors=errors)
+def check_approvers(caller: Caller, approval: AgentToolApproval | None) -> None:
+    """Raise Invalid for approvers who could never decide, because they are not members of the organization."""
+    user_ids = approval.users if approval else []
+    keys = [MemberRow.at(caller.organization_id, user_id) for user_id in user_ids]
+    rows_by_key = table.get_many(keys) if keys else {}
+    errors: list[FieldError] = [
+        {"pointer": f"/approval/users/{number}", "detail": "not a member"}
+        for number, key in enumerate(keys)
+        if key not in rows_by_key
+    ]
+    if errors:
+        raise Invalid("Only members of the organization can be approvers.", errors=errors)
 
 
-def fetched(configuration: ToolConfiguration, api_key: str | None) -> RemoteServer:
-    """What an MCP server offers now; raises Invalid when it does not say."""
+def fetch_server(configuration: AgentToolConfiguration, api_key: str | None) -> McpServer:
+    """Return the present tools of an MCP server. Raises McpServerUnusable."""
     try:
-        return mcp_tool.fetch(configuration, api_key)
+        return mcp_tool.fetch_server(configuration, api_key)
     except ToolError as error:
-        raise _invalid_configuration("/apiEndpoint", str(error), "mcp_server_unusable") from error
-
-
-def _invalid_configuration(place: str, detail: str, code: str | None = None) -> Invalid:
-    return Invalid(detail, code=code, errors=[{"pointer": f"/configuration{place}", "detail": detail}])
+        raise McpServerUnusable(str(error), pointer="/configuration/apiEndpoint") from error

@@ -1,34 +1,54 @@
-"""Users: found by their address, and as operators see and change them."""
+"""Users: looked up by their address, and listed and administered by operators."""
 
-from typing import Any
 from uuid import UUID
 
-from weconnect.api.caller import Caller
+from weconnect.api.caller import Caller, RequestInfo
+from weconnect.api.errors import InvalidCursor
 from weconnect.api.pagination import Page, query_page
-from weconnect.auth.account.schemas import UserAdministration
-from weconnect.auth.entities import PublicUser, UserRole, normal_email
-from weconnect.auth.rows import EmailRow, UserRow
-from weconnect.auth.sessions import sessions
+from weconnect.auth.errors import OwnRole
+from weconnect.auth.schemas import UserAdministration
 from weconnect.db import table
-from weconnect.errors import BadRequest, Conflict
+from weconnect.identity.email_addresses import normalize_email
+from weconnect.identity.entities import StoredUser, User, UserRole
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.rows import EmailRow, UserRow
+from weconnect.identity.sessions import end_sessions
 
-NOBODY = UUID(int=0)
+NO_USER_ID = UUID(int=0)
+"""The ID of no user, so that a lookup without a user reads as many rows as one with."""
 
 
-def by_email(email: str) -> UserRow | None:
-    """The user at an address; an address without one costs the same two reads."""
-    found = table.get(EmailRow, EmailRow.at(email))
-    return table.get(UserRow, UserRow.at(found.user_id if found else NOBODY))
+def find_by_email(email: str) -> UserRow | None:
+    """Return the user who has an address, or None after the same two reads."""
+    marker = table.get(EmailRow, EmailRow.at(email))
+    return table.get(UserRow, UserRow.at(marker.user_id if marker else NO_USER_ID))
 
 
-def email_row(email: str, user_id: object) -> EmailRow:
-    """The marker that holds an address for one user."""
+def build_email_row(email: str, user_id: object) -> EmailRow:
+    """Return the marker that reserves an address for one user."""
     pk, sk = EmailRow.at(email)
     return EmailRow(pk=pk, sk=sk, user_id=str(user_id))
 
 
-def role_keys(role: str, is_active: bool, user_id: object) -> dict[str, str]:
-    """The attributes by which operators find a user."""
+def build_user_row(
+    user: StoredUser, request: RequestInfo, *, signup_source: str, login_count: int | None = None
+) -> UserRow:
+    """Return the row of a new user for the caller to store, with the client that created it."""
+    pk, sk = UserRow.at(user.id)
+    return UserRow.of(
+        user,
+        pk=pk,
+        sk=sk,
+        **UserRow.index_keys(user),
+        login_count=login_count,
+        last_ip_address=request.ip,
+        user_agent=request.user_agent,
+        signup_source=signup_source,
+    )
+
+
+def role_index_keys(role: str, is_active: bool, user_id: object) -> dict[str, str]:
+    """Return the attributes of the index in which operators list users by role."""
     return {"gsi2pk": UserRow.by_role(role), "gsi2sk": UserRow.by_role_order(is_active, user_id)}
 
 
@@ -40,98 +60,99 @@ def find(
     email: str | None,
     limit: int,
     cursor: str | None,
-) -> Page[PublicUser]:
-    """Users of all organizations. Without `email` or `organization_id`: role by role, active ones first."""
+) -> Page[User]:
+    """Return a page of the users of all organizations that match every given filter.
 
-    def keep(row: UserRow) -> bool:
-        fits = role in (None, row.role) and is_active in (None, row.is_active)
-        return fits and (
-            not email or organization_id is None or row.current_organization_id == str(organization_id)
-        )
+    `organization_id` filters by the current organization. Without it and `email`, users come role by role, active ones
+    first.
+    """
+
+    def matches(row: UserRow) -> bool:
+        if role not in (None, row.role) or is_active not in (None, row.is_active):
+            return False
+        return not email or organization_id is None or row.current_organization_id == str(organization_id)
 
     if email:
-        row = _at_address(email)
-        return Page(items=[_public(row)] if row and keep(row) else [])
-    filters = [role, is_active]
+        row = _find_by_raw_email(email)
+        return Page(items=[row.to_entity().public()] if row and matches(row) else [])
     if organization_id:
-        pk = UserRow.by_current_organization(organization_id)
-        rows, following = query_page(
-            UserRow, pk, index="gsi1", limit=limit, cursor=cursor, keep=keep, filters=filters
+        rows, next_cursor = query_page(
+            UserRow,
+            UserRow.by_current_organization(organization_id),
+            index="gsi1",
+            limit=limit,
+            cursor=cursor,
+            keep=matches,
+            filters=[role, is_active],
         )
-        return Page(items=[_public(row) for row in rows], next_cursor=following)
-    return _by_role([role] if role else list(UserRole), is_active, limit, cursor)
+        return _to_page(rows, next_cursor)
+    return _find_by_role([role] if role else list(UserRole), is_active, limit, cursor)
 
 
-def get(user_id: UUID) -> PublicUser:
-    """One user."""
-    return _public(table.need(UserRow, UserRow.at(user_id), "user"))
+def get(user_id: UUID | str) -> User:
+    """Return a user. Raises UserNotFound."""
+    return table.require(UserRow, UserRow.at(user_id), UserNotFound).to_entity().public()
 
 
-def update(caller: Caller, user_id: UUID, changes: UserAdministration, if_match: int | None) -> PublicUser:
-    """Change a user's role or activity; who is deactivated is signed out, and their keys are refused at once."""
-    row = table.need(UserRow, UserRow.at(user_id), "user")
-    role, is_active = (
-        changes.role or row.role,
-        row.is_active if changes.is_active is None else changes.is_active,
-    )
+def update(caller: Caller, user_id: UUID, changes: UserAdministration, if_match: int | None) -> User:
+    """Change the role or the activity of a user, as an operator.
+
+    Deactivating a user ends their sessions; their API keys are refused at once. Raises OwnRole when operators would
+    take the role from themselves.
+    """
+    row = table.require(UserRow, UserRow.at(user_id), UserNotFound)
+    role = changes.role or UserRole(row.role)
+    is_active = row.is_active if changes.is_active is None else changes.is_active
     if user_id == caller.user_id and (role != UserRole.ADMIN or not is_active):
-        raise Conflict("Operators cannot take their own role away; ask another one", code="own_role")
-    values = {"role": str(role), "is_active": is_active, **role_keys(role, is_active, user_id)}
+        raise OwnRole("You cannot take away your own operator role. Ask another operator.")
+    values = {"role": role.value, "is_active": is_active, **role_index_keys(role, is_active, user_id)}
     table.change(row, values, caller.actor(), if_match=if_match)
     if not is_active:
-        sessions.end_all(user_id)
+        end_sessions(user_id)
     return get(user_id)
 
 
-def _at_address(email: str) -> UserRow | None:
+def _find_by_raw_email(email: str) -> UserRow | None:
     try:
-        return by_email(normal_email(email))
+        return find_by_email(normalize_email(email))
     except ValueError:
         return None
 
 
-def _by_role(
+def _find_by_role(
     roles: list[UserRole], is_active: bool | None, limit: int, cursor: str | None
-) -> Page[PublicUser]:
-    """The lists of several roles one after the other; a cursor is `role.` and that list's own cursor."""
-    word, dot, rest = (cursor or f"{roles[0]}.").partition(".")
-    if not dot or word not in roles:
-        raise BadRequest(
-            "This cursor does not belong to this list",
-            code="invalid_cursor",
-            errors=[
-                {
-                    "pointer": "/query/cursor",
-                    "detail": "Take nextCursor of the page before, with the same filters",
-                }
-            ],
+) -> Page[User]:
+    """Return a page of the users of several roles, one role after the other.
+
+    A cursor is `<role>.<cursor within that role>`.
+    """
+    cursor_role, dot, role_cursor = (cursor or f"{roles[0]}.").partition(".")
+    if not dot or cursor_role not in roles:
+        raise InvalidCursor(
+            "This cursor does not belong to this list. Take nextCursor of the previous page, with the same filters.",
+            pointer="/query/cursor",
         )
     prefix = "" if is_active is None else UserRow.by_role_order(is_active, "")
-    found: list[UserRow] = []
-    left = roles[roles.index(UserRole(word)) :]
-    for number, role in enumerate(left):
-        rows, following = query_page(
+    page_rows: list[UserRow] = []
+    remaining_roles = roles[roles.index(UserRole(cursor_role)) :]
+    for number, role in enumerate(remaining_roles, start=1):
+        rows, next_cursor = query_page(
             UserRow,
             UserRow.by_role(role),
             prefix,
             index="gsi2",
-            limit=limit - len(found),
-            cursor=rest or None,
+            limit=limit - len(page_rows),
+            cursor=role_cursor or None,
             filters=[len(roles), is_active],
             newest_first=False,
         )
-        found, rest = [*found, *rows], ""
-        if following:
-            return _page(found, f"{role}.{following}")
-        if len(found) == limit:
-            return _page(found, f"{left[number + 1]}." if left[number + 1 :] else None)
-    return _page(found, None)
+        page_rows, role_cursor = [*page_rows, *rows], ""
+        if next_cursor:
+            return _to_page(page_rows, f"{role}.{next_cursor}")
+        if len(page_rows) == limit:
+            return _to_page(page_rows, f"{remaining_roles[number]}." if remaining_roles[number:] else None)
+    return _to_page(page_rows, None)
 
 
-def _page(rows: list[UserRow], cursor: str | None) -> Page[PublicUser]:
-    return Page(items=[_public(row) for row in rows], next_cursor=cursor)
-
-
-def _public(row: Any) -> PublicUser:
-    found: PublicUser = row.to_entity().public()
-    return found
+def _to_page(rows: list[UserRow], next_cursor: str | None) -> Page[User]:
+    return Page(items=[row.to_entity().public() for row in rows], next_cursor=next_cursor)

@@ -1,4 +1,4 @@
-"""API keys: made, listed, changed, rotated, revoked. How one is checked stands in `authorizer`."""
+"""API keys: created, listed, changed, rotated and revoked. The authorizer verifies them."""
 
 import hashlib
 import secrets
@@ -7,32 +7,31 @@ from typing import Any
 from uuid import UUID
 
 from weconnect import clock, ids
-from weconnect.api.caller import EVERYTHING, Caller
+from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
-from weconnect.auth.entities import (
-    ApiKey,
-    ApiKeyChanges,
-    ApiKeyRotation,
-    CreatedApiKey,
-    NewApiKey,
-    PublicApiKey,
-)
-from weconnect.auth.rows import ApiKeyRow
+from weconnect.auth.errors import ApiKeyNotFound, ApiKeyRotated, ScopeNotHeld
+from weconnect.auth.schemas import ApiKeyChanges, ApiKeyRotation, CreatedApiKey, NewApiKey
 from weconnect.auth.sessions import sessions
 from weconnect.db import table
-from weconnect.errors import Conflict, Forbidden, Invalid, NotFound
-from weconnect.identity import permissions
+from weconnect.errors import FieldError, Invalid
+from weconnect.identity.entities import ApiKey, StoredApiKey
+from weconnect.identity.permissions import EVERYTHING, limit_to_api_key
+from weconnect.identity.rows import ApiKeyRow
 
 PREFIX_LENGTH = 8
-BY_PROVIDER, BY_PASSWORD = "sso", "password"
+MAX_ERRORS = 50
+MADE_BY_SSO, MADE_BY_PASSWORD = "sso", "password"
 
 
 def create(caller: Caller, new: NewApiKey) -> CreatedApiKey:
-    """Make a key for the caller in this organization. Its text is in this answer and nowhere else."""
-    sessions.require_open(caller)  # a key would outlive the access token of a session that was ended
+    """Create a key for the caller in this organization. Only this response has the text of the key.
+
+    Raises ScopeNotHeld, SessionEnded, or Invalid for an expiry in the past.
+    """
+    sessions.require_open_session(caller)  # a key would outlive the access token of a session that was ended
     _refuse_scopes_not_held(caller, new.scopes)
-    text, row = _new(caller, new)
-    return _shown(table.create(row, caller.actor()), text)
+    text, row = _build_row(caller, new)
+    return _to_created(table.create(row, caller.actor()), text)
 
 
 def find(
@@ -43,16 +42,16 @@ def find(
     expiring_before: datetime | None,
     limit: int,
     cursor: str | None,
-) -> Page[PublicApiKey]:
-    """Keys of the caller, or of another member for holders of organization:manage; newest first.
+) -> Page[ApiKey]:
+    """Return a page of the caller's keys, newest first, or another member's for callers with organization:manage.
 
-    With `expiring_before` all members' keys that still work and will end before it, the next one first.
+    With `expiring_before`: the keys of all members that still work and expire before then, the earliest expiry first.
     """
     if expiring_before:
         return _find_expiring(caller, user_id, is_active, expiring_before, limit, cursor)
     rows, next_cursor = query_page(
         ApiKeyRow,
-        ApiKeyRow.of_user(caller.organization_id, _owner(caller, user_id)),
+        ApiKeyRow.of_user(caller.organization_id, _authorize_owner(caller, user_id)),
         index="gsi1",
         limit=limit,
         cursor=cursor,
@@ -62,76 +61,80 @@ def find(
     return Page(items=[row.to_entity().public() for row in rows], next_cursor=next_cursor)
 
 
-def get(caller: Caller, api_key_id: UUID, user_id: UUID | None) -> PublicApiKey:
-    """One key, without its text."""
-    return _need(caller, api_key_id, user_id).to_entity().public()  # type: ignore[no-any-return]
+def get(caller: Caller, api_key_id: UUID, user_id: UUID | None) -> ApiKey:
+    """Return a key without its text. Raises ApiKeyNotFound."""
+    return _require_visible(caller, api_key_id, user_id).to_entity().public()
 
 
 def update(
     caller: Caller, api_key_id: UUID, user_id: UUID | None, changes: ApiKeyChanges, if_match: int | None
-) -> PublicApiKey:
-    """Change a key; what is given replaces what was there, and `expires_at: null` lifts the expiry."""
-    row = _need(caller, api_key_id, user_id)
-    given = {name: getattr(changes, name) for name in changes.model_fields_set}
+) -> ApiKey:
+    """Change the fields of a key that were sent; null as `expires_at` removes the expiry.
+
+    Raises ApiKeyNotFound, ScopeNotHeld, or Invalid for an expiry in the past.
+    """
+    row = _require_visible(caller, api_key_id, user_id)
+    sent = {name: getattr(changes, name) for name in changes.model_fields_set}
     dumped = changes.model_dump(mode="json")
-    values = {name: dumped[name] for name in given if given[name] is not None}
-    if given.get("scopes"):
-        _refuse_scopes_not_held(caller, given["scopes"])
-        values["scopes"] = list(dict.fromkeys(given["scopes"]))
-    if "expires_at" in given:
-        _refuse_past(given["expires_at"])
-        values |= _ends(caller, api_key_id, given["expires_at"])
+    values = {name: dumped[name] for name in sent if sent[name] is not None}
+    if sent.get("scopes"):
+        _refuse_scopes_not_held(caller, sent["scopes"])
+        values["scopes"] = list(dict.fromkeys(sent["scopes"]))
+    if "expires_at" in sent:
+        _refuse_past(sent["expires_at"])
+        values |= _expiry_values(api_key_id, sent["expires_at"])
     table.change(row, values, caller.actor(), if_match=if_match)
-    return row.to_entity().public()  # type: ignore[no-any-return]
+    return row.to_entity().public()
 
 
 def rotate(
     caller: Caller, api_key_id: UUID, rotation: ApiKeyRotation | None, if_match: int | None
 ) -> CreatedApiKey:
-    """Make a key's successor with its settings; the old one works for `overlap_seconds` more.
+    """Create the successor of a key with the same settings; the old key works for `overlap_seconds` more.
 
-    Only its own user may: the answer has a text that acts as them. A key that had an end gets a successor that lives
-    as long, counted from now.
+    Only the key's own user may do this, because the response has a text that acts as them. The successor of a key with
+    an expiry lives as long as that key did, counted from now. Raises ApiKeyNotFound, ApiKeyRotated or ScopeNotHeld.
     """
-    sessions.require_open(caller)
+    sessions.require_open_session(caller)
     rotation = rotation or ApiKeyRotation()
-    row = _need(caller, api_key_id, None)
+    row = _require_visible(caller, api_key_id, None)
     if row.successor_id:
-        raise Conflict("This key was rotated already; rotate its successor", code="api_key_rotated")
-    old: ApiKey = row.to_entity()
+        raise ApiKeyRotated("This key was rotated already. Rotate its successor.")
+    old = row.to_entity()
     _refuse_scopes_not_held(caller, old.scopes)
     moment = clock.now()
     try:
-        expires = rotation.expires_at or (old.expires_at and moment + (old.expires_at - old.created_at))
+        expires_at = rotation.expires_at or (old.expires_at and moment + (old.expires_at - old.created_at))
     except OverflowError:
-        expires = old.expires_at
+        expires_at = old.expires_at
     settings = {name: getattr(old, name) for name in ("name", "scopes", "permissions", "rate_limits")}
-    text, successor = _new(caller, NewApiKey(**settings, expires_at=expires))
-    ends = moment + timedelta(seconds=rotation.overlap_seconds)
+    text, successor = _build_row(caller, NewApiKey(**settings, expires_at=expires_at))
+    overlap_ends = moment + timedelta(seconds=rotation.overlap_seconds)
     values: dict[str, Any] = {"successor_id": successor.id}
-    if old.expires_at is None or ends < old.expires_at:
-        values |= _ends(caller, api_key_id, ends)
+    if old.expires_at is None or overlap_ends < old.expires_at:
+        values |= _expiry_values(api_key_id, overlap_ends)
     with table.transaction(caller.actor()) as writes:
         writes.create(successor)
         writes.change(row, values, if_match=if_match)
-    return _shown(successor, text)
+    return _to_created(successor, text)
 
 
 def revoke(caller: Caller, api_key_id: UUID, user_id: UUID | None, if_match: int | None) -> None:
-    """End a key at once: its row moves to the trash, where no request finds it, and expires there."""
-    row = _need(caller, api_key_id, user_id)
+    """Revoke a key at once: its row moves to the trash, where no request finds it. Raises ApiKeyNotFound."""
+    row = _require_visible(caller, api_key_id, user_id)
+    trash_key = ApiKeyRow.in_trash(caller.organization_id, api_key_id)
     with table.transaction(caller.actor()) as writes:
-        table.trash(writes, row, ApiKeyRow.trashed_at(caller.organization_id, api_key_id), if_match=if_match)
+        table.move_to_trash(writes, row, trash_key, if_match=if_match)
 
 
-def still_grants(
-    organization_id: UUID, user_id: UUID, api_key_id: UUID, held: frozenset[str]
+def restrict_to_api_key(
+    organization_id: UUID, user_id: UUID, api_key_id: UUID, granted: frozenset[str]
 ) -> frozenset[str]:
-    """What a key leaves of what its user holds; raises NotFound once it was revoked or has expired."""
-    row = _of_user(organization_id, user_id, api_key_id)
+    """Return those of the user's permissions that a key passes on; raise ApiKeyNotFound once it stopped working."""
+    row = _require_of_user(organization_id, user_id, api_key_id)
     if not row.is_active:
-        raise _no_key()
-    return permissions.of_api_key(held, row.scopes, row.permissions)
+        raise ApiKeyNotFound()
+    return limit_to_api_key(granted, row.scopes, row.permissions)
 
 
 def _find_expiring(
@@ -141,10 +144,10 @@ def _find_expiring(
     before: datetime,
     limit: int,
     cursor: str | None,
-) -> Page[PublicApiKey]:
-    caller.require("organization:manage")
+) -> Page[ApiKey]:
+    caller.require_permission("organization:manage")
 
-    def keep(row: ApiKeyRow) -> bool:
+    def matches(row: ApiKeyRow) -> bool:
         return is_active in (None, row.is_active) and (user_id is None or row.user_id == str(user_id))
 
     rows, next_cursor = query_page(
@@ -155,63 +158,61 @@ def _find_expiring(
         newest_first=False,
         limit=limit,
         cursor=cursor,
-        keep=keep,
+        keep=matches,
         filters=[is_active, user_id],
     )
     return Page(items=[row.to_entity().public() for row in rows], next_cursor=next_cursor)
 
 
-def _need(caller: Caller, api_key_id: UUID, user_id: UUID | None) -> ApiKeyRow:
-    """The key among its user's; the index tells the hash, the table tells the rest."""
-    return _of_user(caller.organization_id, _owner(caller, user_id), api_key_id)
+def _require_visible(caller: Caller, api_key_id: UUID, user_id: UUID | None) -> ApiKeyRow:
+    return _require_of_user(caller.organization_id, _authorize_owner(caller, user_id), api_key_id)
 
 
-def _of_user(organization_id: UUID, user_id: UUID, api_key_id: UUID) -> ApiKeyRow:
+def _require_of_user(organization_id: UUID, user_id: UUID, api_key_id: UUID) -> ApiKeyRow:
+    """Return a user's key, read from the table because the index lags behind; raise ApiKeyNotFound."""
     pk = ApiKeyRow.of_user(organization_id, user_id)
-    found = next(iter(ApiKeyRow.gsi1.query(pk, ApiKeyRow.gsi1sk == str(api_key_id))), None)
-    row = table.get(ApiKeyRow, (found.pk, found.sk)) if found else None
+    index_row = next(iter(ApiKeyRow.gsi1.query(pk, ApiKeyRow.gsi1sk == str(api_key_id))), None)
+    row = table.get(ApiKeyRow, (index_row.pk, index_row.sk)) if index_row else None
     if row is None:
-        raise _no_key()
+        raise ApiKeyNotFound()
     return row
 
 
-def _no_key() -> NotFound:
-    return NotFound("No such API key", code="api_key_not_found")
-
-
-def _owner(caller: Caller, user_id: UUID | None) -> UUID:
+def _authorize_owner(caller: Caller, user_id: UUID | None) -> UUID:
+    """Return the user whose keys are meant: the caller, or another member for callers with organization:manage."""
     if user_id is None or user_id == caller.user_id:
         return caller.user_id
-    caller.require("organization:manage")
+    caller.require_permission("organization:manage")
     return user_id
 
 
 def _refuse_scopes_not_held(caller: Caller, scopes: list[str]) -> None:
-    """A key has no scope that its maker lacks, so that it does not grow with a later promotion; `*` takes all."""
-    held = caller.permissions
-    errors = [
-        {"pointer": f"/scopes/{number}", "detail": f"you do not hold {scope}"}
+    """Raise ScopeNotHeld when the caller lacks a scope, so that a key does not grow with a later promotion."""
+    if EVERYTHING in caller.permissions:
+        return
+    errors: list[FieldError] = [
+        {"pointer": f"/scopes/{number}", "detail": f"you do not have {scope}"}
         for number, scope in enumerate(scopes)
-        if EVERYTHING not in held and scope not in held
+        if scope not in caller.permissions
     ]
     if errors:
-        raise Forbidden(
-            "A key takes only scopes that you hold yourself", code="scope_not_held", errors=errors[:50]
-        )
+        raise ScopeNotHeld(errors=errors[:MAX_ERRORS])
 
 
 def _refuse_past(expires_at: datetime | None) -> None:
     if expires_at and expires_at <= clock.now():
-        detail = "must lie in the future"
-        raise Invalid("Not valid: /expiresAt", errors=[{"pointer": "/expiresAt", "detail": detail}])
+        raise Invalid(
+            "/expiresAt is in the past. Choose a time in the future.",
+            errors=[{"pointer": "/expiresAt", "detail": "must be in the future"}],
+        )
 
 
-def _new(caller: Caller, new: NewApiKey) -> tuple[str, ApiKeyRow]:
-    """A key's text and its row, to be stored by the caller."""
+def _build_row(caller: Caller, new: NewApiKey) -> tuple[str, ApiKeyRow]:
+    """Return the text of a new key, and its row for the caller to store."""
     _refuse_past(new.expires_at)
     moment = clock.now()
     text = f"wc_{secrets.token_urlsafe(32)}"
-    api_key = ApiKey(
+    api_key = StoredApiKey(
         id=ids.new_id(),
         created_at=moment,
         updated_at=moment,
@@ -233,14 +234,14 @@ def _new(caller: Caller, new: NewApiKey) -> tuple[str, ApiKeyRow]:
         gsi1pk=ApiKeyRow.of_user(api_key.organization_id, api_key.user_id),
         gsi1sk=str(api_key.id),
         gsi2pk=ApiKeyRow.by_expiry(api_key.organization_id),
-        made_by=BY_PROVIDER if caller.sso else BY_PASSWORD,
-        **_ends(caller, api_key.id, api_key.expires_at),
+        made_by=MADE_BY_SSO if caller.is_sso else MADE_BY_PASSWORD,
+        **_expiry_values(api_key.id, api_key.expires_at),
     )
     return text, row
 
 
-def _ends(caller: Caller, api_key_id: UUID, expires_at: datetime | None) -> dict[str, Any]:
-    """What an expiry is in the row: the text, its place in the index, and the time to live."""
+def _expiry_values(api_key_id: UUID, expires_at: datetime | None) -> dict[str, Any]:
+    """Return the attributes that an expiry sets: the expiry itself, the sort key of the index, the time to live."""
     expires = clock.iso(expires_at) if expires_at else None
     return {
         "expires_at": expires,
@@ -249,6 +250,6 @@ def _ends(caller: Caller, api_key_id: UUID, expires_at: datetime | None) -> dict
     }
 
 
-def _shown(row: ApiKeyRow, text: str) -> CreatedApiKey:
-    public = row.to_entity().public()
-    return CreatedApiKey(**{name: getattr(public, name) for name in PublicApiKey.model_fields}, key=text)
+def _to_created(row: ApiKeyRow, text: str) -> CreatedApiKey:
+    api_key = row.to_entity()
+    return CreatedApiKey(**{name: getattr(api_key, name) for name in ApiKey.model_fields}, key=text)

@@ -1,186 +1,197 @@
-"""Execution limits at the start of a run: the member's own, then the plan's month.
+"""Execution limits at the start of an execution: the member's own ones, then the quota of the plan for the month.
 
-Each count is one conditional `ADD` of its own and not part of a transaction, because transactions on one hot
-row cancel each other. A start that crashes half-way leaves a count too many, never one too few. The calls go
-without retries: an `ADD` that is sent twice counts twice.
+Each count is a conditional `ADD` of its own and not part of a transaction, because transactions on one hot row cancel
+each other. A start that crashes half-way leaves a count too many, never one too few. The calls go without retries: an
+`ADD` that is sent twice counts twice.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
 from weconnect import clock
 from weconnect.api.caller import Caller
-from weconnect.auth.entities import LimitType
-from weconnect.auth.rows import ExecutionLimitRow
+from weconnect.auth.errors import ExecutionLimitReached
 from weconnect.db import counters, table
-from weconnect.db.table import Row
-from weconnect.errors import LimitReached, NotFound, Unavailable
+from weconnect.db.row import Row
+from weconnect.errors import Unavailable
 from weconnect.identity import periods
+from weconnect.identity.entities import LimitType
+from weconnect.identity.errors import retry_after
+from weconnect.identity.rows import ExecutionLimitRow
 from weconnect.log import logger
 from weconnect.organizations.entities import Organization
+from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.rows import OrganizationRow, UsageRow
 
-ATTEMPTS = 20
+MAX_TRIES = 20
+FIRST_THRESHOLD_PERCENT = 80
 
 
 @dataclass
-class Taken:
-    """What a start has counted; `retention_days` is how long its run is kept, `at_once` how many may be open."""
+class CountedExecution:
+    """An execution that all limits have counted.
+
+    It is kept for `retention_days`, and at most `max_concurrent` may be open at the same time (-1: any number).
+    """
 
     retention_days: int
-    at_once: int = -1
-    _undo: list[dict[str, Any]] = field(default_factory=list)
+    max_concurrent: int = -1
+    _subtractions: list[dict[str, Any]] = field(default_factory=list)
 
-    def give_back(self) -> None:
-        """Subtract again, for a run that was not stored. What fails here stays counted."""
-        while self._undo:
+    def undo(self) -> None:
+        """Subtract the counts again, for an execution that was not stored. A failure leaves a count too many."""
+        while self._subtractions:
             try:
-                _update(self._undo.pop())
+                _send(self._subtractions.pop())
             except Unavailable as error:
-                logger.warning("a count was not given back", error=repr(error.__cause__))
+                logger.warning("execution limit not given back", error=repr(error.__cause__))
 
 
-def keys(caller: Caller) -> list[tuple[str, str]]:
-    """The rows that `take` wants to have been read: the organization's and four limits'."""
-    limits = [ExecutionLimitRow.at(caller.organization_id, caller.user_id, kind) for kind in LimitType]
-    return [OrganizationRow.at(caller.organization_id), *limits]
+def keys_to_read(caller: Caller) -> list[tuple[str, str]]:
+    """Return the keys of the rows that `count_execution` needs: the organization's and the four limits'."""
+    return [OrganizationRow.at(caller.organization_id), *_limit_keys(caller).values()]
 
 
-def take(caller: Caller, rows: dict[tuple[str, str], Row]) -> Taken:
-    """Count one run; `rows` has what was found at `keys`.
+def count_execution(caller: Caller, rows: Mapping[tuple[str, str], Row]) -> CountedExecution:
+    """Count one execution of the caller; `rows` are those found at `keys_to_read`.
 
-    Raises LimitReached `execution_limit_reached` with Retry-After when one is full; then nothing is counted.
+    Raises ExecutionLimitReached when a limit is used up; then nothing is counted.
     """
     row = rows.get(OrganizationRow.at(caller.organization_id))
-    if row is None:
-        raise NotFound("No such organization", code="organization_not_found")
-    organization: Organization = row.to_entity()
-    taken = Taken(retention_days(organization), organization.get_plan_limits().max_concurrent_executions)
+    if not isinstance(row, OrganizationRow):
+        raise OrganizationNotFound()
+    organization = row.to_entity()
+    counted = CountedExecution(
+        retention_days(organization), organization.get_plan_limits().max_concurrent_executions
+    )
     try:
-        for kind in LimitType:
-            limit = rows.get(ExecutionLimitRow.at(caller.organization_id, caller.user_id, kind))
+        for limit_type, at in _limit_keys(caller).items():
+            limit = rows.get(at)
             if isinstance(limit, ExecutionLimitRow):
-                _take_of_member(taken, limit, kind)
-        _take_of_plan(taken, organization)
+                _count_for_member(counted, limit, limit_type)
+        _count_for_plan(counted, organization)
     except BaseException:
-        taken.give_back()
+        counted.undo()
         raise
-    return taken
+    return counted
 
 
 def retention_days(organization: Organization) -> int:
-    """How many days a run is kept: the plan's, or the organization's own where that is less."""
+    """Return the days for which executions are kept: the plan's, or the organization's own setting if that is less."""
     days = organization.get_plan_limits().retention_days
-    own = (
-        organization.custom_settings.workflow.default_retention
-        if organization.custom_settings.workflow
-        else None
-    )
+    workflow = organization.custom_settings.workflow
+    own = workflow.default_retention if workflow else None
     return min(days, own) if own and days > 0 else own or days
 
 
-def _take_of_member(taken: Taken, row: ExecutionLimitRow | None, kind: LimitType) -> None:
-    """Count in the row's period; the first run of a new period starts it."""
-    for _ in range(ATTEMPTS):
+def _limit_keys(caller: Caller) -> dict[LimitType, tuple[str, str]]:
+    organization_id, user_id = caller.organization_id, caller.user_id
+    return {
+        limit_type: ExecutionLimitRow.at(organization_id, user_id, limit_type) for limit_type in LimitType
+    }
+
+
+def _count_for_member(
+    counted: CountedExecution, row: ExecutionLimitRow | None, limit_type: LimitType
+) -> None:
+    """Count in the period of a member's limit; the first execution of a new period starts it."""
+    for _ in range(MAX_TRIES):
         if row is None or not row.is_active:
             return
-        start, end = (clock.iso(moment) for moment in periods.of(kind, clock.now()))
+        start, end = (clock.iso(moment) for moment in periods.period_containing(limit_type, clock.now()))
         if row.period_start < start:
-            counted = _update(_new_period(row, start, end))
+            is_counted = _send(_first_of_period(row, start, end)) is not None
         else:
             start = row.period_start  # another machine's clock may be in the next period already
-            counted = _update(_one_more(row, start))
-        if counted:
-            taken._undo.append(_one_less(row, "currentExecutions", start))
+            is_counted = _send(_one_more(row, start)) is not None
+        if is_counted:
+            counted._subtractions.append(_one_less(row, "currentExecutions", start))
             return
         row = table.get(ExecutionLimitRow, (row.pk, row.sk))
         if row and row.is_active:
             current = row.current_executions if row.period_start >= start else 0
             if current >= row.max_executions:
-                raise _reached(f"Your {kind} limit of {row.max_executions} executions is reached", kind)
-    raise Unavailable("Too many runs are started at once; try again")
+                raise _limit_reached(
+                    f"Your {limit_type} limit of {row.max_executions} executions is used up", limit_type
+                )
+    raise Unavailable("Too many executions are started at the same time. Try again.")
 
 
-def _take_of_plan(taken: Taken, organization: Organization) -> None:
+def _count_for_plan(counted: CountedExecution, organization: Organization) -> None:
     """Count in the organization's month. An unlimited plan counts too, for its usage."""
     allowed = organization.get_plan_limits().max_executions_per_month
-    start, _ = periods.of(LimitType.MONTHLY, clock.now())
+    start, _ = periods.period_containing(LimitType.MONTHLY, clock.now())
     pk, sk = UsageRow.at(organization.id, start.strftime("%Y-%m"))
-    row = UsageRow(pk=pk, sk=sk)
-    values: dict[str, counters.Value] = {":one": 1, ":kind": UsageRow.kind_name()}
+    values: dict[str, counters.CounterValue] = {":one": 1, ":kind": UsageRow.kind_name()}
     condition = ""
     if allowed >= 0:
         condition = "attribute_not_exists(executions) OR executions < :allowed"
         values[":allowed"] = allowed
-    request = counters.update((pk, sk), "SET kind = :kind ADD executions :one", values, condition)
+    request = counters.update_request((pk, sk), "SET kind = :kind ADD executions :one", values, condition)
     if allowed >= 0:
         request["ReturnValues"] = "UPDATED_NEW"
-    counted = _executions_after(request) if allowed else None
+    response = _send(request) if allowed else None
     if allowed >= 0:
-        _note(organization, allowed if counted is None else counted)
-    if counted is None:
-        detail = f"The organization's plan allows {allowed} executions a month, and they are used up"
-        raise _reached(detail, LimitType.MONTHLY)
-    taken._undo.append(_one_less(row, "executions", None))
+        used = allowed if response is None else counters.get_number(response["Attributes"], "executions")
+        _emit_limit_events(organization, used)
+    if response is None:
+        raise _limit_reached(
+            f"The {allowed} executions a month of the organization's plan are used up", LimitType.MONTHLY
+        )
+    counted._subtractions.append(_one_less(UsageRow(pk=pk, sk=sk), "executions", None))
 
 
-def _executions_after(request: dict[str, Any]) -> int | None:
-    """Send one update of the month; what stands there then (0 unless it asked), None when it was refused."""
-    answer = _send(request)
-    if answer is None:
-        return None
-    return counters.number(answer.get("Attributes", {}), "executions")
+def _emit_limit_events(organization: Organization, used: int) -> None:
+    """Emit the events of reached thresholds. Most starts are far below the first one and need no mail client."""
+    if used * 100 >= organization.get_plan_limits().max_executions_per_month * FIRST_THRESHOLD_PERCENT:
+        from weconnect.organizations.plans import usage  # cold start
 
-
-def _note(organization: Organization, used: int) -> None:
-    """Raise what reaching a threshold raises. Imported late: most starts are far from one."""
-    if used * 100 >= organization.get_plan_limits().max_executions_per_month * 80:
-        from weconnect.organizations.plans import usage
-
-        usage.note(organization, "executions", used)
+        usage.emit_limit_events(organization, "executions", used)
 
 
 def _one_more(row: Row, start: str) -> dict[str, Any]:
-    values: dict[str, counters.Value] = {":one": 1, ":start": start, ":true": True}
+    values: dict[str, counters.CounterValue] = {":one": 1, ":start": start, ":true": True}
     condition = "isActive = :true AND periodStart = :start AND currentExecutions < maxExecutions"
-    return counters.update((row.pk, row.sk), "ADD currentExecutions :one", values, condition)
+    return counters.update_request((row.pk, row.sk), "ADD currentExecutions :one", values, condition)
 
 
-def _new_period(row: Row, start: str, end: str) -> dict[str, Any]:
-    values = {":one": 1, ":start": start, ":end": end, ":before": row.period_start, ":true": True, ":zero": 0}
+def _first_of_period(row: ExecutionLimitRow, start: str, end: str) -> dict[str, Any]:
+    values: dict[str, counters.CounterValue] = {
+        ":one": 1,
+        ":start": start,
+        ":end": end,
+        ":before": row.period_start,
+        ":true": True,
+        ":zero": 0,
+    }
     expression = "SET periodStart = :start, periodEnd = :end, currentExecutions = :one"
     condition = "isActive = :true AND periodStart = :before AND maxExecutions > :zero"
-    return counters.update((row.pk, row.sk), expression, values, condition)
+    return counters.update_request((row.pk, row.sk), expression, values, condition)
 
 
 def _one_less(row: Row, attribute: str, start: str | None) -> dict[str, Any]:
-    """The subtraction; not in a period that has begun since, and never below nothing."""
-    values: dict[str, counters.Value] = {":less": -1, ":zero": 0}
+    """Return the request that subtracts one; not from a period that has begun since, and never below zero."""
+    values: dict[str, counters.CounterValue] = {":less": -1, ":zero": 0}
     values |= {":start": start} if start else {}
     in_period = " AND periodStart = :start" if start else ""
     condition = f"{attribute} > :zero{in_period}"
-    return counters.update((row.pk, row.sk), f"ADD {attribute} :less", values, condition)
-
-
-def _update(request: dict[str, Any]) -> bool:
-    """Send one update, once; False when its condition does not hold."""
-    return _send(request) is not None
+    return counters.update_request((row.pk, row.sk), f"ADD {attribute} :less", values, condition)
 
 
 def _send(request: dict[str, Any]) -> dict[str, Any] | None:
-    """The answer to one update, sent once; None when its condition does not hold."""
+    """Send an update once and return DynamoDB's response, or None when the condition does not hold."""
     try:
-        return counters.send(request)
-    except counters.Refused:
+        return counters.send_update(request)
+    except counters.ConditionFailed:
         return None
 
 
-def _reached(detail: str, kind: LimitType) -> LimitReached:
+def _limit_reached(detail: str, limit_type: LimitType) -> ExecutionLimitReached:
     moment = clock.now()
-    _, end = periods.of(kind, moment)
-    return LimitReached(
-        f"{detail}; it starts again at {end:%Y-%m-%dT%H:%M:%SZ}",
-        code="execution_limit_reached",
-        headers={"Retry-After": str(ceil((end - moment).total_seconds()))},
+    _, end = periods.period_containing(limit_type, moment)
+    wait_seconds = ceil((end - moment).total_seconds())
+    return ExecutionLimitReached(
+        f"{detail}. Counting starts again at {end:%Y-%m-%dT%H:%M:%SZ}.", headers=retry_after(wait_seconds)
     )

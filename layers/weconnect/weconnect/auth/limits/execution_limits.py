@@ -1,59 +1,67 @@
-"""Execution limits as things that are read and set. How a run is counted against them stands in `limits`."""
+"""Execution limits: listed, set and deleted. `enforcement` counts executions against them."""
 
 from uuid import UUID
 
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
-from weconnect.auth.entities import ExecutionLimit, ExecutionLimitChanges, ExecutionLimits, LimitType
-from weconnect.auth.rows import ExecutionLimitRow
+from weconnect.auth.errors import ExecutionLimitNotFound
+from weconnect.auth.schemas import ExecutionLimitChanges, ExecutionLimits
 from weconnect.db import table
-from weconnect.errors import Stale
+from weconnect.errors import StaleVersion
 from weconnect.identity import periods
+from weconnect.identity.entities import ExecutionLimit, LimitType
+from weconnect.identity.rows import ExecutionLimitRow
+from weconnect.organizations.errors import MemberNotFound
 from weconnect.organizations.rows import MemberRow
 
 
 def find(caller: Caller, user_id: UUID | None) -> ExecutionLimits:
-    """The caller's limits, or another member's for holders of organization:manage."""
+    """Return the caller's limits, or another member's for callers with organization:manage. Raises MemberNotFound."""
     if user_id and user_id != caller.user_id:
-        caller.require("organization:manage")
-        table.need(MemberRow, MemberRow.at(caller.organization_id, user_id), "member")
-    at = [ExecutionLimitRow.at(caller.organization_id, user_id or caller.user_id, kind) for kind in LimitType]
-    found = table.get_many(list(at))
-    return ExecutionLimits(items=[_today(found[key].to_entity()) for key in at if key in found])
+        caller.require_permission("organization:manage")
+        table.require(MemberRow, MemberRow.at(caller.organization_id, user_id), MemberNotFound)
+    keys = [
+        ExecutionLimitRow.at(caller.organization_id, user_id or caller.user_id, limit_type)
+        for limit_type in LimitType
+    ]
+    rows = table.get_many(keys)
+    limits = [row.to_entity() for at in keys if isinstance(row := rows.get(at), ExecutionLimitRow)]
+    return ExecutionLimits(items=[_in_current_period(limit) for limit in limits])
 
 
 def put(
     caller: Caller, user_id: UUID, limit_type: LimitType, changes: ExecutionLimitChanges, if_match: int | None
 ) -> ExecutionLimit:
-    """Set a member's limit in this organization. What was counted in the current period stays counted.
+    """Set a member's limit in this organization; executions of the current period stay counted.
 
-    A limit below that is taken: it counts as exceeded, and the next start is refused until a new period begins.
+    A limit below the present count is accepted: it counts as exceeded, and no execution starts until the next period.
+    Raises MemberNotFound.
     """
-    table.need(MemberRow, MemberRow.at(caller.organization_id, user_id), "member")
+    table.require(MemberRow, MemberRow.at(caller.organization_id, user_id), MemberNotFound)
     at = ExecutionLimitRow.at(caller.organization_id, user_id, limit_type)
     row = table.get(ExecutionLimitRow, at)
     if row is None:
         if if_match is not None:
-            raise Stale("There is no such limit yet")
-        row = table.create(_row(caller, user_id, limit_type, changes), caller.actor())
+            raise StaleVersion("This limit does not exist yet. Leave out If-Match.")
+        row = table.create(_build_row(caller, user_id, limit_type, changes), caller.actor())
     else:
         row = table.change(row, changes.model_dump(), caller.actor(), if_match=if_match)
-    return _today(row.to_entity())
+    return _in_current_period(row.to_entity())
 
 
 def delete(caller: Caller, user_id: UUID, limit_type: LimitType, if_match: int | None) -> None:
-    """Remove a limit. One that is set again later begins at nothing."""
+    """Delete a limit with its count; a limit that is set later starts at zero. Raises ExecutionLimitNotFound."""
     at = ExecutionLimitRow.at(caller.organization_id, user_id, limit_type)
-    row = table.need(ExecutionLimitRow, at, "execution limit")
+    row = table.require(ExecutionLimitRow, at, ExecutionLimitNotFound)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
 
 
-def _row(
+def _build_row(
     caller: Caller, user_id: UUID, limit_type: LimitType, changes: ExecutionLimitChanges
 ) -> ExecutionLimitRow:
     moment = clock.now()
-    start, end = periods.of(limit_type, moment)
+    start, end = periods.period_containing(limit_type, moment)
     limit = ExecutionLimit(
         id=ids.new_id(),
         created_at=moment,
@@ -66,13 +74,13 @@ def _row(
         **changes.model_dump(),
     )
     pk, sk = ExecutionLimitRow.at(caller.organization_id, user_id, limit_type)
-    # `limits` compares these as texts, so they are stored in the one form that sorts.
+    # `enforcement` compares these as texts, so they are stored in the one form that sorts.
     return ExecutionLimitRow.of(limit, pk=pk, sk=sk, period_start=clock.iso(start), period_end=clock.iso(end))
 
 
-def _today(limit: ExecutionLimit) -> ExecutionLimit:
-    """The limit as it stands now: a period that has begun since the last run has counted nothing yet."""
-    start, end = periods.of(limit.limit_type, clock.now())
+def _in_current_period(limit: ExecutionLimit) -> ExecutionLimit:
+    """Return the limit as it is now: a period that began after the last execution has counted nothing yet."""
+    start, end = periods.period_containing(limit.limit_type, clock.now())
     if limit.period_start >= start:
         return limit
     return limit.model_copy(update={"period_start": start, "period_end": end, "current_executions": 0})

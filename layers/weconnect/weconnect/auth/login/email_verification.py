@@ -1,6 +1,6 @@
-"""Addresses: verified at registration, changed later, and what a verified one makes of its user.
+"""E-mail addresses: verified at registration, and changed later.
 
-A new address counts once its token came back: then both marker rows and the user move in one transaction.
+A new address counts once its token came back. Then both marker rows and the user change in one transaction.
 """
 
 import json
@@ -10,115 +10,124 @@ from urllib.parse import quote
 from weconnect import mail
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
-from weconnect.auth.account.schemas import MailRequest
-from weconnect.auth.entities import EmailVerification, PublicUser, User, UserRole
-from weconnect.auth.login import one_time_tokens, throttling
-from weconnect.auth.login.password_changes import NO_ACCOUNT, is_older
-from weconnect.auth.rows import UserRow
+from weconnect.auth.errors import EmailTaken, InvalidOneTimeToken
+from weconnect.auth.login import one_time_tokens
+from weconnect.auth.login.password_changes import NO_ACCOUNT_TEXT, predates_password
+from weconnect.auth.schemas import EmailVerification, MailRequest
 from weconnect.db import table
 from weconnect.db.table import Transaction
-from weconnect.errors import Conflict, LimitReached
+from weconnect.identity import mail_limits
+from weconnect.identity.entities import StoredUser, User, UserRole
+from weconnect.identity.errors import TooManyAttempts
+from weconnect.identity.rows import UserRow
 from weconnect.settings import settings
 
 TOKEN_SECONDS = 24 * 3_600
 PURPOSE = "verify_email"
-CHANGE = "change_email"
+CHANGE_PURPOSE = "change_email"
 
 
-def send(user: User, token: str) -> None:
-    """Mail the token of a new user."""
-    _send(user.email, user.first_name, token, "If you did not register, ignore this mail.")
+def send_verification(user: StoredUser, token: str) -> None:
+    """Mail the token that verifies the address of a new user."""
+    _send_token(user.email, user.first_name, token, "If you did not register, ignore this mail.")
 
 
-def resend(body: MailRequest, request: RequestInfo) -> None:
-    """Send the mail again; one goes to every address, and says why there is nothing to confirm where there is not."""
-    if not throttling.take_mail(body.email, request.ip):
+def resend_verification(body: MailRequest, request: RequestInfo) -> None:
+    """Mail a new token, or, where nothing is to be verified, a mail that says why. Raises TooManyAttempts."""
+    if not mail_limits.count_requested_mail(body.email, request.ip):
         return
-    row = users.by_email(body.email)
-    waits = row is not None and row.is_active and not row.email_verified
-    user_id = row.id if row and waits else users.NOBODY
-    token, token_row = one_time_tokens.new(PURPOSE, user_id, body.email, TOKEN_SECONDS)
+    row = users.find_by_email(body.email)
+    is_waiting = row is not None and row.is_active and not row.email_verified
+    user_id = row.id if row and is_waiting else users.NO_USER_ID
+    token, token_row = one_time_tokens.build_token(PURPOSE, user_id, body.email, TOKEN_SECONDS)
     table.create(token_row, request.actor(user_id))
-    if row and waits:
-        _send(row.email, row.first_name, token, "If you did not register, ignore this mail.")
+    if row and is_waiting:
+        _send_token(row.email, row.first_name, token, "If you did not register, ignore this mail.")
     else:
-        text = "Hello,\n\nyour address is confirmed already: just sign in.\n" if row else NO_ACCOUNT
+        text = "Hello,\n\nyour address is confirmed already: just sign in.\n" if row else NO_ACCOUNT_TEXT
         mail.send(body.email, "Confirm your address", text)
 
 
-def begin_change(caller: Caller, row: UserRow, email: str) -> None:
-    """Mail a token to a new address; without a mail sender the address changes at once."""
+def begin_email_change(caller: Caller, row: UserRow, email: str) -> None:
+    """Mail a token to a new address; in a deployment without a mail sender the address changes at once.
+
+    Raises TooManyAttempts, or EmailTaken when the address changes at once.
+    """
     if not settings.mail_from:
         with table.transaction(caller.actor()) as writes:
-            _move(writes, row, email)
+            _change_address(writes, row, email)
         return
-    if not throttling.take_mail(email, caller.request.ip):
-        raise LimitReached("This address got too many mails; try again in an hour", code="too_many_attempts")
-    token, token_row = one_time_tokens.new(CHANGE, row.id, email, TOKEN_SECONDS)
+    if not mail_limits.count_requested_mail(email, caller.request.ip):
+        raise TooManyAttempts("This address got too many mails. Try again in an hour.")
+    token, token_row = one_time_tokens.build_token(CHANGE_PURPOSE, row.id, email, TOKEN_SECONDS)
     token_row.old_email = row.email
     table.create(token_row, caller.actor())
-    _send(email, row.first_name, token, "If you have no account, ignore this mail.")
+    _send_token(email, row.first_name, token, "If you have no account, ignore this mail.")
 
 
-def verify(body: EmailVerification, request: RequestInfo) -> PublicUser:
-    """Take a token, once: its address is verified, and where it is a new one it becomes the user's."""
-    found = one_time_tokens.find(body.token, PURPOSE, CHANGE)
-    row = table.get(UserRow, UserRow.at(found.user_id))
-    if row is None or row.email != (found.old_email or found.email):
-        raise one_time_tokens.invalid()
-    before, changing = row.email, found.purpose == CHANGE
-    if changing and is_older(found.created_at, row):  # whoever asked may have known the old password only
-        raise one_time_tokens.invalid()
+def verify_email(body: EmailVerification, request: RequestInfo) -> User:
+    """Use up a token: its address is verified, and a new address becomes the user's.
+
+    Raises InvalidOneTimeToken, or EmailTaken for a new address that another account got in the meantime.
+    """
+    token_row = one_time_tokens.load_token(body.token, PURPOSE, CHANGE_PURPOSE)
+    row, email = table.get(UserRow, UserRow.at(token_row.user_id)), token_row.email
+    if row is None or email is None or row.email != (token_row.old_email or email):
+        raise InvalidOneTimeToken()
+    old_email, is_change = row.email, token_row.purpose == CHANGE_PURPOSE
+    if is_change and predates_password(token_row.created_at, row):
+        raise InvalidOneTimeToken()  # whoever requested the change may have known only the old password
     with table.transaction(request.actor(row.id)) as writes:
-        writes.delete(found, refused=one_time_tokens.invalid())
-        if changing:
-            _move(writes, row, found.email)
+        writes.delete(token_row, if_refused=InvalidOneTimeToken())
+        if is_change:
+            _change_address(writes, row, email)
         else:
-            writes.change(row, _verified(row, row.email))
-    if changing:
-        _tell(before, row.first_name, found.email)
+            writes.change(row, _verified_values(row, row.email))
+    if is_change:
+        _notify_address_changed(old_email, row.first_name, email)
     return users.get(row.id)
 
 
-def _move(writes: Transaction, row: UserRow, email: str) -> None:
-    """Give a user another address, unless somebody has it."""
-    writes.delete(users.email_row(row.email, row.id))
-    writes.create(
-        users.email_row(email, row.id), Conflict("This address has an account already", code="email_taken")
-    )
-    writes.change(row, {"email": email, **_verified(row, email)})
+def _change_address(writes: Transaction, row: UserRow, email: str) -> None:
+    """Give a user another address; the transaction raises EmailTaken when another account has it."""
+    writes.delete(users.build_email_row(row.email, row.id))
+    writes.create(users.build_email_row(email, row.id), EmailTaken())
+    writes.change(row, {"email": email, **_verified_values(row, email)})
 
 
-def _verified(row: UserRow, email: str) -> dict[str, Any]:
-    """What a verified address changes: an operator's makes its user one."""
+def _verified_values(row: UserRow, email: str) -> dict[str, Any]:
+    """Return the attributes that a verified address changes; the address of an operator makes its user one."""
     values: dict[str, Any] = {"email_verified": True}
     if settings.mail_from and email in settings.operator_emails:
-        values |= {"role": UserRole.ADMIN.value, **users.role_keys(UserRole.ADMIN, row.is_active, row.id)}
+        values |= {
+            "role": UserRole.ADMIN.value,
+            **users.role_index_keys(UserRole.ADMIN, row.is_active, row.id),
+        }
     return values
 
 
-def _send(to: str, first_name: str, token: str, end: str) -> None:
-    """Mail a token, with a link where a front end takes it and a command where there is none."""
+def _send_token(to: str, first_name: str, token: str, end: str) -> None:
+    """Mail a token, with a link if there is a front end, and a command if the deployment knows its own address."""
     lines = [f"Hello {first_name},", "", "please confirm your address for WeConnect within 24 hours."]
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/verify-email?token={quote(token)}"]
     lines += ["", "Your token:", "", token]
     if url := mail.base_url():
-        lines += ["", "Or paste this into a terminal:", "", _command(url, token)]
+        lines += ["", "Or paste this into a terminal:", "", _curl_command(url, token)]
     mail.send(to, "Confirm your address", "\n".join([*lines, "", end, ""]))
 
 
-def _tell(old: str, first_name: str, new: str) -> None:
+def _notify_address_changed(old_email: str, first_name: str, new_email: str) -> None:
     lines = [
         f"Hello {first_name},",
         "",
-        f"the address of your WeConnect account is now {new}.",
-        "If this was not you, contact whoever runs this deployment.",
+        f"the address of your WeConnect account is now {new_email}.",
+        "If this was not you, contact the operator of this deployment.",
         "",
     ]
-    mail.send(old, "Your address was changed", "\n".join(lines))
+    mail.send(old_email, "Your address was changed", "\n".join(lines))
 
 
-def _command(url: str, token: str) -> str:
+def _curl_command(url: str, token: str) -> str:
     body = json.dumps({"token": token})
     return f"curl -X POST {url}/v1/auth/verify-email -H 'content-type: application/json' -d '{body}'"

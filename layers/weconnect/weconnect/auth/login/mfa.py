@@ -1,7 +1,7 @@
-"""The second factor: time-based codes (RFC 6238), and recovery codes for who lost the device.
+"""The second factor: time-based codes (RFC 6238), and recovery codes for a lost device.
 
-The secret is sealed under the platform's key, because a user belongs to no organization. A code is spent by one
-conditional update: a time-based one by moving the last step, a recovery code by leaving the set of the unused.
+The secret is encrypted with the platform's key, because a user belongs to no organization. One conditional update uses
+a code up: a time-based code by moving the last step, a recovery code by leaving the set of unused ones.
 """
 
 import base64
@@ -9,34 +9,47 @@ import hashlib
 import secrets
 from hmac import compare_digest
 
+import pyotp
 from pynamodb.exceptions import UpdateError
 
 from weconnect import clock, mail
 from weconnect.api.caller import Caller
-from weconnect.auth.account.schemas import MfaConfirmation, MfaDisabling, MfaEnrollment
+from weconnect.auth.errors import (
+    InvalidMfaCode,
+    MfaAlreadyEnabled,
+    MfaNotEnabled,
+    MfaNotEnrolling,
+    MfaRequired,
+    SecondFactorNotFound,
+    SessionEnded,
+    WrongMfaCode,
+)
 from weconnect.auth.login import password_changes, throttling
 from weconnect.auth.login.throttling import Attempt
-from weconnect.auth.rows import MfaRow, UserRow
+from weconnect.auth.rows import MfaRow
+from weconnect.auth.schemas import MfaConfirmation, MfaDisabling, MfaEnrollment
 from weconnect.auth.sessions import sessions
 from weconnect.db import table
-from weconnect.errors import Conflict, Invalid, Unauthenticated
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.rows import UserRow
 from weconnect.security import encryption
 
 ISSUER = "WeConnect"
 RECOVERY_CODES = 10
 STEP_SECONDS = 30
-STEPS_OFF = 1
-"""How many steps a device's clock may be off."""
+MAX_STEPS_OFF = 1
+"""The steps by which a device's clock may be wrong."""
 
 
 def enroll(caller: Caller) -> MfaEnrollment:
-    """Make a secret and recovery codes, which count once they are confirmed; an older try is forgotten."""
-    import pyotp
+    """Create a secret and recovery codes, which take effect once `confirm` got a first code.
 
-    sessions.require_open(caller)
-    user = table.need(UserRow, UserRow.at(caller.user_id), "user")
+    Replaces an earlier enrollment that was not confirmed. Raises MfaAlreadyEnabled.
+    """
+    sessions.require_open_session(caller)
+    user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
     secret = pyotp.random_base32()
-    codes = [_new_code() for _ in range(RECOVERY_CODES)]
+    codes = [_new_recovery_code() for _ in range(RECOVERY_CODES)]
     pk, sk = MfaRow.at(caller.user_id)
     row = MfaRow(
         pk=pk,
@@ -47,66 +60,76 @@ def enroll(caller: Caller) -> MfaEnrollment:
         confirmed=False,
         recovery_codes={_digest(caller.user_id, code) for code in codes},
     )
-    is_on = Conflict("The second factor is on; turn it off first", code="mfa_enabled")
+    is_off = UserRow.mfa_enabled.does_not_exist() | (UserRow.mfa_enabled == False)  # noqa: E712
     with table.transaction(caller.actor()) as writes:
-        off = UserRow.mfa_enabled.does_not_exist() | (UserRow.mfa_enabled == False)  # noqa: E712
-        writes.check(UserRow, UserRow.at(caller.user_id), off, is_on)
+        writes.check(
+            UserRow,
+            UserRow.at(caller.user_id),
+            is_off,
+            MfaAlreadyEnabled("The second factor is on. Turn it off first."),
+        )
         writes.put(row)
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER)
     return MfaEnrollment(secret=secret, uri=uri, recovery_codes=codes)
 
 
 def confirm(caller: Caller, body: MfaConfirmation) -> None:
-    """Turn the second factor on with a first code, which counts for the caller's session."""
-    session = sessions.require_open(caller)
-    user = table.need(UserRow, UserRow.at(caller.user_id), "user")
+    """Turn the second factor on with a first code, which counts for the caller's session as well.
+
+    Raises MfaNotEnrolling or InvalidMfaCode.
+    """
+    session = sessions.require_open_session(caller)
+    user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
     row = table.get(MfaRow, MfaRow.at(caller.user_id))
     if row is None or row.confirmed:
-        raise Conflict("There is nothing to confirm; enroll first", code="mfa_not_enrolling")
-    step = _step_of(row, caller.user_id, body.code)
+        raise MfaNotEnrolling("No second factor waits for confirmation. Enroll one first.")
+    step = _matching_step(row, caller.user_id, body.code)
     if step is None:
-        raise _invalid_code()
+        raise InvalidMfaCode(pointer="/code")
     with table.transaction(caller.actor()) as writes:
         writes.change(row, {"confirmed": True, "last_step": step})
         writes.change(user, {"mfa_enabled": True})
-        writes.touch(session, {}, {"mfa": True}, missing=sessions.ended())
-    _tell(user, "on")
+        writes.touch(session, {}, {"mfa": True}, if_missing=SessionEnded())
+    _notify(user, "on")
 
 
 def disable(caller: Caller, body: MfaDisabling) -> None:
-    """Turn it off with password and code."""
-    user = table.need(UserRow, UserRow.at(caller.user_id), "user")
+    """Turn the second factor off with password and code. Raises MfaNotEnabled, WrongPassword or InvalidMfaCode."""
+    user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
     if not user.mfa_enabled:
-        raise Conflict("The second factor is not on", code="mfa_not_enabled")
+        raise MfaNotEnabled()
     attempt = password_changes.require_password(caller, user, body.password, "/password")
-    if not spend(user.id, body.code):
-        throttling.failed(attempt)
-        raise _invalid_code()
-    throttling.passed(attempt)
-    row = table.need(MfaRow, MfaRow.at(caller.user_id), "second factor")
+    if not spend_code(user.id, body.code):
+        throttling.record_failure(attempt)
+        raise InvalidMfaCode(pointer="/code")
+    throttling.record_success(attempt)
+    row = table.require(MfaRow, MfaRow.at(caller.user_id), SecondFactorNotFound)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row)
         writes.change(user, {"mfa_enabled": False})
-    _tell(user, "off")
+    _notify(user, "off")
 
 
 def require_code(user_id: object, code: str | None, attempt: Attempt) -> None:
-    """Take the code of somebody who signs in with the right password; a wrong one counts as a failure."""
+    """Use up the code of a user who signs in with the right password; a wrong code counts as a failed attempt.
+
+    Raises MfaRequired without a code, and WrongMfaCode.
+    """
     if not code:
-        raise Unauthenticated("Send mfaCode: six digits, or a recovery code", code="mfa_required")
-    if not spend(user_id, code):
-        throttling.failed(attempt)
-        raise Unauthenticated("The code is wrong, or was used before", code="invalid_mfa_code")
+        raise MfaRequired("Send mfaCode: six digits, or a recovery code.")
+    if not spend_code(user_id, code):
+        throttling.record_failure(attempt)
+        raise WrongMfaCode()
 
 
-def spend(user_id: object, code: str) -> bool:
-    """Use a code up, once however many try at the same time; False for a wrong or a spent one."""
+def spend_code(user_id: object, code: str) -> bool:
+    """Use a code up, exactly once even at the same time; return False for a wrong code or one that was used before."""
     row = table.get(MfaRow, MfaRow.at(user_id))
     if row is None or not row.confirmed:
         return False
-    if (step := _step_of(row, user_id, code)) is not None:
-        later = MfaRow.last_step.does_not_exist() | (MfaRow.last_step < step)
-        return table.touch(row, put={"last_step": step}, condition=later)
+    if (step := _matching_step(row, user_id, code)) is not None:
+        is_later = MfaRow.last_step.does_not_exist() | (MfaRow.last_step < step)
+        return table.touch(row, put={"last_step": step}, condition=is_later)
     digest = _digest(user_id, code)
     try:
         row.update([MfaRow.recovery_codes.delete({digest})], condition=MfaRow.recovery_codes.contains(digest))
@@ -117,26 +140,24 @@ def spend(user_id: object, code: str) -> bool:
     return True
 
 
-def _step_of(row: MfaRow, user_id: object, code: str) -> int | None:
-    """The time step that a six-digit code is of, if it is one of those around now."""
-    import pyotp
-
+def _matching_step(row: MfaRow, user_id: object, code: str) -> int | None:
+    """Return the time step that a six-digit code belongs to, if it is one of those around now."""
     digits = code.replace(" ", "")
     if len(digits) != 6 or not (digits.isascii() and digits.isdigit()):
         return None
     secret = encryption.decrypt(
         encryption.PLATFORM, kind="MFA", id=str(user_id), field="secret", sealed=row.secret
     )
-    now, hotp = clock.epoch() // STEP_SECONDS, pyotp.HOTP(secret)
-    steps = range(now - STEPS_OFF, now + STEPS_OFF + 1)
-    found = [step for step in steps if compare_digest(hotp.at(step), digits)]
-    return found[-1] if found else None
+    now, hotp = clock.epoch_seconds() // STEP_SECONDS, pyotp.HOTP(secret)
+    steps = range(now - MAX_STEPS_OFF, now + MAX_STEPS_OFF + 1)
+    matches = [step for step in steps if compare_digest(hotp.at(step), digits)]
+    return matches[-1] if matches else None
 
 
-def _new_code() -> str:
-    """80 random bits in groups of four letters and digits."""
+def _new_recovery_code() -> str:
+    """Return 80 random bits in groups of four letters and digits: `k3vq-…`."""
     text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
-    return "-".join(text[at : at + 4] for at in range(0, 16, 4))
+    return "-".join(text[start : start + 4] for start in range(0, 16, 4))
 
 
 def _digest(user_id: object, code: str) -> str:
@@ -144,7 +165,7 @@ def _digest(user_id: object, code: str) -> str:
     return hashlib.sha256(f"{user_id} {plain}".encode()).hexdigest()
 
 
-def _tell(user: UserRow, state: str) -> None:
+def _notify(user: UserRow, state: str) -> None:
     lines = [
         f"Hello {user.first_name},",
         "",
@@ -153,8 +174,3 @@ def _tell(user: UserRow, state: str) -> None:
         "",
     ]
     mail.send(user.email, f"Your second factor was turned {state}", "\n".join(lines))
-
-
-def _invalid_code() -> Invalid:
-    detail = "The code is wrong, or was used before"
-    return Invalid(detail, code="invalid_mfa_code", errors=[{"pointer": "/code", "detail": detail}])

@@ -1,33 +1,34 @@
-"""One-time tokens from mails: 32 random bytes, kept as their SHA-256, good for one purpose until they expire."""
+"""One-time tokens from mails: 32 random bytes, stored as their SHA-256, valid for one purpose until they expire."""
 
 import secrets
 
 from weconnect import clock
-from weconnect.auth.rows import TokenRow
+from weconnect.auth.errors import InvalidOneTimeToken
 from weconnect.db import table
-from weconnect.errors import BadRequest
+from weconnect.identity.rows import TokenRow
 
 
-def new(purpose: str, user_id: object, email: str, seconds: int) -> tuple[str, TokenRow]:
-    """A token that was mailed to `email`, and its row, to be stored by the caller."""
+def build_token(purpose: str, user_id: object, email: str, lifetime_seconds: int) -> tuple[str, TokenRow]:
+    """Return a token to mail to `email`, and its row for the caller to store."""
     token = secrets.token_urlsafe(32)
     pk, sk = TokenRow.at(token)
     row = TokenRow(
-        pk=pk, sk=sk, purpose=purpose, user_id=str(user_id), email=email, ttl=clock.epoch() + seconds
+        pk=pk,
+        sk=sk,
+        purpose=purpose,
+        user_id=str(user_id),
+        email=email,
+        ttl=clock.epoch_seconds() + lifetime_seconds,
     )
     return token, row
 
 
-def find(token: str, *purposes: str) -> TokenRow:
-    """The row of a token for one of these purposes; raises `invalid`. Whoever uses it deletes it."""
+def load_token(token: str, *purposes: str) -> TokenRow:
+    """Return the row of a token for one of these purposes; raise InvalidOneTimeToken.
+
+    The caller deletes the row in the transaction that the token is for, so that it works once.
+    """
     row = table.get(TokenRow, TokenRow.at(token))
     if row is None or row.purpose not in purposes:
-        raise invalid()
+        raise InvalidOneTimeToken()
     return row
-
-
-def invalid() -> BadRequest:
-    """The answer to every token that does not do, whatever the reason."""
-    return BadRequest(
-        "This token is not valid, was used, or has expired; ask for a new mail", code="invalid_token"
-    )

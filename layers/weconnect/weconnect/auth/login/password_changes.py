@@ -1,7 +1,7 @@
-"""Passwords that were forgotten, and passwords that are changed.
+"""Forgotten passwords, and changes of passwords.
 
-Whoever asks for a reset gets the same answer after the same work: there is a mail to the address either way, which says
-that there is no account where there is none.
+Everybody who requests a reset gets the same response after the same work. A mail goes to the address either way; to an
+address without an account it says so.
 """
 
 from datetime import datetime
@@ -11,13 +11,14 @@ from uuid import UUID
 from weconnect import clock, mail
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
-from weconnect.auth.account.schemas import MailRequest, PasswordChange, PasswordReset
-from weconnect.auth.login import one_time_tokens, passwords, throttling
+from weconnect.auth.errors import InvalidOneTimeToken, WrongPassword
+from weconnect.auth.login import one_time_tokens, throttling
 from weconnect.auth.login.throttling import Attempt
-from weconnect.auth.rows import UserRow
-from weconnect.auth.sessions import sessions
+from weconnect.auth.schemas import MailRequest, PasswordChange, PasswordReset
 from weconnect.db import table
-from weconnect.errors import Invalid
+from weconnect.identity import mail_limits, passwords, sessions
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.rows import UserRow
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow
 from weconnect.settings import settings
@@ -25,91 +26,93 @@ from weconnect.settings import settings
 PURPOSE = "reset_password"
 TOKEN_SECONDS = 3_600
 
+NO_ACCOUNT_TEXT = """Hello,
 
-def forgot(body: MailRequest, request: RequestInfo) -> None:
-    """Mail a token that sets a new password."""
-    if not throttling.take_mail(body.email, request.ip):
-        return
-    row = users.by_email(body.email)
-    user_id = row.id if row and row.is_active else users.NOBODY
-    token, token_row = one_time_tokens.new(PURPOSE, user_id, body.email, TOKEN_SECONDS)
-    table.create(token_row, request.actor(user_id))
-    known = user_id != users.NOBODY
-    text = _text(token) if known else NO_ACCOUNT
-    mail.send(body.email, "Your WeConnect password", text)
-
-
-def reset(body: PasswordReset, request: RequestInfo) -> None:
-    """Set a new password with a token, once, and end all sessions."""
-    found = one_time_tokens.find(body.token, PURPOSE)
-    row = table.get(UserRow, UserRow.at(found.user_id))
-    if row is None or not row.is_active or row.email != found.email or is_older(found.created_at, row):
-        raise one_time_tokens.invalid()
-    passwords.check(body.password, row.email)
-    sessions.end_all(row.id)  # before as well, so that who is cut off leaves nobody signed in
-    with table.transaction(request.actor(row.id)) as writes:
-        writes.delete(found, refused=one_time_tokens.invalid())
-        writes.change(row, _values(body.password))
-    sessions.end_all(row.id)
-    if not row.email_verified:
-        _end_keys(row, request)
-    _tell(row)
-
-
-def change(caller: Caller, body: PasswordChange) -> None:
-    """Set a new password with the old one, and end the caller's other sessions."""
-    row = table.need(UserRow, UserRow.at(caller.user_id), "user")
-    attempt = require_password(caller, row, body.current_password, "/currentPassword")
-    throttling.passed(attempt)
-    passwords.check(body.new_password, row.email, "/newPassword")
-    sessions.end_all(caller.user_id, but=caller.session_id)
-    table.change(row, _values(body.new_password), caller.actor())
-    sessions.end_all(caller.user_id, but=caller.session_id)
-    _tell(row)
-
-
-def require_password(caller: Caller, row: UserRow, password: str, pointer: str) -> Attempt:
-    """Refuse a wrong password of somebody who is signed in; each counts as a failed sign-in would.
-
-    Whoever asks for nothing more says `throttling.passed` with what this answers.
-    """
-    attempt = throttling.begin(row.email, caller.request.ip)
-    if not passwords.matches(password, row.password) or not attempt.account_open:
-        throttling.failed(attempt)
-        detail = "This is not your password"
-        raise Invalid(detail, code="wrong_password", errors=[{"pointer": pointer, "detail": detail}])
-    return attempt
-
-
-NO_ACCOUNT = """Hello,
-
-somebody asked for a mail from WeConnect to this address. There is no account with it.
-If it was you, try the address that you registered with; else ignore this mail.
+someone requested a mail from WeConnect to this address, but it has no account.
+If it was you, try the address that you registered with. Otherwise ignore this mail.
 """
 
 
-def _end_keys(row: UserRow, request: RequestInfo) -> None:
-    """Revoke all keys of a user whose address nobody had proved before: who registered with it may be another."""
-    for member in MemberRow.gsi1.query(MemberRow.of_user(row.id)):
-        membership.end_keys(request.actor(row.id), UUID(member.organization_id), UUID(row.id))
+def send_reset_token(body: MailRequest, request: RequestInfo) -> None:
+    """Mail a token that sets a new password, or a note that the address has no account. Raises TooManyAttempts."""
+    if not mail_limits.count_requested_mail(body.email, request.ip):
+        return
+    row = users.find_by_email(body.email)
+    user_id = row.id if row and row.is_active else users.NO_USER_ID
+    token, token_row = one_time_tokens.build_token(PURPOSE, user_id, body.email, TOKEN_SECONDS)
+    table.create(token_row, request.actor(user_id))
+    text = NO_ACCOUNT_TEXT if user_id == users.NO_USER_ID else _reset_text(token)
+    mail.send(body.email, "Your WeConnect password", text)
 
 
-def _values(password: str) -> dict[str, str]:
-    return {"password": passwords.hashed(password), "password_changed_at": clock.iso(clock.now())}
+def reset_password(body: PasswordReset, request: RequestInfo) -> None:
+    """Set a new password with a token from a mail and end all sessions. Raises InvalidOneTimeToken, WeakPassword."""
+    token_row = one_time_tokens.load_token(body.token, PURPOSE)
+    row = table.get(UserRow, UserRow.at(token_row.user_id))
+    if row is None or not row.is_active or row.email != token_row.email:
+        raise InvalidOneTimeToken()
+    if predates_password(token_row.created_at, row):
+        raise InvalidOneTimeToken()
+    passwords.refuse_weak(body.password, row.email)
+    sessions.end_sessions(row.id)  # also before the change, so that an interruption leaves nobody signed in
+    with table.transaction(request.actor(row.id)) as writes:
+        writes.delete(token_row, if_refused=InvalidOneTimeToken())
+        writes.change(row, _password_values(body.password))
+    sessions.end_sessions(row.id)
+    if not row.email_verified:
+        _revoke_all_api_keys(row, request)
+    _notify_password_changed(row)
 
 
-def is_older(made_at: str | None, row: UserRow) -> bool:
-    """Whether a token was made before the password was last changed."""
-    if not made_at or not row.password_changed_at:
+def change_password(caller: Caller, body: PasswordChange) -> None:
+    """Set a new password with the current one and end the caller's other sessions.
+
+    Raises WrongPassword, WeakPassword or TooManyAttempts.
+    """
+    row = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
+    attempt = require_password(caller, row, body.current_password, "/currentPassword")
+    throttling.record_success(attempt)
+    passwords.refuse_weak(body.new_password, row.email, "/newPassword")
+    sessions.end_sessions(caller.user_id, except_session_id=caller.session_id)
+    table.change(row, _password_values(body.new_password), caller.actor())
+    sessions.end_sessions(caller.user_id, except_session_id=caller.session_id)
+    _notify_password_changed(row)
+
+
+def require_password(caller: Caller, row: UserRow, password: str, pointer: str) -> Attempt:
+    """Raise WrongPassword unless `password` is the caller's; each failure counts as a failed sign-in.
+
+    The caller of this function passes the attempt to `throttling.record_success` once all other checks passed too.
+    """
+    attempt = throttling.begin_attempt(row.email, caller.request.ip)
+    if not passwords.is_match(password, row.password) or not attempt.is_account_open:
+        throttling.record_failure(attempt)
+        raise WrongPassword(pointer=pointer)
+    return attempt
+
+
+def predates_password(created_at: str | None, row: UserRow) -> bool:
+    """Return whether a token was created before the user's password was last changed."""
+    if not created_at or not row.password_changed_at:
         return False
-    return datetime.fromisoformat(made_at) < datetime.fromisoformat(row.password_changed_at)
+    return datetime.fromisoformat(created_at) < datetime.fromisoformat(row.password_changed_at)
 
 
-def _text(token: str) -> str:
+def _revoke_all_api_keys(row: UserRow, request: RequestInfo) -> None:
+    """Revoke all API keys of a user whose address was not verified: another person may have registered with it."""
+    for member in MemberRow.gsi1.query(MemberRow.of_user(row.id)):
+        membership.revoke_api_keys(request.actor(row.id), UUID(member.organization_id), UUID(row.id))
+
+
+def _password_values(password: str) -> dict[str, str]:
+    return {"password": passwords.hash_password(password), "password_changed_at": clock.iso(clock.now())}
+
+
+def _reset_text(token: str) -> str:
     lines = [
         "Hello,",
         "",
-        "somebody asked for a new password of your WeConnect account. Set it within an hour.",
+        "someone requested a new password for your WeConnect account. Set it within an hour.",
     ]
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/reset-password?token={quote(token)}"]
@@ -117,16 +120,16 @@ def _text(token: str) -> str:
     if url := mail.base_url():
         body = f'{{"token": "{token}", "password": "…"}}'
         command = f"curl -X POST {url}/v1/auth/reset-password -H 'content-type: application/json' -d '{body}'"
-        lines += ["", "Or paste this into a terminal, with a password of yours:", "", command]
+        lines += ["", "Or paste this into a terminal, with your new password:", "", command]
     return "\n".join([*lines, "", "If it was not you, ignore this mail: nothing has changed.", ""])
 
 
-def _tell(row: UserRow) -> None:
+def _notify_password_changed(row: UserRow) -> None:
     lines = [
         f"Hello {row.first_name},",
         "",
-        "the password of your WeConnect account was changed, and you were signed out elsewhere.",
-        "If this was not you, ask for a new one now.",
+        "the password of your WeConnect account was changed, and you were signed out everywhere else.",
+        "If this was not you, request a new password now.",
         "",
     ]
     mail.send(row.email, "Your password was changed", "\n".join(lines))

@@ -1,138 +1,160 @@
-"""Access tokens (JWT, HS256) and refresh tokens (an HMAC over what they name). Nothing of either is stored.
+"""Access tokens (JWT, signed with HS256) and refresh tokens (an HMAC over their content). Neither is stored.
 
-The authorizer imports this on every cold start, so PyJWT is loaded without `cryptography`, which HS256
-does not need.
+The authorizer imports this module at every cold start. HS256 is one HMAC of the standard library, so that neither PyJWT
+nor `cryptography` is loaded for it. Verification accepts only the form that `sign_access_token` writes.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
-import importlib
-import sys
+import json
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock
-from weconnect.errors import Unauthenticated
+from weconnect.auth.errors import AccessTokenExpired, InvalidAccessToken, InvalidRefreshToken
 from weconnect.security import signing
 
 ACCESS_SECONDS = 15 * 60
 SKEW_SECONDS = 60
-REQUIRED = ["sub", "sid", "org", "role", "perms", "iat", "exp"]
-
-
-def _load_jwt() -> ModuleType:
-    if "jwt" in sys.modules or "cryptography" in sys.modules:
-        return importlib.import_module("jwt")
-    sys.modules["cryptography"] = None  # type: ignore[assignment]
-    try:
-        return importlib.import_module("jwt")
-    finally:
-        del sys.modules["cryptography"]
-
-
-_jwt = _load_jwt()
+MAX_TOKEN_LENGTH = 16_384
+"""More than a gateway accepts in one header (10,240 bytes), so that no token that arrives is refused for its length."""
 
 
 @dataclass(frozen=True)
-class Access:
-    """What an access token says: who, in which organization, with which permissions."""
+class AccessClaims:
+    """The content of an access token: the user, the organization they act in, and their permissions there."""
 
     user_id: str
     session_id: str
     organization_id: str
     role: str
     permissions: tuple[str, ...]
-    mfa: bool = False
-    operator: bool = False
+    has_second_factor: bool = False
+    is_operator: bool = False
     user_role: str = "user"
-    needs_second_factor: bool = False
-    sso: bool = False
+    lacks_second_factor: bool = False
+    is_sso: bool = False
 
 
-def sign_access(access: Access) -> str:
-    """Make a token for `access` that lasts 15 minutes."""
-    moment = clock.epoch()
+def sign_access_token(access: AccessClaims) -> str:
+    """Return a signed token for `access` that is valid for 15 minutes."""
+    moment = clock.epoch_seconds()
     claims: dict[str, Any] = {
         "sub": access.user_id,
         "sid": access.session_id,
         "org": access.organization_id,
         "role": access.role,
         "perms": list(access.permissions),
-        "mfa": access.mfa,
+        "mfa": access.has_second_factor,
         "iat": moment,
         "exp": moment + ACCESS_SECONDS,
     }
-    if access.operator:
+    if access.is_operator:
         claims["op"] = True
     if access.user_role != "user":
         claims["urole"] = access.user_role
-    if access.needs_second_factor:
+    if access.lacks_second_factor:
         claims["enroll"] = True
-    if access.sso:
+    if access.is_sso:
         claims["sso"] = True
-    secret = signing.current()
-    return str(_jwt.encode(claims, secret.key("access"), "HS256", headers={"kid": secret.id}))
+    secret = signing.current_key()
+    header = {"alg": "HS256", "kid": secret.id, "typ": "JWT"}
+    content = f"{_encode_json(header)}.{_encode_json(claims)}"
+    return f"{content}.{_encode(_hs256(secret, content))}"
 
 
-def read_access(token: str) -> Access:
-    """Verify a token; raises Unauthenticated (`token_expired`, else `invalid_token`)."""
+def verify_access_token(token: str) -> AccessClaims:
+    """Return the content of an access token after verifying it.
+
+    Raises AccessTokenExpired, or InvalidAccessToken for every other defect, without saying which one it is.
+    """
     try:
-        kid = _jwt.get_unverified_header(token).get("kid")
-        secret = signing.by_id(kid) if isinstance(kid, str) else None
-        if secret is None:
-            raise Unauthenticated("The access token is signed with an unknown key", code="invalid_token")
-        checks = {"require": REQUIRED, "verify_exp": False, "verify_iat": False}
-        claims = _jwt.decode(token, secret.key("access"), algorithms=["HS256"], options=checks)
-        issued, expires = int(claims["iat"]), int(claims["exp"])
-        access = Access(
+        claims = _verified_claims(token)
+        issued, expires = claims["iat"], claims["exp"]
+        if type(issued) is not int or type(expires) is not int:  # a bool is an int for isinstance
+            raise ValueError("times are not whole seconds")
+        access = AccessClaims(
             user_id=str(UUID(claims["sub"])),
             session_id=str(UUID(claims["sid"])),
             organization_id=str(UUID(claims["org"])),
             role=str(claims["role"]),
-            permissions=tuple(str(word) for word in claims["perms"]),
-            mfa=claims.get("mfa") is True,
-            operator=claims.get("op") is True,
+            permissions=tuple(str(permission) for permission in claims["perms"]),
+            has_second_factor=claims.get("mfa") is True,
+            is_operator=claims.get("op") is True,
             user_role=str(claims.get("urole", "user")),
-            needs_second_factor=claims.get("enroll") is True,
-            sso=claims.get("sso") is True,
+            lacks_second_factor=claims.get("enroll") is True,
+            is_sso=claims.get("sso") is True,
         )
-    except (_jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as error:
-        raise Unauthenticated("The access token is not valid", code="invalid_token") from error
-    moment = clock.epoch()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidAccessToken() from error
+    moment = clock.epoch_seconds()
     if issued > moment + SKEW_SECONDS:
-        raise Unauthenticated("The access token is not valid yet", code="invalid_token")
+        raise InvalidAccessToken()
     if expires <= moment:
-        raise Unauthenticated("The access token has expired; refresh it", code="token_expired")
+        raise AccessTokenExpired("The access token has expired. Refresh it.")
     return access
 
 
-def sign_refresh(user_id: UUID, session_id: UUID, generation: int) -> str:
-    """Make the one refresh token that belongs to a generation of a session: the same each time."""
-    secret = signing.current()
+def _verified_claims(token: str) -> dict[str, Any]:
+    """Return the claims of a token in the compact form of RFC 7515; raise ValueError unless we signed it with HS256."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise ValueError("the token is too long")
+    head, body, signature = token.split(".")
+    header = json.loads(_decode(head))
+    if set(header) != {"alg", "kid", "typ"} or header["alg"] != "HS256" or header["typ"] != "JWT":
+        raise ValueError("the header is not ours")
+    secret = signing.find_key(header["kid"]) if isinstance(header["kid"], str) else None
+    if secret is None:
+        raise ValueError("the key is unknown")
+    if not hmac.compare_digest(_decode(signature), _hs256(secret, f"{head}.{body}")):
+        raise ValueError("the signature does not match")
+    claims = json.loads(_decode(body))
+    if not isinstance(claims, dict):
+        raise ValueError("the claims are not an object")
+    return claims
+
+
+def sign_refresh_token(user_id: UUID, session_id: UUID, generation: int) -> str:
+    """Return the refresh token of a generation of a session: the same token each time."""
+    secret = signing.current_key()
     body = user_id.bytes + session_id.bytes + generation.to_bytes(4)
-    return f"{_encode(body + _mac(secret, body))}.{secret.id}"
+    return f"{_encode(body + _refresh_mac(secret, body))}.{secret.id}"
 
 
-def read_refresh(token: str) -> tuple[UUID, UUID, int]:
-    """User, session and generation of a refresh token; raises Unauthenticated (`invalid_refresh_token`)."""
+def verify_refresh_token(token: str) -> tuple[UUID, UUID, int]:
+    """Return the user, the session and the generation of a refresh token; raise InvalidRefreshToken."""
     text, _, kid = token.partition(".")
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        raw = _decode(text)
+    except ValueError:
         raw = b""
-    secret = signing.by_id(kid) if len(raw) == 68 else None
-    if secret is None or not hmac.compare_digest(raw[36:], _mac(secret, raw[:36])):
-        raise Unauthenticated("The refresh token is not valid; sign in again", code="invalid_refresh_token")
+    secret = signing.find_key(kid) if len(raw) == 68 else None
+    if secret is None or not hmac.compare_digest(raw[36:], _refresh_mac(secret, raw[:36])):
+        raise InvalidRefreshToken("The refresh token is not valid. Sign in again.")
     return UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), int.from_bytes(raw[32:36])
 
 
-def _mac(secret: signing.SigningKey, body: bytes) -> bytes:
-    return hmac.digest(secret.key("refresh"), body, hashlib.sha256)
+def _hs256(secret: signing.SigningKey, content: str) -> bytes:
+    return hmac.digest(secret.derive_key("access"), content.encode("ascii"), hashlib.sha256)
+
+
+def _refresh_mac(secret: signing.SigningKey, body: bytes) -> bytes:
+    return hmac.digest(secret.derive_key("refresh"), body, hashlib.sha256)
+
+
+def _encode_json(value: dict[str, Any]) -> str:
+    return _encode(json.dumps(value, separators=(",", ":")).encode())
 
 
 def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode(text: str) -> bytes:
+    """Decode base64url without padding (RFC 7515); raise ValueError for any other spelling of the same bytes."""
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _encode(raw) != text:
+        raise ValueError("not canonical base64url")
+    return raw

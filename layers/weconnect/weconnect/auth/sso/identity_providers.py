@@ -1,28 +1,34 @@
-"""An organization's OIDC provider: read, set, removed."""
+"""An organization's OIDC provider: read, configured and removed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock, ids, mail
 from weconnect.api.caller import Caller
-from weconnect.auth.rows import IdentityProviderRow, UserRow
+from weconnect.auth.errors import IdentityProviderNotFound, SsoEnforced
 from weconnect.auth.sso import oidc
-from weconnect.auth.sso.entities import CALLBACK, IdentityProvider, IdentityProviderSettings
+from weconnect.auth.sso.schemas import CALLBACK_PATH, IdentityProviderSettings
 from weconnect.db import table
-from weconnect.errors import Conflict, NotConfigured, NotFound, Stale
-from weconnect.identity.permissions import ROLES
+from weconnect.errors import NotConfigured, StaleVersion
+from weconnect.identity.email_addresses import domain_of
+from weconnect.identity.entities import IdentityProvider
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
+from weconnect.identity.rows import IdentityProviderRow, UserRow
 from weconnect.organizations.entities import Organization, OrganizationRole
+from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 from weconnect.security import encryption
 
-KIND, FIELD = "IDENTITYPROVIDER", "client_secret"
+SECRET_KIND, SECRET_FIELD = "IDENTITYPROVIDER", "client_secret"
 
-# Everybody has an address there: it says nothing about an organization.
-PUBLIC_MAIL = frozenset(
+PUBLIC_MAIL_DOMAINS = frozenset(
     {
         *(
+            "163.com",
             "aol.com",
             "fastmail.com",
             "free.fr",
@@ -30,10 +36,10 @@ PUBLIC_MAIL = frozenset(
             "gmx.de",
             "gmx.net",
             "googlemail.com",
-            "hey.com",
         ),
-        *("hotmail.com", "icloud.com", "live.com", "mac.com", "mail.com", "mail.ru", "me.com", "msn.com"),
+        *("hey.com", "hotmail.com", "icloud.com", "live.com", "mac.com", "mail.com", "mail.ru", "me.com"),
         *(
+            "msn.com",
             "outlook.com",
             "proton.me",
             "protonmail.com",
@@ -41,150 +47,150 @@ PUBLIC_MAIL = frozenset(
             "web.de",
             "yahoo.com",
             "yandex.ru",
-            "163.com",
         ),
     }
 )
+"""Domains in which anybody can have an address, so that an address there proves nothing about an organization."""
 
 
 def get(caller: Caller, organization_id: UUID) -> IdentityProvider:
-    """The provider, without its secret."""
-    _require_current(caller, organization_id)
-    return _shown(need(organization_id))
+    """Return the organization's provider without its secret. Raises IdentityProviderNotFound."""
+    membership.require_current_organization(caller, organization_id)
+    return _to_entity(require_provider(organization_id))
 
 
 def put(
     caller: Caller, organization_id: UUID, body: IdentityProviderSettings, if_match: int | None
 ) -> IdentityProvider:
-    """Set the provider after reading its discovery document; one of another issuer or client ends its sessions.
+    """Configure the provider after reading its discovery document; another issuer or client ends its sessions.
 
-    A provider says who is an admin, so that only who holds all that an admin does may choose one.
+    A provider decides who is an admin, so only those who have all permissions of an admin may choose one. Raises
+    CannotGrant or InvalidIssuer.
     """
-    _require_current(caller, organization_id)
-    user = replace(caller, api_key_id=None)  # of a key, the scope organization:manage is enough
-    membership.require_may_grant(membership.holder(user), "", ROLES["admin"])
+    membership.require_current_organization(caller, organization_id)
+    user = replace(caller, api_key_id=None)  # for an API key, the scope organization:manage is enough
+    membership.require_may_grant(membership.load_rights(user), "", PERMISSIONS_BY_ROLE["admin"])
     row = _find(organization_id)
     if row is None and if_match is not None:
-        raise Stale("There is no provider yet")
+        raise StaleVersion("This organization has no identity provider yet. Leave out If-Match.")
     endpoints = oidc.discover(body.issuer)
-    organization: Organization = table.need(
-        OrganizationRow, OrganizationRow.at(organization_id), "organization"
-    ).to_entity()
+    organization_row = table.require(
+        OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound
+    )
+    provider_id = UUID(row.id) if row else ids.new_id()
+    secret_version = encryption.secret_version_of(row.client_secret) + 1 if row else 1
     values = {
         "user_id": str(caller.user_id),
         "issuer": body.issuer,
         "client_id": body.client_id,
         "endpoints": vars(endpoints),
-        **_standing(caller, organization, body, row),
+        **_trust_values(caller, organization_row.to_entity(), body, row),
+        "client_secret": encryption.encrypt(
+            organization_id,
+            kind=SECRET_KIND,
+            id=provider_id,
+            field=SECRET_FIELD,
+            text=body.client_secret,
+            secret_version=secret_version,
+        ),
     }
-    provider_id = UUID(row.id) if row else ids.new_id()
-    number = encryption.version_of(row.client_secret) + 1 if row else 1
-    values["client_secret"] = encryption.encrypt(
-        organization_id,
-        kind=KIND,
-        id=provider_id,
-        field=FIELD,
-        text=body.client_secret,
-        secret_version=number,
-    )
     if row is None:
-        row = table.create(_new(organization_id, provider_id, values), caller.actor())
+        row = table.create(_build_row(organization_id, provider_id, values), caller.actor())
     else:
         table.change(row, values, caller.actor(), if_match=if_match)
-    return _shown(row)
+    return _to_entity(row)
 
 
 def delete(caller: Caller, organization_id: UUID, if_match: int | None) -> None:
-    """Remove the provider, which ends the sessions it vouched for; refused while single sign-on is enforced.
+    """Remove the provider, which ends its sessions. Raises SsoEnforced or IdentityProviderNotFound.
 
-    The organization gets a new version too, so that nobody enforces what is being removed at this moment.
+    The organization gets a new version too, so that nobody enforces single sign-on at the same moment.
     """
-    _require_current(caller, organization_id)
-    row = need(organization_id)
-    head = table.need(OrganizationRow, OrganizationRow.at(organization_id), "organization")
-    security = head.to_entity().custom_settings.security
+    membership.require_current_organization(caller, organization_id)
+    row = require_provider(organization_id)
+    organization_row = table.require(
+        OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound
+    )
+    security = organization_row.to_entity().custom_settings.security
     if security and security.enforce_sso:
-        raise Conflict("Turn enforceSSO off first", code="sso_enforced")
+        raise SsoEnforced("Single sign-on is enforced. Turn enforceSSO off first.")
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
-        writes.change(head, {})
+        writes.change(organization_row, {})
 
 
-def need(organization_id: UUID) -> IdentityProviderRow:
-    """The provider's row; raises NotFound."""
+def require_provider(organization_id: UUID) -> IdentityProviderRow:
+    """Return the row of an organization's provider; raise IdentityProviderNotFound."""
     row = _find(organization_id)
     if row is None:
-        raise NotFound("This organization has no identity provider", code="identity_provider_not_found")
+        raise IdentityProviderNotFound()
     return row
 
 
-def check_can_enforce(organization_id: UUID) -> None:
-    """Raise Conflict `sso_not_configured` unless the organization has a provider to enforce."""
-    if _find(organization_id) is None:
-        pointer = "/customSettings/security/enforceSSO"
-        detail = "Set an identity provider first"
-        raise Conflict(detail, code="sso_not_configured", errors=[{"pointer": pointer, "detail": detail}])
+def find_by_domain(domain: str) -> list[IdentityProviderRow]:
+    """Return the providers for the users of a mail domain, at most two: more than one are ambiguous anyway."""
+    index_rows = IdentityProviderRow.gsi2.query(IdentityProviderRow.by_domain(domain), limit=2)
+    rows = [table.get(IdentityProviderRow, (row.pk, row.sk)) for row in index_rows]
+    return [row for row in rows if row is not None]
 
 
-def of_domain(domain: str) -> list[IdentityProviderRow]:
-    """The providers that people of a mail domain may mean; two at the most are read."""
-    found = list(IdentityProviderRow.gsi2.query(IdentityProviderRow.by_domain(domain), limit=2))
-    return [row for item in found if (row := table.get(IdentityProviderRow, (item.pk, item.sk)))]
-
-
-def secret_of(row: IdentityProviderRow) -> str:
-    """The client secret in the clear."""
+def decrypt_secret(row: IdentityProviderRow) -> str:
+    """Return the client secret in plain text."""
     return encryption.decrypt(
-        row.organization_id, kind=KIND, id=row.id, field=FIELD, sealed=row.client_secret
+        row.organization_id, kind=SECRET_KIND, id=row.id, field=SECRET_FIELD, sealed=row.client_secret
     )
 
 
 def redirect_uri() -> str:
-    """Where providers send people back to; from the deployment's own address, never from a request's Host."""
+    """Return the address that providers redirect users to. Raises NotConfigured.
+
+    It comes from the deployment's own configuration, never from the Host header of a request.
+    """
     url = mail.base_url()
     if not url:
-        raise NotConfigured("The deployment does not know its own address, which single sign-on needs")
-    return f"{url}{CALLBACK}"
+        raise NotConfigured("Single sign-on needs the deployment's own address, which is not configured.")
+    return f"{url}{CALLBACK_PATH}"
 
 
-def _standing(
+def allowed_domains(organization: Organization) -> frozenset[str]:
+    """Return the mail domains that the organization accepts, in lower case; empty means any."""
+    security = organization.custom_settings.security
+    return frozenset(domain.lower() for domain in (security.allowed_domains if security else None) or [])
+
+
+def _trust_values(
     caller: Caller,
     organization: Organization,
     body: IdentityProviderSettings,
     row: IdentityProviderRow | None,
 ) -> dict[str, Any]:
-    """What the provider may do by the standing of whoever sets it.
+    """Return the attributes that depend on who configures the provider: whether owners may use it, and its domain.
 
-    It takes a person who is a member and signed in with a password: neither a key nor another provider's word makes an
-    owner or proves an address. A new secret for the same client keeps what was there.
+    Both need a member who signed in with a password: neither an API key nor another provider makes an owner or proves
+    an address. A new secret for the same client keeps what was there.
     """
-    kept = row if row and (row.issuer, row.client_id) == (body.issuer, body.client_id) else None
-    owners, domain = bool(kept and kept.signs_in_owners), kept.domain if kept else None
+    is_same_client = row is not None and (row.issuer, row.client_id) == (body.issuer, body.client_id)
+    signs_in_owners = bool(row and is_same_client and row.signs_in_owners)
+    domain = row.domain if row and is_same_client else None
     member = table.get(MemberRow, MemberRow.at(organization.id, caller.user_id))
-    if caller.session_id and not caller.sso and member:
-        owners = owners or member.role == OrganizationRole.OWNER
-        user = table.need(UserRow, UserRow.at(caller.user_id), "user")
-        own = user.email.rpartition("@")[2]
-        if user.email_verified and own not in PUBLIC_MAIL and own in allowed_domains(organization):
-            domain = own
+    if caller.session_id and not caller.is_sso and member:
+        signs_in_owners = signs_in_owners or member.role == OrganizationRole.OWNER
+        user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
+        own_domain = domain_of(user.email)
+        is_public = own_domain in PUBLIC_MAIL_DOMAINS
+        if user.email_verified and not is_public and own_domain in allowed_domains(organization):
+            domain = own_domain
     return {
-        "signs_in_owners": owners,
+        "signs_in_owners": signs_in_owners,
         "domain": domain,
         "gsi2pk": IdentityProviderRow.by_domain(domain) if domain else None,
         "gsi2sk": str(organization.id) if domain else None,
     }
 
 
-def allowed_domains(organization: Organization) -> frozenset[str]:
-    """The mail domains that the organization names; empty means any."""
-    security = organization.custom_settings.security
-    return frozenset(domain.lower() for domain in (security.allowed_domains if security else None) or [])
-
-
-def _new(organization_id: UUID, provider_id: UUID, values: dict[str, Any]) -> IdentityProviderRow:
+def _build_row(organization_id: UUID, provider_id: UUID, values: Mapping[str, Any]) -> IdentityProviderRow:
     moment = clock.iso(clock.now())
     pk, sk = IdentityProviderRow.at(organization_id)
-    given = {name: value for name, value in values.items() if value is not None}
     return IdentityProviderRow(
         pk=pk,
         sk=sk,
@@ -192,7 +198,7 @@ def _new(organization_id: UUID, provider_id: UUID, values: dict[str, Any]) -> Id
         organization_id=str(organization_id),
         created_at=moment,
         updated_at=moment,
-        **given,
+        **{name: value for name, value in values.items() if value is not None},
     )
 
 
@@ -200,10 +206,5 @@ def _find(organization_id: UUID) -> IdentityProviderRow | None:
     return table.get(IdentityProviderRow, IdentityProviderRow.at(organization_id))
 
 
-def _shown(row: IdentityProviderRow) -> IdentityProvider:
-    return row.to_entity(redirect_uri=f"{mail.base_url()}{CALLBACK}")  # type: ignore[no-any-return]
-
-
-def _require_current(caller: Caller, organization_id: UUID) -> None:
-    if organization_id != caller.organization_id:
-        raise NotFound("No such organization", code="organization_not_found")
+def _to_entity(row: IdentityProviderRow) -> IdentityProvider:
+    return row.to_entity(redirect_uri=f"{mail.base_url()}{CALLBACK_PATH}")

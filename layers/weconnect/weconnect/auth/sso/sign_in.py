@@ -1,48 +1,79 @@
-"""Signing in through an organization's identity provider: sent there, and taken back.
+"""Signing in through an organization's identity provider: the redirect to it, and the way back.
 
-A sign-in is a one-time token for ten minutes. Its `state` goes with the person through the provider, the nonce comes
-back inside the ID token, the PKCE verifier never leaves us, and a cookie holds the browser that began: a state that
-was taken from another browser, or was used, is worth nothing. `ways_in` says what the session may do.
+A sign-in that was started is a one-time token for ten minutes. Its `state` travels with the user through the provider,
+the nonce comes back inside the ID token, and the PKCE verifier never leaves us. A cookie ties the sign-in to the
+browser that started it: a state from another browser, or one that was used, is worth nothing. `sign_in_methods`
+restricts what the session may do.
 """
 
 import hashlib
 import hmac
 import secrets
-from typing import Any
+from typing import TypedDict, cast
 from uuid import UUID
 
 from weconnect import clock
+from weconnect.actor import Actor
 from weconnect.api.caller import Caller, RequestInfo
-from weconnect.auth.entities import Tokens, normal_email
-from weconnect.auth.rows import IdentityProviderRow, SessionRow, TokenRow, UserRow
+from weconnect.auth.errors import (
+    IdentityProviderNotFound,
+    InvalidSsoState,
+    SsoAmbiguous,
+    SsoFailed,
+    SsoNotFound,
+)
+from weconnect.auth.schemas import Tokens
 from weconnect.auth.sessions import sessions, sign_in_methods
 from weconnect.auth.sso import identity_providers, oidc, user_mapping
-from weconnect.auth.sso.entities import SIGN_IN_SECONDS, Begun, Returned, SsoStart, SsoStarted
-from weconnect.auth.sso.identity_providers import check_can_enforce as check_can_enforce
+from weconnect.auth.sso.schemas import (
+    SIGN_IN_SECONDS,
+    ProviderCallback,
+    SsoStart,
+    SsoStarted,
+    StartedSignIn,
+)
 from weconnect.db import table
-from weconnect.errors import BadRequest, NotFound
+from weconnect.identity.email_addresses import domain_of, normalize_email
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.rows import IdentityProviderRow, TokenRow, UserRow
 from weconnect.log import logger
 from weconnect.organizations.entities import Organization
+from weconnect.organizations.members.active_membership import load_active_membership
 from weconnect.organizations.rows import OrganizationRow, SlugRow
 
 PURPOSE = "sso"
 
 
-def start(body: SsoStart, request: RequestInfo) -> Begun:
-    """Begin a sign-in: the address of the provider, with everything it needs to send the person back."""
-    provider = _by_slug(body.organization) if body.organization else _by_email(body.email or "")
-    state, nonce, verifier, browser = (secrets.token_urlsafe(32) for _ in range(4))
+class SignInState(TypedDict):
+    """The stored part of a started sign-in, in the `details` of its one-time token."""
+
+    organization_id: str
+    provider_version: int
+    redirect_uri: str
+    nonce: str
+    verifier: str
+    browser: str
+
+
+def start(body: SsoStart, request: RequestInfo) -> StartedSignIn:
+    """Start a sign-in; return the provider's address with all parameters, and the secret for the browser's cookie.
+
+    Raises SsoNotFound, or SsoAmbiguous for an address whose domain several organizations accept.
+    """
+    provider = _find_by_slug(body.organization) if body.organization else _find_by_email(body.email or "")
+    state, nonce, verifier, browser_secret = (secrets.token_urlsafe(32) for _ in range(4))
     redirect_uri = identity_providers.redirect_uri()
     pk, sk = TokenRow.at(state)
-    details = {
+    details: SignInState = {
         "organization_id": provider.organization_id,
         "provider_version": provider.version,
         "redirect_uri": redirect_uri,
         "nonce": nonce,
         "verifier": verifier,
-        "browser": _hash(browser),
+        "browser": _hash(browser_secret),
     }
-    row = TokenRow(pk=pk, sk=sk, purpose=PURPOSE, details=details, ttl=clock.epoch() + SIGN_IN_SECONDS)
+    ttl = clock.epoch_seconds() + SIGN_IN_SECONDS
+    row = TokenRow(pk=pk, sk=sk, purpose=PURPOSE, details=details, ttl=ttl)
     table.create(row, _actor(None, provider.organization_id, request))
     parameters = {
         "response_type": "code",
@@ -51,127 +82,125 @@ def start(body: SsoStart, request: RequestInfo) -> Begun:
         "scope": oidc.SCOPES,
         "state": state,
         "nonce": nonce,
-        "code_challenge": oidc.challenge(verifier),
+        "code_challenge": oidc.pkce_challenge(verifier),
         "code_challenge_method": "S256",
     }
     if body.email:
         parameters["login_hint"] = body.email
-    url = oidc.authorization_url(provider.endpoints["authorization"], parameters)
-    return Begun(SsoStarted(authorization_url=url), browser)
+    url = oidc.build_authorization_url(provider.endpoints["authorization"], parameters)
+    return StartedSignIn(SsoStarted(authorization_url=url), browser_secret)
 
 
-def finish(back: Returned, request: RequestInfo) -> Tokens:
-    """End a sign-in: take the state, once, and the code; answer tokens for the organization it was begun for."""
-    begun = _take(back, request)
-    organization_id = UUID(begun["organization_id"])
-    provider = _need_provider(organization_id)
-    organization = _need_organization(organization_id)
-    if provider.version != begun["provider_version"]:
-        raise oidc.failed("the organization has changed its provider meanwhile; start again")
+def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
+    """Complete a sign-in with the provider's redirect; return tokens for the organization that it was started for.
+
+    Uses up the state. Raises InvalidSsoState, SsoFailed, or the errors of `resolve_user` and `require_allowed`.
+    """
+    state = _take_state(callback, request)
+    organization_id = UUID(state["organization_id"])
+    provider = _require_provider(organization_id)
+    organization = _require_organization(organization_id)
+    if provider.version != state["provider_version"]:
+        raise SsoFailed("the organization has changed its identity provider in the meantime; start again")
     endpoints = oidc.Endpoints(**provider.endpoints)
-    if back.issuer != provider.issuer and (back.issuer is not None or endpoints.names_itself):
-        raise oidc.failed("another issuer answered")
-    if back.error or not back.code:
-        raise oidc.failed(f"it sent no code ({(back.error or 'no reason given')[:100]!a})")
-    token = oidc.exchange(
+    if callback.issuer != provider.issuer and (callback.issuer is not None or endpoints.names_itself):
+        raise SsoFailed("another issuer responded")
+    if callback.error or not callback.code:
+        raise SsoFailed(f"it sent no code ({(callback.error or 'no reason given')[:100]!a})")
+    token = oidc.exchange_code(
         endpoints,
         provider.client_id,
-        identity_providers.secret_of(provider),
-        code=back.code,
-        verifier=begun["verifier"],
-        redirect_uri=begun["redirect_uri"],
+        identity_providers.decrypt_secret(provider),
+        code=callback.code,
+        verifier=state["verifier"],
+        redirect_uri=state["redirect_uri"],
     )
-    identity = oidc.identify(
-        endpoints, token, issuer=provider.issuer, client_id=provider.client_id, nonce=begun["nonce"]
+    identity = oidc.verify_identity(
+        endpoints, token, issuer=provider.issuer, client_id=provider.client_id, nonce=state["nonce"]
     )
-    user_id = user_mapping.admit(provider, organization, identity, request)
-    return _sign_in(user_id, provider, identity, request)
+    user_id = user_mapping.resolve_user(provider, organization, identity, request)
+    return _open_session(user_id, provider, identity, request)
 
 
-def _sign_in(
+def _open_session(
     user_id: UUID, provider: IdentityProviderRow, identity: oidc.Identity, request: RequestInfo
 ) -> Tokens:
-    who = sessions.standing(user_id, provider.organization_id)
-    session: SessionRow = sessions.new_row(user_id, who.organization.id, request, mfa=identity.mfa)
+    membership = load_active_membership(user_id, provider.organization_id)
+    session = sessions.build_session_row(
+        user_id, membership.organization.id, request, mfa=identity.has_second_factor
+    )
     session.set(sso_organization_id=provider.organization_id, sso_provider=provider.trust)
-    sign_in_methods.require(session, who)
+    sign_in_methods.require_allowed(session, membership)
     table.create(session, _actor(user_id, provider.organization_id, request))
-    user = table.need(UserRow, UserRow.at(user_id), "user")
+    user = table.require(UserRow, UserRow.at(user_id), UserNotFound)
     table.touch(user, add={"login_count": 1}, put={"last_login_at": clock.iso(clock.now())})
-    return sessions.issue(session, who)
+    return sessions.issue_tokens(session, membership)
 
 
-def _take(back: Returned, request: RequestInfo) -> dict[str, Any]:
-    """What was kept for a state, in its own browser, once. Every failure looks alike."""
-    row = table.get(TokenRow, TokenRow.at(back.state))
+def _take_state(callback: ProviderCallback, request: RequestInfo) -> SignInState:
+    """Return what was stored for a state, once and only in its own browser. Every failure is an InvalidSsoState."""
+    row = table.get(TokenRow, TokenRow.at(callback.state))
     if row is None or row.purpose != PURPOSE or not row.details:
-        raise _unknown()
-    details: dict[str, Any] = row.details
-    if not hmac.compare_digest(details["browser"], _hash(back.browser or "")):
-        logger.warning("a sign-in came back in another browser", security=True, ip=request.ip)
-        raise _unknown()
-    with table.transaction(_actor(None, details["organization_id"], request)) as writes:
-        writes.delete(row, refused=_unknown())
-    return details
+        raise InvalidSsoState()
+    state = cast(SignInState, row.details)
+    if not hmac.compare_digest(state["browser"], _hash(callback.browser_secret or "")):
+        logger.warning("single sign-on finished in another browser", security=True, ip=request.ip)
+        raise InvalidSsoState()
+    with table.transaction(_actor(None, state["organization_id"], request)) as writes:
+        writes.delete(row, if_refused=InvalidSsoState())
+    return state
 
 
-def _by_slug(slug: str) -> IdentityProviderRow:
-    found = table.get(SlugRow, SlugRow.at(slug))
-    if found is None:
-        raise _none()
-    return _usable(_need_provider(UUID(found.organization_id)))
+def _find_by_slug(slug: str) -> IdentityProviderRow:
+    marker = table.get(SlugRow, SlugRow.at(slug))
+    if marker is None:
+        raise SsoNotFound()
+    return _require_usable(_require_provider(UUID(marker.organization_id)))
 
 
-def _by_email(email: str) -> IdentityProviderRow:
-    """The one provider that is found by this address's domain; where two claim it, the organization must be named."""
+def _find_by_email(email: str) -> IdentityProviderRow:
+    """Return the only provider for the domain of an address; where two claim it, the organization must be named."""
     try:
-        domain = normal_email(email).rpartition("@")[2]
+        domain = domain_of(normalize_email(email))
     except ValueError:
-        raise _none() from None
-    found = identity_providers.of_domain(domain)
-    if len(found) > 1:
-        raise BadRequest("Name the organization: several take this domain", code="sso_ambiguous")
-    if not found or domain not in identity_providers.allowed_domains(
-        _need_organization(UUID(found[0].organization_id))
-    ):
-        raise _none()
-    return _usable(found[0])
+        raise SsoNotFound() from None
+    providers = identity_providers.find_by_domain(domain)
+    if len(providers) > 1:
+        raise SsoAmbiguous("Several organizations accept this domain. Name the organization.")
+    if not providers:
+        raise SsoNotFound()
+    organization = _require_organization(UUID(providers[0].organization_id))
+    if domain not in identity_providers.allowed_domains(organization):
+        raise SsoNotFound()
+    return _require_usable(providers[0])
 
 
-def _usable(provider: IdentityProviderRow) -> IdentityProviderRow:
-    _need_organization(UUID(provider.organization_id))
+def _require_usable(provider: IdentityProviderRow) -> IdentityProviderRow:
+    _require_organization(UUID(provider.organization_id))
     return provider
 
 
-def _need_provider(organization_id: UUID) -> IdentityProviderRow:
+def _require_provider(organization_id: UUID) -> IdentityProviderRow:
     try:
-        return identity_providers.need(organization_id)
-    except NotFound:
-        raise _none() from None
+        return identity_providers.require_provider(organization_id)
+    except IdentityProviderNotFound:
+        raise SsoNotFound() from None
 
 
-def _need_organization(organization_id: UUID) -> Organization:
+def _require_organization(organization_id: UUID) -> Organization:
     row = table.get(OrganizationRow, OrganizationRow.at(organization_id))
     if row is None or not row.is_active:
-        raise _none()
-    return row.to_entity()  # type: ignore[no-any-return]
+        raise SsoNotFound()
+    return row.to_entity()
 
 
-def _actor(user_id: UUID | None, organization_id: str, request: RequestInfo) -> dict[str, object]:
-    who = Caller(user_id or UUID(int=0), UUID(organization_id), "", frozenset(), request=request).actor()
-    return who if user_id else who | {"userId": None}
+def _actor(user_id: UUID | None, organization_id: str, request: RequestInfo) -> Actor:
+    caller = Caller(user_id or UUID(int=0), UUID(organization_id), "", frozenset(), request=request)
+    actor = caller.actor()
+    if user_id is None:
+        del actor["userId"]
+    return actor
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _none() -> NotFound:
-    return NotFound("There is no single sign-on for this", code="sso_not_found")
-
-
-def _unknown() -> BadRequest:
-    return BadRequest(
-        "This sign-in is not known here, was used, or has expired; start again in this browser",
-        code="invalid_sso_state",
-    )

@@ -1,56 +1,68 @@
-"""Whom an identity provider's word stands for in its organization: a member, a newcomer, or nobody.
+"""The mapping from a provider's identity to a user: a member, a new user, or nobody.
 
-The provider is its tenant's own and may say anything, so what it says reaches no further than its organization:
+The provider belongs to its tenant and may say anything, so its word reaches no further than its organization:
 
-- A subject stands for one user, and a user for one subject: an address that the provider gives to somebody else opens
+- A subject maps to one user, and a user to one subject: an address that the provider reassigns to another person opens
   nothing.
-- An address without an account gets one, without a password and not verified: it is no word of ours.
+- For an address without an account, an account is created, without a password and not verified: the provider's word is
+  not ours.
 - An account that is a member already is that member.
-- Any other account joins by the provider's word only where the word is good: in the mail domain of the person who set
-  the provider, whose own address there we have verified (`IdentityProvider.domain`), and if the account is its
-  holder's: verified, or without a password. Else somebody could wait behind an address that was never theirs, or a
-  tenant could draw anybody in. They accept an invitation instead.
-- Who left or was removed comes back by an invitation only.
+- Any other account joins by the provider's word only if the word can be trusted: in the mail domain of the user who
+  configured the provider, whose own address there we have verified (`IdentityProvider.domain`), and if the account is
+  in the hands of its holder: verified, or without a password. Otherwise somebody could wait behind an address that was
+  never theirs, or a tenant could draw anybody in. Such a user accepts an invitation instead.
+- A user who left or was removed comes back by an invitation only.
 """
 
 import secrets
 from uuid import UUID
 
 from weconnect import clock, ids, mail
+from weconnect.actor import Actor
 from weconnect.api.caller import Caller, RequestInfo
-from weconnect.auth.entities import User, normal_email
-from weconnect.auth.login import passwords
-from weconnect.auth.rows import EmailRow, IdentityOfUserRow, IdentityProviderRow, IdentityRow, UserRow
-from weconnect.auth.sso import identity_providers, oidc
+from weconnect.auth.account import users
+from weconnect.auth.errors import AccountExists, IdentityMismatch, InvitationOpen, SsoFailed
+from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
+from weconnect.auth.sso import identity_providers
 from weconnect.auth.sso.oidc import Identity
 from weconnect.db import table
 from weconnect.db.table import Transaction
-from weconnect.errors import Conflict, Forbidden, Unauthenticated
+from weconnect.errors import Conflict
+from weconnect.identity import passwords
+from weconnect.identity.email_addresses import domain_of, normalize_email
+from weconnect.identity.entities import StoredUser
+from weconnect.identity.errors import AccountInactive, EmailNotVerified
+from weconnect.identity.rows import EmailRow, IdentityProviderRow, UserRow
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
+from weconnect.organizations.errors import DomainNotAllowed, NotAMember
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow
 
 
-def admit(
+def resolve_user(
     provider: IdentityProviderRow, organization: Organization, identity: Identity, request: RequestInfo
 ) -> UUID:
-    """The user whom an identity stands for, made or linked when it is seen for the first time."""
+    """Return the ID of the user that an identity maps to; create or link the user at the first sign-in.
+
+    Raises SsoFailed, EmailNotVerified, DomainNotAllowed, AccountInactive, NotAMember, InvitationOpen, AccountExists or
+    IdentityMismatch.
+    """
     try:
-        address = normal_email(identity.email)
+        address = normalize_email(identity.email)
     except ValueError:
-        raise oidc.failed("the e-mail address that it sent is none") from None
-    if not identity.email_verified:
-        raise Forbidden("The identity provider has not verified this address", code="email_not_verified")
+        raise SsoFailed("it sent an e-mail address that is not valid") from None
+    if not identity.is_email_verified:
+        raise EmailNotVerified("The identity provider has not verified this address.")
     allowed = identity_providers.allowed_domains(organization)
-    if allowed and _domain(address) not in allowed:
-        raise Forbidden("The organization does not take addresses of this domain", code="domain_not_allowed")
+    if allowed and domain_of(address) not in allowed:
+        raise DomainNotAllowed()
     try:
-        return _admit(provider, organization, identity, address, request)
-    except Conflict:  # the same person in another tab was faster, and is known now
-        return _admit(provider, organization, identity, address, request)
+        return _find_or_link_user(provider, organization, identity, address, request)
+    except Conflict:  # the same person signed in in another browser tab at the same time, and is linked now
+        return _find_or_link_user(provider, organization, identity, address, request)
 
 
-def _admit(
+def _find_or_link_user(
     provider: IdentityProviderRow,
     organization: Organization,
     identity: Identity,
@@ -58,61 +70,59 @@ def _admit(
     request: RequestInfo,
 ) -> UUID:
     linked = _linked_user(organization, provider, identity)
-    known = linked or _user_at(address)
-    if known and not known.is_active:
-        raise Unauthenticated("This account is not active", code="account_inactive")
-    row = table.get(MemberRow, MemberRow.at(organization.id, known.id)) if known else None
-    _check_member(row.to_entity() if row else None, gone=linked is not None and row is None)
+    existing = linked or _user_at(address)
+    if existing and not existing.is_active:
+        raise AccountInactive()
+    row = table.get(MemberRow, MemberRow.at(organization.id, existing.id)) if existing else None
+    _check_member(row.to_entity() if row else None, has_left=linked is not None and row is None)
     if linked:
         return linked.id
-    if known and row is None:
-        _refuse_stranger(provider, known)
-    user = known or _newcomer(organization, identity, address)
+    if existing and row is None:
+        _refuse_outsider(provider, existing)
+    user = existing or _draft_user(organization, identity, address)
     with table.transaction(_actor(user.id, organization, request)) as writes:
         _link(writes, provider, organization, identity, user)
-        if known is None:
-            _create_user(writes, user, request)
+        if existing is None:
+            writes.create(users.build_email_row(user.email, user.id))
+            writes.create(users.build_user_row(user, request, signup_source="sso"))
         if row is None:
             _join(writes, organization, user.id)
-    if known and row is None:
-        mail.send(user.email, f"You are a member of {organization.name} now", _welcome(organization))
+    if existing and row is None:
+        mail.send(user.email, f"You are a member of {organization.name} now", _welcome_text(organization))
     return user.id
 
 
 def _linked_user(
     organization: Organization, provider: IdentityProviderRow, identity: Identity
-) -> User | None:
-    """The user whom the subject stood for before; one whose account was deleted since begins anew."""
-    linked = table.get(IdentityRow, IdentityRow.at(organization.id, provider.trust, identity.subject))
-    row = table.get(UserRow, UserRow.at(linked.user_id)) if linked else None
-    if linked and row is None:
-        linked.delete()
+) -> StoredUser | None:
+    """Return the user that the subject was linked to before; a link to a deleted account is removed."""
+    link = table.get(IdentityRow, IdentityRow.at(organization.id, provider.trust, identity.subject))
+    row = table.get(UserRow, UserRow.at(link.user_id)) if link else None
+    if link and row is None:
+        link.delete()
     return row.to_entity() if row else None
 
 
-def _user_at(address: str) -> User | None:
-    found = table.get(EmailRow, EmailRow.at(address))
-    row = table.get(UserRow, UserRow.at(found.user_id)) if found else None
+def _user_at(address: str) -> StoredUser | None:
+    marker = table.get(EmailRow, EmailRow.at(address))
+    row = table.get(UserRow, UserRow.at(marker.user_id)) if marker else None
     return row.to_entity() if row else None
 
 
-def _check_member(member: OrganizationMember | None, *, gone: bool) -> None:
-    if gone or (member and not member.is_active):
-        raise Forbidden(
-            "You are not a member of this organization any more; ask for an invitation", code="not_a_member"
-        )
+def _check_member(member: OrganizationMember | None, *, has_left: bool) -> None:
+    if has_left or (member and not member.is_active):
+        raise NotAMember("You have left this organization or were removed. Request an invitation.")
     if member and member.is_pending:
-        raise Forbidden("Accept the invitation that was mailed to you first", code="invitation_open")
+        raise InvitationOpen()
 
 
-def _refuse_stranger(provider: IdentityProviderRow, user: User) -> None:
-    """Let an account that is no member join only by a word that is good."""
-    is_holders = user.email_verified or user.password_changed_at is None
-    if provider.domain != _domain(user.email) or not is_holders:
-        raise Forbidden(
-            "This address has an account here that is no member of the organization: sign in with its password and "
-            "accept an invitation first",
-            code="account_exists",
+def _refuse_outsider(provider: IdentityProviderRow, user: StoredUser) -> None:
+    """Raise AccountExists unless the provider can vouch for an account that is not a member."""
+    is_in_holders_hands = user.email_verified or user.password_changed_at is None
+    if provider.domain != domain_of(user.email) or not is_in_holders_hands:
+        raise AccountExists(
+            "An account with this address exists outside of the organization. Sign in with its password and accept an "
+            "invitation first."
         )
 
 
@@ -121,48 +131,27 @@ def _link(
     provider: IdentityProviderRow,
     organization: Organization,
     identity: Identity,
-    user: User,
+    user: StoredUser,
 ) -> None:
-    other = Forbidden(
-        "This address belongs to another person at the identity provider", code="identity_mismatch"
-    )
     pk, sk = IdentityRow.at(organization.id, provider.trust, identity.subject)
     writes.create(IdentityRow(pk=pk, sk=sk, user_id=str(user.id)))
     pk, sk = IdentityOfUserRow.at(organization.id, provider.trust, user.id)
-    writes.create(IdentityOfUserRow(pk=pk, sk=sk), other)
+    writes.create(IdentityOfUserRow(pk=pk, sk=sk), IdentityMismatch())
 
 
-def _newcomer(organization: Organization, identity: Identity, address: str) -> User:
+def _draft_user(organization: Organization, identity: Identity, address: str) -> StoredUser:
     moment = clock.now()
-    return User(
+    return StoredUser(
         id=ids.new_id(),
         created_at=moment,
         updated_at=moment,
         email=address,
-        password=passwords.hashed(secrets.token_urlsafe(48)),  # nobody's: `password_changed_at` stays empty
+        password=passwords.hash_password(
+            secrets.token_urlsafe(48)
+        ),  # unusable; `password_changed_at` stays empty
         first_name=identity.first_name,
         last_name=identity.last_name,
         current_organization_id=organization.id,
-    )
-
-
-def _create_user(writes: Transaction, user: User, request: RequestInfo) -> None:
-    pk, sk = EmailRow.at(user.email)
-    writes.create(EmailRow(pk=pk, sk=sk, user_id=str(user.id)))
-    pk, sk = UserRow.at(user.id)
-    writes.create(
-        UserRow.of(
-            user,
-            pk=pk,
-            sk=sk,
-            gsi1pk=UserRow.by_current_organization(user.current_organization_id),
-            gsi1sk=str(user.id),
-            gsi2pk=UserRow.by_role(user.role),
-            gsi2sk=UserRow.by_role_order(user.is_active, user.id),
-            last_ip_address=request.ip,
-            user_agent=request.user_agent,
-            signup_source="sso",
-        )
     )
 
 
@@ -178,22 +167,18 @@ def _join(writes: Transaction, organization: Organization, user_id: UUID) -> Non
         joined_at=moment,
     )
     pk, sk = MemberRow.at(organization.id, user_id)
-    keys = {"gsi1pk": MemberRow.of_user(user_id), "gsi1sk": MemberRow.of_user_order(organization.id)}
-    membership.take_place(writes, organization)
-    writes.create(MemberRow.of(member, pk=pk, sk=sk, **keys))
+    index_keys = {"gsi1pk": MemberRow.of_user(user_id), "gsi1sk": MemberRow.of_user_order(organization.id)}
+    membership.take_member_quota(writes, organization)
+    writes.create(MemberRow.of(member, pk=pk, sk=sk, **index_keys))
 
 
-def _welcome(organization: Organization) -> str:
+def _welcome_text(organization: Organization) -> str:
     return (
         f"You signed in to WeConnect through the identity provider of {organization.name}, and joined it as a member."
-        "\n\nIf that was not you, sign in with your password and leave the organization; your other organizations "
+        "\n\nIf that was not you, sign in with your password and leave the organization. Your other organizations "
         "cannot be reached that way.\n"
     )
 
 
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2]
-
-
-def _actor(user_id: UUID, organization: Organization, request: RequestInfo) -> dict[str, object]:
+def _actor(user_id: UUID, organization: Organization, request: RequestInfo) -> Actor:
     return Caller(user_id, organization.id, "member", frozenset(), request=request).actor()

@@ -1,309 +1,379 @@
-"""Letting runs in: how one is stored, by which gates it passes, and who is next when a place comes free.
+"""Admission: which semaphores an execution has to pass, and which queued execution is next when a slot is freed.
 
-A run passes the gate of its workflow's key, when its workflow has `concurrency`, then that of its organization's plan.
-It keeps a place of the first while it waits before the second, never the other way round, so runs cannot wait for each
-other. What is a node of another run is part of that one for the organization: it needs no place there.
+An execution passes the semaphore of its concurrency key, when its workflow has `concurrency`, then that of its
+organization's plan. It holds a slot of the first while it is queued for the second, never the other way round, so
+executions cannot wait for each other. An execution that a node started counts as a part of its parent for the
+organization, and needs no slot there.
 
-A run that finds no place is stored as pending together with a row in the queue of that gate. Whenever a place may have
-come free (a run ended, a run was put into the queue, a minute is over), `serve` lets the oldest in. It may die at any
-point: what it did is done again under the same ids, by the next one to serve or by the sweeper.
+An execution that gets no slot is stored as pending, together with a row in the semaphore's queue. Whenever a slot may
+have become free (an execution ended, one was queued, a minute has passed), `admit_queued` admits the oldest. It may
+crash at any point: the next call, or the sweeper, repeats what it did, with the same IDs.
+
+Nothing here cancels executions: the functions return which ones have to be cancelled, and `followups` does that.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 from uuid import UUID
 
-from weconnect import clock, durable, fault_injection
+from weconnect import clock, fault_injection
+from weconnect.actor import Actor
 from weconnect.db import counters, table
-from weconnect.errors import Conflict, Invalid
-from weconnect.executions import completion, lifecycle
+from weconnect.durable import client as durable_client
+from weconnect.errors import Conflict, FieldError
 from weconnect.executions.concurrency import semaphores
-from weconnect.executions.concurrency.semaphores import Gate
-from weconnect.executions.entities import OPEN, ExecutionStatus
+from weconnect.executions.concurrency.semaphores import Semaphore
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
+from weconnect.executions.errors import (
+    AlreadyStarted,
+    ConcurrencyKeyFailed,
+    ConcurrencyLimitReached,
+    ExecutionNotFound,
+)
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import ExecutionRow, GateRow, QueueRow
+from weconnect.executions.rows import ConcurrencyLimit, ExecutionRow, QueueRow, SemaphoreRow
+from weconnect.executions.trigger_items import to_items
 from weconnect.expressions import rendering
-from weconnect.expressions.rendering import Context, ExpressionError
+from weconnect.expressions.rendering import EvaluationContext, ExpressionError
 from weconnect.log import logger
-from weconnect.organizations.entities import Organization
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
 from weconnect.workflows.entities import WorkflowSettings
 
-LONGEST_KEY = 200
+MAX_KEY_LENGTH = 200
 
 
-class AlreadyStarted(Conflict):
-    """There is a run with this id: an earlier try of the same start stored it."""
+@dataclass
+class AdmissionResult:
+    """The number of admitted executions, and the executions that have to be cancelled now."""
 
-    code = "already_started"
+    admitted: int = 0
+    to_cancel: list[ExecutionRow] = field(default_factory=list)
+
+    def add(self, other: "AdmissionResult") -> None:
+        self.admitted += other.admitted
+        self.to_cancel += other.to_cancel
 
 
-def asked(settings: WorkflowSettings, given: Any) -> dict[str, Any] | None:
-    """What the settings ask of a run with this input: `{"key", "limit", "policy"}`; raises Invalid for its key."""
-    wanted = settings.concurrency
-    if wanted is None:
+@dataclass(frozen=True)
+class StoredExecution:
+    """An execution as it was stored, and the executions that have to be cancelled to make room for it."""
+
+    row: ExecutionRow
+    to_cancel: list[ExecutionRow] = field(default_factory=list)
+
+
+class _Queued(TypedDict):
+    """The values of a queued execution's row."""
+
+    waits_for: str | None
+    queued_at: list[str] | None
+
+
+def evaluate_concurrency(settings: WorkflowSettings, value: Any) -> ConcurrencyLimit | None:
+    """Return the limit that the settings set for an execution with this input; None when they set none.
+
+    Raises ConcurrencyKeyFailed.
+    """
+    concurrency = settings.concurrency
+    if concurrency is None:
         return None
-    items = lifecycle.items_of(given)
+    items = to_items(value)
     try:
-        shared = {"trigger": given, "input": items}
-        (value,) = rendering.resolve(wanted.key, [Context((items or [{}])[0])], shared, clock.now())
+        variables = {"trigger": value, "input": items}
+        contexts = [EvaluationContext((items or [{}])[0])]
+        (key,) = rendering.render(concurrency.key, contexts, variables, clock.now())
     except ExpressionError as error:
-        errors = [{"pointer": "/settings/concurrency/key", "detail": str(error)}]
-        text = "The key that limits the runs of this workflow cannot be told from the input"
-        raise Invalid(text, code="concurrency_key_failed", errors=errors) from error
-    key = value if isinstance(value, str) else "" if value is None else json.dumps(value, sort_keys=True)
-    if len(key) > LONGEST_KEY:
-        key = hashlib.sha256(key.encode()).hexdigest()
-    return {"key": key, "limit": wanted.limit, "policy": wanted.policy}
+        errors: list[FieldError] = [{"pointer": "/settings/concurrency/key", "detail": str(error)}]
+        raise ConcurrencyKeyFailed(errors=errors) from error
+    text = key if isinstance(key, str) else "" if key is None else json.dumps(key, sort_keys=True)
+    if len(text) > MAX_KEY_LENGTH:
+        text = hashlib.sha256(text.encode()).hexdigest()
+    return {"key": text, "limit": concurrency.limit, "policy": concurrency.policy}
 
 
-def at_once(organization_id: UUID) -> int:
-    """How many runs of an organization may be open; -1 is unlimited. None are let in while it is in the trash."""
+def load_execution_limit(organization_id: UUID) -> int:
+    """Return how many executions of an organization may be open (-1: unlimited); 0 while it is in the trash."""
     row = table.get(OrganizationRow, OrganizationRow.at(organization_id))
-    if row is None:
-        return 0
-    organization: Organization = row.to_entity()
-    return organization.get_plan_limits().max_concurrent_executions
+    return 0 if row is None else row.to_entity().get_plan_limits().max_concurrent_executions
 
 
 # Starting
 
 
-def store(row: ExecutionRow, actor: dict[str, Any], allowed: int) -> ExecutionRow:
-    """Store a run: let in when there are places, else in the queue; `allowed` may be open in its organization.
+def store(row: ExecutionRow, actor: Actor, organization_limit: int) -> StoredExecution:
+    """Store an execution: admitted when there are slots, else queued.
 
-    Raises AlreadyStarted, and Conflict `concurrency_limit` when the run does not wait.
+    Raises AlreadyStarted, and ConcurrencyLimitReached when no slot is free and the policy is `skip`.
     """
-    for gate in _gates(row):
-        if not semaphores.enter(gate, UUID(row.id), _limit(gate, row, allowed)):
-            return _refused(gate, row) if _is_skipped(gate, row) else _queued(gate, row, actor)
-    return table.create(row, actor, AlreadyStarted())
+    for semaphore in _semaphores_of(row):
+        limit = _limit_of(semaphore, row, organization_limit)
+        if not semaphores.acquire(semaphore, UUID(row.id), limit):
+            if _is_skipped(semaphore, row):
+                raise _limit_reached(semaphore, row)
+            return _store_queued(semaphore, row, actor)
+    return StoredExecution(table.create(row, actor, AlreadyStarted()))
 
 
-def store_once(row: ExecutionRow, allowed: int) -> ExecutionRow:
-    """The same for a run that a step starts, which may be repeated: the run as it stands then."""
+def store_once(row: ExecutionRow, organization_limit: int) -> StoredExecution:
+    """Store an execution that a step starts, as `store` does. Idempotent, because the step may be repeated."""
     try:
-        return store(row, ACTOR, allowed)
+        return store(row, ACTOR, organization_limit)
     except AlreadyStarted:
-        return table.need(ExecutionRow, (row.pk, row.sk), "execution")
+        return StoredExecution(_reload(row))
 
 
 def invoke(row: ExecutionRow) -> None:
-    """Ask for the durable function of a run that was let in, by name: twice is harmless, and what fails is left to the
-    sweeper.
-    """
+    """Start the durable function of an admitted execution, by its name. Idempotent; the sweeper retries a failure."""
     if row.queued_at:
         return
     payload = {"organizationId": row.organization_id, "executionId": row.id}
-    fault_injection.point("before:invoke")
+    fault_injection.kill_point("before:invoke")
     try:
-        durable.lambda_client().invoke(
+        durable_client.lambda_client().invoke(
             FunctionName=settings.run_workflow_function,
             InvocationType="Event",
-            DurableExecutionName=name_of(row),
+            DurableExecutionName=durable_name_of(row),
             Payload=json.dumps(payload),
         )
     except Exception as error:
-        logger.warning("could not start a run; the sweeper will", execution_id=row.id, error=repr(error))
-    fault_injection.point("after:invoke")
+        logger.warning("execution not started; the sweeper will", execution_id=row.id, error=repr(error))
+    fault_injection.kill_point("after:invoke")
 
 
-def name_of(row: ExecutionRow) -> str:
-    """The durable execution's name: organization and run, so that the platform's word of its end finds the row."""
+def durable_name_of(row: ExecutionRow) -> str:
+    """Return the name of the durable execution: organization and execution, so that the platform's event of its end
+    leads to the row.
+    """
     return UUID(row.organization_id).hex + UUID(row.id).hex
 
 
-def is_same(row: ExecutionRow, other: ExecutionRow) -> bool:
-    """Whether the workflows of two runs limit them together."""
-    return bool(row.concurrency and other.concurrency) and _of_workflow(row) == _of_workflow(other)
+def share_semaphore(row: ExecutionRow, other: ExecutionRow) -> bool:
+    """Return whether two executions are limited by the same workflow's semaphore."""
+    semaphore = _workflow_semaphore(row)
+    return semaphore is not None and semaphore == _workflow_semaphore(other)
 
 
-def _gates(row: ExecutionRow) -> list[Gate]:
-    """What a run passes, in order."""
-    found = [_of_workflow(row)] if row.concurrency else []
-    return found if row.parent_key else [*found, Gate(UUID(row.organization_id))]
+def _semaphores_of(row: ExecutionRow) -> list[Semaphore]:
+    """Return the semaphores that an execution has to pass, in order."""
+    semaphore = _workflow_semaphore(row)
+    passed = [semaphore] if semaphore else []
+    return passed if row.parent_key else [*passed, Semaphore(UUID(row.organization_id))]
 
 
-def _of_workflow(row: ExecutionRow) -> Gate:
-    return Gate(UUID(row.organization_id), UUID(row.workflow_id), row.concurrency["key"])
+def _workflow_semaphore(row: ExecutionRow) -> Semaphore | None:
+    if not row.concurrency:
+        return None
+    return Semaphore(UUID(row.organization_id), UUID(row.workflow_id), row.concurrency["key"])
 
 
-def _limit(gate: Gate, row: ExecutionRow, allowed: int) -> int:
-    return int(row.concurrency["limit"]) if gate.workflow_id else allowed
+def _limit_of(semaphore: Semaphore, row: ExecutionRow, organization_limit: int) -> int:
+    if not semaphore.workflow_id:
+        return organization_limit
+    assert row.concurrency, "only such executions pass a workflow's semaphore"
+    return int(row.concurrency["limit"])
 
 
-def _is_skipped(gate: Gate, row: ExecutionRow) -> bool:
-    return bool(gate.workflow_id) and row.concurrency["policy"] == "skip"
+def _has_policy(semaphore: Semaphore, row: ExecutionRow, policy: str) -> bool:
+    limit = row.concurrency if semaphore.workflow_id else None
+    return limit is not None and limit["policy"] == policy
 
 
-def _refused(gate: Gate, row: ExecutionRow) -> ExecutionRow:
+def _is_skipped(semaphore: Semaphore, row: ExecutionRow) -> bool:
+    return _has_policy(semaphore, row, "skip")
+
+
+def _limit_reached(semaphore: Semaphore, row: ExecutionRow) -> Conflict:
     if table.get(ExecutionRow, (row.pk, row.sk)):
-        raise AlreadyStarted()
-    of_key = f" with the key {gate.run_key!r}" if gate.run_key else ""
-    text = f"As many runs{of_key} are open as settings.concurrency allows: {row.concurrency['limit']}"
-    raise Conflict(text, code="concurrency_limit")
+        return AlreadyStarted()
+    with_key = f" with the key {semaphore.concurrency_key!r}" if semaphore.concurrency_key else ""
+    limit = _limit_of(semaphore, row, 0)
+    detail = f"The limit of {limit} open executions{with_key} is reached. Try again when one has ended."
+    return ConcurrencyLimitReached(detail)
 
 
-def _queued(gate: Gate, row: ExecutionRow, actor: dict[str, Any]) -> ExecutionRow:
-    """Store a run that waits before a gate, as a durable one, since its caller may not wait so long; then see who is
-    next there.
+def _store_queued(semaphore: Semaphore, row: ExecutionRow, actor: Actor) -> StoredExecution:
+    """Store an execution in the queue of a semaphore, then admit who is next there.
+
+    It becomes a durable one, because its caller may not wait so long.
     """
     row.set(status=ExecutionStatus.PENDING.value, is_express=False, started_at=None)
-    row.set(gsi2pk=None, gsi2sk=None, **_waiting(gate, row))
-    semaphores.wait(gate)
+    row.set(gsi2pk=None, gsi2sk=None, **_queued_values(semaphore, row))
+    semaphores.mark_queued(semaphore)
     with table.transaction(actor) as writes:
         writes.create(row, AlreadyStarted())
-        writes.put(_place(gate, row))
-    fault_injection.point(f"after:queue:{gate.kind}")
-    serve(gate)
-    return table.need(ExecutionRow, (row.pk, row.sk), "execution")
+        writes.put(_queue_row(semaphore, row))
+    fault_injection.kill_point(f"after:queue:{semaphore.kind}")
+    result = admit_queued(semaphore)
+    return StoredExecution(_reload(row), result.to_cancel)
 
 
-def _waiting(gate: Gate, row: ExecutionRow) -> dict[str, Any]:
-    return {"waits_for": gate.kind, "queued_at": list(gate.place_of(row.id))}
+def _reload(row: ExecutionRow) -> ExecutionRow:
+    return table.require(ExecutionRow, (row.pk, row.sk), ExecutionNotFound)
 
 
-def _let_in(row: ExecutionRow) -> dict[str, Any]:
+def _queued_values(semaphore: Semaphore, row: ExecutionRow) -> _Queued:
+    return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row.id))}
+
+
+def _admitted_values(row: ExecutionRow) -> dict[str, Any]:
     keys = ExecutionRow.status_keys(UUID(row.organization_id), UUID(row.id), ExecutionStatus.PENDING, False)
     return {"waits_for": None, "queued_at": None, **keys}
 
 
-def _place(gate: Gate, row: ExecutionRow) -> QueueRow:
-    pk, sk = gate.place_of(row.id)
+def _queue_row(semaphore: Semaphore, row: ExecutionRow) -> QueueRow:
+    pk, sk = semaphore.queue_key_of(row.id)
     return QueueRow(pk=pk, sk=sk, execution_id=row.id, ttl=row.ttl)
 
 
-def position(row: ExecutionRow) -> int:
-    """The place of a run in the queue that it waits in; 1 is next."""
+def _is_queued_at(row: ExecutionRow | None, pk: str, sk: str) -> bool:
+    return row is not None and row.queued_at == [pk, sk]
+
+
+def queue_position(row: ExecutionRow) -> int | None:
+    """Return the position of an execution in the queue that it waits in (1 is next); None when it is not queued."""
+    if not row.queued_at:
+        return None
     pk, sk = row.queued_at
     prefix = sk.removesuffix(row.id)
     return int(QueueRow.count(pk, QueueRow.sk.between(prefix, sk), consistent_read=True))
 
 
-# Places that come free
+# Slots that are freed
 
 
-def after(row: ExecutionRow) -> None:
-    """Give back the places of a run that has ended, and let others in."""
-    for gate in _gates(row):
-        serve(gate, gone=UUID(row.id))
+def release_slots(row: ExecutionRow) -> AdmissionResult:
+    """Free the slots of an execution that has ended, and admit queued ones."""
+    result = AdmissionResult()
+    for semaphore in _semaphores_of(row):
+        result.add(admit_queued(semaphore, ended=UUID(row.id)))
+    return result
 
 
-def serve_all() -> int:
-    """Let in the runs of all organizations that wait and for which there is a place; answers how many."""
-    served = 0
-    for row in GateRow.gsi2.query(GateRow.waited()):
+def admit_all_queued() -> AdmissionResult:
+    """Admit the queued executions of all organizations for which there are slots."""
+    result = AdmissionResult()
+    for row in SemaphoreRow.gsi2.query(SemaphoreRow.with_queue()):
         workflow_id = UUID(row.workflow_id) if row.workflow_id else None
-        served += serve(Gate(UUID(row.organization_id), workflow_id, row.run_key or ""))
-    return served
+        result.add(admit_queued(Semaphore(UUID(row.organization_id), workflow_id, row.concurrency_key or "")))
+    return result
 
 
-def serve(gate: Gate, gone: UUID | None = None) -> int:
-    """Let the runs in that have waited longest, as long as there are places, that of one that is gone among them;
-    answers how many. What fails here is left to the sweeper.
+def admit_queued(semaphore: Semaphore, ended: UUID | None = None) -> AdmissionResult:
+    """Admit the longest queued executions, as long as there are slots, that of an execution that has `ended` included.
+
+    What fails here is logged, and left to the sweeper.
     """
+    result = AdmissionResult()
     try:
-        return _serve(gate, semaphores.leave(gate, [gone]) if gone else counters.item(gate.at))
+        item = semaphores.release(semaphore, [ended]) if ended else counters.read_item(semaphore.row_key)
+        _admit_queued(semaphore, item, result)
     except Exception as error:
-        logger.warning("could not let runs in; the sweeper will", gate=gate.at, error=repr(error))
-        return 0
+        logger.warning(
+            "queued executions not admitted; the sweeper will", semaphore=semaphore.row_key, error=repr(error)
+        )
+    return result
 
 
-def _serve(gate: Gate, item: dict[str, Any]) -> int:
+def _admit_queued(semaphore: Semaphore, item: dict[str, Any], result: AdmissionResult) -> None:
     if "waitedAt" not in item:
-        return 0
-    held = semaphores.holders(item)
-    rows = semaphores.runs(gate, held)
-    semaphores.free_places(gate, held, rows)
-    # One that has a place and still waits was let in by somebody who died over it.
-    waiting = [row for row in rows.values() if row.queued_at == list(gate.place_of(row.id))]
-    allowed, served = (-1 if gate.workflow_id else at_once(gate.organization_id)), 0
-    for row in [*waiting, *_queue(gate)]:
-        if not semaphores.enter(gate, UUID(row.id), _limit(gate, row, allowed), its_turn=True):
-            if gate.workflow_id and row.concurrency["policy"] == "cancel_running":
-                _make_room(gate, list(rows.values()))
-            return served
-        served += _pass(gate, row)
-    semaphores.stop_waiting(gate, item)
-    return served
+        return
+    acquired_at = semaphores.acquired_at_by_execution(item)
+    holders = semaphores.load_executions(semaphore, acquired_at)
+    semaphores.free_slots(semaphore, acquired_at, holders)
+    # An execution that holds a slot but is still queued was being admitted when its process crashed.
+    half_admitted = [row for row in holders.values() if _is_queued_at(row, *semaphore.queue_key_of(row.id))]
+    organization_limit = -1 if semaphore.workflow_id else load_execution_limit(semaphore.organization_id)
+    for row in [*half_admitted, *_list_queued(semaphore)]:
+        limit = _limit_of(semaphore, row, organization_limit)
+        if not semaphores.acquire(semaphore, UUID(row.id), limit, is_next=True):
+            if _has_policy(semaphore, row, "cancel_running"):
+                result.to_cancel += _superseded(semaphore, list(holders.values()))
+            return
+        _pass_semaphore(semaphore, row, result)
+    semaphores.clear_queued_mark(semaphore, item)
 
 
-def _queue(gate: Gate) -> Iterator[ExecutionRow]:
-    """The runs that wait before a gate, oldest first."""
-    pk, prefix = gate.queue
-    for place in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True, page_size=25):
-        row = table.get(ExecutionRow, ExecutionRow.at(gate.organization_id, UUID(place.execution_id)))
-        if row and row.queued_at == [place.pk, place.sk]:
+def _list_queued(semaphore: Semaphore) -> Iterator[ExecutionRow]:
+    """Yield the executions that are queued for a slot of a semaphore, oldest first."""
+    pk, prefix = semaphore.queue_prefix
+    for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True, page_size=25):
+        at = ExecutionRow.at(semaphore.organization_id, UUID(queue_row.execution_id))
+        row = table.get(ExecutionRow, at)
+        if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             yield row
 
 
-def _pass(gate: Gate, row: ExecutionRow) -> bool:
-    """Let a run that has a place of a gate pass it, to the next one or in; False when it is not to begin any more, or
-    somebody else let it in.
+def _pass_semaphore(semaphore: Semaphore, row: ExecutionRow, result: AdmissionResult) -> None:
+    """Pass an execution that holds a slot of a semaphore to the next semaphore's queue, or admit it.
+
+    Does nothing when another process passed it meanwhile. One whose cancellation was requested is to be cancelled.
     """
     if row.cancel_requested_at:
-        completion.stop(row)
-        return False
-    passed = _gates(row)
-    following = passed[passed.index(gate) + 1 :]
-    still = ExecutionRow.queued_at.exists() & ExecutionRow.cancel_requested_at.does_not_exist()
-    before = next(
-        (
-            each
-            for each in following
-            if not semaphores.enter(each, UUID(row.id), at_once(each.organization_id))
-        ),
-        None,
-    )
-    fault_injection.point(f"before:pass:{gate.kind}")
-    if before:
-        semaphores.wait(before)
-    values = _waiting(before, row) if before else _let_in(row)
+        result.to_cancel.append(row)
+        return
+    passed = _semaphores_of(row)
+    following = passed[passed.index(semaphore) + 1 :]
+    blocking = next((each for each in following if not _acquire_next(each, row)), None)
+    fault_injection.kill_point(f"before:pass:{semaphore.kind}")
+    if blocking:
+        semaphores.mark_queued(blocking)
+    values = dict(_queued_values(blocking, row)) if blocking else _admitted_values(row)
+    is_queued = ExecutionRow.queued_at.exists() & ExecutionRow.cancel_requested_at.does_not_exist()
     try:
         with table.transaction(ACTOR) as writes:
-            writes.change(row, values, condition=still)
-            writes.discard(QueueRow(*gate.place_of(row.id)))
-            if before:
-                writes.put(_place(before, row))
+            writes.change(row, values, condition=is_queued)
+            writes.discard(QueueRow(*semaphore.queue_key_of(row.id)))
+            if blocking:
+                writes.put(_queue_row(blocking, row))
     except Conflict:
-        return False
-    fault_injection.point(f"after:pass:{gate.kind}")
-    if before:
-        serve(before)
+        return
+    fault_injection.kill_point(f"after:pass:{semaphore.kind}")
+    result.admitted += 1
+    if blocking:
+        result.to_cancel += admit_queued(blocking).to_cancel
     else:
         invoke(row)
-    return True
 
 
-def dissolve(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
-    """Delete the gates of a workflow that is gone for good; answers how many. The sweeper starts the runs that wait
-    there: they find no workflow, and so end and tell whoever waits for them.
-    """
-    pk, prefix = QueueRow.of_all(organization_id, workflow_id)
-    for place in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
-        row = table.get(ExecutionRow, ExecutionRow.at(organization_id, UUID(place.execution_id)))
-        if row and row.queued_at == [place.pk, place.sk]:
-            with suppress(Conflict):  # it ended meanwhile
-                table.change(row, _let_in(row), ACTOR, condition=ExecutionRow.queued_at.exists())
-        batch.delete(place)
-    gone = list(GateRow.query(pk))
-    for gate in gone:
-        batch.delete(gate)
-    return len(gone)
+def _acquire_next(semaphore: Semaphore, row: ExecutionRow) -> bool:
+    """Acquire a slot of a semaphore that follows in an execution's order: the organization's."""
+    return semaphores.acquire(semaphore, UUID(row.id), load_execution_limit(semaphore.organization_id))
 
 
-def _make_room(gate: Gate, holding: list[ExecutionRow]) -> None:
-    """Ask all runs before a gate and behind it to stop, but for the newest, as many as may be open."""
-    going_on = [
-        row for row in [*_queue(gate), *holding] if row.status in OPEN and not row.cancel_requested_at
+def _superseded(semaphore: Semaphore, holders: list[ExecutionRow]) -> list[ExecutionRow]:
+    """Return the open executions that a `cancel_running` policy cancels: all but the newest, as many as may be open."""
+    candidates = [
+        row
+        for row in [*_list_queued(semaphore), *holders]
+        if row.status in OPEN_STATUSES and not row.cancel_requested_at
     ]
-    runs = {row.id: row for row in going_on}
-    # The id of one that another run started has the time of that one.
-    newest_first = sorted(runs.values(), key=lambda row: (row.created_at, row.id), reverse=True)
-    if newest_first:
-        for row in newest_first[int(newest_first[0].concurrency["limit"]) :]:
-            completion.stop(row)
+    rows = {row.id: row for row in candidates}
+    # The ID of an execution that another one started has that one's time, so it does not tell which is newer.
+    newest_first = sorted(rows.values(), key=lambda row: (row.created_at or "", row.id), reverse=True)
+    if not newest_first:
+        return []
+    return newest_first[_limit_of(semaphore, newest_first[0], 0) :]
+
+
+def delete_semaphores(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
+    """Delete the semaphores of a workflow that is deleted for good; return how many there were.
+
+    The sweeper then starts the executions that were queued: they find no workflow, so they fail and wake who waits
+    for them.
+    """
+    pk, prefix = QueueRow.of_all_keys(organization_id, workflow_id)
+    for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
+        row = table.get(ExecutionRow, ExecutionRow.at(organization_id, UUID(queue_row.execution_id)))
+        if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
+            with suppress(Conflict):  # it ended meanwhile
+                table.change(row, _admitted_values(row), ACTOR, condition=ExecutionRow.queued_at.exists())
+        batch.delete(queue_row)
+    rows = list(SemaphoreRow.query(pk))
+    for semaphore_row in rows:
+        batch.delete(semaphore_row)
+    return len(rows)

@@ -1,9 +1,10 @@
-"""Gates: how many runs of a workflow's key, or of an organization, are open at once.
+"""Semaphores: how many executions of a workflow's concurrency key, or of an organization, are open at once.
 
-A gate is one row that names the runs which have a place. To take a place is one conditional update of it, so however
-many runs ask at once, never more are let in than may be; asking again for the same run takes nothing. A place comes
-free only when the run's own row says that it has ended, or was not stored a minute after it took the place: nothing
-is leased, so no place is lost while its run goes on, and none is kept for a run that is gone.
+A semaphore is one row that names the executions which hold a slot. Acquiring a slot is one conditional update, so
+however many executions ask at once, the limit is never exceeded; acquiring again for the same execution changes
+nothing. A slot is freed only when the execution's own row says that it has ended, or when no such row was stored a
+minute after the slot was acquired. Nothing is leased, so no slot is lost while its execution is open, and none stays
+taken by an execution that is gone.
 """
 
 from collections.abc import Iterable
@@ -13,193 +14,213 @@ from uuid import UUID
 
 from weconnect import clock, fault_injection
 from weconnect.db import counters, table
-from weconnect.executions.entities import OPEN
-from weconnect.executions.rows import ExecutionRow, GateRow, QueueRow
+from weconnect.executions.entities import OPEN_STATUSES
+from weconnect.executions.rows import ExecutionRow, QueueRow, SemaphoreRow
 
 ATTEMPTS = 5
-LEAVE_AT_ONCE = 50  # an expression has at most 4 KB, and a name 42 bytes of it
+MAX_RELEASED_AT_ONCE = 50  # an expression has at most 4 KB, and each name takes 42 bytes of it
 STORED_WITHIN_SECONDS = 60  # a start takes less than 30
-KEEP_SECONDS = 400 * 86_400  # longer than any run
-BATCH = 100
+KEEP_SECONDS = 400 * 86_400  # longer than any execution
+MAX_ROWS_READ = 100
 
 
 @dataclass(frozen=True)
-class Gate:
-    """What bounds the runs of a workflow with one key, or all runs of an organization."""
+class Semaphore:
+    """Limits the open executions of a workflow with one concurrency key, or all of an organization."""
 
     organization_id: UUID
     workflow_id: UUID | None = None
-    run_key: str = ""
+    concurrency_key: str = ""
 
     @property
     def kind(self) -> Literal["workflow", "organization"]:
         return "workflow" if self.workflow_id else "organization"
 
     @property
-    def at(self) -> tuple[str, str]:
+    def row_key(self) -> tuple[str, str]:
         if self.workflow_id:
-            return GateRow.of_workflow(self.organization_id, self.workflow_id, self.run_key)
-        return GateRow.of_organization(self.organization_id)
+            return SemaphoreRow.of_workflow(self.organization_id, self.workflow_id, self.concurrency_key)
+        return SemaphoreRow.of_organization(self.organization_id)
 
     @property
-    def queue(self) -> tuple[str, str]:
-        """The partition and the prefix of the runs that wait; their ids follow."""
+    def queue_prefix(self) -> tuple[str, str]:
+        """The partition and the sort key prefix of the queued executions; their IDs follow the prefix."""
         if self.workflow_id:
-            return QueueRow.of_workflow(self.organization_id, self.workflow_id, self.run_key)
+            return QueueRow.of_workflow(self.organization_id, self.workflow_id, self.concurrency_key)
         return QueueRow.of_organization(self.organization_id)
 
-    def place_of(self, run_id: object) -> tuple[str, str]:
-        """The key of a run that waits."""
-        pk, prefix = self.queue
-        return pk, f"{prefix}{run_id}"
+    def queue_key_of(self, execution_id: object) -> tuple[str, str]:
+        """Return the key of the queue's row of an execution."""
+        pk, prefix = self.queue_prefix
+        return pk, f"{prefix}{execution_id}"
 
 
-def enter(gate: Gate, run_id: UUID, limit: int, *, its_turn: bool = False) -> bool:
-    """Take a place of the `limit` there are (-1: any number). False when there is none, or, unless it is this run's
-    turn, when others have waited longer.
+def acquire(semaphore: Semaphore, execution_id: UUID, limit: int, *, is_next: bool = False) -> bool:
+    """Acquire one of `limit` slots (-1: unlimited) for an execution. Idempotent.
+
+    Return False when none is free or, unless the execution `is_next` in the queue, when others are queued.
     """
     if limit < 0:
         return True
-    mine = _name(run_id)
-    values: dict[str, counters.Value] = {":now": clock.epoch(), ":limit": limit, ":ttl": _ttl()}
-    free = "attribute_exists(holders) AND size(holders) < :limit"
-    if not its_turn:
-        free += " AND attribute_not_exists(waitedAt)"
-    taking = counters.update(
-        gate.at,
-        f"SET holders.{mine} = :now, #ttl = :ttl",
+    name = _attribute_name(execution_id)
+    values: dict[str, counters.CounterValue] = {
+        ":now": clock.epoch_seconds(),
+        ":limit": limit,
+        ":ttl": _expiry(),
+    }
+    is_free = "attribute_exists(holders) AND size(holders) < :limit"
+    if not is_next:
+        is_free += " AND attribute_not_exists(waitedAt)"
+    request = counters.update_request(
+        semaphore.row_key,
+        f"SET holders.{name} = :now, #ttl = :ttl",
         values,
-        f"attribute_exists(holders.{mine}) OR ({free})",
+        f"attribute_exists(holders.{name}) OR ({is_free})",
     )
-    taking |= {"ExpressionAttributeNames": _TTL, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    request |= {"ExpressionAttributeNames": _TTL_NAME, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     for _ in range(ATTEMPTS):
-        fault_injection.point(f"before:enter:{gate.kind}")
+        fault_injection.kill_point(f"before:enter:{semaphore.kind}")
         try:
-            counters.send(taking, attempts=3)
-        except counters.Refused as refused:
-            found = refused.item
+            counters.send_update(request, attempts=3)
+        except counters.ConditionFailed as refusal:
+            item = refusal.item
         else:
-            fault_injection.point(f"after:enter:{gate.kind}")
+            fault_injection.kill_point(f"after:enter:{semaphore.kind}")
             return True
-        if "holders" not in found:
-            _make(gate)
-        elif ("waitedAt" in found and not its_turn) or not free_places(gate, holders(found)):
+        if "holders" not in item:
+            _create(semaphore)
+        elif ("waitedAt" in item and not is_next) or not free_slots(
+            semaphore, acquired_at_by_execution(item)
+        ):
             return False
     return False
 
 
-def leave(gate: Gate, run_ids: Iterable[UUID]) -> dict[str, Any]:
-    """Give places back, which may have been given back before; the gate's item as it is then."""
-    names, found = [f"holders.{_name(run_id)}" for run_id in run_ids], dict[str, Any]()
-    for start in range(0, len(names), LEAVE_AT_ONCE):
-        removed = ", ".join(names[start : start + LEAVE_AT_ONCE])
-        request = counters.update(gate.at, f"REMOVE {removed}", {}, "attribute_exists(holders)")
+def release(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[str, Any]:
+    """Free the slots of executions and return the semaphore's item as it is then. Idempotent."""
+    names = [f"holders.{_attribute_name(execution_id)}" for execution_id in execution_ids]
+    item: dict[str, Any] = {}
+    for start in range(0, len(names), MAX_RELEASED_AT_ONCE):
+        removed = ", ".join(names[start : start + MAX_RELEASED_AT_ONCE])
+        request = counters.update_request(
+            semaphore.row_key, f"REMOVE {removed}", {}, "attribute_exists(holders)"
+        )
         try:
-            answer = counters.send(request | {"ReturnValues": "ALL_NEW"}, attempts=3)
-        except counters.Refused:
+            response = counters.send_update(request | {"ReturnValues": "ALL_NEW"}, attempts=3)
+        except counters.ConditionFailed:
             return {}
-        found = answer["Attributes"]
-    fault_injection.point(f"after:leave:{gate.kind}")
-    return found
+        item = response["Attributes"]
+    fault_injection.kill_point(f"after:leave:{semaphore.kind}")
+    return item
 
 
-def wait(gate: Gate) -> None:
-    """Note that a run is about to wait: until nobody does, new ones do not overtake, and the sweeper looks after it."""
-    values: dict[str, counters.Value] = {
-        ":kind": GateRow.kind_name(),
-        ":now": clock.epoch(),
-        ":ttl": _ttl(),
-        ":waited": GateRow.waited(),
+def mark_queued(semaphore: Semaphore) -> None:
+    """Mark that an execution is about to be queued.
+
+    Until the mark is cleared, new executions do not overtake the queue, and the sweeper looks after it.
+    """
+    values: dict[str, counters.CounterValue] = {
+        ":kind": SemaphoreRow.kind_name(),
+        ":now": clock.epoch_seconds(),
+        ":ttl": _expiry(),
+        ":partition": SemaphoreRow.with_queue(),
         ":since": clock.iso(clock.now()),
-        ":organization": str(gate.organization_id),
-        ":workflow": str(gate.workflow_id or ""),
-        ":key": gate.run_key,
+        ":organization": str(semaphore.organization_id),
+        ":workflow": str(semaphore.workflow_id or ""),
+        ":key": semaphore.concurrency_key,
     }
     expression = (
-        "SET kind = :kind, waitedAt = :now, #ttl = :ttl, gsi2pk = :waited, gsi2sk = :since,"
-        " organizationId = :organization, workflowId = :workflow, runKey = :key"
+        "SET kind = :kind, waitedAt = :now, #ttl = :ttl, gsi2pk = :partition, gsi2sk = :since,"
+        " organizationId = :organization, workflowId = :workflow, concurrencyKey = :key"
     )
-    request = counters.update(gate.at, expression, values)
-    counters.send(request | {"ExpressionAttributeNames": _TTL}, attempts=3)
-    fault_injection.point(f"after:wait:{gate.kind}")
+    request = counters.update_request(semaphore.row_key, expression, values)
+    counters.send_update(request | {"ExpressionAttributeNames": _TTL_NAME}, attempts=3)
+    fault_injection.kill_point(f"after:wait:{semaphore.kind}")
 
 
-def stop_waiting(gate: Gate, item: dict[str, Any]) -> None:
-    """Note that nobody waits, as the empty queue of an `item` read before it told; not while a start that has just
-    noted the opposite may still be putting its run there.
+def clear_queued_mark(semaphore: Semaphore, item: dict[str, Any]) -> None:
+    """Clear the mark of an empty queue, unless it was set again since `item` was read.
+
+    A mark younger than a minute stays: the start that set it may still be putting its execution into the queue.
     """
-    since = counters.number(item, "waitedAt")
-    if since > clock.epoch() - STORED_WITHIN_SECONDS:
+    marked_at = counters.get_number(item, "waitedAt")
+    if marked_at > clock.epoch_seconds() - STORED_WITHIN_SECONDS:
         return
-    request = counters.update(
-        gate.at, "REMOVE waitedAt, gsi2pk, gsi2sk", {":since": since}, "waitedAt = :since"
+    request = counters.update_request(
+        semaphore.row_key,
+        "REMOVE waitedAt, gsi2pk, gsi2sk",
+        {":marked": marked_at},
+        "waitedAt = :marked",
     )
     try:
-        counters.send(request, attempts=3)
-    except counters.Refused:
+        counters.send_update(request, attempts=3)
+    except counters.ConditionFailed:
         return
 
 
-def holders(item: dict[str, Any]) -> dict[UUID, int]:
-    """The runs that have a place, and when they took it."""
-    found = item.get("holders", {}).get("M", {})
-    return {UUID(name[1:]): int(taken["N"]) for name, taken in found.items()}
+def acquired_at_by_execution(item: dict[str, Any]) -> dict[UUID, int]:
+    """Return when each execution that holds a slot acquired it (epoch seconds), by the execution's ID."""
+    holders = item.get("holders", {}).get("M", {})
+    return {UUID(name[1:]): int(acquired_at["N"]) for name, acquired_at in holders.items()}
 
 
-def runs(gate: Gate, run_ids: Iterable[UUID]) -> dict[UUID, ExecutionRow]:
-    """The rows of runs, of those that are stored."""
-    keys = [ExecutionRow.at(gate.organization_id, run_id) for run_id in run_ids]
-    found = [
+def load_executions(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[UUID, ExecutionRow]:
+    """Return the rows of those executions that are stored, by their IDs."""
+    keys = [ExecutionRow.at(semaphore.organization_id, execution_id) for execution_id in execution_ids]
+    rows = [
         row
-        for start in range(0, len(keys), BATCH)
-        for row in table.get_many(keys[start : start + BATCH]).values()
+        for start in range(0, len(keys), MAX_ROWS_READ)
+        for row in table.get_many(keys[start : start + MAX_ROWS_READ]).values()
     ]
-    return {UUID(row.id): row for row in found if isinstance(row, ExecutionRow)}
+    return {UUID(row.id): row for row in rows if isinstance(row, ExecutionRow)}
 
 
-def free_places(gate: Gate, held: dict[UUID, int], rows: dict[UUID, ExecutionRow] | None = None) -> bool:
-    """Give back the places of runs that have ended, or were never stored; whether there were any."""
-    rows = runs(gate, held) if rows is None else rows
-    if ended := [run_id for run_id, row in rows.items() if row.status not in OPEN]:
-        leave(gate, ended)
-    unstored = [
-        _forget(gate, run_id, taken)
-        for run_id, taken in held.items()
-        if run_id not in rows and taken < clock.epoch() - STORED_WITHIN_SECONDS
+def free_slots(
+    semaphore: Semaphore, acquired_at: dict[UUID, int], rows: dict[UUID, ExecutionRow] | None = None
+) -> bool:
+    """Free the slots of executions that have ended, or were never stored; return whether there were any."""
+    rows = load_executions(semaphore, acquired_at) if rows is None else rows
+    if ended := [execution_id for execution_id, row in rows.items() if row.status not in OPEN_STATUSES]:
+        release(semaphore, ended)
+    freed = [
+        _free_unstored(semaphore, execution_id, seconds)
+        for execution_id, seconds in acquired_at.items()
+        if execution_id not in rows and seconds < clock.epoch_seconds() - STORED_WITHIN_SECONDS
     ]
-    return bool(ended) or any(unstored)
+    return bool(ended) or any(freed)
 
 
-def _forget(gate: Gate, run_id: UUID, taken: int) -> bool:
-    """Give back the place of a run that was not stored, unless the start that took it is being tried again."""
-    place = f"holders.{_name(run_id)}"
+def _free_unstored(semaphore: Semaphore, execution_id: UUID, acquired_at: int) -> bool:
+    """Free the slot of an execution that was not stored, unless its start has acquired it again."""
+    name = f"holders.{_attribute_name(execution_id)}"
+    request = counters.update_request(
+        semaphore.row_key, f"REMOVE {name}", {":acquired": acquired_at}, f"{name} = :acquired"
+    )
     try:
-        counters.send(
-            counters.update(gate.at, f"REMOVE {place}", {":taken": taken}, f"{place} = :taken"), attempts=3
-        )
-    except counters.Refused:
+        counters.send_update(request, attempts=3)
+    except counters.ConditionFailed:
         return False
     return True
 
 
-_TTL = {"#ttl": "ttl"}
+_TTL_NAME = {"#ttl": "ttl"}
 
 
-def _make(gate: Gate) -> None:
-    values: dict[str, counters.Value] = {":none": {}, ":kind": GateRow.kind_name()}
-    request = counters.update(
-        gate.at, "SET holders = :none, kind = :kind", values, "attribute_not_exists(holders)"
+def _create(semaphore: Semaphore) -> None:
+    values: dict[str, counters.CounterValue] = {":none": {}, ":kind": SemaphoreRow.kind_name()}
+    request = counters.update_request(
+        semaphore.row_key, "SET holders = :none, kind = :kind", values, "attribute_not_exists(holders)"
     )
     try:
-        counters.send(request, attempts=3)
-    except counters.Refused:
-        return  # somebody else made it
+        counters.send_update(request, attempts=3)
+    except counters.ConditionFailed:
+        return  # another start created it
 
 
-def _name(run_id: UUID) -> str:
-    """An attribute's name may not begin with a digit."""
-    return f"r{run_id.hex}"
+def _attribute_name(execution_id: UUID) -> str:
+    """Return the name of an execution's slot: the name of an attribute may not begin with a digit."""
+    return f"r{execution_id.hex}"
 
 
-def _ttl() -> int:
-    return clock.epoch() + KEEP_SECONDS
+def _expiry() -> int:
+    return clock.epoch_seconds() + KEEP_SECONDS

@@ -1,124 +1,135 @@
-"""What a run has done, as lists: node runs, log lines, and bars on a time axis."""
+"""The history of an execution: its node runs, its log lines, and its timeline."""
 
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from weconnect import clock
 from weconnect.api.caller import Caller
-from weconnect.base_entity import Json, Wire
+from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.db import payloads
-from weconnect.errors import NotFound
 from weconnect.executions import files, journal, service
 from weconnect.executions.entities import (
     ExecutionLog,
     NodeExecution,
     NodeExecutionSummary,
+    NodeStatus,
     Timeline,
     TimelineBar,
 )
-from weconnect.executions.journal import Record
+from weconnect.executions.errors import NodeExecutionNotFound
+from weconnect.executions.results import JournalEntry
+from weconnect.executions.stored_values import to_execution
 from weconnect.workflows.sharing import access
 
-MAX_ANSWER_BYTES = 4 * 2**20
-LEVELS = {"completed": "info", "failed": "error", "skipped": "debug"}
+MAX_RESPONSE_BYTES = 4 * 2**20  # Lambda returns at most 6 MB
+LEVEL_BY_STATUS: dict[NodeStatus, Literal["debug", "info", "error"]] = {
+    "completed": "info",
+    "failed": "error",
+    "skipped": "debug",
+}
 
 
-class NodeExecutions(Wire):
+class NodeExecutions(ApiModel):
+    """The node runs of an execution."""
+
     items: list[NodeExecutionSummary]
 
 
-class ExecutionLogs(Wire):
+class ExecutionLogs(ApiModel):
+    """The log lines of an execution."""
+
     items: list[ExecutionLog]
 
 
-def nodes(caller: Caller, execution_id: UUID) -> NodeExecutions:
-    """The node runs of a run, in order."""
-    service.need(caller, execution_id, access.SEE_RUN)
-    return NodeExecutions(items=journal.summaries(caller.organization_id, execution_id))
+def list_nodes(caller: Caller, execution_id: UUID) -> NodeExecutions:
+    """Return the node runs of an execution in order. Raises ExecutionNotFound, Forbidden."""
+    service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    return NodeExecutions(items=journal.load_summaries(caller.organization_id, execution_id))
 
 
-def node(caller: Caller, execution_id: UUID, node_execution_id: str) -> NodeExecution:
-    """One node run with all of its input and output, or with their address when they are long; raises NotFound."""
-    for record in _records(caller, execution_id):
-        if record["id"] == node_execution_id:
-            return _within_answer(caller, execution_id, journal.node_execution(record))
-    raise NotFound("No such node run", code="node_execution_not_found")
+def get_node(caller: Caller, execution_id: UUID, node_execution_id: str) -> NodeExecution:
+    """Return one node run with its input and output, or with a URL of both when they are long.
+
+    Raises ExecutionNotFound, Forbidden, NodeExecutionNotFound.
+    """
+    for entry in _load_entries(caller, execution_id):
+        if entry["id"] == node_execution_id:
+            return _within_response(caller, execution_id, journal.to_node_execution(entry))
+    raise NodeExecutionNotFound()
 
 
-def _within_answer(caller: Caller, execution_id: UUID, found: NodeExecution) -> NodeExecution:
-    """Lambda answers at most 6 MB."""
-    text = json.dumps({"input": found.input, "output": found.output})
-    if len(text) <= MAX_ANSWER_BYTES:
-        return found
-    place = f"runs/{execution_id}/shown/{found.id}"
-    pointer = payloads.store(caller.organization_id, place, text, payloads.RETENTIONS[0], inline_bytes=0)
+def _within_response(caller: Caller, execution_id: UUID, node: NodeExecution) -> NodeExecution:
+    """Return the node run, with a URL instead of its items when they are too long for a response."""
+    text = json.dumps({"input": node.input, "output": node.output})
+    if len(text) <= MAX_RESPONSE_BYTES:
+        return node
+    organization_id, storage_name = caller.organization_id, f"runs/{execution_id}/shown/{node.id}"
+    pointer = payloads.store(organization_id, storage_name, text, payloads.RETENTIONS[0], inline_bytes=0)
     assert isinstance(pointer, dict)
-    until = clock.now() + timedelta(seconds=files.ADDRESS_SECONDS)
-    url = payloads.address(
-        caller.organization_id,
+    url = payloads.presigned_url(
+        organization_id,
         pointer,
-        files.ADDRESS_SECONDS,
+        files.DOWNLOAD_SECONDS,
         ResponseContentType="application/json",
         ResponseCacheControl="private, no-store",
     )
-    return found.model_copy(update={"input": {}, "output": {}, "url": url, "expires_at": until})
+    expires_at = clock.now() + timedelta(seconds=files.DOWNLOAD_SECONDS)
+    return node.model_copy(update={"input": {}, "output": {}, "url": url, "expires_at": expires_at})
 
 
-def logs(
+def list_logs(
     caller: Caller, execution_id: UUID, level: str | None = None, node_id: str | None = None
 ) -> ExecutionLogs:
-    """What happened, line by line, oldest first; with a level only that one."""
-    lines = [line for record in _records(caller, execution_id) for line in _lines(record)]
+    """Return the log lines of an execution, oldest first; with `level` or `node_id` only theirs.
+
+    Raises ExecutionNotFound, Forbidden.
+    """
+    lines = [line for entry in _load_entries(caller, execution_id) for line in _log_lines(entry)]
     return ExecutionLogs(
-        items=[
-            line
-            for line in lines
-            if (level is None or line.level == level) and (node_id is None or line.node_id == node_id)
-        ]
+        items=[line for line in lines if level in (None, line.level) and node_id in (None, line.node_id)]
     )
 
 
-def timeline(caller: Caller, execution_id: UUID) -> Timeline:
-    """One bar for each node run that was not skipped."""
-    execution = service.entity(service.need(caller, execution_id, access.SEE_RUN), whole=False)
-    summaries = journal.summaries(caller.organization_id, execution_id)
-    bars = [each for each in summaries if each.status != "skipped"]
+def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
+    """Return a bar for each node run that was not skipped. Raises ExecutionNotFound, Forbidden."""
+    row = service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    execution = to_execution(row, with_values=False)
+    summaries = journal.load_summaries(caller.organization_id, execution_id)
+    node_runs = [each for each in summaries if each.status != "skipped"]
     start = execution.started_at or execution.created_at
+    end_ms = max((_ms_since(start, each.started_at) + each.duration_ms for each in node_runs), default=0)
     return Timeline(
         execution_id=execution_id,
         status=execution.status,
-        duration_ms=execution.duration_ms or max((_end(start, bar) for bar in bars), default=0),
+        duration_ms=execution.duration_ms or end_ms,
         bars=[
             TimelineBar(
-                node_execution_id=bar.id,
-                node_id=bar.node_id,
-                node_name=bar.node_name,
-                attempt=bar.attempt,
-                status=bar.status,
-                start_ms=_after(start, bar.started_at),
-                duration_ms=bar.duration_ms,
+                node_execution_id=each.id,
+                node_id=each.node_id,
+                node_name=each.node_name,
+                attempt=each.attempt,
+                status=each.status,
+                start_ms=_ms_since(start, each.started_at),
+                duration_ms=each.duration_ms,
             )
-            for bar in bars
+            for each in node_runs
         ],
     )
 
 
-def _records(caller: Caller, execution_id: UUID) -> list[Record]:
-    service.need(caller, execution_id, access.SEE_RUN)
-    return journal.records_of(caller.organization_id, execution_id)
+def _load_entries(caller: Caller, execution_id: UUID) -> list[JournalEntry]:
+    service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    return journal.load_entries(caller.organization_id, execution_id)
 
 
-def _lines(record: Record) -> Iterator[ExecutionLog]:
-    summary = journal.summary(record)
-    told = {
-        "completed": f"{summary.node_name}: {summary.items_in} items in, {summary.items_out} out",
-        "skipped": f"{summary.node_name}: nothing came",
-        "failed": f"{summary.node_name}: {summary.error.message if summary.error else 'failed'}",
-    }[summary.status]
-    data: Json = {"attempt": summary.attempt, "path": summary.path}
-    for number, line in enumerate(record.get("logs", []), start=1):
+def _log_lines(entry: JournalEntry) -> Iterator[ExecutionLog]:
+    """Yield the lines that a node logged, then one about the node run itself."""
+    summary = journal.to_summary(entry)
+    data: JsonObject = {"attempt": summary.attempt, "path": summary.path}
+    for number, line in enumerate(entry.get("logs", []), start=1):
         yield ExecutionLog(
             id=f"{summary.id}-{number:03d}",
             level=line["level"],
@@ -132,17 +143,21 @@ def _lines(record: Record) -> Iterator[ExecutionLog]:
         data["code"] = summary.error.code
     yield ExecutionLog(
         id=summary.id,
-        level=LEVELS[summary.status],  # type: ignore[arg-type]
-        message=told,
+        level=LEVEL_BY_STATUS[summary.status],
+        message=f"{summary.node_name}: {_describe(summary)}",
         at=summary.started_at,
         node_id=summary.node_id,
         data=data,
     )
 
 
-def _after(start: datetime, moment: datetime) -> int:
+def _describe(summary: NodeExecutionSummary) -> str:
+    if summary.status == "completed":
+        return f"{summary.items_in} items in, {summary.items_out} out"
+    if summary.status == "skipped":
+        return "skipped, no items"
+    return summary.error.message if summary.error else "failed"
+
+
+def _ms_since(start: datetime, moment: datetime) -> int:
     return max(0, int((moment - start).total_seconds() * 1000))
-
-
-def _end(start: datetime, bar: NodeExecutionSummary) -> int:
-    return _after(start, bar.started_at) + bar.duration_ms

@@ -1,4 +1,4 @@
-"""Watching a run: what has happened after a cursor, waiting for it when nothing has."""
+"""Long polling of an execution: its events after a cursor, or the next ones when there are none yet."""
 
 import time
 from typing import Any
@@ -8,35 +8,41 @@ from weconnect.api.caller import Caller
 from weconnect.api.pagination import open_cursor, seal_cursor
 from weconnect.executions import journal, service
 from weconnect.executions.entities import Execution, ExecutionEvent, ExecutionEvents
+from weconnect.executions.stored_values import to_execution
 from weconnect.workflows.sharing import access
 
 
 def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -> ExecutionEvents:
-    """What has happened after `cursor`, waiting for up to `seconds` until something has, or until the run has ended."""
+    """Return the events after `cursor` once there are any, the execution has ended, or `seconds` are over.
+
+    Raises ExecutionNotFound, Forbidden, InvalidCursor.
+    """
     scope = f"events {execution_id}"
-    at = open_cursor(cursor, scope) if cursor else {"batch": 0, "status": None}
+    position = open_cursor(cursor, scope) if cursor else {"batch": 0, "status": None}
     until, pause = time.monotonic() + seconds, 0.1
     while True:
-        execution = service.entity(service.need(caller, execution_id, access.SEE_RUN), whole=False)
-        found = _after(caller, execution, at, scope)
-        left = until - time.monotonic()
-        if found.items or found.is_final or left <= 0:
-            return found
-        time.sleep(min(pause, left))
+        row = service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+        events = _load_events(caller, to_execution(row, with_values=False), position, scope)
+        seconds_left = until - time.monotonic()
+        if events.items or events.is_final or seconds_left <= 0:
+            return events
+        time.sleep(min(pause, seconds_left))
         pause = min(1.0, pause * 1.5)
 
 
-def _after(caller: Caller, execution: Execution, at: dict[str, Any], scope: str) -> ExecutionEvents:
-    # The run was read first: a batch that is written meanwhile comes before the state that follows it.
-    records = journal.records_of(caller.organization_id, execution.id, at["batch"])
+def _load_events(
+    caller: Caller, execution: Execution, position: dict[str, Any], scope: str
+) -> ExecutionEvents:
+    # The execution was read first: a batch that is written meanwhile comes before the status that follows it.
+    entries = journal.load_entries(caller.organization_id, execution.id, position["batch"])
     items = [
-        ExecutionEvent(type=f"node.{record['status']}", node=journal.summary(record)) for record in records
+        ExecutionEvent(type=f"node.{entry['status']}", node=journal.to_summary(entry)) for entry in entries
     ]
-    if execution.status != at["status"]:
+    if execution.status != position["status"]:
         items.append(ExecutionEvent(type=f"execution.{execution.status}", execution=execution))
-    last = int(records[-1]["id"].partition("-")[0]) if records else at["batch"]
+    last_batch = int(entries[-1]["id"].partition("-")[0]) if entries else position["batch"]
     return ExecutionEvents(
         items=items,
-        next_cursor=seal_cursor({"batch": last, "status": execution.status}, scope),
+        next_cursor=seal_cursor({"batch": last_batch, "status": execution.status}, scope),
         is_final=not execution.is_running(),
     )

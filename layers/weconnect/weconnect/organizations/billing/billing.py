@@ -1,61 +1,75 @@
-"""Stripe: links to its checkout and its portal. Without a key in the secret `StripeKeys` these answer 501.
+"""Stripe's checkout and billing portal. Without a key in the secret `StripeKeys` these operations respond 501.
 
-Stripe's own library does the calls, beside the guarded client: its address is fixed, no tenant can change it.
+Stripe's own library makes the calls, outside of the guarded client: its address is fixed, so no tenant can change it.
 """
 
 import functools
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
 
 from weconnect import mail
 from weconnect.api.caller import Caller
 from weconnect.db import table
-from weconnect.errors import Conflict, NotConfigured, UpstreamFailed
+from weconnect.errors import NotConfigured, UpstreamFailed
 from weconnect.log import logger
 from weconnect.organizations.entities import OrganizationPlan
+from weconnect.organizations.errors import NoCustomer, OrganizationNotFound, SubscriptionActive
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import OrganizationRow
-from weconnect.organizations.schemas import Checkout, Link
+from weconnect.organizations.schemas import BillingLink, CheckoutRequest
 from weconnect.settings import settings
 
 if TYPE_CHECKING:
     from stripe import StripeClient
 
-KEEP_SECONDS = 300
-
-_keys: tuple[float, dict[str, Any]] = (float("-inf"), {})
+CACHE_SECONDS = 300
 
 
-def keys() -> dict[str, Any]:
-    """The secret `{"secretKey", "webhookSecret", "prices": {"starter": "price_…"}}`, read every five minutes.
+class StripeKeys(TypedDict, total=False):
+    """The secret `StripeKeys`. `apiBase` leads the calls to another address, such as that of Stripe's own mock."""
 
-    `apiBase` beside them leads the calls to another address, such as Stripe's own mock.
-    """
-    global _keys
-    if time.monotonic() - _keys[0] > KEEP_SECONDS and settings.stripe_keys_arn:
-        import boto3
+    secretKey: str
+    webhookSecret: str
+    prices: dict[str, str]
+    apiBase: str
+
+
+_cached_keys: tuple[float, StripeKeys] = (float("-inf"), {})
+
+
+def load_stripe_keys() -> StripeKeys:
+    """Return the secret `StripeKeys`, read every five minutes: `{"secretKey": …, "prices": {"starter": "price_…"}}`."""
+    global _cached_keys
+    if time.monotonic() - _cached_keys[0] > CACHE_SECONDS and settings.stripe_keys_arn:
+        import boto3  # cold start
 
         client = boto3.client("secretsmanager", region_name=settings.region)
-        found = json.loads(client.get_secret_value(SecretId=settings.stripe_keys_arn)["SecretString"])
-        _keys = time.monotonic(), found
-    return _keys[1]
+        secret = client.get_secret_value(SecretId=settings.stripe_keys_arn)["SecretString"]
+        _cached_keys = time.monotonic(), json.loads(secret)
+    return _cached_keys[1]
 
 
-def start_checkout(caller: Caller, organization_id: UUID, body: Checkout) -> Link:
-    """A link to Stripe's checkout of a plan; what was bought comes back as an event."""
-    membership.require_current(caller, organization_id)
-    client, back = _client(), _back()
-    price = keys().get("prices", {}).get(body.plan.value)
+def start_checkout(caller: Caller, organization_id: UUID, body: CheckoutRequest) -> BillingLink:
+    """Return a link to Stripe's checkout of a plan; Stripe reports the purchase as an event.
+
+    Raises SubscriptionActive, or NotConfigured without a key or a price.
+    """
+    membership.require_current_organization(caller, organization_id)
+    client, return_url = _client(), _return_url()
+    price = load_stripe_keys().get("prices", {}).get(body.plan.value)
     if not price:
-        raise NotConfigured(f"The secret StripeKeys has no price for the plan {body.plan.value}")
-    row = _need(organization_id)
+        raise NotConfigured(f"The secret StripeKeys has no price for the plan {body.plan.value}.")
+    row = _require_row(organization_id)
     if row.stripe_subscription_id:
-        raise Conflict("There is a subscription already; change it in the portal", code="subscription_active")
-    customer = row.stripe_customer_id or _make_customer(caller, client, row)
+        raise SubscriptionActive(
+            "The organization already has a subscription. Change it in the billing portal."
+        )
+    customer = row.stripe_customer_id or _create_customer(caller, client, row)
     owner = {"organizationId": str(organization_id)}
-    session = _ask(
+    session = _call(
         client.v1.checkout.sessions.create,
         {
             "mode": "subscription",
@@ -64,80 +78,87 @@ def start_checkout(caller: Caller, organization_id: UUID, body: Checkout) -> Lin
             "line_items": [{"price": price, "quantity": 1}],
             "metadata": owner,
             "subscription_data": {"metadata": owner},
-            "success_url": f"{back}?checkout=done",
-            "cancel_url": f"{back}?checkout=cancelled",
+            "success_url": f"{return_url}?checkout=done",
+            "cancel_url": f"{return_url}?checkout=cancelled",
         },
     )
-    return Link(url=str(session.url))
+    return BillingLink(url=str(session.url))
 
 
-def open_portal(caller: Caller, organization_id: UUID) -> Link:
-    """A link to Stripe's portal, where a subscription is changed, paid and ended."""
-    membership.require_current(caller, organization_id)
-    client, back = _client(), _back()
-    row = _need(organization_id)
+def open_portal(caller: Caller, organization_id: UUID) -> BillingLink:
+    """Return a link to Stripe's portal, where a subscription is changed, paid and cancelled. Raises NoCustomer."""
+    membership.require_current_organization(caller, organization_id)
+    client, return_url = _client(), _return_url()
+    row = _require_row(organization_id)
     if not row.stripe_customer_id:
-        raise Conflict("Nothing was ever bought; start a checkout first", code="no_customer")
-    asked = {"customer": row.stripe_customer_id, "return_url": back}
-    return Link(url=str(_ask(client.v1.billing_portal.sessions.create, asked).url))
+        raise NoCustomer("The organization has no billing customer yet. Start a checkout first.")
+    params = {"customer": row.stripe_customer_id, "return_url": return_url}
+    return BillingLink(url=str(_call(client.v1.billing_portal.sessions.create, params).url))
 
 
-def plan_of_price(price: str) -> OrganizationPlan | None:
-    """The plan that a price stands for."""
-    plans = {found: plan for plan, found in keys().get("prices", {}).items()}
-    return OrganizationPlan(plans[price]) if price in plans else None
+def find_plan_by_price(price: str) -> OrganizationPlan | None:
+    """Return the plan that is sold at one of Stripe's prices, or None for an unknown price."""
+    plans_by_price = {price_id: plan for plan, price_id in load_stripe_keys().get("prices", {}).items()}
+    return OrganizationPlan(plans_by_price[price]) if price in plans_by_price else None
 
 
-def _make_customer(caller: Caller, client: "StripeClient", row: OrganizationRow) -> str:
-    """A customer for the organization; asked twice, Stripe answers the same one."""
-    organization_id = str(row.id)
+def _create_customer(caller: Caller, client: "StripeClient", row: OrganizationRow) -> str:
+    """Create the organization's customer at Stripe and store its ID. Idempotent at Stripe."""
+    organization_id = row.id
     email = (row.billing_info or {}).get("billing_email")
-    asked = {"name": row.name, "metadata": {"organizationId": organization_id}}
-    made = _ask(
+    params: dict[str, Any] = {"name": row.name, "metadata": {"organizationId": organization_id}}
+    customer = _call(
         client.v1.customers.create,
-        asked | ({"email": email} if email else {}),
+        params | ({"email": email} if email else {}),
         {"idempotency_key": f"customer-{organization_id}"},
     )
-    values = {"stripe_customer_id": made.id, **row.index_keys(stripe_customer_id=made.id)}
+    values = {"stripe_customer_id": customer.id, **row.index_keys(stripe_customer_id=customer.id)}
     table.change(row, values, caller.actor())
-    return str(made.id)
+    return str(customer.id)
 
 
 def _client() -> "StripeClient":
-    secret = keys().get("secretKey")
+    keys = load_stripe_keys()
+    secret = keys.get("secretKey")
     if not secret:
         raise NotConfigured(
-            "This deployment takes no payments: its secret StripeKeys has no secretKey; an operator sets the plan"
+            "This deployment takes no payments: its secret StripeKeys has no secretKey. "
+            "Ask an operator to set the plan."
         )
-    return _make_client(secret, keys().get("apiBase"))
+    return _create_client(secret, keys.get("apiBase"))
 
 
 @functools.lru_cache(maxsize=2)
-def _make_client(secret: str, api_base: str | None) -> "StripeClient":
-    import stripe  # half a second that only these routes pay
+def _create_client(secret: str, api_base: str | None) -> "StripeClient":
+    import stripe  # cold start
 
     addresses: Any = {"base_addresses": {"api": api_base}} if api_base else {}
-    timeout = stripe.RequestsClient(timeout=10)
-    return stripe.StripeClient(secret, http_client=timeout, max_network_retries=1, **addresses)
+    http_client = stripe.RequestsClient(timeout=10)
+    return stripe.StripeClient(secret, http_client=http_client, max_network_retries=1, **addresses)
 
 
-def _ask(call: Any, asked: dict[str, Any], options: dict[str, Any] | None = None) -> Any:
-    import stripe
+def _call(
+    method: Callable[[Any, Any], Any], params: dict[str, Any], options: dict[str, Any] | None = None
+) -> Any:
+    """Return the result of a method of Stripe's client. Raises UpstreamFailed."""
+    import stripe  # cold start
 
     try:
-        return call(asked, options or {})
+        return method(params, options or {})
     except stripe.StripeError as error:
-        logger.warning("Stripe refused", error=type(error).__name__, code=error.code)
-        raise UpstreamFailed(f"Stripe did not do it: {error.user_message or type(error).__name__}") from error
+        logger.warning("Stripe call failed", error=type(error).__name__, code=error.code)
+        raise UpstreamFailed(
+            f"Stripe rejected the call: {error.user_message or type(error).__name__}"
+        ) from error
 
 
-def _back() -> str:
-    """Where Stripe sends the browser back; a fixed address, so that no request can choose one."""
+def _return_url() -> str:
+    """Return the page to which Stripe sends the browser back; it is fixed, so that no request can choose one."""
     base = settings.app_url.rstrip("/") or mail.base_url()
     if not base:
-        raise NotConfigured("This deployment has no AppUrl to come back to")
+        raise NotConfigured("This deployment has no AppUrl to which Stripe could send the browser back.")
     return f"{base}/billing"
 
 
-def _need(organization_id: UUID) -> OrganizationRow:
-    return table.need(OrganizationRow, OrganizationRow.at(organization_id), "organization")
+def _require_row(organization_id: UUID) -> OrganizationRow:
+    return table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)

@@ -1,7 +1,7 @@
-"""Stripe's webhook: subscriptions move plan, trial and status. Each event once, and never an older after a newer one.
+"""Stripe's webhook: subscriptions set plan, trial and status. Each event is applied once, and never after a newer one.
 
-The signature is checked by Stripe's own library on the body as it came. Events that are not about a subscription of
-one of our organizations are taken and ignored, so that Stripe does not send them again.
+Stripe's own library checks the signature of the unchanged body. Events that are not about a subscription of one of our
+organizations are accepted and ignored, so that Stripe does not send them again.
 """
 
 from datetime import UTC, datetime
@@ -10,14 +10,15 @@ from uuid import UUID
 
 from weconnect import clock
 from weconnect.db import table
-from weconnect.errors import BadRequest, Conflict, NotConfigured
+from weconnect.errors import Conflict, NotConfigured
 from weconnect.log import logger
 from weconnect.organizations.billing import billing
 from weconnect.organizations.entities import OrganizationPlan
+from weconnect.organizations.errors import InvalidSignature, InvalidStripeEvent
 from weconnect.organizations.rows import OrganizationRow, StripeEventRow
-from weconnect.organizations.schemas import Received, SignedBody
+from weconnect.organizations.schemas import EventReceipt, SignedBody
 
-KEEP_SECONDS = 30 * 86_400
+RETENTION_SECONDS = 30 * 86_400
 TOLERANCE_SECONDS = 300
 ATTEMPTS = 8
 SUBSCRIPTION = "customer.subscription."
@@ -25,115 +26,127 @@ ALIVE = {"active", "trialing", "past_due"}
 SUSPENDED = {"unpaid", "paused"}
 ENDED = {"canceled", "incomplete_expired"}
 
-
-class Duplicate(Conflict):
-    code = "duplicate_event"
+JsonObject = dict[str, Any]
 
 
-def receive(body: SignedBody) -> Received:
-    """Take one event."""
-    event = _verified(body)
-    kind, subscription = str(event["type"]), event["data"]["object"]
-    if kind.startswith(SUBSCRIPTION) and subscription.get("object") == "subscription":
+class _AppliedBefore(Conflict):
+    """The event was applied before; this never leaves the module."""
+
+
+def receive(body: SignedBody) -> EventReceipt:
+    """Apply one event. Raises InvalidSignature, InvalidStripeEvent or NotConfigured."""
+    event = _verify(body)
+    event_type, subscription = str(event["type"]), event["data"]["object"]
+    if event_type.startswith(SUBSCRIPTION) and subscription.get("object") == "subscription":
         for attempt in range(ATTEMPTS):
             try:
-                _apply(str(event["id"]), int(event["created"]), kind, subscription)
+                _apply(str(event["id"]), int(event["created"]), event_type, subscription)
                 break
-            except Duplicate:
-                logger.info("Stripe event seen before", event=event["id"])
+            except _AppliedBefore:
+                logger.info("Stripe event applied before", event=event["id"])
                 break
-            except Conflict:  # the organization changed meanwhile
+            except Conflict:  # the organization was changed at the same time
                 if attempt == ATTEMPTS - 1:
                     raise
-    return Received()
+    return EventReceipt()
 
 
-def _verified(body: SignedBody) -> dict[str, Any]:
-    """The event, whose signature holds and is not older than five minutes."""
-    secret = billing.keys().get("webhookSecret")
+def _verify(body: SignedBody) -> JsonObject:
+    """Return the event after checking its signature, which must not be older than five minutes."""
+    secret = billing.load_stripe_keys().get("webhookSecret")
     if not secret:
-        raise NotConfigured("This deployment takes no payments: its secret StripeKeys has no webhookSecret")
-    import stripe
+        raise NotConfigured("This deployment takes no payments: its secret StripeKeys has no webhookSecret.")
+    import stripe  # cold start
 
     try:
-        event = stripe.Webhook.construct_event(body.text, body.signature, secret, tolerance=TOLERANCE_SECONDS)
-        found: dict[str, Any] = event.to_dict()
-        str(found["id"]), str(found["type"]), int(found["created"]), found["data"]["object"]["object"]
+        signed = stripe.Webhook.construct_event(
+            body.text, body.signature, secret, tolerance=TOLERANCE_SECONDS
+        )
+        event: JsonObject = signed.to_dict()
+        str(event["id"]), str(event["type"]), int(event["created"]), event["data"]["object"]["object"]
     except stripe.SignatureVerificationError as error:
-        raise BadRequest("The signature does not hold", code="invalid_signature") from error
+        raise InvalidSignature() from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRequest("This is no event of Stripe's", code="invalid_event") from error
-    return found
+        raise InvalidStripeEvent("The body is not an event of Stripe.") from error
+    return event
 
 
-def _apply(event_id: str, created: int, kind: str, subscription: dict[str, Any]) -> None:
-    """Move the organization to what the event says, unless a newer one has spoken; both with the event's own row."""
-    row = _organization(subscription)
+def _apply(event_id: str, created: int, event_type: str, subscription: JsonObject) -> None:
+    """Change the organization as the event says, unless a newer one was applied, together with the event's marker."""
+    row = _find_organization(subscription)
     if row is None:
         logger.info("Stripe event of an unknown customer", event=event_id)
         return
-    values = _values(row, created, kind, subscription)
+    values = _changes(row, created, event_type, subscription)
     pk, sk = StripeEventRow.at(event_id)
-    seen = StripeEventRow(pk=pk, sk=sk, ttl=clock.epoch() + KEEP_SECONDS)
+    marker = StripeEventRow(pk=pk, sk=sk, ttl=clock.epoch_seconds() + RETENTION_SECONDS)
     with table.transaction({"system": "stripe", "requestId": event_id}) as writes:
-        writes.create(seen, Duplicate("This event was taken before"))
+        writes.create(marker, _AppliedBefore())
         if values:
-            changed = {name: values[name] for name in ("plan", "is_active") if name in values}
-            writes.change(row, values | row.index_keys(**changed))
+            index_keys = row.index_keys(plan=values.get("plan"), is_active=values.get("is_active"))
+            writes.change(row, values | index_keys)
 
 
-def _organization(subscription: dict[str, Any]) -> OrganizationRow | None:
-    """The organization of the subscription's customer, by what our checkout wrote on it, else by the index."""
+def _find_organization(subscription: JsonObject) -> OrganizationRow | None:
+    """Load the organization of a subscription's customer: by the ID that our checkout wrote on it, or by the index."""
     customer = str(subscription.get("customer"))
-    named = (subscription.get("metadata") or {}).get("organizationId")
+    organization_id = (subscription.get("metadata") or {}).get("organizationId")
     try:
-        row = table.get(OrganizationRow, OrganizationRow.at(UUID(str(named)))) if named else None
+        at = OrganizationRow.at(UUID(str(organization_id))) if organization_id else None
     except ValueError:
-        row = None
+        at = None
+    row = table.get(OrganizationRow, at) if at else None
     if row is not None and row.stripe_customer_id == customer:
         return row
-    index = OrganizationRow.gsi1.query(OrganizationRow.by_stripe_customer(customer))
-    found = next(iter(index), None)
-    return table.get(OrganizationRow, (found.pk, found.sk)) if found else None
+    matches = OrganizationRow.gsi1.query(OrganizationRow.by_stripe_customer(customer))
+    match = next(iter(matches), None)
+    return table.get(OrganizationRow, (match.pk, match.sk)) if match else None
 
 
-def _values(row: OrganizationRow, created: int, kind: str, subscription: dict[str, Any]) -> dict[str, Any]:
-    """What the event changes; nothing when it is older than the last one, or about another subscription."""
-    number, status = str(subscription["id"]), str(subscription.get("status"))
-    ended = kind == f"{SUBSCRIPTION}deleted" or status in ENDED
-    if created < (row.stripe_event_at or 0) or row.stripe_ended == number:
+def _changes(row: OrganizationRow, created: int, event_type: str, subscription: JsonObject) -> JsonObject:
+    """Return the values that the event changes; none when it is older than the last or about another subscription."""
+    subscription_id, status = str(subscription["id"]), str(subscription.get("status"))
+    has_ended = event_type == f"{SUBSCRIPTION}deleted" or status in ENDED
+    if created < (row.stripe_event_at or 0) or row.stripe_ended == subscription_id:
         return {}
     current = row.stripe_subscription_id
-    if current not in (None, number) and (ended or status not in ALIVE):
+    if current not in (None, subscription_id) and (has_ended or status not in ALIVE):
         return {}
-    values: dict[str, Any] = {"stripe_event_at": created}
-    if ended:
+    values: JsonObject = {"stripe_event_at": created}
+    if has_ended:
         values |= {"plan": OrganizationPlan.FREE.value, "stripe_subscription_id": None}
-        return values | {"trial_ends_at": None, "stripe_ended": number, **_active(row, True)}
+        return values | {
+            "trial_ends_at": None,
+            "stripe_ended": subscription_id,
+            **_activity(row, is_paid=True),
+        }
     if status not in ALIVE | SUSPENDED:
         return {}  # not paid for yet
-    values |= {"stripe_subscription_id": number, **_active(row, status in ALIVE)}
-    values["trial_ends_at"] = _moment(subscription.get("trial_end"))
-    if plan := _plan(subscription):
+    values |= {"stripe_subscription_id": subscription_id, **_activity(row, is_paid=status in ALIVE)}
+    values["trial_ends_at"] = _to_iso(subscription.get("trial_end"))
+    if plan := _find_plan(subscription):
         values["plan"] = plan.value
     return values
 
 
-def _active(row: OrganizationRow, pays: bool) -> dict[str, Any]:
-    """Who does not pay is suspended; who pays again is active again, but not who was suspended by an operator."""
-    if not pays:
+def _activity(row: OrganizationRow, *, is_paid: bool) -> JsonObject:
+    """Return the values that suspend an organization which does not pay, or reactivate one that pays again.
+
+    An organization that an operator suspended stays suspended.
+    """
+    if not is_paid:
         return {"is_active": False, "stripe_suspended": True} if row.is_active else {}
     return {"is_active": True, "stripe_suspended": None} if row.stripe_suspended else {}
 
 
-def _plan(subscription: dict[str, Any]) -> OrganizationPlan | None:
+def _find_plan(subscription: JsonObject) -> OrganizationPlan | None:
     items = (subscription.get("items") or {}).get("data") or []
     prices = [str((item.get("price") or {}).get("id")) for item in items]
-    plan = next((plan for price in prices if (plan := billing.plan_of_price(price))), None)
+    plan = next((plan for price in prices if (plan := billing.find_plan_by_price(price))), None)
     if plan is None:
         logger.warning("Stripe price without a plan", prices=prices)
     return plan
 
 
-def _moment(seconds: int | None) -> str | None:
-    return clock.iso(datetime.fromtimestamp(seconds, UTC)) if seconds else None
+def _to_iso(epoch_seconds: int | None) -> str | None:
+    return clock.iso(datetime.fromtimestamp(epoch_seconds, UTC)) if epoch_seconds else None

@@ -1,9 +1,9 @@
-"""Invitations: an address, a role, a token that was mailed to it, and a place of the plan that is held meanwhile.
+"""Invitations: an address, a role, a token that is mailed to the address, and a reserved part of the member quota.
 
-The token names organization and invitation and carries 32 random bytes, of which the SHA-256 is kept. It is shown in
-the mail and nowhere else, so that whoever has it can read the address's mail: it verifies the address of the user who
-accepts with it. Where the deployment sends no mail every address counts as verified anyway, and the token is in the
-answer instead, to be handed over by other means.
+The token has the IDs of organization and invitation and 32 random bytes; its SHA-256 is stored. It is shown in the mail
+and nowhere else, so whoever has it can read the mail of that address: accepting with it verifies the user's address.
+Where the deployment sends no mail every address counts as verified anyway, and the token is part of the response
+instead, to be handed over by other means.
 """
 
 import base64
@@ -16,13 +16,20 @@ from uuid import UUID
 
 from weconnect import clock, ids, mail
 from weconnect.api.caller import Caller
-from weconnect.api.idempotency import new_id
+from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
-from weconnect.auth.rows import EmailRow, UserRow
 from weconnect.db import table
 from weconnect.db.table import Transaction
-from weconnect.errors import Conflict, Forbidden, LimitReached, NotFound
-from weconnect.organizations.entities import Organization, OrganizationMember
+from weconnect.identity.rows import EmailRow, UserRow
+from weconnect.organizations.entities import Invitation, Organization, OrganizationMember
+from weconnect.organizations.errors import (
+    AlreadyInvited,
+    AlreadyMember,
+    InvitationNotFound,
+    InvitedOtherAddress,
+    MemberLimitReached,
+    OrganizationNotFound,
+)
 from weconnect.organizations.invitations import mails, rules
 from weconnect.organizations.members import membership
 from weconnect.organizations.plans import usage
@@ -33,15 +40,15 @@ from weconnect.organizations.rows import (
     MemberRow,
     OrganizationRow,
 )
-from weconnect.organizations.schemas import Invitation, NewInvitation, SentInvitation
+from weconnect.organizations.schemas import NewInvitation, SentInvitation
 from weconnect.settings import settings
 
-DAYS = 7
+VALID_DAYS = 7
 
 
 def find(caller: Caller, organization_id: UUID, *, limit: int, cursor: str | None) -> Page[Invitation]:
-    """Invitations that can still be accepted, newest first."""
-    membership.require_current(caller, organization_id)
+    """Return a page of the invitations that can still be accepted, newest first."""
+    membership.require_current_organization(caller, organization_id)
     pk, _ = OrganizationRow.at(organization_id)
     rows, next_cursor = query_page(
         InvitationRow,
@@ -55,128 +62,147 @@ def find(caller: Caller, organization_id: UUID, *, limit: int, cursor: str | Non
 
 
 def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInvitation:
-    """Invite an address; raises LimitReached `member_limit_reached` when the plan has no place left."""
-    membership.require_current(caller, organization_id)
-    organization = _organization(organization_id)
-    inviter = rules.verified(caller)
+    """Invite an address and mail the token to it.
+
+    Raises MemberLimitReached, AlreadyInvited, AlreadyMember, EmailNotVerified, DomainNotAllowed, CannotGrant,
+    OwnerOnly, RoleNotFound, TooManyInvitations or TooManyAttempts.
+    """
+    membership.require_current_organization(caller, organization_id)
+    organization = _load_organization(organization_id)
+    inviter = rules.require_verified_inviter(caller)
     rules.check_domain(organization, new.email)
-    rules.check_role(caller, organization_id, new)
+    rules.require_may_invite(caller, organization_id, new)
     _close_expired(caller, organization_id)
-    user_id = _user_at(new.email)
-    if user_id and (found := table.get(MemberRow, MemberRow.at(organization_id, user_id))):
-        pending = found.to_entity().is_pending
-        code, what = ("already_invited", "invited") if pending else ("already_member", "a member")
-        raise Conflict(f"This address is {what} already", code=code)
-    rules.take_mail(new.email)
-    invitation, token = _new(caller, organization_id, new)
+    user_id = _find_user(new.email)
+    _require_not_member(organization_id, user_id)
+    rules.count_mail_to_address(new.email)
+    invitation, token = _draft(caller, organization_id, new)
     pk, sk = InvitationRow.at(organization_id, invitation.id)
     row = InvitationRow.of(invitation, pk=pk, sk=sk, token_hash=_hash(token), user_id=user_id)
     try:
         with table.transaction(caller.actor()) as writes:
-            membership.check_organization(writes, organization_id)
+            membership.require_active_organization(writes, organization_id)
             writes.create(row)
-            writes.create(_address(row), Conflict("This address is invited already", code="already_invited"))
-            membership.take_place(writes, organization)
-            rules.count_mail(writes, organization_id)
-            membership.count_role(writes, organization_id, new.custom_role_id, 1)
+            writes.create(_address_row(row), _already_invited())
+            membership.take_member_quota(writes, organization)
+            rules.count_invitation(writes, organization_id)
+            membership.adjust_role_count(writes, organization_id, new.custom_role_id, 1)
             if user_id:
-                writes.create(_pending(invitation, user_id))
-    except LimitReached as error:
-        if error.code == "member_limit_reached":
-            usage.note(organization, "teamMembers", organization.get_plan_limits().max_team_members)
+                writes.create(_pending_member(invitation, user_id))
+    except MemberLimitReached:
+        usage.emit_limit_events(organization, "teamMembers", organization.get_plan_limits().max_team_members)
         raise
-    _note_members(organization)
+    _emit_limit_events(organization)
     return _send(row, organization, inviter, token)
 
 
 def resend(caller: Caller, organization_id: UUID, invitation_id: UUID) -> SentInvitation:
-    """Send an invitation again, with a new token that is good for seven days; the one before opens nothing more."""
-    membership.require_current(caller, organization_id)
-    row = _need(organization_id, invitation_id)
-    organization = _organization(organization_id)
-    inviter = rules.verified(caller)
+    """Send an invitation again with a new token that is valid for seven days; the previous token becomes invalid."""
+    membership.require_current_organization(caller, organization_id)
+    row = _require_row(organization_id, invitation_id)
+    organization = _load_organization(organization_id)
+    inviter = rules.require_verified_inviter(caller)
     rules.check_domain(organization, row.email)
-    rules.take_mail(row.email)
-    token = _token(organization_id, invitation_id)
+    rules.count_mail_to_address(row.email)
+    token = _create_token(organization_id, invitation_id)
     with table.transaction(caller.actor()) as writes:
         writes.change(row, {"token_hash": _hash(token), "expires_at": clock.iso(_expiry())})
-        rules.count_mail(writes, organization_id)
-    return _send(_need(organization_id, invitation_id), organization, inviter, token)
+        rules.count_invitation(writes, organization_id)
+    return _send(_require_row(organization_id, invitation_id), organization, inviter, token)
 
 
 def revoke(caller: Caller, organization_id: UUID, invitation_id: UUID, if_match: int | None) -> None:
-    """Take an invitation back."""
-    membership.require_current(caller, organization_id)
-    row = _need(organization_id, invitation_id)
+    """Revoke an invitation. Raises InvitationNotFound."""
+    membership.require_current_organization(caller, organization_id)
+    row = _require_row(organization_id, invitation_id)
     with table.transaction(caller.actor()) as writes:
         close(writes, row, if_match=if_match)
 
 
 def close(writes: Transaction, row: InvitationRow, *, if_match: int | None = None) -> None:
-    """End an invitation that nobody accepted: its address, its pending member, its place and its role are free."""
+    """Delete an invitation that was not accepted; release its address, pending member, quota and role."""
     organization_id = UUID(row.organization_id)
-    writes.delete(row, if_match=if_match, refused=gone())
-    writes.discard(_address(row))
-    membership.free_place(writes, organization_id)
-    custom = row.custom_role_id
-    membership.count_role(writes, organization_id, UUID(custom) if custom else None, -1)
-    _drop_pending(writes, row)
+    writes.delete(row, if_match=if_match, if_refused=_not_found())
+    writes.discard(_address_row(row))
+    membership.release_member_quota(writes, organization_id)
+    custom_role_id = row.custom_role_id
+    membership.adjust_role_count(
+        writes, organization_id, UUID(custom_role_id) if custom_role_id else None, -1
+    )
+    _delete_pending(writes, row)
 
 
-def by_token(token: str) -> InvitationRow:
-    """The open invitation that a token is for; NotFound when it was used, taken back, sent anew, or is too old."""
+def load_by_token(token: str) -> InvitationRow:
+    """Return the open invitation of a token.
+
+    Raises InvitationNotFound when the token was used, revoked or replaced, or has expired.
+    """
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except ValueError:
-        raise gone() from None
+        raise _not_found() from None
     if len(raw) != 64:
-        raise gone()
+        raise _not_found()
     row = table.get(InvitationRow, InvitationRow.at(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32])))
     if row is None or not hmac.compare_digest(row.token_hash, _hash(token)) or row.to_entity().is_expired:
-        raise gone()
+        raise _not_found()
     return row
 
 
-def check(row: InvitationRow, email: str) -> Organization:
-    """The inviting organization, if it still takes this address; an invitation is for the one that it was sent to."""
+def check_address(row: InvitationRow, email: str) -> Organization:
+    """Return the inviting organization. Raises InvitedOtherAddress or DomainNotAllowed for a wrong address."""
     if row.email != email:
-        raise Forbidden("This invitation was sent to another address", code="invited_other_address")
-    organization = _organization(UUID(row.organization_id))
+        raise InvitedOtherAddress()
+    organization = _load_organization(UUID(row.organization_id))
     rules.check_domain(organization, email)
     return organization
 
 
 def join(writes: Transaction, row: InvitationRow, user_id: UUID) -> None:
-    """Make a user the member that the invitation speaks of; its place and its role go over to them."""
+    """Make a user the member that the invitation describes, with its quota and role. Raises AlreadyMember."""
     organization_id = UUID(row.organization_id)
-    membership.check_organization(writes, organization_id)
-    writes.delete(row, refused=gone())
-    writes.discard(_address(row))
+    membership.require_active_organization(writes, organization_id)
+    writes.delete(row, if_refused=_not_found())
+    writes.discard(_address_row(row))
     moment = clock.now()
-    present = table.get(MemberRow, MemberRow.at(organization_id, user_id))
-    if present is not None and not present.to_entity().is_pending:
-        raise Conflict("You are a member already", code="already_member")
-    if present is not None:
-        writes.change(present, {"joined_at": clock.iso(moment), **_granted(row.to_entity())})
+    existing = table.get(MemberRow, MemberRow.at(organization_id, user_id))
+    if existing is not None and not existing.to_entity().is_pending:
+        raise AlreadyMember()
+    if existing is not None:
+        writes.change(existing, {"joined_at": clock.iso(moment), **_granted(row.to_entity())})
     else:
-        member = _pending(row.to_entity(), user_id)
+        member = _pending_member(row.to_entity(), user_id)
         member.joined_at = clock.iso(moment)
-        writes.create(member, Conflict("You are a member already", code="already_member"))
+        writes.create(member, AlreadyMember())
     if row.user_id != str(user_id):
-        _drop_pending(writes, row)
+        _delete_pending(writes, row)
 
 
-def gone() -> NotFound:
-    """What every token is told that opens nothing, whatever the reason."""
-    return NotFound(
-        "This invitation was used, taken back or sent anew, or has expired", code="invitation_not_found"
+def _not_found() -> InvitationNotFound:
+    """Return the one error for every token that is of no use, whatever the reason."""
+    return InvitationNotFound(
+        "This invitation was used, revoked or replaced, or has expired. Ask for a new one."
     )
 
 
-def _new(caller: Caller, organization_id: UUID, new: NewInvitation) -> tuple[Invitation, str]:
+def _already_invited() -> AlreadyInvited:
+    return AlreadyInvited("This address has an open invitation. Resend or revoke that one.")
+
+
+def _require_not_member(organization_id: UUID, user_id: str | None) -> None:
+    row = table.get(MemberRow, MemberRow.at(organization_id, user_id)) if user_id else None
+    if row is None:
+        return
+    if row.to_entity().is_pending:
+        raise _already_invited()
+    raise AlreadyMember("The user with this address is already a member.")
+
+
+def _draft(caller: Caller, organization_id: UUID, new: NewInvitation) -> tuple[Invitation, str]:
+    """Return a new invitation and its token."""
     moment = clock.now()
     invitation = Invitation(
-        id=new_id(),
+        id=replay_safe_id(),
         created_at=moment,
         updated_at=moment,
         organization_id=organization_id,
@@ -184,18 +210,18 @@ def _new(caller: Caller, organization_id: UUID, new: NewInvitation) -> tuple[Inv
         expires_at=_expiry(),
         **{name: getattr(new, name) for name in NewInvitation.model_fields},
     )
-    return invitation, _token(organization_id, invitation.id)
+    return invitation, _create_token(organization_id, invitation.id)
 
 
 def _send(row: InvitationRow, organization: Organization, inviter: UserRow, token: str) -> SentInvitation:
-    """Mail the token; without a mail sender it goes into the answer."""
-    if settings.mail_from and mail.send(row.email, *mails.text(row, organization, inviter, token)):
+    """Mail the token; where the deployment sends no mail, put it into the response instead."""
+    if settings.mail_from and mail.send(row.email, *mails.compose(row, organization, inviter, token)):
         table.touch(row, put={"sent_at": clock.iso(clock.now())})
     values = row.to_entity().model_dump(exclude={"is_expired"})
     return SentInvitation(**values, token=None if settings.mail_from else token)
 
 
-def _token(organization_id: UUID, invitation_id: UUID) -> str:
+def _create_token(organization_id: UUID, invitation_id: UUID) -> str:
     raw = organization_id.bytes + invitation_id.bytes + secrets.token_bytes(32)
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
@@ -205,11 +231,11 @@ def _hash(token: str) -> str:
 
 
 def _expiry() -> datetime:
-    return clock.now() + timedelta(days=DAYS)
+    return clock.now() + timedelta(days=VALID_DAYS)
 
 
-def _pending(invitation: Invitation, user_id: UUID | str) -> MemberRow:
-    """The member that an invitation speaks of, who has not joined yet."""
+def _pending_member(invitation: Invitation, user_id: UUID | str) -> MemberRow:
+    """Return the row of the invited user, who has not joined yet."""
     member = OrganizationMember(
         id=ids.new_id(),
         created_at=invitation.created_at,
@@ -223,64 +249,67 @@ def _pending(invitation: Invitation, user_id: UUID | str) -> MemberRow:
         invited_by=invitation.invited_by,
     )
     pk, sk = MemberRow.at(member.organization_id, user_id)
-    keys = {
+    index_keys = {
         "gsi1pk": MemberRow.of_user(user_id),
         "gsi1sk": MemberRow.of_user_order(member.organization_id),
     }
-    return MemberRow.of(member, pk=pk, sk=sk, **keys)
+    return MemberRow.of(member, pk=pk, sk=sk, **index_keys)
 
 
 def _granted(invitation: Invitation) -> dict[str, Any]:
-    """What an invitation gives, as a member's row has it: another one may have made the pending member."""
-    custom = invitation.custom_role_id
+    """Return what an invitation grants, as values of a member's row.
+
+    They replace those of the pending member, because another invitation may have created that member.
+    """
+    custom_role_id = invitation.custom_role_id
     return {
         "role": invitation.role.value,
-        "custom_role_id": str(custom) if custom else None,
+        "custom_role_id": str(custom_role_id) if custom_role_id else None,
         "permissions": invitation.permissions.model_dump(mode="json"),
     }
 
 
-def _drop_pending(writes: Transaction, row: InvitationRow) -> None:
+def _delete_pending(writes: Transaction, row: InvitationRow) -> None:
     """Delete the pending member of an invitation; one who joined by another invitation stays."""
     if row.user_id is None:
         return
-    found = table.get(MemberRow, MemberRow.at(row.organization_id, row.user_id))
-    if found is not None and found.to_entity().is_pending:
-        writes.delete(found, refused=gone())
+    member = table.get(MemberRow, MemberRow.at(row.organization_id, row.user_id))
+    if member is not None and member.to_entity().is_pending:
+        writes.delete(member, if_refused=_not_found())
 
 
 def _close_expired(caller: Caller, organization_id: UUID) -> None:
-    """Give back the places of invitations that nobody answered in time."""
+    """Release the quota of invitations that expired."""
     pk, _ = OrganizationRow.at(organization_id)
-    open_ = InvitationRow.query(pk, InvitationRow.sk.startswith(InvitationRow.PREFIX), consistent_read=True)
-    for row in [row for row in open_ if row.to_entity().is_expired]:
+    rows = InvitationRow.query(pk, InvitationRow.sk.startswith(InvitationRow.PREFIX), consistent_read=True)
+    for row in [row for row in rows if row.to_entity().is_expired]:
         try:
             with table.transaction(caller.actor()) as writes:
                 close(writes, row)
-        except NotFound:
-            continue  # somebody else was faster
+        except InvitationNotFound:
+            continue  # another request closed it first
 
 
-def _note_members(organization: Organization) -> None:
+def _emit_limit_events(organization: Organization) -> None:
     if organization.get_plan_limits().max_team_members > 0:
         row = table.get(MemberCountRow, MemberCountRow.at(organization.id))
-        usage.note(organization, "teamMembers", int(row.total) if row else 0)
+        usage.emit_limit_events(organization, "teamMembers", int(row.total) if row else 0)
 
 
-def _user_at(email: str) -> str | None:
+def _find_user(email: str) -> str | None:
     row = table.get(EmailRow, EmailRow.at(email))
-    return str(row.user_id) if row else None
+    return row.user_id if row else None
 
 
-def _address(row: Any) -> InvitedAddressRow:
+def _address_row(row: InvitationRow) -> InvitedAddressRow:
     pk, sk = InvitedAddressRow.at(row.organization_id, row.email)
     return InvitedAddressRow(pk=pk, sk=sk)
 
 
-def _organization(organization_id: UUID) -> Organization:
-    row = table.need(OrganizationRow, OrganizationRow.at(organization_id), "organization")
-    return row.to_entity()  # type: ignore[no-any-return]
+def _load_organization(organization_id: UUID) -> Organization:
+    row = table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)
+    return row.to_entity()
 
 
-def _need(organization_id: UUID, invitation_id: UUID) -> InvitationRow:
-    return table.need(InvitationRow, InvitationRow.at(organization_id, invitation_id), "invitation")
+def _require_row(organization_id: UUID, invitation_id: UUID) -> InvitationRow:
+    return table.require(InvitationRow, InvitationRow.at(organization_id, invitation_id), InvitationNotFound)

@@ -1,23 +1,26 @@
-"""What an invitation's mail says."""
+"""The text of an invitation's mail."""
 
 import json
 from urllib.parse import quote
 
 from weconnect import mail
-from weconnect.auth.rows import UserRow
+from weconnect.identity.rows import UserRow
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.rows import InvitationRow
 from weconnect.settings import settings
 
 
-def text(row: InvitationRow, organization: Organization, inviter: UserRow, token: str) -> tuple[str, str]:
-    """Subject and text: a link where a front end takes it, and commands where there is none."""
-    who, where = _line(f"{inviter.first_name} {inviter.last_name}"), _line(organization.name)
+def compose(row: InvitationRow, organization: Organization, inviter: UserRow, token: str) -> tuple[str, str]:
+    """Return subject and text: a link when the deployment has a front end, and commands for `curl`."""
+    name, organization_name = (
+        _one_line(f"{inviter.first_name} {inviter.last_name}"),
+        _one_line(organization.name),
+    )
     lines = [
         "Hello,",
         "",
-        f"{who} ({inviter.email}) invites you to {where} on WeConnect, as {row.role}. The invitation is good until "
-        f"{row.to_entity().expires_at:%Y-%m-%d %H:%M} UTC.",
+        f"{name} ({inviter.email}) invites you to {organization_name} on WeConnect, as {row.role}. "
+        f"The invitation is valid until {row.to_entity().expires_at:%Y-%m-%d %H:%M} UTC.",
     ]
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/invitation?token={quote(token)}"]
@@ -34,19 +37,19 @@ def text(row: InvitationRow, organization: Organization, inviter: UserRow, token
             },
             ensure_ascii=False,
         )
-        lines += ["", "With an account (put your access token in the place of $ACCESS):", ""]
+        lines += ["", "With an account (replace $ACCESS with your access token):", ""]
         lines += [_command(f'{url}/v1/invitations/accept -H "Authorization: Bearer $ACCESS"', accept)]
         lines += ["", "Without one:", "", _command(f"{url}/v1/auth/register", register)]
         lines += ["", "To decline:", "", _command(f"{url}/v1/invitations/decline", accept)]
     lines += ["", "If you do not know the sender, ignore this mail.", ""]
-    return f"{who} invites you to {where}", "\n".join(lines)
+    return f"{name} invites you to {organization_name}", "\n".join(lines)
 
 
-def _line(text: str) -> str:
-    """A name that strangers chose, on one line and not too long."""
+def _one_line(text: str) -> str:
+    """Return a name that strangers chose on one line, with at most 100 characters."""
     return " ".join(text.split())[:100]
 
 
-def _command(where: str, body: str) -> str:
+def _command(target: str, body: str) -> str:
     quoted = body.replace("'", "'\\''")
-    return f"curl -X POST {where} -H 'content-type: application/json' -d '{quoted}'"
+    return f"curl -X POST {target} -H 'content-type: application/json' -d '{quoted}'"

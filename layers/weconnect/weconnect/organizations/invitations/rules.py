@@ -1,39 +1,49 @@
-"""Who may invite whom, and how often."""
+"""Rules for invitations: who may invite, what they may grant, and how often."""
 
 from uuid import UUID
 
 from weconnect import clock
 from weconnect.api.caller import Caller
-from weconnect.auth.login import throttling
-from weconnect.auth.rows import UserRow
 from weconnect.db import table
 from weconnect.db.table import Transaction
-from weconnect.errors import Conflict, Forbidden, LimitReached
+from weconnect.identity import mail_limits
+from weconnect.identity.email_addresses import domain_of
+from weconnect.identity.errors import EmailNotVerified, TooManyAttempts, UserNotFound
+from weconnect.identity.rows import UserRow
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
+from weconnect.organizations.errors import (
+    DomainNotAllowed,
+    OwnerHasAllPermissions,
+    RoleNotFound,
+    TooManyInvitations,
+)
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import CountRow, RoleRow
 from weconnect.organizations.schemas import NewInvitation
 from weconnect.settings import settings
 
-MOST_AN_HOUR = 200
+MAX_PER_HOUR = 200
 
 
-def verified(caller: Caller) -> UserRow:
-    """The inviting user, whose own address must be verified."""
-    row = table.need(UserRow, UserRow.at(caller.user_id), "user")
+def require_verified_inviter(caller: Caller) -> UserRow:
+    """Return the inviting user. Raises EmailNotVerified."""
+    row = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
     if not row.email_verified:
-        raise Forbidden("Confirm your own address first", code="email_not_verified")
+        raise EmailNotVerified("Your e-mail address is not verified. Verify it before you invite others.")
     return row
 
 
-def check_role(caller: Caller, organization_id: UUID, new: NewInvitation) -> None:
-    """Nobody invites to more than he holds."""
+def require_may_invite(caller: Caller, organization_id: UUID, new: NewInvitation) -> None:
+    """Raise CannotGrant or OwnerOnly when the invitation grants more than the caller has.
+
+    Raises also OwnerHasAllPermissions for an owner with a custom role, and RoleNotFound.
+    """
     if new.custom_role_id:
         if new.role == OrganizationRole.OWNER:
-            raise Conflict("An owner has every permission", code="owner_has_all")
-        table.need(RoleRow, RoleRow.at(organization_id, new.custom_role_id), "role")
+            raise OwnerHasAllPermissions("An owner has every permission. Leave out customRoleId.")
+        table.require(RoleRow, RoleRow.at(organization_id, new.custom_role_id), RoleNotFound)
     moment = clock.now()
-    wanted = OrganizationMember(
+    invited = OrganizationMember(
         id=caller.user_id,
         created_at=moment,
         updated_at=moment,
@@ -43,30 +53,36 @@ def check_role(caller: Caller, organization_id: UUID, new: NewInvitation) -> Non
         custom_role_id=new.custom_role_id,
         permissions=new.permissions,
     )
-    membership.require_may_grant(membership.holder(caller), new.role, membership.words_of(wanted))
+    permissions = membership.load_permissions(invited)
+    membership.require_may_grant(membership.load_rights(caller), new.role, permissions)
 
 
 def check_domain(organization: Organization, email: str) -> None:
-    """Hold the organization's `allowedDomains`."""
+    """Raise DomainNotAllowed for an address outside of the organization's `allowedDomains`."""
     security = organization.custom_settings.security
     allowed = security.allowed_domains if security else None
-    if allowed and email.rpartition("@")[2] not in allowed:
-        raise Forbidden("The organization does not take addresses of this domain", code="domain_not_allowed")
+    if allowed and domain_of(email) not in allowed:
+        raise DomainNotAllowed(
+            f"The organization does not accept addresses of the domain {domain_of(email)!r}. "
+            "Use an address of one of its allowedDomains."
+        )
 
 
-def take_mail(email: str) -> None:
-    """Count a mail to an address, whoever asks for it."""
-    if settings.mail_from and not throttling.take_mail_to(email):
-        raise LimitReached("This address got too many mails; try again in an hour", code="too_many_attempts")
+def count_mail_to_address(email: str) -> None:
+    """Count a mail to an address, whoever requested it. Raises TooManyAttempts."""
+    if settings.mail_from and not mail_limits.count_mail_to(email):
+        raise TooManyAttempts("This address received too many mails. Try again in an hour.")
 
 
-def count_mail(writes: Transaction, organization_id: UUID) -> None:
-    """Hold how many invitations an organization sends in an hour: what it says to strangers goes out in our name."""
+def count_invitation(writes: Transaction, organization_id: UUID) -> None:
+    """Count an invitation of the organization; the transaction raises TooManyInvitations above 200 an hour.
+
+    The limit exists because invitations carry the organization's words to strangers in our name.
+    """
     pk, sk = CountRow.at(organization_id, f"INVITATIONS {clock.now():%Y-%m-%dT%H}")
-    refused = LimitReached(
-        f"{MOST_AN_HOUR} invitations an hour; try again later",
-        code="too_many_invitations",
+    exceeded = TooManyInvitations(
+        f"The organization sent {MAX_PER_HOUR} invitations within an hour. Try again later.",
         headers={"Retry-After": "3600"},
     )
-    expires = {"ttl": clock.epoch() + 2 * 3_600}
-    writes.count(CountRow(pk=pk, sk=sk), "count", 1, limit=MOST_AN_HOUR, refused=refused, put=expires)
+    expiry = {"ttl": clock.epoch_seconds() + 2 * 3_600}
+    writes.increment(CountRow(pk=pk, sk=sk), "count", 1, limit=MAX_PER_HOUR, if_refused=exceeded, put=expiry)

@@ -1,48 +1,104 @@
-"""Members: what they may do, taking them out, leaving, and who the owner is."""
+"""Members of an organization: listing, changing and removing them, leaving, and transferring ownership."""
 
 from typing import Any
 from uuid import UUID
 
 from weconnect.api.caller import Caller
+from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
-from weconnect.errors import Conflict, Invalid
-from weconnect.organizations import service
-from weconnect.organizations.entities import MemberView, OrganizationMember, OrganizationRole
+from weconnect.errors import Invalid
+from weconnect.identity import sessions
+from weconnect.identity.rows import UserRow
+from weconnect.organizations.entities import Member, MemberUser, OrganizationMember, OrganizationRole
+from weconnect.organizations.errors import (
+    MemberInactive,
+    MemberNotFound,
+    MemberPending,
+    OrganizationNotFound,
+    RoleNotFound,
+)
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow, OrganizationRow, RoleRow
 from weconnect.organizations.schemas import MemberChanges, OwnershipTransfer
 
 OWNER = OrganizationRole.OWNER
+USERS_PER_CALL = 100
+
+
+def find(
+    caller: Caller,
+    organization_id: UUID,
+    *,
+    role: OrganizationRole | None,
+    is_active: bool | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[Member]:
+    """Return a page of members with their users and permissions, newest user first."""
+    membership.require_current_organization(caller, organization_id)
+
+    def matches(row: MemberRow) -> bool:
+        return role in (None, row.role) and is_active in (None, row.is_active)
+
+    pk, _ = OrganizationRow.at(organization_id)
+    rows, next_cursor = query_page(
+        MemberRow, pk, MemberRow.PREFIX, limit=limit, cursor=cursor, keep=matches, filters=[role, is_active]
+    )
+    return Page(items=to_members(organization_id, rows), next_cursor=next_cursor)
+
+
+def get(caller: Caller, organization_id: UUID, user_id: UUID) -> Member:
+    """Return one member with their permissions. Raises MemberNotFound."""
+    membership.require_current_organization(caller, organization_id)
+    at, user_at = MemberRow.at(organization_id, user_id), UserRow.at(user_id)
+    rows_by_key = table.get_many([at, user_at])
+    row = rows_by_key.get(at)
+    if not isinstance(row, MemberRow):
+        raise MemberNotFound()
+    member = row.to_entity()
+    custom_role = membership.load_role_permissions(organization_id, member.custom_role_id)
+    return Member.of(member, _to_user(rows_by_key.get(user_at)), custom_role)
+
+
+def to_members(organization_id: UUID, rows: list[MemberRow]) -> list[Member]:
+    """Return the members of the rows, in their order, with users and permissions looked up in batches."""
+    roles = membership.load_permissions_by_role(organization_id, [row.custom_role_id for row in rows])
+    users: dict[tuple[str, str], table.Row] = {}
+    for start in range(0, len(rows), USERS_PER_CALL):
+        users |= table.get_many([UserRow.at(row.user_id) for row in rows[start : start + USERS_PER_CALL]])
+    return [
+        Member.of(
+            row.to_entity(), _to_user(users.get(UserRow.at(row.user_id))), roles.get(row.custom_role_id)
+        )
+        for row in rows
+    ]
 
 
 def update(
     caller: Caller, organization_id: UUID, user_id: UUID, changes: MemberChanges, if_match: int | None
-) -> MemberView:
-    """Change a member. API keys feel it at once, an access token within its 15 minutes."""
-    membership.require_current(caller, organization_id)
-    return membership.with_an_owner_left(lambda: _update(caller, organization_id, user_id, changes, if_match))
+) -> Member:
+    """Change a member. API keys are affected at once, an access token within its 15 minutes.
+
+    Raises MemberNotFound, MemberPending, LastOwner, OwnerOnly, CannotGrant, Outranked, RoleNotFound or
+    MemberLimitReached.
+    """
+    membership.require_current_organization(caller, organization_id)
+    return membership.retry_on_owner_race(
+        lambda: _update(caller, organization_id, user_id, changes, if_match)
+    )
 
 
 def _update(
     caller: Caller, organization_id: UUID, user_id: UUID, changes: MemberChanges, if_match: int | None
-) -> MemberView:
-    row = _need_joined(organization_id, user_id)
-    before: OrganizationMember = row.to_entity()
-    held = membership.holder(caller)
-    membership.require_may_change(held, before)
-    after = before.model_copy(update=_given(changes))
-    if after.role == OWNER:
-        if changes.custom_role_id:
-            _refuse_role_of_owner()
-        after.custom_role_id = None
-    words = membership.words_of(after.model_copy(update={"is_active": True}))
-    if after.custom_role_id and after.custom_role_id != before.custom_role_id:
-        table.need(RoleRow, RoleRow.at(organization_id, after.custom_role_id), "role")
-    membership.require_may_grant(held, after.role, words)
-    organization = table.need(OrganizationRow, OrganizationRow.at(organization_id), "organization")
+) -> Member:
+    row = _require_joined(organization_id, user_id)
+    before = row.to_entity()
+    after = _apply(changes, before)
+    _require_may_update(caller, before, after)
+    organization = table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)
     with table.transaction(caller.actor()) as writes:
         if before.role == OWNER and before.is_active and not (after.role == OWNER and after.is_active):
-            membership.keep_an_owner(writes, organization_id, user_id)
+            membership.require_another_owner(writes, organization_id, user_id)
         values = {
             "role": after.role.value,
             "custom_role_id": str(after.custom_role_id) if after.custom_role_id else None,
@@ -51,84 +107,106 @@ def _update(
         }
         writes.change(row, values, if_match=if_match)
         if after.is_active and not before.is_active:
-            membership.take_place(writes, organization.to_entity())
+            membership.take_member_quota(writes, organization.to_entity())
         if before.is_active and not after.is_active:
-            membership.free_place(writes, organization_id)
+            membership.release_member_quota(writes, organization_id)
         if before.custom_role_id != after.custom_role_id:
-            membership.count_role(writes, organization_id, before.custom_role_id, -1)
-            membership.count_role(writes, organization_id, after.custom_role_id, 1)
+            membership.adjust_role_count(writes, organization_id, before.custom_role_id, -1)
+            membership.adjust_role_count(writes, organization_id, after.custom_role_id, 1)
     if not after.is_active:
-        membership.end_sessions(organization_id, user_id)
-    return service.member(caller, organization_id, user_id)
+        sessions.end_sessions_in(organization_id, user_id)
+    return get(caller, organization_id, user_id)
+
+
+def _apply(changes: MemberChanges, before: OrganizationMember) -> OrganizationMember:
+    """Return the changed member; an owner has no custom role."""
+    values: dict[str, Any] = {}
+    for name in changes.model_fields_set:
+        value = getattr(changes, name)
+        if value is not None or name == "custom_role_id":  # null means something for the custom role alone
+            values[name] = value
+    after = before.model_copy(update=values)
+    if after.role == OWNER:
+        if changes.custom_role_id:
+            detail = "An owner has every permission. Leave out customRoleId or choose another role."
+            raise Invalid(detail, pointer="/customRoleId")
+        after.custom_role_id = None
+    return after
+
+
+def _require_may_update(caller: Caller, before: OrganizationMember, after: OrganizationMember) -> None:
+    rights = membership.load_rights(caller)
+    membership.require_may_change(rights, before)
+    permissions = membership.load_permissions(after.model_copy(update={"is_active": True}))
+    if after.custom_role_id and after.custom_role_id != before.custom_role_id:
+        table.require(RoleRow, RoleRow.at(after.organization_id, after.custom_role_id), RoleNotFound)
+    membership.require_may_grant(rights, after.role, permissions)
 
 
 def remove(caller: Caller, organization_id: UUID, user_id: UUID, if_match: int | None) -> None:
-    """Take a member out: refresh and API keys here end at once, an access token within its 15 minutes."""
-    membership.require_current(caller, organization_id)
+    """Remove a member. Their sessions and API keys here end at once, an access token within its 15 minutes."""
+    membership.require_current_organization(caller, organization_id)
 
     def work() -> None:
-        row = _need_joined(organization_id, user_id)
-        membership.require_may_change(membership.holder(caller), row.to_entity())
+        row = _require_joined(organization_id, user_id)
+        membership.require_may_change(membership.load_rights(caller), row.to_entity())
         with table.transaction(caller.actor()) as writes:
-            membership.depart(writes, row, if_match=if_match)
+            membership.remove_member(writes, row, if_match=if_match)
 
-    membership.with_an_owner_left(work)
-    _end_all(caller, organization_id, user_id)
+    membership.retry_on_owner_race(work)
+    _end_access(caller, organization_id, user_id)
 
 
 def leave(caller: Caller, organization_id: UUID) -> None:
-    """Leave one's organization; the last owner may not."""
-    membership.require_current(caller, organization_id)
+    """End the caller's own membership. Raises LastOwner for the last owner."""
+    membership.require_current_organization(caller, organization_id)
 
     def work() -> None:
-        row = _need_joined(organization_id, caller.user_id)
+        row = _require_joined(organization_id, caller.user_id)
         with table.transaction(caller.actor()) as writes:
-            membership.depart(writes, row)
+            membership.remove_member(writes, row)
 
-    membership.with_an_owner_left(work)
-    _end_all(caller, organization_id, caller.user_id)
+    membership.retry_on_owner_race(work)
+    _end_access(caller, organization_id, caller.user_id)
 
 
-def transfer(caller: Caller, organization_id: UUID, body: OwnershipTransfer) -> MemberView:
-    """Make another member an owner, and the caller an admin; answers the new owner."""
-    membership.require_current(caller, organization_id)
+def transfer_ownership(caller: Caller, organization_id: UUID, body: OwnershipTransfer) -> Member:
+    """Make another member an owner and the caller an admin; return the new owner.
+
+    Raises OwnerOnly, MemberNotFound, MemberPending or MemberInactive.
+    """
+    membership.require_current_organization(caller, organization_id)
     membership.require_owner(caller)
     if body.user_id == caller.user_id:
-        errors = [{"pointer": "/userId", "detail": "is yourself"}]
-        raise Invalid("Not valid: /userId", errors=errors)
-    row = _need_joined(organization_id, body.user_id)
+        raise Invalid("You are the owner already. Name another member in userId.", pointer="/userId")
+    row = _require_joined(organization_id, body.user_id)
     if not row.is_active:
-        raise Conflict("This member is not active", code="member_inactive")
-    own = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))  # an operator may be none
+        raise MemberInactive("This member is not active. Activate the member first.")
+    own = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))  # an operator may be no member
     with table.transaction(caller.actor()) as writes:
-        membership.check_organization(writes, organization_id)
-        membership.count_role(writes, organization_id, row.to_entity().custom_role_id, -1)
+        membership.require_active_organization(writes, organization_id)
+        membership.adjust_role_count(writes, organization_id, row.to_entity().custom_role_id, -1)
         writes.change(row, {"role": OWNER.value, "custom_role_id": None})
         if own is not None and own.role == OWNER:
             writes.change(own, {"role": OrganizationRole.ADMIN.value})
-    return service.member(caller, organization_id, body.user_id)
+    return get(caller, organization_id, body.user_id)
 
 
-def _end_all(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
-    membership.end_sessions(organization_id, user_id)
-    membership.end_keys(caller.actor(), organization_id, user_id)
-    membership.forget_limits(organization_id, user_id)
-    membership.end_shares(organization_id, user_id)
+def _end_access(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
+    sessions.end_sessions_in(organization_id, user_id)
+    membership.revoke_api_keys(caller.actor(), organization_id, user_id)
+    membership.delete_execution_limits(organization_id, user_id)
+    membership.delete_shares(organization_id, user_id)
 
 
-def _need_joined(organization_id: UUID, user_id: UUID) -> MemberRow:
-    row = table.need(MemberRow, MemberRow.at(organization_id, user_id), "member")
+def _require_joined(organization_id: UUID, user_id: UUID) -> MemberRow:
+    row = table.require(MemberRow, MemberRow.at(organization_id, user_id), MemberNotFound)
     if row.to_entity().is_pending:
-        raise Conflict("Not a member yet; revoke the invitation instead", code="member_pending")
+        raise MemberPending("This user has not joined yet. Revoke the invitation instead.")
     return row
 
 
-def _given(changes: MemberChanges) -> dict[str, Any]:
-    """What was sent; null means something for the custom role alone."""
-    given = {name: getattr(changes, name) for name in changes.model_fields_set}
-    return {name: value for name, value in given.items() if value is not None or name == "custom_role_id"}
-
-
-def _refuse_role_of_owner() -> None:
-    errors = [{"pointer": "/customRoleId", "detail": "an owner has every permission"}]
-    raise Invalid("Not valid: /customRoleId", errors=errors)
+def _to_user(row: table.Row | None) -> MemberUser | None:
+    if not isinstance(row, UserRow):
+        return None
+    return MemberUser(**{name: getattr(row, name) for name in MemberUser.model_fields})

@@ -1,22 +1,33 @@
-"""What every change of a membership has to hold: who may grant what, the plan's places, and an owner who stays."""
+"""Rules that every change of a membership obeys: who may grant what, the plan's quota, and an owner who remains."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
+from weconnect import registry
+from weconnect.actor import Actor
 from weconnect.api.caller import Caller
-from weconnect.auth.entities import LimitType
-from weconnect.auth.rows import ApiKeyRow, ExecutionLimitRow
-from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.db.table import Transaction
-from weconnect.errors import Conflict, Forbidden, LimitReached, NotFound, Problem, Unauthenticated
-from weconnect.identity.permissions import ROLES, WORDS, spelled_out
+from weconnect.errors import FieldError, Forbidden, Problem, Unauthenticated
+from weconnect.identity.entities import LimitType
+from weconnect.identity.permissions import ALL_PERMISSIONS, PERMISSIONS_BY_ROLE, expand_permissions
+from weconnect.identity.rows import ApiKeyRow, ExecutionLimitRow
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
+from weconnect.organizations.errors import (
+    CannotGrant,
+    LastOwner,
+    MemberLimitReached,
+    NotAMember,
+    OrganizationNotFound,
+    Outranked,
+    OwnerOnly,
+    RoleNotFound,
+)
+from weconnect.organizations.members.active_membership import load_active_membership
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, RoleRow
-from weconnect.workflows.sharing.rows import WorkflowShareRow
 
 ATTEMPTS = 8
 
@@ -24,172 +35,160 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Holder:
-    """What somebody holds in an organization now, whatever their token says."""
+class Rights:
+    """The role and permissions that somebody has in an organization now, whatever their token says."""
 
     role: str
-    words: frozenset[str]
+    permissions: frozenset[str]
 
     @property
     def is_owner(self) -> bool:
         return self.role == OrganizationRole.OWNER
 
 
-class OwnerLost(Conflict):
-    code, title = "last_owner", "An organization always has an owner"
+def load_rights(caller: Caller, organization_id: UUID | None = None) -> Rights:
+    """Return the caller's rights in their organization, or in another one. Raises NotAMember.
 
-
-def holder(caller: Caller, organization_id: UUID | None = None) -> Holder:
-    """The caller's standing in their organization, or in another, else Forbidden; an operator's is an owner's.
-
-    Through an API key one gives what a plain member has and what the key may do itself, and is an owner only when
-    that is everything.
+    An operator of the deployment has the rights of an owner. An API key may grant what a plain member has and what the
+    key may do itself; it counts as an owner only when that is everything.
     """
     organization_id = organization_id or caller.organization_id
     if caller.is_operator:
-        return Holder(OrganizationRole.OWNER, WORDS)
+        return Rights(OrganizationRole.OWNER, ALL_PERMISSIONS)
     row = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))
-    member: OrganizationMember | None = row.to_entity() if row else None
+    member = row.to_entity() if row else None
     if member is None or member.is_pending or not member.is_active:
-        raise Forbidden("You are not a member of this organization", code="not_a_member")
-    own = words_of(member)
-    words = own & (caller.permissions | ROLES["member"]) if caller.api_key_id else own
-    return Holder(member.role if words == own else "", words)
+        raise NotAMember()
+    own = load_permissions(member)
+    granted = own & (caller.permissions | PERMISSIONS_BY_ROLE["member"]) if caller.api_key_id else own
+    return Rights(member.role if granted == own else "", granted)
 
 
-def stand_in(organization_id: UUID, user_id: UUID) -> UUID:
-    """In whose name goes on what a user has set going: their own, or an owner's once they may not act here any more.
+def resolve_acting_user(organization_id: UUID, user_id: UUID) -> UUID:
+    """Return the user in whose name something continues that `user_id` set up: that user, or else an owner.
 
-    Raises Unauthenticated or Forbidden when no owner may either, as while the organization is not active.
+    An owner takes over once the user may no longer act in the organization. Raises Unauthenticated or Forbidden when no
+    owner may act either, for example because the organization is inactive.
     """
     refusal: Problem | None = None
-    for candidate in itertools.chain([user_id], _owners(organization_id)):
+    for candidate in itertools.chain([user_id], _list_owners(organization_id)):
         try:
-            sessions.standing(candidate, organization_id)
+            load_active_membership(candidate, organization_id)
         except (Unauthenticated, Forbidden) as error:
             refusal = refusal or error
         else:
             return candidate
-    raise refusal or no_organization()
+    raise refusal or OrganizationNotFound()
 
 
-def _owners(organization_id: UUID) -> Iterator[UUID]:
+def _list_owners(organization_id: UUID) -> Iterator[UUID]:
     pk, _ = OrganizationRow.at(organization_id)
     for row in MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True):
         if row.role == OrganizationRole.OWNER:
             yield UUID(row.user_id)
 
 
-def require_current(caller: Caller, organization_id: UUID) -> None:
-    """Raise NotFound unless the path's organization is the caller's: no other one is to be seen."""
+def require_current_organization(caller: Caller, organization_id: UUID) -> None:
+    """Raise OrganizationNotFound unless the organization is the caller's current one: no other one is visible."""
     if organization_id != caller.organization_id:
-        raise no_organization()
-
-
-def no_organization() -> NotFound:
-    """What an organization is that is not there, or not to be seen."""
-    return NotFound("No such organization", code="organization_not_found")
+        raise OrganizationNotFound()
 
 
 def require_owner(caller: Caller) -> None:
-    """Raise Forbidden unless the caller is an owner of their organization at this moment."""
-    if not holder(caller).is_owner:
-        raise owner_only()
+    """Raise OwnerOnly unless the caller is an owner of their organization at this moment."""
+    if not load_rights(caller).is_owner:
+        raise OwnerOnly()
 
 
-def owner_only() -> Forbidden:
-    """What those who are no owner are told."""
-    return Forbidden("Only an owner may do this", code="owner_only")
+def load_permissions(member: OrganizationMember) -> frozenset[str]:
+    """Return a member's permissions with wildcards expanded; their custom role is looked up."""
+    custom_role = load_role_permissions(member.organization_id, member.custom_role_id)
+    return expand_permissions(member.resolve_permissions(custom_role))
 
 
-def words_of(member: OrganizationMember) -> frozenset[str]:
-    """A member's permissions, every one spelled out, with their custom role looked up."""
-    return spelled_out(member.effective_words(role_words(member.organization_id, member.custom_role_id)))
-
-
-def role_words(organization_id: UUID, role_id: UUID | None) -> list[str] | None:
-    """The words of a custom role; None without one."""
+def load_role_permissions(organization_id: UUID, role_id: UUID | None) -> list[str] | None:
+    """Return the permissions of a custom role: none when it is gone, None without a role."""
     if role_id is None:
         return None
     row = table.get(RoleRow, RoleRow.at(organization_id, role_id))
     return list(row.permissions) if row else []
 
 
-def words_by_role(organization_id: UUID, role_ids: Iterable[str | None]) -> dict[str | None, list[str]]:
-    """The words of the custom roles among `role_ids`, in one call."""
-    at = [RoleRow.at(organization_id, role_id) for role_id in {one for one in role_ids if one}]
-    found = table.get_many(at) if at else {}
-    return {str(row.id): list(row.permissions) for row in found.values()}
+def load_permissions_by_role(
+    organization_id: UUID, role_ids: Iterable[str | None]
+) -> dict[str | None, list[str]]:
+    """Return the permissions of the custom roles among `role_ids` by role ID, in one call."""
+    keys = [RoleRow.at(organization_id, role_id) for role_id in set(role_ids) if role_id]
+    rows = table.get_many(keys).values() if keys else ()
+    return {row.id: list(row.permissions) for row in rows if isinstance(row, RoleRow)}
 
 
-def require_may_grant(held: Holder, role: str, words: Iterable[str]) -> None:
-    """Nobody gives what he does not hold, and only an owner makes owners."""
-    if role == OrganizationRole.OWNER and not held.is_owner:
-        raise owner_only()
-    if more := sorted(spelled_out(frozenset(words)) - held.words):
-        errors = [{"pointer": "", "detail": word} for word in more]
-        raise Forbidden(
-            f"You do not hold this yourself: {', '.join(more[:5])}", code="cannot_grant", errors=errors
+def require_may_grant(rights: Rights, role: str, permissions: Iterable[str]) -> None:
+    """Raise CannotGrant for permissions that the granting person lacks, OwnerOnly when a non-owner makes an owner."""
+    if role == OrganizationRole.OWNER and not rights.is_owner:
+        raise OwnerOnly()
+    if missing := sorted(expand_permissions(frozenset(permissions)) - rights.permissions):
+        errors: list[FieldError] = [{"pointer": "", "detail": permission} for permission in missing]
+        raise CannotGrant(
+            f"You cannot grant permissions that you do not have: {', '.join(missing[:5])}", errors=errors
         )
 
 
-def require_may_change(held: Holder, member: OrganizationMember) -> None:
-    """Nobody changes or removes an owner but an owner, or somebody who holds more than he does."""
-    if held.is_owner:
+def require_may_change(rights: Rights, member: OrganizationMember) -> None:
+    """Raise OwnerOnly when a non-owner changes an owner, Outranked when the member has permissions they lack."""
+    if rights.is_owner:
         return
     if member.role == OrganizationRole.OWNER:
-        raise Forbidden("Only an owner may change an owner", code="owner_only")
-    if words_of(member.model_copy(update={"is_active": True})) - held.words:
-        raise Forbidden("This member holds more than you do", code="outranked")
+        raise OwnerOnly("Only an owner may change or remove an owner.")
+    if load_permissions(member.model_copy(update={"is_active": True})) - rights.permissions:
+        raise Outranked()
 
 
-# Places of the plan: active members and open invitations
+# The plan's quota of active members and open invitations
 
 
-def take_place(writes: Transaction, organization: Organization) -> None:
-    """Count one more member or invitation; LimitReached when the plan has no place left."""
+def take_member_quota(writes: Transaction, organization: Organization) -> None:
+    """Count one more member or invitation; the transaction raises MemberLimitReached when the quota is used up."""
     limit = organization.get_plan_limits().max_team_members
-    refused = LimitReached(
-        f"The plan has {limit} places for members and open invitations", code="member_limit_reached"
+    exceeded = MemberLimitReached(
+        f"The plan allows {limit} members and open invitations. Remove one or change the plan."
     )
-    writes.count(_count(organization.id), "total", 1, limit=limit, refused=refused)
+    writes.increment(_count_row(organization.id), "total", 1, limit=limit, if_refused=exceeded)
 
 
-def free_place(writes: Transaction, organization_id: UUID) -> None:
-    """Count one less."""
-    writes.count(_count(organization_id), "total", -1)
+def release_member_quota(writes: Transaction, organization_id: UUID) -> None:
+    """Count one member or invitation less."""
+    writes.increment(_count_row(organization_id), "total", -1)
 
 
-def count_role(writes: Transaction, organization_id: UUID, role_id: UUID | None, step: int) -> None:
-    """Count a member or invitation that gets (1) or loses (-1) a custom role, which must be there still."""
+def adjust_role_count(writes: Transaction, organization_id: UUID, role_id: UUID | None, step: int) -> None:
+    """Count a member or invitation that gets (1) or loses (-1) a custom role; None is ignored.
+
+    The transaction raises RoleNotFound when the role was deleted.
+    """
     if role_id is not None:
         pk, sk = RoleRow.at(organization_id, role_id)
-        writes.touch(RoleRow(pk=pk, sk=sk), {"member_count": step}, {}, no_role())
+        writes.touch(RoleRow(pk=pk, sk=sk), {"member_count": step}, {}, RoleNotFound())
 
 
-def no_role() -> NotFound:
-    """What a role is that is not there."""
-    return NotFound("No such role", code="role_not_found")
-
-
-def check_organization(writes: Transaction, organization_id: UUID) -> None:
-    """Refuse the transaction when the organization is in the trash, or not active."""
+def require_active_organization(writes: Transaction, organization_id: UUID) -> None:
+    """Make the transaction raise OrganizationNotFound when the organization is in the trash or inactive."""
     active = OrganizationRow.pk.exists() & (OrganizationRow.is_active == True)  # noqa: E712
-    writes.check(OrganizationRow, OrganizationRow.at(organization_id), active, no_organization())
+    writes.check(OrganizationRow, OrganizationRow.at(organization_id), active, OrganizationNotFound())
 
 
-def _count(organization_id: UUID) -> MemberCountRow:
+def _count_row(organization_id: UUID) -> MemberCountRow:
     pk, sk = MemberCountRow.at(organization_id)
     return MemberCountRow(pk=pk, sk=sk)
 
 
-# An owner who stays
+# An owner who remains
 
 
-def keep_an_owner(writes: Transaction, organization_id: UUID, leaving: UUID) -> None:
-    """Make the transaction hold only while another active owner is one; OwnerLost when there is none.
+def require_another_owner(writes: Transaction, organization_id: UUID, leaving: UUID) -> None:
+    """Make the transaction depend on another active owner than `leaving`; raise LastOwner when there is none.
 
-    Two owners who demote each other at once each depend on the other's row, so one of them is refused.
+    Two owners who demote each other at the same time depend on each other's row, so one of them is refused.
     """
     pk, _ = OrganizationRow.at(organization_id)
     for row in MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True):
@@ -206,67 +205,62 @@ def keep_an_owner(writes: Transaction, organization_id: UUID, leaving: UUID) -> 
     raise _last_owner()
 
 
-def with_an_owner_left(work: Callable[[], T]) -> T:
-    """Do `work`, and again when the owner that it counted on was changed at the same time."""
+def retry_on_owner_race(work: Callable[[], T]) -> T:
+    """Return the result of `work`, repeating it when the owner it depended on was changed at the same time."""
     for _ in range(ATTEMPTS - 1):
         try:
             return work()
-        except OwnerLost as error:
-            if error.__cause__ is None:  # nobody raced: there is no other owner
+        except LastOwner as error:
+            if error.__cause__ is None:  # no race: no other owner exists
                 raise
     return work()
 
 
-def _last_owner() -> OwnerLost:
-    return OwnerLost("Make another member an owner first")
+def _last_owner() -> LastOwner:
+    return LastOwner("An organization always has an owner. Make another member an owner first.")
 
 
-# What ends with a membership
+# The end of a membership
 
 
-def depart(writes: Transaction, row: MemberRow, *, if_match: int | None = None, owned: bool = True) -> None:
-    """Take a member out with their place and their role; the trash row tells the audit who did it.
+def remove_member(
+    writes: Transaction, row: MemberRow, *, if_match: int | None = None, owned: bool = True
+) -> None:
+    """Remove a member with their share of the quota and their role; the row in the trash tells the audit who did it.
 
-    An organization that is `owned` keeps an owner; one in the trash need not. An invitation keeps its place when its
-    pending member goes. At most five writes.
+    An organization that is `owned` keeps an owner; one in the trash need not. When a pending member is removed, the
+    invitation keeps its share of the quota. At most five writes.
     """
-    member: OrganizationMember = row.to_entity()
+    member = row.to_entity()
     organization_id, user_id = member.organization_id, member.user_id
     if member.is_pending:
         writes.delete(row, if_match=if_match)
         return
     if owned and member.role == OrganizationRole.OWNER and member.is_active:
-        keep_an_owner(writes, organization_id, user_id)
-    table.trash(writes, row, MemberRow.in_trash(organization_id, user_id), if_match=if_match)
+        require_another_owner(writes, organization_id, user_id)
+    table.move_to_trash(writes, row, MemberRow.in_trash(organization_id, user_id), if_match=if_match)
     if member.is_active:
-        free_place(writes, organization_id)
-    count_role(writes, organization_id, member.custom_role_id, -1)
+        release_member_quota(writes, organization_id)
+    adjust_role_count(writes, organization_id, member.custom_role_id, -1)
 
 
-def end_sessions(organization_id: UUID, user_id: UUID) -> None:
-    """End a user's sessions in an organization; an access token of one lives on for its 15 minutes."""
-    for session in sessions.of_user(user_id):
-        if session.organization_id == str(organization_id):
-            session.delete()
-
-
-def forget_limits(organization_id: UUID, user_id: UUID) -> None:
-    """Remove a user's execution limits in an organization."""
-    for kind in LimitType:
-        pk, sk = ExecutionLimitRow.at(organization_id, user_id, kind)
+def delete_execution_limits(organization_id: UUID, user_id: UUID) -> None:
+    """Delete a user's execution limits in an organization."""
+    for limit_type in LimitType:
+        pk, sk = ExecutionLimitRow.at(organization_id, user_id, limit_type)
         ExecutionLimitRow(pk=pk, sk=sk).delete()
 
 
-def end_shares(organization_id: UUID, user_id: UUID) -> None:
-    """Remove what was shared with a user in an organization; what they gave to others stays."""
-    for row in WorkflowShareRow.gsi1.query(WorkflowShareRow.of_user(organization_id, user_id)):
-        row.delete()
+def delete_shares(organization_id: UUID, user_id: UUID) -> None:
+    """Delete everything that was shared with a user in an organization; what they shared with others stays."""
+    for purge in registry.MEMBER_PURGES:
+        registry.resolve(purge)(organization_id, user_id)
 
 
-def end_keys(actor: dict[str, Any], organization_id: UUID, user_id: UUID) -> None:
+def revoke_api_keys(actor: Actor, organization_id: UUID, user_id: UUID) -> None:
     """Revoke a user's API keys in an organization."""
-    for found in ApiKeyRow.gsi1.query(ApiKeyRow.of_user(organization_id, user_id)):
-        row = table.get(ApiKeyRow, (found.pk, found.sk))
+    for match in ApiKeyRow.gsi1.query(ApiKeyRow.of_user(organization_id, user_id)):
+        row = table.get(ApiKeyRow, (match.pk, match.sk))
         if row is not None:
             with table.transaction(actor) as writes:
-                table.trash(writes, row, ApiKeyRow.trashed_at(organization_id, UUID(row.id)))
+                table.move_to_trash(writes, row, ApiKeyRow.in_trash(organization_id, UUID(row.id)))

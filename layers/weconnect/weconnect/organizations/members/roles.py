@@ -1,51 +1,53 @@
-"""Custom roles: named sets of permissions beside the four that every organization has."""
+"""Custom roles: named sets of permissions besides the four built-in roles."""
 
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock
 from weconnect.api.caller import Caller
-from weconnect.api.idempotency import new_id
+from weconnect.api.idempotency import replay_safe_id
 from weconnect.db import table
-from weconnect.errors import Conflict, Invalid, LimitReached, name_taken
-from weconnect.identity.permissions import ROLES, spelled_out
+from weconnect.errors import Invalid, NameTaken
+from weconnect.identity.permissions import PERMISSIONS_BY_ROLE, expand_permissions
+from weconnect.organizations.entities import CustomRole
+from weconnect.organizations.errors import BuiltinRole, RoleInUse, RoleLimitReached, RoleNotFound
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow, RoleRow
-from weconnect.organizations.schemas import CustomRole, NewRole, RoleChanges, Roles, RoleView
+from weconnect.organizations.schemas import NewRole, Role, RoleChanges, RoleList
 
-MOST_ROLES = 50
-
-
-def find(caller: Caller, organization_id: UUID) -> Roles:
-    """The four roles, then the custom ones by name."""
-    membership.require_current(caller, organization_id)
-    custom = sorted(of_organization(organization_id), key=lambda role: role.name.casefold())
-    return Roles(items=[*(_builtin(name) for name in ROLES), *map(_view, custom)])
+MAX_ROLES = 50
 
 
-def of_organization(organization_id: UUID) -> list[CustomRole]:
-    """All custom roles: at most 50."""
+def find(caller: Caller, organization_id: UUID) -> RoleList:
+    """Return the four built-in roles, then the custom ones by name."""
+    membership.require_current_organization(caller, organization_id)
+    custom = sorted(list_custom_roles(organization_id), key=lambda role: role.name.casefold())
+    return RoleList(items=[*map(_builtin_role, PERMISSIONS_BY_ROLE), *map(_to_role, custom)])
+
+
+def list_custom_roles(organization_id: UUID) -> list[CustomRole]:
+    """Return all custom roles of an organization, at most 50."""
     pk, _ = OrganizationRow.at(organization_id)
     rows = RoleRow.query(pk, RoleRow.sk.startswith(RoleRow.PREFIX), consistent_read=True)
     return [row.to_entity() for row in rows]
 
 
-def get(caller: Caller, organization_id: UUID, role_id: str) -> RoleView:
-    """One role: a custom one by its id, or one of the four by its name."""
-    membership.require_current(caller, organization_id)
-    if role_id in ROLES:
-        return _builtin(role_id)
-    return _view(_need(organization_id, role_id).to_entity())
+def get(caller: Caller, organization_id: UUID, role_id: str) -> Role:
+    """Return a custom role by its ID, or a built-in one by its name. Raises RoleNotFound."""
+    membership.require_current_organization(caller, organization_id)
+    if role_id in PERMISSIONS_BY_ROLE:
+        return _builtin_role(role_id)
+    return _to_role(_require_custom(organization_id, role_id).to_entity())
 
 
-def create(caller: Caller, organization_id: UUID, new: NewRole) -> RoleView:
-    """Make a role; nobody puts into one what he does not hold."""
-    membership.require_current(caller, organization_id)
-    membership.require_may_grant(membership.holder(caller), "", new.permissions)
-    _refuse_builtin(new.name)
+def create(caller: Caller, organization_id: UUID, new: NewRole) -> Role:
+    """Create a custom role. Raises CannotGrant, NameTaken or RoleLimitReached."""
+    membership.require_current_organization(caller, organization_id)
+    membership.require_may_grant(membership.load_rights(caller), "", new.permissions)
+    _refuse_builtin_name(new.name)
     moment = clock.now()
     role = CustomRole(
-        id=new_id(),
+        id=replay_safe_id(),
         created_at=moment,
         updated_at=moment,
         organization_id=organization_id,
@@ -56,84 +58,94 @@ def create(caller: Caller, organization_id: UUID, new: NewRole) -> RoleView:
     )
     pk, sk = RoleRow.at(organization_id, role.id)
     row = RoleRow.of(role, pk=pk, sk=sk)
-    refused = LimitReached(f"An organization has {MOST_ROLES} roles at most", code="role_limit_reached")
+    exceeded = RoleLimitReached(f"An organization has at most {MAX_ROLES} custom roles. Delete one first.")
     with table.transaction(caller.actor()) as writes:
-        membership.check_organization(writes, organization_id)
+        membership.require_active_organization(writes, organization_id)
         writes.create(row)
-        writes.create(_name(organization_id, role.name), name_taken("a role", role.name))
-        writes.count(_count(organization_id), "count", 1, limit=MOST_ROLES, refused=refused)
-    return _view(row.to_entity())
+        writes.create(_name_row(organization_id, role.name), NameTaken("a role", role.name))
+        writes.increment(_count_row(organization_id), "count", 1, limit=MAX_ROLES, if_refused=exceeded)
+    return _to_role(row.to_entity())
 
 
 def update(
     caller: Caller, organization_id: UUID, role_id: str, changes: RoleChanges, if_match: int | None
-) -> RoleView:
-    """Change a role. Who has it gets the new permissions with the next token, API keys at once."""
-    membership.require_current(caller, organization_id)
-    row = _need(organization_id, role_id)
-    held = membership.holder(caller)
-    membership.require_may_grant(held, "", row.permissions)
-    given = {name: getattr(changes, name) for name in changes.model_fields_set}
-    values: dict[str, Any] = {
-        name: value for name, value in given.items() if value is not None or name == "description"
-    }
+) -> Role:
+    """Change a custom role. Its members get the new permissions with their next token, their API keys at once.
+
+    Raises RoleNotFound, BuiltinRole, CannotGrant or NameTaken.
+    """
+    membership.require_current_organization(caller, organization_id)
+    row = _require_custom(organization_id, role_id)
+    rights = membership.load_rights(caller)
+    membership.require_may_grant(rights, "", row.permissions)
+    values: dict[str, Any] = {}
+    for field in changes.model_fields_set:
+        value = getattr(changes, field)
+        if value is not None or field == "description":
+            values[field] = value
     if "permissions" in values:
-        membership.require_may_grant(held, "", values["permissions"])
+        membership.require_may_grant(rights, "", values["permissions"])
         values["permissions"] = sorted(set(values["permissions"]))
     name, before = values.get("name", row.name), row.name
-    _refuse_builtin(name)
+    _refuse_builtin_name(name)
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
         if name.casefold() != before.casefold():
-            writes.discard(_name(organization_id, before))
-            writes.create(_name(organization_id, name), name_taken("a role", name))
-    return _view(_need(organization_id, role_id).to_entity())
+            writes.discard(_name_row(organization_id, before))
+            writes.create(_name_row(organization_id, name), NameTaken("a role", name))
+    return _to_role(_require_custom(organization_id, role_id).to_entity())
 
 
 def delete(caller: Caller, organization_id: UUID, role_id: str, if_match: int | None) -> None:
-    """Delete a role that no member and no open invitation has."""
-    membership.require_current(caller, organization_id)
-    row = _need(organization_id, role_id)
-    membership.require_may_grant(membership.holder(caller), "", row.permissions)
-    in_use = Conflict(
-        "Members or open invitations have this role; give them another first", code="role_in_use"
-    )
+    """Delete a custom role. Raises RoleInUse while a member or an open invitation has it."""
+    membership.require_current_organization(caller, organization_id)
+    row = _require_custom(organization_id, role_id)
+    membership.require_may_grant(membership.load_rights(caller), "", row.permissions)
+    in_use = RoleInUse("Members or open invitations have this role. Give them another role first.")
     with table.transaction(caller.actor()) as writes:
-        gone = RoleRow.in_trash(organization_id, role_id)
-        table.trash(writes, row, gone, if_match=if_match, condition=RoleRow.member_count == 0, refused=in_use)
-        writes.discard(_name(organization_id, row.name))
-        writes.count(_count(organization_id), "count", -1)
+        table.move_to_trash(
+            writes,
+            row,
+            RoleRow.in_trash(organization_id, role_id),
+            if_match=if_match,
+            condition=RoleRow.member_count == 0,
+            if_refused=in_use,
+        )
+        writes.discard(_name_row(organization_id, row.name))
+        writes.increment(_count_row(organization_id), "count", -1)
 
 
-def _need(organization_id: UUID, role_id: str) -> RoleRow:
-    if role_id in ROLES:
-        raise Conflict("The four roles are the same everywhere; make a custom one", code="builtin_role")
+def _require_custom(organization_id: UUID, role_id: str) -> RoleRow:
+    if role_id in PERMISSIONS_BY_ROLE:
+        raise BuiltinRole("The four built-in roles cannot be changed. Create a custom role instead.")
     try:
-        return table.need(RoleRow, RoleRow.at(organization_id, UUID(role_id)), "role")
+        at = RoleRow.at(organization_id, UUID(role_id))
     except ValueError:
-        raise membership.no_role() from None
+        raise RoleNotFound() from None
+    return table.require(RoleRow, at, RoleNotFound)
 
 
-def _builtin(name: str) -> RoleView:
-    return RoleView(id=name, name=name, permissions=sorted(spelled_out(ROLES[name])), is_custom=False)
+def _builtin_role(name: str) -> Role:
+    return Role(
+        id=name, name=name, permissions=sorted(expand_permissions(PERMISSIONS_BY_ROLE[name])), is_custom=False
+    )
 
 
-def _view(role: CustomRole) -> RoleView:
-    values = {name: getattr(role, name) for name in RoleView.model_fields if name not in ("id", "is_custom")}
-    return RoleView(id=str(role.id), is_custom=True, **values)
+def _to_role(role: CustomRole) -> Role:
+    values = {name: getattr(role, name) for name in Role.model_fields if name not in ("id", "is_custom")}
+    return Role(id=str(role.id), is_custom=True, **values)
 
 
-def _refuse_builtin(name: str) -> None:
-    if name.casefold() in ROLES:
-        errors = [{"pointer": "/name", "detail": "is one of the four roles"}]
-        raise Invalid("Not valid: /name", errors=errors)
+def _refuse_builtin_name(name: str) -> None:
+    if name.casefold() in PERMISSIONS_BY_ROLE:
+        raise Invalid(f"{name!r} is a built-in role. Choose another name.", pointer="/name")
 
 
-def _name(organization_id: UUID, name: str) -> NameRow:
+def _name_row(organization_id: UUID, name: str) -> NameRow:
     pk, sk = NameRow.at(organization_id, "ROLE", name)
     return NameRow(pk=pk, sk=sk)
 
 
-def _count(organization_id: UUID) -> CountRow:
+def _count_row(organization_id: UUID) -> CountRow:
     pk, sk = CountRow.at(organization_id, "ROLE")
     return CountRow(pk=pk, sk=sk)

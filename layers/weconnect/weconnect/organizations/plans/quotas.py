@@ -1,4 +1,4 @@
-"""A name and a place of the plan: what a thing that an organization has a limited number of takes and gives back."""
+"""Quotas of the plan: reserving and releasing the name and the count of a resource that a plan limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,93 +8,91 @@ from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.db import table
-from weconnect.db.table import Row
-from weconnect.errors import LimitReached, NotFound, name_taken
-from weconnect.organizations.entities import Organization
+from weconnect.db.table import EntityRow
+from weconnect.errors import LimitReached, NameTaken
+from weconnect.organizations.entities import LIMIT_THRESHOLDS, Organization
+from weconnect.organizations.errors import AgentLimitReached, OrganizationNotFound, WorkflowLimitReached
 from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What is named and counted: its word in keys, its resource in usage, and the plan's limit of it."""
+class Quota:
+    """A type of resource that a plan limits.
 
-    word: str
+    `key_part` names it in keys of the table, `resource` in the usage, `limit_field` is the field of PlanLimits, `noun`
+    has its article, such as `an agent`.
+    """
+
+    key_part: str
     resource: str
-    limit: str
-
-    @property
-    def singular(self) -> str:
-        return self.resource.removesuffix("s")
-
-    @property
-    def one(self) -> str:
-        """One of them, in words."""
-        return f"{'an' if self.singular[0] in 'aeiou' else 'a'} {self.singular}"
+    limit_field: str
+    noun: str
+    exceeded: type[LimitReached]
 
 
-AGENTS = Kind("AGENT", "agents", "max_agents")
-WORKFLOWS = Kind("WORKFLOW", "workflows", "max_workflows")
+AGENTS = Quota("AGENT", "agents", "max_agents", "an agent", AgentLimitReached)
+WORKFLOWS = Quota("WORKFLOW", "workflows", "max_workflows", "a workflow", WorkflowLimitReached)
 
 
 @contextmanager
-def taken(caller: Caller, kind: Kind, name: str) -> Iterator[table.Transaction]:
-    """A transaction that takes the name and a place of the plan as well; it tells when few places are left.
+def reserve(caller: Caller, quota: Quota, name: str) -> Iterator[table.Transaction]:
+    """Yield a transaction that also reserves the name and counts one more resource.
 
-    Raises Conflict `name_taken` and LimitReached at the plan's number.
+    Emits limit events when a threshold of the quota is reached. Raises NameTaken, or the quota's LimitReached when it
+    is used up.
     """
-    at, count = OrganizationRow.at(caller.organization_id), _count(caller.organization_id, kind)
-    found = table.get_many([at, (count.pk, count.sk)])
-    if at not in found:
-        raise NotFound("No such organization", code="organization_not_found")
-    organization: Organization = found[at].to_entity()
-    limit = getattr(organization.get_plan_limits(), kind.limit)
-    counted = found.get((count.pk, count.sk))
+    at, count = OrganizationRow.at(caller.organization_id), _count_row(caller.organization_id, quota)
+    rows_by_key = table.get_many([at, (count.pk, count.sk)])
+    row, counted = rows_by_key.get(at), rows_by_key.get((count.pk, count.sk))
+    if not isinstance(row, OrganizationRow):
+        raise OrganizationNotFound()
+    organization = row.to_entity()
+    limit = getattr(organization.get_plan_limits(), quota.limit_field)
     used = int(counted.count) if isinstance(counted, CountRow) else 0
-    refused = LimitReached(f"The plan takes {limit} {kind.resource}", code=f"{kind.singular}_limit_reached")
+    exceeded = quota.exceeded(f"The plan allows {limit} {quota.resource}. Delete one or change the plan.")
     try:
         with table.transaction(caller.actor()) as writes:
             yield writes
-            writes.create(_name(caller.organization_id, kind, name), name_taken(kind.one, name))
-            writes.count(count, "count", 1, limit=limit, refused=refused)
+            writes.create(_name_row(caller.organization_id, quota, name), NameTaken(quota.noun, name))
+            writes.increment(count, "count", 1, limit=limit, if_refused=exceeded)
     except LimitReached:
-        _note(organization, kind, limit, limit)
+        _emit_limit_events(organization, quota, limit, limit)
         raise
-    _note(organization, kind, used + 1, limit)
+    _emit_limit_events(organization, quota, used + 1, limit)
 
 
-def give_back(writes: table.Transaction, organization_id: UUID, kind: Kind, name: str) -> None:
-    """Free the name and the place of what goes to the trash."""
-    writes.discard(_name(organization_id, kind, name))
-    writes.count(_count(organization_id, kind), "count", -1)
+def release(writes: table.Transaction, organization_id: UUID, quota: Quota, name: str) -> None:
+    """Release the name and the count of a resource that goes to the trash."""
+    writes.discard(_name_row(organization_id, quota, name))
+    writes.increment(_count_row(organization_id, quota), "count", -1)
 
 
-def rename(writes: table.Transaction, organization_id: UUID, kind: Kind, before: str, after: str) -> None:
-    """Take a new name and free the old one, unless only its letters' case changes; Conflict `name_taken`."""
+def rename(writes: table.Transaction, organization_id: UUID, quota: Quota, before: str, after: str) -> None:
+    """Reserve the new name and release the old one, unless only the case of letters differs. Raises NameTaken."""
     if after.casefold() != before.casefold():
-        writes.discard(_name(organization_id, kind, before))
-        writes.create(_name(organization_id, kind, after), name_taken(kind.one, after))
+        writes.discard(_name_row(organization_id, quota, before))
+        writes.create(_name_row(organization_id, quota, after), NameTaken(quota.noun, after))
 
 
-def _note(organization: Organization, kind: Kind, used: int, limit: int) -> None:
-    """Raise what reaching a threshold raises. Imported late: most organizations are far from one."""
-    if limit > 0 and used * 100 >= limit * 80:
-        from weconnect.organizations.plans import usage
-
-        usage.note(organization, kind.resource, used)
-
-
-def named(kind: type[Row], place: tuple[str, str], name: str) -> UUID | None:
-    """Which of the rows at a place (pk, and what sk begins with) has this name, in whatever case."""
-    pk, prefix = place
-    rows: Any = kind.query(pk, kind.sk.startswith(prefix), consistent_read=True)
+def find_by_name(kind: type[EntityRow[Any]], prefix: tuple[str, str], name: str) -> UUID | None:
+    """Return the ID of the row with this name in any case, among those of a partition and sort key prefix."""
+    pk, sk_prefix = prefix
+    rows: Any = kind.query(pk, kind.sk.startswith(sk_prefix), consistent_read=True)
     return next((UUID(row.id) for row in rows if row.name.casefold() == name.casefold()), None)
 
 
-def _name(organization_id: UUID, kind: Kind, name: str) -> NameRow:
-    pk, sk = NameRow.at(organization_id, kind.word, name)
+def _emit_limit_events(organization: Organization, quota: Quota, used: int, limit: int) -> None:
+    if limit > 0 and used * 100 >= limit * LIMIT_THRESHOLDS[0]:
+        from weconnect.organizations.plans import usage  # cold start
+
+        usage.emit_limit_events(organization, quota.resource, used)
+
+
+def _name_row(organization_id: UUID, quota: Quota, name: str) -> NameRow:
+    pk, sk = NameRow.at(organization_id, quota.key_part, name)
     return NameRow(pk=pk, sk=sk)
 
 
-def _count(organization_id: UUID, kind: Kind) -> CountRow:
-    pk, sk = CountRow.at(organization_id, kind.word)
+def _count_row(organization_id: UUID, quota: Quota) -> CountRow:
+    pk, sk = CountRow.at(organization_id, quota.key_part)
     return CountRow(pk=pk, sk=sk)

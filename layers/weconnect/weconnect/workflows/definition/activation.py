@@ -1,4 +1,4 @@
-"""Which version of a workflow runs: activate, deactivate, archive."""
+"""Activation of workflows: choose the version that is executed, deactivate, archive."""
 
 from typing import Any
 from uuid import UUID
@@ -7,43 +7,60 @@ from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.errors import Conflict
 from weconnect.workflows import service
-from weconnect.workflows.definition import trigger_index, validation, versions
+from weconnect.workflows.definition import stored_versions, trigger_index, validation
 from weconnect.workflows.entities import Activation, Workflow, WorkflowStatus
+from weconnect.workflows.errors import AlreadyArchived, AlreadyInactive
 from weconnect.workflows.sharing import access
+
+_ALREADY: dict[WorkflowStatus, type[Conflict]] = {
+    WorkflowStatus.INACTIVE: AlreadyInactive,
+    WorkflowStatus.ARCHIVED: AlreadyArchived,
+}
 
 
 def activate(caller: Caller, workflow_id: UUID, body: Activation, if_match: int | None) -> Workflow:
-    """Make a version the one that runs; raises Invalid `workflow_invalid` with what is wrong with it."""
-    row = service.need(caller, workflow_id, access.EDIT)
-    service.not_archived(row)
+    """Make a version the active one, the newest when the body names none.
+
+    Raises WorkflowInvalid with all errors of the definition, WorkflowVersionNotFound, WorkflowArchived, StaleVersion,
+    DefinitionTooLarge, WorkflowTooComplex.
+    """
+    row = service.require(caller, workflow_id, access.EDIT)
+    service.require_not_archived(row)
     number = body.number or int(row.latest_version)
-    version = versions.load(caller.organization_id, workflow_id, number)
-    service.check_size(caller, version.definition)
+    version = stored_versions.load_version(caller.organization_id, workflow_id, number)
+    service.require_within_limits(caller, version.definition)
     validation.require_valid(version.definition)
     with table.transaction(caller.actor()) as writes:
         values = {"status": WorkflowStatus.ACTIVE.value, "active_version": number}
-        values |= trigger_index.show(writes, row, version.definition)
+        values |= trigger_index.add(writes, row, version.definition)
         writes.change(row, values, if_match=if_match)
-        versions.put_active(writes, caller.organization_id, version)
-    return service.workflow(*service.load(caller.organization_id, workflow_id))
+        stored_versions.write_active_copy(writes, caller.organization_id, version)
+    return service.to_workflow(*service.load(caller.organization_id, workflow_id))
 
 
 def deactivate(caller: Caller, workflow_id: UUID, if_match: int | None) -> Workflow:
-    """Let no more runs begin; those under way go on. It also takes a workflow out of the archive."""
-    return _set(caller, workflow_id, WorkflowStatus.INACTIVE, if_match)
+    """Deactivate a workflow, or take it out of the archive; open executions continue.
+
+    Raises AlreadyInactive, StaleVersion.
+    """
+    return _set_status(caller, workflow_id, WorkflowStatus.INACTIVE, if_match)
 
 
 def archive(caller: Caller, workflow_id: UUID, if_match: int | None) -> Workflow:
-    """Put a workflow away: it can be read and copied, and neither changed nor run."""
-    return _set(caller, workflow_id, WorkflowStatus.ARCHIVED, if_match)
+    """Archive a workflow: it can be read and copied, but not changed or executed.
+
+    Raises AlreadyArchived, StaleVersion.
+    """
+    return _set_status(caller, workflow_id, WorkflowStatus.ARCHIVED, if_match)
 
 
-def _set(caller: Caller, workflow_id: UUID, status: WorkflowStatus, if_match: int | None) -> Workflow:
-    row = service.need(caller, workflow_id, access.EDIT)
+def _set_status(caller: Caller, workflow_id: UUID, status: WorkflowStatus, if_match: int | None) -> Workflow:
+    """Set the status of a workflow that is not to be executed, and end its subscriptions."""
+    row = service.require(caller, workflow_id, access.EDIT)
     if row.status == status:
-        raise Conflict(f"The workflow is {status} already", code="already_" + status.value)
+        raise _ALREADY[status]()
     with table.transaction(caller.actor()) as writes:
         values: dict[str, Any] = {"status": status.value, "active_version": None}
-        values |= trigger_index.hide(writes, row)
+        values |= trigger_index.remove(writes, row)
         writes.change(row, values, if_match=if_match)
-    return service.workflow(*service.load(caller.organization_id, workflow_id))
+    return service.to_workflow(*service.load(caller.organization_id, workflow_id))

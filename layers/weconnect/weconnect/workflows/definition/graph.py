@@ -1,7 +1,7 @@
-"""A definition as a graph: what follows what, and which nodes are the body of which loop.
+"""A definition as a graph: its connections by node, the bodies of its loops, and an order to execute it in.
 
-What can be reached from the output `loop` of a loop node is its body; connections from the body back to the loop's
-input end an iteration. Each body is a level of its own, walked once an iteration; the rest is the top level.
+All nodes that can be reached from the output `loop` of a loop node are its body; connections from the body back to the
+loop's input end an iteration. Each body is a level of its own, executed once per iteration; the rest is the top level.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,16 @@ from functools import cached_property
 
 from weconnect.workflows.entities import Connection, Node, WorkflowDefinition
 
-LOOP, BODY = "loop", "loop"
+LOOP_TYPE = "loop"
+BODY_OUTPUT = "loop"
 
 
 @dataclass
 class Graph:
-    """The nodes by id, and the connections that are enabled and end at nodes that exist, in their order."""
+    """The nodes by ID, and the enabled connections between existing nodes, in their order.
+
+    `incoming` and `outgoing` map a node's ID to indexes in `connections`.
+    """
 
     nodes: dict[str, Node]
     connections: list[Connection]
@@ -23,17 +27,18 @@ class Graph:
     outgoing: dict[str, list[int]] = field(default_factory=dict)
 
     def is_loop(self, node_id: str) -> bool:
-        return self.nodes[node_id].type == LOOP and self.nodes[node_id].is_enabled
+        """Return whether a node is an enabled loop."""
+        return self.nodes[node_id].type == LOOP_TYPE and self.nodes[node_id].is_enabled
 
     @cached_property
-    def bodies(self) -> dict[str, set[str]]:
-        """The body of each loop, those of loops within it included."""
+    def body_by_loop(self) -> dict[str, set[str]]:
+        """Return the IDs of the nodes in each loop's body, those of inner loops included."""
         return {
-            node_id: self._reached(
+            node_id: self._follow(
                 (
                     self.connections[index].target_node_id
                     for index in self.outgoing[node_id]
-                    if self.connections[index].source_output == BODY
+                    if self.connections[index].source_output == BODY_OUTPUT
                 ),
                 without=node_id,
             )
@@ -42,84 +47,85 @@ class Graph:
         }
 
     @cached_property
-    def level_of(self) -> dict[str, str | None]:
-        """The innermost loop that each node is in; None at the top."""
+    def level_by_node(self) -> dict[str, str | None]:
+        """Return the ID of the innermost loop around each node; None at the top level."""
         return {
             node_id: min(
-                (loop for loop, body in self.bodies.items() if node_id in body),
-                key=lambda loop: len(self.bodies[loop]),
+                (loop for loop, body in self.body_by_loop.items() if node_id in body),
+                key=lambda loop: len(self.body_by_loop[loop]),
                 default=None,
             )
             for node_id in self.nodes
         }
 
     @cached_property
-    def levels(self) -> dict[str | None, list[str]]:
-        """The nodes of each level in order; None is the top."""
-        found: dict[str | None, list[str]] = {None: [], **{loop: [] for loop in self.bodies}}
-        for node_id in self.order:
-            found[self.level_of[node_id]].append(node_id)
-        return found
+    def nodes_by_level(self) -> dict[str | None, list[str]]:
+        """Return the nodes of each level in topological order; None is the top level."""
+        levels: dict[str | None, list[str]] = {None: [], **{loop: [] for loop in self.body_by_loop}}
+        for node_id in self.topological_order:
+            levels[self.level_by_node[node_id]].append(node_id)
+        return levels
 
     @cached_property
-    def order(self) -> list[str]:
-        """All nodes in an order in which none comes before what it follows; those in a cycle are missing."""
-        open_ends = {node_id: len(self.followed(node_id)) for node_id in self.nodes}
-        found = [node_id for node_id, count in open_ends.items() if count == 0]
-        for node_id in found:
+    def topological_order(self) -> list[str]:
+        """Return the nodes, each after all that it follows; nodes in a cycle and those after it are missing."""
+        open_ends = {node_id: len(self.forward_incoming(node_id)) for node_id in self.nodes}
+        ordered = [node_id for node_id, count in open_ends.items() if count == 0]
+        for node_id in ordered:
             for index in self.outgoing[node_id]:
                 target = self.connections[index].target_node_id
                 if not self.is_return(index):
                     open_ends[target] -= 1
                     if open_ends[target] == 0:
-                        found.append(target)
-        return found
+                        ordered.append(target)
+        return ordered
 
-    def followed(self, node_id: str) -> list[int]:
-        """The connections that a node follows, without those that come back to a loop."""
+    def forward_incoming(self, node_id: str) -> list[int]:
+        """Return the indexes of a node's incoming connections, without those that end an iteration."""
         return [index for index in self.incoming[node_id] if not self.is_return(index)]
 
     def is_return(self, index: int) -> bool:
-        """Whether a connection ends an iteration."""
+        """Return whether a connection leads from a loop's body back to the loop, and so ends an iteration."""
         connection = self.connections[index]
         target, source = connection.target_node_id, connection.source_node_id
-        return target in self.bodies and source in self.bodies[target]
+        return target in self.body_by_loop and source in self.body_by_loop[target]
 
     def reachable(self, starts: Iterable[str]) -> set[str]:
-        """The nodes and all that follow them."""
+        """Return the given nodes and all that follow them."""
         starts = list(starts)
-        return {*starts, *self._reached(starts)}
+        return {*starts, *self._follow(starts)}
 
-    def before(self, node_id: str) -> set[str]:
-        """All nodes that can have run when this one runs."""
-        found: set[str] = set()
-        left = [node_id]
-        while left:
-            for index in self.incoming[left.pop()]:
+    def ancestors(self, node_id: str) -> set[str]:
+        """Return all nodes that can have been executed before this one."""
+        ancestors: set[str] = set()
+        remaining = [node_id]
+        while remaining:
+            for index in self.incoming[remaining.pop()]:
                 source = self.connections[index].source_node_id
-                if source not in found:
-                    found.add(source)
-                    left.append(source)
-        return found
+                if source not in ancestors:
+                    ancestors.add(source)
+                    remaining.append(source)
+        return ancestors
 
-    def _reached(self, starts: Iterable[str], without: str | None = None) -> set[str]:
-        found: set[str] = set()
-        left = [node_id for node_id in starts if node_id != without]
-        while left:
-            node_id = left.pop()
-            if node_id in found:
+    def _follow(self, starts: Iterable[str], without: str | None = None) -> set[str]:
+        """Return the IDs of the nodes that can be reached from `starts`, without passing the node `without`."""
+        reached: set[str] = set()
+        remaining = [node_id for node_id in starts if node_id != without]
+        while remaining:
+            node_id = remaining.pop()
+            if node_id in reached:
                 continue
-            found.add(node_id)
-            left += [
+            reached.add(node_id)
+            remaining += [
                 target
                 for index in self.outgoing[node_id]
                 if (target := self.connections[index].target_node_id) != without
             ]
-        return found
+        return reached
 
 
-def graph_of(definition: WorkflowDefinition) -> Graph:
-    """The graph of a definition; of nodes with the same id the first counts."""
+def build_graph(definition: WorkflowDefinition) -> Graph:
+    """Return the graph of a definition; of several nodes with the same ID only the first is in it."""
     nodes: dict[str, Node] = {}
     for node in definition.nodes:
         nodes.setdefault(node.id, node)

@@ -1,16 +1,18 @@
-"""What the static check says beside the bare fault: what there is instead, and what another language means here."""
+"""Hints in validation messages: existing names that are alike, and JSONata for what other languages write."""
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Any
 
-from weconnect.expressions.evaluator import REFUSED, refused
-from weconnect.expressions.rendering import SKIPPED, VARIABLE
+from pydantic_core import ErrorDetails
+
+from weconnect.expressions.evaluator import REFUSED_FUNCTIONS, refusal_message
+from weconnect.expressions.rendering import SKIPPED
+from weconnect.expressions.variables import find_variables
 from weconnect.workflows.node_sdk.node_type import NodeType
 
-BOUND = frozenset({"json", "input", "index", "execution", "trigger", "nodes", "vars"})
-SHOWN = frozenset({"output", "items", "outputs"})
-"""What expressions see of the run, and of a node: as `Scope.bindings` and `shown` make it."""
+VARIABLES = frozenset({"json", "input", "index", "execution", "trigger", "nodes", "vars"})
+NODE_FIELDS = frozenset({"output", "items", "outputs"})
+"""The variables of expressions and the fields of a node in them, as node_type sets them."""
 
 _FUNCTIONS = """
 abs append assert average base64decode base64encode boolean ceil contains count decodeUrl decodeUrlComponent
@@ -21,62 +23,60 @@ substringBefore sum toMillis trim type uppercase zip
 """
 FUNCTIONS = frozenset(_FUNCTIONS.split())
 
-_OTHER_SIGNS = {"!": "$not(…)", "==": "=", "!==": "!=", "&&": "and", "||": "or", "?.": "."}
-_SIGNS = re.compile(r"!==|={2,3}|&&|\|\||\?\.|!(?!=)")
-_OWN = re.compile(r"\$([A-Za-z_]\w*)\s*:=|[@#]\$([A-Za-z_]\w*)|(?:function|λ)\s*\(([^)]*)\)")
-_N8N_NODE = re.compile(r"\$node\b|\$\(")
-_PART_OF_NODE = re.compile(r"\$nodes\s*\.\s*(?:`[^`]+`|\"[^\"]+\"|[A-Za-z_]\w*)\s*\.\s*(\w+)")
-_NO_TEXT = ("bool_", "int_", "float_", "list_", "dict_")
+_JSONATA_BY_OPERATOR = {"!": "$not(…)", "==": "=", "!==": "!=", "&&": "and", "||": "or", "?.": "."}
+_FOREIGN_OPERATOR = re.compile(r"!==|={2,3}|&&|\|\||\?\.|!(?!=)")
+_N8N_NODE_REFERENCE = re.compile(r"\$node\b|\$\(")
+_NOT_TEXT_ERRORS = ("bool_", "int_", "float_", "list_", "dict_")
 
 
-def meant(name: str, known: Collection[str]) -> str:
-    """`: did you mean 'x'?`, or nothing where no known name is like it."""
-    from difflib import get_close_matches
+def did_you_mean(name: str, existing: Collection[str]) -> str:
+    """Return ` Did you mean 'x'?`, or an empty text when no existing name is like it."""
+    from difflib import get_close_matches  # cold start
 
-    plain = {each.casefold().replace("_", ""): each for each in known}
-    found = get_close_matches(name.casefold().replace("_", ""), plain, n=1, cutoff=0.75)
-    return f": did you mean {plain[found[0]]!r}?" if found else ""
-
-
-def of_parameter(kind: NodeType, wrong: Any) -> str:
-    """What a validation error of a node's parameters says to who wrote them."""
-    said, place = wrong["msg"].removeprefix("Value error, "), wrong["loc"]
-    if wrong["type"] == "extra_forbidden" and len(place) == 1:
-        known = [field.alias or name for name, field in kind.parameters.model_fields.items()]
-        return f"There is no parameter {place[0]!r}; it has {', '.join(known) or 'none'}"
-    if isinstance(wrong["input"], str) and wrong["type"].startswith(_NO_TEXT):
-        return f"{said}; an expression stands between {{{{ and }}}}"
-    return str(said)
+    names_by_plain = {each.casefold().replace("_", ""): each for each in existing}
+    matches = get_close_matches(name.casefold().replace("_", ""), names_by_plain, n=1, cutoff=0.75)
+    return f" Did you mean {names_by_plain[matches[0]]!r}?" if matches else ""
 
 
-def of_syntax(source: str, said: str) -> str:
-    """Why an expression cannot be parsed, and how what other languages write is written in JSONata."""
-    found = _SIGNS.search(SKIPPED.sub(" ", source))
-    if not found:
-        return said
-    sign = found[0]
-    return f"{said}; JSONata writes {_OTHER_SIGNS.get(sign, '=')!r} for {sign!r}"
+def parameter_message(kind: NodeType, error: ErrorDetails) -> str:
+    """Return the message for a validation error of a node's parameters."""
+    message, location = error["msg"].removeprefix("Value error, "), error["loc"]
+    if error["type"] == "extra_forbidden" and len(location) == 1:
+        names = [field.alias or name for name, field in kind.parameters.model_fields.items()]
+        return f"Unknown parameter {location[0]!r}. The node type has {', '.join(names) or 'no parameters'}."
+    if isinstance(error["input"], str) and error["type"].startswith(_NOT_TEXT_ERRORS):
+        return f"{message}. Write an expression between {{{{ and }}}}."
+    return message
 
 
-def of_names(source: str) -> Iterator[tuple[str, str]]:
-    """What an expression names that there is not: code and message."""
-    for part in _PART_OF_NODE.findall(source):
-        if part not in SHOWN:
-            yield "unknown_reference", f"A node has output, items and outputs, and no {part!r}"
-    plain = SKIPPED.sub('""', source)
-    if _N8N_NODE.search(plain):
+def syntax_message(source: str, message: str) -> str:
+    """Return the parser's message, with the JSONata for the first operator of another language in the source."""
+    match = _FOREIGN_OPERATOR.search(SKIPPED.sub(" ", source))
+    if not match:
+        return message
+    operator = match[0]
+    return (
+        f"{message}. In JSONata, write {_JSONATA_BY_OPERATOR.get(operator, '=')!r} instead of {operator!r}."
+    )
+
+
+def unknown_names(source: str) -> Iterator[tuple[str, str]]:
+    """Yield the code and the message of each finding about a name in an expression that does not exist."""
+    uses = sorted(find_variables(source), key=lambda use: (use.name, use.path))
+    for use in uses:
+        if use.name == "nodes" and len(use.path) > 1 and use.path[1] not in NODE_FIELDS:
+            text = f"A node has no field {use.path[1]!r}. Use output, items or outputs."
+            yield "unknown_reference", text
+    if _N8N_NODE_REFERENCE.search(SKIPPED.sub('""', source)):
         yield (
             "unknown_name",
-            "Another node is $nodes.`Its name`.output here, for its first item, or .items for all",
+            "This is n8n's syntax. Write $nodes.`Its name`.output for a node's first item, .items for all.",
         )
         return
-    own = {name for each in _OWN.findall(plain) for name in (each[0], each[1], *VARIABLE.findall(each[2]))}
-    for found in VARIABLE.finditer(plain):
-        name = found[1]
-        if found.start() and plain[found.start() - 1] == "\\":
-            continue  # within a regular expression
-        if name in REFUSED and name not in own:
-            yield "unknown_name", refused(name)
-        elif name not in own | BOUND | FUNCTIONS:
-            known = [f"${each}" for each in sorted(BOUND | FUNCTIONS)]
-            yield "unknown_name", f"There is no ${name}{meant(f'${name}', known)}"
+    own = {use.name for use in uses if use.is_definition}
+    for name in dict.fromkeys(use.name for use in uses):
+        if name in REFUSED_FUNCTIONS and name not in own:
+            yield "unknown_name", refusal_message(name)
+        elif name not in own | VARIABLES | FUNCTIONS:
+            names = [f"${each}" for each in sorted(VARIABLES | FUNCTIONS)]
+            yield "unknown_name", f"Unknown name ${name}.{did_you_mean(f'${name}', names)}"

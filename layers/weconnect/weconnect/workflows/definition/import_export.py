@@ -1,4 +1,4 @@
-"""Workflows as files, and copies of them."""
+"""Export, import and duplication of workflows."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,8 +13,8 @@ from weconnect.workflows.importers.n8n.export_file import N8nBundle, N8nWorkflow
 from weconnect.workflows.importers.n8n.report import ImportedWorkflow
 
 
-def _recognised(value: Any) -> WorkflowExport | N8nWorkflow | N8nBundle:
-    """A file by its shape, so that what is wrong with it is told of that shape alone."""
+def _parse_file(value: Any) -> WorkflowExport | N8nWorkflow | N8nBundle:
+    """Parse a file by its shape, so that its errors are those of one format only."""
     if isinstance(value, dict) and not {"format", "definition"} & value.keys():
         if "workflows" in value:
             return N8nBundle.model_validate(value)
@@ -23,24 +23,26 @@ def _recognised(value: Any) -> WorkflowExport | N8nWorkflow | N8nBundle:
     return WorkflowExport.model_validate(value)
 
 
-Foreign = Annotated[
+N8nFile = Annotated[
     dict[str, Any],
-    Field(description="n8n's export: `nodes` and `connections`, or `workflows`, of which the first is taken"),
+    Field(
+        description="An export of n8n: `nodes` and `connections`, or `workflows`, of which the first is imported"
+    ),
 ]
-File = Annotated[
+ImportFile = Annotated[
     WorkflowExport | N8nWorkflow | N8nBundle,
-    PlainValidator(_recognised, json_schema_input_type=WorkflowExport | Foreign),
+    PlainValidator(_parse_file, json_schema_input_type=WorkflowExport | N8nFile),
     Body(),
 ]
 
 
 def export(caller: Caller, workflow_id: UUID) -> WorkflowExport:
-    """The newest definition as a file; what belongs to the organization alone is left out."""
-    return export_of(service.get(caller, workflow_id))
+    """Return a workflow's newest definition as a file, without references to its organization."""
+    return to_export(service.get(caller, workflow_id))
 
 
-def export_of(source: Workflow) -> WorkflowExport:
-    """A workflow as a file."""
+def to_export(source: Workflow) -> WorkflowExport:
+    """Return a workflow as a file, without credentials and references to its organization."""
     slots = [node.id for node in source.nodes if node.credential_id]
     nodes = [node.model_copy(update={"credential_id": None}) for node in source.nodes]
     settings = source.settings.model_copy(update={"error_workflow_id": None})
@@ -53,17 +55,21 @@ def export_of(source: Workflow) -> WorkflowExport:
     )
 
 
-def take(caller: Caller, file: WorkflowExport | N8nWorkflow | N8nBundle) -> ImportedWorkflow:
-    """A new draft out of a file; of n8n's with a report. Raises Conflict `name_taken`, Invalid with the place."""
+def import_file(caller: Caller, file: WorkflowExport | N8nWorkflow | N8nBundle) -> ImportedWorkflow:
+    """Create a draft from a file; from an n8n file, with a report of the conversion.
+
+    Raises what `service.create` raises, and Invalid with the pointer of a value that cannot be imported.
+    """
     if isinstance(file, WorkflowExport):
-        return ImportedWorkflow.model_validate(dict(_take_own(caller, file)), by_name=True)
+        return ImportedWorkflow.model_validate(dict(_import_own(caller, file)), by_name=True)
     workflows = file.workflows if isinstance(file, N8nBundle) else [file]
-    return _take_n8n(
+    return _import_n8n(
         caller, workflows[0], [str((other.model_extra or {}).get("name")) for other in workflows[1:]]
     )
 
 
-def _take_own(caller: Caller, file: WorkflowExport) -> Workflow:
+def _import_own(caller: Caller, file: WorkflowExport) -> Workflow:
+    """Create a draft from a file in our own format, without the credentials of its nodes."""
     nodes = [node.model_copy(update={"credential_id": None}) for node in file.definition.nodes]
     return service.create(
         caller,
@@ -79,20 +85,23 @@ def _take_own(caller: Caller, file: WorkflowExport) -> Workflow:
     )
 
 
-def _take_n8n(caller: Caller, workflow: N8nWorkflow, others: list[str]) -> ImportedWorkflow:
-    from weconnect.workflows.importers.n8n.converter import convert
+def _import_n8n(caller: Caller, source: N8nWorkflow, others: list[str]) -> ImportedWorkflow:
+    """Create a draft from an n8n workflow, with a report that names the `others` in the file as omitted."""
+    from weconnect.workflows.importers.n8n.converter import convert  # cold start
 
-    check_depth(workflow.model_dump())
-    draft = convert(workflow)
+    check_depth(source.model_dump())
+    draft = convert(source)
     values = {name: getattr(draft.definition, name) for name in WorkflowDefinition.model_fields}
     new = NewWorkflow(name=draft.name, description=draft.description, tags=draft.tags, **values)
-    made = service.create(caller, new, changelog="Imported from n8n")
-    return ImportedWorkflow.model_validate(dict(made) | {"report": draft.report(others)}, by_name=True)
+    workflow = service.create(caller, new, changelog="Imported from n8n")
+    return ImportedWorkflow.model_validate(
+        dict(workflow) | {"report": draft.build_report(others)}, by_name=True
+    )
 
 
 def duplicate(caller: Caller, workflow_id: UUID) -> Workflow:
-    """A new draft `<name> (copy)` with the newest definition of another workflow."""
-    source = service.workflow(*service.load(caller.organization_id, workflow_id))
+    """Create a draft named `<name> (copy)` with the newest definition of another workflow."""
+    source = service.to_workflow(*service.load(caller.organization_id, workflow_id))
     values = {name: getattr(source, name) for name in NewWorkflow.model_fields if name != "name"}
     new = NewWorkflow(name=f"{source.name[:248]} (copy)", **values)
     return service.create(caller, new, changelog=f"Copied from {source.name[:1_900]}")

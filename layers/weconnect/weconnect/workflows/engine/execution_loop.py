@@ -1,212 +1,267 @@
-"""What a run of a workflow does: load, then one node after the other as the graph says, then the end.
+"""The loop of an execution: load it, execute one node after the other as the graph says, complete it.
 
-Nodes that only compute are computed anew whenever the run is replayed; each attempt of an effect is one step. Effects
-that are ready together run side by side. Those that wait come last, so that nothing waits for them that need not.
-Nothing here reads a clock, the table or the network: what was seen in steps decides.
+Nodes that only compute are computed again on every replay; each attempt of an effect is one step. Effects that become
+ready together are executed in parallel. Nodes that wait come last, so that no other node waits for them in vain.
+Nothing here reads a clock, the table or the network outside of steps: only what steps have returned decides.
 """
 
+import functools
 import heapq
-from dataclasses import asdict
-from datetime import UTC, datetime
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
-from weconnect.durable import StepFailed, Steps
-from weconnect.executions import completion, lifecycle
-from weconnect.executions.completion import Outcome
+from pydantic import TypeAdapter
+
+from weconnect import clock
+from weconnect.durable.steps import StepFailed, Steps
+from weconnect.errors import NotFound
+from weconnect.executions import lifecycle
+from weconnect.executions.completion import Completion, UnwrittenJournal
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
-from weconnect.executions.journal import Journal, Record
-from weconnect.executions.lifecycle import Pinned, Place
-from weconnect.expressions import rendering
-from weconnect.expressions.rendering import Context, ExpressionError
+from weconnect.executions.followups import complete_execution
+from weconnect.executions.lifecycle import ExecutionKey
+from weconnect.executions.results import JournalEntry
 from weconnect.log import logger
-from weconnect.workflows.definition.graph import BODY, Graph, graph_of
-from weconnect.workflows.engine import levels, loops, node_executor
-from weconnect.workflows.engine.levels import Exhausted, Failed, Level, Stopped
-from weconnect.workflows.engine.node_executor import Bearer, Ended, Ran
+from weconnect.workflows.definition import stored_versions
+from weconnect.workflows.definition.graph import BODY_OUTPUT
+from weconnect.workflows.engine import levels, loops
+from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot, take_snapshot
+from weconnect.workflows.engine.execution_state import ExecutionState
+from weconnect.workflows.engine.fence import EXPRESS_SECONDS
+from weconnect.workflows.engine.fenced_steps import ExecutionEnded, NodeResult
+from weconnect.workflows.engine.journal_entries import (
+    build_entry,
+    compute_node,
+    count_items,
+    require_node_type,
+)
+from weconnect.workflows.engine.levels import Level, NodeFailed, StoppedByNode
 from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.node_type import RESPONSE, STOP, Call, Items, NodeError, Outputs, Scope
+from weconnect.workflows.node_sdk.node_type import RESPONSE, STOP, Items, ItemsByOutput
 
-MODES = {"webhook": "webhook", "schedule": "schedule", "event": "event", "error": "error"}
+TRIGGER_BY_MODE = {"webhook": "webhook", "schedule": "schedule", "event": "event"}
+"""The type of the trigger node that an execution begins with, by its mode; `manual` for all others."""
+
+ReadyEffect = tuple[Node, dict[str, Items]]
+"""A node that is not computed but executed in steps, with the items of its inputs."""
 
 
-def run_workflow(steps: Steps, place: Place) -> dict[str, Any]:
-    """Carry a durable run to its end; answers `{"status"}`."""
+def run_workflow(steps: Steps, key: ExecutionKey) -> dict[str, Any]:
+    """Execute a durable execution to its end and return `{"status": …}`: the final one, or `closed` without any.
+
+    On a replay, the steps that were taken before return what they returned then.
+    """
     try:
-        begun = steps.step("load", lambda: lifecycle.begin(place))
+        snapshot = steps.step("load", lambda: load_execution(key), _snapshot_adapter())
     except StepFailed as failure:
-        return _broken(steps, place, failure)
-    if begun is None:
+        return _complete_broken(steps, key, failure)
+    if snapshot is None:
         return {"status": "closed"}
-    engine = Engine(steps, place, Pinned.model_validate(begun))
+    loop = ExecutionLoop(steps, key, snapshot)
     try:
-        outcome = engine.run()
+        completion = loop.execute()
     except StepFailed as failure:
-        return _broken(steps, place, failure)
-    steps.step("finish", lambda: engine.finish(outcome))
-    return {"status": str(outcome.status)}
+        return _complete_broken(steps, key, failure)
+    steps.step("finish", lambda: loop.complete(completion))
+    return {"status": str(completion.status)}
 
 
-def _broken(steps: Steps, place: Place, failure: StepFailed) -> dict[str, Any]:
-    """End a run in which a step of ours, and not a node, has failed."""
-    error = ExecutionError(code="internal_error", message=f"Internal error in step {failure}"[:2_000])
-    outcome = Outcome(status=ExecutionStatus.FAILED, error=error)
-    steps.step("broken", lambda: completion.finish(place.row(), outcome))
-    return {"status": str(outcome.status)}
+def load_execution(key: ExecutionKey) -> ExecutionSnapshot | None:
+    """Set an execution to running and return what it works with; None when it has ended. Idempotent."""
+    row = key.load()
+    if row.status == ExecutionStatus.PENDING:
+        started_at = clock.iso(clock.now())
+        is_running = lifecycle.change_status(
+            row, ExecutionStatus.PENDING, ExecutionStatus.RUNNING, started_at=started_at
+        )
+        row = row if is_running else key.load()
+    if row.status != ExecutionStatus.RUNNING:
+        if not lifecycle.may_continue(row):  # cancelled while pending, by a process that crashed in doing so
+            complete_execution(row, Completion.cancelled())
+        return None
+    try:
+        version = stored_versions.load_version(
+            key.organization_id, UUID(row.workflow_id), row.workflow_version
+        )
+    except NotFound:
+        complete_execution(
+            row, Completion.failed("workflow_gone", "The workflow was deleted before the execution began")
+        )
+        return None
+    return take_snapshot(row, version.definition)
 
 
-class Engine:
-    """One run's walk through its graph."""
+@functools.cache
+def _snapshot_adapter() -> TypeAdapter[ExecutionSnapshot | None]:
+    return TypeAdapter(ExecutionSnapshot | None)
 
-    def __init__(self, steps: Steps, place: Place, pinned: Pinned) -> None:
-        self.steps = steps
-        self.place = place
-        self.pinned = pinned
-        self.graph: Graph = graph_of(pinned.definition)
-        self.place_of = {node_id: index for index, node_id in enumerate(self.graph.order)}
-        self.outputs: dict[str, Outputs] = {}
-        self.moment = pinned.started
-        self.waited = 0.0
-        self.operations = 2
-        self.groups = 0
-        self.iterations = 0
-        self.journal = Journal(written_at=pinned.started)
-        self.response: Any = None
-        self.last: Items | None = None
 
-    @cached_property
-    def costs(self) -> dict[str, int]:
-        """How many operations each node may take at most."""
-        return loops.costs(self.graph)
+def broken_completion(failure: StepFailed) -> Completion:
+    """Return the end of an execution in which a step of ours, and not a node, has failed."""
+    return Completion.failed("internal_error", f"Internal error in step {failure}")
 
-    def run(self) -> Outcome:
-        """Walk to the end; raises StepFailed when a step of ours broke."""
+
+def _complete_broken(steps: Steps, key: ExecutionKey, failure: StepFailed) -> dict[str, Any]:
+    completion = broken_completion(failure)
+    steps.step("broken", lambda: complete_execution(key.load(), completion))
+    return {"status": str(completion.status)}
+
+
+class ExecutionLoop(ExecutionState):
+    """The walk of one execution through its graph."""
+
+    last: Items | None = None
+    """The items of the last node that nothing follows: the execution's output, unless a `respond` node sets it."""
+
+    @functools.cached_property
+    def position(self) -> dict[str, int]:
+        """The position of each node in the order in which ready nodes are executed."""
+        return {node_id: index for index, node_id in enumerate(self.graph.topological_order)}
+
+    def execute(self) -> Completion:
+        """Execute all nodes and return how the execution ends. Raises StepFailed when a step of ours failed."""
         try:
-            output = self._output()
-        except Failed as failed:
-            return Outcome(status=ExecutionStatus.FAILED, error=failed.error)
-        except Ended as ended:
-            for record in ended.records:
-                self.journal.add(record)
+            output = self._execute_graph()
+        except NodeFailed as failure:
+            return Completion(status=ExecutionStatus.FAILED, error=failure.error)
+        except ExecutionEnded as ended:
+            for entry in ended.entries:
+                self.journal.add(entry)
             return self._ended(ended.status)
-        return Outcome(status=ExecutionStatus.COMPLETED, output=output)
+        return Completion(status=ExecutionStatus.COMPLETED, output=output)
 
-    def _output(self) -> Any:
-        """Do all that there is to do; answers what the run does."""
-        if self.pinned.part:
-            return loops.run_part(self, self.pinned.part)
+    def complete(self, completion: Completion) -> bool:
+        """Complete the execution with the rest of its journal; return False when it had ended before."""
+        row = self.key.load()
+        is_first = complete_execution(row, completion, self.unwritten_journal())
+        logger.info(
+            "execution ended",
+            execution_id=str(self.key.execution_id),
+            status=str(completion.status),
+            recorded=is_first,
+        )
+        return is_first
+
+    def unwritten_journal(self) -> UnwrittenJournal:
+        """Return what the completion writes of the journal."""
+        journal = self.journal
+        return UnwrittenJournal(journal.entries, journal.batch, dict(journal.counts))
+
+    def _execute_graph(self) -> Any:
+        """Execute everything and return the execution's output."""
+        if self.snapshot.loop_slice:
+            return loops.execute_slice(self, self.snapshot.loop_slice)
         try:
-            self.walk(Level(None, "", levels.ROOM))
-        except Stopped as stopped:
+            self.walk(Level(None, "", levels.PLANNED_OPERATIONS))
+        except StoppedByNode as stopped:
             self.last = stopped.items
         return self.response["body"] if self.response else self.last
 
-    def finish(self, outcome: Outcome) -> bool:
-        """Write the end of the run; what a step does."""
-        row = self.place.row()
-        journal = self.journal
-        ended = completion.finish(row, outcome, journal.records, journal.batch, dict(journal.counts))
-        logger.info("run ended", execution_id=str(self.place.id), status=str(outcome.status), recorded=ended)
-        return ended
-
-    def _ended(self, status: ExecutionStatus) -> Outcome:
-        if status == ExecutionStatus.TIMEOUT:
-            bound = self.pinned.definition.settings.timeout_seconds
-            text = f"The run took longer than {bound} s"
-            if self.pinned.express:
-                text = f"The run took longer than {min(bound, int(lifecycle.EXPRESS_SECONDS))} s, in its caller's time"
-            return Outcome(status=status, error=ExecutionError(code="timeout", message=text, retryable=True))
-        return Outcome(status=ExecutionStatus.CANCELLED, error=completion.cancelled())
+    def _ended(self, status: ExecutionStatus) -> Completion:
+        if status != ExecutionStatus.TIMEOUT:
+            return Completion.cancelled()
+        limit = self.snapshot.definition.settings.timeout_seconds
+        message = f"The execution took longer than {limit} s"
+        if self.snapshot.is_express:
+            limit = min(limit, int(EXPRESS_SECONDS))
+            message = f"The execution took longer than {limit} s within its caller's request"
+        return Completion(
+            status=status, error=ExecutionError(code="timeout", message=message, retryable=True)
+        )
 
     # The walk
 
     def walk(self, level: Level) -> Items:
-        """Carry out all nodes of a level; answers what its last nodes send back to the loop."""
         graph = self.graph
-        nodes = graph.levels[level.loop]
+        node_ids = graph.nodes_by_level[level.loop]
         level.open = {
-            node_id: sum(index not in level.inputs for index in graph.followed(node_id)) for node_id in nodes
+            node_id: sum(index not in level.inputs for index in graph.forward_incoming(node_id))
+            for node_id in node_ids
         }
-        ready = [self.place_of[node_id] for node_id in nodes if level.open[node_id] == 0]
+        ready = [self.position[node_id] for node_id in node_ids if level.open[node_id] == 0]
         heapq.heapify(ready)
-        effects: list[tuple[Node, dict[str, Items]]] = []
+        effects: list[ReadyEffect] = []
         while ready or effects:
             if not ready:
-                effects = self._carry(level, effects, ready)
+                effects = self._execute_effects(level, effects, ready)
                 continue
-            node = graph.nodes[graph.order[heapq.heappop(ready)]]
-            inputs = self._arrived(level, node)
+            node = graph.nodes[graph.topological_order[heapq.heappop(ready)]]
+            inputs = self._collect_inputs(level, node)
+            path = node.id + level.suffix
             if inputs is None:
                 self._skip(level, node, ready)
-            elif not node.is_enabled or node_executor.kind_of(node).kind in ("pure", "trigger"):
-                call = self.call(node, inputs)
-                path = node.id + level.suffix
-                self._settle(level, node_executor.compute(call, path, self.moment), inputs, ready)
+            elif not node.is_enabled or require_node_type(node).kind in ("pure", "trigger"):
+                node_run = self.node_run(node, inputs)
+                self._settle(level, compute_node(node_run, path, self.moment), ready)
             elif graph.is_loop(node.id):
-                self._settle(level, loops.run(self, level, node, inputs), inputs, ready)
-            elif (path := node.id + level.suffix) in self.pinned.kept:
-                self._settle(level, self.kept(self.call(node, inputs), path), inputs, ready)
+                self._settle(level, loops.execute_loop(self, level, node, inputs), ready)
+            elif path in self.snapshot.reused_outputs:
+                self._settle(level, self.reused_entry(self.node_run(node, inputs), path), ready)
             else:
                 effects.append((node, inputs))
         return level.returned
 
-    def _arrived(self, level: Level, node: Node) -> dict[str, Items] | None:
-        """The items at each input of a node that has something to do; None when it is to be skipped."""
-        if node_executor.kind_of(node).kind == "trigger":
-            return {"main": self.pinned.items()} if node.id == self._trigger() else None
+    def _collect_inputs(self, level: Level, node: Node) -> dict[str, Items] | None:
+        """Return the items at each input of a node; None when the node is to be skipped."""
+        kind = require_node_type(node)
+        if kind.kind == "trigger":
+            return {"main": self.snapshot.trigger_items()} if node.id == self._trigger_id else None
         inputs: dict[str, Items] = {}
-        for index in self.graph.followed(node.id):
+        for index in self.graph.forward_incoming(node.id):
             name = self.graph.connections[index].target_input
             inputs.setdefault(name, []).extend(level.inputs[index])
-        needs_all = node_executor.kind_of(node).waits_for(node.parameters) == "all"
-        enough = all(inputs.values()) if needs_all else any(inputs.values())
-        return inputs if inputs and enough else None
+        needs_all = kind.waits_for(node.parameters) == "all"
+        has_enough = all(inputs.values()) if needs_all else any(inputs.values())
+        return inputs if inputs and has_enough else None
 
-    def _trigger(self) -> str | None:
-        """The trigger that this run begins with: the one asked for, else that of the run's mode, else the first."""
-        if self.pinned.trigger_node_id:
-            return self.pinned.trigger_node_id
-        enabled = [node for node in self.pinned.definition.nodes if node.is_enabled]
-        triggers = [node for node in enabled if node_executor.kind_of(node).kind == "trigger"]
-        wanted = MODES.get(self.pinned.mode, "manual")
-        fitting = [node for node in triggers if node.type == wanted] or triggers
-        return fitting[0].id if fitting else None
+    @functools.cached_property
+    def _trigger_id(self) -> str | None:
+        """The trigger node to begin with: the requested one, else one of the right type, else the first."""
+        if self.snapshot.trigger_node_id:
+            return self.snapshot.trigger_node_id
+        enabled = [node for node in self.snapshot.definition.nodes if node.is_enabled]
+        triggers = [node for node in enabled if require_node_type(node).kind == "trigger"]
+        matches = [node for node in triggers if node.type == self._trigger_type()] or triggers
+        return matches[0].id if matches else None
+
+    def _trigger_type(self) -> str:
+        # A subworkflow of an error workflow has `handles_error` as well, but not the mode.
+        if self.snapshot.handles_error and self.snapshot.mode == "event":
+            return "error"
+        return TRIGGER_BY_MODE.get(self.snapshot.mode, "manual")
 
     def _skip(self, level: Level, node: Node, ready: list[int]) -> None:
-        record = node_executor.record_of(self.call(node, {}), node.id + level.suffix, 1, self._nothing())
-        self.journal.add(record | {"status": "skipped"})
+        entry = build_entry(self.node_run(node, {}), node.id + level.suffix, 1, {}, self.moment, 0)
+        self.journal.add({**entry, "status": "skipped"})
         self._pass_on(level, node, {}, ready)
 
-    def _nothing(self) -> dict[str, Any]:
-        return {"began": self.moment, "ms": 0, "outputs": {}}
-
-    def _settle(self, level: Level, record: Record, inputs: dict[str, Items], ready: list[int]) -> None:
-        """Take what a node answered: journal it, and pass its items on; raises Failed and Stopped."""
-        node = self.graph.nodes[record["nodeId"]]
-        outputs: Outputs = dict(record["output"])
+    def _settle(self, level: Level, entry: JournalEntry, ready: list[int]) -> None:
+        """Add a node's entry to the journal, and pass its items on. Raises NodeFailed and StoppedByNode."""
+        node = self.graph.nodes[entry["nodeId"]]
+        outputs: ItemsByOutput = dict(entry["output"])
         response, stop = outputs.pop(RESPONSE, None), outputs.pop(STOP, None)
-        record = record | {"output": outputs, "itemsOut": sum(len(items) for items in outputs.values())}
-        self.journal.add(record)
-        if record["status"] == "failed" and node.on_error == "stop":
-            raise Failed(record)
+        self.journal.add({**entry, "output": outputs, "itemsOut": count_items(outputs)})
+        if entry["status"] == "failed" and node.on_error == "stop":
+            raise NodeFailed(entry["error"])
         if stop is not None:
-            raise Stopped(stop)
+            raise StoppedByNode(stop)
         if response:
             self.response = response[0]
         self.outputs[node.name] = outputs
-        passed_on = self._pass_on(level, node, outputs, ready)
-        if not passed_on and level.loop is None:
+        was_taken = self._pass_on(level, node, outputs, ready)
+        if not was_taken and level.loop is None:
             self.last = outputs.get("main") or next((items for items in outputs.values() if items), [])
 
-    def _pass_on(self, level: Level, node: Node, outputs: Outputs, ready: list[int]) -> bool:
-        """Settle the connections that leave a node; whether any took something."""
-        took = False
+    def _pass_on(self, level: Level, node: Node, outputs: ItemsByOutput, ready: list[int]) -> bool:
+        """Settle the connections that leave a node; return whether any took items."""
+        was_taken = False
         for index in self.graph.outgoing[node.id]:
             connection = self.graph.connections[index]
-            if self.graph.is_loop(node.id) and connection.source_output == BODY:
-                continue  # what an iteration begins with
-            items = self.taken(index, outputs.get(connection.source_output, []))
-            took = took or bool(items)
+            if self.graph.is_loop(node.id) and connection.source_output == BODY_OUTPUT:
+                continue  # an iteration begins with it
+            items = self.items_taken(index, outputs.get(connection.source_output, []))
+            was_taken = was_taken or bool(items)
             if self.graph.is_return(index) and connection.target_node_id == level.loop:
                 level.returned += items
                 continue
@@ -214,154 +269,61 @@ class Engine:
             target = connection.target_node_id
             level.open[target] -= 1
             if level.open[target] == 0:
-                heapq.heappush(ready, self.place_of[target])
-        return took
-
-    def taken(self, index: int, items: Items) -> Items:
-        """The items that a connection takes: all of them, or those for which its condition holds."""
-        connection = self.graph.connections[index]
-        if not connection.condition or not items:
-            return items
-        node = self.graph.nodes[connection.source_node_id]
-        scope = self._scope()
-        contexts = [Context(item, {"index": number}) for number, item in enumerate(items)]
-        template = "{{" + connection.condition + "}}"
-        try:
-            shared = scope.bindings([connection.condition]) | {"input": items}
-            found = rendering.resolve(template, contexts, shared, scope.moment)
-        except (ExpressionError, NodeError) as error:
-            failed = NodeError("expression_failed", f"A connection's condition: {error}")
-            told = {"error": node_executor.error_of(failed), "began": self.moment, "ms": 0}
-            raise Failed(node_executor.record_of(self.call(node, {}), node.id, 1, told)) from error
-        return [item for item, holds in zip(items, found, strict=True) if holds is True]
+                heapq.heappush(ready, self.position[target])
+        return was_taken
 
     # Effects
 
-    def _carry(
-        self, level: Level, effects: list[tuple[Node, dict[str, Items]]], ready: list[int]
-    ) -> list[tuple[Node, dict[str, Items]]]:
-        """Carry out the effects that wait for nobody, or all when there are only such; answers those that are left."""
-        quick = [each for each in effects if not node_executor.kind_of(each[0]).may_suspend]
+    def _execute_effects(
+        self, level: Level, effects: list[ReadyEffect], ready: list[int]
+    ) -> list[ReadyEffect]:
+        """Execute the effects that do not wait, or else all; return the remaining ones."""
+        quick = [effect for effect in effects if not require_node_type(effect[0]).may_suspend]
         group = quick or effects
-        waiting = not quick
-        if waiting:
-            self.hold([node.id for node, _ in group])
+        suspends = not quick
+        if suspends:
+            self.suspend([node.id for node, _ in group])
         else:
             self.groups += 1
-        failure: Failed | None = None
-        for (_, inputs), ran in zip(group, self._side_by_side(level, group), strict=True):
-            self.took(ran)
-            for record in ran.records[:-1]:
-                self.journal.add(record)
-            self.waited += ran.waited if len(group) == 1 else 0
+        failure: NodeFailed | None = None
+        for result in self._execute_group(level, group):
+            self.advance(result)
+            for entry in result.entries[:-1]:
+                self.journal.add(entry)
             try:
-                self._settle(level, ran.last, inputs, ready)
-            except Failed as failed:  # what ran beside it is journalled all the same
+                self._settle(level, result.last, ready)
+            except NodeFailed as failed:  # the nodes beside it are added to the journal all the same
                 failure = failure or failed
         if failure:
             raise failure
-        if waiting:
-            self.go_on()
+        if suspends:
+            self.resume()
         self.check_operations()
-        return [] if waiting else [each for each in effects if each not in quick]
+        return [] if suspends else [effect for effect in effects if effect not in quick]
 
-    def took(self, ran: Ran) -> None:
-        """Count what was carried out, and go on from when that was."""
-        self.moment = max(self.moment, ran.ended_at)
-        self.operations += ran.operations
-        if ran.written:
-            self.journal.written(ran.ended_at)
-
-    def check_operations(self) -> None:
-        """End the run when it has taken as many operations as it may."""
-        if self.operations > node_executor.OPERATIONS:
-            most = node_executor.OPERATIONS
-            text = f"The run took more than {most} steps; do less in one run, or use subworkflows"
-            raise Exhausted({"error": {"code": "too_many_operations", "message": text}})
-
-    def _side_by_side(self, level: Level, group: list[tuple[Node, dict[str, Items]]]) -> list[Ran]:
+    def _execute_group(self, level: Level, group: list[ReadyEffect]) -> list[NodeResult]:
+        """Execute the effects in parallel branches, a single one without a branch. Raises ExecutionEnded."""
         if len(group) == 1:
-            return [self._of(self.steps, level, *group[0], alone=True).carry(self.moment)]
+            ((node, inputs),) = group
+            executor = self.executor(self.steps, self.node_run(node, inputs), node.id + level.suffix)
+            results = [executor.execute(self.moment)]
+        else:
+            branches = [self._branch(level, node, inputs) for node, inputs in group]
+            results = self.steps.parallel(f"branches-{self.groups}", branches, NodeResult)
+        if ended := [result.end_status for result in results if result.end_status]:
+            raise ExecutionEnded(ended[0], [entry for result in results for entry in result.entries])
+        self.suspended_seconds += max(result.suspended_seconds for result in results)
+        return results
 
-        def branch(node: Node, inputs: dict[str, Items]) -> Any:
-            def work(steps: Steps) -> Any:
-                try:
-                    return asdict(self._of(steps, level, node, inputs, alone=False).carry(self.moment))
-                except Ended as ended:
-                    return {"ended": ended.status.value, "records": ended.records}
+    def _branch(self, level: Level, node: Node, inputs: dict[str, Items]) -> Callable[[Steps], NodeResult]:
+        """Return the parallel branch that executes a node; it returns, and does not raise, that the execution ends."""
 
-            return work
+        def work(steps: Steps) -> NodeResult:
+            path = node.id + level.suffix
+            executor = self.executor(steps, self.node_run(node, inputs), path, in_branch=True)
+            try:
+                return executor.execute(self.moment)
+            except ExecutionEnded as ended:
+                return NodeResult(ended.entries, self.moment, end_status=ended.status)
 
-        self.operations += 1 + len(group)
-        told = self.steps.parallel(f"branches-{self.groups}", [branch(*each) for each in group])
-        for each in told:
-            if "ended" in each:
-                raise Ended(
-                    ExecutionStatus(each["ended"]), [record for one in told for record in one["records"]]
-                )
-        found = [Ran(**each) for each in told]
-        self.waited += max(ran.waited for ran in found)
-        return found
-
-    def _of(self, steps: Steps, level: Level, node: Node, inputs: dict[str, Items], *, alone: bool) -> Bearer:
-        return self.bearer(steps, self.call(node, inputs), node.id + level.suffix, alone=alone)
-
-    def bearer(self, steps: Steps, call: Call, path: str, *, alone: bool) -> Bearer:
-        """What carries out a node, or a slice of a loop."""
-        done = len(self.outputs) * 100 // max(1, len(self.graph.nodes))
-        before = self.journal if alone and not self.pinned.express else None
-        return Bearer(steps, self.place, self.pinned, call, path, self.waited, before, min(99, done))
-
-    def hold(self, node_ids: list[str]) -> None:
-        """Let the run wait, what it has done so far written."""
-        self.groups += 1
-        journal = self.journal
-        held = self.steps.step(
-            f"hold-{self.groups}",
-            lambda: lifecycle.hold(self.place, journal.records, journal.batch, node_ids),
-        )
-        self.operations += 1
-        if not held:
-            raise Ended(ExecutionStatus.CANCELLED)
-        if journal.records:
-            journal.written(self.moment)
-
-    def go_on(self) -> None:
-        """Let the run go on after `hold`."""
-        self.operations += 1
-        if not self.steps.step(f"go-on-{self.groups}", lambda: lifecycle.go_on(self.place)):
-            raise Ended(ExecutionStatus.CANCELLED)
-
-    def kept(self, call: Call, path: str) -> Record:
-        """What an earlier try of the run has answered there."""
-        told = self._nothing() | {"outputs": self.pinned.kept[path]}
-        record = node_executor.record_of(call, path, 1, told)
-        return record | {"retriedFrom": str(self.pinned.kept_from)}
-
-    def call(self, node: Node, inputs: dict[str, Items]) -> Call:
-        return Call(
-            node=node,
-            inputs=inputs,
-            scope=self._scope(),
-            organization_id=self.place.organization_id,
-            user_id=self.pinned.user_id,
-            run_id=self.place.id,
-            run_key=self.place.key,
-            retention_days=self.pinned.retention_days,
-            depth=self.pinned.depth,
-            timeout_seconds=node.timeout_seconds or 60,
-        )
-
-    def _scope(self) -> Scope:
-        pinned, part = self.pinned, self.pinned.part
-        execution = {
-            "id": str(part.run_id if part else self.place.id),
-            "workflowId": str(pinned.workflow_id),
-            "workflowName": pinned.workflow_name,
-            "workflowVersion": pinned.workflow_version,
-            "mode": part.mode if part else pinned.mode,
-            "callbackToken": pinned.callback_token,
-        }
-        moment = datetime.fromtimestamp(self.moment, UTC)
-        known = pinned.variables
-        return Scope(execution, pinned.trigger, self.outputs, moment, known.values, known.sealed)
+        return work

@@ -1,278 +1,329 @@
-"""Loops: the body is walked once for each batch, within the run; or, when that could take more operations than the run
-has room for, in runs of their own, each for a slice of the batches, one after the other.
+"""Loops: the body is walked once for each batch of items, within the execution or in slices.
 
-Which of both depends on the definition and on how many batches there are, so that every replay, and every retry that
-keeps what was done, decides alike. A slice plans with a run's whole room, and is sliced itself where it must be.
+A loop that could take more operations than the execution has left is processed in slices: executions of their own, one
+after the other, each for some of the batches. The choice depends on the definition and the number of batches alone, so
+that every replay, and every retry that reuses outputs, chooses alike. A slice plans with all operations of an
+execution, and is sliced itself where it must be.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from weconnect import clock
-from weconnect.executions import completion
-from weconnect.executions.entities import OPEN, ExecutionStatus
-from weconnect.executions.journal import Record
-from weconnect.executions.lifecycle import Part, Place
-from weconnect.workflows.definition.graph import BODY, Graph
-from weconnect.workflows.engine import child_executions, levels, node_executor
-from weconnect.workflows.engine.levels import Exhausted, Failed, Level, Stopped
-from weconnect.workflows.engine.node_executor import Ended, Ran, Through
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
+from weconnect.executions.followups import cancel_execution
+from weconnect.executions.lifecycle import ExecutionKey
+from weconnect.executions.results import ChildResult, ErrorValues, JournalEntry
+from weconnect.workflows.definition.graph import BODY_OUTPUT, Graph
+from weconnect.workflows.engine import child_executions, levels, operation_plan
+from weconnect.workflows.engine.execution_snapshot import LoopSlice
+from weconnect.workflows.engine.execution_state import ExecutionState
+from weconnect.workflows.engine.fenced_steps import ExecutionEnded, NodeResult, StepResult
+from weconnect.workflows.engine.journal_entries import NodeOutcome, build_entry, check_outputs, to_error
+from weconnect.workflows.engine.levels import Level, NodeFailed, OperationsExhausted, StoppedByNode
+from weconnect.workflows.engine.node_executor import NodeExecutor
 from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.catalogue import node_type
+from weconnect.workflows.node_sdk.node_expressions import find_used_names
 from weconnect.workflows.node_sdk.node_type import (
     RESPONSE,
     STOP,
-    Call,
     Items,
+    ItemsByOutput,
     NodeError,
-    Outputs,
-    referenced,
-    texts,
+    NodeRun,
 )
-from weconnect.workflows.nodes.loop import MOST_ITERATIONS, LoopParameters
+from weconnect.workflows.nodes.loop import LoopParameters
 
-if TYPE_CHECKING:
-    from weconnect.workflows.engine.execution_loop import Engine
+SLICE_OUTPUT = "$slice"
+"""An output of a slice that no connection takes: `[{"nodes": outputs of the body by node, "waited": seconds}]`."""
 
-SLICE = "$slice"
-"""Output of a slice that no connection takes: `[{"nodes": what the body's nodes answered, "waited": seconds}]`."""
-
-MOST_ITERATIONS_OF_A_RUN = 20_000
-"""Those of loops in loops counted: what only computes passes no fence, so that its time must have another bound."""
-MOST_SLICES = 100
-OPERATIONS = 8
-"""Of the run that waits for a slice."""
-SLICE_SECONDS = 365 * 86_400
+MAX_ITERATIONS_OF_EXECUTION = 20_000
+"""Those of nested loops counted: nodes that only compute pass no fence, so their time needs another limit."""
+SLICE_TIMEOUT_SECONDS = 365 * 86_400
 
 
-def run(engine: "Engine", level: Level, node: Node, inputs: dict[str, Items]) -> Record:
-    """Do the body for all batches; the record has what came back as `done`, and the runs that did it."""
-    call, began, run_ids = engine.call(node, inputs), engine.moment, list[str]()
-    told: dict[str, Any] = {"began": began}
+def execute_loop(state: ExecutionState, level: Level, node: Node, inputs: dict[str, Items]) -> JournalEntry:
+    """Execute the body for all batches and return the loop's entry, with the items that came back as output `done`.
+
+    Raises NodeFailed when a node of the body has failed and neither it nor the loop handles errors.
+    """
+    node_run, began_at = state.node_run(node, inputs), state.moment
+    execution_ids: list[str] = []
+    outcome: NodeOutcome = {}
     try:
-        parameters = call.once(LoopParameters)
-        batches = _batches(call.items, parameters.batch_size)
-        if len(batches) > parameters.max_iterations:
-            text = f"{len(batches)} batches, and at most {parameters.max_iterations}"
-            raise NodeError("too_many_iterations", text)
-        others = sum(engine.costs[other] for other in engine.graph.levels[level.loop] if other != node.id)
-        room = level.room - others
-        if engine.pinned.express or _fits(engine, node, len(batches), room):
-            done = _walk(engine, node, level.suffix, batches, 1, room)
-        else:
-            whole = Part(node_id=node.id, suffix=level.suffix, first=1, size=parameters.batch_size)
-            done = _in_slices(engine, call, whole, batches, run_ids)
-        told["outputs"] = node_executor.bounded({"done": done})
+        done = _execute_batches(state, level, node_run, execution_ids)
+        outcome["outputs"] = check_outputs({"done": done})
     except NodeError as error:
-        told["error"] = node_executor.error_of(error)
-    except Exhausted:
+        outcome["error"] = to_error(error)
+    except OperationsExhausted:
         raise
-    except Failed as failed:
+    except NodeFailed as failed:
         if node.on_error == "stop":
             raise
-        told["error"] = failed.error.wire()
-    told["ms"] = int((engine.moment - began) * 1000)
-    record = node_executor.record_of(call, node.id + level.suffix, 1, told)
-    if "main" in record["output"]:  # an error as items: what goes on after a loop hangs on `done`
-        record["output"] = {"done": record["output"]["main"]}
-    return record | ({"executionIds": run_ids} if run_ids else {})
+        outcome["error"] = _error_values(failed)
+    duration_ms = int((state.moment - began_at) * 1000)
+    entry = build_entry(node_run, node.id + level.suffix, 1, outcome, began_at, duration_ms)
+    if "main" in entry["output"]:  # an error as items: the nodes after a loop follow its output `done`
+        entry["output"] = {"done": entry["output"]["main"]}
+    if execution_ids:
+        entry["executionIds"] = execution_ids
+    return entry
 
 
-def run_part(engine: "Engine", part: Part) -> Outputs:
-    """What a run answers that is for a slice: `done`, `RESPONSE` and `STOP` where there are some, and `SLICE`."""
-    node = engine.graph.nodes[part.node_id]
-    engine.outputs |= part.nodes
-    call = engine.call(node, {"main": part.items})
-    batches, run_ids = _batches(part.items, part.size), list[str]()
-    outputs: Outputs = {}
+def execute_slice(state: ExecutionState, loop_slice: LoopSlice) -> ItemsByOutput:
+    """Execute the batches of a slice and return the output of its execution.
+
+    It has the outputs `done` and `SLICE_OUTPUT`, and `RESPONSE` and `STOP` where a node has set them.
+    """
+    node = state.graph.nodes[loop_slice.node_id]
+    state.outputs |= loop_slice.nodes
+    node_run = state.node_run(node, {"main": loop_slice.items})
+    batches = _split(loop_slice.items, loop_slice.size)
+    outputs: ItemsByOutput = {}
     try:
-        if len(batches) == 1 or _fits(engine, node, len(batches), levels.ROOM):
-            done = _walk(engine, node, part.suffix, batches, part.first, levels.ROOM)
+        if len(batches) == 1 or _fits(state, node, len(batches), levels.PLANNED_OPERATIONS):
+            planned = levels.PLANNED_OPERATIONS
+            done = _walk_batches(state, node, loop_slice.suffix, batches, loop_slice.first, planned)
         else:
-            done = _in_slices(engine, call, part, batches, run_ids)
-        outputs = node_executor.bounded({"done": done})
+            done = _execute_slices(state, node_run, loop_slice, batches, [])
+        outputs = check_outputs({"done": done})
     except NodeError as error:
-        raise Failed({"error": node_executor.error_of(error) | {"nodeId": node.id}}) from error
-    except Stopped as stopped:
+        raise NodeFailed({**to_error(error), "nodeId": node.id}) from error
+    except StoppedByNode as stopped:
         outputs[STOP] = stopped.items
-    if engine.response:
-        outputs[RESPONSE] = [engine.response]
-    body = [engine.graph.nodes[node_id].name for node_id in engine.graph.bodies[node.id]]
-    wanted = _named(engine.graph, set(engine.graph.nodes))
-    answered = {
-        name: engine.outputs[name]
-        for name in sorted({*body, node.name})
-        if name in engine.outputs and (wanted is None or name in wanted)
+    if state.response:
+        outputs[RESPONSE] = [state.response]
+    body_names = [state.graph.nodes[node_id].name for node_id in state.graph.body_by_loop[node.id]]
+    referenced_names = _referenced_nodes(state.graph, set(state.graph.nodes))
+    nodes = {
+        name: state.outputs[name]
+        for name in sorted({*body_names, node.name})
+        if name in state.outputs and (referenced_names is None or name in referenced_names)
     }
-    return outputs | {SLICE: [{"nodes": answered, "waited": engine.waited}]}
+    return outputs | {SLICE_OUTPUT: [{"nodes": nodes, "waited": state.suspended_seconds}]}
 
 
-def costs(graph: Graph) -> dict[str, int]:
-    """How many operations each node may take at most, by its id; of a loop, when it runs in slices if it must."""
-    found: dict[str, int] = {}
+def _execute_batches(
+    state: ExecutionState, level: Level, node_run: NodeRun, execution_ids: list[str]
+) -> Items:
+    """Execute all batches of a loop, in slices where they must be, and return the items that came back.
 
-    def cost(node: Node) -> int:
-        kind = node_type(node.type)
-        if kind is None or not node.is_enabled or kind.kind in ("pure", "trigger"):
-            return 0
-        if not graph.is_loop(node.id):
-            return node.retry.max_attempts * (kind.operations + 1) + 1
-        each = sum(found[node_id] for node_id in graph.levels[node.id])
-        given = node.parameters.get("maxIterations", LoopParameters.model_fields["max_iterations"].default)
-        whole = each * (given if isinstance(given, int) else MOST_ITERATIONS)
-        return min(whole, OPERATIONS * min(MOST_SLICES, -(-whole // levels.ROOM)))
-
-    inner_first = sorted(graph.order, key=lambda node_id: len(graph.bodies.get(node_id, ())))
-    for node_id in inner_first:
-        found[node_id] = cost(graph.nodes[node_id])
-    return found
-
-
-def _batches(items: Items, size: int) -> list[Items]:
-    return [items[at : at + size] for at in range(0, len(items), size)]
+    The IDs of the slices' executions are appended to `execution_ids`. Raises NodeError, NodeFailed.
+    """
+    node = node_run.node
+    parameters = node_run.resolve_once(LoopParameters)
+    batches = _split(node_run.items, parameters.batch_size)
+    if len(batches) > parameters.max_iterations:
+        message = f"The loop has {len(batches)} batches, but may have at most {parameters.max_iterations}"
+        raise NodeError("too_many_iterations", message)
+    beside = [each for each in state.graph.nodes_by_level[level.loop] if each != node.id]
+    remaining = level.planned_operations - sum(state.planned_operations[each] for each in beside)
+    if state.snapshot.is_express or _fits(state, node, len(batches), remaining):
+        return _walk_batches(state, node, level.suffix, batches, 1, remaining)
+    whole = LoopSlice(node_id=node.id, suffix=level.suffix, first=1, size=parameters.batch_size)
+    return _execute_slices(state, node_run, whole, batches, execution_ids)
 
 
-def _fits(engine: "Engine", node: Node, batches: int, room: int) -> bool:
-    """Whether so many iterations take no more operations than that, whatever comes; nothing always fits."""
-    each = _each(engine, node)
-    return each == 0 or batches * each <= room
+def _split(items: Items, size: int) -> list[Items]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _each(engine: "Engine", node: Node) -> int:
-    """Operations that an iteration may take."""
-    return sum(engine.costs[node_id] for node_id in engine.graph.levels[node.id])
+def _fits(state: ExecutionState, node: Node, batch_count: int, operations: int) -> bool:
+    """Return whether so many iterations can take no more than `operations`; iterations without any always fit."""
+    each = _iteration_operations(state, node)
+    return each == 0 or batch_count * each <= operations
 
 
-def _walk(engine: "Engine", node: Node, suffix: str, batches: list[Items], first: int, room: int) -> Items:
-    """Walk the body once for each batch, within this run; answers what came back."""
-    engine.iterations += len(batches)
-    if engine.iterations > MOST_ITERATIONS_OF_A_RUN:
-        text = f"More than {MOST_ITERATIONS_OF_A_RUN} iterations in one run, those of all loops counted"
-        raise NodeError("too_many_iterations", text)
-    graph, done = engine.graph, list[dict[str, Any]]()
-    entries = [index for index in graph.outgoing[node.id] if graph.connections[index].source_output == BODY]
+def _iteration_operations(state: ExecutionState, node: Node) -> int:
+    return operation_plan.iteration_operations(state.graph, state.planned_operations, node.id)
+
+
+def _walk_batches(
+    state: ExecutionState, node: Node, suffix: str, batches: list[Items], first: int, operations: int
+) -> Items:
+    """Walk the body once for each batch, within this execution; return the items that came back."""
+    state.iterations += len(batches)
+    if state.iterations > MAX_ITERATIONS_OF_EXECUTION:
+        message = f"More than {MAX_ITERATIONS_OF_EXECUTION} iterations in one execution, in all of its loops"
+        raise NodeError("too_many_iterations", message)
+    graph, done = state.graph, list[dict[str, Any]]()
+    entries = [
+        index for index in graph.outgoing[node.id] if graph.connections[index].source_output == BODY_OUTPUT
+    ]
     for number, batch in enumerate(batches, start=first):
-        level = Level(node.id, f"{suffix}.{number}", room // len(batches))
+        level = Level(node.id, f"{suffix}.{number}", operations // len(batches))
         for index in entries:
-            level.inputs[index] = engine.taken(index, batch)
-        engine.outputs[node.name] = {BODY: batch}
-        done += engine.walk(level)
+            level.inputs[index] = state.items_taken(index, batch)
+        state.outputs[node.name] = {BODY_OUTPUT: batch}
+        done += state.walk(level)
     return done
 
 
 # Slices
 
 
-def _in_slices(engine: "Engine", call: Call, whole: Part, batches: list[Items], run_ids: list[str]) -> Items:
-    """Do the batches in runs of their own, whose ids go into `run_ids`; answers what came back."""
-    each = max(levels.ROOM // _each(engine, call.node), -(-len(batches) // MOST_SLICES), 1)
+def _execute_slices(
+    state: ExecutionState,
+    node_run: NodeRun,
+    whole: LoopSlice,
+    batches: list[Items],
+    execution_ids: list[str],
+) -> Items:
+    """Execute the batches in slices, one after the other, and return the items that came back.
+
+    The IDs of the slices' executions are appended to `execution_ids`. Raises StoppedByNode, NodeFailed, NodeError.
+    """
+    most = max(
+        levels.PLANNED_OPERATIONS // _iteration_operations(state, node_run.node),
+        -(-len(batches) // operation_plan.MAX_SLICES),
+        1,
+    )
     done: Items = []
-    for at in range(0, len(batches), each):
-        items = [item for batch in batches[at : at + each] for item in batch]
-        part = whole.model_copy(update={"first": whole.first + at, "items": items})
-        last = part.first + len(batches[at : at + each]) - 1
-        path = f"{part.node_id}{part.suffix}.{part.first}-{last}"
-        outputs = _slice(engine, replace(call, inputs={"main": items}), path, part, run_ids)
-        for hidden in outputs.get(SLICE, []):
-            engine.outputs |= hidden["nodes"]
+    for start in range(0, len(batches), most):
+        count = len(batches[start : start + most])
+        items = [item for batch in batches[start : start + most] for item in batch]
+        loop_slice = whole.model_copy(update={"first": whole.first + start, "items": items})
+        last = loop_slice.first + count - 1
+        path = f"{loop_slice.node_id}{loop_slice.suffix}.{loop_slice.first}-{last}"
+        slice_run = replace(node_run, inputs={"main": items})
+        outputs = _slice_outputs(state, slice_run, path, loop_slice, execution_ids)
+        for hidden in outputs.get(SLICE_OUTPUT, []):
+            state.outputs |= hidden["nodes"]
         for response in outputs.get(RESPONSE, []):
-            engine.response = response
+            state.response = response
         if STOP in outputs:
-            raise Stopped(outputs[STOP])
+            raise StoppedByNode(outputs[STOP])
         done += outputs.get("done", [])
     return done
 
 
-def _slice(engine: "Engine", call: Call, path: str, part: Part, run_ids: list[str]) -> Outputs:
-    """What one slice answered, in this run or in the one that it tries again; raises Failed and Ended as the body."""
-    if path in engine.pinned.kept:
-        record = engine.kept(call, path)
-        engine.journal.add(record | {"itemsOut": len(record["output"].get("done", []))})
-        outputs: Outputs = record["output"]
+def _slice_outputs(
+    state: ExecutionState, node_run: NodeRun, path: str, loop_slice: LoopSlice, execution_ids: list[str]
+) -> ItemsByOutput:
+    """Return the outputs of a slice: of an earlier execution that this one retries, or of a new one.
+
+    Raises NodeFailed, ExecutionEnded and NodeError, as the body does.
+    """
+    if path in state.snapshot.reused_outputs:
+        reused = state.reused_entry(node_run, path)
+        state.journal.add({**reused, "itemsOut": len(reused["output"].get("done", []))})
+        return reused["output"]
+    began_at = state.moment
+    child = _execute_child(state, node_run, path, loop_slice)
+    execution_ids.append(child["executionId"])
+    duration_ms = int((state.moment - began_at) * 1000)
+    outcome: NodeOutcome
+    if child["status"] == ExecutionStatus.COMPLETED:
+        outputs: ItemsByOutput = child["output"]
+        state.suspended_seconds += sum(hidden["waited"] for hidden in outputs[SLICE_OUTPUT])
+        outcome = {"outputs": outputs}
+        entry = build_entry(node_run, path, 1, outcome, began_at, duration_ms)
+        items_out = len(outputs.get("done", []))
+        state.journal.add({**entry, "itemsOut": items_out, "executionIds": [child["executionId"]]})
         return outputs
-    began = engine.moment
-    told = _carried(engine, call, path, part)
-    run_ids.append(told["executionId"])
-    known = {"began": began, "ms": int((engine.moment - began) * 1000)}
-    if told["status"] == ExecutionStatus.COMPLETED:
-        outputs = told["output"]
-        engine.waited += sum(hidden["waited"] for hidden in outputs[SLICE])
-        record = node_executor.record_of(call, path, 1, known | {"outputs": outputs})
-        record |= {"itemsOut": len(outputs.get("done", [])), "executionIds": [told["executionId"]]}
-        engine.journal.add(record)
-        return outputs
-    error = told["error"]
-    if told["status"] == ExecutionStatus.CANCELLED:
-        error = {"code": "cancelled", "message": f"Its run {told['executionId']} was cancelled"}
-    record = node_executor.record_of(call, path, 1, known | {"error": error})
-    record |= {"error": error, "output": {}, "itemsOut": 0, "executionIds": [told["executionId"]]}
-    if told["status"] == ExecutionStatus.TIMEOUT:
-        raise Ended(ExecutionStatus.TIMEOUT, [record])
-    engine.journal.add(record)
-    raise Failed(record)
+    error = _child_error(child)
+    entry = build_entry(node_run, path, 1, {"error": error}, began_at, duration_ms)
+    failed: JournalEntry = {
+        **entry,
+        "error": error,
+        "output": {},
+        "itemsOut": 0,
+        "executionIds": [child["executionId"]],
+    }
+    if child["status"] == ExecutionStatus.TIMEOUT:
+        raise ExecutionEnded(ExecutionStatus.TIMEOUT, [failed])
+    state.journal.add(failed)
+    raise NodeFailed(error)
 
 
-def _carried(engine: "Engine", call: Call, path: str, part: Part) -> dict[str, Any]:
-    """Let a slice run, and wait for it: `{"executionId", "status", "output", "error"}`."""
-    ran = Ran([], engine.moment)
-    bearer = engine.bearer(engine.steps, call, path, alone=True)
-    bearer.fenced(f"{path}~fence", dict, ran)  # where a run is paused, cancelled, or out of time
-    engine.took(ran)
-    engine.hold([call.node.id])
-    ran = Ran([], engine.moment)
-    through = Through(bearer, f"{path}~1/", ran, suspends=True)
+def _child_error(child: ChildResult) -> ErrorValues:
+    if child["status"] == ExecutionStatus.CANCELLED:
+        message = f"The execution {child['executionId']} of its batches was cancelled"
+        return {"code": "cancelled", "message": message}
+    assert child["error"], "an execution that has failed has an error"
+    return child["error"]
 
-    def store() -> str:
-        row = bearer.place.row()
-        return str(child_executions.store_part(row, through.prefix, _given(engine, part), engine.pinned))
 
-    def look() -> dict[str, Any]:
-        told = child_executions.result(bearer.place.row(), through.prefix)
-        if told["status"] in OPEN:
-            completion.stop(Place(bearer.place.organization_id, UUID(told["executionId"])).row())
-            raise NodeError("loop_timeout", f"Its run took longer than {SLICE_SECONDS} s")
-        return told | {"at": clock.now().timestamp()}
-
-    def announce(callback_id: str) -> None:
-        through.announce_child(run_id, callback_id)
-
-    failure = None
+def _execute_child(state: ExecutionState, node_run: NodeRun, path: str, loop_slice: LoopSlice) -> ChildResult:
+    """Execute a slice in an execution of its own, wait for it and return its result. Raises NodeError."""
+    executor = state.executor(state.steps, node_run, path)
+    fence_result = NodeResult([], state.moment)
+    # Here the execution pauses, is cancelled, or times out.
+    executor.fenced_steps(fence_result).step(f"{path}~fence", StepResult)
+    state.advance(fence_result)
+    state.suspend([node_run.node.id])
+    result = NodeResult([], state.moment)
+    failure, child = None, None
     try:
-        run_id = through.step("start", store)
-        through.steps.callback("run", announce, SLICE_SECONDS)
-        told: dict[str, Any] = through.step("result", look)
-        ran.ended_at = told["at"]
+        child = _run_child(state, executor, result, loop_slice)
     except NodeError as error:
         failure = error
-    engine.took(ran)
-    engine.go_on()
-    engine.check_operations()
-    if failure:
-        raise failure
-    return told
+    state.advance(result)
+    state.resume()
+    state.check_operations()
+    if child is None:
+        raise failure or NodeError("subworkflow_gone", "The child execution has no result")
+    return child
 
 
-def _given(engine: "Engine", part: Part) -> Part:
-    """The part with what its body sees of the run, for use within a step."""
-    graph, pinned, place = engine.graph, engine.pinned, engine.place
-    wanted = _named(graph, {part.node_id, *graph.bodies[part.node_id]})
-    return part.model_copy(
+def _run_child(
+    state: ExecutionState, executor: NodeExecutor, result: NodeResult, loop_slice: LoopSlice
+) -> ChildResult:
+    context = executor.step_context(result, 1, suspends=True)
+    key = context.execution_key
+
+    def store() -> str:
+        with_outputs = _with_outputs(state, loop_slice)
+        return str(child_executions.store_slice(key.load(), context.prefix, with_outputs, state.snapshot))
+
+    def read() -> dict[str, Any]:
+        child = child_executions.load_result(key.load(), context.prefix)
+        if child["status"] in OPEN_STATUSES:
+            cancel_execution(ExecutionKey(key.organization_id, UUID(child["executionId"])).load())
+            message = f"The execution of its batches took longer than {SLICE_TIMEOUT_SECONDS} s"
+            raise NodeError("loop_timeout", message)
+        return {"child": child, "at": clock.now().timestamp()}
+
+    execution_id: str = context.step("start", store)
+    context.steps.callback(
+        "run", lambda callback_id: context.start_child(execution_id, callback_id), SLICE_TIMEOUT_SECONDS
+    )
+    taken = context.step("result", read)
+    result.ended_at = taken["at"]
+    child: ChildResult = taken["child"]
+    return child
+
+
+def _with_outputs(state: ExecutionState, loop_slice: LoopSlice) -> LoopSlice:
+    """Return the slice with what its body sees of the execution. For use within a step, because it reads the clock."""
+    graph, snapshot = state.graph, state.snapshot
+    parent_slice = snapshot.loop_slice
+    names = _referenced_nodes(graph, {loop_slice.node_id, *graph.body_by_loop[loop_slice.node_id]})
+    elapsed = clock.now().timestamp() - snapshot.started_at - state.suspended_seconds
+    return loop_slice.model_copy(
         update={
             "nodes": {
-                name: outputs for name, outputs in engine.outputs.items() if wanted is None or name in wanted
+                name: outputs for name, outputs in state.outputs.items() if names is None or name in names
             },
-            "run_id": pinned.part.run_id if pinned.part else place.id,
-            "mode": pinned.part.mode if pinned.part else pinned.mode,
-            "spent": pinned.spent() + clock.now().timestamp() - pinned.started - engine.waited,
+            "execution_id": parent_slice.execution_id if parent_slice else state.key.execution_id,
+            "mode": parent_slice.mode if parent_slice else snapshot.mode,
+            "seconds_used": snapshot.seconds_used_before() + elapsed,
         }
     )
 
 
-def _named(graph: Graph, node_ids: set[str]) -> set[str] | None:
-    """The names of nodes that expressions of these nodes, and of what leaves them, name; None when they may be any."""
-    conditions = [
-        each.condition for each in graph.connections if each.condition and each.source_node_id in node_ids
-    ]
-    values = [[graph.nodes[node_id].parameters for node_id in sorted(node_ids)], conditions]
-    return referenced([text for text in texts(values) if "$nodes" in text])
+def _referenced_nodes(graph: Graph, node_ids: set[str]) -> set[str] | None:
+    """Return the names of the nodes that expressions of these nodes, and of the connections that leave them, name.
+
+    None when an expression may reach any node.
+    """
+    nodes = [graph.nodes[node_id] for node_id in sorted(node_ids)]
+    connections = [connection for connection in graph.connections if connection.source_node_id in node_ids]
+    return find_used_names(nodes, connections, "nodes")
+
+
+def _error_values(failed: NodeFailed) -> ErrorValues:
+    values: Any = failed.error.to_json_dict()
+    error: ErrorValues = values
+    return error

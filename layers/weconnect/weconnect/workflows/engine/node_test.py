@@ -1,4 +1,4 @@
-"""One node by itself, on given items."""
+"""Test one node by itself, on given items."""
 
 import time
 from typing import Any, Literal
@@ -8,12 +8,22 @@ from pydantic import Field
 
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
-from weconnect.base_entity import Wire
-from weconnect.errors import Conflict, NotFound, Problem
+from weconnect.base_entity import ApiModel
+from weconnect.errors import Problem
 from weconnect.log import logger
 from weconnect.workflows import service
-from weconnect.workflows.node_sdk.catalogue import node_type
-from weconnect.workflows.node_sdk.node_type import LOG, Call, Items, NodeError, NodeType, Outputs, Scope
+from weconnect.workflows.entities import Node, WorkflowDefinition
+from weconnect.workflows.errors import NodeNotFound, NotTestable
+from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_sdk.node_type import (
+    LOG,
+    ExpressionScope,
+    Items,
+    ItemsByOutput,
+    NodeError,
+    NodeRun,
+    NodeType,
+)
 from weconnect.workflows.node_sdk.secret_values import Secrets
 from weconnect.workflows.sharing import access
 from weconnect.workflows.variables import snapshot
@@ -21,8 +31,8 @@ from weconnect.workflows.variables import snapshot
 TIMEOUT_SECONDS = 20.0
 
 
-class NodeTest(Wire):
-    """What the node works on: its items by input, and what expressions may see of other nodes by name."""
+class NodeTest(ApiModel):
+    """The items to test a node with, by input, and the outputs of other nodes that its expressions may use."""
 
     input: dict[str, list[dict[str, Any]]] = Field(
         default={"main": [{}]}, description='Lists of items by the name of the input: `{"main": [{"n": 1}]}`'
@@ -33,14 +43,16 @@ class NodeTest(Wire):
     trigger: Any = None
 
 
-class NodeTestError(Wire):
+class NodeTestError(ApiModel):
+    """The error of a tested node. `retryable`: the same may succeed later."""
+
     code: str
     message: str
     retryable: bool
 
 
-class NodeTestResult(Wire):
-    """The items of its outputs, or its error; `log` are the lines that it printed."""
+class NodeTestResult(ApiModel):
+    """The items of the node's outputs, or its error; `log` has the lines that it printed."""
 
     status: Literal["completed", "failed"]
     output: dict[str, list[dict[str, Any]]] = {}
@@ -50,58 +62,68 @@ class NodeTestResult(Wire):
 
 
 def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> NodeTestResult:
-    """Run one node of the newest definition, its effects included; nothing of it is kept.
+    """Execute one node of the newest definition, its effects included; nothing is stored.
 
-    Raises Conflict `not_testable` for a node that waits or may take long.
+    Raises WorkflowNotFound, Forbidden, NodeNotFound, and NotTestable for a node that waits or may take long.
     """
-    row, _, definition = service.read(caller, workflow_id, access.TEST)
-    node = next((node for node in definition.nodes if node.id == node_id), None)
-    kind = node_type(node.type) if node else None
-    if node is None or kind is None:
-        raise NotFound("No such node", code="node_not_found")
-    if not (kind.express or kind.testable):
-        text = "This node waits or may take long: run the workflow with mode test"
-        raise Conflict(text, code="not_testable")
-    run_id = ids.new_id()
-    execution = {"id": str(run_id), "workflowId": str(workflow_id), "workflowName": row.name, "mode": "test"}
-    known = snapshot.pin(caller.organization_id, workflow_id, definition)
-    secrets = Secrets(caller.organization_id, known.sealed, kind.secrets)
-    call = Call(
+    row, _, definition = service.load_for(caller, workflow_id, access.TEST_NODE)
+    node, kind = _require_testable(definition, node_id)
+    execution_id = ids.new_id()
+    execution = {
+        "id": str(execution_id),
+        "workflowId": str(workflow_id),
+        "workflowName": row.name,
+        "mode": "test",
+    }
+    variables = snapshot.take_snapshot(caller.organization_id, workflow_id, definition)
+    secrets = Secrets(caller.organization_id, variables.sealed, kind.secret_parameters)
+    node_run = NodeRun(
         node=node,
         inputs=body.input,
-        scope=Scope(execution, body.trigger, body.nodes, clock.now(), known.values, known.sealed),
+        scope=ExpressionScope(
+            execution, body.trigger, body.nodes, clock.now(), variables.values, variables.sealed
+        ),
         secrets=secrets,
         organization_id=caller.organization_id,
         user_id=caller.user_id,
-        run_id=run_id,
-        key=f"{run_id}:{node_id}:test",
+        execution_id=execution_id,
+        key=f"{execution_id}:{node_id}:test",
         timeout_seconds=min(float(node.timeout_seconds or TIMEOUT_SECONDS), TIMEOUT_SECONDS),
     )
     began = time.monotonic()
-    with secrets.hidden():
-        output, error, log = _tried(kind, call)
+    with secrets.masked_logs():
+        outputs, error, log = _attempt(kind, node_run)
     return NodeTestResult(
         status="failed" if error else "completed",
-        output=secrets.hide(output),
-        error=error and error.model_copy(update={"message": secrets.hide(error.message)}),
-        log=secrets.hide([line["message"] for line in log]),
+        output=secrets.mask(outputs),
+        error=error and error.model_copy(update={"message": secrets.mask(error.message)}),
+        log=secrets.mask([line["message"] for line in log]),
         duration_ms=int((time.monotonic() - began) * 1000),
     )
 
 
-def _tried(kind: NodeType, call: Call) -> tuple[Outputs, NodeTestError | None, Items]:
+def _require_testable(definition: WorkflowDefinition, node_id: str) -> tuple[Node, NodeType]:
+    node = next((node for node in definition.nodes if node.id == node_id), None)
+    kind = find_node_type(node.type) if node else None
+    if node is None or kind is None:
+        raise NodeNotFound()
+    if not (kind.express or kind.testable):
+        raise NotTestable("The node waits or may take long. Execute the workflow with mode test instead.")
+    return node, kind
+
+
+def _attempt(kind: NodeType, node_run: NodeRun) -> tuple[ItemsByOutput, NodeTestError | None, Items]:
+    """Return the outputs, the error and the log lines of the node."""
     log: Items = []
     try:
-        output = kind.run(call)
-        return output, None, output.pop(LOG, [])
+        outputs = kind.run(node_run)
+        return outputs, None, outputs.pop(LOG, [])
     except NodeError as failure:
-        error, log = (
-            NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable),
-            failure.log,
-        )
+        error = NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable)
+        log = failure.log
     except Problem as problem:
         error = NodeTestError(code=problem.code, message=problem.detail, retryable=False)
-    except Exception as failure:  # which may speak of a secret, so it is logged here, where those are hidden
-        logger.exception("a node failed", path=call.node.id)
+    except Exception as failure:  # it may contain a secret, so it is logged here, where secrets are masked
+        logger.exception("node failed", path=node_run.node.id)
         error = NodeTestError(code="internal_error", message=type(failure).__name__, retryable=False)
     return {}, error, log

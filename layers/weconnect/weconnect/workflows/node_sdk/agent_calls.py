@@ -1,61 +1,65 @@
-"""What nodes ask of agents: their memories, and their runs as part of a workflow's run."""
+"""Agents as used by nodes: their memory, and their executions nested in the workflow's execution."""
 
-from typing import Any
 from uuid import UUID
 
-from weconnect import durable, ids
+from weconnect import ids
+from weconnect.actor import Actor
 from weconnect.agents.tools.context import ToolContext
 from weconnect.db import table
+from weconnect.durable import steps as durable_steps
 from weconnect.errors import Problem
-from weconnect.workflows.node_sdk.node_type import Call, Carrier, Item, NodeError
+from weconnect.workflows.node_sdk.node_type import FlowContext, Item, NodeError, NodeRun
 
-ACTOR = {"system": "run_workflow"}
-
-
-def context_of(call: Call, agent_id: UUID, key: str) -> ToolContext:
-    """On whose behalf a node reaches an agent's memory; raises NodeError when there is no such agent."""
-    from weconnect.agents.rows import AgentRow
-
-    if table.get(AgentRow, AgentRow.at(call.organization_id, agent_id)) is None:
-        raise NodeError("agent_not_found", "No such agent")
-    return ToolContext(call.organization_id, agent_id, call.user_id, call.run_id, key)
+ACTOR: Actor = {"system": "run_workflow"}
 
 
-def ask(call: Call, carrier: Carrier, agent_id: UUID, question: str, index: int) -> Item:
-    """Let an agent run as part of the workflow's run: its steps are steps of that run, under names of their own."""
-    from weconnect.agents.engine.loop import run_agent
-    from weconnect.agents.engine.run_context import Run
+def load_tool_context(node_run: NodeRun, agent_id: UUID, key: str) -> ToolContext:
+    """Return the context in which a node uses an agent's memory. Raises NodeError `agent_not_found`."""
+    from weconnect.agents.rows import AgentRow  # cold start
+
+    if table.get(AgentRow, AgentRow.at(node_run.organization_id, agent_id)) is None:
+        raise NodeError("agent_not_found", f"Agent {agent_id} does not exist. Choose another one.")
+    return ToolContext(node_run.organization_id, agent_id, node_run.user_id, node_run.execution_id, key)
+
+
+def run_agent_for_item(
+    node_run: NodeRun, context: FlowContext, agent_id: UUID, question: str, index: int
+) -> Item:
+    """Execute an agent on the item with this index, its steps prefixed as steps of the workflow's execution.
+
+    Returns `{"output", "executionId", "agentId"}`. Raises NodeError `agent_failed`.
+    """
+    from weconnect.agents.engine.execution_context import ExecutionContext  # cold start
+    from weconnect.agents.engine.loop import run_agent  # cold start
 
     name = f"agent-{index + 1}"
-    begun = carrier.step(name, lambda: {"id": str(_store(call, agent_id, question, index))})
-    run = Run(call.organization_id, agent_id, UUID(begun["id"]), within=call.run_key)
-    told: dict[str, Any] = run_agent(durable.Named(carrier.steps, f"{name}/"), run)
-    if told["status"] != "completed":
-        said = told.get("error") or f"The agent's run is {told['status']}"
-        raise NodeError("agent_failed", said)
-    return {"output": told["output"], "executionId": str(run.id), "agentId": str(agent_id)}
+    stored = context.step(name, lambda: {"id": str(_store(node_run, agent_id, question, index))})
+    execution_id = UUID(stored["id"])
+    agent_context = ExecutionContext(
+        node_run.organization_id, agent_id, execution_id, workflow_execution_key=node_run.execution_key
+    )
+    result = run_agent(durable_steps.PrefixedSteps(context.steps, f"{name}/"), agent_context)
+    if not result.is_completed:
+        raise NodeError("agent_failed", result.error or f"The agent's execution is {result.status}")
+    return {"output": result.output, "executionId": str(execution_id), "agentId": str(agent_id)}
 
 
-def _store(call: Call, agent_id: UUID, question: str, index: int) -> UUID:
-    """Store the agent's run under an id that a repeated step finds again."""
-    from weconnect.agents.engine import executions
+def _store(node_run: NodeRun, agent_id: UUID, question: str, index: int) -> UUID:
+    """Store the agent's execution under an ID that a repeated step derives again."""
+    from weconnect.agents.engine import executions  # cold start
 
-    assert call.run_key, "a node that takes long is no test of one node"
-    execution_id = ids.derived_from(call.run_id, f"{call.key}:{index}")
+    assert node_run.execution_key, "a test of a single node executes no agent"
+    execution_id = ids.derived_from(node_run.execution_id, f"{node_run.key}:{index}")
+    parent = executions.CallingExecution(
+        organization_id=node_run.organization_id,
+        execution_id=node_run.execution_id,
+        key=node_run.execution_key,
+        depth=node_run.depth,
+        retention_days=node_run.retention_days,
+        may_run_workflows=True,  # or the workflow would not be executed
+    )
     try:
-        executions.store_within(
-            call.organization_id,
-            agent_id,
-            question,
-            execution_id,
-            call.user_id,
-            ACTOR,
-            parent_key=call.run_key,
-            days=call.retention_days,
-            depth=call.depth + 1,
-            may_run_workflows=True,  # or this run would not be
-            parent_execution_id=call.run_id,
-        )
+        executions.store_nested(parent, agent_id, question, execution_id, node_run.user_id, ACTOR)
     except Problem as problem:
         raise NodeError(problem.code, problem.detail) from problem
     return execution_id

@@ -1,4 +1,4 @@
-"""What nodes that send messages have in common: bodies, attributes, order, and batches of which a part failed."""
+"""Messages of SQS, SNS and EventBridge: bodies, attributes, order, and batches that failed in part."""
 
 import hashlib
 import json
@@ -9,49 +9,50 @@ from pydantic import Field
 from weconnect.workflows.node_sdk import aws_session
 from weconnect.workflows.node_sdk.node_type import NodeError
 
-Attributes = Annotated[
+MessageAttributes = Annotated[
     dict[Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z0-9_.-]+$")], str | int | float],
     Field(max_length=10),
 ]
-Ordering = Annotated[str, Field(max_length=128, pattern=r"^[!-~]+$")]
+FifoId = Annotated[str, Field(max_length=128, pattern=r"^[!-~]+$")]
 
 
-def text_of(body: Any) -> str:
-    """Text as it stands, anything else as JSON."""
+def to_text(body: Any) -> str:
+    """Return a text as it is, anything else as JSON."""
     return body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
 
 
-def attributes_of(attributes: dict[str, str | int | float]) -> dict[str, dict[str, str]]:
-    """Message attributes as SQS and SNS take them."""
+def to_message_attributes(attributes: dict[str, str | int | float]) -> dict[str, dict[str, str]]:
+    """Return message attributes in the form of SQS and SNS."""
     return {
         name: {"DataType": "String" if isinstance(value, str) else "Number", "StringValue": str(value)}
         for name, value in attributes.items()
     }
 
 
-def ordering(target: str, group_id: str | None, deduplication_id: str | None, key: str) -> dict[str, str]:
-    """Group and deduplication id of a message to a queue or topic, which is FIFO when its name says so.
+def fifo_fields(target: str, group_id: str | None, deduplication_id: str | None, key: str) -> dict[str, str]:
+    """Return the group and deduplication ID of a message to a queue or topic; by its name it is FIFO or not.
 
-    The id comes from run, node and item and not from the attempt, so that another attempt sends nothing twice.
+    The ID is derived from execution, node and item, not from the attempt, so that a retry sends nothing twice. Raises
+    NodeError for a FIFO target without a group.
     """
-    asked = {"MessageGroupId": group_id} if group_id else {}
+    fields = {"MessageGroupId": group_id} if group_id else {}
     if not target.endswith(".fifo"):
-        return asked
+        return fields
     if not group_id:
-        raise NodeError("invalid_parameters", "/groupId: a FIFO queue or topic needs it")
-    effect, _, item = key.rpartition(":")
-    same = f"{effect.rpartition(':')[0]}:{item}".encode()
-    return asked | {"MessageDeduplicationId": deduplication_id or hashlib.sha256(same).hexdigest()}
+        raise NodeError("invalid_parameters", "/groupId: is required for a FIFO queue or topic")
+    attempt, _, item = key.rpartition(":")
+    stable = f"{attempt.rpartition(':')[0]}:{item}".encode()
+    return fields | {"MessageDeduplicationId": deduplication_id or hashlib.sha256(stable).hexdigest()}
 
 
-def require_all(failures: list[dict[str, Any]], of: int) -> None:
-    """Raise NodeError by the first entry of a batch that failed; the others have been taken."""
+def require_no_failure(failures: list[dict[str, Any]], total: int) -> None:
+    """Raise NodeError with the first failed entry of a batch, if there is one; the others were accepted."""
     if failures:
         first = failures[0]
         code = first.get("Code") or first.get("ErrorCode")
-        said = first.get("Message") or first.get("ErrorMessage") or code
-        ours = first.get(
+        reason = first.get("Message") or first.get("ErrorMessage") or code
+        is_sender_fault = first.get(
             "SenderFault", code not in ("InternalFailure", "InternalException", "ServiceUnavailable")
         )
-        message = f"{len(failures)} of {of} were not taken: {said}"
-        raise aws_session.failed(code, message, status=400 if ours else 500)
+        message = f"{len(failures)} of {total} entries were rejected: {reason}"
+        raise aws_session.to_node_error(code, message, status=400 if is_sender_fault else 500)

@@ -1,18 +1,18 @@
-"""The node types: one file each in `nodes`, imported when it is asked for."""
+"""The catalogue of node types: one file each in `nodes`, imported when it is first used."""
 
 import importlib
 import pkgutil
 from functools import cache
 from typing import Any
 
-from weconnect.base_entity import Wire
-from weconnect.errors import NotFound
+from weconnect.base_entity import ApiModel
 from weconnect.workflows import nodes
+from weconnect.workflows.errors import NodeTypeNotFound
 from weconnect.workflows.node_sdk.node_type import NodeType
 
 
-class NodeTypeSummary(Wire):
-    """A node type in the list. `inputs` is missing where any name will do."""
+class NodeTypeSummary(ApiModel):
+    """A node type in a list. `inputs` is missing for a type whose inputs may have any names."""
 
     type: str
     label: str
@@ -26,58 +26,61 @@ class NodeTypeSummary(Wire):
 
 
 class NodeTypeDescription(NodeTypeSummary):
-    """A node type with the JSON Schema of its parameters, in which any value may be an expression instead."""
+    """A node type with the JSON Schema of its parameters. An expression may replace any value."""
 
     parameters: dict[str, Any]
 
 
-class NodeTypes(Wire):
+class NodeTypes(ApiModel):
+    """All node types."""
+
     items: list[NodeTypeSummary]
 
 
 @cache
-def names() -> frozenset[str]:
-    """The types that there are, without importing them."""
+def node_type_names() -> frozenset[str]:
+    """Return the names of all node types, without importing them."""
     return frozenset(module.name for module in pkgutil.iter_modules(nodes.__path__))
 
 
 @cache
-def node_type(name: str) -> NodeType | None:
-    """The node type of that name, or None."""
-    if name not in names():
+def find_node_type(name: str) -> NodeType | None:
+    """Return the node type with this name, or None."""
+    if name not in node_type_names():
         return None
-    found: NodeType = importlib.import_module(f"{nodes.__name__}.{name}").NODE
-    return found
+    kind: NodeType = importlib.import_module(f"{nodes.__name__}.{name}").NODE
+    return kind
 
 
-def find() -> NodeTypes:
-    """All node types, by category and name."""
-    found = [_summary(name) for name in sorted(names())]
+def list_node_types() -> NodeTypes:
+    """Return all node types, by category and name."""
+    summaries = [_summarize(name) for name in sorted(node_type_names())]
     order = ("trigger", "flow", "data", "http", "mail", "aws", "database", "ai", "code")
-    return NodeTypes(items=sorted(found, key=lambda summary: order.index(summary.category)))
+    return NodeTypes(items=sorted(summaries, key=lambda summary: order.index(summary.category)))
 
 
-def get(name: str) -> NodeTypeDescription:
-    """One node type; raises NotFound."""
-    found = node_type(name)
-    if found is None:
-        raise NotFound(f"There is no node type {name!r}", code="node_type_not_found")
+def describe_node_type(name: str) -> NodeTypeDescription:
+    """Return a node type with the JSON Schema of its parameters. Raises NodeTypeNotFound."""
+    kind = find_node_type(name)
+    if kind is None:
+        raise NodeTypeNotFound(f"Unknown node type {name!r}. GET /v1/node-types lists them.")
     return NodeTypeDescription(
-        **_summary(name).model_dump(), parameters=found.parameters.model_json_schema(by_alias=True)
+        **_summarize(name).model_dump(), parameters=kind.parameters.model_json_schema(by_alias=True)
     )
 
 
-def _summary(name: str) -> NodeTypeSummary:
-    found = node_type(name)
-    assert found
+def _summarize(name: str) -> NodeTypeSummary:
+    """Return the summary of an existing node type."""
+    kind = find_node_type(name)
+    assert kind
     return NodeTypeSummary(
         type=name,
-        label=found.label,
-        description=found.description,
-        category=found.category,
-        kind=found.kind,
-        inputs=None if found.inputs is None else list(found.inputs),
-        outputs=list(found.outputs),
-        may_suspend=found.may_suspend,
-        express=found.express,
+        label=kind.label,
+        description=kind.description,
+        category=kind.category,
+        kind=kind.kind,
+        inputs=None if kind.inputs is None else list(kind.inputs),
+        outputs=list(kind.outputs),
+        may_suspend=kind.may_suspend,
+        express=kind.express,
     )

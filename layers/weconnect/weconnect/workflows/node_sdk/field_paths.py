@@ -1,15 +1,13 @@
-"""Fields of items by their path: `customer.address.city`, with numbers for places in lists; and values in texts."""
+"""Fields of items by path: `customer.address.city`, with numbers for the elements of lists."""
 
 import json
 from typing import Any
 
 from weconnect.workflows.node_sdk.node_type import NodeError
 
-MISSING = object()
-
 
 def get(item: Any, path: str) -> Any:
-    """What stands at a path, or None."""
+    """Return the value at a path, or None."""
     for part in path.split("."):
         if isinstance(item, dict):
             item = item.get(part)
@@ -21,18 +19,23 @@ def get(item: Any, path: str) -> Any:
 
 
 def put(item: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The item with a value at a path, objects made on the way; raises NodeError where something else stands."""
+    """Return the item with a value set at a path; missing objects on the way are created.
+
+    Raises NodeError where a value on the way is not an object.
+    """
     name, _, rest = path.partition(".")
     if not rest:
         return item | {name: value}
     inner = item.get(name)
     if inner is not None and not isinstance(inner, dict):
-        raise NodeError("not_an_object", f"{name} holds no object, so {path} cannot be set")
+        raise NodeError(
+            "not_an_object", f"{name} is not an object, so {path} cannot be set. Remove it first."
+        )
     return item | {name: put(inner or {}, rest, value)}
 
 
 def remove(item: dict[str, Any], path: str) -> dict[str, Any]:
-    """The item without what stands at a path."""
+    """Return the item without the field at a path."""
     name, _, rest = path.partition(".")
     if name not in item:
         return item
@@ -42,8 +45,8 @@ def remove(item: dict[str, Any], path: str) -> dict[str, Any]:
     return item | {name: remove(inner, rest)} if isinstance(inner, dict) else item
 
 
-def order(value: Any) -> tuple[int, Any]:
-    """A key that sorts any JSON values: nothing, false and true, numbers, texts, then the rest by its text."""
+def sort_key(value: Any) -> tuple[int, Any]:
+    """Return a key that sorts all JSON values: null, false, true, numbers, texts, then the rest by its text."""
     if value is None:
         return (0, 0)
     if isinstance(value, bool):
@@ -53,13 +56,14 @@ def order(value: Any) -> tuple[int, Any]:
     return (3, value) if isinstance(value, str) else (4, repr(value))
 
 
-def value_of(text: str) -> Any:
-    """The value of a text that is JSON, else the text."""
+def parse_json_or_text(text: str) -> Any:
+    """Return the value of a text that is JSON, else the text."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return text
 
 
-def _refuse(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
+    """Raise ValueError for NaN and Infinity, which Python's parser would accept."""
     raise ValueError(f"{name} is not JSON")

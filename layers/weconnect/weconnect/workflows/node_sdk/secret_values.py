@@ -1,8 +1,8 @@
-"""The secret variables within one attempt of an effect: opened there alone, and hidden in all that comes out of it.
+"""Secret variables within one attempt of an effect: decrypted only there, and masked in everything that it returns.
 
-What is hidden are the secrets, the texts of the parameters that hold them, and both in the encodings in which services
-commonly repeat what they were sent. That keeps accidents away from journal, checkpoints, errors and logs. It cannot
-keep a secret from who may change the workflow: they choose where it is sent.
+Masked are the secrets, the texts of the parameters that contain them, and both in the encodings in which services
+commonly return what they were sent. That prevents accidents in journal, checkpoints, errors and logs. Anyone who can
+edit a workflow can exfiltrate its secrets nevertheless, because they choose where a secret is sent.
 """
 
 import base64
@@ -17,81 +17,85 @@ from pydantic import BaseModel
 
 from weconnect import log
 
-SHORTEST = 8
+MIN_CHARACTERS = 8
 
 
-class Sealed(BaseModel):
-    """A secret variable's id and its encrypted value."""
+class SealedSecret(BaseModel):
+    """The ID and the encrypted value of a secret variable."""
 
     id: UUID
     text: str
 
 
 class Secrets:
-    """Opens secrets for the parameters of one node, named by `places`, and remembers what to hide."""
+    """Decrypts secrets for the parameters of one node that may use them, and remembers what to mask."""
 
-    def __init__(self, organization_id: UUID, sealed: Mapping[str, Sealed], places: Iterable[str]) -> None:
-        self.places = frozenset(places)
+    def __init__(
+        self, organization_id: UUID, sealed: Mapping[str, SealedSecret], allowed_parameters: Iterable[str]
+    ) -> None:
+        self.allowed_parameters = frozenset(allowed_parameters)
         self._organization_id = organization_id
         self._sealed = sealed
-        self._hidden: set[str] = set()
+        self._texts: set[str] = set()
 
     def open(self, names: Iterable[str]) -> dict[str, str]:
-        """The values of secrets, which are hidden from now on."""
-        from weconnect.security import encryption
+        """Decrypt the secrets with these names, and mask them from now on."""
+        from weconnect.security import encryption  # cold start
 
         opened: dict[str, str] = {}
         for name in names:
-            found = self._sealed[name]
-            place = {"kind": "VARIABLE", "id": str(found.id), "field": "value"}
-            opened[name] = encryption.decrypt(self._organization_id, **place, sealed=found.text)
-            self._cover(opened[name])
+            secret = self._sealed[name]
+            aad = {"kind": "VARIABLE", "id": str(secret.id), "field": "value"}
+            opened[name] = encryption.decrypt(self._organization_id, **aad, sealed=secret.text)
+            self._remember(opened[name])
         return opened
 
-    def cover(self, texts: Iterable[str]) -> None:
-        """Hide these texts, too: what was got for a secret and is one itself."""
+    def remember(self, texts: Iterable[str]) -> None:
+        """Mask these texts as well: secrets that were obtained by means of a secret."""
         for text in texts:
-            self._cover(text)
+            self._remember(text)
 
-    def cover_derived(self, values: Iterable[Any], template: str) -> None:
-        """Hide what came of a parameter's text: all of it, and its words that were not there before."""
-        known = set(template.split())
+    def mask_derived(self, values: Iterable[Any], template: str) -> None:
+        """Mask the resolved values of a parameter that contains a secret, and their words that its template lacks."""
+        template_words = set(template.split())
         for value in values:
             text = value if isinstance(value, str) else json.dumps(value)
-            self._cover(text)
+            self._remember(text)
             for word in text.split():
-                if word not in known:
-                    self._cover(word)
+                if word not in template_words:
+                    self._remember(word)
 
-    def _cover(self, text: str) -> None:
-        self._hidden |= {form for form in _forms(text) if len(form) >= SHORTEST}
+    def _remember(self, text: str) -> None:
+        """Mask a text, in all of its encodings that are long enough, from now on."""
+        self._texts |= {form for form in _encodings(text) if len(form) >= MIN_CHARACTERS}
 
-    def hide(self, value: Any) -> Any:
-        """A JSON value without any of it, in names as in values."""
-        if not self._hidden:
+    def mask(self, value: Any) -> Any:
+        """Return a JSON value with all that was remembered masked, in keys as in values."""
+        if not self._texts:
             return value
         if isinstance(value, str):
-            for text in sorted(self._hidden, key=len, reverse=True):
+            for text in sorted(self._texts, key=len, reverse=True):
                 value = value.replace(text, log.MASK)
             return value
         if isinstance(value, dict):
-            return {self.hide(name): self.hide(inner) for name, inner in value.items()}
-        return [self.hide(inner) for inner in value] if isinstance(value, list) else value
+            return {self.mask(name): self.mask(inner) for name, inner in value.items()}
+        return [self.mask(inner) for inner in value] if isinstance(value, list) else value
 
-    def hide_content(self, content: bytes) -> bytes:
-        """A file's content without any of it."""
-        for text in sorted(self._hidden, key=len, reverse=True):
+    def mask_bytes(self, content: bytes) -> bytes:
+        """Return a file's content with all that was remembered masked."""
+        for text in sorted(self._texts, key=len, reverse=True):
             content = content.replace(text.encode(errors="replace"), log.MASK.encode())
         return content
 
     @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Keep it out of log lines as well."""
-        with log.hiding(self.hide):
+    def masked_logs(self) -> Iterator[None]:
+        """Mask log lines as well, within the context."""
+        with log.masking(self.mask):
             yield
 
 
-def _forms(text: str) -> Iterator[str]:
+def _encodings(text: str) -> Iterator[str]:
+    """Yield a text in all encodings in which services commonly return it: JSON, URL, base64, hexadecimal."""
     content = text.encode(errors="replace")
     yield text
     yield json.dumps(text)[1:-1]

@@ -1,53 +1,58 @@
-"""agent: lets an agent work on each item; every model request and tool call is a checkpoint of its own."""
+"""agent: executes an agent on each item; each of its model requests and tool calls is a checkpoint."""
 
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
+from weconnect.workflows.node_sdk.node_parameters import Parameters
 from weconnect.workflows.node_sdk.node_type import (
-    Call,
-    Carrier,
+    FlowContext,
+    ItemsByOutput,
     NodeError,
+    NodeRun,
     NodeType,
-    Outputs,
-    Parameters,
-    passed,
+    pass_through,
 )
 
-MAX_RUNS = 20
+MAX_EXECUTIONS = 20
 
 
 class AgentParameters(Parameters):
     agent_id: UUID
-    """An active agent of the organization."""
+    """ID of an active agent of the organization."""
     input: Annotated[str, Field(min_length=1, max_length=1_000_000)]
-    """What the agent is asked."""
+    """Message to the agent."""
 
 
-def carry(call: Call, carrier: Carrier) -> Outputs:
-    """`{"output", "executionId", "agentId"}` for each item, one run of the agent after the other."""
-    from weconnect.workflows.node_sdk import agent_calls
+def execute(node_run: NodeRun, context: FlowContext) -> ItemsByOutput:
+    """Return `{"output", "executionId", "agentId"}` for each item; the executions follow one another."""
+    from weconnect.workflows.node_sdk import agent_calls  # cold start
 
-    effects = call.effects(AgentParameters)
-    if len(effects) > MAX_RUNS:
-        raise NodeError("too_many_items", f"At most {MAX_RUNS} items at once for an agent: use a loop")
+    effects = node_run.resolve_effects(AgentParameters)
+    if len(effects) > MAX_EXECUTIONS:
+        text = (
+            f"The node got {len(effects)} items; at most {MAX_EXECUTIONS} are allowed. Put a loop around it."
+        )
+        raise NodeError("too_many_items", text)
     return {
         "main": [
-            agent_calls.ask(call, carrier, parameters.agent_id, parameters.input, index)
-            for index, (parameters, _, _) in enumerate(effects)
+            agent_calls.run_agent_for_item(
+                node_run, context, effect.parameters.agent_id, effect.parameters.input, index
+            )
+            for index, effect in enumerate(effects)
         ]
     }
 
 
 NODE = NodeType(
     label="Agent",
-    description="Lets an agent work on each item, as a run of its own that is kept with the agent's runs.",
+    description="Executes an agent on each item, and returns `output`, `executionId` and `agentId`.",
     category="ai",
     kind="flow",
     operations=100,
     express=False,
     parameters=AgentParameters,
-    run=passed,
-    carry=carry,
+    run=pass_through,
+    execute=execute,
 )

@@ -1,51 +1,56 @@
-"""aggregate: makes one item of many, or one of each group."""
+"""aggregate: computes one item from many, or one per group."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 Path = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class Operation(Parameters):
+    """A field to compute."""
+
     function: Literal["count", "sum", "average", "min", "max", "list", "first", "last"]
-    """What to compute."""
+    """The function to compute."""
     field: Path | None = None
-    """Of which field, by its path; none: of whole items, for `count`, `list`, `first` and `last`."""
+    """Path of the field to compute it from. Without it, `count`, `list`, `first` and `last` use whole items."""
     into: Path = Field(alias="as")
-    """The field of the new item."""
+    """Path of the field for the result."""
 
 
 class AggregateParameters(Parameters):
     operations: list[Operation] = Field(min_length=1, max_length=50)
-    """The fields of the new items."""
+    """The fields to compute for each new item."""
     group_by: list[Path] = Field(default=[], max_length=10)
-    """Fields whose values make a group."""
+    """Paths of the fields whose values form the groups. Without them, all items are one group."""
 
 
-def run(call: Call) -> Outputs:
-    """One item for each group, in the order of their first items; without groups always exactly one."""
-    parameters = call.once(AggregateParameters)
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return one item per group, in the order of their first items; without groups, always exactly one."""
+    parameters = node_run.resolve_once(AggregateParameters)
     groups: dict[Any, Items] = {} if parameters.group_by else {(): []}
-    for item in call.items:
-        place = tuple(field_paths.order(field_paths.get(item, path)) for path in parameters.group_by)
-        groups.setdefault(place, []).append(item)
+    for item in node_run.items:
+        group = tuple(field_paths.sort_key(field_paths.get(item, path)) for path in parameters.group_by)
+        groups.setdefault(group, []).append(item)
     return {"main": [_group(items, parameters) for items in groups.values()]}
 
 
 def _group(items: Items, parameters: AggregateParameters) -> Item:
-    found: Item = {}
+    """Return the item of a group: the values that form it, and the computed fields."""
+    result: Item = {}
     for path in parameters.group_by:
-        found = field_paths.put(found, path, field_paths.get(items[0], path))
+        result = field_paths.put(result, path, field_paths.get(items[0], path))
     for operation in parameters.operations:
-        found = field_paths.put(found, operation.into, _computed(items, operation))
-    return found
+        result = field_paths.put(result, operation.into, _compute(items, operation))
+    return result
 
 
-def _computed(items: Items, operation: Operation) -> Any:
+def _compute(items: Items, operation: Operation) -> Any:
+    """Return the result of a function over the items of a group. Raises NodeError for values that are not numbers."""
     path, function = operation.field, operation.function
     values = [field_paths.get(item, path) if path else item for item in items]
     values = [value for value in values if value is not None]
@@ -57,7 +62,10 @@ def _computed(items: Items, operation: Operation) -> Any:
         return values[0 if function == "first" else -1] if values else None
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) != len(values):
-        raise NodeError("not_a_number", f"{path or 'an item'} is not a number everywhere, so no {function}")
+        raise NodeError(
+            "not_a_number",
+            f"{function} needs numbers, but {path or 'an item'} is not always a number. Filter the items first.",
+        )
     if function == "sum":
         return sum(numbers)
     if not numbers:
@@ -69,7 +77,7 @@ def _computed(items: Items, operation: Operation) -> Any:
 
 NODE = NodeType(
     label="Aggregate",
-    description="Makes one item of many: counts, sums, averages, lists, by group.",
+    description="Computes one item from many, or one per group: counts, sums, averages, lists and others.",
     category="data",
     parameters=AggregateParameters,
     run=run,

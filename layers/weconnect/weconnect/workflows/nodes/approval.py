@@ -1,49 +1,60 @@
-"""approval: holds a branch until somebody says whether it may go on."""
+"""approval: suspends a branch until a person decides whether it may continue."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
 
+from weconnect.workflows.node_sdk.node_parameters import Parameters
 from weconnect.workflows.node_sdk.node_type import (
-    Call,
-    Carrier,
+    ApprovalRequest,
+    FlowContext,
+    ItemsByOutput,
+    NodeRun,
     NodeType,
-    Outputs,
-    Parameters,
-    Question,
-    passed,
+    pass_through,
 )
 
 
 class ApprovalParameters(Parameters):
     message: Annotated[str, Field(min_length=1, max_length=2_000)]
-    """What is asked."""
+    """Message to the people who decide."""
     values: dict[Annotated[str, Field(min_length=1, max_length=255)], Any] = {}
-    """What is shown with it; who approves may change these, and each item gets them."""
+    """Values to show with the message. The approver may change them; they are added to each item."""
     users: Annotated[list[UUID], Field(max_length=50)] = []
-    """Who may decide; with nobody named here or in `roles`: everybody who may run workflows."""
+    """IDs of the users who may decide. With no users and no roles, everybody who may execute workflows."""
     roles: Annotated[list[Annotated[str, Field(max_length=50)]], Field(max_length=10)] = []
-    """Roles in the organization that may decide."""
+    """Roles in the organization whose members may decide."""
     expires_in_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = 86_400
-    """When nobody decides, the items go to `expired`."""
+    """Seconds until the request expires; then the items go to `expired`."""
 
 
-def carry(call: Call, carrier: Carrier) -> Outputs:
-    """Items with the approved values go to `approved`, as they came to `denied` or `expired`; all tell who decided."""
-    given = call.once(ApprovalParameters)
-    question = Question(given.message, given.values, given.users, given.roles, given.expires_in_seconds)
-    carrier.step("ask", lambda: carrier.ask(question))
-    carrier.steps.callback("decision", carrier.announce_question, given.expires_in_seconds)
-    told: dict[str, Any] = carrier.step("decided", carrier.decision)
-    values = told.pop("arguments") if told["status"] == "approved" else {}
-    output = told["status"] if told["status"] in ("approved", "denied") else "expired"
-    return {output: [item | values | {"approval": told} for item in call.items]}
+def execute(node_run: NodeRun, context: FlowContext) -> ItemsByOutput:
+    """Return the items as `approved` with the approved values added, or as `denied` or `expired`.
+
+    Each has the decision in the field `approval`.
+    """
+    parameters = node_run.resolve_once(ApprovalParameters)
+    request = ApprovalRequest(
+        parameters.message,
+        parameters.values,
+        parameters.users,
+        parameters.roles,
+        parameters.expires_in_seconds,
+    )
+    context.step("ask", lambda: context.request_approval(request))
+    context.steps.callback("decision", context.announce_approval, parameters.expires_in_seconds)
+    result = context.step("decided", context.load_decision)
+    is_approved = result["status"] == "approved"
+    values = result["arguments"] if is_approved else {}
+    decision = {name: value for name, value in result.items() if name != "arguments" or not is_approved}
+    output = result["status"] if result["status"] in ("approved", "denied") else "expired"
+    return {output: [item | values | {"approval": decision} for item in node_run.items]}
 
 
 NODE = NodeType(
     label="Approval",
-    description="Holds a branch until somebody says whether it may go on.",
+    description="Suspends the branch until a person decides, or the request expires. Adds the decision as `approval`.",
     category="flow",
     kind="flow",
     operations=8,
@@ -51,6 +62,6 @@ NODE = NodeType(
     may_suspend=True,
     express=False,
     parameters=ApprovalParameters,
-    run=passed,
-    carry=carry,
+    run=pass_through,
+    execute=execute,
 )

@@ -1,58 +1,63 @@
-"""compare: what two lists of items have in common, and what not."""
+"""compare: compares two lists of items by key."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths as fields
-from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 Path = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class CompareParameters(Parameters):
     keys: Annotated[list[Path], Field(min_length=1, max_length=20)]
-    """Fields that tell which items belong together, by their paths."""
+    """Paths of the fields that identify an item in both inputs."""
     fields: Annotated[list[Path], Field(max_length=200)] = []
-    """Fields that are compared, by their paths; none: the whole items."""
+    """Paths of the fields to compare. Without them, whole items are compared."""
 
 
-def run(call: Call) -> Outputs:
-    """Pairs go to `same` (as in `a`) or `different` (`{"a", "b", "fields"}`), the others to `only_a`, `only_b`."""
-    given = call.once(CompareParameters)
-    left, right = (_by_key(call.inputs.get(name, []), given.keys, name) for name in ("a", "b"))
-    found: Outputs = {"same": [], "different": [], "only_a": [], "only_b": []}
-    for place, item in left.items():
-        if place not in right:
-            found["only_a"].append(item)
-        elif names := _differing(item, right[place], given.fields):
-            found["different"].append({"a": item, "b": right[place], "fields": names})
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return pairs as `same` (item of `a`) or `different` (`{"a", "b", "fields"}`), others as `only_a` and `only_b`."""
+    parameters = node_run.resolve_once(CompareParameters)
+    left, right = (_by_key(node_run.inputs.get(name, []), parameters.keys, name) for name in ("a", "b"))
+    outputs: ItemsByOutput = {"same": [], "different": [], "only_a": [], "only_b": []}
+    for key, item in left.items():
+        if key not in right:
+            outputs["only_a"].append(item)
+        elif names := _differing_fields(item, right[key], parameters.fields):
+            outputs["different"].append({"a": item, "b": right[key], "fields": names})
         else:
-            found["same"].append(item)
-    found["only_b"] = [item for place, item in right.items() if place not in left]
-    return found
+            outputs["same"].append(item)
+    outputs["only_b"] = [item for key, item in right.items() if key not in left]
+    return outputs
 
 
 def _by_key(items: Items, keys: list[str], name: str) -> dict[Any, Item]:
-    found: dict[Any, Item] = {}
+    """Return the items of an input by the values of the key fields. Raises NodeError for duplicates."""
+    items_by_key: dict[Any, Item] = {}
     for item in items:
-        place = tuple(fields.order(fields.get(item, path)) for path in keys)
-        if place in found:
+        key = tuple(fields.sort_key(fields.get(item, path)) for path in keys)
+        if key in items_by_key:
             shown = ", ".join(f"{path} = {str(fields.get(item, path))[:80]}" for path in keys)
-            raise NodeError("duplicate_key", f"Input {name} has two items with {shown}")
-        found[place] = item
-    return found
+            raise NodeError(
+                "duplicate_key", f"The input {name} has two items with {shown}. Remove duplicates first."
+            )
+        items_by_key[key] = item
+    return items_by_key
 
 
-def _differing(left: Item, right: Item, paths: list[str]) -> list[str]:
+def _differing_fields(left: Item, right: Item, paths: list[str]) -> list[str]:
+    """Return the fields in which two items differ; without paths, all their fields are compared."""
     names = paths or sorted({*left, *right})
     find = fields.get if paths else dict.get
-    return [name for name in names if fields.order(find(left, name)) != fields.order(find(right, name))]
+    return [name for name in names if fields.sort_key(find(left, name)) != fields.sort_key(find(right, name))]
 
 
 NODE = NodeType(
     label="Compare",
-    description="Tells which items two inputs have in common, which differ, and which only one of them has.",
+    description="Compares two inputs by key. Returns equal items, pairs of different ones, and the others.",
     category="data",
     inputs=("a", "b"),
     outputs=("same", "different", "only_a", "only_b"),

@@ -1,4 +1,4 @@
-"""csv: reads items out of comma-separated text, and writes items as such."""
+"""csv: converts comma-separated text to items, and items to text."""
 
 import csv
 import io
@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_CHARACTERS = 4_000_000
 MAX_ROWS = 50_000
@@ -17,40 +18,46 @@ MAX_COLUMNS = 500
 
 class CsvParameters(Parameters):
     operation: Literal["parse", "write"]
-    """`parse` makes an item of each row, `write` one text of all items."""
+    """`parse` returns an item per row, `write` one text for all items."""
     text: Annotated[str, Field(max_length=MAX_CHARACTERS)] = ""
-    """For `parse`: the rows."""
+    """For `parse`: the text."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'^[^"\r\n]$')] = ","
+    """The character between cells."""
     header: bool = True
-    """Whether the first row names the columns; else they are called column1, column2, …"""
+    """Whether the first row has the names of the columns. Without it, `parse` names them column1, column2, …"""
     columns: Annotated[list[Annotated[str, Field(max_length=255)]], Field(max_length=MAX_COLUMNS)] = []
-    """For `write`: which fields, in this order; none: all, in the order in which they are first seen."""
+    """For `write`: the fields, in this order. Without them, all fields in the order of their first occurrence."""
     safe: bool = True
-    """For `write`: put an apostrophe before texts that a spreadsheet would take for formulas."""
+    """For `write`: put an apostrophe before texts that a spreadsheet would execute as formulas."""
     into: Annotated[str, Field(min_length=1, max_length=255)] = Field(default="csv", alias="as")
-    """For `write`: the field that takes the text."""
+    """For `write`: name of the field for the text."""
 
 
-def run(call: Call) -> Outputs:
-    """The rows as items, all values texts; or one item with the text."""
-    if call.node.parameters.get("operation") == "write":
-        return {"main": [_written(call.once(CsvParameters), call.items)]}
-    return {"main": [row for given, _ in call.each(CsvParameters) for row in _rows(given)]}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the rows as items, with texts as values, or one item with the text."""
+    if node_run.node.parameters.get("operation") == "write":
+        return {"main": [_write(node_run.resolve_once(CsvParameters), node_run.items)]}
+    return {
+        "main": [row for parameters, _ in node_run.resolve_each(CsvParameters) for row in _rows(parameters)]
+    }
 
 
-def _rows(given: CsvParameters) -> Iterator[Item]:
+def _rows(parameters: CsvParameters) -> Iterator[Item]:
+    """Yield an item for each row of the text. Raises NodeError with the row."""
     reader = csv.reader(
-        io.StringIO(given.text.removeprefix("\ufeff")), delimiter=given.delimiter, strict=True
+        io.StringIO(parameters.text.removeprefix("\ufeff")), delimiter=parameters.delimiter, strict=True
     )
     names: list[str] | None = None
     try:
         for number, cells in enumerate(reader):
             if number > MAX_ROWS or len(cells) > MAX_COLUMNS:
-                text = f"/text: row {number + 1}: at most {MAX_ROWS} rows of {MAX_COLUMNS} columns"
+                text = (
+                    f"/text: row {number + 1}: at most {MAX_ROWS} rows of {MAX_COLUMNS} columns are allowed"
+                )
                 raise NodeError("too_large", text)
             if names is None:
-                names = _names(cells, given.header)
-                if given.header:
+                names = _names(cells, parameters.header)
+                if parameters.header:
                     continue
             if len(cells) > len(names):
                 text = f"/text: row {number + 1} has {len(cells)} cells for {len(names)} columns"
@@ -62,30 +69,35 @@ def _rows(given: CsvParameters) -> Iterator[Item]:
 
 
 def _names(cells: list[str], header: bool) -> list[str]:
+    """Return the columns' names: the cells of the header, else column1, column2, …"""
     if not header:
         return [f"column{number}" for number in range(1, len(cells) + 1)]
-    twice = next((name for index, name in enumerate(cells) if name in cells[:index]), None)
-    if twice is not None:
-        raise NodeError("invalid_csv", f"/text: two columns are named {twice!r}")
+    duplicate = next((name for index, name in enumerate(cells) if name in cells[:index]), None)
+    if duplicate is not None:
+        raise NodeError("invalid_csv", f"/text: two columns have the name {duplicate!r}")
     return cells
 
 
-def _written(given: CsvParameters, items: Items) -> Item:
-    columns = given.columns or list(dict.fromkeys(name for item in items for name in item))
+def _write(parameters: CsvParameters, items: Items) -> Item:
+    """Return an item with all items as comma-separated text."""
+    columns = parameters.columns or list(dict.fromkeys(name for item in items for name in item))
     if len(columns) > MAX_COLUMNS:
-        raise NodeError("too_large", f"The items have more than {MAX_COLUMNS} fields: name the columns")
+        raise NodeError(
+            "too_large", f"The items have more than {MAX_COLUMNS} fields. Select some with columns."
+        )
     file = io.StringIO()
-    writer = csv.writer(file, delimiter=given.delimiter)
-    if given.header:
-        writer.writerow([_cell(name, given.safe) for name in columns])
+    writer = csv.writer(file, delimiter=parameters.delimiter)
+    if parameters.header:
+        writer.writerow([_cell(name, parameters.safe) for name in columns])
     for item in items:
-        writer.writerow([_cell(item.get(name), given.safe) for name in columns])
+        writer.writerow([_cell(item.get(name), parameters.safe) for name in columns])
         if file.tell() > MAX_CHARACTERS:
-            raise NodeError("too_large", f"The text would have more than {MAX_CHARACTERS} characters")
-    return {given.into: file.getvalue()}
+            raise NodeError("too_large", f"The text would exceed {MAX_CHARACTERS} characters")
+    return {parameters.into: file.getvalue()}
 
 
 def _cell(value: Any, safe: bool) -> str:
+    """Return the text of a cell; `safe` puts an apostrophe before formulas."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -95,7 +107,7 @@ def _cell(value: Any, safe: bool) -> str:
 
 NODE = NodeType(
     label="CSV",
-    description="Reads items out of comma-separated text, and writes items as such.",
+    description="Converts comma-separated text to items, and items to comma-separated text.",
     category="data",
     parameters=CsvParameters,
     run=run,

@@ -1,34 +1,35 @@
-"""deduplicate: keeps the first of equal items."""
+"""deduplicate: removes duplicate items."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths as fields
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class DeduplicateParameters(Parameters):
     fields: list[Annotated[str, Field(min_length=1, max_length=255)]] = []
-    """Fields that decide, by their paths; none: the whole item."""
+    """Paths of the fields to compare. Without them, whole items are compared."""
 
 
-def run(call: Call) -> Outputs:
-    """First items go to `main`, the repeated ones to `duplicates`."""
-    paths = call.once(DeduplicateParameters).fields
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the first of equal items as `main`, the repeated ones as `duplicates`."""
+    paths = node_run.resolve_once(DeduplicateParameters).fields
     seen: set[object] = set()
-    found: Outputs = {"main": [], "duplicates": []}
-    for item in call.items:
+    outputs: ItemsByOutput = {"main": [], "duplicates": []}
+    for item in node_run.items:
         values = [fields.get(item, path) for path in paths] if paths else [item]
-        place = tuple(fields.order(value) for value in values)
-        found["duplicates" if place in seen else "main"].append(item)
-        seen.add(place)
-    return found
+        key = tuple(fields.sort_key(value) for value in values)
+        outputs["duplicates" if key in seen else "main"].append(item)
+        seen.add(key)
+    return outputs
 
 
 NODE = NodeType(
     label="Remove duplicates",
-    description="Keeps the first of equal items.",
+    description="Removes duplicates: passes on the first of equal items, and the others to `duplicates`.",
     category="data",
     outputs=("main", "duplicates"),
     parameters=DeduplicateParameters,

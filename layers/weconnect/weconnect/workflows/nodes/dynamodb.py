@@ -1,4 +1,4 @@
-"""dynamodb: gets, puts, updates, deletes and queries items of a table of the tenant's, as plain JSON."""
+"""dynamodb: gets, puts, updates, deletes and queries items of a table in the tenant's AWS account, as JSON."""
 
 import base64
 from decimal import Context, Decimal
@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs
+from weconnect.workflows.node_sdk.node_parameters import ExpressionRule
+from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 Condition = Annotated[str, Field(min_length=1, max_length=4_096)]
 Names = Annotated[
@@ -27,8 +28,7 @@ _EXACT = Context(prec=400)
 
 
 class DynamodbParameters(aws_session.AwsParameters):
-    LITERAL: ClassVar[frozenset[str]] = frozenset({"condition", "filter"})
-    NEEDS: ClassVar[dict[str, tuple[str, ...]]] = {
+    REQUIRED_BY_OPERATION: ClassVar[dict[str, tuple[str, ...]]] = {
         "get": ("key",),
         "update": ("key",),
         "delete": ("key",),
@@ -36,70 +36,82 @@ class DynamodbParameters(aws_session.AwsParameters):
     }
 
     operation: Literal["get", "put", "update", "delete", "query"]
+    """The operation."""
     table: Annotated[str, Field(min_length=3, max_length=1_024, pattern=r"^[A-Za-z0-9_.:/-]+$")]
-    """The table's name or ARN."""
+    """Name or ARN of the table."""
     key: Annotated[dict[str, Any], Field(min_length=1, max_length=2)] | None = None
-    """For `get`, `update` and `delete`: the attributes of the primary key."""
+    """For `get`, `update` and `delete`: attributes of the primary key."""
     item: dict[str, Any] | None = None
-    """For `put`: all attributes; none: the item that came."""
+    """For `put`: all attributes. Default: the item."""
     set: Annotated[dict[str, Any], Field(max_length=100)] = {}
-    """For `update`: attributes to set, at the top of the item."""
+    """For `update`: top-level attributes to set."""
     add: Annotated[dict[str, int | float], Field(max_length=100)] = {}
-    """For `update`: numbers to add; one that is missing counts as 0."""
+    """For `update`: numbers to add by attribute. A missing attribute counts as 0."""
     remove: Annotated[list[str], Field(max_length=100)] = []
     """For `update`: attributes to remove."""
-    condition: Condition | None = None
-    """In DynamoDB's words, without expressions: `pk = :pk`. Of `query` which keys; of the others when to write."""
-    filter: Condition | None = None
-    """For `query`: which of the items found to answer, in DynamoDB's words."""
+    condition: Annotated[Condition | None, ExpressionRule.NO_EXPRESSION] = None
+    """DynamoDB condition, such as `pk = :pk`: the key condition of `query`, else the condition of the write."""
+    filter: Annotated[Condition | None, ExpressionRule.NO_EXPRESSION] = None
+    """For `query`: DynamoDB filter expression."""
     names: Names = {}
-    """What `#name` stands for in `condition` and `filter`."""
+    """Attribute names by placeholder `#name` in `condition` and `filter`."""
     values: Values = {}
-    """What `:name` stands for in them: here expressions belong."""
+    """Values by placeholder `:name` in them. Use expressions here."""
     index: Annotated[str, Field(min_length=3, max_length=255, pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
-    """For `query`."""
+    """For `query`: name of the index."""
     descending: bool = False
-    """For `query`."""
+    """For `query`: return the items in descending order of the sort key."""
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
-    """For `query`: at most so many items."""
+    """For `query`: maximum number of items."""
     consistent: bool = False
-    """For `get` and `query`."""
+    """For `get` and `query`: read consistently."""
 
 
-def run(call: Call) -> Outputs:
-    """The items as they are: of `update` as it is now, of `delete` as it was; what was not there goes to `missing`.
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the items: after an `update`, before a `delete`. For one that does not exist, the input is `missing`.
 
-    Sets are answered as lists, binary values as base64, numbers that JSON's cannot hold exactly as texts.
+    Sets become lists, binary values base64, and numbers that JSON cannot represent exactly become texts.
     """
-    account = aws_session.Account(call)
-    outputs: Outputs = {"main": [], "missing": []}
-    for given, item, _ in call.effects(DynamodbParameters):
-        client = account.client("dynamodb", given)
-        with aws_session.errors():
-            found = _DO[given.operation](client, given, item)
-        outputs["main"] += found
-        outputs["missing"] += [] if found or given.operation == "query" else [item]
+    clients = aws_session.AwsClients(node_run)
+    outputs: ItemsByOutput = {"main": [], "missing": []}
+    for parameters, item, _ in node_run.resolve_effects(DynamodbParameters):
+        client = clients.client("dynamodb", parameters)
+        with aws_session.translated_errors():
+            items = _FUNCTIONS[parameters.operation](client, parameters, item)
+        outputs["main"] += items
+        outputs["missing"] += [] if items or parameters.operation == "query" else [item]
     return outputs
 
 
-def _get(client: Any, given: DynamodbParameters, item: Item) -> Items:
-    asked = {"TableName": given.table, "Key": _written(given.key), "ConsistentRead": given.consistent}
-    return _found(client.get_item(**asked).get("Item"))
+def _get(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
+    """Return the item with a key, or none."""
+    request = {
+        "TableName": parameters.table,
+        "Key": _to_dynamodb(parameters.key),
+        "ConsistentRead": parameters.consistent,
+    }
+    return _from_dynamodb(client.get_item(**request).get("Item"))
 
 
-def _put(client: Any, given: DynamodbParameters, item: Item) -> Items:
-    value = item if given.item is None else given.item
-    client.put_item(TableName=given.table, Item=_written(value), **_if(given))
+def _put(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
+    """Put an item and return it."""
+    value = item if parameters.item is None else parameters.item
+    client.put_item(TableName=parameters.table, Item=_to_dynamodb(value), **_condition(parameters))
     return [value]
 
 
-def _update(client: Any, given: DynamodbParameters, item: Item) -> Items:
-    if not (given.set or given.add or given.remove):
-        raise NodeError("invalid_parameters", "/set: update needs set, add or remove")
+def _update(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
+    """Update the item with a key and return it as it is afterwards."""
+    if not (parameters.set or parameters.add or parameters.remove):
+        raise NodeError("invalid_parameters", "/set: update requires set, add or remove")
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
     parts = []
-    for word, changes in (("SET", given.set), ("ADD", given.add), ("REMOVE", dict.fromkeys(given.remove))):
+    for word, changes in (
+        ("SET", parameters.set),
+        ("ADD", parameters.add),
+        ("REMOVE", dict.fromkeys(parameters.remove)),
+    ):
         terms = []
         for name, value in changes.items():
             name_mark, value_mark = OWN_NAME + str(len(names)), OWN_VALUE + str(len(names))
@@ -108,110 +120,117 @@ def _update(client: Any, given: DynamodbParameters, item: Item) -> Items:
                 values[value_mark] = value
             terms.append(TERMS[word].format(name_mark, value_mark))
         parts += [f"{word} {', '.join(terms)}"] if terms else []
-    answer = client.update_item(
-        TableName=given.table,
-        Key=_written(given.key),
+    response = client.update_item(
+        TableName=parameters.table,
+        Key=_to_dynamodb(parameters.key),
         UpdateExpression=" ".join(parts),
         ReturnValues="ALL_NEW",
-        **_if(given, names, values),
+        **_condition(parameters, names, values),
     )
-    return _found(answer["Attributes"])
+    return _from_dynamodb(response["Attributes"])
 
 
-def _delete(client: Any, given: DynamodbParameters, item: Item) -> Items:
-    asked = {"TableName": given.table, "Key": _written(given.key), "ReturnValues": "ALL_OLD"}
-    return _found(client.delete_item(**asked, **_if(given)).get("Attributes"))
+def _delete(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
+    """Delete the item with a key and return it as it was, or none."""
+    request = {"TableName": parameters.table, "Key": _to_dynamodb(parameters.key), "ReturnValues": "ALL_OLD"}
+    return _from_dynamodb(client.delete_item(**request, **_condition(parameters)).get("Attributes"))
 
 
-def _query(client: Any, given: DynamodbParameters, item: Item) -> Items:
-    asked: dict[str, Any] = {
-        "TableName": given.table,
-        "KeyConditionExpression": given.condition,
-        "ScanIndexForward": not given.descending,
-        "ConsistentRead": given.consistent,
-        **({"IndexName": given.index} if given.index else {}),
-        **({"FilterExpression": given.filter} if given.filter else {}),
-        **_standing(given.names, given.values),
+def _query(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
+    """Return the items of a query, over at most ten pages."""
+    request: dict[str, Any] = {
+        "TableName": parameters.table,
+        "KeyConditionExpression": parameters.condition,
+        "ScanIndexForward": not parameters.descending,
+        "ConsistentRead": parameters.consistent,
+        **({"IndexName": parameters.index} if parameters.index else {}),
+        **({"FilterExpression": parameters.filter} if parameters.filter else {}),
+        **_placeholders(parameters.names, parameters.values),
     }
-    found: Items = []
-    size = None if given.filter else given.limit
+    items: Items = []
+    size = None if parameters.filter else parameters.limit
     pages = client.get_paginator("query").paginate(
-        **asked, PaginationConfig={"MaxItems": given.limit, "PageSize": size}
+        **request, PaginationConfig={"MaxItems": parameters.limit, "PageSize": size}
     )
     for number, page in enumerate(pages, start=1):
         if number > MAX_PAGES:
             raise NodeError(
-                "too_large", f"/condition: the query has more than {MAX_PAGES} MB to look through"
+                "too_large", f"/condition: the query reads more than {MAX_PAGES} MB. Narrow it down."
             )
-        found += [each for read in page["Items"] for each in _found(read)]
-    return found
+        items += [each for read in page["Items"] for each in _from_dynamodb(read)]
+    return items
 
 
-def _if(given: DynamodbParameters, names: Any = None, values: Any = None) -> dict[str, Any]:
-    """The condition of a write, with what stands in it and in the update."""
-    asked = {"ConditionExpression": given.condition} if given.condition else {}
-    return asked | _standing(given.names | (names or {}), given.values | (values or {}))
+def _condition(parameters: DynamodbParameters, names: Any = None, values: Any = None) -> dict[str, Any]:
+    """Return the condition of a write, with the placeholders in it and in the update."""
+    fields = {"ConditionExpression": parameters.condition} if parameters.condition else {}
+    return fields | _placeholders(parameters.names | (names or {}), parameters.values | (values or {}))
 
 
-def _standing(names: dict[str, str], values: dict[str, Any]) -> dict[str, Any]:
-    asked: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
-    return asked | ({"ExpressionAttributeValues": _written(values)} if values else {})
+def _placeholders(names: dict[str, str], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a request for placeholders of names and values."""
+    fields: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
+    return fields | ({"ExpressionAttributeValues": _to_dynamodb(values)} if values else {})
 
 
-_DO = {"get": _get, "put": _put, "update": _update, "delete": _delete, "query": _query}
+_FUNCTIONS = {"get": _get, "put": _put, "update": _update, "delete": _delete, "query": _query}
 
 
 # Values
 
 
-def _written(values: dict[str, Any] | None) -> dict[str, Any]:
-    """JSON values by name as DynamoDB takes them; raises NodeError for a number that it cannot hold."""
-    from boto3.dynamodb.types import TypeSerializer
+def _to_dynamodb(values: dict[str, Any] | None) -> dict[str, Any]:
+    """Return JSON values by name in DynamoDB's form. Raises NodeError for a number that it cannot represent."""
+    from boto3.dynamodb.types import TypeSerializer  # cold start
 
     writer = TypeSerializer()
-    return {name: writer.serialize(_exact(value)) for name, value in (values or {}).items()}
+    return {name: writer.serialize(_to_exact(value)) for name, value in (values or {}).items()}
 
 
-def _exact(value: Any) -> Any:
+def _to_exact(value: Any) -> Any:
+    """Return a JSON value with numbers as decimals. Raises NodeError for one that DynamoDB cannot represent."""
     match value:
         case bool():
             return value
         case int() | float():
             number = _EXACT.normalize(Decimal(str(value)))
             if len(number.as_tuple().digits) > 38 or not -130 <= number.adjusted() <= 125:
-                text = f"DynamoDB cannot hold the number {str(value)[:50]}"
+                text = f"DynamoDB cannot represent the number {str(value)[:50]}. Store it as a text."
                 raise NodeError("invalid_parameters", text)
             return number
         case dict():
-            return {name: _exact(inner) for name, inner in value.items()}
+            return {name: _to_exact(inner) for name, inner in value.items()}
         case list():
-            return [_exact(inner) for inner in value]
+            return [_to_exact(inner) for inner in value]
     return value
 
 
-def _found(read: dict[str, Any] | None) -> Items:
-    from boto3.dynamodb.types import TypeDeserializer
+def _from_dynamodb(read: dict[str, Any] | None) -> Items:
+    """Return an item in DynamoDB's form as JSON, in a list; an empty list for none."""
+    from boto3.dynamodb.types import TypeDeserializer  # cold start
 
     reader = TypeDeserializer()
-    return [] if read is None else [{name: _plain(reader.deserialize(each)) for name, each in read.items()}]
+    return [] if read is None else [{name: _to_json(reader.deserialize(each)) for name, each in read.items()}]
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
+    """Return a value of DynamoDB as JSON."""
     match value:
         case Decimal():
             return _number(value)
         case dict():
-            return {name: _plain(inner) for name, inner in value.items()}
+            return {name: _to_json(inner) for name, inner in value.items()}
         case list():
-            return [_plain(inner) for inner in value]
+            return [_to_json(inner) for inner in value]
         case set():
-            return sorted((_plain(inner) for inner in value), key=lambda each: (str(type(each)), each))
+            return sorted((_to_json(inner) for inner in value), key=lambda each: (str(type(each)), each))
     return (
         value if value is None or isinstance(value, str | bool) else base64.b64encode(bytes(value)).decode()
     )
 
 
 def _number(value: Decimal) -> int | float | str:
+    """Return a decimal as a number, or as text if JSON cannot represent it exactly."""
     if abs(value) < MAX_INTEGER and value == value.to_integral_value(context=_EXACT):
         return int(value)
     number = float(value)
@@ -220,11 +239,10 @@ def _number(value: Decimal) -> int | float | str:
 
 NODE = NodeType(
     label="Amazon DynamoDB",
-    description="Gets, puts, updates, deletes and queries items of a table, as plain JSON.",
+    description="Gets, puts, updates, deletes and queries items of a DynamoDB table, as JSON.",
     category="aws",
     kind="effect",
     outputs=("main", "missing"),
-    secrets=aws_session.SECRETS,
     parameters=DynamodbParameters,
     run=run,
 )

@@ -1,18 +1,19 @@
-"""email_send: sends a mail for each item, from the deployment's own sender.
+"""email_send: sends an e-mail for each item, from the deployment's sender.
 
-SES knows no idempotency key: a mail whose step was killed between its sending and its checkpoint is sent again.
+SES has no idempotency keys: an e-mail is sent twice when the process crashes between sending and checkpoint.
 """
 
 from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_MAILS = 20
 MAX_RECIPIENTS = 10
 
-# Narrower than what mail allows: no names, quotes, blanks, commas or line breaks, so that one address stays one.
+# Narrower than the standard: no names, quotes, spaces, commas or line breaks, so that one address stays one.
 Address = Annotated[
     str,
     Field(
@@ -24,36 +25,41 @@ Address = Annotated[
 
 class EmailSendParameters(Parameters):
     to: Annotated[list[Address], Field(min_length=1, max_length=MAX_RECIPIENTS)]
-    """Addresses alone, without names; all see each other."""
+    """Addresses of the recipients, without names. Each recipient sees all of them."""
     reply_to: Annotated[list[Address], Field(max_length=1)] = []
-    """Where answers go, instead of to the sender."""
+    """Address for replies, instead of the sender's."""
     subject: Annotated[str, Field(min_length=1, max_length=200)]
-    """One line; line breaks in it become blanks."""
+    """Subject. Line breaks become spaces."""
     text: Annotated[str, Field(min_length=1, max_length=100_000)]
-    """Plain text."""
+    """Plain text of the e-mail."""
 
 
-def run(call: Call) -> Outputs:
-    """`{"messageId", "to"}` for each item."""
-    effects = call.effects(EmailSendParameters)
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return `{"messageId", "to"}` for each item."""
+    effects = node_run.resolve_effects(EmailSendParameters)
     if len(effects) > MAX_MAILS:
-        raise NodeError("too_many_items", f"At most {MAX_MAILS} mails at once: use a loop")
-    return {"main": [_sent(given) for given, _, _ in effects]}
+        text = f"The node got {len(effects)} items; at most {MAX_MAILS} are allowed. Put a loop around it."
+        raise NodeError("too_many_items", text)
+    return {"main": [_send(parameters) for parameters, _, _ in effects]}
 
 
-def _sent(given: EmailSendParameters) -> Item:
-    from weconnect import mail
+def _send(parameters: EmailSendParameters) -> Item:
+    """Send one e-mail. Raises NodeError."""
+    from weconnect import mail  # cold start
 
-    to = list(dict.fromkeys(given.to))
+    to = list(dict.fromkeys(parameters.to))
     try:
-        return {"messageId": mail.deliver(to, given.subject, given.text, given.reply_to), "to": to}
-    except mail.NotSent as error:
+        return {
+            "messageId": mail.deliver(to, parameters.subject, parameters.text, parameters.reply_to),
+            "to": to,
+        }
+    except mail.MailNotSent as error:
         raise NodeError("mail_not_sent", str(error), retryable=error.retryable) from error
 
 
 NODE = NodeType(
-    label="Send mail",
-    description="Sends a plain-text mail for each item, from the deployment's own sender.",
+    label="Send e-mail",
+    description="Sends a plain-text e-mail for each item. Returns `messageId` and `to`.",
     category="mail",
     kind="effect",
     express=False,

@@ -1,18 +1,19 @@
-"""error: begins a run when a run of another workflow has failed."""
+"""error: starts the workflow when an execution of another workflow has failed."""
 
-from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
 
 
 class ErrorParameters(Parameters):
-    """Nothing to set: the other workflow names this one in `settings.errorWorkflowId`."""
+    """No parameters. The other workflow names this one in `settings.errorWorkflowId`."""
 
 
 NODE = NodeType(
     label="Error trigger",
-    description="Begins a run when a run of another workflow has failed; its item tells which, where and why.",
+    description="Starts the workflow when an execution of another one has failed. The item describes the failure.",
     category="trigger",
     kind="trigger",
     inputs=(),
     parameters=ErrorParameters,
-    run=passed,
+    run=pass_through,
 )

@@ -1,4 +1,4 @@
-"""eventbridge: puts an event on a bus of the tenant's for each item."""
+"""eventbridge: sends an event to a bus in the tenant's AWS account for each item."""
 
 from itertools import groupby, islice
 from typing import Annotated, Any
@@ -6,56 +6,56 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.aws_messages import require_all, text_of
-from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeType, Outputs
+from weconnect.workflows.node_sdk.aws_messages import require_no_failure, to_text
+from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeRun, NodeType
 
 BATCH = 10
 
 
 class EventbridgeParameters(aws_session.AwsParameters):
     bus: Annotated[str, Field(min_length=1, max_length=1_600)] = "default"
-    """The bus's name or ARN."""
+    """Name or ARN of the event bus."""
     source: Annotated[str, Field(min_length=1, max_length=256)]
-    """Who says it, such as com.example.orders; `aws.` is AWS's own."""
+    """Source of the event, such as `com.example.orders`. The prefix `aws.` is reserved."""
     detail_type: Annotated[str, Field(min_length=1, max_length=128)]
-    """What happened."""
+    """Type of the event, such as `OrderCreated`."""
     detail: dict[str, Any] | None = None
-    """The event's content; none: the item."""
+    """Content of the event. Default: the item."""
     resources: Annotated[list[Annotated[str, Field(max_length=2_048)]], Field(max_length=50)] = []
-    """ARNs of what it is about."""
+    """ARNs of the resources that the event concerns."""
 
 
-def run(call: Call) -> Outputs:
-    """`{"eventId"}` for each item."""
-    account = aws_session.Account(call)
-    effects = [(given, item) for given, item, _ in call.effects(EventbridgeParameters)]
-    found: Items = []
-    for _, group in groupby(effects, key=lambda effect: aws_session.whose(effect[0])):
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return `{"eventId"}` for each item."""
+    clients = aws_session.AwsClients(node_run)
+    effects = [(parameters, item) for parameters, item, _ in node_run.resolve_effects(EventbridgeParameters)]
+    items: Items = []
+    for _, group in groupby(effects, key=lambda effect: aws_session.account_key(effect[0])):
         while batch := list(islice(group, BATCH)):
-            client = account.client("events", batch[0][0])
-            with aws_session.errors():
-                answer = client.put_events(Entries=[_entry(*each) for each in batch])
-            require_all([each for each in answer["Entries"] if "ErrorCode" in each], len(batch))
-            found += [{"eventId": each["EventId"]} for each in answer["Entries"]]
-    return {"main": found}
+            client = clients.client("events", batch[0][0])
+            with aws_session.translated_errors():
+                response = client.put_events(Entries=[_entry(*each) for each in batch])
+            require_no_failure([each for each in response["Entries"] if "ErrorCode" in each], len(batch))
+            items += [{"eventId": each["EventId"]} for each in response["Entries"]]
+    return {"main": items}
 
 
-def _entry(given: EventbridgeParameters, item: Item) -> dict[str, Any]:
+def _entry(parameters: EventbridgeParameters, item: Item) -> dict[str, Any]:
+    """Return the entry of one event in a request."""
     return {
-        "EventBusName": given.bus,
-        "Source": given.source,
-        "DetailType": given.detail_type,
-        "Detail": text_of(item if given.detail is None else given.detail),
-        "Resources": given.resources,
+        "EventBusName": parameters.bus,
+        "Source": parameters.source,
+        "DetailType": parameters.detail_type,
+        "Detail": to_text(item if parameters.detail is None else parameters.detail),
+        "Resources": parameters.resources,
     }
 
 
 NODE = NodeType(
     label="Amazon EventBridge",
-    description="Puts an event on a bus for each item.",
+    description="Sends an event to an event bus for each item. Returns `eventId`.",
     category="aws",
     kind="effect",
-    secrets=aws_session.SECRETS,
     parameters=EventbridgeParameters,
     run=run,
 )

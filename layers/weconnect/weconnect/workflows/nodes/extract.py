@@ -1,11 +1,11 @@
-"""extract: lets a model take fields out of texts."""
+"""extract: has a model extract fields from texts."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths, model_calls
-from weconnect.workflows.node_sdk.node_type import Call, Item, NodeType, Outputs
+from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
 
 SYSTEM = (
     "Take what the schema asks for out of the text. Invent nothing: what the text does not say is left out, or null "
@@ -15,30 +15,33 @@ SYSTEM = (
 
 class ExtractParameters(model_calls.ModelParameters):
     text: Annotated[str, Field(min_length=1, max_length=1_000_000)]
-    """Where the fields are taken from."""
+    """Text to extract the fields from."""
     output_schema: dict[str, Any]
-    """JSON Schema of an object: what to take."""
+    """JSON Schema of an object: the fields to extract."""
     instructions: Annotated[str, Field(max_length=10_000)] = ""
-    """What else the model is told about it."""
+    """Further instructions for the model."""
     into: Annotated[str, Field(min_length=1, max_length=255)] = Field(default="extracted", alias="as")
-    """The field that takes the object."""
+    """Path of the field for the object."""
 
 
-def run(call: Call) -> Outputs:
-    """Each item with the object; one that does not fit the schema is an error and never an answer."""
-    effects = call.effects(ExtractParameters)
-    return {"main": [_extracted(given, item, call.timeout_seconds) for given, item, _ in effects]}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return each item with the object added; a response that does not match the schema is an error."""
+    effects = node_run.resolve_effects(ExtractParameters)
+    return {"main": [_extract(parameters, item, node_run.timeout_seconds) for parameters, item, _ in effects]}
 
 
-def _extracted(given: ExtractParameters, item: Item, timeout_seconds: float) -> Item:
-    system = f"{SYSTEM}\n{given.instructions}".strip()
-    answer, _ = model_calls.ask_for(given, system, given.text, timeout_seconds, given.output_schema)
-    return field_paths.put(item, given.into, answer)
+def _extract(parameters: ExtractParameters, item: Item, timeout_seconds: float) -> Item:
+    """Return an item with the fields that the model extracts for it."""
+    system = f"{SYSTEM}\n{parameters.instructions}".strip()
+    fields, _ = model_calls.complete_json(
+        parameters, system, parameters.text, timeout_seconds, parameters.output_schema
+    )
+    return field_paths.put(item, parameters.into, fields)
 
 
 NODE = NodeType(
     label="Extract",
-    description="Lets a model take fields out of texts, as a JSON Schema describes them.",
+    description="Has a model extract the fields of a JSON Schema from a text, and adds them to the item.",
     category="ai",
     kind="effect",
     express=False,

@@ -1,24 +1,25 @@
-"""filter: keeps the items for which a condition holds."""
+"""filter: passes on the items that meet a condition."""
 
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class FilterParameters(Parameters):
     condition: bool
-    """An expression that is true or false for each item."""
+    """Expression that is true or false for each item."""
 
 
-def run(call: Call) -> Outputs:
-    """Kept items go to `main`, the others to `rejected`."""
-    found: Outputs = {"main": [], "rejected": []}
-    for parameters, item in call.each(FilterParameters):
-        found["main" if parameters.condition else "rejected"].append(item)
-    return found
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the items that meet the condition as `main`, the others as `rejected`."""
+    outputs: ItemsByOutput = {"main": [], "rejected": []}
+    for parameters, item in node_run.resolve_each(FilterParameters):
+        outputs["main" if parameters.condition else "rejected"].append(item)
+    return outputs
 
 
 NODE = NodeType(
     label="Filter",
-    description="Keeps the items for which a condition holds.",
+    description="Passes on the items that meet a condition, and the others to `rejected`.",
     category="data",
     outputs=("main", "rejected"),
     parameters=FilterParameters,

@@ -1,4 +1,4 @@
-"""http_request: calls an address once for each item."""
+"""http_request: sends an HTTP request for each item."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -6,8 +6,11 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.field_paths import value_of
-from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError, NodeType, Outputs, Parameters
+from weconnect.errors import UpstreamFailed
+from weconnect.outbound.errors import OutboundRefused
+from weconnect.workflows.node_sdk.field_paths import parse_json_or_text
+from weconnect.workflows.node_sdk.node_parameters import ExpressionRule, Parameters
+from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -19,78 +22,93 @@ _TEXTS = re.compile(
 
 class HttpRequestParameters(Parameters):
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    url: Annotated[str, Field(min_length=1, max_length=8_000)]
-    """An http or https address on the public internet."""
-    headers: dict[Annotated[str, Field(max_length=200)], Annotated[str, Field(max_length=8_000)]] = {}
-    query: dict[str, str | int | float | bool] = {}
-    """Added to the address's own query."""
-    body: Any = None
-    """Sent as JSON when it is an object or a list, as it stands when it is text."""
+    """HTTP method."""
+    url: Annotated[str, Field(min_length=1, max_length=8_000), ExpressionRule.MAY_USE_SECRETS]
+    """http or https URL on the public internet."""
+    headers: Annotated[
+        dict[Annotated[str, Field(max_length=200)], Annotated[str, Field(max_length=8_000)]],
+        ExpressionRule.MAY_USE_SECRETS,
+    ] = {}
+    """Headers by name."""
+    query: Annotated[dict[str, str | int | float | bool], ExpressionRule.MAY_USE_SECRETS] = {}
+    """Query parameters, added to those of the URL."""
+    body: Annotated[Any, ExpressionRule.MAY_USE_SECRETS] = None
+    """Body: text is sent as it is, anything else as JSON."""
     fail_on_status: bool = True
-    """Whether a status of 400 and more is an error of the node."""
+    """Whether a status of 400 or higher fails the node."""
     follow_redirects: bool = False
+    """Whether to follow redirects."""
     response_format: Literal["auto", "text", "file"] = "auto"
-    """`file` keeps the body as a file of the run, up to 20 MB; `auto` does so when it is neither text nor JSON."""
+    """`file` stores the body as a file of the execution, up to 20 MB; `auto` does so unless it is text or JSON."""
     timeout_seconds: Annotated[int, Field(ge=1, le=120)] = 20
+    """Seconds to wait for the response."""
 
 
-def run(call: Call) -> Outputs:
-    """`{"status", "headers", "body"}` for each item, a JSON body as its value; or `file` in place of `body`."""
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return `{"status", "headers", "body"}` for each item, with JSON parsed, or `file` instead of `body`."""
     return {
-        "main": [_answer(call, parameters, key) for parameters, _, key in call.effects(HttpRequestParameters)]
+        "main": [
+            _send(node_run, parameters, key)
+            for parameters, _, key in node_run.resolve_effects(HttpRequestParameters)
+        ]
     }
 
 
-def _answer(call: Call, parameters: HttpRequestParameters, key: str) -> Item:
-    from weconnect.errors import UpstreamFailed
-    from weconnect.outbound import client as outbound
+def _send(node_run: NodeRun, parameters: HttpRequestParameters, key: str) -> Item:
+    """Send one request and return its result. Raises NodeError."""
+    from weconnect.outbound import client as outbound  # cold start
 
     headers = {name.lower(): value for name, value in parameters.headers.items()}
     if parameters.method not in ("GET", "HEAD"):
         headers.setdefault("idempotency-key", key)
     text = parameters.body if isinstance(parameters.body, str) else None
     try:
-        found = outbound.send(
+        response = outbound.send(
             parameters.method,
             parameters.url,
             headers=headers,
             params=parameters.query or None,
             json=None if text is not None else parameters.body,
             content=text,
-            timeout_seconds=min(parameters.timeout_seconds, call.timeout_seconds),
+            timeout_seconds=min(parameters.timeout_seconds, node_run.timeout_seconds),
             max_bytes=MAX_BODY_BYTES if parameters.response_format == "text" else MAX_FILE_BYTES,
             follow_redirects=parameters.follow_redirects,
         )
-    except outbound.OutboundRefused as error:
+    except OutboundRefused as error:
         raise NodeError("address_refused", error.detail) from error
     except UpstreamFailed as error:
         raise NodeError("unreachable", error.detail, retryable=True) from error
-    if parameters.fail_on_status and found.status >= 400:
-        passes = found.status == 429 or found.status >= 500
-        said = found.text[:300].strip()
+    if parameters.fail_on_status and response.status >= 400:
+        is_temporary = response.status == 429 or response.status >= 500
+        excerpt = response.text[:300].strip()
         raise NodeError(
-            f"http_{found.status}", f"The answer's status is {found.status}: {said}", retryable=passes
+            f"http_{response.status}",
+            f"The response has the status {response.status}: {excerpt}",
+            retryable=is_temporary,
         )
-    return {"status": found.status, "headers": found.headers} | _body(call, parameters, key, found)
+    return {"status": response.status, "headers": response.headers} | _body(
+        node_run, parameters, key, response
+    )
 
 
-def _body(call: Call, parameters: HttpRequestParameters, key: str, found: Any) -> Item:
-    kind = found.headers.get("content-type", "")
+def _body(node_run: NodeRun, parameters: HttpRequestParameters, key: str, response: Any) -> Item:
+    """Return the response's body, or the reference to a file that stores it. Raises NodeError."""
+    kind = response.headers.get("content-type", "")
     if parameters.response_format == "file" or (
-        parameters.response_format == "auto" and not _is_text(kind, found.body)
+        parameters.response_format == "auto" and not _is_text(kind, response.body)
     ):
-        from weconnect.executions import files
+        from weconnect.executions import files  # cold start
 
-        name = _name(found.headers, found.url or parameters.url)
-        return {"file": files.keep(call, key, name, kind, found.body)}
-    if len(found.body) > MAX_BODY_BYTES:
-        text = f"The answer has more than {MAX_BODY_BYTES >> 20} MB of text: take it with responseFormat file"
+        name = _file_name(response.headers, response.url or parameters.url)
+        return {"file": files.store(node_run, key, name, kind, response.body)}
+    if len(response.body) > MAX_BODY_BYTES:
+        text = f"The response has more than {MAX_BODY_BYTES >> 20} MB of text. Set responseFormat to file."
         raise NodeError("too_large", text)
-    return {"body": value_of(found.text) if "json" in kind else found.text}
+    return {"body": parse_json_or_text(response.text) if "json" in kind else response.text}
 
 
 def _is_text(kind: str, body: bytes) -> bool:
-    """Whether a body is text by its type, or, when it has none, by what it holds."""
+    """Return whether a body is text by its content type, or without one by its bytes."""
     if kind:
         return not body or bool(_TEXTS.match(kind))
     try:
@@ -100,13 +118,13 @@ def _is_text(kind: str, body: bytes) -> bool:
     return b"\0" not in body
 
 
-def _name(headers: dict[str, str], url: str) -> str:
-    """What the answer calls its file, or the last part of the address."""
-    said = headers.get("content-disposition", "")
-    if found := re.search(r"filename\*=(?:UTF-8|utf-8)''([^;]+)", said):
-        return unquote(found[1])
-    if found := re.search(r"filename=(?:\"([^\"]*)\"|([^;\s]+))", said):
-        return found[1] or found[2] or ""
+def _file_name(headers: dict[str, str], url: str) -> str:
+    """Return the file name in the response's headers, else the last part of the URL's path."""
+    disposition = headers.get("content-disposition", "")
+    if match := re.search(r"filename\*=(?:UTF-8|utf-8)''([^;]+)", disposition):
+        return unquote(match[1])
+    if match := re.search(r"filename=(?:\"([^\"]*)\"|([^;\s]+))", disposition):
+        return match[1] or match[2] or ""
     try:
         return unquote(urlsplit(url).path.rpartition("/")[2])
     except ValueError:
@@ -115,10 +133,9 @@ def _name(headers: dict[str, str], url: str) -> str:
 
 NODE = NodeType(
     label="HTTP request",
-    description="Calls an address once for each item and answers status, headers and body.",
+    description="Sends an HTTP request for each item. Returns `status`, `headers`, and `body` or `file`.",
     category="http",
     kind="effect",
-    secrets=frozenset({"url", "headers", "query", "body"}),
     parameters=HttpRequestParameters,
     run=run,
 )

@@ -1,24 +1,25 @@
-"""if: parts items by a condition."""
+"""if: splits items by a condition."""
 
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class IfParameters(Parameters):
     condition: bool
-    """An expression that is true or false for each item."""
+    """Expression that is true or false for each item."""
 
 
-def run(call: Call) -> Outputs:
-    """Items for which the condition holds go to `true`, the others to `false`."""
-    found: Outputs = {"true": [], "false": []}
-    for parameters, item in call.each(IfParameters):
-        found["true" if parameters.condition else "false"].append(item)
-    return found
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the items that meet the condition as `true`, the others as `false`."""
+    outputs: ItemsByOutput = {"true": [], "false": []}
+    for parameters, item in node_run.resolve_each(IfParameters):
+        outputs["true" if parameters.condition else "false"].append(item)
+    return outputs
 
 
 NODE = NodeType(
     label="If",
-    description="Parts items by a condition.",
+    description="Passes items that meet a condition to `true`, the others to `false`.",
     category="flow",
     outputs=("true", "false"),
     parameters=IfParameters,

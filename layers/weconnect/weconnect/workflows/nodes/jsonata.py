@@ -1,59 +1,61 @@
-"""jsonata: transforms items by one expression."""
+"""jsonata: transforms items with one expression."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from weconnect.expressions import rendering
-from weconnect.expressions.rendering import Context, ExpressionError
+from weconnect.expressions.rendering import EvaluationContext, ExpressionError
+from weconnect.workflows.node_sdk.node_parameters import Parameters
 from weconnect.workflows.node_sdk.node_type import (
-    Call,
     Item,
     Items,
+    ItemsByOutput,
     NodeError,
+    NodeRun,
     NodeType,
-    Outputs,
-    Parameters,
-    validated,
+    validate_parameters,
 )
 
 
 class JsonataParameters(Parameters):
     expression: Annotated[str, Field(min_length=1, max_length=10_000)]
-    """JSONata without braces around it."""
+    """JSONata expression, without braces around it."""
     mode: Literal["each", "all"] = "each"
-    """Over each item, or over the list of all of them."""
+    """Evaluate the expression over each item, or once over the list of all items."""
 
 
-def run(call: Call) -> Outputs:
-    """What the expression answers: objects become items, a list's elements one each, other values `{"value": …}`."""
-    parameters = validated(JsonataParameters, call.node.parameters)
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the expression's results: an object is an item, a list one per element, other values `{"value": …}`."""
+    parameters = validate_parameters(JsonataParameters, node_run.node.parameters)
     source = parameters.expression
-    data: list[Any] = call.items if parameters.mode == "each" else [call.items]
-    shared = call.scope.bindings([source]) | {"input": call.items}
-    contexts = [Context(value, {"index": index}) for index, value in enumerate(data)]
+    data: list[Any] = node_run.items if parameters.mode == "each" else [node_run.items]
+    shared = node_run.scope.bindings([source]) | {"input": node_run.items}
+    contexts = [EvaluationContext(value, {"index": index}) for index, value in enumerate(data)]
     template = "{{" + source + "}}"
     try:
-        found = rendering.resolve(template, contexts, shared, call.scope.moment)
+        values = rendering.render(template, contexts, shared, node_run.scope.moment)
     except ExpressionError as error:
         raise NodeError("expression_failed", f"/expression: {error}") from error
-    return {"main": [item for value in found for item in _items(value)]}
+    return {"main": [item for value in values for item in _items(value)]}
 
 
 def _items(value: Any) -> Items:
+    """Return the items of one result of the expression."""
     if value is None:
         return []
-    values = value if isinstance(value, list) else [value]
-    return [_item(each) for each in values]
+    elements = value if isinstance(value, list) else [value]
+    return [_item(each) for each in elements]
 
 
 def _item(value: Any) -> Item:
+    """Return an object as it is, any other value as `{"value": …}`."""
     return value if isinstance(value, dict) else {"value": value}
 
 
 NODE = NodeType(
     label="JSONata",
-    description="Transforms items by one JSONata expression.",
+    description="Transforms items with a JSONata expression. Objects in its result are the new items.",
     category="data",
     parameters=JsonataParameters,
     run=run,

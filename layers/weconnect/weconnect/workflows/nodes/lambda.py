@@ -1,4 +1,4 @@
-"""lambda: invokes a function of the tenant's for each item."""
+"""lambda: invokes a function in the tenant's AWS account for each item."""
 
 import base64
 import json
@@ -7,70 +7,71 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.aws_messages import text_of
-from weconnect.workflows.node_sdk.field_paths import value_of
-from weconnect.workflows.node_sdk.node_type import Call, Item, NodeError, NodeType, Outputs
+from weconnect.workflows.node_sdk.aws_messages import to_text
+from weconnect.workflows.node_sdk.field_paths import parse_json_or_text
+from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
 
 
 class LambdaParameters(aws_session.AwsParameters):
     function: Annotated[str, Field(max_length=170, pattern=r"^[A-Za-z0-9_:-]+$")]
-    """The function's name or ARN."""
+    """Name or ARN of the function."""
     qualifier: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_$-]+$")] | None = None
-    """A version or an alias."""
+    """Version or alias of the function."""
     payload: Any = None
-    """What the function gets as its event, as JSON; none: the item."""
+    """Event for the function. Default: the item."""
     invocation: Literal["request_response", "event"] = "request_response"
-    """Whether to wait for its answer, or only to hand the event over."""
+    """Whether to wait for the result, or only to hand over the event."""
     timeout_seconds: Annotated[int, Field(ge=1, le=120)] = 20
-    """How long to wait; one that takes longer is invoked with `event`, and may complete a callback."""
+    """Seconds to wait. Invoke a function that takes longer with `event`; it can complete a callback."""
 
 
-def run(call: Call) -> Outputs:
-    """`{"status", "payload"}` for each item; the payload is null when nothing was waited for."""
-    account = aws_session.Account(call)
-    effects = call.effects(LambdaParameters)
-    return {"main": [_invoked(account, given, item, key) for given, item, key in effects]}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return `{"status", "payload"}` for each item; the payload of an `event` is null."""
+    clients = aws_session.AwsClients(node_run)
+    effects = node_run.resolve_effects(LambdaParameters)
+    return {"main": [_invoke(clients, parameters, item, key) for parameters, item, key in effects]}
 
 
-def _invoked(account: aws_session.Account, given: LambdaParameters, item: Item, key: str) -> Item:
-    text = text_of(item) if given.payload is None else json.dumps(given.payload)
-    # The function finds the key in its context, and can tell by it what it has been asked before.
+def _invoke(clients: aws_session.AwsClients, parameters: LambdaParameters, item: Item, key: str) -> Item:
+    """Invoke the function for one item and return its result. Raises NodeError."""
+    text = to_text(item) if parameters.payload is None else json.dumps(parameters.payload)
+    # The function finds the key in its client context, and can recognize a repeated invocation by it.
     context = base64.b64encode(json.dumps({"custom": {"idempotencyKey": key}}).encode()).decode()
-    asked = {"Qualifier": given.qualifier} if given.qualifier else {}
-    waits = given.invocation == "request_response"
-    client = account.client("lambda", given, given.timeout_seconds)
-    with aws_session.errors():
-        answer = client.invoke(
-            FunctionName=given.function,
+    options = {"Qualifier": parameters.qualifier} if parameters.qualifier else {}
+    waits = parameters.invocation == "request_response"
+    client = clients.client("lambda", parameters, parameters.timeout_seconds)
+    with aws_session.translated_errors():
+        response = client.invoke(
+            FunctionName=parameters.function,
             InvocationType="RequestResponse" if waits else "Event",
             ClientContext=context,
             Payload=text.encode(errors="replace"),
-            **asked,
+            **options,
         )
-        with answer["Payload"] as body:
+        with response["Payload"] as body:
             content = body.read(MAX_PAYLOAD_BYTES + 1)
     if len(content) > MAX_PAYLOAD_BYTES:
-        raise NodeError("too_large", f"The function answered more than {MAX_PAYLOAD_BYTES >> 20} MB")
-    value = value_of(content.decode(errors="replace")) if content else None
-    if "FunctionError" in answer:
+        raise NodeError("too_large", f"The function returned more than {MAX_PAYLOAD_BYTES >> 20} MB")
+    value = parse_json_or_text(content.decode(errors="replace")) if content else None
+    if "FunctionError" in response:
         raise _error(value)
-    return {"status": answer["StatusCode"], "payload": value}
+    return {"status": response["StatusCode"], "payload": value}
 
 
 def _error(value: Any) -> NodeError:
-    said = value if isinstance(value, dict) else {}
-    kind, message = said.get("errorType", "Error"), said.get("errorMessage", "the function failed")
+    """Return the error that a function reported."""
+    details = value if isinstance(value, dict) else {}
+    kind, message = details.get("errorType", "Error"), details.get("errorMessage", "the function failed")
     return NodeError("function_error", f"{kind}: {message}")
 
 
 NODE = NodeType(
     label="AWS Lambda",
-    description="Invokes a function for each item, and answers what it answered.",
+    description="Invokes a Lambda function for each item. Returns `status` and `payload`.",
     category="aws",
     kind="effect",
-    secrets=aws_session.SECRETS,
     parameters=LambdaParameters,
     run=run,
 )

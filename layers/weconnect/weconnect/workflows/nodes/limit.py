@@ -1,29 +1,30 @@
-"""limit: keeps so many items."""
+"""limit: passes on a number of items."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class LimitParameters(Parameters):
     max_items: int = Field(ge=1, le=100_000)
-    """How many."""
+    """Maximum number of items."""
     take: Literal["first", "last"] = "first"
-    """From which end."""
+    """Pass on the first or the last items."""
 
 
-def run(call: Call) -> Outputs:
-    """The first or the last items."""
-    parameters = call.once(LimitParameters)
-    most = parameters.max_items
-    return {"main": call.items[:most] if parameters.take == "first" else call.items[-most:]}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the first or the last items."""
+    parameters = node_run.resolve_once(LimitParameters)
+    limit = parameters.max_items
+    return {"main": node_run.items[:limit] if parameters.take == "first" else node_run.items[-limit:]}
 
 
 NODE = NodeType(
     label="Limit",
-    description="Keeps the first or the last items.",
+    description="Passes on the first or the last items.",
     category="data",
     parameters=LimitParameters,
     run=run,

@@ -1,27 +1,28 @@
-"""loop: does what hangs on its output `loop` once for each batch of items."""
+"""loop: executes the nodes after its output `loop` for each batch of items."""
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
-MOST_ITERATIONS = 10_000
+MAX_ITERATIONS = 10_000
 
 
 class LoopParameters(Parameters):
     batch_size: int = Field(default=1, ge=1, le=1_000)
-    """How many items at once."""
-    max_iterations: int = Field(default=100, ge=1, le=MOST_ITERATIONS)
-    """More batches than this end in an error, before anything is done."""
+    """Number of items in a batch."""
+    max_iterations: int = Field(default=100, ge=1, le=MAX_ITERATIONS)
+    """Maximum number of batches. With more, the node fails before it executes any."""
 
 
-def run(call: Call) -> Outputs:
-    """The first batch, when it is tried by itself."""
-    return {"loop": call.items[: call.once(LoopParameters).batch_size]}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the first batch, for a test of the node by itself."""
+    return {"loop": node_run.items[: node_run.resolve_once(LoopParameters).batch_size]}
 
 
 NODE = NodeType(
     label="Loop over items",
-    description="Does what hangs on its output `loop` once for each batch of items; what comes back goes to `done`.",
+    description="Executes the nodes after `loop` once per batch of items. Items that are connected back go to `done`.",
     category="flow",
     kind="loop",
     outputs=("loop", "done"),

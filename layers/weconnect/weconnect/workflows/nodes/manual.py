@@ -1,20 +1,21 @@
-"""manual: begins a run that a person or a program asks for."""
+"""manual: starts the workflow on request of a person or a program."""
 
-from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
 from weconnect.workflows.node_sdk.trigger_inputs import InputSchema
 
 
 class ManualParameters(Parameters):
     input_schema: InputSchema | None = None
-    """What agents and MCP clients are told to give, and what their calls have to fit: a JSON Schema of an object."""
+    """JSON Schema of the input, an object. Agents and MCP clients see it, and their calls must match it."""
 
 
 NODE = NodeType(
     label="Manual trigger",
-    description="Begins a run that is started by a call; its items are the run's input.",
+    description="Starts the workflow by an API call, an agent or another workflow. The items are its input.",
     category="trigger",
     kind="trigger",
     inputs=(),
     parameters=ManualParameters,
-    run=passed,
+    run=pass_through,
 )

@@ -1,41 +1,46 @@
-"""memory_save: lets an agent remember something."""
+"""memory_save: stores a text in an agent's memory."""
 
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.agents.tools.errors import ToolError
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class MemorySaveParameters(Parameters):
     agent_id: UUID
-    """Whose memory."""
+    """ID of the agent."""
     content: Annotated[str, Field(min_length=1, max_length=20_000)]
+    """Text to remember."""
     key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    """The same key again replaces what was remembered under it."""
+    """Key of the memory. It replaces an earlier memory with the same key."""
     tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)] = []
+    """Tags of the memory."""
 
 
-def run(call: Call) -> Outputs:
-    """`{"decision", "id", "content"}` for each item: saving the same again changes nothing."""
-    from weconnect.agents.tools import memory_tools
-    from weconnect.agents.tools.errors import ToolError
-    from weconnect.workflows.node_sdk.agent_calls import context_of
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return `{"decision", "id", "content"}` for each item. Idempotent: saving the same text twice changes nothing."""
+    from weconnect.agents.tools import memory_tools  # cold start
+    from weconnect.workflows.node_sdk.agent_calls import load_tool_context  # cold start
 
-    found = []
-    for parameters, _, key in call.effects(MemorySaveParameters):
+    items = []
+    for parameters, _, key in node_run.resolve_effects(MemorySaveParameters):
         arguments = parameters.model_dump(exclude={"agent_id"}, exclude_none=True)
         try:
-            found.append(memory_tools.run_save(arguments, context_of(call, parameters.agent_id, key)))
+            items.append(
+                memory_tools.run_save(arguments, load_tool_context(node_run, parameters.agent_id, key))
+            )
         except ToolError as error:
             raise NodeError("invalid_parameters", str(error)) from error
-    return {"main": found}
+    return {"main": items}
 
 
 NODE = NodeType(
     label="Save to memory",
-    description="Lets an agent remember something.",
+    description="Stores a text in an agent's memory for each item. Returns `decision`, `id` and `content`.",
     category="ai",
     kind="effect",
     parameters=MemorySaveParameters,

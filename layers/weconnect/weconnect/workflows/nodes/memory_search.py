@@ -1,35 +1,40 @@
-"""memory_search: finds what an agent remembers."""
+"""memory_search: searches an agent's memory."""
 
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class MemorySearchParameters(Parameters):
     agent_id: UUID
-    """Whose memory."""
+    """ID of the agent."""
     query: Annotated[str, Field(min_length=1, max_length=2_000)]
+    """Text to search for, by words and by meaning."""
     limit: Annotated[int, Field(ge=1, le=20)] = 5
+    """Maximum number of memories."""
 
 
-def run(call: Call) -> Outputs:
-    """An item for each memory, best first: `{"id", "content", "memoryType", "score"}`."""
-    from weconnect.agents.tools import memory_tools
-    from weconnect.workflows.node_sdk.agent_calls import context_of
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return an item for each memory, best first: `{"id", "content", "memoryType", "score"}`."""
+    from weconnect.agents.tools import memory_tools  # cold start
+    from weconnect.workflows.node_sdk.agent_calls import load_tool_context  # cold start
 
-    found = []
-    for parameters, _, key in call.effects(MemorySearchParameters):
+    items = []
+    for parameters, _, key in node_run.resolve_effects(MemorySearchParameters):
         arguments = parameters.model_dump(exclude={"agent_id"})
-        found += memory_tools.run_search(arguments, context_of(call, parameters.agent_id, key))["memories"]
-    return {"main": found}
+        items += memory_tools.run_search(arguments, load_tool_context(node_run, parameters.agent_id, key))[
+            "memories"
+        ]
+    return {"main": items}
 
 
 NODE = NodeType(
     label="Search memory",
-    description="Finds what an agent remembers.",
+    description="Searches an agent's memory. Returns an item for each memory, with `content` and `score`.",
     category="ai",
     kind="effect",
     parameters=MemorySearchParameters,

@@ -1,80 +1,84 @@
-"""merge: brings branches together."""
+"""merge: combines branches."""
 
 from typing import Any, Literal
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_type import Call, Item, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class MergeParameters(Parameters):
     mode: Literal["all", "any", "append", "by_key", "by_position", "one"] = "append"
-    """`all`: every input must have items; `any`: the first input that has some; `append`: whatever came; `by_key`:
-    items of the inputs with the same key become one; `by_position`: so do the first items, the second, and so on;
-    `one`: the items of one input, when all have ended.
+    """`all`: all items, if every input has some; `any`: the items of the first input that has some; `append`: all
+    items; `by_key`: items with the same key become one; `by_position`: the first items become one, the second, and so
+    on; `one`: the items of one input, after all branches have ended.
     """
     key: str | None = Field(default=None, min_length=1, max_length=255)
-    """For `by_key`: the field, by its path."""
+    """For `by_key`: path of the field with the key."""
     keep: Literal["all", "matched"] = "all"
-    """For `by_key` and `by_position`: all items, or only those that have one of their own in every input."""
+    """For `by_key` and `by_position`: return all items, or only those with a counterpart in every input."""
     input: str | None = Field(default=None, min_length=1, max_length=64)
-    """For `one`: which."""
+    """For `one`: name of the input."""
 
 
-def run(call: Call) -> Outputs:
-    """The inputs in the order of their names, merged."""
-    parameters = call.once(MergeParameters)
-    inputs = {name: call.inputs[name] for name in sorted(call.inputs)}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the inputs, merged in the order of their names."""
+    parameters = node_run.resolve_once(MergeParameters)
+    inputs = {name: node_run.inputs[name] for name in sorted(node_run.inputs)}
     if parameters.mode == "any":
         return {"main": next((items for items in inputs.values() if items), [])}
     if parameters.mode == "by_key":
-        return {"main": _joined(list(inputs.values()), parameters)}
+        return {"main": _join_by_key(list(inputs.values()), parameters)}
     if parameters.mode == "by_position":
-        return {"main": _side_by_side(list(inputs.values()), parameters)}
+        return {"main": _join_by_position(list(inputs.values()), parameters)}
     if parameters.mode == "one":
-        return {"main": _of_one(inputs, parameters)}
+        return {"main": _select_input(inputs, parameters)}
     return {"main": [item for items in inputs.values() for item in items]}
 
 
-def _joined(inputs: list[Items], parameters: MergeParameters) -> Items:
+def _join_by_key(inputs: list[Items], parameters: MergeParameters) -> Items:
+    """Join the items of all inputs that have the same key."""
     if not parameters.key:
-        raise NodeError("invalid_parameters", "/key: by_key needs the field to join by")
+        raise NodeError("invalid_parameters", "/key: is required for by_key")
     joined: dict[Any, Item] = {}
     seen: dict[Any, set[int]] = {}
     for number, items in enumerate(inputs):
         for item in items:
-            place = field_paths.order(field_paths.get(item, parameters.key))
-            joined[place] = joined.get(place, {}) | item
-            seen.setdefault(place, set()).add(number)
+            key = field_paths.sort_key(field_paths.get(item, parameters.key))
+            joined[key] = joined.get(key, {}) | item
+            seen.setdefault(key, set()).add(number)
     matched = parameters.keep == "matched"
-    return [item for place, item in joined.items() if not matched or len(seen[place]) == len(inputs)]
+    return [item for key, item in joined.items() if not matched or len(seen[key]) == len(inputs)]
 
 
-def _side_by_side(inputs: list[Items], parameters: MergeParameters) -> Items:
+def _join_by_position(inputs: list[Items], parameters: MergeParameters) -> Items:
+    """Join the items of all inputs that have the same index."""
     counts = [len(items) for items in inputs]
     count = min(counts) if parameters.keep == "matched" else max(counts)
-    found: Items = [{} for _ in range(count)]
+    joined: Items = [{} for _ in range(count)]
     for items in inputs:
-        for place, item in enumerate(items[:count]):
-            found[place] = found[place] | item
-    return found
+        for index, item in enumerate(items[:count]):
+            joined[index] = joined[index] | item
+    return joined
 
 
-def _of_one(inputs: dict[str, Items], parameters: MergeParameters) -> Items:
+def _select_input(inputs: dict[str, Items], parameters: MergeParameters) -> Items:
+    """Return the items of the input that the parameters name."""
     if not parameters.input:
-        raise NodeError("invalid_parameters", "/input: one needs the input whose items it takes")
+        raise NodeError("invalid_parameters", "/input: is required for one")
     return inputs.get(parameters.input, [])
 
 
 def waits_for(parameters: dict[str, Any]) -> Literal["all", "some"]:
-    """`all` needs items at every input."""
+    """Return "all" for the mode `all`, which needs items at every input."""
     return "all" if parameters.get("mode") == "all" else "some"
 
 
 NODE = NodeType(
     label="Merge",
-    description="Brings branches together: all, the first that has items, one alone, by a key, or side by side.",
+    description="Combines branches: all items, the first branch with items, one branch, by key, or by position.",
     category="flow",
     inputs=None,
     parameters=MergeParameters,

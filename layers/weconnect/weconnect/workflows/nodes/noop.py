@@ -1,16 +1,17 @@
-"""noop: passes items on."""
+"""noop: passes items on unchanged."""
 
-from weconnect.workflows.node_sdk.node_type import NodeType, Parameters, passed
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
 
 
 class NoopParameters(Parameters):
-    """Nothing to set."""
+    """No parameters."""
 
 
 NODE = NodeType(
     label="No operation",
-    description="Passes items on as they come.",
+    description="Passes items on unchanged.",
     category="flow",
     parameters=NoopParameters,
-    run=passed,
+    run=pass_through,
 )

@@ -1,4 +1,4 @@
-"""prompt: asks a model once for each item, for text or for JSON."""
+"""prompt: sends a prompt to a model for each item, for text or JSON."""
 
 import json
 from typing import Annotated, Any
@@ -6,38 +6,42 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import model_calls
-from weconnect.workflows.node_sdk.node_type import Call, Item, NodeType, Outputs
+from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
 
 
 class PromptParameters(model_calls.ModelParameters):
     system: Annotated[str, Field(max_length=100_000)] = ""
-    """What the model is told about its task."""
+    """System prompt."""
     prompt: Annotated[str, Field(min_length=1, max_length=1_000_000)]
+    """Prompt."""
     output_schema: dict[str, Any] | None = None
-    """JSON Schema of an object: the answer is JSON that fits it."""
+    """JSON Schema of an object that the response must match."""
 
 
-def run(call: Call) -> Outputs:
-    """`{"text", "inputTokens", "outputTokens", "cost"}` for each item; the cost in USD, null when it is not known.
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return `{"text", "inputTokens", "outputTokens", "cost"}` for each item; the cost is in USD, null if unknown.
 
-    With a schema the answer's value is in `structuredOutput`; one that does not fit is an error and never an answer.
+    With a schema, `structuredOutput` is the parsed response; one that does not match is an error.
     """
-    effects = call.effects(PromptParameters)
-    return {"main": [_answer(parameters, call.timeout_seconds) for parameters, _, _ in effects]}
+    effects = node_run.resolve_effects(PromptParameters)
+    return {"main": [_send(parameters, node_run.timeout_seconds) for parameters, _, _ in effects]}
 
 
-def _answer(parameters: PromptParameters, timeout_seconds: float) -> Item:
+def _send(parameters: PromptParameters, timeout_seconds: float) -> Item:
+    """Send one prompt and return the response with its usage."""
     system, prompt = parameters.system, parameters.prompt
     if parameters.output_schema is None:
-        text, used = model_calls.ask(parameters, system, prompt, timeout_seconds)
-        return {"text": text} | used
-    value, used = model_calls.ask_for(parameters, system, prompt, timeout_seconds, parameters.output_schema)
-    return {"text": json.dumps(value, ensure_ascii=False), "structuredOutput": value} | used
+        text, usage = model_calls.complete_text(parameters, system, prompt, timeout_seconds)
+        return {"text": text} | usage
+    value, usage = model_calls.complete_json(
+        parameters, system, prompt, timeout_seconds, parameters.output_schema
+    )
+    return {"text": json.dumps(value, ensure_ascii=False), "structuredOutput": value} | usage
 
 
 NODE = NodeType(
     label="Prompt",
-    description="Asks a model once for each item.",
+    description="Sends a prompt to a model for each item. Returns `text`, the tokens, the cost, and parsed JSON.",
     category="ai",
     kind="effect",
     express=False,

@@ -1,30 +1,32 @@
-"""set: gives items fields."""
+"""set: sets and removes fields of items."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class SetParameters(Parameters):
     values: dict[Annotated[str, Field(min_length=1, max_length=255)], Any] = {}
-    """Fields to set, by path: `customer.name`."""
+    """Values by the path of the field to set: `customer.name`."""
     remove: list[Annotated[str, Field(min_length=1, max_length=255)]] = []
-    """Fields to take away, by path."""
+    """Paths of the fields to remove."""
     keep_input: bool = True
-    """Whether the item's other fields stay."""
+    """Whether to keep the item's other fields."""
 
 
-def run(call: Call) -> Outputs:
-    """Each item with the values; an empty input gives one item of them."""
-    if not call.items:
-        return {"main": [_changed(call.once(SetParameters), {})]}
-    return {"main": [_changed(parameters, item) for parameters, item in call.each(SetParameters)]}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return each item with the values set; without items, one new item."""
+    if not node_run.items:
+        return {"main": [_change(node_run.resolve_once(SetParameters), {})]}
+    return {"main": [_change(parameters, item) for parameters, item in node_run.resolve_each(SetParameters)]}
 
 
-def _changed(parameters: SetParameters, item: dict[str, Any]) -> dict[str, Any]:
+def _change(parameters: SetParameters, item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item with fields removed and values set."""
     changed = item if parameters.keep_input else {}
     for path in parameters.remove:
         changed = field_paths.remove(changed, path)
@@ -35,7 +37,7 @@ def _changed(parameters: SetParameters, item: dict[str, Any]) -> dict[str, Any]:
 
 NODE = NodeType(
     label="Set fields",
-    description="Gives items fields, from values and expressions, and takes others away.",
+    description="Sets fields of items, to values or expressions, and removes fields.",
     category="data",
     parameters=SetParameters,
     run=run,

@@ -1,12 +1,18 @@
-"""sns: publishes a message to a topic of the tenant's for each item."""
+"""sns: publishes a message to a topic in the tenant's AWS account for each item."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.aws_messages import Attributes, Ordering, attributes_of, ordering, text_of
-from weconnect.workflows.node_sdk.node_type import Call, Item, NodeType, Outputs
+from weconnect.workflows.node_sdk.aws_messages import (
+    FifoId,
+    MessageAttributes,
+    fifo_fields,
+    to_message_attributes,
+    to_text,
+)
+from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
 
 
 class SnsParameters(aws_session.AwsParameters):
@@ -14,43 +20,49 @@ class SnsParameters(aws_session.AwsParameters):
         str,
         Field(max_length=400, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\.fifo)?$"),
     ]
+    """ARN of the topic."""
     message: Any
-    """Text as it stands, anything else as JSON."""
+    """Message: text as it is, anything else as JSON."""
     subject: Annotated[str, Field(max_length=99, pattern=r"^[^\x00-\x1f]+$")] | None = None
-    """Of the mails that subscribers get."""
-    attributes: Attributes = {}
-    """Message attributes, by which subscriptions filter."""
-    group_id: Ordering | None = None
-    """Messages of a group stay in order; a FIFO topic needs it."""
-    deduplication_id: Ordering | None = None
-    """For a FIFO topic; none: one that is the same whenever this run publishes this item."""
+    """Subject of e-mails to subscribers."""
+    attributes: MessageAttributes = {}
+    """Message attributes, by which subscriptions can filter."""
+    group_id: FifoId | None = None
+    """Group within which messages stay in order. Required for a FIFO topic."""
+    deduplication_id: FifoId | None = None
+    """For a FIFO topic. Default: an ID that stays the same when the node is retried."""
 
 
-def run(call: Call) -> Outputs:
-    """`{"messageId", "sequenceNumber"}` for each item; the number is null but for FIFO topics."""
-    account = aws_session.Account(call)
-    return {"main": [_published(account, given, key) for given, _, key in call.effects(SnsParameters)]}
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return `{"messageId", "sequenceNumber"}` for each item; the number is null unless the topic is FIFO."""
+    clients = aws_session.AwsClients(node_run)
+    return {
+        "main": [
+            _publish(clients, parameters, key)
+            for parameters, _, key in node_run.resolve_effects(SnsParameters)
+        ]
+    }
 
 
-def _published(account: aws_session.Account, given: SnsParameters, key: str) -> Item:
-    asked: dict[str, Any] = {"TopicArn": given.topic_arn, "Message": text_of(given.message)}
-    if given.subject is not None:
-        asked["Subject"] = given.subject
-    if given.attributes:
-        asked["MessageAttributes"] = attributes_of(given.attributes)
-    asked |= ordering(given.topic_arn, given.group_id, given.deduplication_id, key)
-    client = account.client("sns", given)
-    with aws_session.errors():
-        answer = client.publish(**asked)
-    return {"messageId": answer["MessageId"], "sequenceNumber": answer.get("SequenceNumber")}
+def _publish(clients: aws_session.AwsClients, parameters: SnsParameters, key: str) -> Item:
+    """Publish one message and return its IDs."""
+    request: dict[str, Any] = {"TopicArn": parameters.topic_arn, "Message": to_text(parameters.message)}
+    if parameters.subject is not None:
+        request["Subject"] = parameters.subject
+    if parameters.attributes:
+        request["MessageAttributes"] = to_message_attributes(parameters.attributes)
+    request |= fifo_fields(parameters.topic_arn, parameters.group_id, parameters.deduplication_id, key)
+    client = clients.client("sns", parameters)
+    with aws_session.translated_errors():
+        response = client.publish(**request)
+    return {"messageId": response["MessageId"], "sequenceNumber": response.get("SequenceNumber")}
 
 
 NODE = NodeType(
     label="Amazon SNS",
-    description="Publishes a message to a topic for each item.",
+    description="Publishes a message to an SNS topic for each item. Returns `messageId`.",
     category="aws",
     kind="effect",
-    secrets=aws_session.SECRETS,
     parameters=SnsParameters,
     run=run,
 )

@@ -1,31 +1,35 @@
-"""sort: orders items."""
+"""sort: sorts items."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
-class By(Parameters):
+class SortKey(Parameters):
+    """A field to sort by."""
+
     field: Annotated[str, Field(min_length=1, max_length=255)]
-    """A field's path."""
+    """Path of the field."""
     order: Literal["ascending", "descending"] = "ascending"
+    """Order of the values."""
 
 
 class SortParameters(Parameters):
-    by: list[By] = Field(min_length=1, max_length=10)
-    """The first field decides, then the next."""
+    by: list[SortKey] = Field(min_length=1, max_length=10)
+    """The fields to sort by, the most significant first."""
 
 
-def run(call: Call) -> Outputs:
-    """The items in order: nothing before numbers before texts; equal ones stay as they came."""
-    items = call.items
-    for by in reversed(call.once(SortParameters).by):
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the items sorted: missing values before numbers before texts; equal items keep their order."""
+    items = node_run.items
+    for by in reversed(node_run.resolve_once(SortParameters).by):
         items = sorted(
             items,
-            key=lambda item: field_paths.order(field_paths.get(item, by.field)),
+            key=lambda item: field_paths.sort_key(field_paths.get(item, by.field)),
             reverse=by.order == "descending",
         )
     return {"main": items}
@@ -33,7 +37,7 @@ def run(call: Call) -> Outputs:
 
 NODE = NodeType(
     label="Sort",
-    description="Orders items by their fields.",
+    description="Sorts items by their fields.",
     category="data",
     parameters=SortParameters,
     run=run,

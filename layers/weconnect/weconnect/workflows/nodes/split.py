@@ -1,43 +1,44 @@
-"""split: makes an item of each element of a list."""
+"""split: returns an item for each element of a list."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_type import Call, Items, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class SplitParameters(Parameters):
     field: Annotated[str, Field(min_length=1, max_length=255)]
-    """The list, by its path."""
+    """Path of the list."""
     into: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(default=None, alias="as")
-    """The field that takes the element; none: an element that is an object becomes the item."""
+    """Path of the field for the element. Without it, an element that is an object becomes the item."""
     keep_others: bool = False
-    """Whether each new item has the other fields of the old one."""
+    """Whether to keep the item's other fields in each new item."""
 
 
-def run(call: Call) -> Outputs:
-    """The elements of all items, in order; an item without the list gives none."""
-    found: Items = []
-    for parameters, item in call.each(SplitParameters):
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return the elements of all items, in order; an item without the list has none."""
+    items: Items = []
+    for parameters, item in node_run.resolve_each(SplitParameters):
         elements = field_paths.get(item, parameters.field)
         if elements is None:
             continue
         if not isinstance(elements, list):
-            raise NodeError("not_a_list", f"{parameters.field} is no list")
+            raise NodeError("not_a_list", f"{parameters.field} is not a list. Check the path.")
         others = field_paths.remove(item, parameters.field) if parameters.keep_others else {}
         for element in elements:
             if parameters.into or not isinstance(element, dict):
-                found.append(field_paths.put(others, parameters.into or "value", element))
+                items.append(field_paths.put(others, parameters.into or "value", element))
             else:
-                found.append(others | element)
-    return {"main": found}
+                items.append(others | element)
+    return {"main": items}
 
 
 NODE = NodeType(
     label="Split",
-    description="Makes an item of each element of a list.",
+    description="Returns an item for each element of a list in an item.",
     category="data",
     parameters=SplitParameters,
     run=run,

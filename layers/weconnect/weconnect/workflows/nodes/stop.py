@@ -1,36 +1,38 @@
-"""stop: ends the run."""
+"""stop: ends the execution."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from weconnect.workflows.node_sdk.node_type import STOP, Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import STOP, ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class StopParameters(Parameters):
     outcome: Literal["completed", "failed"] = "completed"
-    """How the run ends."""
-    message: Annotated[str, Field(max_length=2_000)] = "The workflow stopped the run"
-    """What a failed run says; so `outcome` is `failed`."""
+    """Status of the execution."""
+    message: Annotated[str, Field(max_length=2_000)] = "The workflow stopped the execution"
+    """Error message of a failed execution; only with the outcome `failed`."""
 
     @model_validator(mode="after")
-    def _said_by_a_failed_run(self) -> Self:
+    def _has_message_only_if_failed(self) -> Self:
+        """Raise ValueError for a message with the outcome completed."""
         if "message" in self.model_fields_set and self.outcome == "completed":
-            raise ValueError("a message is for the outcome failed")
+            raise ValueError("a message requires the outcome failed")
         return self
 
 
-def run(call: Call) -> Outputs:
-    """Nothing after this is done; the run's output is what came here."""
-    parameters = call.once(StopParameters)
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """End the execution; its output are the items of this node."""
+    parameters = node_run.resolve_once(StopParameters)
     if parameters.outcome == "failed":
         raise NodeError("stopped", parameters.message)
-    return {STOP: call.items}
+    return {STOP: node_run.items}
 
 
 NODE = NodeType(
     label="Stop",
-    description="Ends the run, as completed or as failed with a message.",
+    description="Ends the execution, as completed, or as failed with a message.",
     category="flow",
     outputs=(),
     parameters=StopParameters,

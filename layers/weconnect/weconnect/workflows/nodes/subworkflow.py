@@ -1,60 +1,65 @@
-"""subworkflow: runs another workflow with the items and waits for what it answers."""
+"""subworkflow: executes another workflow with the items and waits for its output."""
 
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
+from weconnect.workflows.node_sdk.node_parameters import Parameters
 from weconnect.workflows.node_sdk.node_type import (
-    Call,
-    Carrier,
+    FlowContext,
+    ItemsByOutput,
     NodeError,
+    NodeRun,
     NodeType,
-    Outputs,
-    Parameters,
-    passed,
+    pass_through,
 )
 
 
 class SubworkflowParameters(Parameters):
     workflow_id: UUID
-    """An active workflow of the organization."""
+    """ID of an active workflow of the organization."""
     timeout_seconds: int = Field(default=3_600, ge=1, le=30 * 86_400)
-    """How long its run may take."""
+    """Maximum seconds to wait for its execution."""
 
 
-def carry(call: Call, carrier: Carrier) -> Outputs:
-    """The output of the other run: its items, or one item `{"value": …}`."""
-    parameters = call.once(SubworkflowParameters)
-    child = carrier.step("start", lambda: carrier.store_child(parameters.workflow_id, call.items))
+def execute(node_run: NodeRun, context: FlowContext) -> ItemsByOutput:
+    """Return the output of the other execution: its items, or one item `{"value": …}`."""
+    parameters = node_run.resolve_once(SubworkflowParameters)
+    child = context.step("start", lambda: context.store_child(parameters.workflow_id, node_run.items))
 
     def announce(callback_id: str) -> None:
-        carrier.announce_child(child, callback_id)
+        context.start_child(child, callback_id)
 
-    carrier.steps.callback("run", announce, parameters.timeout_seconds)
-    told: dict[str, Any] = carrier.step("result", carrier.child_result)
-    if told["status"] in ("pending", "running", "waiting", "paused"):
-        raise NodeError("subworkflow_timeout", f"Its run took longer than {parameters.timeout_seconds} s")
-    if told["status"] != "completed":
-        code = (told.get("error") or {}).get("code", told["status"])
-        raise NodeError("subworkflow_failed", f"Its run {told['executionId']} is {told['status']}: {code}")
-    output = told.get("output")
+    context.steps.callback("run", announce, parameters.timeout_seconds)
+    result = context.step("result", context.load_child_result)
+    if result["status"] in ("pending", "running", "waiting", "paused"):
+        text = f"The execution did not complete within {parameters.timeout_seconds} s. Set a longer timeout."
+        raise NodeError("subworkflow_timeout", text)
+    if result["status"] != "completed":
+        error = result.get("error")
+        code = error["code"] if error else result["status"]
+        raise NodeError(
+            "subworkflow_failed", f"The execution {result['executionId']} is {result['status']}: {code}"
+        )
+    output = result.get("output")
     return {"main": [_item(value) for value in (output if isinstance(output, list) else [output])]}
 
 
 def _item(value: Any) -> dict[str, Any]:
+    """Return an object as it is, any other value as `{"value": …}`."""
     return value if isinstance(value, dict) else {"value": value}
 
 
 NODE = NodeType(
-    label="Run a workflow",
-    description="Runs another workflow with the items, as a run of its own, and waits for what it answers.",
+    label="Execute a workflow",
+    description="Executes another workflow with the items, and returns its output as items.",
     category="flow",
     kind="flow",
     operations=8,
     may_suspend=True,
     express=False,
     parameters=SubworkflowParameters,
-    run=passed,
-    carry=carry,
+    run=pass_through,
+    execute=execute,
 )

@@ -1,46 +1,49 @@
-"""switch: sends each item to the first output whose condition holds."""
+"""switch: passes each item to the first output whose condition is true."""
 
 from typing import Any
 
 from pydantic import Field
 
 from weconnect.workflows.entities import Port
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class Case(Parameters):
+    """An output and its condition."""
+
     output: Port
-    """The output's name."""
+    """Name of the output."""
     condition: bool
-    """An expression that is true or false for each item."""
+    """Expression that is true or false for each item."""
 
 
 class SwitchParameters(Parameters):
     cases: list[Case] = Field(min_length=1, max_length=100)
-    """Asked in their order."""
+    """The cases, evaluated in order."""
 
 
-def run(call: Call) -> Outputs:
-    """Items go to the first case that holds, or to `default`."""
-    found: Outputs = {}
-    for parameters, item in call.each(SwitchParameters):
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return each item in the output of the first case that is true, else in `default`."""
+    outputs: ItemsByOutput = {}
+    for parameters, item in node_run.resolve_each(SwitchParameters):
         output = next((case.output for case in parameters.cases if case.condition), "default")
-        found.setdefault(output, []).append(item)
-    return found
+        outputs.setdefault(output, []).append(item)
+    return outputs
 
 
 def outputs_of(parameters: dict[str, Any]) -> list[str]:
-    """The names that the cases give."""
+    """Return the outputs of the cases."""
     cases = parameters.get("cases")
-    named = (
+    names = (
         [case.get("output") for case in cases if isinstance(case, dict)] if isinstance(cases, list) else []
     )
-    return [name for name in named if isinstance(name, str)]
+    return [name for name in names if isinstance(name, str)]
 
 
 NODE = NodeType(
     label="Switch",
-    description="Sends each item to the first output whose condition holds, else to `default`.",
+    description="Passes each item to the first output whose condition is true, else to `default`.",
     category="flow",
     outputs=("default",),
     outputs_of=outputs_of,

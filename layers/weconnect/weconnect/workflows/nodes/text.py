@@ -1,46 +1,51 @@
-"""text: changes texts."""
+"""text: transforms texts."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_type import Call, NodeError, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class TextParameters(Parameters):
     operation: Literal["upper", "lower", "trim", "replace", "slice", "split", "join", "length"]
-    """What to do."""
+    """The operation."""
     text: str | list[str]
-    """The text; for `join` a list of them."""
+    """The text; for `join`, a list of texts."""
     into: Annotated[str, Field(min_length=1, max_length=255)] = Field(default="text", alias="as")
-    """The field that takes the result."""
+    """Path of the field for the result."""
     search: str = ""
-    """For `replace`: the text to find; for `split` and `join`: what stands between."""
+    """For `replace`: the text to find. For `split` and `join`: the separator."""
     replacement: str = ""
-    """For `replace`."""
+    """For `replace`: the new text."""
     start: int = 0
-    """For `slice`: the first character; from the end when negative."""
+    """For `slice`: index of the first character, from the end if negative."""
     end: int | None = None
-    """For `slice`: the character after the last."""
+    """For `slice`: index after the last character. Default: the end of the text."""
 
 
-def run(call: Call) -> Outputs:
-    """Each item with the result."""
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return each item with the result added."""
     return {
         "main": [
-            field_paths.put(item, given.into, _result(given)) for given, item in call.each(TextParameters)
+            field_paths.put(item, parameters.into, _result(parameters))
+            for parameters, item in node_run.resolve_each(TextParameters)
         ]
     }
 
 
-def _result(given: TextParameters) -> Any:
-    text = given.text
-    if given.operation == "join":
-        return given.search.join(text if isinstance(text, list) else [text])
+def _result(parameters: TextParameters) -> Any:
+    """Return the result of the operation on one text."""
+    text = parameters.text
+    if parameters.operation == "join":
+        return parameters.search.join(text if isinstance(text, list) else [text])
     if isinstance(text, list):
-        raise NodeError("invalid_parameters", f"/text: {given.operation} takes one text, not a list")
-    match given.operation:
+        raise NodeError(
+            "invalid_parameters", f"/text: must be a text, not a list, for {parameters.operation}"
+        )
+    match parameters.operation:
         case "upper":
             return text.upper()
         case "lower":
@@ -48,22 +53,22 @@ def _result(given: TextParameters) -> Any:
         case "trim":
             return text.strip()
         case "slice":
-            return text[given.start : given.end]
+            return text[parameters.start : parameters.end]
         case "split":
-            return text.split(given.search) if given.search else list(text)
+            return text.split(parameters.search) if parameters.search else list(text)
         case "length":
             return len(text)
-    if not given.search:
-        raise NodeError("invalid_parameters", "/search: replace needs a text to find")
-    most = len(text) + text.count(given.search) * len(given.replacement)
-    if most > 1_000_000:
-        raise NodeError("too_large", "The text would have more than 1,000,000 characters")
-    return text.replace(given.search, given.replacement)
+    if not parameters.search:
+        raise NodeError("invalid_parameters", "/search: is required for replace")
+    max_length = len(text) + text.count(parameters.search) * len(parameters.replacement)
+    if max_length > 1_000_000:
+        raise NodeError("too_large", "The result would exceed 1,000,000 characters")
+    return text.replace(parameters.search, parameters.replacement)
 
 
 NODE = NodeType(
     label="Text",
-    description="Changes texts: letters, blanks, parts, replacements, splitting and joining.",
+    description="Transforms texts: case, trimming, slicing, replacing, splitting and joining.",
     category="data",
     parameters=TextParameters,
     run=run,

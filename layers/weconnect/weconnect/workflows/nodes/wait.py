@@ -1,4 +1,4 @@
-"""wait: holds a branch for a time, until a moment, or until somebody completes its callback."""
+"""wait: suspends a branch for a time, until a moment, or until its callback is completed."""
 
 from datetime import UTC, datetime
 from math import ceil
@@ -7,14 +7,14 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from weconnect import clock
+from weconnect.workflows.node_sdk.node_parameters import Parameters
 from weconnect.workflows.node_sdk.node_type import (
-    Call,
-    Carrier,
+    FlowContext,
+    ItemsByOutput,
     NodeError,
+    NodeRun,
     NodeType,
-    Outputs,
-    Parameters,
-    passed,
+    pass_through,
 )
 
 MAX_SECONDS = 30 * 86_400
@@ -22,45 +22,47 @@ MAX_SECONDS = 30 * 86_400
 
 class WaitParameters(Parameters):
     until: Literal["duration", "moment", "callback"] = "duration"
-    """What ends the waiting."""
+    """What to wait for."""
     seconds: int = Field(default=60, ge=1, le=MAX_SECONDS)
-    """For `duration` how long; for `callback` how long at the most."""
+    """For `duration`: seconds to wait. For `callback`: maximum seconds to wait."""
     moment: AwareDatetime | None = None
-    """For `moment`: RFC 3339 with a time zone; one that has passed does not wait."""
+    """For `moment`: date and time with a time zone (RFC 3339). A past moment does not wait."""
 
 
-def carry(call: Call, carrier: Carrier) -> Outputs:
-    """Passes its items on; a callback's value is one item instead, on `timeout` when nobody called."""
-    parameters = call.once(WaitParameters)
+def execute(node_run: NodeRun, context: FlowContext) -> ItemsByOutput:
+    """Pass the items on; after a callback, its value is the only item. `timeout` has the items if none came."""
+    parameters = node_run.resolve_once(WaitParameters)
     if parameters.until == "callback":
-        value = carrier.steps.callback("callback", carrier.announce_callback, parameters.seconds)
-        return {"timeout": call.items} if value is None else {"main": [_item(value)]}
+        value = context.steps.callback("callback", context.announce_callback, parameters.seconds)
+        return {"timeout": node_run.items} if value is None else {"main": [_item(value)]}
     if parameters.until == "moment":
         if parameters.moment is None:
-            raise NodeError("invalid_parameters", "/moment: needed to wait for a moment")
+            raise NodeError("invalid_parameters", "/moment: is required to wait for a moment")
         moment = parameters.moment
-        seconds = carrier.step("look", lambda: _seconds_until(moment))
+        seconds = context.step("look", lambda: _seconds_until(moment))
     else:
         seconds = parameters.seconds
     if seconds > 0:
-        carrier.steps.wait("wait", seconds)
-    return passed(call)
+        context.steps.wait("wait", seconds)
+    return pass_through(node_run)
 
 
 def _seconds_until(moment: datetime) -> int:
+    """Return the seconds until a moment, negative for a past one. Raises NodeError for one too far away."""
     seconds = ceil((moment - clock.now().astimezone(UTC)).total_seconds())
     if seconds > MAX_SECONDS:
-        raise NodeError("invalid_parameters", f"/moment: more than {MAX_SECONDS // 86_400} days away")
+        raise NodeError("invalid_parameters", f"/moment: is more than {MAX_SECONDS // 86_400} days away")
     return seconds
 
 
 def _item(value: Any) -> dict[str, Any]:
+    """Return an object as it is, any other value as `{"value": …}`."""
     return value if isinstance(value, dict) else {"value": value}
 
 
 NODE = NodeType(
     label="Wait",
-    description="Holds a branch for a time, until a moment, or until somebody completes its callback.",
+    description="Suspends the branch for a time, until a moment, or until its callback is completed.",
     category="flow",
     kind="flow",
     operations=8,
@@ -68,6 +70,6 @@ NODE = NodeType(
     may_suspend=True,
     express=False,
     parameters=WaitParameters,
-    run=passed,
-    carry=carry,
+    run=pass_through,
+    execute=execute,
 )

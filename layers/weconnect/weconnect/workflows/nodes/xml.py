@@ -1,40 +1,47 @@
-"""xml: reads XML as JSON, and writes JSON as XML. Document types, and so entities, are refused."""
+"""xml: converts XML to JSON and back. Document types, and with them entities, are rejected."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from weconnect.workflows.node_sdk import field_paths, xml_json
-from weconnect.workflows.node_sdk.node_type import Call, NodeType, Outputs, Parameters
+from weconnect.workflows.node_sdk.node_parameters import Parameters
+from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class XmlParameters(Parameters):
     operation: Literal["parse", "write"]
-    """What to do."""
+    """`parse` converts XML to JSON, `write` JSON to XML."""
     text: Annotated[str, Field(max_length=xml_json.MAX_CHARACTERS)] = ""
-    """For `parse`: the document."""
+    """For `parse`: the XML document."""
     value: dict[str, Any] = {}
-    """For `write`: an object with one field, the outermost element."""
+    """For `write`: an object with one field, the root element."""
     into: Annotated[str, Field(min_length=1, max_length=255)] = Field(default="xml", alias="as")
-    """The field that takes the result."""
+    """Path of the field for the result."""
 
 
-def run(call: Call) -> Outputs:
-    """Each item with the document: elements by name, a list where there are several, `@name` attributes, `#text`."""
+def run(node_run: NodeRun) -> ItemsByOutput:
+    """Return each item with the result added: elements by name (a list for several), `@name` attributes, `#text`."""
     return {
         "main": [
-            field_paths.put(item, given.into, _result(given)) for given, item in call.each(XmlParameters)
+            field_paths.put(item, parameters.into, _result(parameters))
+            for parameters, item in node_run.resolve_each(XmlParameters)
         ]
     }
 
 
-def _result(given: XmlParameters) -> Any:
-    return xml_json.parse(given.text) if given.operation == "parse" else xml_json.write(given.value)
+def _result(parameters: XmlParameters) -> Any:
+    """Return the parsed or written document."""
+    return (
+        xml_json.parse(parameters.text)
+        if parameters.operation == "parse"
+        else xml_json.write(parameters.value)
+    )
 
 
 NODE = NodeType(
     label="XML",
-    description="Reads XML as JSON, and writes JSON as XML.",
+    description="Converts XML to JSON, and JSON to XML.",
     category="data",
     parameters=XmlParameters,
     run=run,

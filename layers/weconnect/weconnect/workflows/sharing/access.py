@@ -1,7 +1,7 @@
-"""Who may do what with a workflow and with its runs: by their role, or by a share. Nothing else decides it.
+"""Access to workflows and their executions: the only place that decides it, by the caller's role or by a share.
 
-A `Need` names both: the word that a role gives, and the level of a share that stands in for it. The role comes first
-and costs nothing; only whom it refuses is looked up among the shares, in one read.
+A `RequiredAccess` names both: the permission that a role grants, and the level of a share that replaces it. The role is
+checked first and costs nothing; shares are read, in one call, only when the role does not allow it.
 """
 
 from dataclasses import dataclass
@@ -12,131 +12,158 @@ from weconnect import clock
 from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.db.table import Row
-from weconnect.errors import Forbidden, NotFound
-from weconnect.identity.permissions import owns, require_own
+from weconnect.errors import Forbidden
+from weconnect.executions.errors import ExecutionNotFound, WorkflowNotFound
+from weconnect.executions.rows import ExecutionRow
+from weconnect.identity.permissions import may_change_entity_of, require_own_entity
 from weconnect.organizations.entities import OrganizationMember
+from weconnect.organizations.errors import CannotGrant
 from weconnect.organizations.rows import MemberRow
+from weconnect.workflows.errors import ShareLevelTooLow
 from weconnect.workflows.rows import WorkflowRow
 from weconnect.workflows.sharing.entities import ShareLevel, WorkflowShare
 from weconnect.workflows.sharing.rows import WorkflowShareRow
 
 
 @dataclass(frozen=True)
-class Need:
-    """What an operation asks for. `own`: by the role alone, a plain member does it only with what they made."""
+class RequiredAccess:
+    """The access that an operation requires: a permission, or a share of at least this level.
 
-    word: str
-    level: ShareLevel
-    own: bool = False
-
-
-VIEW = Need("workflows:read", ShareLevel.VIEW)
-EXECUTE = Need("workflows:execute", ShareLevel.EXECUTE)
-TEST = Need("workflows:execute", ShareLevel.EDIT)  # who tests a node chooses what it sends its secrets with
-EDIT = Need("workflows:update", ShareLevel.EDIT, own=True)
-DELETE = Need("workflows:delete", ShareLevel.MANAGE)
-SEE_SHARES = Need("workflows:read", ShareLevel.MANAGE)
-SHARE = Need("workflows:update", ShareLevel.MANAGE, own=True)
-SEE_RUN = Need("executions:read", ShareLevel.EXECUTE)
-STEER_RUN = Need("executions:update", ShareLevel.EXECUTE, own=True)
-DELETE_RUN = Need("executions:delete", ShareLevel.MANAGE)
-
-LADDER = (VIEW, EXECUTE, EDIT, DELETE)
-"""What each level of a share stands for."""
-
-
-def require(caller: Caller, head: Row | None, need: Need) -> WorkflowRow:
-    """The head of a workflow, for who may do this with it; in the trash its shares rest, and the role alone counts.
-
-    Raises NotFound for who may not even see it, else Forbidden.
+    With `own_only`, the role of a plain member grants it only for what they created themselves.
     """
-    if not isinstance(head, WorkflowRow):
-        raise no_workflow()
-    if by_role(caller, head, need):
-        return head
-    share = None if head.deleted_at else held(caller, UUID(head.id))
-    if by_share(caller, share, need):
-        return head
-    if share is None and not caller.may(VIEW.word) and not caller.may(need.word):
-        raise no_workflow()
-    if share is not None and share.level.rank < need.level.rank:
-        text = f"It is shared with you to {share.level}; this takes {need.level}"
-        raise Forbidden(text, code="share_too_low")
-    raise _refusal(caller, head, need)
+
+    permission: str
+    level: ShareLevel
+    own_only: bool = False
 
 
-def require_run(caller: Caller, run: Row, need: Need) -> None:
-    """Let those reach a run whose role does, and who began it by a share that lets them still; as `require`."""
-    if by_role(caller, run, need):
+VIEW = RequiredAccess("workflows:read", ShareLevel.VIEW)
+EXECUTE = RequiredAccess("workflows:execute", ShareLevel.EXECUTE)
+# Whoever tests a node chooses where its secrets are sent.
+TEST_NODE = RequiredAccess("workflows:execute", ShareLevel.EDIT)
+EDIT = RequiredAccess("workflows:update", ShareLevel.EDIT, own_only=True)
+DELETE = RequiredAccess("workflows:delete", ShareLevel.MANAGE)
+VIEW_SHARES = RequiredAccess("workflows:read", ShareLevel.MANAGE)
+SHARE = RequiredAccess("workflows:update", ShareLevel.MANAGE, own_only=True)
+VIEW_EXECUTION = RequiredAccess("executions:read", ShareLevel.EXECUTE)
+CONTROL_EXECUTION = RequiredAccess("executions:update", ShareLevel.EXECUTE, own_only=True)
+DELETE_EXECUTION = RequiredAccess("executions:delete", ShareLevel.MANAGE)
+
+ACCESS_BY_RANK = (VIEW, EXECUTE, EDIT, DELETE)
+"""The access that each level of a share grants, beside that of the levels below it."""
+
+
+def require(caller: Caller, row: Row | None, required: RequiredAccess) -> WorkflowRow:
+    """Return a workflow's row, if the caller has the required access to it. In the trash, shares grant nothing.
+
+    Raises WorkflowNotFound without a row, or when the caller may not even see it, else Forbidden or ShareLevelTooLow.
+    """
+    if not isinstance(row, WorkflowRow):
+        raise WorkflowNotFound()
+    if allowed_by_role(caller, row, required):
+        return row
+    share = None if row.deleted_at else find_best_share(caller, UUID(row.id))
+    if allowed_by_share(caller, share, required):
+        return row
+    may_see = caller.has_permission(VIEW.permission) or caller.has_permission(required.permission)
+    if share is None and not may_see:
+        raise WorkflowNotFound()
+    if share is not None and share.level.rank < required.level.rank:
+        raise ShareLevelTooLow(
+            f"Your share has the level {share.level}, but this needs {required.level}. "
+            "Ask a person who manages the workflow for a higher level."
+        )
+    raise _refusal(caller, row, required)
+
+
+def require_execution(caller: Caller, row: ExecutionRow, required: RequiredAccess) -> None:
+    """Raise unless the caller has the required access to an execution.
+
+    It is granted by the role, or by a share that is still valid to the caller who started the execution by it. Raises
+    ExecutionNotFound when the caller may not even see it, else Forbidden.
+    """
+    if allowed_by_role(caller, row, required):
         return
-    began = run.user_id == str(caller.user_id)
-    if began and by_share(caller, _held_now(caller, UUID(run.workflow_id)), need):
+    is_own = row.user_id == str(caller.user_id)
+    if is_own and allowed_by_share(
+        caller, _find_share_unless_trashed(caller, UUID(row.workflow_id)), required
+    ):
         return
-    if not caller.may(SEE_RUN.word) and not caller.may(need.word):
-        raise NotFound("No such execution", code="execution_not_found")
-    raise _refusal(caller, run, need)
+    may_see = caller.has_permission(VIEW_EXECUTION.permission) or caller.has_permission(required.permission)
+    if not may_see:
+        raise ExecutionNotFound()
+    raise _refusal(caller, row, required)
 
 
-def require_may_grant(caller: Caller, head: WorkflowRow, level: ShareLevel) -> datetime | None:
-    """Nobody gives more than they have: Forbidden `cannot_grant`. Answers when theirs ends, None for never."""
-    from weconnect.organizations.members import membership  # only those who share pay for it
+def require_may_grant(caller: Caller, row: WorkflowRow, level: ShareLevel) -> datetime | None:
+    """Return when the caller's own access at this level ends (None: never). Raises CannotGrant without such access."""
+    from weconnect.organizations.members import membership  # cold start
 
-    words = frozenset[str]() if caller.is_guest else membership.holder(caller).words
+    permissions = frozenset[str]() if caller.is_guest else membership.load_rights(caller).permissions
     share, until = None, None
-    for need in LADDER[: level.rank + 1]:
-        if need.word not in words or (need.own and not owns(caller, UUID(head.user_id))):
-            share = share or held(caller, UUID(head.id))
-            if share is None or not by_share(caller, share, need):
-                raise Forbidden(f"You may not {need.level} it yourself", code="cannot_grant")
+    for access in ACCESS_BY_RANK[: level.rank + 1]:
+        by_role = access.permission in permissions
+        if not by_role or (access.own_only and not may_change_entity_of(caller, UUID(row.user_id))):
+            share = share or find_best_share(caller, UUID(row.id))
+            if share is None or not allowed_by_share(caller, share, access):
+                raise CannotGrant(f"You do not have the level {access.level} yourself. Share a lower level.")
             until = share.expires_at
     return until
 
 
-def by_role(caller: Caller, row: Row, need: Need) -> bool:
-    """Whether the role suffices."""
-    return caller.may(need.word) and (not need.own or owns(caller, UUID(row.user_id)))
+def allowed_by_role(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> bool:
+    """Return whether the caller's role grants the access, without a call to the table."""
+    if not caller.has_permission(required.permission):
+        return False
+    return not required.own_only or may_change_entity_of(caller, UUID(row.user_id))
 
 
-def by_share(caller: Caller, share: WorkflowShare | None, need: Need) -> bool:
-    """Whether the share suffices; an API key's scopes bound what it can be used for."""
-    return share is not None and share.level.rank >= need.level.rank and caller.may_be_lent(need.word)
+def allowed_by_share(caller: Caller, share: WorkflowShare | None, required: RequiredAccess) -> bool:
+    """Return whether a share grants the access. The scopes of an API key bound it."""
+    if share is None or share.level.rank < required.level.rank:
+        return False
+    return caller.is_within_scopes(required.permission)
 
 
-def held(caller: Caller, workflow_id: UUID) -> WorkflowShare | None:
-    """The best share of a workflow that the caller has, by themselves or by their role, at this moment."""
+def find_best_share(caller: Caller, workflow_id: UUID) -> WorkflowShare | None:
+    """Return the caller's best valid share of a workflow, with them or with their role, as the table has it now."""
     organization_id = caller.organization_id
     at_member = MemberRow.at(organization_id, caller.user_id)
     at_user = WorkflowShareRow.at_user(organization_id, workflow_id, caller.user_id)
     at_role = WorkflowShareRow.at_role(organization_id, workflow_id, caller.role)
-    found = table.get_many([at_member, at_user, at_role])
-    member = joined(found.get(at_member))
+    rows_by_key = table.get_many([at_member, at_user, at_role])
+    member = active_member(rows_by_key.get(at_member))
     if member is None:
         return None
-    if role := role_of(caller, member):
-        wanted = WorkflowShareRow.at_role(organization_id, workflow_id, role)
-        if wanted != at_role:
-            found |= table.get_many([wanted])
-            at_role = wanted
-    rows = [found.get(at_user), found.get(at_role) if role else None]
-    return best([share for row in rows if (share := in_force(row, member))])
+    role = sharing_role(caller, member)
+    if role:
+        at_current_role = WorkflowShareRow.at_role(organization_id, workflow_id, role)
+        if at_current_role != at_role:  # the caller's token is older than their role
+            rows_by_key |= table.get_many([at_current_role])
+            at_role = at_current_role
+    rows = [rows_by_key.get(at_user), rows_by_key.get(at_role) if role else None]
+    return best_of([share for row in rows if (share := share_in_force(row, member))])
 
 
-def joined(row: Row | None) -> OrganizationMember | None:
-    """The member, unless they are none any more, or not yet."""
-    member: OrganizationMember | None = row.to_entity() if isinstance(row, MemberRow) else None
+def active_member(row: Row | None) -> OrganizationMember | None:
+    """Return the member of a row, or None when they were deactivated, left, or have not joined yet."""
+    member = row.to_entity() if isinstance(row, MemberRow) else None
     return member if member and member.is_active and not member.is_pending else None
 
 
-def role_of(caller: Caller, member: OrganizationMember) -> str | None:
-    """The role whose shares count: a custom one in place of the other; a guest acts without a role."""
+def sharing_role(caller: Caller, member: OrganizationMember) -> str | None:
+    """Return the role whose shares count for the caller: a custom role if they have one; None for a guest."""
     return None if caller.is_guest else str(member.custom_role_id or member.role.value)
 
 
-def in_force(row: Row | None, member: OrganizationMember | None = None) -> WorkflowShare | None:
-    """The share, unless its time is over, or it was given to a `member` before they left and came back."""
+def share_in_force(row: Row | None, member: OrganizationMember | None = None) -> WorkflowShare | None:
+    """Return the share of a row, or None when it has expired.
+
+    With `member`, None also for a share with them that is older than their present membership.
+    """
     if not isinstance(row, WorkflowShareRow):
         return None
-    share: WorkflowShare = row.to_entity()
+    share = row.to_entity()
     if share.expires_at and share.expires_at <= clock.now():
         return None
     since = (member.joined_at or member.created_at) if member else None
@@ -145,8 +172,8 @@ def in_force(row: Row | None, member: OrganizationMember | None = None) -> Workf
     return share
 
 
-def best(shares: list[WorkflowShare]) -> WorkflowShare | None:
-    """The one of the highest level, and among those the one that lasts longest."""
+def best_of(shares: list[WorkflowShare]) -> WorkflowShare | None:
+    """Return the share of the highest level, and among those the one that lasts longest."""
 
     def worth(share: WorkflowShare) -> tuple[int, float]:
         return share.level.rank, share.expires_at.timestamp() if share.expires_at else float("inf")
@@ -154,21 +181,17 @@ def best(shares: list[WorkflowShare]) -> WorkflowShare | None:
     return max(shares, key=worth, default=None)
 
 
-def no_workflow() -> NotFound:
-    """What a workflow is that is not there, or not to be seen."""
-    return NotFound("No such workflow", code="workflow_not_found")
+def _find_share_unless_trashed(caller: Caller, workflow_id: UUID) -> WorkflowShare | None:
+    """Return the caller's best share of a workflow; None while it is in the trash."""
+    row = table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, workflow_id))
+    return find_best_share(caller, workflow_id) if row else None
 
 
-def _held_now(caller: Caller, workflow_id: UUID) -> WorkflowShare | None:
-    """The same of a workflow that may be in the trash, where its shares rest."""
-    head = table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, workflow_id))
-    return held(caller, workflow_id) if head else None
-
-
-def _refusal(caller: Caller, row: Row, need: Need) -> Forbidden:
+def _refusal(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> Forbidden:
+    """Return the error of the permission or the ownership that the caller lacks."""
     try:
-        caller.require(need.word)
-        require_own(caller, UUID(row.user_id))
+        caller.require_permission(required.permission)
+        require_own_entity(caller, UUID(row.user_id))
     except Forbidden as refusal:
         return refusal
     raise AssertionError("refused what the role allows")

@@ -1,46 +1,47 @@
-"""What is behind a link: the newest definition as a file, for whoever has the token."""
+"""Links: the newest definition of a workflow as a file, for anybody who has the link's token."""
 
 from uuid import UUID
 
-from weconnect.auth.rows import TokenRow
 from weconnect.db import table
-from weconnect.errors import NotFound
+from weconnect.identity.rows import TokenRow
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.workflows import service
-from weconnect.workflows.definition import import_export, versions
+from weconnect.workflows.definition import import_export, stored_versions
 from weconnect.workflows.entities import WorkflowExport
+from weconnect.workflows.errors import LinkNotFound
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 from weconnect.workflows.sharing import access
-from weconnect.workflows.sharing.redaction import scrubbed
+from weconnect.workflows.sharing.redaction import redact_export
 from weconnect.workflows.sharing.rows import WorkflowShareRow
-from weconnect.workflows.sharing.service import PURPOSE
+from weconnect.workflows.sharing.service import TOKEN_PURPOSE
 
 
-def read(token: str) -> WorkflowExport:
-    """The workflow without secrets; NotFound, the same whatever the reason: unknown, over, revoked, in the trash."""
-    known = table.get(TokenRow, TokenRow.at(token))
-    if known is None or known.purpose != PURPOSE:
-        raise _nothing()
+def read_shared_workflow(token: str) -> WorkflowExport:
+    """Return the workflow behind a link, without secrets.
+
+    Raises LinkNotFound, the same whatever the reason: unknown, expired or revoked link, or a workflow in the trash.
+    """
+    token_row = table.get(TokenRow, TokenRow.at(token))
+    if token_row is None or token_row.purpose != TOKEN_PURPOSE or not token_row.details:
+        raise LinkNotFound()
+    details = token_row.details
     organization_id, workflow_id, share_id = (
-        UUID(known.details[name]) for name in ("organization_id", "workflow_id", "id")
+        UUID(details[name]) for name in ("organization_id", "workflow_id", "id")
     )
     at_share = WorkflowShareRow.at_link(organization_id, workflow_id, share_id)
-    at_head = WorkflowRow.at(organization_id, workflow_id)
+    at_workflow = WorkflowRow.at(organization_id, workflow_id)
     at_newest = WorkflowVersionRow.at_newest(organization_id, workflow_id)
     at_organization = OrganizationRow.at(organization_id)
-    found = table.get_many([at_share, at_head, at_newest, at_organization])
-    organization, head, newest = found.get(at_organization), found.get(at_head), found.get(at_newest)
+    rows_by_key = table.get_many([at_share, at_workflow, at_newest, at_organization])
+    organization = rows_by_key.get(at_organization)
+    row, newest = rows_by_key.get(at_workflow), rows_by_key.get(at_newest)
     if (
-        access.in_force(found.get(at_share)) is None
+        access.share_in_force(rows_by_key.get(at_share)) is None
         or not isinstance(organization, OrganizationRow)
         or not organization.is_active
-        or not isinstance(head, WorkflowRow)
+        or not isinstance(row, WorkflowRow)
         or not isinstance(newest, WorkflowVersionRow)
     ):
-        raise _nothing()
-    workflow = service.workflow(head, *versions.opened(organization_id, newest))
-    return scrubbed(import_export.export_of(workflow))
-
-
-def _nothing() -> NotFound:
-    return NotFound("There is nothing behind this link", code="link_not_found")
+        raise LinkNotFound()
+    workflow = service.to_workflow(row, *stored_versions.unpack_definition(organization_id, newest))
+    return redact_export(import_export.to_export(workflow))

@@ -1,7 +1,7 @@
-"""What a workflow is without that which may be a secret, for those who come by a link.
+"""Redaction of an exported workflow for visitors who have only a link.
 
-Secrets belong into variables, of which a definition holds the names alone. This is for those that somebody wrote into
-a text all the same, and for addresses that are secrets themselves. It masks rather too much.
+Secrets belong in variables, of which a definition contains only the names. This masks secrets that somebody wrote into
+a text all the same, and URLs that are secrets themselves. In doubt it masks too much.
 """
 
 import re
@@ -11,41 +11,41 @@ from typing import Any
 from weconnect.log import MASK, redact
 from weconnect.workflows.entities import Node, WorkflowDefinition, WorkflowExport, WorkflowSettings
 
-_REFERENCE = re.compile(r"""(?i)\s*((bearer|basic|token)\s+)?\{\{[^"'{}]*\}\}\s*""")
-"""An expression without a text of its own, such as `Bearer {{ $vars.token }}`."""
+_ONLY_EXPRESSION = re.compile(r"""(?i)\s*((bearer|basic|token)\s+)?\{\{[^"'{}]*\}\}\s*""")
+"""A text that is one expression without a string literal, such as `Bearer {{ $vars.token }}`."""
 _EXPRESSION = re.compile(r"(\{\{.*?\}\})", re.DOTALL)
-_ADDRESS = re.compile(
+_SECRET_URL_PARTS = re.compile(
     r"(?i)((?<=/hooks/)|(?<=/callbacks/)|(?<=/shared/)|(?<=/webhook/)|(?<=/webhook-test/)|(?<=/webhooks/)"
     r"|(?<=hooks\.slack\.com/services/))[^\s\"'?#]+"
     r"|(?<=/bot)\d+:[\w-]+"
 )
-_QUERY = re.compile(
+_SECRET_QUERY = re.compile(
     r"(?i)(?<=[?&])((?:[\w-]*(?:key|sig|signature|code|auth|pass|pwd|sid|secret|token))=)[^&\s\"'{]+"
 )
-_WRITTEN = re.compile(
+_ASSIGNMENT = re.compile(
     r"""(?<![\w-])([\w-]{1,64})(["']?\]?\s{0,9}(?::\s{0,9}\w{1,32}\s{0,9})?[:=]{1,2}\s{0,9}[rbf]{0,2})"""
     r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""",
     re.IGNORECASE,
 )
-"""A name and the text that it gets, as code, JSON and SQL have them: `password = "…"`, `"apiKey": "…"`."""
-_QUERY_NAMES = re.compile(r"(?i)(.*[_-])?(key|sig|signature|code|auth|pass|pwd|sid)")
-_FOREIGN = re.compile(r"(?i)credentials?(_?ids?)?|webhook_?id|pin_?data|password|pwd|pass")
+"""A name with the string assigned to it in code, JSON or SQL: `password = "…"`, `"apiKey": "…"`."""
+_SECRET_PARAMETERS = re.compile(r"(?i)(.*[_-])?(key|sig|signature|code|auth|pass|pwd|sid)")
+_CREDENTIAL_NAMES = re.compile(r"(?i)credentials?(_?ids?)?|webhook_?id|pin_?data|password|pwd|pass")
 _PLAIN_HEADERS = re.compile(r"(?i)accept(-.*)?|content-type|content-language|user-agent|cache-control|prefer")
 
 
-def scrubbed(file: WorkflowExport) -> WorkflowExport:
-    """The file with every text looked through, and without what other programs had left in it."""
+def redact_export(file: WorkflowExport) -> WorkflowExport:
+    """Return the export with likely secrets masked in all texts, and without the originals of placeholders."""
     definition = file.definition
     return file.model_copy(
         update={
-            "name": _text(file.name),
-            "description": _text(file.description),
-            "tags": [_text(tag) for tag in file.tags],
+            "name": _redact_text(file.name),
+            "description": _redact_text(file.description),
+            "tags": [_redact_text(tag) for tag in file.tags],
             "definition": WorkflowDefinition(
-                settings=_settings(definition.settings),
-                nodes=[_node(node) for node in definition.nodes],
+                settings=_redact_settings(definition.settings),
+                nodes=[_redact_node(node) for node in definition.nodes],
                 connections=[
-                    connection.model_copy(update={"condition": _value(connection.condition)})
+                    connection.model_copy(update={"condition": _redact_value(connection.condition)})
                     for connection in definition.connections
                 ],
             ),
@@ -53,81 +53,100 @@ def scrubbed(file: WorkflowExport) -> WorkflowExport:
     )
 
 
-def _settings(settings: WorkflowSettings) -> WorkflowSettings:
-    bound = settings.concurrency
+def _redact_settings(settings: WorkflowSettings) -> WorkflowSettings:
+    """Return the settings with likely secrets masked in the concurrency key."""
+    concurrency = settings.concurrency
     return settings.model_copy(
-        update={"concurrency": bound and bound.model_copy(update={"key": _value(bound.key)})}
+        update={
+            "concurrency": concurrency
+            and concurrency.model_copy(update={"key": _redact_value(concurrency.key)})
+        }
     )
 
 
-def _node(node: Node) -> Node:
-    parameters = {name: _value(value, name) for name, value in node.parameters.items()}
+def _redact_node(node: Node) -> Node:
+    """Return a node with likely secrets masked in its name, parameters and notes."""
+    parameters = {name: _redact_value(value, name) for name, value in node.parameters.items()}
     if node.type == "http_request":
-        parameters |= _request(node.parameters)
+        parameters |= _redact_request(node.parameters)
     elif node.type == "crypto" and "key" in parameters:
-        parameters["key"] = _hidden(node.parameters["key"])
+        parameters["key"] = _mask(node.parameters["key"])
     elif node.type == "placeholder":
         parameters |= {"original": "", "isCut": True}
-    found = {"name": _text(node.name), "parameters": parameters, "notes": _value(node.notes)}
-    return node.model_copy(update=found)
+    values = {"name": _redact_text(node.name), "parameters": parameters, "notes": _redact_value(node.notes)}
+    return node.model_copy(update=values)
 
 
-def _request(given: dict[str, Any]) -> dict[str, Any]:
-    """Headers that may authorize, and what of the query has a likely name, as references alone."""
-    found = {}
-    if "headers" in given:
-        found["headers"] = _chosen(given["headers"], lambda name: not _PLAIN_HEADERS.fullmatch(name))
-    if "query" in given:
-        found["query"] = _chosen(given["query"], lambda name: bool(_QUERY_NAMES.fullmatch(name)))
-    return found
+def _redact_request(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return an HTTP request's headers and query with every value masked that may authorize it."""
+    masked = {}
+    if "headers" in parameters:
+        masked["headers"] = _mask_selected(
+            parameters["headers"], lambda name: not _PLAIN_HEADERS.fullmatch(name)
+        )
+    if "query" in parameters:
+        masked["query"] = _mask_selected(
+            parameters["query"], lambda name: bool(_SECRET_PARAMETERS.fullmatch(name))
+        )
+    return masked
 
 
-def _chosen(values: Any, is_hidden: Callable[[str], bool]) -> Any:
+def _mask_selected(values: Any, is_secret: Callable[[str], bool]) -> Any:
+    """Mask the values whose names `is_secret` selects, and redact the others."""
     if not isinstance(values, dict):
-        return _hidden(values)
+        return _mask(values)
     return {
-        _text(name): _hidden(value) if is_hidden(name) else _value(value, name)
+        _redact_text(name): _mask(value) if is_secret(name) else _redact_value(value, name)
         for name, value in values.items()
     }
 
 
-def _value(value: Any, name: str = "") -> Any:
+def _redact_value(value: Any, name: str = "") -> Any:
+    """Return a JSON value with likely secrets masked, by the names of its fields and the form of its texts."""
     if _is_secret(name):
-        return _hidden(value)
+        return _mask(value)
     if isinstance(value, dict):
         named = value.get("name") if "value" in value else None
         return {
-            _text(key): _value(item, named if isinstance(named, str) and key == "value" else key)
+            _redact_text(key): _redact_value(
+                item, named if isinstance(named, str) and key == "value" else key
+            )
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_value(item, name) for item in value]
-    return _text(value) if isinstance(value, str) else value
+        return [_redact_value(item, name) for item in value]
+    return _redact_text(value) if isinstance(value, str) else value
 
 
 def _is_secret(name: str) -> bool:
-    return bool(_FOREIGN.fullmatch(name)) or redact("a value", name) == MASK
+    """Return whether the name of a field says that its value is a secret."""
+    return bool(_CREDENTIAL_NAMES.fullmatch(name)) or redact("a value", name) == MASK
 
 
-def _hidden(value: Any) -> Any:
-    """Nothing but references stays, and what holds no secret: null, true and false."""
+def _mask(value: Any) -> Any:
+    """Mask a value and all inside it; expressions, null, true and false stay."""
     if isinstance(value, dict):
-        return {_text(name): _hidden(item) for name, item in value.items()}
+        return {_redact_text(name): _mask(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_hidden(item) for item in value]
-    if value is None or isinstance(value, bool) or (isinstance(value, str) and _REFERENCE.fullmatch(value)):
+        return [_mask(item) for item in value]
+    if (
+        value is None
+        or isinstance(value, bool)
+        or (isinstance(value, str) and _ONLY_EXPRESSION.fullmatch(value))
+    ):
         return value
     return MASK
 
 
-def _text(text: str) -> str:
-    """The text without what looks like a secret by its form; expressions and what is around them each by itself."""
-    parts = [redact(part) for part in _EXPRESSION.split(_WRITTEN.sub(_unwritten, text))]
-    return _QUERY.sub(rf"\g<1>{MASK}", _ADDRESS.sub(MASK, "".join(parts)))
+def _redact_text(text: str) -> str:
+    """Return a text without what looks like a secret; expressions and the text around them are examined separately."""
+    parts = [redact(part) for part in _EXPRESSION.split(_ASSIGNMENT.sub(_mask_assignment, text))]
+    return _SECRET_QUERY.sub(rf"\g<1>{MASK}", _SECRET_URL_PARTS.sub(MASK, "".join(parts)))
 
 
-def _unwritten(found: re.Match[str]) -> str:
-    name, between, quoted = found.groups()
+def _mask_assignment(match: re.Match[str]) -> str:
+    """Return a match of `_ASSIGNMENT` with its string masked when the name says that it is a secret."""
+    name, between, quoted = match.groups()
     if not _is_secret(name) or len(quoted) == 2:
-        return found[0]
-    return f"{name}{between}{quoted[0]}{_hidden(quoted[1:-1])}{quoted[0]}"
+        return match[0]
+    return f"{name}{between}{quoted[0]}{_mask(quoted[1:-1])}{quoted[0]}"

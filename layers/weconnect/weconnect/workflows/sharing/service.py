@@ -1,4 +1,4 @@
-"""Shares: give, list, change and take back. What they let somebody do is decided in `access`."""
+"""Shares of workflows: create, list, change and revoke. `access` decides what a share allows."""
 
 import hashlib
 import math
@@ -9,16 +9,17 @@ from uuid import UUID
 
 from weconnect import clock
 from weconnect.api.caller import Caller
-from weconnect.api.idempotency import new_id
+from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
-from weconnect.auth.rows import TokenRow
 from weconnect.db import table
-from weconnect.db.table import Row
-from weconnect.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound
-from weconnect.identity.permissions import ROLES
-from weconnect.organizations.members import membership
+from weconnect.errors import Invalid
+from weconnect.executions.errors import WorkflowNotFound
+from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
+from weconnect.identity.rows import TokenRow
+from weconnect.organizations.errors import CannotGrant, MemberNotFound, RoleNotFound
 from weconnect.organizations.rows import MemberRow, RoleRow
 from weconnect.workflows import service as workflows
+from weconnect.workflows.errors import AlreadyShared, ShareLimitReached, ShareNotFound
 from weconnect.workflows.rows import WorkflowRow
 from weconnect.workflows.sharing import access
 from weconnect.workflows.sharing.entities import (
@@ -32,38 +33,40 @@ from weconnect.workflows.sharing.rows import WorkflowShareRow
 
 MAX_SHARES = 100
 LINK_DAYS, MAX_LINK_DAYS = 7, 90
-PURPOSE = "workflow_share"
+TOKEN_PURPOSE = "workflow_share"
 
 
 def find(caller: Caller, workflow_id: UUID, *, limit: int, cursor: str | None) -> Page[WorkflowShare]:
-    """The shares of a workflow that are in force, links by when they were made."""
-    workflows.need(caller, workflow_id, access.SEE_SHARES)
+    """Return a page of a workflow's valid shares, links in the order of their creation."""
+    workflows.require(caller, workflow_id, access.VIEW_SHARES)
     pk, prefix = WorkflowShareRow.of_workflow(caller.organization_id, workflow_id)
-    rows, following = query_page(
+    rows, next_cursor = query_page(
         WorkflowShareRow,
         pk,
         prefix,
         limit=limit,
         cursor=cursor,
-        keep=lambda row: access.in_force(row) is not None,
+        keep=lambda row: access.share_in_force(row) is not None,
     )
-    return Page(items=[row.to_entity() for row in rows], next_cursor=following)
+    return Page(items=[row.to_entity() for row in rows], next_cursor=next_cursor)
 
 
 def create(caller: Caller, workflow_id: UUID, new: NewWorkflowShare) -> CreatedWorkflowShare:
-    """Share a workflow; a second share with the same is 409 `already_shared`: change the first.
+    """Share a workflow with a member, a role, or by a link whose token is returned this once.
 
-    Raises Forbidden `cannot_grant`, Invalid for an end that cannot be, NotFound for a member or a role, LimitReached
-    at 100 shares.
+    Raises AlreadyShared, CannotGrant, ShareLimitReached, MemberNotFound, RoleNotFound, Invalid for an end that is not
+    allowed.
     """
-    head = workflows.need(caller, workflow_id, access.SHARE)
-    until = access.require_may_grant(caller, head, new.level)
-    if len(_in_force(caller, workflow_id)) >= MAX_SHARES:
-        raise LimitReached(f"A workflow takes {MAX_SHARES} shares", code="share_limit_reached")
-    share_id, moment = new_id(), clock.now()
+    row = workflows.require(caller, workflow_id, access.SHARE)
+    until = access.require_may_grant(caller, row, new.level)
+    if len(_load_in_force(caller, workflow_id)) >= MAX_SHARES:
+        raise ShareLimitReached(f"The workflow has {MAX_SHARES} shares, the maximum. Revoke one first.")
+    share_id, moment = replay_safe_id(), clock.now()
     values = new.model_dump() | {
-        "shared_with_role": _role(new.shared_with_role),
-        "expires_at": _end(new.expires_at, until, link=new.link, given=new.expires_at is not None),
+        "shared_with_role": _normalize_role(new.shared_with_role),
+        "expires_at": _default_end(until, link=new.link)
+        if new.expires_at is None
+        else _require_allowed_end(new.expires_at, until, link=new.link),
     }
     share = WorkflowShare(
         id=share_id,
@@ -75,12 +78,11 @@ def create(caller: Caller, workflow_id: UUID, new: NewWorkflowShare) -> CreatedW
         **values,
     )
     token = secrets.token_urlsafe(32) if new.link else None
-    row = _row(share, token)
     with table.transaction(caller.actor()) as writes:
         at = WorkflowRow.at(caller.organization_id, workflow_id)
-        writes.check(WorkflowRow, at, WorkflowRow.pk.exists(), access.no_workflow())
-        _check_whom(writes, share)
-        writes.create(row, Conflict("It is shared with them already: change that", code="already_shared"))
+        writes.check(WorkflowRow, at, WorkflowRow.pk.exists(), WorkflowNotFound())
+        _check_recipient(writes, share)
+        writes.create(_share_row(share, token), AlreadyShared())
         if token:
             writes.create(_token_row(token, share))
     return CreatedWorkflowShare(**share.model_dump(), token=token)
@@ -89,97 +91,108 @@ def create(caller: Caller, workflow_id: UUID, new: NewWorkflowShare) -> CreatedW
 def update(
     caller: Caller, workflow_id: UUID, share_id: UUID, changes: WorkflowShareChanges, if_match: int | None
 ) -> WorkflowShare:
-    """Change level or end, both within what the caller has."""
-    head = workflows.need(caller, workflow_id, access.SHARE)
-    row = _need(caller, workflow_id, share_id)
-    before: WorkflowShare = row.to_entity()
+    """Change the level or the end of a share, both within the caller's own access.
+
+    Raises ShareNotFound, CannotGrant, StaleVersion, Invalid.
+    """
+    workflow_row = workflows.require(caller, workflow_id, access.SHARE)
+    row = _require_share(caller, workflow_id, share_id)
+    before = row.to_entity()
     level = changes.level or before.level
     if before.link and level != ShareLevel.VIEW:
-        errors = [{"pointer": "/level", "detail": "a link is to view only"}]
-        raise Invalid("Not valid: /level", errors=errors)
-    access.require_may_grant(caller, head, before.level)
-    until = access.require_may_grant(caller, head, level)
-    given = "expires_at" in changes.model_fields_set
-    wanted = changes.expires_at if given else before.expires_at
-    if given or until:
-        wanted = _end(wanted, until, link=before.link, given=True)
+        raise Invalid("A link has the level view. Share with a member or a role instead.", pointer="/level")
+    access.require_may_grant(caller, workflow_row, before.level)
+    until = access.require_may_grant(caller, workflow_row, level)
+    is_end_requested = "expires_at" in changes.model_fields_set
+    expires_at = changes.expires_at if is_end_requested else before.expires_at
+    if is_end_requested or until:
+        expires_at = _require_allowed_end(expires_at, until, link=before.link)
     values: dict[str, Any] = {
         "level": level.value,
-        "expires_at": clock.iso(wanted) if wanted else None,
-        "ttl": _ttl(wanted),
+        "expires_at": clock.iso(expires_at) if expires_at else None,
+        "ttl": _ttl(expires_at),
     }
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
         if row.token_hash:
-            writes.touch(_token_at(row), {}, {"ttl": values["ttl"]}, _no_share())
-    return row.to_entity()  # type: ignore[no-any-return]
+            writes.touch(_token_key(row.token_hash), {}, {"ttl": values["ttl"]}, ShareNotFound())
+    return row.to_entity()
 
 
 def revoke(caller: Caller, workflow_id: UUID, share_id: UUID, if_match: int | None) -> None:
-    """End a share at once, for good."""
-    head = workflows.need(caller, workflow_id, access.SHARE)
-    row = _need(caller, workflow_id, share_id)
-    access.require_may_grant(caller, head, ShareLevel(row.level))
+    """Delete a share, which ends it at once. Raises ShareNotFound, CannotGrant, StaleVersion."""
+    workflow_row = workflows.require(caller, workflow_id, access.SHARE)
+    row = _require_share(caller, workflow_id, share_id)
+    access.require_may_grant(caller, workflow_row, ShareLevel(row.level))
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
         if row.token_hash:
-            writes.discard(_token_at(row))
+            writes.discard(_token_key(row.token_hash))
 
 
-def _check_whom(writes: table.Transaction, share: WorkflowShare) -> None:
-    """Make the transaction hold only while the member is one, or the role is there."""
+def delete_all(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
+    """Delete all shares of a workflow within a batch of writes; return how many."""
+    pk, prefix = WorkflowShareRow.of_workflow(organization_id, workflow_id)
+    rows = list(WorkflowShareRow.query(pk, WorkflowShareRow.sk.startswith(prefix)))
+    for row in rows:
+        if row.token_hash:
+            batch.delete(_token_key(row.token_hash))
+        batch.delete(row)
+    return len(rows)
+
+
+def _check_recipient(writes: table.Transaction, share: WorkflowShare) -> None:
+    """Make the transaction succeed only while the member is active, or the custom role exists."""
     organization_id = share.organization_id
     if share.shared_with_user_id:
         at = MemberRow.at(organization_id, share.shared_with_user_id)
-        missing = NotFound("No such member", code="member_not_found")
-        if access.joined(table.get(MemberRow, at)) is None:
-            raise missing
-        writes.check(MemberRow, at, MemberRow.is_active == True, missing)  # noqa: E712
-    elif share.shared_with_role and share.shared_with_role not in ROLES:
+        if access.active_member(table.get(MemberRow, at)) is None:
+            raise MemberNotFound()
+        writes.check(MemberRow, at, MemberRow.is_active == True, MemberNotFound())  # noqa: E712
+    elif share.shared_with_role and share.shared_with_role not in PERMISSIONS_BY_ROLE:
         at = RoleRow.at(organization_id, share.shared_with_role)
-        writes.check(RoleRow, at, RoleRow.pk.exists(), membership.no_role())
+        writes.check(RoleRow, at, RoleRow.pk.exists(), RoleNotFound())
 
 
-def _role(name: str | None) -> str | None:
-    """One of the four roles, but for the owner's, or the id of a custom one as it stands in keys."""
+def _normalize_role(name: str | None) -> str | None:
+    """Return the name of a built-in role, or the ID of a custom one as it is written in keys."""
     if name == "owner":
-        errors = [{"pointer": "/sharedWithRole", "detail": "owners have every permission"}]
-        raise Invalid("Not valid: /sharedWithRole", errors=errors)
-    if name is None or name in ROLES:
+        raise Invalid("Owners have every permission already. Name another role.", pointer="/sharedWithRole")
+    if name is None or name in PERMISSIONS_BY_ROLE:
         return name
     try:
         return str(UUID(name))
     except ValueError:
-        raise membership.no_role() from None
+        raise RoleNotFound() from None
 
 
-def _end(wanted: datetime | None, until: datetime | None, *, link: bool, given: bool) -> datetime | None:
-    """When a share ends: in the future, a link's within 90 days, and not after what its giver has."""
+def _default_end(until: datetime | None, *, link: bool) -> datetime | None:
+    """Return when a share ends that names no end: a link after 7 days, and none after its giver's access."""
+    end = clock.now() + timedelta(days=LINK_DAYS) if link else until
+    return min(end, until) if end and until else end
+
+
+def _require_allowed_end(end: datetime | None, until: datetime | None, *, link: bool) -> datetime | None:
+    """Return the end, if it is in the future, a link's within 90 days, and not after its giver's access."""
     now = clock.now()
-    last = now + timedelta(days=MAX_LINK_DAYS)
-    if not given:
-        wanted = now + timedelta(days=LINK_DAYS) if link else until
-        return min(wanted, until) if wanted and until else wanted
-    if wanted is not None and wanted <= now:
-        raise _bad_end("is over already")
-    if link and (wanted is None or wanted > last):
-        raise _bad_end(f"a link ends within {MAX_LINK_DAYS} days")
-    if until and (wanted is None or wanted > until):
-        text = f"What is shared with you ends at {clock.iso(until)}, and so does what you share"
-        raise Forbidden(text, code="cannot_grant", errors=[{"pointer": "/expiresAt", "detail": "is later"}])
-    return wanted
-
-
-def _bad_end(detail: str) -> Invalid:
-    return Invalid("Not valid: /expiresAt", errors=[{"pointer": "/expiresAt", "detail": detail}])
+    if end is not None and end <= now:
+        raise Invalid("The end is in the past. Give a later one.", pointer="/expiresAt")
+    if link and (end is None or end > now + timedelta(days=MAX_LINK_DAYS)):
+        text = f"A link ends within {MAX_LINK_DAYS} days. Give an earlier end."
+        raise Invalid(text, pointer="/expiresAt")
+    if until and (end is None or end > until):
+        text = f"Your own access ends at {clock.iso(until)}. Give an end that is not later."
+        raise CannotGrant(text, pointer="/expiresAt")
+    return end
 
 
 def _ttl(moment: datetime | None) -> int | None:
-    """The first second in which it is over."""
+    """Return the first whole second, in Unix time, at which the share has expired."""
     return math.ceil(moment.timestamp()) if moment else None
 
 
-def _row(share: WorkflowShare, token: str | None) -> WorkflowShareRow:
+def _share_row(share: WorkflowShare, token: str | None) -> WorkflowShareRow:
+    """Return the row of a share, keyed by its recipient."""
     organization_id, workflow_id = share.organization_id, share.workflow_id
     index: dict[str, str] = {}
     if share.shared_with_user_id:
@@ -199,40 +212,28 @@ def _row(share: WorkflowShare, token: str | None) -> WorkflowShareRow:
 
 
 def _token_row(token: str, share: WorkflowShare) -> TokenRow:
+    """Return the row by which a link's token is looked up."""
     names = ("organization_id", "workflow_id", "id")
     details = {name: str(getattr(share, name)) for name in names}
     pk, sk = TokenRow.at(token)
-    return TokenRow(pk=pk, sk=sk, purpose=PURPOSE, details=details, ttl=_ttl(share.expires_at))
+    return TokenRow(pk=pk, sk=sk, purpose=TOKEN_PURPOSE, details=details, ttl=_ttl(share.expires_at))
 
 
-def _token_at(row: WorkflowShareRow) -> TokenRow:
-    return TokenRow(*TokenRow.at_hash(row.token_hash))
+def _token_key(token_hash: str) -> TokenRow:
+    """Return the row (not read) of a token with this hash."""
+    return TokenRow(*TokenRow.at_hash(token_hash))
 
 
-def _in_force(caller: Caller, workflow_id: UUID) -> list[WorkflowShareRow]:
+def _load_in_force(caller: Caller, workflow_id: UUID) -> list[WorkflowShareRow]:
+    """Return the rows of a workflow's valid shares."""
     pk, prefix = WorkflowShareRow.of_workflow(caller.organization_id, workflow_id)
     rows = WorkflowShareRow.query(pk, WorkflowShareRow.sk.startswith(prefix), consistent_read=True)
-    return [row for row in rows if access.in_force(row)]
+    return [row for row in rows if access.share_in_force(row)]
 
 
-def _need(caller: Caller, workflow_id: UUID, share_id: UUID) -> WorkflowShareRow:
-    """A share by its id, among all of its workflow."""
-    for row in _in_force(caller, workflow_id):
+def _require_share(caller: Caller, workflow_id: UUID, share_id: UUID) -> WorkflowShareRow:
+    """Return a share by its ID, which is in no key: it is looked for among all of its workflow."""
+    for row in _load_in_force(caller, workflow_id):
         if row.id == str(share_id):
             return row
-    raise _no_share()
-
-
-def _no_share() -> NotFound:
-    return NotFound("No such share", code="share_not_found")
-
-
-def discard(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
-    """Delete all shares of a workflow that is gone for good; answers how many."""
-    pk, prefix = WorkflowShareRow.of_workflow(organization_id, workflow_id)
-    rows: list[Row] = list(WorkflowShareRow.query(pk, WorkflowShareRow.sk.startswith(prefix)))
-    for row in rows:
-        if row.token_hash:
-            batch.delete(TokenRow(*TokenRow.at_hash(row.token_hash)))
-        batch.delete(row)
-    return len(rows)
+    raise ShareNotFound()

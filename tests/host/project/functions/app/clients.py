@@ -1,4 +1,4 @@
-"""What the test functions share."""
+"""The AWS clients and the counters of the test functions."""
 
 import os
 from functools import cache

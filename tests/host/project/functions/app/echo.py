@@ -4,8 +4,8 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer the event and the context."""
-    seen = {
+    """Return the event, the context and the environment."""
+    context_fields = {
         "function_name": context.function_name,
         "invoked_function_arn": context.invoked_function_arn,
         "memory_limit_in_mb": context.memory_limit_in_mb,
@@ -14,7 +14,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "pid": os.getpid(),
     }
     names = ("STAGE", "PLAN", "GREETING", "OWN", "AWS_LAMBDA_FUNCTION_NAME", "WECONNECT_KILL_AT")
-    body = {"event": event, "context": seen, "environment": {name: os.environ.get(name) for name in names}}
+    body = {
+        "event": event,
+        "context": context_fields,
+        "environment": {name: os.environ.get(name) for name in names},
+    }
     return {
         "statusCode": 200,
         "headers": {"Content-Type": "application/json", "X-Test": "yes"},

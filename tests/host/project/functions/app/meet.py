@@ -1,4 +1,4 @@
-"""Waits until as many calls are here at once as the path says."""
+"""A function that waits until as many calls run at once as the path says."""
 
 import time
 from typing import Any

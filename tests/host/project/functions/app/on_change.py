@@ -1,4 +1,4 @@
-"""Counts each change of a watched item; the first delivery of one that is called `flaky` fails."""
+"""A function that counts each change of a watched item; the first delivery of the item `flaky` fails."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Counts each message it gets; fails those whose text says so until they came `n` times."""
+"""A function that counts each message; a message `<name>:fail:<n>` fails until it was delivered more than n times."""
 
 from typing import Any
 

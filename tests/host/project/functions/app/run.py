@@ -1,4 +1,4 @@
-"""A durable function: `steps` steps that each count their runs in the table, with a wait between them."""
+"""A durable function with `steps` steps that count in the table, then a wait, a callback or a failure."""
 
 import time
 from typing import Any
@@ -29,5 +29,5 @@ def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
         context.step(lambda _: add(f"RUN#{name}", f"callback#{callback.callback_id}"), name="tell")
         return {"answer": callback.result()}
     if event.get("fail"):
-        raise ValueError("as told")
+        raise ValueError("as requested")
     return {"name": name}

@@ -1,44 +1,53 @@
-"""Who makes vectors of texts: one small interface, and the deployment's choice.
+"""Embedders: modules that turn texts into vectors, behind one small interface, and the deployment's choice of one.
 
-An embedder is a module with `NAME`, `FLOOR` (a cosine below which texts have nothing in common) and
-`embed(texts) -> vectors`, each of 256 numbers. One that fails never fails a write or a search.
+An embedder is a module with `NAME`, `MIN_COSINE` (texts with a smaller cosine are unrelated) and
+`embed(texts) -> vectors`, each of 256 numbers. A failing embedder never makes a write or a search fail.
 """
 
 import importlib
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from weconnect.log import logger
 from weconnect.settings import settings
 
 DIMENSIONS = 256
-LONGEST = 8_000  # characters of a text that are looked at
+MAX_CHARACTERS = 8_000  # of a text that an embedder gets
 NONE = "none"
-MODULES = {"bedrock": "bedrock", "openai": "openai", "bundled": "minilm"}
+MODULES_BY_NAME = {"bedrock": "bedrock", "openai": "openai", "bundled": "minilm"}
 
 
 class Embedder(Protocol):
+    """The interface of an embedder's module."""
+
     NAME: str
-    FLOOR: float
+    MIN_COSINE: float
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]: ...
 
 
-def chosen() -> Embedder | None:
-    """The embedder that the setting `Embedder` names; None when it is `none`."""
+class Embeddings(NamedTuple):
+    """The texts' vectors, None without an embedder; `note` says why they are missing when there is one."""
+
+    vectors: list[list[float]] | None
+    note: str | None
+
+
+def load_embedder() -> Embedder | None:
+    """Return the embedder that the setting `Embedder` names; None when it is `none`."""
     if settings.embedder == NONE:
         return None
-    module = MODULES[settings.embedder]
+    module = MODULES_BY_NAME[settings.embedder]
     return cast(Embedder, importlib.import_module(f"{__name__}.{module}"))
 
 
-def embed(texts: Sequence[str]) -> tuple[list[list[float]] | None, str | None]:
-    """The texts' vectors, and a note when there should be some and are none."""
-    embedder = chosen() if settings.embedder != NONE else None
+def embed(texts: Sequence[str]) -> Embeddings:
+    """Return the vectors of the texts; never raises."""
+    embedder = load_embedder() if settings.embedder != NONE else None
     if embedder is None or not texts:
-        return None, None
+        return Embeddings(None, None)
     try:
-        return embedder.embed([text[:LONGEST] for text in texts]), None
-    except Exception as error:  # whatever a vendor's client raises: words alone will do
-        logger.warning("the embedder failed", embedder=embedder.NAME, error=repr(error)[:500])
-        return None, f"The embedder {embedder.NAME} failed: found by words alone"
+        return Embeddings(embedder.embed([text[:MAX_CHARACTERS] for text in texts]), None)
+    except Exception as error:  # any exception of a vendor's client: search by words alone still works
+        logger.warning("embedder failed", embedder=embedder.NAME, error=repr(error)[:500])
+        return Embeddings(None, f"The embedder {embedder.NAME} failed: only words were compared")

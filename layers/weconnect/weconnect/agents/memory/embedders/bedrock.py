@@ -1,4 +1,4 @@
-"""Titan Text Embeddings v2 on Bedrock, under the function's own role."""
+"""Embedder Titan Text Embeddings v2 on Bedrock, with the function's own role."""
 
 import functools
 import json
@@ -6,41 +6,41 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
+from botocore.config import Config
+
 from weconnect.settings import settings
 
 NAME = "bedrock"
-FLOOR = 0.2
+MIN_COSINE = 0.2
 MODEL = "amazon.titan-embed-text-v2:0"
-SECONDS = 5
-AT_ONCE = 8
+TIMEOUT_SECONDS = 5
+MAX_CONCURRENCY = 8
 
 
 def embed(texts: Sequence[str]) -> list[list[float]]:
-    """One request a text, because the model takes no more; some at a time."""
+    """Return the vectors of the texts: one request for each, because the model takes no more, eight in parallel."""
     if len(texts) == 1:
         return [_embed(texts[0])]
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(MAX_CONCURRENCY) as threads:
         return list(threads.map(_embed, texts))
 
 
 def _embed(text: str) -> list[float]:
     body = {"inputText": text or " ", "dimensions": 256, "normalize": True}
-    answer = client().invoke_model(
+    response = client().invoke_model(
         modelId=MODEL, body=json.dumps(body), contentType="application/json", accept="application/json"
     )
-    return [float(number) for number in json.loads(answer["body"].read())["embedding"]]
+    return [float(number) for number in json.loads(response["body"].read())["embedding"]]
 
 
 @functools.cache
 def client() -> Any:
-    """Bedrock's client, made at its first use; it never waits long for what can be done without."""
-    import boto3
-    from botocore.config import Config
-
-    patience = Config(
+    """Return Bedrock's client. Its timeouts are short, because vectors are optional."""
+    config = Config(
         connect_timeout=2,
-        read_timeout=SECONDS,
+        read_timeout=TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 2},
-        max_pool_connections=AT_ONCE,
+        max_pool_connections=MAX_CONCURRENCY,
     )
-    return boto3.client("bedrock-runtime", region_name=settings.region, config=patience)
+    return boto3.client("bedrock-runtime", region_name=settings.region, config=config)

@@ -1,212 +1,233 @@
-"""n8n's nodes that ask a model, with the parts that hang on them."""
+"""Conversion of n8n's nodes that call a model, with the parts attached to them."""
 
 from typing import Any
 
 from weconnect.workflows.importers.n8n import model_nodes
-from weconnect.workflows.importers.n8n.conditions import condition
+from weconnect.workflows.importers.n8n.conditions import wrap_condition
 from weconnect.workflows.importers.n8n.jsonata_terms import constant
-from weconnect.workflows.importers.n8n.source_node import Made, Reading, Refused, is_expression, literal
+from weconnect.workflows.importers.n8n.source_node import (
+    MappedNode,
+    NodeReader,
+    NotConvertible,
+    escape_braces,
+    is_expression,
+)
 
 _AGENTS = ("toolsAgent", "conversationalAgent", "openAiFunctionsAgent")
 _TYPES = {"string": "string", "number": "number", "boolean": "boolean", "date": "string"}
 
 
-def chain(reading: Reading) -> Made:
-    """chainLlm: one question; its answer is in `text`, as here."""
-    _without(reading, "ai_memory", "ai_tool", "ai_document", "ai_retriever")
+def chain(reader: NodeReader) -> MappedNode:
+    """Convert chainLlm: one question, whose answer is in `text`."""
+    _without(reader, "ai_memory", "ai_tool", "ai_document", "ai_retriever")
     system = ""
-    for place, row in reading.rows("messages", "messageValues"):
+    for index, row in reader.read_rows("messages", "messageValues"):
         if str(row.get("type", "SystemMessagePromptTemplate")) != "SystemMessagePromptTemplate" or system:
-            raise Refused("it gives the model a conversation")
-        system = reading.value(row.get("message", ""), (*place, "message"))
-    found = model_nodes.answer_schema(reading)
-    if found is None:
-        answer = '{"text": text}' if reading.version >= 1.5 else '{"response": {"text": text}}'
-    elif reading.version < 1.5:
-        raise Refused("its version gives the answer that its output parser reads in another form")
-    elif reading.version < 1.6:
+            raise NotConvertible("it sends a conversation to the model")
+        system = reader.convert(row.get("message", ""), (*index, "message"))
+    parsed = model_nodes.read_answer_schema(reader)
+    if parsed is None:
+        answer = '{"text": text}' if reader.version >= 1.5 else '{"response": {"text": text}}'
+    elif reader.version < 1.5:
+        raise NotConvertible("this version returns the parsed answer in another form")
+    elif reader.version < 1.6:
         answer = '{"text": $string({"output": structuredOutput})}'
     else:
         answer = '{"output": structuredOutput}'
-    return _prompt(reading, system, answer, "prompt", found)
+    return _prompt(reader, system, answer, "prompt", parsed)
 
 
-def agent(reading: Reading) -> Made:
-    """An agent without tools and memory asks once; any other needs an agent of the organization."""
-    kind = reading.fixed("agent", default="conversationalAgent" if reading.version < 1.6 else "toolsAgent")
-    if kind not in _AGENTS:
-        raise Refused(f"an agent of the kind {kind!r}")
-    if any(reading.helpers.get(kind) for kind in ("ai_tool", "ai_memory")) or model_nodes.is_elsewhere(
-        reading
-    ):
-        return _of_the_organization(reading)
-    system = reading.template("options", "systemMessage", default="You are a helpful assistant")
-    found = model_nodes.answer_schema(reading)
-    answer = '{"output": text}' if found is None else '{"output": structuredOutput}'
-    return _prompt(reading, system, answer, "text", found)
-
-
-def _of_the_organization(reading: Reading) -> Made:
-    """What it is told is here; its model, tools, memory and system message are an agent's own."""
-    if reading.helpers.get("ai_outputParser"):
-        raise Refused("an agent with tools whose answer is an object: make it, and read what it says")
-    kinds = ("ai_languageModel", "ai_tool", "ai_memory")
-    names = [node.name[:40] for kind in kinds for _, node in reading.helpers.get(kind, [])]
-    why = (
-        f"make an agent with its system message and its parts ({', '.join(names)[:300]}) and set its id here"
+def agent(reader: NodeReader) -> MappedNode:
+    """Convert an agent: one question without tools and memory, otherwise an agent of the organization."""
+    kind = reader.read_constant(
+        "agent", default="conversationalAgent" if reader.version < 1.6 else "toolsAgent"
     )
-    steps = [("agent", {"input": _asked(reading, "text")}), ("jsonata", {"expression": '{"output": output}'})]
-    reading.raw("hasOutputParser")
-    return Made(steps, missing={"agentId": why})
+    if kind not in _AGENTS:
+        raise NotConvertible(f"agents of the kind {kind!r} are not supported")
+    if any(reader.attached.get(kind) for kind in ("ai_tool", "ai_memory")) or model_nodes.has_own_endpoint(
+        reader
+    ):
+        return _of_the_organization(reader)
+    system = reader.read_template("options", "systemMessage", default="You are a helpful assistant")
+    parsed = model_nodes.read_answer_schema(reader)
+    answer = '{"output": text}' if parsed is None else '{"output": structuredOutput}'
+    return _prompt(reader, system, answer, "text", parsed)
 
 
-def _without(reading: Reading, *kinds: str) -> None:
-    found = [kind.removeprefix("ai_") for kind in kinds if reading.helpers.get(kind)]
-    if found:
-        text = "make an agent with them, and use a node of the type agent"
-        raise Refused(f"it has a part that stands by itself here ({', '.join(found)}): {text}")
+def _of_the_organization(reader: NodeReader) -> MappedNode:
+    """Convert to an agent node with the same input; the user must create the agent with its model, tools and memory."""
+    if reader.attached.get("ai_outputParser"):
+        raise NotConvertible("an agent with tools returns an object: create the agent and parse its output")
+    kinds = ("ai_languageModel", "ai_tool", "ai_memory")
+    names = [node.name[:40] for kind in kinds for _, node in reader.attached.get(kind, [])]
+    why = f"create an agent with its system message and its parts ({', '.join(names)[:300]}) and set its id here"
+    steps = [
+        ("agent", {"input": _prompt_text(reader, "text")}),
+        ("jsonata", {"expression": '{"output": output}'}),
+    ]
+    reader.read("hasOutputParser")
+    return MappedNode(steps, missing={"agentId": why})
 
 
-def _asked(reading: Reading, old_field: str) -> Any:
-    defined = reading.fixed("promptType", default="auto" if reading.version >= 1.4 else "define") == "define"
-    text = reading.template("text" if reading.raw("text") else old_field)
+def _without(reader: NodeReader, *kinds: str) -> None:
+    kinds_present = [kind.removeprefix("ai_") for kind in kinds if reader.attached.get(kind)]
+    if kinds_present:
+        text = "create an agent with them and use an agent node"
+        raise NotConvertible(f"it has parts that are independent here ({', '.join(kinds_present)}): {text}")
+
+
+def _prompt_text(reader: NodeReader, old_field: str) -> Any:
+    defined = (
+        reader.read_constant("promptType", default="auto" if reader.version >= 1.4 else "define") == "define"
+    )
+    text = reader.read_template("text" if reader.read("text") else old_field)
     return text if defined and text not in (None, "") else "{{ $json.chatInput }}"
 
 
 def _prompt(
-    reading: Reading,
+    reader: NodeReader,
     system: str,
     answer: str,
     old_field: str,
-    found: tuple[list[int], dict[str, Any]] | None,
-) -> Made:
-    place, settings = model_nodes.model_of(reading)
-    parameters = settings | {"prompt": _asked(reading, old_field)} | ({"system": system} if system else {})
-    parsers, schema = found or ([], None)
+    parsed: tuple[list[int], dict[str, Any]] | None,
+) -> MappedNode:
+    index, settings = model_nodes.read_model(reader)
+    parameters = (
+        settings | {"prompt": _prompt_text(reader, old_field)} | ({"system": system} if system else {})
+    )
+    parsers, schema = parsed or ([], None)
     parameters |= {"outputSchema": schema} if schema else {}
     steps: list[tuple[str, dict[str, Any]]] = [("prompt", parameters), ("jsonata", {"expression": answer})]
-    return Made(steps, folded=[place, *parsers])
+    return MappedNode(steps, absorbed=[index, *parsers])
 
 
 # Nodes with one task
 
 
-def extractor(reading: Reading) -> Made:
-    """informationExtractor: fields that are described, or an example, or a schema."""
-    place, settings = model_nodes.model_of(reading)
-    kind = reading.fixed("schemaType", default="fromAttributes")
+def extractor(reader: NodeReader) -> MappedNode:
+    """Convert informationExtractor: described fields, an example, or a schema."""
+    index, settings = model_nodes.read_model(reader)
+    kind = reader.read_constant("schemaType", default="fromAttributes")
     if kind == "fromAttributes":
-        schema = _of_attributes(reading)
+        schema = _of_attributes(reader)
     else:
         for key in ("jsonSchemaExample", "inputSchema"):
-            reading.raw(key)
-        schema = model_nodes.described(reading.node.parameters, every=reading.version >= 1.2)
-    text = reading.template("text", default="")
+            reader.read(key)
+        schema = model_nodes.read_described_schema(reader.node.parameters, every=reader.version >= 1.2)
+    text = reader.read_template("text", default="")
     if not text:
-        raise Refused("it has no text")
+        raise NotConvertible("it has no text")
     parameters = settings | {"text": text, "outputSchema": schema, "as": "output"}
-    if told := reading.template("options", "systemPromptTemplate", default=""):
-        parameters["instructions"] = told
+    if description := reader.read_template("options", "systemPromptTemplate", default=""):
+        parameters["instructions"] = description
     steps = [("extract", parameters), ("jsonata", {"expression": '{"output": output}'})]
-    return Made(steps, folded=[place])
+    return MappedNode(steps, absorbed=[index])
 
 
-def _of_attributes(reading: Reading) -> dict[str, Any]:
+def _of_attributes(reader: NodeReader) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    needed = []
-    for _, row in reading.rows("attributes", "attributes"):
-        name, kind, told = row.get("name"), row.get("type", "string"), row.get("description", "")
-        if not isinstance(name, str) or not name or is_expression(name) or is_expression(told):
-            raise Refused("a field to extract is missing or an expression")
-        fields[name] = {"type": _TYPES.get(str(kind), "string"), "description": literal(str(told))}
+    required = []
+    for _, row in reader.read_rows("attributes", "attributes"):
+        name, kind, description = row.get("name"), row.get("type", "string"), row.get("description", "")
+        if not isinstance(name, str) or not name or is_expression(name) or is_expression(description):
+            raise NotConvertible("a field to extract is missing or an expression")
+        fields[name] = {
+            "type": _TYPES.get(str(kind), "string"),
+            "description": escape_braces(str(description)),
+        }
         fields[name] |= {"format": "date"} if kind == "date" else {}
-        needed += [name] if row.get("required") is True else []
+        required += [name] if row.get("required") is True else []
     if not fields:
-        raise Refused("it names no fields")
-    return {"type": "object", "properties": fields} | ({"required": needed} if needed else {})
+        raise NotConvertible("it names no fields")
+    return {"type": "object", "properties": fields} | ({"required": required} if required else {})
 
 
-def classifier(reading: Reading) -> Made:
-    """textClassifier: an output for each category."""
+def classifier(reader: NodeReader) -> MappedNode:
+    """Convert textClassifier, with an output for each category."""
     labels: dict[str, str] = {}
-    for _, row in reading.rows("categories", "categories"):
-        name, told = row.get("category"), row.get("description", "")
-        if not isinstance(name, str) or not name.strip() or is_expression(name) or is_expression(told):
-            raise Refused("a category is missing or an expression")
-        labels[name.strip()[:100]] = literal(str(told))[:1_000]
-    if reading.fixed("options", "multiClass", default=False):
-        raise Refused("a text may have several categories")
-    if reading.fixed("options", "fallback", default="discard") == "other":
-        labels["Other"] = "Anything that none of the others fits"
+    for _, row in reader.read_rows("categories", "categories"):
+        name, description = row.get("category"), row.get("description", "")
+        if not isinstance(name, str) or not name.strip() or is_expression(name) or is_expression(description):
+            raise NotConvertible("a category is missing or an expression")
+        labels[name.strip()[:100]] = escape_braces(str(description))[:1_000]
+    if reader.read_constant("options", "multiClass", default=False):
+        raise NotConvertible("it may assign several categories to a text")
+    if reader.read_constant("options", "fallback", default="discard") == "other":
+        labels["Other"] = "Anything that does not match another category"
     else:
-        reading.leave("options.fallback", "each text has one of the categories; n8n drops what fits none")
-    return _classified(reading, labels, "classifiedAs")
+        reader.report_left_out(
+            "options.fallback", "each text gets one of the categories; n8n drops texts that match none"
+        )
+    return _classified(reader, labels, "classifiedAs")
 
 
-def sentiment(reading: Reading) -> Made:
-    """sentimentAnalysis: an output for each sentiment."""
-    said = reading.fixed("options", "categories", default="Positive, Neutral, Negative")
-    labels = dict.fromkeys((name.strip() for name in str(said).split(",") if name.strip()), "")
-    if reading.fixed("options", "includeDetailedResults", default=False):
-        raise Refused("it tells how strong and how certain a sentiment is")
-    return _classified(reading, labels, "sentimentAnalysis.category")
+def sentiment(reader: NodeReader) -> MappedNode:
+    """Convert sentimentAnalysis, with an output for each sentiment."""
+    messages = reader.read_constant("options", "categories", default="Positive, Neutral, Negative")
+    labels = dict.fromkeys((name.strip() for name in str(messages).split(",") if name.strip()), "")
+    if reader.read_constant("options", "includeDetailedResults", default=False):
+        raise NotConvertible("it returns strength and confidence of the sentiment")
+    return _classified(reader, labels, "sentimentAnalysis.category")
 
 
-def _classified(reading: Reading, labels: dict[str, str], field: str) -> Made:
+def _classified(reader: NodeReader, labels: dict[str, str], field: str) -> MappedNode:
     if not 2 <= len(labels) <= 20 or any("{{" in name for name in labels):
-        raise Refused(f"{len(labels)} categories")
-    place, settings = model_nodes.model_of(reading)
-    asked = reading.template("inputText", default="")
-    if not asked:
-        raise Refused("it has no text")
+        raise NotConvertible(f"{len(labels)} categories are not supported (2 to 20)")
+    index, settings = model_nodes.read_model(reader)
+    text = reader.read_template("inputText", default="")
+    if not text:
+        raise NotConvertible("it has no text")
     for key in ("systemPromptTemplate", "enableAutoFixing"):
-        if reading.raw("options", key):
-            reading.leave(f"options.{key}", "the classify node asks in its own words")
+        if reader.read("options", key):
+            reader.report_left_out(f"options.{key}", "the classify node has its own prompt")
     path = field.replace(".", "`.`")
     cases = [
-        {"output": f"output{number}", "condition": condition(f"`{path}` = {constant(name).source}")}
+        {"output": f"output{number}", "condition": wrap_condition(f"`{path}` = {constant(name).source}")}
         for number, name in enumerate(labels)
     ]
-    reading.leave(field, "each item has its category in this field too, beside the output that it leaves by")
+    reader.report_left_out(field, "each item also has its category in this field")
     steps = [
-        ("classify", settings | {"text": asked, "labels": labels, "as": field}),
+        ("classify", settings | {"text": text, "labels": labels, "as": field}),
         ("switch", {"cases": cases}),
     ]
-    return Made(steps, tuple(f"output{number}" for number in range(len(labels))), folded=[place])
+    return MappedNode(steps, tuple(f"output{number}" for number in range(len(labels))), absorbed=[index])
 
 
-def openai(reading: Reading) -> Made:
-    """n8n's node of OpenAI's own: one question to a model; its other operations have no counterpart."""
-    resource, operation = reading.fixed("resource", default="text"), reading.fixed("operation", default="")
-    if resource != "text" or operation not in ("", "message", "response"):
-        raise Refused(
-            f"no node does {operation or 'this'} with {resource!r}: call OpenAI with an http_request node"
-        )
-    if reading.raw("simplify", default=True) is not True:
-        raise Refused("it gives OpenAI's whole answer")
-    if reading.helpers.get("ai_tool") or reading.raw("builtInTools"):
-        raise Refused("it has tools: make an agent with them, and use a node of the type agent")
-    new = reading.version >= 2
-    said: dict[str, Any] = {}
-    for place, row in reading.rows("responses" if new else "messages", "values"):
-        role = str(row.get("role", "user"))
-        if role not in ("user", "system") or role in said or row.get("type", "text") != "text":
-            raise Refused("it gives the model a conversation")
-        said[role] = reading.value(row.get("content", ""), (*place, "content"))
-    if not said.get("user"):
-        raise Refused("it asks nothing")
-    if reading.raw("options", "textFormat"):
-        raise Refused("it asks for an answer of a form of its own")
-    options = reading.raw("options", default={})
-    for key in options if isinstance(options, dict) else ():
-        reading.raw("options", key)
-    settings = model_nodes.settings_of(
-        reading, "options", "openai", reading.raw("modelId"), {"options": options}
+def openai(reader: NodeReader) -> MappedNode:
+    """Convert OpenAI's node: one question to a model; its other operations have no equivalent."""
+    resource, operation = (
+        reader.read_constant("resource", default="text"),
+        reader.read_constant("operation", default=""),
     )
-    parameters = settings | {"prompt": said["user"]}
-    parameters |= {"system": said["system"]} if said.get("system") else {}
+    if resource != "text" or operation not in ("", "message", "response"):
+        raise NotConvertible(
+            f"{operation or 'this'} with {resource!r} has no equivalent: call OpenAI with an http_request node"
+        )
+    if reader.read("simplify", default=True) is not True:
+        raise NotConvertible("it returns OpenAI's complete response")
+    if reader.attached.get("ai_tool") or reader.read("builtInTools"):
+        raise NotConvertible("it has tools: create an agent with them and use an agent node")
+    new = reader.version >= 2
+    messages: dict[str, Any] = {}
+    for index, row in reader.read_rows("responses" if new else "messages", "values"):
+        role = str(row.get("role", "user"))
+        if role not in ("user", "system") or role in messages or row.get("type", "text") != "text":
+            raise NotConvertible("it sends a conversation to the model")
+        messages[role] = reader.convert(row.get("content", ""), (*index, "content"))
+    if not messages.get("user"):
+        raise NotConvertible("it has no user message")
+    if reader.read("options", "textFormat"):
+        raise NotConvertible("it requests a custom text format")
+    options = reader.read("options", default={})
+    for key in options if isinstance(options, dict) else ():
+        reader.read("options", key)
+    settings = model_nodes.read_settings(
+        reader, "options", "openai", reader.read("modelId"), {"options": options}
+    )
+    parameters = settings | {"prompt": messages["user"]}
+    parameters |= {"system": messages["system"]} if messages.get("system") else {}
     content = "text"
-    if reading.fixed("jsonOutput", default=False) is True:
+    if reader.read_constant("jsonOutput", default=False) is True:
         parameters["outputSchema"] = {"type": "object", "additionalProperties": True}
         content = "structuredOutput"
     part = f'{{"type": "output_text", "text": {content}}}'
@@ -215,5 +236,5 @@ def openai(reading: Reading) -> Made:
         if new
         else f'{{"index": 0, "message": {{"role": "assistant", "content": {content}}}}}'
     )
-    reading.leave("the answer", "has the text in its place, and not what n8n tells of how it came to be")
-    return Made([("prompt", parameters), ("jsonata", {"expression": answer})])
+    reader.report_left_out("the answer", "contains the text, but not n8n's metadata of the response")
+    return MappedNode([("prompt", parameters), ("jsonata", {"expression": answer})])

@@ -1,13 +1,13 @@
-"""n8n's conditions as one JSONata expression that is true or false."""
+"""Conversion of n8n's conditions to one boolean JSONata expression."""
 
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
-from weconnect.workflows.importers.n8n.jsonata_terms import HELPERS, NEEDS, Term
-from weconnect.workflows.importers.n8n.regular_expressions import pattern
-from weconnect.workflows.importers.n8n.source_node import Reading, Refused, embedded
+from weconnect.workflows.importers.n8n.jsonata_terms import HELPER_DEPENDENCIES, HELPERS, Term
+from weconnect.workflows.importers.n8n.regular_expressions import to_jsonata
+from weconnect.workflows.importers.n8n.source_node import NodeReader, NotConvertible, wrap_expression
 from weconnect.workflows.importers.n8n.syntax_tree import Regex, Unsupported
 
 _COMPARED = {
@@ -39,66 +39,70 @@ _NEGATIVE = {
 _NAMES = {"equal": "equals", "isEmpty": "empty", "isTrue": "true"}
 
 
-def of_filter(reading: Reading) -> str:
-    """The conditions of version 2; raises Refused."""
-    given = reading.raw("conditions", default={})
-    if not isinstance(given, dict):
-        raise Refused("it has no conditions")
-    ignore = reading.raw("options", "ignoreCase") is True
-    return of_rows(reading, given, ("conditions",), ignore_case=ignore)
+def convert_filter(reader: NodeReader) -> str:
+    """Return the conditions of a version 2 node; raise NotConvertible."""
+    conditions = reader.read("conditions", default={})
+    if not isinstance(conditions, dict):
+        raise NotConvertible("it has no conditions")
+    ignore = reader.read("options", "ignoreCase") is True
+    return convert_rows(reader, conditions, ("conditions",), ignore_case=ignore)
 
 
-def of_rows(
-    reading: Reading, given: dict[str, Any], path: tuple[Any, ...], *, ignore_case: bool = False
+def convert_rows(
+    reader: NodeReader, conditions: dict[str, Any], path: tuple[Any, ...], *, ignore_case: bool = False
 ) -> str:
-    """Conditions of version 2 that stand at a path; raises Refused."""
-    options = given.get("options")
+    """Return the version 2 conditions at a path; raise NotConvertible."""
+    options = conditions.get("options")
     if isinstance(options, dict) and options.get("caseSensitive") is False:
         ignore_case = True
-    rows = given.get("conditions")
-    found = []
+    rows = conditions.get("conditions")
+    checks = []
     for number, row in enumerate(rows if isinstance(rows, list) else []):
         if not isinstance(row, dict):
-            raise Refused("a condition that is none")
-        place = (*path, "conditions", number)
+            raise NotConvertible("a condition is invalid")
+        path_of_row = (*path, "conditions", number)
         operator = row.get("operator")
         operator = operator if isinstance(operator, dict) else {}
         kind, operation = str(operator.get("type", "string")), str(operator.get("operation", "equals"))
-        left = reading.term(row.get("leftValue"), (*place, "leftValue"))
-        right = reading.term(row.get("rightValue"), (*place, "rightValue"))
-        found.append(_check(kind, operation, left, right, sensitive=not ignore_case))
-    return _joined(found, either=given.get("combinator") == "or")
+        left = reader.to_term(row.get("leftValue"), (*path_of_row, "leftValue"))
+        right = reader.to_term(row.get("rightValue"), (*path_of_row, "rightValue"))
+        checks.append(_check(kind, operation, left, right, sensitive=not ignore_case))
+    return _joined(checks, either=conditions.get("combinator") == "or")
 
 
-def of_kinds(reading: Reading) -> str:
-    """The conditions of version 1: lists of checks by their kind; raises Refused."""
-    found = []
+def convert_by_kind(reader: NodeReader) -> str:
+    """Return the conditions of a version 1 node: lists of checks by type; raise NotConvertible."""
+    checks = []
     for kind in ("boolean", "dateTime", "number", "string"):
-        for place, row in reading.rows("conditions", kind):
+        for path_of_row, row in reader.read_rows("conditions", kind):
             default = {"number": "smaller", "dateTime": "after"}.get(kind, "equal")
-            left = reading.term(row.get("value1"), (*place, "value1"))
-            right = reading.term(row.get("value2"), (*place, "value2"))
-            found.append(_check(kind, str(row.get("operation", default)), left, right))
-    either = reading.fixed("combineOperation", default="all") == "any"
-    return _joined(found, either=either or reading.fixed("combineConditions", default="AND") == "OR")
+            left = reader.to_term(row.get("value1"), (*path_of_row, "value1"))
+            right = reader.to_term(row.get("value2"), (*path_of_row, "value2"))
+            checks.append(_check(kind, str(row.get("operation", default)), left, right))
+    either = reader.read_constant("combineOperation", default="all") == "any"
+    return _joined(checks, either=either or reader.read_constant("combineConditions", default="AND") == "OR")
 
 
-def of_rule(reading: Reading, kind: str, place: tuple[Any, ...], row: dict[str, Any], left: Term) -> str:
-    """A rule of a switch of version 1 or 2; raises Refused."""
+def convert_rule(
+    reader: NodeReader, kind: str, path_of_row: tuple[Any, ...], row: dict[str, Any], left: Term
+) -> str:
+    """Return a rule of a switch of version 1 or 2; raise NotConvertible."""
     default = {"number": "smaller", "dateTime": "after"}.get(kind, "equal")
-    right = reading.term(row.get("value2"), (*place, "value2"))
-    return condition(_check(kind, str(row.get("operation", default)), left, right))
+    right = reader.to_term(row.get("value2"), (*path_of_row, "value2"))
+    return wrap_condition(_check(kind, str(row.get("operation", default)), left, right))
 
 
-def condition(source: str) -> str:
-    """A condition as our parameters take it."""
-    return embedded(source)
+def wrap_condition(source: str) -> str:
+    """Return a condition as a parameter of ours."""
+    return wrap_expression(source)
 
 
-def _joined(found: list[str], *, either: bool) -> str:
-    if not found:
-        raise Refused("it has no conditions")
-    return condition(found[0] if len(found) == 1 else f"({(' or ' if either else ' and ').join(found)})")
+def _joined(checks: list[str], *, either: bool) -> str:
+    if not checks:
+        raise NotConvertible("it has no conditions")
+    return wrap_condition(
+        checks[0] if len(checks) == 1 else f"({(' or ' if either else ' and ').join(checks)})"
+    )
 
 
 def _check(kind: str, operation: str, left: Term, right: Term, *, sensitive: bool = True) -> str:
@@ -112,24 +116,24 @@ def _check(kind: str, operation: str, left: Term, right: Term, *, sensitive: boo
     elif operation == "regex":
         source = f"$contains({_as_text(left)}, {_pattern(right)})"
     else:
-        source = _KINDS.get(kind, _refused)(operation, left, right, sensitive)
+        source = _KINDS.get(kind, _raise_unsupported)(operation, left, right, sensitive)
     return f"$not({source})" if negative else source
 
 
 def _pattern(right: Term) -> str:
-    """A regular expression that is written out, with slashes and flags or without."""
+    """Return a constant regular expression, with slashes and flags or without; raise NotConvertible."""
     try:
-        said = json.loads(right.source) if right.kind == "text" and right.source.startswith('"') else None
+        text = json.loads(right.source) if right.kind == "text" and right.source.startswith('"') else None
     except ValueError:
-        said = None
-    if not isinstance(said, str) or not said:
-        raise Refused("the regular expression of a condition is an expression, or missing")
-    written = re.fullmatch(r"/(.+)/([a-z]*)", said, re.DOTALL)
+        text = None
+    if not isinstance(text, str) or not text:
+        raise NotConvertible("the regular expression of a condition is an expression, or missing")
+    with_slashes = re.fullmatch(r"/(.+)/([a-z]*)", text, re.DOTALL)
     try:
-        found = pattern(Regex(*written.groups()) if written else Regex(said, ""))
+        pattern = to_jsonata(Regex(*with_slashes.groups()) if with_slashes else Regex(text, ""))
     except (Unsupported, IndexError) as refusal:
-        raise Refused(f"{refusal} is not taken") from None
-    return found
+        raise NotConvertible(f"{refusal} is not supported") from None
+    return pattern
 
 
 def _text(operation: str, left: Term, right: Term, sensitive: bool) -> str:
@@ -145,7 +149,7 @@ def _text(operation: str, left: Term, right: Term, sensitive: bool) -> str:
             return f"($substring({one}, 0, $length({other})) = {other})"
         case "endsWith":
             return f'({other} = "" or $substring({one}, -$length({other})) = {other})'
-    return _refused(operation, left, right, sensitive)
+    return _raise_unsupported(operation, left, right, sensitive)
 
 
 def _number(operation: str, left: Term, right: Term, sensitive: bool) -> str:
@@ -167,7 +171,7 @@ def _truth(operation: str, left: Term, right: Term, sensitive: bool) -> str:
         return f"({_as_truth(left)} = true)"
     if operation == "equals":
         return f"({_as_truth(left)} = {_as_truth(right)})"
-    return _refused(operation, left, right, sensitive)
+    return _raise_unsupported(operation, left, right, sensitive)
 
 
 def _list(operation: str, left: Term, right: Term, sensitive: bool) -> str:
@@ -178,17 +182,17 @@ def _list(operation: str, left: Term, right: Term, sensitive: bool) -> str:
         return f"($count({left.source}) {ways[operation]} {_as_number(right)} ? true : false)"
     if operation == "lengthNotEquals":
         return f"$not($count({left.source}) = {_as_number(right)})"
-    return _refused(operation, left, right, sensitive)
+    return _raise_unsupported(operation, left, right, sensitive)
 
 
 def _any(operation: str, left: Term, right: Term, sensitive: bool) -> str:
     if operation == "equals":
         return f"({left.source} = {right.source})"
-    return _refused(operation, left, right, sensitive)
+    return _raise_unsupported(operation, left, right, sensitive)
 
 
-def _refused(operation: str, left: Term, right: Term, sensitive: bool) -> str:
-    raise Refused(f"the condition {operation!r} has no counterpart")
+def _raise_unsupported(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    raise NotConvertible(f"the condition {operation!r} has no equivalent")
 
 
 _KINDS: dict[str, Callable[[str, Term, Term, bool], str]] = {
@@ -203,14 +207,16 @@ _KINDS: dict[str, Callable[[str, Term, Term, bool], str]] = {
 
 def _compared(operation: str, one: str, other: str) -> str:
     if operation not in _COMPARED:
-        raise Refused(f"the condition {operation!r} has no counterpart")
+        raise NotConvertible(f"the condition {operation!r} has no equivalent")
     return f"({one} {_COMPARED[operation]} {other} ? true : false)"
 
 
 def _call(helper: str, term: Term) -> str:
-    """A helper's function, called where it is written: each condition has one or two of them."""
+    """Return a call of a helper that is defined in path_of_row, because a condition calls only one or two of them."""
     defined = {"absent": "function($x) { $not($exists($x)) or $x = null }", **HELPERS}
-    inner = "; ".join(f"${name} := {defined[name]}" for name in (*NEEDS.get(helper, ()), helper))
+    inner = "; ".join(
+        f"${name} := {defined[name]}" for name in (*HELPER_DEPENDENCIES.get(helper, ()), helper)
+    )
     return f"({inner}; ${helper}({term.source}))"
 
 

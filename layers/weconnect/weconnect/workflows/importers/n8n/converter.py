@@ -1,4 +1,4 @@
-"""A draft out of n8n's workflow, with an account of every node, expression and connection in it."""
+"""Conversion of an n8n workflow to a draft, with a report of every node, expression and connection."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from weconnect.workflows.entities import Connection, Node, Validation, WorkflowD
 from weconnect.workflows.importers.n8n import node_builder as nodes
 from weconnect.workflows.importers.n8n import node_mapping
 from weconnect.workflows.importers.n8n import workflow_settings as whole
-from weconnect.workflows.importers.n8n.cycles import circles
-from weconnect.workflows.importers.n8n.export_file import Link, N8nNode, N8nWorkflow, links
-from weconnect.workflows.importers.n8n.item_lineage import Lineage
-from weconnect.workflows.importers.n8n.jsonata_terms import Surroundings
+from weconnect.workflows.importers.n8n.cycles import find_cycle_nodes
+from weconnect.workflows.importers.n8n.export_file import Link, N8nNode, N8nWorkflow, read_links
+from weconnect.workflows.importers.n8n.item_lineage import ItemLineage
+from weconnect.workflows.importers.n8n.jsonata_terms import ExpressionScope
 from weconnect.workflows.importers.n8n.report import (
     Dropped,
     ImportCounts,
@@ -22,28 +22,28 @@ from weconnect.workflows.importers.n8n.report import (
     LeftOut,
     share,
 )
-from weconnect.workflows.importers.n8n.source_node import Made, Reading, Refused
+from weconnect.workflows.importers.n8n.source_node import MappedNode, NodeReader, NotConvertible
 from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
-from weconnect.workflows.node_sdk.catalogue import node_type
+from weconnect.workflows.node_sdk.catalogue import find_node_type
 
 MAX_LISTED = 2_000
 MAX_DESCRIPTION = 10_000
 _LOOP_FINDINGS = {"cycle", "into_loop", "out_of_loop", "too_deep"}
 _NODE_DROPS = {
-    "alwaysOutputData": "a node without items ends its branch here",
-    "executeOnce": "each item is done; put a limit node before it",
-    "credentials": "secrets are never in a file: set the credential of the slot",
+    "alwaysOutputData": "a node without output items ends its branch here",
+    "executeOnce": "every item is processed; put a limit node before it",
+    "credentials": "a file contains no secrets: set the credential of the slot",
 }
-_CIRCLE = LeftOut(
-    what="the way back",
-    why="n8n may lead back to any node, as to wait and look again; here only a loop over items is returned to, so the"
-    " draft cannot run before this is drawn otherwise",
+_CYCLE = LeftOut(
+    what="cycle",
+    why="in n8n a connection may lead back to any node; here only to a loop over items, so the draft cannot be executed"
+    " before this part is changed",
 )
 
 
 @dataclass
 class Draft:
-    """What an import makes, before it has a name of its own."""
+    """The result of a conversion, before the workflow is created."""
 
     name: str
     description: str
@@ -55,11 +55,11 @@ class Draft:
     dropped: list[Dropped] = field(default_factory=list)
     slots: list[str] = field(default_factory=list)
 
-    def report(self, others: list[str]) -> ImportReport:
+    def build_report(self, others: list[str]) -> ImportReport:
         counts = {status: sum(node.status == status for node in self.nodes) for status in _STATUSES}
         taken = counts["mapped"] + counts["translated"]
         gone = {node.pointer for node in self.nodes if node.status in ("placeholder", "note")}
-        kept = [found for found in self.expressions if "/".join(found.pointer.split("/")[:3]) not in gone]
+        expressions = [each for each in self.expressions if "/".join(each.pointer.split("/")[:3]) not in gone]
         return ImportReport(
             counts=ImportCounts(
                 mapped=counts["mapped"],
@@ -69,7 +69,7 @@ class Draft:
                 notes=counts["note"],
                 nodes=share(taken, taken + counts["incomplete"] + counts["placeholder"]),
                 expressions=_translated(self.expressions),
-                expressions_of_taken=_translated(kept),
+                expressions_of_taken=_translated(expressions),
             ),
             nodes=self.nodes,
             expressions=self.expressions[:MAX_LISTED],
@@ -83,190 +83,203 @@ class Draft:
 _STATUSES = ("mapped", "translated", "incomplete", "placeholder", "note")
 
 
-def _translated(found: list[ImportedExpression]) -> Any:
-    return share(sum(each.status == "translated" for each in found), len(found))
+def _translated(expressions: list[ImportedExpression]) -> Any:
+    return share(sum(each.status == "translated" for each in expressions), len(expressions))
 
 
 def convert(workflow: N8nWorkflow) -> Draft:
-    """The draft for a workflow. Loops that break the rules of ours are placeholders where that leaves fewer errors."""
-    refused: dict[int, str] = {}
+    """Return the draft for a workflow.
+
+    Loops that violate our rules become placeholders if that leaves fewer errors.
+    """
+    rejected: dict[int, str] = {}
     first: Draft | None = None
     while True:
-        conversion = _Conversion(workflow, refused)
+        conversion = _Conversion(workflow, rejected)
         draft = conversion.draft()
         first = first or draft
-        broken = conversion.broken_loops(draft)
+        broken = conversion.find_broken_loops(draft)
         if not broken:
             return first if _errors(first) <= _errors(draft) else draft
-        refused |= broken
+        rejected |= broken
 
 
 def _errors(draft: Draft) -> int:
-    return sum(found.severity == "error" for found in draft.validation.findings)
+    return sum(finding.severity == "error" for finding in draft.validation.findings)
 
 
 class _Conversion:
-    def __init__(self, workflow: N8nWorkflow, refused: dict[int, str]) -> None:
+    def __init__(self, workflow: N8nWorkflow, rejected: dict[int, str]) -> None:
         self.workflow = workflow
-        self.refused = refused
-        self.links, self.lost = links(workflow)
-        self.names = nodes.names_of(workflow.nodes)
-        self.timezone = whole.timezone_of(workflow)
-        self.readings = self._readings()
-        self.made: dict[int, Made] = {}
+        self.rejected = rejected
+        self.links, self.lost = read_links(workflow)
+        self.names = nodes.make_unique_names(workflow.nodes)
+        self.timezone = whole.read_timezone(workflow)
+        self.readers = self._readings()
+        self.mapped: dict[int, MappedNode] = {}
         self.why: dict[int, str] = {}
 
     def draft(self) -> Draft:
-        for place, node in enumerate(self.workflow.nodes):
+        for index, node in enumerate(self.workflow.nodes):
             if node.type != node_mapping.STICKY:
-                self._make(place, node)
-        folded = {
-            place: owner for owner, made in self.made.items() for place in made.folded if self._sole(place)
+                self._convert_node(index, node)
+        absorbed_by = {
+            index: owner
+            for owner, mapped in self.mapped.items()
+            for index in mapped.absorbed
+            if self._is_only_attached(index)
         }
-        made_nodes, first = self._nodes(folded)
+        nodes_by_index, first = self._nodes(absorbed_by)
         draft = Draft(
-            name=whole.name_of(self.workflow),
+            name=whole.read_name(self.workflow),
             description="",
-            tags=whole.tags_of(self.workflow),
+            tags=whole.read_tags(self.workflow),
             definition=WorkflowDefinition(
-                settings=whole.settings_of(self.workflow, self.timezone),
-                nodes=[node for group in made_nodes.values() for node in group],
+                settings=whole.read_settings(self.workflow, self.timezone),
+                nodes=[node for group in nodes_by_index.values() for node in group],
                 connections=[],
             ),
             validation=Validation(valid=True, express=False, findings=[]),
         )
         draft.dropped += [Dropped(pointer=pointer, what="connection", why=why) for pointer, why in self.lost]
-        draft.definition.connections += list(self._connections(draft, folded, first))
+        draft.definition.connections += list(self._connections(draft, absorbed_by, first))
         draft.description = self._description(draft)
-        for place, node in enumerate(self.workflow.nodes):
-            self._account(draft, place, node, made_nodes, folded)
-        draft.dropped += list(whole.drops(self.workflow))
+        for index, node in enumerate(self.workflow.nodes):
+            self._report_node(draft, index, node, nodes_by_index, absorbed_by)
+        draft.dropped += list(whole.list_dropped(self.workflow))
         draft.validation = check(draft.definition)
-        standing = circles(draft.definition)
-        for told in draft.nodes:
-            told.left_out += [_CIRCLE] if standing & set(told.node_ids) else []
+        in_cycles = find_cycle_nodes(draft.definition)
+        for imported in draft.nodes:
+            imported.left_out += [_CYCLE] if in_cycles & set(imported.node_ids) else []
         return draft
 
-    def broken_loops(self, draft: Draft) -> dict[int, str]:
-        """Loops to give up, with why: those with a finding of their own, else all where others have one."""
-        loops = {f"node-{place}": place for place, made in self.made.items() if made.chain[-1][0] == "loop"}
-        found = [each for each in draft.validation.findings if each.code in _LOOP_FINDINGS and each.node_id]
-        if not loops or not found:
+    def find_broken_loops(self, draft: Draft) -> dict[int, str]:
+        """Return the loops to replace, with reasons: those with a finding, else all if other nodes have one."""
+        loops = {
+            f"node-{index}": index for index, mapped in self.mapped.items() if mapped.steps[-1][0] == "loop"
+        }
+        findings = [
+            each for each in draft.validation.findings if each.code in _LOOP_FINDINGS and each.node_id
+        ]
+        if not loops or not findings:
             return {}
-        own = {each.node_id: each.message for each in found if each.node_id in loops}
+        own = {each.node_id: each.message for each in findings if each.node_id in loops}
         if own:
-            return {loops[str(node_id)]: f"as a loop here: {message}" for node_id, message in own.items()}
-        text = f"as a loop here: {found[0].message}"
+            return {
+                loops[str(node_id)]: f"not valid as a loop here: {message}"
+                for node_id, message in own.items()
+            }
+        text = f"not valid as a loop here: {findings[0].message}"
         return dict.fromkeys(loops.values(), text)
 
     # Nodes
 
-    def _readings(self) -> list[Reading]:
+    def _readings(self) -> list[NodeReader]:
         all_names: dict[str, str] = {}
         for node, name in zip(self.workflow.nodes, self.names, strict=True):
             all_names.setdefault(node.name, name)
-        lineage = Lineage(self.workflow.nodes, self.links)
+        lineage = ItemLineage(self.workflow.nodes, self.links)
 
-        def surroundings(place: int) -> Surroundings:
-            return Surroundings(all_names, lambda name: lineage.of_node(place, name), self.timezone)
+        def surroundings(index: int) -> ExpressionScope:
+            return ExpressionScope(all_names, lambda name: lineage.item_of_node(index, name), self.timezone)
 
-        found = [
-            Reading(node, place, _version(node), surroundings(place))
-            for place, node in enumerate(self.workflow.nodes)
+        readers = [
+            NodeReader(node, index, _version(node), surroundings(index))
+            for index, node in enumerate(self.workflow.nodes)
         ]
         for link in self.links:
             if link.kind != "main":
                 helper = (link.source, self.workflow.nodes[link.source])
-                found[link.target].helpers.setdefault(link.kind, []).append(helper)
-        return found
+                readers[link.target].attached.setdefault(link.kind, []).append(helper)
+        return readers
 
-    def _make(self, place: int, node: N8nNode) -> None:
-        reading = self.readings[place]
-        maker = node_mapping.MAKERS.get(node.type)
-        if place in self.refused or maker is None:
-            self.why[place] = self.refused.get(place) or node_mapping.reason(node.type)
+    def _convert_node(self, index: int, node: N8nNode) -> None:
+        reader = self.readers[index]
+        maker = node_mapping.CONVERTERS.get(node.type)
+        if index in self.rejected or maker is None:
+            self.why[index] = self.rejected.get(index) or node_mapping.explain_missing(node.type)
             return
         try:
-            made = maker(reading)
-            nodes.refuse_unfit(made)
-            self.made[place] = made
-        except (Refused, Unsupported) as refusal:
-            self.why[place] = str(refusal)
-            reading.expressions.clear()
-            reading.left_out.clear()
+            mapped = maker(reader)
+            nodes.check_parameters(mapped)
+            self.mapped[index] = mapped
+        except (NotConvertible, Unsupported) as refusal:
+            self.why[index] = str(refusal)
+            reader.expressions.clear()
+            reader.left_out.clear()
 
-    def _sole(self, place: int) -> bool:
-        """Whether a model hangs on one node alone that was made, so that it need not stand by itself."""
-        return all(link.target in self.made for link in self.links if link.source == place)
+    def _is_only_attached(self, index: int) -> bool:
+        """Return whether a model is attached only to converted nodes, so that it needs no node of its own."""
+        return all(link.target in self.mapped for link in self.links if link.source == index)
 
-    def _nodes(self, folded: dict[int, int]) -> tuple[dict[int, list[Node]], dict[int, str]]:
-        """The nodes by their places in the file, and the id of the first of each, which takes its items."""
+    def _nodes(self, absorbed_by: dict[int, int]) -> tuple[dict[int, list[Node]], dict[int, str]]:
+        """Return the nodes by index in the file, and the id of the first step of each."""
         taken = {name.casefold() for name in self.names}
-        kept = len(self.why) + sum(bool(made.missing) for made in self.made.values())
-        room = max(500, min(nodes.MAX_ORIGINAL, nodes.MAX_ORIGINALS // max(1, kept)))
-        found: dict[int, list[Node]] = {}
-        for place in range(len(self.workflow.nodes)):
-            if place in folded or self.workflow.nodes[place].type == node_mapping.STICKY:
+        placeholder_count = len(self.why) + sum(bool(mapped.missing) for mapped in self.mapped.values())
+        room = max(500, min(nodes.MAX_ORIGINAL, nodes.MAX_ORIGINALS // max(1, placeholder_count)))
+        groups: dict[int, list[Node]] = {}
+        for index in range(len(self.workflow.nodes)):
+            if index in absorbed_by or self.workflow.nodes[index].type == node_mapping.STICKY:
                 continue
-            reading, name = self.readings[place], self.names[place]
-            if place in self.made:
-                found[place] = nodes.nodes_of(reading, self.made[place], name, taken)
-                if self.made[place].missing:
-                    found[place].append(nodes.original(reading, name, self.made[place], room, taken))
+            reader, name = self.readers[index], self.names[index]
+            if index in self.mapped:
+                groups[index] = nodes.build_nodes(reader, self.mapped[index], name, taken)
+                if self.mapped[index].missing:
+                    groups[index].append(nodes.build_original(reader, name, self.mapped[index], room, taken))
             else:
                 outputs = sorted(
-                    {self._output(link) for link in self.links if link.source == place} - {"main"}
+                    {self._output(link) for link in self.links if link.source == index} - {"main"}
                 )
-                found[place] = [nodes.placeholder(reading, name, self.why[place], outputs, room)]
-        return found, {place: group[0].id for place, group in found.items()}
+                groups[index] = [nodes.build_placeholder(reader, name, self.why[index], outputs, room)]
+        return groups, {index: group[0].id for index, group in groups.items()}
 
     def _output(self, link: Link) -> str:
-        """The output that a connection leaves."""
-        made = self.made.get(link.source)
+        """Return the source output of a connection, empty when it does not exist."""
+        mapped = self.mapped.get(link.source)
         if link.kind != "main":
-            return "" if made else _port(link.kind)
-        outputs = made.outputs if made else ("main",)
+            return "" if mapped else _port(link.kind)
+        outputs = mapped.outputs if mapped else ("main",)
         on_error = (self.workflow.nodes[link.source].model_extra or {}).get("onError")
-        if on_error == "continueErrorOutput" and link.output >= len(outputs) and (made or link.output == 1):
+        if on_error == "continueErrorOutput" and link.output >= len(outputs) and (mapped or link.output == 1):
             return "error"
-        if made:
+        if mapped:
             return outputs[link.output] if link.output < len(outputs) else ""
         return "main" if link.output == 0 else f"output{link.output}"
 
     def _connections(
-        self, draft: Draft, folded: dict[int, int], first: dict[int, str]
+        self, draft: Draft, absorbed_by: dict[int, int], first: dict[int, str]
     ) -> Iterator[Connection]:
         seen: set[tuple[str, ...]] = set()
-        for place, made in self.made.items():
-            count = len(made.chain)
+        for index, mapped in self.mapped.items():
+            count = len(mapped.steps)
             for number in range(1, count):
-                following = f"node-{place}" if number + 1 == count else f"node-{place}-{number + 1}"
-                yield Connection(source_node_id=f"node-{place}-{number}", target_node_id=following)
-            if made.missing:
+                following = f"node-{index}" if number + 1 == count else f"node-{index}-{number + 1}"
+                yield Connection(source_node_id=f"node-{index}-{number}", target_node_id=following)
+            if mapped.missing:
                 yield Connection(
-                    source_node_id=f"node-{place}-original", target_node_id=first[place], is_enabled=False
+                    source_node_id=f"node-{index}-original", target_node_id=first[index], is_enabled=False
                 )
         for link in self.links:
-            if link.source in folded:
+            if link.source in absorbed_by:
                 continue
             output = self._output(link)
             why = ""
             if link.source not in first or link.target not in first:
-                why = "is of a sticky note, or of what became a part of another node"
+                why = "belongs to a sticky note or to a node that became a part of another one"
             elif not output:
-                why = "leaves an output that there is not"
-            elif self._begins(link.target):
-                why = "leads into a node that begins a run"
+                why = "its output does not exist"
+            elif self._is_trigger(link.target):
+                why = "its target is a trigger"
             if why:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why=why))
                 continue
-            source = self._failing(link.source) if output == "error" else f"node-{link.source}"
+            source = self._error_source(link.source) if output == "error" else f"node-{link.source}"
             ends = (source, output, first[link.target], self._input(link))
             if ends in seen:
-                draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why="stands twice"))
+                draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why="is a duplicate"))
                 continue
             seen.add(ends)
-            # What hangs on an agent is no flow of items: it is kept to be seen, and takes no part.
+            # Connections of an agent's parts transport no items: they are kept for display, but disabled.
             yield Connection(
                 source_node_id=ends[0],
                 source_output=ends[1],
@@ -275,91 +288,94 @@ class _Conversion:
                 is_enabled=link.kind == "main",
             )
 
-    def _failing(self, place: int) -> str:
-        """The id of the node that has the output for errors."""
-        made = self.made.get(place)
-        number = nodes.acting(made) if made else 1
-        return f"node-{place}" if made is None or number == len(made.chain) else f"node-{place}-{number}"
+    def _error_source(self, index: int) -> str:
+        """Return the id of the node that has the error output."""
+        mapped = self.mapped.get(index)
+        number = nodes.acting_step(mapped) if mapped else 1
+        return f"node-{index}" if mapped is None or number == len(mapped.steps) else f"node-{index}-{number}"
 
-    def _begins(self, place: int) -> bool:
-        """Whether a node was made that takes no items."""
-        made = self.made.get(place)
-        kind = node_type(made.chain[0][0]) if made else None
+    def _is_trigger(self, index: int) -> bool:
+        """Return whether the converted node has no inputs."""
+        mapped = self.mapped.get(index)
+        kind = find_node_type(mapped.steps[0][0]) if mapped else None
         return kind is not None and kind.inputs == ()
 
     def _input(self, link: Link) -> str:
-        made = self.made.get(link.target)
+        mapped = self.mapped.get(link.target)
         if link.target_kind != "main":
-            return "main" if made else _port(link.target_kind)
-        if made is None:
+            return "main" if mapped else _port(link.target_kind)
+        if mapped is None:
             return "main" if link.input == 0 else f"input{link.input}"
-        return made.inputs[min(link.input, len(made.inputs) - 1)] if made.inputs else "main"
+        return mapped.inputs[min(link.input, len(mapped.inputs) - 1)] if mapped.inputs else "main"
 
-    # The account
+    # Report
 
-    def _account(
+    def _report_node(
         self,
         draft: Draft,
-        place: int,
+        index: int,
         node: N8nNode,
-        made_nodes: dict[int, list[Node]],
-        folded: dict[int, int],
+        nodes_by_index: dict[int, list[Node]],
+        absorbed_by: dict[int, int],
     ) -> None:
-        reading, made = self.readings[place], self.made.get(place)
-        status, why = "placeholder", self.why.get(place)
-        ids = [each.id for each in made_nodes.get(folded.get(place, place), [])]
+        reader, mapped = self.readers[index], self.mapped.get(index)
+        status, why = "placeholder", self.why.get(index)
+        ids = [each.id for each in nodes_by_index.get(absorbed_by.get(index, index), [])]
         if node.type == node_mapping.STICKY:
             status, why = "note", None
-        elif place in folded:
+        elif index in absorbed_by:
             status, why = "mapped", None
-        elif made:
-            reading.finish()
-            status = "translated" if reading.rewritten else "mapped"
-            if made.missing:
-                status, why = "incomplete", "; ".join(f"{key}: {what}" for key, what in made.missing.items())
+        elif mapped:
+            reader.report_unread()
+            status = "translated" if reader.is_rewritten else "mapped"
+            if mapped.missing:
+                status, why = (
+                    "incomplete",
+                    "; ".join(f"{key}: {what}" for key, what in mapped.missing.items()),
+                )
         if status == "placeholder":
-            reading.expressions = reading.untaken("its node is a placeholder")
-        draft.expressions += reading.expressions
+            reader.expressions = reader.list_untranslated("its node is a placeholder")
+        draft.expressions += reader.expressions
         draft.nodes.append(
             ImportedNode(
-                pointer=reading.pointer(),
+                pointer=reader.pointer(),
                 name=node.name,
                 type=node.type,
-                type_version=reading.version,
-                status=status,  # type: ignore[arg-type]
+                type_version=reader.version,
+                status=status,
                 node_ids=ids,
                 reason=why,
-                missing=list(made.missing) if made and place not in folded else [],
-                left_out=reading.left_out[:100],
+                missing=list(mapped.missing) if mapped and index not in absorbed_by else [],
+                left_out=reader.left_out[:100],
             )
         )
         extra = node.model_extra or {}
         for key, reason in _NODE_DROPS.items():
             if extra.get(key):
-                draft.dropped.append(Dropped(pointer=reading.pointer(key), what=key, why=reason))
+                draft.dropped.append(Dropped(pointer=reader.pointer(key), what=key, why=reason))
         if extra.get("credentials") and ids:
             draft.slots.append(ids[0])
 
-    # The whole
+    # Description
 
     def _description(self, draft: Draft) -> str:
-        """The file's own description, then what its sticky notes said."""
+        """Return the description in the file, followed by its sticky notes."""
         extra = self.workflow.model_extra or {}
-        found = [extra["description"]] if isinstance(extra.get("description"), str) else []
+        texts = [extra["description"]] if isinstance(extra.get("description"), str) else []
         for node in self.workflow.nodes:
             text = node.parameters.get("content")
             if node.type == node_mapping.STICKY and isinstance(text, str) and text.strip():
-                found.append(text.strip())
-        whole = "\n\n---\n\n".join(found)
+                texts.append(text.strip())
+        whole = "\n\n---\n\n".join(texts)
         if len(whole) > MAX_DESCRIPTION:
-            why = f"the description takes {MAX_DESCRIPTION} characters; what came after is cut"
+            why = f"the description may have {MAX_DESCRIPTION} characters; the rest was cut"
             draft.dropped.append(Dropped(pointer="/nodes", what="sticky notes", why=why))
         return whole[:MAX_DESCRIPTION]
 
 
 def _version(node: N8nNode) -> float:
-    found = (node.model_extra or {}).get("typeVersion")
-    return float(found) if isinstance(found, int | float) and 0 < found < 100 else 1.0
+    version = (node.model_extra or {}).get("typeVersion")
+    return float(version) if isinstance(version, int | float) and 0 < version < 100 else 1.0
 
 
 def _port(kind: str) -> str:

@@ -1,13 +1,13 @@
-"""Nodes that lead back to themselves otherwise than by a loop."""
+"""Nodes in cycles that are not loops."""
 
-from weconnect.workflows.definition.graph import graph_of
+from weconnect.workflows.definition.graph import build_graph
 from weconnect.workflows.entities import WorkflowDefinition
 
 
-def circles(definition: WorkflowDefinition) -> set[str]:
-    """The ids of the nodes in a cycle, or on a way from one cycle to another."""
-    graph = graph_of(definition)
-    left = set(graph.nodes) - set(graph.order)
+def find_cycle_nodes(definition: WorkflowDefinition) -> set[str]:
+    """Return the ids of the nodes in a cycle or on a path between cycles."""
+    graph = build_graph(definition)
+    left = set(graph.nodes) - set(graph.topological_order)
     after = {
         node_id: sum(
             graph.connections[index].target_node_id in left and not graph.is_return(index)
@@ -19,7 +19,7 @@ def circles(definition: WorkflowDefinition) -> set[str]:
     while ends:
         node_id = ends.pop()
         left.discard(node_id)
-        for index in graph.followed(node_id):
+        for index in graph.forward_incoming(node_id):
             source = graph.connections[index].source_node_id
             if source in left:
                 after[source] -= 1

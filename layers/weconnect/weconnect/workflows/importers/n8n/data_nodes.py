@@ -1,101 +1,109 @@
-"""n8n's nodes that change items."""
+"""Conversion of n8n's nodes that transform items."""
 
 import json
 from typing import Any
 
-from weconnect.workflows.importers.n8n.json_templates import template, template_of
-from weconnect.workflows.importers.n8n.jsonata_terms import constant, text_of_field
-from weconnect.workflows.importers.n8n.source_node import Made, Reading, Refused, embedded, is_expression
+from weconnect.workflows.importers.n8n.json_templates import read_json_parameter, to_json_template
+from weconnect.workflows.importers.n8n.jsonata_terms import constant, field_path
+from weconnect.workflows.importers.n8n.source_node import (
+    MappedNode,
+    NodeReader,
+    NotConvertible,
+    is_expression,
+    wrap_expression,
+)
 
 _TYPED = {"stringValue", "numberValue", "booleanValue", "arrayValue", "objectValue"}
 
 
-def set_(reading: Reading) -> Made:
-    """All versions: fields by name, or one JSON object."""
+def set_(reader: NodeReader) -> MappedNode:
+    """Convert a set node of any version: fields by name, or one JSON object."""
     values: dict[str, Any] = {}
     remove: list[str] = []
-    if reading.version < 3:
-        keep = not reading.fixed("keepOnlySet", default=False)
+    if reader.version < 3:
+        keep = not reader.read_constant("keepOnlySet", default=False)
         for kind in ("string", "number", "boolean"):
-            for place, row in reading.rows("values", kind):
+            for path, row in reader.read_rows("values", kind):
                 _put(
-                    reading,
+                    reader,
                     values,
                     row.get("name"),
-                    _typed(reading, kind, row.get("value"), (*place, "value")),
+                    _typed(reader, kind, row.get("value"), (*path, "value")),
                 )
     else:
-        keep, remove = _keeps(reading, values)
-        if reading.fixed("mode", default="manual") in ("raw", "json"):
-            found = template_of(reading, "jsonOutput")
-            if not isinstance(found, dict):
-                if not isinstance(found, str) or not found.startswith("{{"):
-                    raise Refused("its JSON is no object")
-                return Made([("jsonata", {"expression": _merged(found, keep=keep)})])
-            for name, value in found.items():
-                _put(reading, values, name, value)
+        keep, remove = _keeps(reader, values)
+        if reader.read_constant("mode", default="manual") in ("raw", "json"):
+            source_json = read_json_parameter(reader, "jsonOutput")
+            if not isinstance(source_json, dict):
+                if not isinstance(source_json, str) or not source_json.startswith("{{"):
+                    raise NotConvertible("its JSON is not an object")
+                return MappedNode([("jsonata", {"expression": _merged(source_json, keep=keep)})])
+            for name, value in source_json.items():
+                _put(reader, values, name, value)
         else:
-            _fields(reading, values)
-    if reading.raw("options", "dotNotation") is False and any("." in name for name in values):
-        raise Refused("the name of a field has a dot, which is a path here")
-    reading.raw("duplicateItem"), reading.raw("options", "ignoreConversionErrors")
-    return Made([("set", {"values": values, "keepInput": keep} | ({"remove": remove} if remove else {}))])
+            _fields(reader, values)
+    if reader.read("options", "dotNotation") is False and any("." in name for name in values):
+        raise NotConvertible("the name of a field has a dot, which separates the parts of a path here")
+    reader.read("duplicateItem"), reader.read("options", "ignoreConversionErrors")
+    return MappedNode(
+        [("set", {"values": values, "keepInput": keep} | ({"remove": remove} if remove else {}))]
+    )
 
 
-def _keeps(reading: Reading, values: dict[str, Any]) -> tuple[bool, list[str]]:
-    """Whether other fields stay, and those that do not; the only ones that stay are put with the values."""
-    include = reading.fixed("include", default="all" if reading.version < 3.3 else "")
-    others = reading.fixed("includeOtherFields", default=None)
-    if reading.version >= 3.3:
+def _keeps(reader: NodeReader, values: dict[str, Any]) -> tuple[bool, list[str]]:
+    """Return whether other fields are kept, and those to remove; adds to `values` when only some are kept."""
+    include = reader.read_constant("include", default="all" if reader.version < 3.3 else "")
+    others = reader.read_constant("includeOtherFields", default=None)
+    if reader.version >= 3.3:
         if not others:
             return False, []
         include = include or "all"
     if include not in ("selected", "except"):
         return bool(include != "none"), []
-    given = reading.fixed("includeFields" if include == "selected" else "excludeFields", default="")
-    names = [field_name(name.strip()) for name in str(given).split(",") if name.strip()]
-    if reading.fixed("mode", default="manual") != "manual":
-        raise Refused("it keeps only some of the other fields, beside JSON")
+    listed = reader.read_constant("includeFields" if include == "selected" else "excludeFields", default="")
+    names = [field_name(name.strip()) for name in str(listed).split(",") if name.strip()]
+    if reader.read_constant("mode", default="manual") != "manual":
+        raise NotConvertible("it combines JSON with only some of the other fields")
     if include == "except":
         return True, names
-    reading.leave("includeFields", "one that the item has not is null here")
+    reader.report_left_out("includeFields", "a field that the item lacks becomes null")
     for name in names:
-        values[name] = embedded(text_of_field(name))
+        values[name] = wrap_expression(field_path(name))
     return False, []
 
 
-def _fields(reading: Reading, values: dict[str, Any]) -> None:
-    for place, row in reading.rows("assignments", "assignments"):
+def _fields(reader: NodeReader, values: dict[str, Any]) -> None:
+    for path, row in reader.read_rows("assignments", "assignments"):
         kind = str(row.get("type", "string"))
-        _put(reading, values, row.get("name"), _typed(reading, kind, row.get("value"), (*place, "value")))
-    for place, row in reading.rows("fields", "values"):
+        _put(reader, values, row.get("name"), _typed(reader, kind, row.get("value"), (*path, "value")))
+    for path, row in reader.read_rows("fields", "values"):
         kind = str(row.get("type", "stringValue"))
         if kind in _TYPED:
-            value = _typed(reading, kind.removesuffix("Value"), row.get(kind), (*place, kind))
-            _put(reading, values, row.get("name"), value)
+            value = _typed(reader, kind.removesuffix("Value"), row.get(kind), (*path, kind))
+            _put(reader, values, row.get("name"), value)
 
 
-def _put(reading: Reading, values: dict[str, Any], name: Any, value: Any) -> None:
+def _put(reader: NodeReader, values: dict[str, Any], name: Any, value: Any) -> None:
     values[field_name(name)] = value
 
 
 def field_name(name: Any) -> str:
-    """The path of a field that is set; raises Refused for what is none."""
+    """Return the path of a field; raise NotConvertible for an invalid name."""
     name = name.removeprefix("=") if isinstance(name, str) and "{{" not in name else name
     if not isinstance(name, str) or not name or len(name) > 255 or is_expression(name):
-        raise Refused("the name of a field is missing or an expression")
+        raise NotConvertible("the name of a field is missing or an expression")
     if any(letter in name for letter in "[]") or any(not part for part in name.split(".")):
-        raise Refused(f"{name[:50]!r} is no path of fields")
+        raise NotConvertible(f"{name[:50]!r} is not a path of fields")
     return name
 
 
-def _typed(reading: Reading, kind: str, value: Any, path: tuple[Any, ...]) -> Any:
-    """A value that n8n makes of a type: texts that are written out become it now."""
+def _typed(reader: NodeReader, kind: str, value: Any, path: tuple[Any, ...]) -> Any:
+    """Return a value in the type that n8n converts it to; texts are converted now."""
     if isinstance(value, str) and not is_expression(value):
         try:
             if kind in ("array", "object"):
                 return (
-                    reading.value(json.loads(value), path)
+                    reader.convert(json.loads(value), path)
                     if value.strip()
                     else ([] if kind == "array" else {})
                 )
@@ -103,88 +111,88 @@ def _typed(reading: Reading, kind: str, value: Any, path: tuple[Any, ...]) -> An
                 number = float(value)
                 return int(number) if number.is_integer() and abs(number) < 2**53 else number
         except (ValueError, OverflowError, RecursionError):
-            raise Refused(f"{value[:50]!r} is no {kind}") from None
+            raise NotConvertible(f"{value[:50]!r} is not a valid {kind}") from None
         if kind == "boolean":
             return value.strip().lower() == "true"
     if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if kind in ("array", "object") and is_expression(value):
-        return template(reading, value, path)
-    return reading.value(value, path)
+        return to_json_template(reader, value, path)
+    return reader.convert(value, path)
 
 
-def _merged(found: str, *, keep: bool) -> str:
-    source = found.removeprefix("{{").removesuffix("}}").strip()
+def _merged(source_json: str, *, keep: bool) -> str:
+    source = source_json.removeprefix("{{").removesuffix("}}").strip()
     return f"$merge([$json, {source}])" if keep else source
 
 
-def split_out(reading: Reading) -> Made:
-    field = reading.fixed("fieldToSplitOut")
-    return _split(reading, field, reading.fixed("include", default="noOtherFields"))
+def split_out(reader: NodeReader) -> MappedNode:
+    field = reader.read_constant("fieldToSplitOut")
+    return _split(reader, field, reader.read_constant("include", default="noOtherFields"))
 
 
-def _split(reading: Reading, field: Any, include: Any) -> Made:
+def _split(reader: NodeReader, field: Any, include: Any) -> MappedNode:
     if (
         not isinstance(field, str)
         or not field.strip()
         or "," in field
         or any(sign in field for sign in "[]'\"`{}")
     ):
-        raise Refused("it splits several lists, or one whose name is an expression")
+        raise NotConvertible("it splits several lists, or the name of the list is an expression")
     field = field.strip().removeprefix("$json.")
-    into = reading.fixed("options", "destinationFieldName", default="") or None
-    if reading.raw("options", "disableDotNotation") and "." in field:
-        raise Refused("the name of its list has a dot, which is a path here")
+    into = reader.read_constant("options", "destinationFieldName", default="") or None
+    if reader.read("options", "disableDotNotation") and "." in field:
+        raise NotConvertible("the name of its list has a dot, which separates the parts of a path here")
     if include not in ("noOtherFields", "allOtherFields"):
-        raise Refused("it keeps only some of the other fields")
+        raise NotConvertible("it keeps only some of the other fields")
     if include == "allOtherFields" or into:
         keep = include == "allOtherFields"
-        return Made([("split", {"field": field, "as": into or field, "keepOthers": keep})])
+        return MappedNode([("split", {"field": field, "as": into or field, "keepOthers": keep})])
     path = ".".join(f"`{part}`" for part in field.split("."))
     name = constant(field).source
     element = f'function($e) {{ $type($e) = "object" ? $e : {{{name}: $e}} }}'
-    return Made([("jsonata", {"expression": f"[$map($json.{path}, {element})]"})])
+    return MappedNode([("jsonata", {"expression": f"[$map($json.{path}, {element})]"})])
 
 
-def aggregate(reading: Reading) -> Made:
-    way = reading.fixed("aggregate", default="aggregateIndividualFields")
+def aggregate(reader: NodeReader) -> MappedNode:
+    way = reader.read_constant("aggregate", default="aggregateIndividualFields")
     if way == "aggregateAllItemData":
-        if reading.fixed("include", default="allFields") != "allFields":
-            raise Refused("it takes only some of the fields")
-        name = reading.fixed("destinationFieldName", default="data") or "data"
-        return Made([("aggregate", {"operations": [{"function": "list", "as": name}]})])
-    if reading.raw("options", "mergeLists") or reading.raw("options", "keepMissing"):
-        raise Refused("it joins lists, or keeps values that are missing")
+        if reader.read_constant("include", default="allFields") != "allFields":
+            raise NotConvertible("it aggregates only some of the fields")
+        name = reader.read_constant("destinationFieldName", default="data") or "data"
+        return MappedNode([("aggregate", {"operations": [{"function": "list", "as": name}]})])
+    if reader.read("options", "mergeLists") or reader.read("options", "keepMissing"):
+        raise NotConvertible("it merges lists or keeps missing values")
     operations = []
-    for _, row in reading.rows("fieldsToAggregate", "fieldToAggregate"):
+    for _, row in reader.read_rows("fieldsToAggregate", "fieldToAggregate"):
         field = row.get("fieldToAggregate")
         if not isinstance(field, str) or not field or is_expression(field):
-            raise Refused("a field to aggregate is missing or an expression")
+            raise NotConvertible("a field to aggregate is missing or an expression")
         own = row.get("outputFieldName") if row.get("renameField") else None
         operations.append(
             {"function": "list", "field": field, "as": own or field.rpartition(".")[2] or field}
         )
     if not operations:
-        raise Refused("it names no fields")
-    return Made([("aggregate", {"operations": operations})])
+        raise NotConvertible("it names no fields")
+    return MappedNode([("aggregate", {"operations": operations})])
 
 
-def limit(reading: Reading) -> Made:
-    return _limited(reading, reading.fixed("keep", default="firstItems"))
+def limit(reader: NodeReader) -> MappedNode:
+    return _limited(reader, reader.read_constant("keep", default="firstItems"))
 
 
-def _limited(reading: Reading, keep: Any) -> Made:
-    most = reading.fixed("maxItems", default=1)
-    if not isinstance(most, int) or not 1 <= most <= 100_000:
-        raise Refused(f"it keeps {most} items")
-    return Made([("limit", {"maxItems": most, "take": "last" if keep == "lastItems" else "first"})])
+def _limited(reader: NodeReader, keep: Any) -> MappedNode:
+    maximum = reader.read_constant("maxItems", default=1)
+    if not isinstance(maximum, int) or not 1 <= maximum <= 100_000:
+        raise NotConvertible(f"it keeps {maximum} items; 1 to 100,000 are supported")
+    return MappedNode([("limit", {"maxItems": maximum, "take": "last" if keep == "lastItems" else "first"})])
 
 
-def sort(reading: Reading) -> Made:
-    if reading.fixed("type", default="simple") != "simple":
-        raise Refused("it sorts at random or by code")
+def sort(reader: NodeReader) -> MappedNode:
+    if reader.read_constant("type", default="simple") != "simple":
+        raise NotConvertible("it sorts randomly or by code")
     by = []
-    for _, row in reading.rows("sortFieldsUi", "sortField"):
+    for _, row in reader.read_rows("sortFieldsUi", "sortField"):
         field, order = row.get("fieldName"), row.get("order", "ascending")
         if (
             not isinstance(field, str)
@@ -192,43 +200,43 @@ def sort(reading: Reading) -> Made:
             or is_expression(field)
             or order not in ("ascending", "descending")
         ):
-            raise Refused("a field to sort by is missing or an expression")
+            raise NotConvertible("a field to sort by is missing or an expression")
         by.append({"field": field, "order": order})
     if not by:
-        raise Refused("it names no fields")
-    return Made([("sort", {"by": by})])
+        raise NotConvertible("it names no fields")
+    return MappedNode([("sort", {"by": by})])
 
 
-def deduplicate(reading: Reading) -> Made:
-    operation = reading.fixed("operation", default="removeDuplicateInputItems")
+def deduplicate(reader: NodeReader) -> MappedNode:
+    operation = reader.read_constant("operation", default="removeDuplicateInputItems")
     if operation not in ("removeDuplicateInputItems", "removeDuplicates"):
-        raise Refused("it remembers items of earlier runs")
-    compare = reading.fixed("compare", default="allFields")
+        raise NotConvertible("it compares with items of earlier executions")
+    compare = reader.read_constant("compare", default="allFields")
     if compare == "allFields":
-        return Made([("deduplicate", {})])
-    given = reading.fixed("fieldsToCompare")
-    if isinstance(given, dict):
-        rows = given.get("fields")
-        given = ",".join(str(row.get("fieldName", "")) for row in rows) if isinstance(rows, list) else ""
-    names = [name.strip() for name in str(given or "").split(",") if name.strip()]
+        return MappedNode([("deduplicate", {})])
+    listed = reader.read_constant("fieldsToCompare")
+    if isinstance(listed, dict):
+        rows = listed.get("fields")
+        listed = ",".join(str(row.get("fieldName", "")) for row in rows) if isinstance(rows, list) else ""
+    names = [name.strip() for name in str(listed or "").split(",") if name.strip()]
     if compare != "selectedFields" or not names:
-        raise Refused(f"it compares {compare!r}")
-    return Made([("deduplicate", {"fields": names})])
+        raise NotConvertible(f"the comparison {compare!r} has no equivalent")
+    return MappedNode([("deduplicate", {"fields": names})])
 
 
-def item_lists(reading: Reading) -> Made:
-    """The older node that did what five nodes do now."""
-    operation = reading.fixed("operation", default="splitOutItems")
+def item_lists(reader: NodeReader) -> MappedNode:
+    """Convert the older node, which had the operations of five current nodes."""
+    operation = reader.read_constant("operation", default="splitOutItems")
     match operation:
         case "splitOutItems":
-            field = reading.fixed("fieldToSplitOut")
-            return _split(reading, field, reading.fixed("include", default="noOtherFields"))
+            field = reader.read_constant("fieldToSplitOut")
+            return _split(reader, field, reader.read_constant("include", default="noOtherFields"))
         case "limit":
-            return _limited(reading, reading.fixed("keep", default="firstItems"))
+            return _limited(reader, reader.read_constant("keep", default="firstItems"))
         case "sort":
-            return sort(reading)
+            return sort(reader)
         case "removeDuplicates":
-            return deduplicate(reading)
+            return deduplicate(reader)
         case "aggregateItems" | "concatenateItems":
-            return aggregate(reading)
-    raise Refused(f"the operation {operation!r} has no counterpart")
+            return aggregate(reader)
+    raise NotConvertible(f"the operation {operation!r} has no equivalent")

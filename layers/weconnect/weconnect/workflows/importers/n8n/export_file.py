@@ -1,4 +1,4 @@
-"""n8n's file: a workflow, or several, as people export them."""
+"""Format of n8n's export file: one workflow, or several."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ MAX_DEPTH = 60
 
 
 class N8nNode(BaseModel):
-    """A node. What is of another type than it should be, and not needed, is read as missing."""
+    """A node. Optional values of a wrong type are treated as missing."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -22,7 +22,7 @@ class N8nNode(BaseModel):
 
 
 class N8nWorkflow(BaseModel):
-    """A workflow; `connections` are by the name of the node they leave, by kind, by output."""
+    """A workflow; `connections` are by source node name, kind and output."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -31,13 +31,13 @@ class N8nWorkflow(BaseModel):
 
 
 class N8nBundle(BaseModel):
-    """Several workflows in one file, of which the first is taken: one call makes one workflow."""
+    """Several workflows in one file. The first is imported: one request creates one workflow."""
 
     workflows: list[N8nWorkflow] = Field(min_length=1, max_length=100)
 
 
 class Link(BaseModel):
-    """A connection between two nodes by their places in the file."""
+    """A connection between two nodes, by their indexes in the file."""
 
     source: int
     kind: str
@@ -48,35 +48,40 @@ class Link(BaseModel):
     pointer: str
 
 
-def links(workflow: N8nWorkflow) -> tuple[list[Link], list[tuple[str, str]]]:
-    """The connections, and `(pointer, why)` of those that lead from or to nothing."""
-    places: dict[str, int] = {}
-    for place, node in enumerate(workflow.nodes):
-        places.setdefault(node.name, place)
-    found: list[Link] = []
+def read_links(workflow: N8nWorkflow) -> tuple[list[Link], list[tuple[str, str]]]:
+    """Return the connections, and `(pointer, reason)` of those without source or target.
+
+    Raises Invalid for too many connections.
+    """
+    indexes: dict[str, int] = {}
+    for index, node in enumerate(workflow.nodes):
+        indexes.setdefault(node.name, index)
+    result: list[Link] = []
     lost: list[tuple[str, str]] = []
     for pointer, source, kind, output, end in _ends(workflow):
         target = end.get("node")
-        if source not in places or not isinstance(target, str) or target not in places:
-            lost.append((pointer, "leads from or to a node that there is not"))
+        if source not in indexes or not isinstance(target, str) or target not in indexes:
+            lost.append((pointer, "its source or target node does not exist"))
             continue
         number = end.get("index")
         number = number if isinstance(number, int) and 0 <= number < 1_000 else 0
-        found.append(
+        result.append(
             Link(
-                source=places[source],
+                source=indexes[source],
                 kind=kind,
                 output=output,
-                target=places[target],
+                target=indexes[target],
                 target_kind=str(end.get("type") or kind),
                 input=number,
                 pointer=pointer,
             )
         )
-    if len(found) > MAX_CONNECTIONS:
-        text = f"{len(found)} connections, and a workflow has at most {MAX_CONNECTIONS}"
-        raise Invalid(text, errors=[{"pointer": "/connections", "detail": text}])
-    return found, lost
+    if len(result) > MAX_CONNECTIONS:
+        raise Invalid(
+            f"The file has {len(result)} connections. A workflow may have {MAX_CONNECTIONS}.",
+            pointer="/connections",
+        )
+    return result, lost
 
 
 def _ends(workflow: N8nWorkflow) -> Iterator[tuple[str, str, str, int, dict[str, Any]]]:
@@ -84,24 +89,25 @@ def _ends(workflow: N8nWorkflow) -> Iterator[tuple[str, str, str, int, dict[str,
         for kind, outputs in kinds.items():
             for output, ends in enumerate(outputs or []):
                 for number, end in enumerate(ends or []):
-                    place = f"/connections/{escaped(source)}/{escaped(kind)}/{output}/{number}"
-                    yield place, source, kind, output, end
+                    pointer = (
+                        f"/connections/{escape_pointer(source)}/{escape_pointer(kind)}/{output}/{number}"
+                    )
+                    yield pointer, source, kind, output, end
 
 
-def escaped(part: str | int) -> str:
-    """A part of a JSON pointer."""
+def escape_pointer(part: str | int) -> str:
+    """Return a segment of a JSON pointer (RFC 6901)."""
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def check_depth(value: Any) -> None:
-    """Raise Invalid, with the place, for a value nested deeper than any file of n8n is."""
+    """Raise Invalid, with a JSON pointer, for a value that is nested deeper than any file of n8n."""
     left: list[tuple[Any, int, tuple[Any, ...]]] = [(value, 0, ())]
     while left:
         inner, depth, at = left.pop()
         if depth > MAX_DEPTH:
-            pointer = "".join(f"/{escaped(part)}" for part in at[:6])
-            text = f"Nested deeper than {MAX_DEPTH} levels"
-            raise Invalid(text, errors=[{"pointer": pointer, "detail": text}])
+            pointer = "".join(f"/{escape_pointer(part)}" for part in at[:6])
+            raise Invalid(f"The file is nested deeper than {MAX_DEPTH} levels.", pointer=pointer)
         if isinstance(inner, dict):
             left += [(each, depth + 1, (*at, key)) for key, each in inner.items()]
         elif isinstance(inner, list):

@@ -1,243 +1,266 @@
-"""n8n's nodes that part, join, hold and end the flow."""
+"""Conversion of n8n's nodes that branch, merge, suspend and end the flow."""
 
 import re
 from typing import Any
 
 from weconnect.workflows.importers.n8n import conditions
 from weconnect.workflows.importers.n8n.data_nodes import field_name
-from weconnect.workflows.importers.n8n.json_templates import template_of
-from weconnect.workflows.importers.n8n.source_node import Made, Reading, Refused, embedded, is_expression
-from weconnect.workflows.nodes.loop import MOST_ITERATIONS
+from weconnect.workflows.importers.n8n.json_templates import read_json_parameter
+from weconnect.workflows.importers.n8n.source_node import (
+    MappedNode,
+    NodeReader,
+    NotConvertible,
+    is_expression,
+    wrap_expression,
+)
+from weconnect.workflows.nodes.loop import MAX_ITERATIONS
 
 MAX_INPUTS = 10
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 
 
-def if_(reading: Reading) -> Made:
-    found = conditions.of_filter(reading) if reading.version >= 2 else conditions.of_kinds(reading)
-    return Made([("if", {"condition": found})], ("true", "false"))
+def if_(reader: NodeReader) -> MappedNode:
+    condition = (
+        conditions.convert_filter(reader) if reader.version >= 2 else conditions.convert_by_kind(reader)
+    )
+    return MappedNode([("if", {"condition": condition})], ("true", "false"))
 
 
-def filter_(reading: Reading) -> Made:
-    if reading.version >= 2:
-        return Made([("filter", {"condition": conditions.of_filter(reading)})])
-    return Made([("filter", {"condition": conditions.of_kinds(reading)})])
+def filter_(reader: NodeReader) -> MappedNode:
+    if reader.version >= 2:
+        return MappedNode([("filter", {"condition": conditions.convert_filter(reader)})])
+    return MappedNode([("filter", {"condition": conditions.convert_by_kind(reader)})])
 
 
-def switch(reading: Reading) -> Made:
-    if reading.fixed("mode", default="rules") != "rules":
-        raise Refused("its output is computed by an expression")
-    if reading.version < 3:
-        return _numbered_switch(reading)
-    if reading.raw("options", "allMatchingOutputs"):
-        raise Refused("an item goes to every output whose rule holds")
-    if reading.raw("options", "looseTypeValidation"):
-        reading.leave(
-            "options.looseTypeValidation", "texts and numbers are compared as n8n does when it is lenient"
+def switch(reader: NodeReader) -> MappedNode:
+    if reader.read_constant("mode", default="rules") != "rules":
+        raise NotConvertible("its output is computed by an expression")
+    if reader.version < 3:
+        return _convert_numbered_switch(reader)
+    if reader.read("options", "allMatchingOutputs"):
+        raise NotConvertible("it sends an item to every output whose rule matches")
+    if reader.read("options", "looseTypeValidation"):
+        reader.report_left_out(
+            "options.looseTypeValidation", "texts and numbers are compared as in n8n's loose mode"
         )
     cases = []
-    key = "values" if reading.raw("rules", "values") else "rules"
-    for number, (place, row) in enumerate(reading.rows("rules", key)):
+    key = "values" if reader.read("rules", "values") else "rules"
+    for number, (path, row) in enumerate(reader.read_rows("rules", key)):
         if not isinstance(row.get("conditions"), dict):
-            raise Refused("a rule without conditions")
-        found = conditions.of_rows(reading, row["conditions"], (*place, "conditions"))
-        cases.append({"output": f"output{number}", "condition": found})
+            raise NotConvertible("a rule without conditions")
+        condition = conditions.convert_rows(reader, row["conditions"], (*path, "conditions"))
+        cases.append({"output": f"output{number}", "condition": condition})
     outputs = [str(case["output"]) for case in cases]
-    fallback = reading.fixed("options", "fallbackOutput", default="none")
+    fallback = reader.read_constant("options", "fallbackOutput", default="none")
     if isinstance(fallback, int) and fallback < len(outputs):
         cases.append({"output": outputs[fallback], "condition": "{{ true }}"})
     elif fallback == "extra":
         outputs.append("default")
     if not cases:
-        raise Refused("it has no rules")
-    return Made([("switch", {"cases": cases})], tuple(outputs))
+        raise NotConvertible("it has no rules")
+    return MappedNode([("switch", {"cases": cases})], tuple(outputs))
 
 
-def _numbered_switch(reading: Reading) -> Made:
-    kind = str(reading.fixed("dataType", default="number"))
+def _convert_numbered_switch(reader: NodeReader) -> MappedNode:
+    kind = str(reader.read_constant("dataType", default="number"))
     cases: list[dict[str, str]] = []
     used = -1
-    for number, (place, row) in enumerate(reading.rows("rules", "rules")):
-        left = reading.term(reading.raw("value1"), ("value1",))
-        output = row.get("output", number if reading.version >= 2 else 0)
+    for number, (path, row) in enumerate(reader.read_rows("rules", "rules")):
+        left = reader.to_term(reader.read("value1"), ("value1",))
+        output = row.get("output", number if reader.version >= 2 else 0)
         if not isinstance(output, int):
-            raise Refused("the output of a rule is no number")
+            raise NotConvertible("the output of a rule is not a number")
         used = max(used, output)
         cases.append(
-            {"output": f"output{output}", "condition": conditions.of_rule(reading, kind, place, row, left)}
+            {
+                "output": f"output{output}",
+                "condition": conditions.convert_rule(reader, kind, path, row, left),
+            }
         )
-    fallback = reading.fixed("fallbackOutput", default=-1)
+    fallback = reader.read_constant("fallbackOutput", default=-1)
     if isinstance(fallback, int) and fallback >= 0:
         used = max(used, fallback)
         cases.append({"output": f"output{fallback}", "condition": "{{ true }}"})
     if not cases or used > MAX_INPUTS:
-        raise Refused("it has no rules that have a counterpart")
+        raise NotConvertible("it has no rules, or too many outputs")
     named = {case["output"] for case in cases}
     outputs = [f"output{number}" for number in range(used + 1)]
-    # No rule leads to the others, so nothing ever comes from them.
-    return Made([("switch", {"cases": cases})], tuple(name if name in named else "" for name in outputs))
+    # No rule leads to the other outputs, so they never emit items.
+    return MappedNode(
+        [("switch", {"cases": cases})], tuple(name if name in named else "" for name in outputs)
+    )
 
 
-def merge(reading: Reading) -> Made:
-    mode = reading.fixed("mode", default="append")
-    count = reading.fixed("numberInputs", default=2)
+def merge(reader: NodeReader) -> MappedNode:
+    mode = reader.read_constant("mode", default="append")
+    count = reader.read_constant("numberInputs", default=2)
     if not isinstance(count, int) or not 1 <= count <= MAX_INPUTS:
-        raise Refused(f"{count} inputs")
+        raise NotConvertible(f"{count} inputs are not supported")
     inputs = tuple(f"input{number}" for number in range(count))
     if mode == "append":
-        return Made([("merge", {"mode": "append"})], inputs=inputs)
+        return MappedNode([("merge", {"mode": "append"})], inputs=inputs)
     if mode == "chooseBranch":
-        return Made([("merge", {"mode": "one", "input": _chosen(reading, inputs)})], inputs=inputs)
-    if reading.version < 2:
-        return _old_merge(reading, mode, inputs)
-    way = reading.fixed("combineBy", default=reading.fixed("combinationMode", default="combineByFields"))
+        return MappedNode([("merge", {"mode": "one", "input": _chosen(reader, inputs)})], inputs=inputs)
+    if reader.version < 2:
+        return _old_merge(reader, mode, inputs)
+    way = reader.read_constant(
+        "combineBy", default=reader.read_constant("combinationMode", default="combineByFields")
+    )
     if mode == "combine" and way in ("combineByPosition", "mergeByPosition"):
-        whole = reading.fixed("options", "includeUnpaired", default=False) is True
-        return _side_by_side(reading, inputs, keep="all" if whole else "matched")
+        whole = reader.read_constant("options", "includeUnpaired", default=False) is True
+        return _merge_by_position(reader, inputs, keep="all" if whole else "matched")
     if mode != "combine" or way not in ("combineByFields", "mergeByFields"):
-        raise Refused(f"the mode {mode!r}{f' with {way!r}' if mode == 'combine' else ''} has no counterpart")
-    return Made([("merge", {"mode": "by_key", **_by_key(reading)})], inputs=inputs)
+        raise NotConvertible(
+            f"the mode {mode!r}{f' with {way!r}' if mode == 'combine' else ''} has no equivalent"
+        )
+    return MappedNode([("merge", {"mode": "by_key", **_by_key(reader)})], inputs=inputs)
 
 
-def _old_merge(reading: Reading, mode: Any, inputs: tuple[str, ...]) -> Made:
-    """Version 1, whose modes had names of their own."""
+def _old_merge(reader: NodeReader, mode: Any, inputs: tuple[str, ...]) -> MappedNode:
+    """Convert version 1, which has other names for the modes."""
     if mode == "passThrough":
-        second = reading.fixed("output", default="input1") == "input2"
-        return Made([("merge", {"mode": "one", "input": inputs[int(second)]})], inputs=inputs)
+        second = reader.read_constant("output", default="input1") == "input2"
+        return MappedNode([("merge", {"mode": "one", "input": inputs[int(second)]})], inputs=inputs)
     if mode == "mergeByIndex":
-        join = reading.fixed("join", default="left")
+        join = reader.read_constant("join", default="left")
         if join not in ("inner", "outer"):
-            raise Refused("it keeps the items of the first input alone")
-        return _side_by_side(reading, inputs, keep="all" if join == "outer" else "matched")
-    raise Refused(f"the mode {mode!r} has no counterpart")
+            raise NotConvertible("it keeps only the items of the first input")
+        return _merge_by_position(reader, inputs, keep="all" if join == "outer" else "matched")
+    raise NotConvertible(f"the mode {mode!r} has no equivalent")
 
 
-def _chosen(reading: Reading, inputs: tuple[str, ...]) -> str:
-    reading.raw("chooseBranchMode")
-    said = reading.fixed("output", default="specifiedInput")
-    number = {"input1": 1, "input2": 2}.get(str(said)) or reading.fixed("useDataOfInput", default=1)
-    if said == "empty" or not str(number).isdecimal() or not 1 <= int(number) <= len(inputs):
-        raise Refused("it waits for its inputs and passes an item without fields on")
+def _chosen(reader: NodeReader, inputs: tuple[str, ...]) -> str:
+    reader.read("chooseBranchMode")
+    chosen_output = reader.read_constant("output", default="specifiedInput")
+    number = {"input1": 1, "input2": 2}.get(str(chosen_output)) or reader.read_constant(
+        "useDataOfInput", default=1
+    )
+    if chosen_output == "empty" or not str(number).isdecimal() or not 1 <= int(number) <= len(inputs):
+        raise NotConvertible("it waits for its inputs and emits an empty item")
     return inputs[int(number) - 1]
 
 
-def _side_by_side(reading: Reading, inputs: tuple[str, ...], keep: str) -> Made:
-    """Of fields with one name the last input's wins, or the first's: then the inputs are named the other way round."""
-    clash = reading.raw("options", "clashHandling", "values", default={})
+def _merge_by_position(reader: NodeReader, inputs: tuple[str, ...], keep: str) -> MappedNode:
+    """Convert a merge by position; if the first input's fields take precedence, the inputs are reversed."""
+    clash = reader.read("options", "clashHandling", "values", default={})
     clash = clash if isinstance(clash, dict) else {}
     wins = clash.get("resolveClash", "preferLast")
     if wins == "addSuffix":
-        raise Refused("it gives fields of one name the input's number")
+        raise NotConvertible("it adds the input's number to equal field names")
     if clash.get("mergeMode", "deepMerge") == "deepMerge":
-        reading.leave(
-            "deepMerge", "of two objects in fields of one name the one that wins is taken whole here"
+        reader.report_left_out(
+            "deepMerge", "objects in fields with the same name are not merged; one of them is used"
         )
     if wins == "preferInput1":
         inputs = inputs[::-1]
-    return Made([("merge", {"mode": "by_position", "keep": keep})], inputs=inputs)
+    return MappedNode([("merge", {"mode": "by_position", "keep": keep})], inputs=inputs)
 
 
-def _by_key(reading: Reading) -> dict[str, Any]:
-    named = reading.fixed("fieldsToMatchString", default="")
-    pairs = [(row.get("field1"), row.get("field2")) for _, row in reading.rows("mergeByFields", "values")]
-    if reading.fixed("advanced", default=False) is False and named:
+def _by_key(reader: NodeReader) -> dict[str, Any]:
+    named = reader.read_constant("fieldsToMatchString", default="")
+    pairs = [(row.get("field1"), row.get("field2")) for _, row in reader.read_rows("mergeByFields", "values")]
+    if reader.read_constant("advanced", default=False) is False and named:
         pairs = [(name.strip(), name.strip()) for name in str(named).split(",")]
     if len(pairs) != 1 or pairs[0][0] != pairs[0][1] or not isinstance(pairs[0][0], str) or not pairs[0][0]:
-        raise Refused("it joins by several fields, or by fields of other names")
-    join = reading.fixed("joinMode", default="keepMatches")
+        raise NotConvertible("it joins by several fields or by fields with different names")
+    join = reader.read_constant("joinMode", default="keepMatches")
     if (
         join not in ("keepMatches", "keepEverything")
-        or reading.fixed("outputDataFrom", default="both") != "both"
+        or reader.read_constant("outputDataFrom", default="both") != "both"
     ):
-        raise Refused(f"the join {join!r} has no counterpart")
-    reading.leave("multipleMatches", "items of one input with the same key become one here, and pairs in n8n")
+        raise NotConvertible(f"the join {join!r} has no equivalent")
+    reader.report_left_out(
+        "multipleMatches", "items of one input with the same key become one item here, several in n8n"
+    )
     return {"key": pairs[0][0], "keep": "matched" if join == "keepMatches" else "all"}
 
 
-def loop(reading: Reading) -> Made:
-    if reading.version < 2:
-        raise Refused("version 1 has no output for the end of the loop")
-    if reading.raw("options", "reset"):
-        raise Refused("it begins anew with what comes back")
-    size = reading.fixed("batchSize", default=1 if reading.version >= 3 else 10)
+def loop(reader: NodeReader) -> MappedNode:
+    if reader.version < 2:
+        raise NotConvertible("version 1 has no output for the end of the loop")
+    if reader.read("options", "reset"):
+        raise NotConvertible("it resets the loop with the returned items")
+    size = reader.read_constant("batchSize", default=1 if reader.version >= 3 else 10)
     if not isinstance(size, int) or not 1 <= size <= 1_000:
-        raise Refused(f"batches of {size}")
-    outputs = ("done", "loop") if reading.version >= 3 else ("loop", "done")
-    return Made([("loop", {"batchSize": size, "maxIterations": MOST_ITERATIONS})], outputs)
+        raise NotConvertible(f"batches of {size} are not supported")
+    outputs = ("done", "loop") if reader.version >= 3 else ("loop", "done")
+    return MappedNode([("loop", {"batchSize": size, "maxIterations": MAX_ITERATIONS})], outputs)
 
 
-def called(reading: Reading) -> Made:
-    """executeWorkflow: which one is not in the file, unless it is the workflow itself."""
-    if reading.fixed("mode", default="once") != "once":
-        raise Refused("it runs the other workflow once for each item: use a loop with a subworkflow node")
-    if reading.fixed("source", default="database") != "database":
-        raise Refused("the workflow that it runs is written within it, or in a file")
-    if reading.fixed("options", "waitForSubWorkflow", default=True) is not True:
-        raise Refused("it does not wait for the other workflow")
+def called(reader: NodeReader) -> MappedNode:
+    """Convert executeWorkflow; the file does not contain the other workflow, unless it is the workflow itself."""
+    if reader.read_constant("mode", default="once") != "once":
+        raise NotConvertible(
+            "it executes the other workflow for each item: use a loop with a subworkflow node"
+        )
+    if reader.read_constant("source", default="database") != "database":
+        raise NotConvertible("the other workflow is defined in the node or in a file")
+    if reader.read_constant("options", "waitForSubWorkflow", default=True) is not True:
+        raise NotConvertible("it does not wait for the other workflow")
     chain: list[tuple[str, dict[str, Any]]] = []
-    values = reading.raw("workflowInputs", "value", default={})
+    values = reader.read("workflowInputs", "value", default={})
     if isinstance(values, dict) and values:
         path = ("workflowInputs", "value")
-        put = {field_name(name): reading.value(value, (*path, name)) for name, value in values.items()}
+        put = {field_name(name): reader.convert(value, (*path, name)) for name, value in values.items()}
         chain.append(("set", {"values": put, "keepInput": False}))
-    named = reading.raw("workflowId")
+    named = reader.read("workflowId")
     chosen = named.get("value") if isinstance(named, dict) else named
     if isinstance(chosen, str) and re.fullmatch(r"=\{\{\s*\$workflow\.id\s*\}\}", chosen):
-        reading.value(chosen, ("workflowId", "value") if isinstance(named, dict) else ("workflowId",))
-        return Made([*chain, ("subworkflow", {"workflowId": "{{ $execution.workflowId }}"})])
+        reader.convert(chosen, ("workflowId", "value") if isinstance(named, dict) else ("workflowId",))
+        return MappedNode([*chain, ("subworkflow", {"workflowId": "{{ $execution.workflowId }}"})])
     name = named.get("cachedResultName") if isinstance(named, dict) else None
     shown = f"{name if isinstance(name, str) and name else chosen!s}"[:200]
-    why = f"import the workflow that it runs ({shown}), activate it and set its id here"
-    return Made([*chain, ("subworkflow", {})], missing={"workflowId": why})
+    why = f"import the other workflow ({shown}), activate it and set its id here"
+    return MappedNode([*chain, ("subworkflow", {})], missing={"workflowId": why})
 
 
-def noop(reading: Reading) -> Made:
-    return Made([("noop", {})])
+def noop(reader: NodeReader) -> MappedNode:
+    return MappedNode([("noop", {})])
 
 
-def wait(reading: Reading) -> Made:
-    resume = reading.fixed("resume", default="timeInterval")
+def wait(reader: NodeReader) -> MappedNode:
+    resume = reader.read_constant("resume", default="timeInterval")
     if resume == "specificTime":
-        return Made([("wait", {"until": "moment", "moment": reading.template("dateTime")})])
+        return MappedNode([("wait", {"until": "moment", "moment": reader.read_template("dateTime")})])
     if resume != "timeInterval":
-        raise Refused(f"waiting for {resume!r}: a callback's address is asked for in another way here")
-    amount = reading.raw("amount", default=5 if reading.version >= 1.1 else 1)
-    unit = reading.fixed("unit", default="seconds" if reading.version >= 1.1 else "hours")
+        raise NotConvertible(f"waiting for {resume!r} is not supported: callbacks work differently here")
+    amount = reader.read("amount", default=5 if reader.version >= 1.1 else 1)
+    unit = reader.read_constant("unit", default="seconds" if reader.version >= 1.1 else "hours")
     if unit not in _SECONDS:
-        raise Refused("the unit of the time that it waits is an expression")
-    if is_expression(reading.raw("amount")):
-        term = reading.term(reading.raw("amount"), ("amount",))
+        raise NotConvertible("the unit of its waiting time is an expression")
+    if is_expression(reader.read("amount")):
+        term = reader.to_term(reader.read("amount"), ("amount",))
         computed = f"$max([1, $ceil($number({term.source}) * {_SECONDS[unit]})])"
-        return Made([("wait", {"until": "duration", "seconds": embedded(computed)})])
+        return MappedNode([("wait", {"until": "duration", "seconds": wrap_expression(computed)})])
     if not isinstance(amount, int | float):
-        raise Refused("how long it waits is no number")
+        raise NotConvertible("its waiting time is not a number")
     if amount * _SECONDS[unit] > 30 * 86_400:
-        raise Refused("it waits longer than 30 days")
+        raise NotConvertible("it waits longer than 30 days")
     seconds = max(1, round(max(0, amount) * _SECONDS[unit]))
-    return Made([("wait", {"until": "duration", "seconds": seconds})])
+    return MappedNode([("wait", {"until": "duration", "seconds": seconds})])
 
 
-def stop(reading: Reading) -> Made:
-    if reading.fixed("errorType", default="errorMessage") == "errorMessage":
-        message = reading.template("errorMessage", default="")
+def stop(reader: NodeReader) -> MappedNode:
+    if reader.read_constant("errorType", default="errorMessage") == "errorMessage":
+        message = reader.read_template("errorMessage", default="")
     else:
-        message = template_of(reading, "errorObject")
-    said = message if isinstance(message, str) else str(message)
-    return Made([("stop", {"outcome": "failed", "message": said})], outputs=())
+        message = read_json_parameter(reader, "errorObject")
+    text = message if isinstance(message, str) else str(message)
+    return MappedNode([("stop", {"outcome": "failed", "message": text})], outputs=())
 
 
-def respond(reading: Reading) -> Made:
-    way = reading.fixed("respondWith", default="firstIncomingItem")
-    status = reading.template("options", "responseCode", default=200)
+def respond(reader: NodeReader) -> MappedNode:
+    way = reader.read_constant("respondWith", default="firstIncomingItem")
+    status = reader.read_template("options", "responseCode", default=200)
     parameters: dict[str, Any] = {"status": status}
     headers = {}
-    for place, row in reading.rows("options", "responseHeaders", "entries"):
-        headers[str(row.get("name"))] = reading.value(row.get("value"), (*place, "value"))
+    for path, row in reader.read_rows("options", "responseHeaders", "entries"):
+        headers[str(row.get("name"))] = reader.convert(row.get("value"), (*path, "value"))
     match way:
         case "json":
-            parameters["body"] = template_of(reading, "responseBody")
+            parameters["body"] = read_json_parameter(reader, "responseBody")
         case "text":
-            parameters["body"] = reading.template("responseBody", default="")
+            parameters["body"] = reader.read_template("responseBody", default="")
             headers.setdefault("content-type", "text/html; charset=utf-8")
         case "noData":
             parameters["body"] = ""
@@ -246,8 +269,8 @@ def respond(reading: Reading) -> Made:
         case "firstIncomingItem":
             parameters["body"] = "{{ $input[0] }}"
         case "redirect":
-            headers["location"] = reading.template("redirectURL", default="")
+            headers["location"] = reader.read_template("redirectURL", default="")
             parameters |= {"body": "", "status": status if status != 200 else 307}
         case _:
-            raise Refused(f"an answer of the kind {way!r} has no counterpart")
-    return Made([("respond", parameters | ({"headers": headers} if headers else {}))])
+            raise NotConvertible(f"a response of the kind {way!r} has no equivalent")
+    return MappedNode([("respond", parameters | ({"headers": headers} if headers else {}))])

@@ -1,9 +1,15 @@
-"""n8n's HTTP request node, all versions."""
+"""Conversion of n8n's HTTP request node, all versions."""
 
 from typing import Any
 
-from weconnect.workflows.importers.n8n.json_templates import template_of
-from weconnect.workflows.importers.n8n.source_node import Made, Reading, Refused, embedded, is_expression
+from weconnect.workflows.importers.n8n.json_templates import read_json_parameter
+from weconnect.workflows.importers.n8n.source_node import (
+    MappedNode,
+    NodeReader,
+    NotConvertible,
+    is_expression,
+    wrap_expression,
+)
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 _FORM = "application/x-www-form-urlencoded"
@@ -13,119 +19,125 @@ BODY = '$type(body) = "string" ? {"data": body} : body'
 FULL = '{"body": body, "headers": headers, "statusCode": status}'
 
 
-def request(reading: Reading) -> Made:
-    old = reading.version < 3
-    method = reading.fixed("requestMethod" if old else "method", default="GET")
+def request(reader: NodeReader) -> MappedNode:
+    old = reader.version < 3
+    method = reader.read_constant("requestMethod" if old else "method", default="GET")
     if method not in _METHODS:
-        raise Refused(f"the method {method!r} is not taken")
+        raise NotConvertible(f"the method {method!r} is not supported")
     for name in _UNMAPPED:
-        if reading.raw("options", name):
-            raise Refused(f"its {name} has no counterpart")
-    parameters: dict[str, Any] = {"method": method, "url": reading.template("url", default="")}
+        if reader.read("options", name):
+            raise NotConvertible(f"its {name} has no equivalent")
+    parameters: dict[str, Any] = {"method": method, "url": reader.read_template("url", default="")}
     if not parameters["url"]:
-        raise Refused("it has no address")
-    headers = _pairs(reading, "header", old=old)
-    query = _pairs(reading, "query", old=old)
+        raise NotConvertible("it has no address")
+    headers = _pairs(reader, "header", old=old)
+    query = _pairs(reader, "query", old=old)
     parameters |= {"headers": headers} if headers else {}
     parameters |= {"query": query} if query else {}
     if method not in ("GET", "HEAD"):
-        body = _old_body(reading, headers) if old else _body(reading, headers)
+        body = _old_body(reader, headers) if old else _body(reader, headers)
         parameters |= {"body": body} if body is not None else {}
         parameters |= {"headers": headers} if headers else {}
-    _options(reading, parameters, old=old)
-    if reading.fixed("authentication", default="none") != "none" or reading.raw("nodeCredentialType"):
-        reading.leave("authentication", "its credential is not in the file: set the header that it sends")
-        reading.raw("genericAuthType")
-    return Made([("http_request", parameters), ("jsonata", {"expression": _answer(reading, old=old)})])
+    _options(reader, parameters, old=old)
+    if reader.read_constant("authentication", default="none") != "none" or reader.read("nodeCredentialType"):
+        reader.report_left_out(
+            "authentication", "the file does not contain its credential: set the header that it sends"
+        )
+        reader.read("genericAuthType")
+    return MappedNode([("http_request", parameters), ("jsonata", {"expression": _answer(reader, old=old)})])
 
 
-def _pairs(reading: Reading, what: str, *, old: bool) -> dict[str, Any]:
-    """Headers, or the parameters of the query."""
+def _pairs(reader: NodeReader, what: str, *, old: bool) -> dict[str, Any]:
+    """Return the headers, or the parameters of the query."""
     key = f"{what}Parameters"
     if old:
-        if reading.raw("jsonParameters") is True:
-            return _given(template_of(reading, f"{key}Json"))
-        return rows(reading, f"{key}Ui", "parameter")
-    if not reading.raw("sendHeaders" if what == "header" else "sendQuery"):
+        if reader.read("jsonParameters") is True:
+            return _require_object(read_json_parameter(reader, f"{key}Json"))
+        return read_pairs(reader, f"{key}Ui", "parameter")
+    if not reader.read("sendHeaders" if what == "header" else "sendQuery"):
         return {}
     if (
-        reading.fixed(
+        reader.read_constant(
             f"specify{what.capitalize()}s" if what == "header" else "specifyQuery", default="keypair"
         )
         == "json"
     ):
-        return _given(template_of(reading, "jsonHeaders" if what == "header" else "jsonQuery"))
-    return rows(reading, key, "parameters")
+        return _require_object(
+            read_json_parameter(reader, "jsonHeaders" if what == "header" else "jsonQuery")
+        )
+    return read_pairs(reader, key, "parameters")
 
 
-def _given(found: Any) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise Refused("its headers or its query are made by an expression")
-    return found
+def _require_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise NotConvertible("its headers or its query are computed by an expression")
+    return value
 
 
-def rows(reading: Reading, *path: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for place, row in reading.rows(*path):
+def read_pairs(reader: NodeReader, *path: str) -> dict[str, Any]:
+    pairs: dict[str, Any] = {}
+    for path_of_row, row in reader.read_rows(*path):
         name = row.get("name")
         if name in (None, ""):
             continue
         if not isinstance(name, str) or is_expression(name):
-            raise Refused("the name of a parameter is an expression")
-        if name in found:
-            raise Refused(f"the parameter {name[:50]!r} stands twice")
-        found[name] = reading.value(row.get("value", ""), (*place, "value"))
-    return found
+            raise NotConvertible("the name of a parameter is an expression")
+        if name in pairs:
+            raise NotConvertible(f"the parameter {name[:50]!r} occurs twice")
+        pairs[name] = reader.convert(row.get("value", ""), (*path_of_row, "value"))
+    return pairs
 
 
-def _body(reading: Reading, headers: dict[str, Any]) -> Any:
-    if not reading.raw("sendBody"):
+def _body(reader: NodeReader, headers: dict[str, Any]) -> Any:
+    if not reader.read("sendBody"):
         return None
-    kind = reading.fixed("contentType", default="json")
-    way = reading.fixed("specifyBody", default="keypair")
+    kind = reader.read_constant("contentType", default="json")
+    way = reader.read_constant("specifyBody", default="keypair")
     if kind == "raw":
-        _type(headers, reading.template("rawContentType", default="text/html"))
-        return reading.template("body", default="")
+        _type(headers, reader.read_template("rawContentType", default="text/html"))
+        return reader.read_template("body", default="")
     if kind not in ("json", "form-urlencoded"):
-        raise Refused(f"a body of the type {kind!r} has no counterpart")
+        raise NotConvertible(f"a body of the type {kind!r} has no equivalent")
     if kind == "json":
         return (
-            template_of(reading, "jsonBody")
+            read_json_parameter(reader, "jsonBody")
             if way == "json"
-            else rows(reading, "bodyParameters", "parameters")
+            else read_pairs(reader, "bodyParameters", "parameters")
         )
     _type(headers, _FORM)
     if way == "string":
-        return reading.template("body", default="")
-    return _form(reading, "bodyParameters", "parameters")
+        return reader.read_template("body", default="")
+    return _form(reader, "bodyParameters", "parameters")
 
 
-def _old_body(reading: Reading, headers: dict[str, Any]) -> Any:
-    kind = reading.fixed("options", "bodyContentType", default="json")
+def _old_body(reader: NodeReader, headers: dict[str, Any]) -> Any:
+    kind = reader.read_constant("options", "bodyContentType", default="json")
     if kind not in ("json", "form-urlencoded", "raw"):
-        raise Refused(f"a body of the type {kind!r} has no counterpart")
-    if reading.raw("sendBinaryData"):
-        raise Refused("it sends a file")
+        raise NotConvertible(f"a body of the type {kind!r} has no equivalent")
+    if reader.read("sendBinaryData"):
+        raise NotConvertible("it sends a file")
     if kind == "raw":
-        _type(headers, reading.template("options", "bodyContentCustomMimeType", default="text/plain"))
-        return reading.template("bodyParametersJson", default="")
+        _type(headers, reader.read_template("options", "bodyContentCustomMimeType", default="text/plain"))
+        return reader.read_template("bodyParametersJson", default="")
     if kind == "form-urlencoded":
         _type(headers, _FORM)
-        if reading.raw("jsonParameters") is True:
-            raise Refused("it makes a form of JSON")
-        return _form(reading, "bodyParametersUi", "parameter")
-    if reading.raw("jsonParameters") is True:
-        return template_of(reading, "bodyParametersJson") if reading.raw("bodyParametersJson") else None
-    return rows(reading, "bodyParametersUi", "parameter") or None
+        if reader.read("jsonParameters") is True:
+            raise NotConvertible("it encodes JSON as a form")
+        return _form(reader, "bodyParametersUi", "parameter")
+    if reader.read("jsonParameters") is True:
+        return (
+            read_json_parameter(reader, "bodyParametersJson") if reader.read("bodyParametersJson") else None
+        )
+    return read_pairs(reader, "bodyParametersUi", "parameter") or None
 
 
-def _form(reading: Reading, *path: str) -> str:
+def _form(reader: NodeReader, *path: str) -> str:
     pairs = []
-    for place, row in reading.rows(*path):
-        name = reading.term(row.get("name"), (*place, "name"))
-        value = reading.term(row.get("value", ""), (*place, "value"))
+    for path_of_row, row in reader.read_rows(*path):
+        name = reader.to_term(row.get("name"), (*path_of_row, "name"))
+        value = reader.to_term(row.get("value", ""), (*path_of_row, "value"))
         encoded = [f"$encodeUrlComponent($string({term.source}))" for term in (name, value)]
-        pairs.append("=".join(embedded(source) for source in encoded))
+        pairs.append("=".join(wrap_expression(source) for source in encoded))
     return "&".join(pairs)
 
 
@@ -134,43 +146,45 @@ def _type(headers: dict[str, Any], kind: Any) -> None:
         headers["content-type"] = kind
 
 
-def _options(reading: Reading, parameters: dict[str, Any], *, old: bool) -> None:
-    timeout = reading.fixed("options", "timeout", default=None)
+def _options(reader: NodeReader, parameters: dict[str, Any], *, old: bool) -> None:
+    timeout = reader.read_constant("options", "timeout", default=None)
     seconds = timeout / 1000 if isinstance(timeout, int | float) and timeout > 0 else MAX_SECONDS
     parameters["timeoutSeconds"] = max(1, min(MAX_SECONDS, round(seconds)))
     if seconds > MAX_SECONDS:
-        reading.leave("options.timeout", f"at most {MAX_SECONDS} seconds")
-    redirect = reading.raw("options", "redirect", "redirect", "followRedirects")
+        reader.report_left_out("options.timeout", f"at most {MAX_SECONDS} seconds")
+    redirect = reader.read("options", "redirect", "redirect", "followRedirects")
     if old or redirect is None:
-        redirect = reading.raw("options", "followRedirect", default=True)
+        redirect = reader.read("options", "followRedirect", default=True)
     parameters["followRedirects"] = redirect is not False
-    never = reading.raw("options", "response", "response", "neverError")
-    if never is True or (old and reading.raw("options", "ignoreResponseCode") is True):
+    never = reader.read("options", "response", "response", "neverError")
+    if never is True or (old and reader.read("options", "ignoreResponseCode") is True):
         parameters["failOnStatus"] = False
     for name in ("batching", "batchSize", "batchInterval"):
-        if reading.raw("options", name):
-            reading.leave(
-                f"options.{name}", "items are called for one after the other; use a loop and a wait"
+        if reader.read("options", name):
+            reader.report_left_out(
+                f"options.{name}", "items are processed in order; use a loop and a wait node"
             )
-    if reading.raw("options", "allowUnauthorizedCerts") or reading.raw("allowUnauthorizedCerts"):
-        reading.leave("allowUnauthorizedCerts", "certificates are always checked")
+    if reader.read("options", "allowUnauthorizedCerts") or reader.read("allowUnauthorizedCerts"):
+        reader.report_left_out("allowUnauthorizedCerts", "certificates are always checked")
 
 
-def _answer(reading: Reading, *, old: bool) -> str:
-    """What n8n gives after the call: the body's objects as items, unless the whole answer is asked for."""
-    shape = reading.raw("options", "response", "response", default={})
+def _answer(reader: NodeReader, *, old: bool) -> str:
+    """Return the expression for n8n's output: the body's objects as items, or the complete response."""
+    shape = reader.read("options", "response", "response", default={})
     shape = shape if isinstance(shape, dict) else {}
     form = (
-        reading.fixed("responseFormat", default="json") if old else shape.get("responseFormat", "autodetect")
+        reader.read_constant("responseFormat", default="json")
+        if old
+        else shape.get("responseFormat", "autodetect")
     )
-    full = reading.raw("options", "fullResponse") is True if old else shape.get("fullResponse") is True
+    full = reader.read("options", "fullResponse") is True if old else shape.get("fullResponse") is True
     if form in ("file", "binary"):
-        raise Refused("its answer is a file")
+        raise NotConvertible("it returns the response as a file")
     if full:
         return FULL
-    name = reading.raw("dataPropertyName", default="data") if old else shape.get("outputPropertyName", "data")
+    name = reader.read("dataPropertyName", default="data") if old else shape.get("outputPropertyName", "data")
     if not isinstance(name, str) or '"' in name or "\\" in name or is_expression(name):
-        raise Refused("the name of the answer's field is an expression")
+        raise NotConvertible("the name of the response's field is an expression")
     if form in ("text", "string"):
         return f'{{"{name}": $type(body) = "string" ? body : $string(body)}}'
     return BODY.replace('"data"', f'"{name}"')

@@ -1,4 +1,4 @@
-"""Which item of a node another node's item came from, as far as the graph tells."""
+"""The item of one node that an item of another originated from, as far as the graph determines it."""
 
 from typing import Literal
 
@@ -27,24 +27,24 @@ _KEEPS_ONE = {
     "stopAndError",
     "respondToWebhook",
 }
-_KEEPS_PLACES = {"set", "noOp", "wait", "agent", "chainLlm"}
+_KEEPS_ORDER = {"set", "noOp", "wait", "agent", "chainLlm"}
 
 
-class Lineage:
-    """The connections of the kind `main`, by the nodes' places in the file."""
+class ItemLineage:
+    """The connections of the kind `main`, by the nodes' indexes in the file."""
 
     def __init__(self, nodes: list[N8nNode], links: list[Link]) -> None:
         self._kinds = [node.type.rpartition(".")[2] for node in nodes]
-        self._places = {node.name: place for place, node in reversed(list(enumerate(nodes)))}
+        self._index_by_name = {node.name: index for index, node in reversed(list(enumerate(nodes)))}
         self._before: list[list[int]] = [[] for _ in nodes]
         for link in links:
             if link.kind == "main":
                 self._before[link.target].append(link.source)
 
-    def of_node(self, here: int, name: str) -> Literal["first", "index", "assumed"]:
-        """Which item of the node with that name belongs to the item with the same place at `here`."""
-        wanted = self._places[name]
-        if self._gives_one(wanted):
+    def item_of_node(self, here: int, name: str) -> Literal["first", "index", "assumed"]:
+        """Return which item of the named node belongs to an item of the node at index `here`."""
+        wanted = self._index_by_name[name]
+        if self._has_one_item(wanted):
             return "first"
         seen: set[int] = set()
         while here not in seen and len(self._before[here]) == 1:
@@ -52,18 +52,18 @@ class Lineage:
             here = self._before[here][0]
             if here == wanted:
                 return "index"
-            if self._kinds[here] not in _KEEPS_PLACES:
+            if self._kinds[here] not in _KEEPS_ORDER:
                 break
         return "assumed"
 
-    def _gives_one(self, place: int) -> bool:
-        """Whether a node never has more than one item."""
+    def _has_one_item(self, index: int) -> bool:
+        """Return whether a node never has more than one item."""
         seen: set[int] = set()
-        while place not in seen:
-            seen.add(place)
-            if self._kinds[place] in _ONE:
+        while index not in seen:
+            seen.add(index)
+            if self._kinds[index] in _ONE:
                 return True
-            if self._kinds[place] not in _KEEPS_ONE or len(self._before[place]) != 1:
+            if self._kinds[index] not in _KEEPS_ONE or len(self._before[index]) != 1:
                 return False
-            place = self._before[place][0]
+            index = self._before[index][0]
         return False

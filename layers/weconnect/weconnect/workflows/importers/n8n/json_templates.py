@@ -1,69 +1,71 @@
-"""JSON that n8n makes of text with expressions in it, as a value with expressions in it."""
+"""JSON text with expressions, which n8n parses after it has evaluated them, as a value with expressions."""
 
 import json
 from typing import Any
 
 from weconnect.workflows.importers.n8n.source_node import (
-    Reading,
-    Refused,
-    embedded,
+    NodeReader,
+    NotConvertible,
+    escape_braces,
     is_expression,
-    literal,
-    parts,
+    split_parts,
+    wrap_expression,
 )
 
 _MARK = "\ue000{}\ue001"
 
 
-def template_of(reading: Reading, *path: str) -> Any:
-    """A parameter that is JSON text, as a value of ours; raises Refused where it would be JSON only when it runs."""
-    return template(reading, reading.raw(*path), path)
+def read_json_parameter(reader: NodeReader, *path: str) -> Any:
+    """Return a parameter with JSON text as a value; raise NotConvertible if only evaluation makes it JSON."""
+    return to_json_template(reader, reader.read(*path), path)
 
 
-def template(reading: Reading, found: Any, path: tuple[Any, ...]) -> Any:
-    """JSON text that stands at a path, as `template_of`."""
-    if not isinstance(found, str):
-        return reading.value(found, path)
-    if not is_expression(found):
-        return reading.value(_parsed(found), path)
-    pieces = parts(found[1:])
+def to_json_template(reader: NodeReader, text: Any, path: tuple[Any, ...]) -> Any:
+    """Return the JSON text of a parameter at `path` as a value, as `read_json_parameter` does."""
+    if not isinstance(text, str):
+        return reader.convert(text, path)
+    if not is_expression(text):
+        return reader.convert(_parse_json(text), path)
+    pieces = split_parts(text[1:])
     if len(pieces) == 1 and not isinstance(pieces[0], str):
-        return embedded(_unwrapped(reading, pieces[0][0], path))
-    text = ""
+        return wrap_expression(_translate_json_value(reader, pieces[0][0], path))
+    marked = ""
     sources: list[str] = []
     inside = False
     for piece in pieces:
         if isinstance(piece, str):
-            inside = _ends_inside(piece, inside)
-            text += piece
+            inside = _ends_within_quotes(piece, inside)
+            marked += piece
             continue
         mark = _MARK.format(len(sources))
         sources.append(
-            reading.expression(piece[0], path).source if inside else _unwrapped(reading, piece[0], path)
+            reader.translate(piece[0], path).source
+            if inside
+            else _translate_json_value(reader, piece[0], path)
         )
-        text += mark if inside else json.dumps(mark, ensure_ascii=False)
-    return _filled(_parsed(text), sources)
+        marked += mark if inside else json.dumps(mark, ensure_ascii=False)
+    return _insert_expressions(_parse_json(marked), sources)
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text, strict=False) if text.strip() else {}
     except (ValueError, RecursionError):
-        raise Refused("its JSON is put together from text that is no JSON by itself") from None
+        raise NotConvertible("its JSON is assembled from pieces that are not JSON by themselves") from None
 
 
-def _unwrapped(reading: Reading, source: str, path: tuple[Any, ...]) -> str:
-    """An expression that stands for a JSON value; one that makes JSON text of a value is the value."""
-    term = reading.expression(source, path)
-    wrapped = _inner(source.strip())
+def _translate_json_value(reader: NodeReader, source: str, path: tuple[Any, ...]) -> str:
+    """Translate an expression for a JSON value; of one that turns a value into JSON text, take the value."""
+    term = reader.translate(source, path)
+    wrapped = _unwrap_stringify(source.strip())
     if wrapped is None or term.source.startswith("$error("):
         return term.source
-    reading.expressions.pop()
-    return reading.expression(wrapped, path).source
+    reader.expressions.pop()
+    return reader.translate(wrapped, path).source
 
 
-def _inner(source: str) -> str | None:
-    """`x` of `JSON.stringify(x)` and of `x.toJsonString()`, where nothing else is around it."""
+def _unwrap_stringify(source: str) -> str | None:
+    """Return `x` of `JSON.stringify(x)` and of `x.toJsonString()`; None when there is anything else around it."""
     if source.endswith(".toJsonString()"):
         return source.removesuffix(".toJsonString()")
     inner = source.removeprefix("JSON.stringify(").removesuffix(")")
@@ -81,8 +83,8 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-def _ends_inside(text: str, inside: bool) -> bool:
-    """Whether a text leaves off within quotes."""
+def _ends_within_quotes(text: str, inside: bool) -> bool:
+    """Return whether a text ends within quotes; `inside`: it began there."""
     position = 0
     while position < len(text):
         if text[position] == "\\" and inside:
@@ -93,16 +95,16 @@ def _ends_inside(text: str, inside: bool) -> bool:
     return inside
 
 
-def _filled(value: Any, sources: list[str]) -> Any:
+def _insert_expressions(value: Any, sources: list[str]) -> Any:
     if isinstance(value, dict):
         if any("\ue000" in key for key in value):
-            raise Refused("the name of a field in its JSON is an expression")
-        return {key: _filled(inner, sources) for key, inner in value.items()}
+            raise NotConvertible("the name of a field in its JSON is an expression")
+        return {key: _insert_expressions(inner, sources) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, sources) for inner in value]
+        return [_insert_expressions(inner, sources) for inner in value]
     if not isinstance(value, str):
         return value
-    found = literal(value)
+    text = escape_braces(value)
     for number, source in enumerate(sources):
-        found = found.replace(_MARK.format(number), embedded(source))
-    return found
+        text = text.replace(_MARK.format(number), wrap_expression(source))
+    return text

@@ -1,4 +1,4 @@
-"""JSONata that stands for a JavaScript value, and what is known of that value."""
+"""Pieces of JSONata for JavaScript values, each with the kind of its value."""
 
 import json
 import re
@@ -25,7 +25,7 @@ Kind = Literal[
     "match",
 ]
 """`moment` and `date`: a Luxon DateTime and a Date, as milliseconds. `item`, `items`: n8n's, with their `json`.
-`node`: what `$('Name')` answers. `missing`: `undefined`. `function`: one with a name. `match`: what `.match()` finds.
+`node`: the result of `$('Name')`. `missing`: `undefined`. `function`: a named one. `match`: the result of `.match()`.
 """
 
 SCALARS = ("text", "number", "boolean")
@@ -87,13 +87,13 @@ HELPERS = {
         ' or ($type($x) = "object" and $count($keys($x)) = 0) }'
     ),
 }
-"""Functions that do what JavaScript does; those that an expression needs stand at its beginning."""
+"""Functions with JavaScript's semantics; an expression begins with those that it needs."""
 
-NEEDS = {"plus": ("text", "num"), "less": ("num",), "upto": ("num",)}
+HELPER_DEPENDENCIES = {"plus": ("text", "num"), "less": ("num",), "upto": ("num",)}
 
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
-_WORDS = {"and", "or", "in", "true", "false", "null", "function"}
-_TAKEN = {
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+_KEYWORDS = {"and", "or", "in", "true", "false", "null", "function"}
+_RESERVED_VARIABLES = {
     *HELPERS,
     "json",
     "input",
@@ -109,7 +109,7 @@ _TAKEN = {
     "map",
     "filter",
 }
-_TAKEN |= {
+_RESERVED_VARIABLES |= {
     "string",
     "number",
     "type",
@@ -122,7 +122,7 @@ _TAKEN |= {
     "exists",
     "not",
 }
-_TAKEN |= {
+_RESERVED_VARIABLES |= {
     "now",
     "millis",
     "keys",
@@ -135,7 +135,7 @@ _TAKEN |= {
     "uppercase",
     "floor",
 }
-_TAKEN |= {
+_RESERVED_VARIABLES |= {
     "append",
     "distinct",
     "error",
@@ -147,12 +147,12 @@ _TAKEN |= {
     "sort",
     "substringBefore",
 }
-_TAKEN |= {"fromMillis", "toMillis", "match", "sum", "round", "abs", "ceil", "sqrt", "power"}
+_RESERVED_VARIABLES |= {"fromMillis", "toMillis", "match", "sum", "round", "abs", "ceil", "sqrt", "power"}
 
 
 @dataclass(frozen=True)
 class Term:
-    """A piece of JSONata that may stand anywhere: what is not a path, a call or a constant is in parentheses."""
+    """A piece of JSONata that may be used anywhere: anything but a path, a call or a constant is in parentheses."""
 
     source: str
     kind: Kind = "any"
@@ -161,106 +161,107 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Where an expression stands: the new names of n8n's nodes, and which item of each belongs to the node's own.
+class ExpressionScope:
+    """The surroundings of an expression: new names of n8n's nodes, and which item of each belongs to the node's own.
 
-    `of_node` answers `first`, `index` when the item with the same number does, `assumed` when that is not certain.
+    `item_of_node` returns `first`, `index` for the item with the same index, or `assumed` when that is not certain.
     """
 
     names: Mapping[str, str]
-    of_node: Callable[[str], Literal["first", "index", "assumed"]]
+    item_of_node: Callable[[str], Literal["first", "index", "assumed"]]
     timezone: str | None = None
-    whole: bool = False
-    """Whether it stands for all items at once, so that there is no single one."""
+    sees_all_items: bool = False
+    """The expression is evaluated once for all items, which then has none of its own."""
 
 
-class Writer(Protocol):
-    """What methods need of the translation that they are a part of."""
+class TermTranslator(Protocol):
+    """The part of `ExpressionTranslator` that functions and methods need."""
 
-    where: Surroundings
+    scope: ExpressionScope
     notes: dict[str, None]
 
-    def term(self, tree: Tree) -> Term: ...
+    def translate(self, tree: Tree) -> Term:
+        """Return the JSONata for a tree; raise Unsupported."""
 
-    def function(self, tree: Tree, of: Term, *, same: bool = False) -> tuple[str, Term]:
-        """`function($x) { … }` of a callback over what `of` holds, up to its body, and the body.
+    def translate_callback(self, tree: Tree, of: Term, *, same: bool = False) -> tuple[str, Term]:
+        """Return the head of a callback over the elements of `of`, `function($x)`, and its body.
 
-        Its second parameter is a place, or the `same` as the first: any value.
+        Its second parameter is an index, or, when `same`, any value as the first.
         """
 
-    def helper(self, name: str, *arguments: Term) -> str:
-        """A call of one of the helpers."""
+    def call_helper(self, name: str, *arguments: Term) -> str:
+        """Return a call of one of `HELPERS`, which the expression then defines."""
 
 
 def constant(value: object) -> Term:
-    """A JSON value without lists in it."""
+    """Return the term of a JSON value that contains no list."""
     kinds: dict[type, Kind] = {bool: "boolean", int: "number", float: "number", str: "text"}
     return Term(json.dumps(value, ensure_ascii=False), kinds.get(type(value), "any"))
 
 
-def quoted(key: str) -> str:
-    """A field's name in a path."""
-    if _PLAIN.fullmatch(key) and key not in _WORDS:
+def quote_field(key: str) -> str:
+    """Return a field's name as a path writes it; raise Unsupported."""
+    if _PLAIN_NAME.fullmatch(key) and key not in _KEYWORDS:
         return key
     if "`" in key or not key or any(ord(letter) < 32 for letter in key):
         raise Unsupported(f"the key {key!r}")
     return f"`{key}`"
 
 
-def text_of_field(path: str) -> str:
-    """What stands at a path of fields; raises Unsupported."""
-    return "$json." + ".".join(quoted(part) for part in path.split("."))
+def field_path(path: str) -> str:
+    """Return the path of a field of the item, such as `$json.a.b`; raise Unsupported."""
+    return "$json." + ".".join(quote_field(part) for part in path.split("."))
 
 
-def variable(name: str) -> str:
-    """A callback's parameter as a variable."""
-    if not _PLAIN.fullmatch(name.strip("_$")):
+def variable_name(name: str) -> str:
+    """Return a JSONata variable for a JavaScript name."""
+    if not _PLAIN_NAME.fullmatch(name.strip("_$")):
         return "$item_"
     plain = name.strip("_$")
-    return f"${plain}_" if plain in _TAKEN or plain != name else f"${plain}"
+    return f"${plain}_" if plain in _RESERVED_VARIABLES or plain != name else f"${plain}"
 
 
-def text(writer: Writer, term: Term) -> str:
-    """A value within a text."""
+def as_text(translator: TermTranslator, term: Term) -> str:
+    """Return a term as it appears within a text; raise Unsupported."""
     if term.kind in ("text", "number", "boolean"):
         return term.source
     if term.kind == "moment":
-        return moment_text(term)
+        return moment_as_text(term)
     if term.kind in ("date", "node", "item", "items", "missing", "function", "match"):
-        raise Unsupported(f"a text made of {'a Date' if term.kind == 'date' else 'what is no value'}")
-    return writer.helper("text", term)
+        raise Unsupported(f"a text made of {'a Date' if term.kind == 'date' else f'a {term.kind}'}")
+    return translator.call_helper("text", term)
 
 
-def number(writer: Writer, term: Term) -> str:
-    """A value as a number."""
+def as_number(translator: TermTranslator, term: Term) -> str:
+    """Return a term converted to a number; raise Unsupported."""
     if term.kind in ("number", "moment", "date"):
         return term.source
     if term.kind in ("list", "object", "node", "item", "items", "function", "match"):
         raise Unsupported("a number made of a list or an object")
-    return writer.helper("num", term)
+    return translator.call_helper("num", term)
 
 
-def truth(writer: Writer, term: Term) -> str:
-    """A value as a condition; never missing."""
+def as_condition(translator: TermTranslator, term: Term) -> str:
+    """Return a term as a condition, which is always true or false."""
     if term.kind == "boolean":
         return term.source
     if term.kind in ("list", "object", "moment", "date", "node", "items", "function"):
         return "true"
     if term.kind == "match":
         return f"$exists({term.source})"
-    return writer.helper("truthy", term)
+    return translator.call_helper("truthy", term)
 
 
-def value(term: Term) -> str:
-    """A value as an expression gives it."""
+def as_value(term: Term) -> str:
+    """Return a term as the value of an expression; raise Unsupported."""
     if term.kind in ("moment", "date"):
-        return moment_text(term)
+        return moment_as_text(term)
     if term.kind == "match":
         return f"($exists({term.source}) ? [{term.source}.match, {term.source}.groups] : null)"
     if term.kind in ("node", "item", "items", "function"):
-        raise Unsupported("n8n's own item as a value")
+        raise Unsupported("an item of n8n's as a value")
     return term.source
 
 
-def moment_text(term: Term) -> str:
+def moment_as_text(term: Term) -> str:
     return "$now()" if term.source == "$millis()" else f"$fromMillis({term.source})"

@@ -1,25 +1,33 @@
-"""Methods of texts, numbers and lists."""
+"""JavaScript's and n8n's methods of texts, numbers and lists."""
 
 import re
 from collections.abc import Callable
 
 from weconnect.workflows.importers.n8n import functions
-from weconnect.workflows.importers.n8n.jsonata_terms import Term, Writer, constant, number, text, truth, value
-from weconnect.workflows.importers.n8n.regular_expressions import groups_alone, pattern
+from weconnect.workflows.importers.n8n.jsonata_terms import (
+    Term,
+    TermTranslator,
+    as_condition,
+    as_number,
+    as_text,
+    as_value,
+    constant,
+)
+from weconnect.workflows.importers.n8n.regular_expressions import to_jsonata, uses_groups_only
 from weconnect.workflows.importers.n8n.syntax_tree import Constant, Regex, Tree, Unsupported
 
-Method = Callable[[Writer, Term, tuple[Tree, ...]], Term]
+Method = Callable[[TermTranslator, Term, tuple[Tree, ...]], Term]
 
 _OF_OBJECTS = ("toJsonString", "isEmpty", "isNotEmpty", "keys")
 _OF_NUMBERS = ("toString", "toJsonString", "toNumber", "toDateTime")
 _OF_ITEMS = ("map", "filter", "find", "some", "every", "first", "last", "reverse")
-TRIMMED = '$replace({0}, /^[\\s\\ufeff]+|[\\s\\ufeff]+$/, "")'
+TRIM_TEMPLATE = '$replace({0}, /^[\\s\\ufeff]+|[\\s\\ufeff]+$/, "")'
 
 
-def called(writer: Writer, of: Term, name: str, arguments: tuple[Tree, ...]) -> Term:
-    """The JSONata for `of.name(arguments)`; raises Unsupported."""
+def translate_method(translator: TermTranslator, of: Term, name: str, arguments: tuple[Tree, ...]) -> Term:
+    """Return the JSONata for `of.name(arguments)`; raise Unsupported."""
     if of.kind in ("moment", "date"):
-        return functions.of_moment(writer, of, name, arguments)
+        return functions.translate_moment_method(translator, of, name, arguments)
     method = _METHODS.get(name)
     if method is None:
         raise Unsupported(f"the method .{name}()")
@@ -29,131 +37,135 @@ def called(writer: Writer, of: Term, name: str, arguments: tuple[Tree, ...]) -> 
         raise Unsupported(f".{name}() of a {of.kind}")
     if of.kind == "items" and name not in _OF_ITEMS:
         raise Unsupported(f".{name}() of items")
-    return method(writer, of, arguments)
+    return method(translator, of, arguments)
 
 
-def length(writer: Writer, of: Term) -> Term:
-    """`of.length`."""
+def length(translator: TermTranslator, of: Term) -> Term:
+    """Translate `of.length`; raise Unsupported."""
     if of.kind in ("list", "items"):
         return Term(f"$count({of.source})", "number")
     if of.kind == "text":
         return Term(f"$length({of.source})", "number")
     if of.kind not in ("any", "object"):
         raise Unsupported(f".length of a {of.kind}")
-    return Term(writer.helper("size", of))
+    return Term(translator.call_helper("size", of))
 
 
-def _said(tree: Tree) -> str:
-    """An argument that has to be a constant text."""
+def _constant_text(tree: Tree) -> str:
+    """Return an argument that must be a constant text; raise Unsupported."""
     if isinstance(tree, Constant) and isinstance(tree.value, str):
         return tree.value
-    raise Unsupported("an argument that is not a text written out")
+    raise Unsupported("an argument that is not a constant text")
 
 
 def _whole_number(tree: Tree) -> int:
-    found = tree.value if isinstance(tree, Constant) else None
-    if isinstance(found, int) and not isinstance(found, bool):
-        return found
+    value = tree.value if isinstance(tree, Constant) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
     negative = getattr(tree, "operand", None) if getattr(tree, "operator", "") == "-" else None
     if isinstance(negative, Constant) and isinstance(negative.value, int):
         return -negative.value
-    raise Unsupported("a place that is computed")
+    raise Unsupported("a computed index")
 
 
-def _count(arguments: tuple[Tree, ...], least: int, most: int) -> None:
+def _expect_arguments(arguments: tuple[Tree, ...], least: int, most: int) -> None:
     if not least <= len(arguments) <= most:
-        raise Unsupported(f"{len(arguments)} arguments here")
+        raise Unsupported(f"{len(arguments)} arguments")
 
 
-def _of_text(function: str) -> Method:
-    def apply(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-        _count(arguments, 0, 0)
+def _text_method(function: str) -> Method:
+    def apply(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+        _expect_arguments(arguments, 0, 0)
         return Term(function.format(of.source), "text")
 
     return apply
 
 
-def _replace(writer: Writer, of: Term, arguments: tuple[Tree, ...], *, every: bool = False) -> Term:
-    _count(arguments, 2, 2)
+def _replace(
+    translator: TermTranslator, of: Term, arguments: tuple[Tree, ...], *, every: bool = False
+) -> Term:
+    _expect_arguments(arguments, 2, 2)
     wanted, put = arguments
-    with_what = writer.term(put)
+    with_what = translator.translate(put)
     if with_what.kind != "text" and not isinstance(put, Constant):
-        with_what = Term(text(writer, with_what), "text")
+        with_what = Term(as_text(translator, with_what), "text")
     if isinstance(wanted, Regex):
-        if not isinstance(put, Constant) or not groups_alone(wanted.pattern, str(put.value)):
+        if not isinstance(put, Constant) or not uses_groups_only(wanted.pattern, str(put.value)):
             raise Unsupported("a regular expression's replacement that is not plain text")
         if every and "g" not in wanted.flags:
             raise Unsupported("replaceAll without the flag g")
         limit = "" if "g" in wanted.flags else ", 1"
-        return Term(f"$replace({of.source}, {pattern(wanted)}, {with_what.source}{limit})", "text")
+        return Term(f"$replace({of.source}, {to_jsonata(wanted)}, {with_what.source}{limit})", "text")
     if isinstance(put, Constant) and (not isinstance(put.value, str) or "$" in put.value):
         raise Unsupported("a replacement that is not plain text")
     if not isinstance(put, Constant):
         raise Unsupported("a replacement that is computed: a dollar sign in it has a meaning")
-    if not _said(wanted):
+    if not _constant_text(wanted):
         raise Unsupported("replacing an empty text")
     limit = "" if every else ", 1"
-    return Term(f"$replace({of.source}, {constant(_said(wanted)).source}, {with_what.source}{limit})", "text")
+    return Term(
+        f"$replace({of.source}, {constant(_constant_text(wanted)).source}, {with_what.source}{limit})", "text"
+    )
 
 
-def _replace_all(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return _replace(writer, of, arguments, every=True)
+def _replace_all(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    return _replace(translator, of, arguments, every=True)
 
 
-def _split(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 1)
+def _split(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 1)
     if isinstance(arguments[0], Regex) and "(" not in arguments[0].pattern:
-        found = pattern(arguments[0])
+        separator = to_jsonata(arguments[0])
         if re.search(r"[*?]|\{0", arguments[0].pattern):
-            raise Unsupported("splitting where nothing stands")
-        return Term(f"$split({of.source}, {found})", "list")
-    by = _said(arguments[0])
+            raise Unsupported("splitting at an empty match")
+        return Term(f"$split({of.source}, {separator})", "list")
+    by = _constant_text(arguments[0])
     if not by:
         raise Unsupported("splitting into letters")
     return Term(f"$split({of.source}, {constant(by).source})", "list")
 
 
-def _join(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 1)
-    by = constant(_said(arguments[0]) if arguments else ",").source
+def _join(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 1)
+    by = constant(_constant_text(arguments[0]) if arguments else ",").source
     if of.kind == "text":
         raise Unsupported(".join() of a text")
-    inner = writer.helper("text", Term("$y"))
+    inner = translator.call_helper("text", Term("$y"))
     return Term(f'$join([$map({of.source}, function($y) {{ $y = null ? "" : {inner} }})], {by})', "text")
 
 
-def _includes(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 1)
-    wanted = writer.term(arguments[0])
+def _includes(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 1)
+    wanted = translator.translate(arguments[0])
     if of.kind == "text" and wanted.kind == "text":
         return Term(f"$contains({of.source}, {wanted.source})", "boolean")
     if wanted.kind not in ("text", "number", "any"):
-        raise Unsupported(".includes() of what is neither text nor number")
+        raise Unsupported(".includes() with an argument that is neither text nor number")
     if of.kind == "list":
         return Term(f"({wanted.source} in {of.source})", "boolean")
-    return Term(f"({writer.helper('has', of, wanted)} ? true : false)", "boolean")
+    return Term(f"({translator.call_helper('has', of, wanted)} ? true : false)", "boolean")
 
 
-def _starts(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 1)
-    wanted = _said(arguments[0])
+def _starts_with(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 1)
+    wanted = _constant_text(arguments[0])
     return Term(f"($substring({of.source}, 0, {len(wanted)}) = {constant(wanted).source})", "boolean")
 
 
-def _ends(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 1)
-    wanted = _said(arguments[0])
+def _ends_with(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 1)
+    wanted = _constant_text(arguments[0])
     if not wanted:
         raise Unsupported("an empty end")
     return Term(f"($substring({of.source}, -{len(wanted)}) = {constant(wanted).source})", "boolean")
 
 
-def _slice(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 2)
+def _slice(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 2)
     start, *ends = [_whole_number(argument) for argument in arguments]
     end = ends[0] if ends else None
     if end is not None and end < 0 <= start and of.kind in ("any", "text", "list"):
-        return _until(of, start, -end)
+        return _slice_before_end(of, start, -end)
     if (end is not None and (end < 0 or start < 0)) or of.kind not in ("any", "text", "list"):
         raise Unsupported(".slice() from both ends")
     long = "" if end is None else f", {max(0, end - start)}"
@@ -168,170 +180,170 @@ def _slice(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
     return Term(f'($type({of.source}) = "array" ? {of_list} : {of_text})')
 
 
-def _until(of: Term, start: int, left: int) -> Term:
-    """From a place up to so many before the end."""
+def _slice_before_end(of: Term, start: int, left: int) -> Term:
+    """Return the elements or letters from index `start` up to `left` before the end."""
     long = f"$max([0, $length({of.source}) - {left + start}])"
     of_text = f"$substring({of.source}, {start}, {long})"
     if of.kind == "text":
         return Term(of_text, "text")
-    kept = f"$i >= {start} and $i < $count({of.source}) - {left}"
-    of_list = f"[$filter({of.source}, function($v, $i) {{ {kept} }})]"
+    condition = f"$i >= {start} and $i < $count({of.source}) - {left}"
+    of_list = f"[$filter({of.source}, function($v, $i) {{ {condition} }})]"
     if of.kind == "list":
         return Term(of_list, "list")
     return Term(f'($type({of.source}) = "array" ? {of_list} : {of_text})')
 
 
-def _substring(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 2)
+def _substring(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 2)
     start, *ends = sorted(max(0, _whole_number(argument)) for argument in arguments)
     long = f", {ends[0] - start}" if ends else ""
     return Term(f"$substring({of.source}, {start}{long})", "text")
 
 
-def _substr(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 2)
+def _substr(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 2)
     start, *long = [_whole_number(argument) for argument in arguments]
     more = f", {max(0, long[0])}" if long else ""
     return Term(f"$substring({of.source}, {start}{more})", "text")
 
 
-def _char_at(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 1)
-    place = _whole_number(arguments[0])
-    if place < 0:
-        raise Unsupported("a negative place")
-    return Term(f"$substring({of.source}, {place}, 1)", "text")
+def _char_at(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 1)
+    index = _whole_number(arguments[0])
+    if index < 0:
+        raise Unsupported("a negative index")
+    return Term(f"$substring({of.source}, {index}, 1)", "text")
 
 
-def _map(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 1)
-    head, body = writer.function(arguments[0], of)
+def _map(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 1)
+    head, body = translator.translate_callback(arguments[0], of)
     if body.kind in ("list", "missing"):
         raise Unsupported("a list of lists")
-    return Term(f"[$map({of.source}, {head} {{ {value(body)} }})]", "list")
+    return Term(f"[$map({of.source}, {head} {{ {as_value(body)} }})]", "list")
 
 
-def _kept(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> str:
-    _count(arguments, 1, 1)
-    head, body = writer.function(arguments[0], of)
-    return f"$filter({of.source}, {head} {{ {truth(writer, body)} }})"
+def _filtered(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> str:
+    _expect_arguments(arguments, 1, 1)
+    head, body = translator.translate_callback(arguments[0], of)
+    return f"$filter({of.source}, {head} {{ {as_condition(translator, body)} }})"
 
 
-def _filter(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"[{_kept(writer, of, arguments)}]", "items" if of.kind == "items" else "list")
+def _filter(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    return Term(f"[{_filtered(translator, of, arguments)}]", "items" if of.kind == "items" else "list")
 
 
-def _find(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"[{_kept(writer, of, arguments)}][0]", "item" if of.kind == "items" else "any")
+def _find(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    return Term(f"[{_filtered(translator, of, arguments)}][0]", "item" if of.kind == "items" else "any")
 
 
-def _some(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"($count([{_kept(writer, of, arguments)}]) > 0)", "boolean")
+def _some(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    return Term(f"($count([{_filtered(translator, of, arguments)}]) > 0)", "boolean")
 
 
-def _every(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"($count([{_kept(writer, of, arguments)}]) = $count({of.source}))", "boolean")
+def _every(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    return Term(f"($count([{_filtered(translator, of, arguments)}]) = $count({of.source}))", "boolean")
 
 
-def _match(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    """The first that a pattern finds with its groups, or with the flag g the texts of all."""
-    _count(arguments, 1, 1)
+def _match(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.match()`: the first match with its groups, or with the flag g the texts of all matches."""
+    _expect_arguments(arguments, 1, 1)
     if not isinstance(arguments[0], Regex):
-        raise Unsupported(".match() of what is no regular expression")
-    found = f"$match({of.source}, {pattern(arguments[0])})"
+        raise Unsupported(".match() with an argument that is not a regular expression")
+    matches = f"$match({of.source}, {to_jsonata(arguments[0])})"
     if "g" not in arguments[0].flags:
-        return Term(f"({found})[0]", "match")
-    return Term(f"($v := [{found}.match]; $count($v) > 0 ? $v : null)")
+        return Term(f"({matches})[0]", "match")
+    return Term(f"($v := [{matches}.match]; $count($v) > 0 ? $v : null)")
 
 
-def _reverse(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
+def _reverse(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
     if of.kind not in ("list", "items"):
-        raise Unsupported(".reverse() of what may be changed by it")
+        raise Unsupported(".reverse() of a list that it may change in place")
     return Term(f"[$reverse({of.source})]", of.kind)
 
 
-def _unique(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
+def _unique(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
     return Term(f"[$distinct({of.source})]", "list")
 
 
-def _index_of(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 1, 1)
-    wanted = constant(_said(arguments[0])).source
+def _index_of(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 1, 1)
+    wanted = constant(_constant_text(arguments[0])).source
     if of.kind != "text" or wanted == '""':
-        raise Unsupported(".indexOf() of what may be a list")
-    found = f"$length($substringBefore({of.source}, {wanted}))"
-    return Term(f"($contains({of.source}, {wanted}) ? {found} : -1)", "number")
+        raise Unsupported(".indexOf() of a value that may be a list")
+    index = f"$length($substringBefore({of.source}, {wanted}))"
+    return Term(f"($contains({of.source}, {wanted}) ? {index} : -1)", "number")
 
 
-def _to_date_time(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
-    return Term(functions.moment_of(writer, of), "moment")
+def _to_date_time(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
+    return Term(functions.as_millis(translator, of), "moment")
 
 
-def _keys(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
+def _keys(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
     if of.kind != "object":
-        raise Unsupported(".keys() of what may be a list")
+        raise Unsupported(".keys() of a value that may be a list")
     return Term(f"[$keys({of.source})]", "list")
 
 
-def _first(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
+def _first(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
     return Term(f"({of.source})[0]", "item" if of.kind == "items" else "any")
 
 
-def _last(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
+def _last(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
     return Term(f"({of.source})[-1]", "item" if of.kind == "items" else "any")
 
 
-def _to_text(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
-    source = text(writer, of)
+def _to_text(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
+    source = as_text(translator, of)
     return Term(f"$string({source})" if of.kind in ("number", "boolean") else source, "text")
 
 
-def _to_json(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
-    return functions.as_json(writer, of)
+def _to_json(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
+    return functions.as_json(translator, of)
 
 
-def _to_number(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
-    return Term(number(writer, of))
+def _to_number(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
+    return Term(as_number(translator, of))
 
 
-def _is_empty(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
-    return Term(writer.helper("empty", of), "boolean")
+def _is_empty(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
+    return Term(translator.call_helper("empty", of), "boolean")
 
 
-def _is_not_empty(writer: Writer, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    _count(arguments, 0, 0)
-    return Term(f"$not({writer.helper('empty', of)})", "boolean")
+def _is_not_empty(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    _expect_arguments(arguments, 0, 0)
+    return Term(f"$not({translator.call_helper('empty', of)})", "boolean")
 
 
 _METHODS: dict[str, Method] = {
-    "toLowerCase": _of_text("$lowercase({0})"),
-    "toUpperCase": _of_text("$uppercase({0})"),
-    "trim": _of_text(TRIMMED),
-    "base64Encode": _of_text("$base64encode({0})"),
-    "urlEncode": _of_text("$encodeUrlComponent({0})"),
+    "toLowerCase": _text_method("$lowercase({0})"),
+    "toUpperCase": _text_method("$uppercase({0})"),
+    "trim": _text_method(TRIM_TEMPLATE),
+    "base64Encode": _text_method("$base64encode({0})"),
+    "urlEncode": _text_method("$encodeUrlComponent({0})"),
     "replace": _replace,
     "replaceAll": _replace_all,
     "split": _split,
     "join": _join,
     "includes": _includes,
-    "startsWith": _starts,
-    "endsWith": _ends,
+    "startsWith": _starts_with,
+    "endsWith": _ends_with,
     "slice": _slice,
     "substring": _substring,
     "substr": _substr,
     "charAt": _char_at,
     "match": _match,
-    "reduce": functions.reduced,
+    "reduce": functions.translate_reduce,
     "reverse": _reverse,
     "removeDuplicates": _unique,
     "unique": _unique,

@@ -1,11 +1,16 @@
-"""The parts that hang on n8n's nodes which ask a model: the model itself, and what reads its answer."""
+"""Parts attached to n8n's nodes that call a model: the model itself, and the output parser."""
 
 import json
 from typing import Any
 
 from weconnect import json_schema
 from weconnect.errors import Invalid
-from weconnect.workflows.importers.n8n.source_node import Reading, Refused, is_expression, literal
+from weconnect.workflows.importers.n8n.source_node import (
+    NodeReader,
+    NotConvertible,
+    escape_braces,
+    is_expression,
+)
 
 _PROVIDERS = {
     "lmChatOpenAi": ("openai", "gpt-4o-mini"),
@@ -13,119 +18,120 @@ _PROVIDERS = {
     "lmChatGoogleGemini": ("google", "gemini-2.5-flash"),
     "lmChatOpenRouter": ("openrouter", "openai/gpt-4.1-mini"),
 }
+# Providers whose models have the same names at OpenRouter, after the provider's prefix.
 _ROUTED = {"openai": "openai", "google": "google"}
-"""Whose models have the same names at OpenRouter, behind the provider's."""
-_ELSEWHERE = {"lmChatOllama", "lmChatAzureOpenAi", "lmChatGroq", "lmChatDeepSeek", "lmChatMistralCloud"}
-"""Those that speak as OpenAI does, at an address of their own."""
+# OpenAI-compatible providers with their own endpoint.
+_WITH_ENDPOINT = {"lmChatOllama", "lmChatAzureOpenAi", "lmChatGroq", "lmChatDeepSeek", "lmChatMistralCloud"}
 _OPTIONS = ("temperature", "maxTokens", "maxOutputTokens", "maxTokensToSample")
 MAX_TEMPERATURE = 1
 
 
-def is_elsewhere(reading: Reading) -> bool:
-    """Whether its only model is at an address that an agent can name, and a prompt cannot."""
-    found = reading.helpers.get("ai_languageModel", [])
-    return len(found) == 1 and found[0][1].type.rpartition(".")[2] in _ELSEWHERE
+def has_own_endpoint(reader: NodeReader) -> bool:
+    """Return whether the only model has its own endpoint, which an agent can set and a prompt node cannot."""
+    models = reader.attached.get("ai_languageModel", [])
+    return len(models) == 1 and models[0][1].type.rpartition(".")[2] in _WITH_ENDPOINT
 
 
-def model_of(reading: Reading) -> tuple[int, dict[str, Any]]:
-    """The place of the one model that a node has, and its settings in our terms; raises Refused."""
-    found = reading.helpers.get("ai_languageModel", [])
-    if len(found) != 1:
-        raise Refused(f"it has {len(found)} models")
-    place, model = found[0]
+def read_model(reader: NodeReader) -> tuple[int, dict[str, Any]]:
+    """Return the index of the node's one model, and its settings in our terms; raise NotConvertible."""
+    models = reader.attached.get("ai_languageModel", [])
+    if len(models) != 1:
+        raise NotConvertible(f"it has {len(models)} models")
+    index, model = models[0]
     name = model.type.rpartition(".")[2]
     if name not in _PROVIDERS:
-        raise Refused(f"its model, a {name}, has no provider here")
+        raise NotConvertible(f"its model, {name}, has no provider here")
     provider, default = _PROVIDERS[name]
     chosen = model.parameters.get("model") or model.parameters.get("modelName")
-    return place, settings_of(reading, model.name, provider, chosen or default, model.parameters)
+    return index, read_settings(reader, model.name, provider, chosen or default, model.parameters)
 
 
-def settings_of(
-    reading: Reading, told: str, provider: str, chosen: Any, parameters: dict[str, Any]
+def read_settings(
+    reader: NodeReader, label: str, provider: str, chosen: Any, parameters: dict[str, Any]
 ) -> dict[str, Any]:
-    """Provider, model and options; raises Refused for a model that is known only when it runs."""
+    """Return provider, model and options; raise NotConvertible for a model that an expression computes."""
     if isinstance(chosen, dict):
         chosen = chosen.get("value")
     if not isinstance(chosen, str) or is_expression(chosen) or not 1 <= len(chosen) <= 100 or "{{" in chosen:
-        raise Refused("its model is named by an expression, or not at all")
+        raise NotConvertible("its model is missing or an expression")
     if provider == "openrouter":
         maker, _, chosen = chosen.partition("/")
         if maker not in _ROUTED or not chosen or ":" in chosen:
-            raise Refused(f"OpenRouter is no provider here, and {maker!r} names its models otherwise itself")
+            raise NotConvertible(f"OpenRouter is not supported, and {maker!r} has other names for its models")
         provider = _ROUTED[maker]
-        reading.leave(f"{told}: OpenRouter", f"the same model is asked of {provider} itself")
-    found: dict[str, Any] = {"provider": provider, "model": chosen.removeprefix("models/")}
+        reader.report_left_out(f"{label}: OpenRouter", f"the same model is called at {provider} directly")
+    settings: dict[str, Any] = {"provider": provider, "model": chosen.removeprefix("models/")}
     options = parameters.get("options")
     options = options if isinstance(options, dict) else {}
     temperature = options.get("temperature")
     if isinstance(temperature, int | float) and not isinstance(temperature, bool):
-        found["temperature"] = min(MAX_TEMPERATURE, max(0, temperature))
+        settings["temperature"] = min(MAX_TEMPERATURE, max(0, temperature))
         if temperature > MAX_TEMPERATURE:
-            reading.leave(f"{told}: temperature", f"is at most {MAX_TEMPERATURE}")
+            reader.report_left_out(f"{label}: temperature", f"was limited to {MAX_TEMPERATURE}")
     most = options.get("maxTokens", options.get("maxOutputTokens", options.get("maxTokensToSample")))
     if isinstance(most, int) and not isinstance(most, bool) and 1 <= most <= 1_000_000:
-        found["maxTokens"] = most
+        settings["maxTokens"] = most
     for key in options:
         if key not in _OPTIONS:
-            reading.leave(f"{told}: {key}", "has no counterpart in a prompt")
-    return found
+            reader.report_left_out(f"{label}: {key}", "has no equivalent in a prompt node")
+    return settings
 
 
-def answer_schema(reading: Reading) -> tuple[list[int], dict[str, Any]] | None:
-    """The places of what reads the answer, and the schema that it has to fit; None where nothing does.
+def read_answer_schema(reader: NodeReader) -> tuple[list[int], dict[str, Any]] | None:
+    """Return the indexes of the output parsers and the schema of the answer; None without a parser.
 
-    Raises Refused for a parser that is no JSON Schema.
+    Raises NotConvertible for a parser without a JSON Schema.
     """
-    found = reading.helpers.get("ai_outputParser", [])
-    if not found:
-        if reading.raw("hasOutputParser") is True:
-            raise Refused("its answer is read by an output parser, which the file has not")
+    parsers = reader.attached.get("ai_outputParser", [])
+    if not parsers:
+        if reader.read("hasOutputParser") is True:
+            raise NotConvertible("its output parser is missing in the file")
         return None
-    reading.raw("hasOutputParser")
-    if len(found) > 1:
-        raise Refused(f"its answer is read by {len(found)} output parsers")
-    place, parser = found[0]
+    reader.read("hasOutputParser")
+    if len(parsers) > 1:
+        raise NotConvertible(f"it has {len(parsers)} output parsers")
+    index, parser = parsers[0]
     if parser.type.rpartition(".")[2] != "outputParserStructured":
-        raise Refused(f"its answer is read by a {parser.type.rpartition('.')[2]}")
+        raise NotConvertible(f"its output parser is {parser.type.rpartition('.')[2]}")
     version = (parser.model_extra or {}).get("typeVersion")
     version = version if isinstance(version, int | float) else 1
     if parser.parameters.get("autoFix"):
-        reading.leave(
-            f"{parser.name}: autoFix", "an answer that does not fit is asked for again by the node's retry"
+        reader.report_left_out(
+            f"{parser.name}: autoFix",
+            "an answer that violates the schema is requested again by the node's retry",
         )
     if version < 1.2:
-        return [place], schema_of(parser.parameters.get("jsonSchema"))
-    return [place], described(parser.parameters, every=version >= 1.3)
+        return [index], parse_schema(parser.parameters.get("jsonSchema"))
+    return [index], read_described_schema(parser.parameters, every=version >= 1.3)
 
 
-def described(parameters: dict[str, Any], *, every: bool) -> dict[str, Any]:
-    """A schema that is written out, or made of an example whose fields are needed, `every` one or none."""
+def read_described_schema(parameters: dict[str, Any], *, every: bool) -> dict[str, Any]:
+    """Return a written schema, or one derived from an example, in which `every` field or none is required."""
     if parameters.get("schemaType", "fromJson") == "manual":
-        return schema_of(parameters.get("inputSchema"))
-    found = _read(parameters.get("jsonSchemaExample"))
-    return _checked(_of_example(found, every=every))
+        return parse_schema(parameters.get("inputSchema"))
+    schema = _parse_json(parameters.get("jsonSchemaExample"))
+    return _check_schema(_derive_schema(schema, every=every))
 
 
-def schema_of(text: Any) -> dict[str, Any]:
-    """A JSON Schema that is written as text."""
-    return _checked(_read(text))
+def parse_schema(text: Any) -> dict[str, Any]:
+    """Return the JSON Schema in a text; raise NotConvertible."""
+    return _check_schema(_parse_json(text))
 
 
-def _read(text: Any) -> Any:
+def _parse_json(text: Any) -> Any:
     if not isinstance(text, str) or not text.strip():
-        raise Refused("what reads its answer does not say which form it has")
+        raise NotConvertible("its output parser has no schema")
     if is_expression(text):
         if "{{" in text:
-            raise Refused("the form of its answer is an expression")
+            raise NotConvertible("the schema of its answer is an expression")
         text = text[1:]
     try:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        raise Refused("the form of its answer is no JSON") from None
+        raise NotConvertible("the schema of its answer is not JSON") from None
 
 
-def _of_example(value: Any, *, every: bool) -> dict[str, Any]:
+def _derive_schema(value: Any, *, every: bool) -> dict[str, Any]:
     match value:
         case bool():
             return {"type": "boolean"}
@@ -134,29 +140,29 @@ def _of_example(value: Any, *, every: bool) -> dict[str, Any]:
         case str():
             return {"type": "string"}
         case list():
-            return {"type": "array"} | ({"items": _of_example(value[0], every=every)} if value else {})
+            return {"type": "array"} | ({"items": _derive_schema(value[0], every=every)} if value else {})
         case dict():
-            fields = {key: _of_example(inner, every=every) for key, inner in value.items()}
-            needed: dict[str, Any] = {"required": list(fields)} if every and fields else {}
-            return {"type": "object", "properties": fields} | needed
+            fields = {key: _derive_schema(inner, every=every) for key, inner in value.items()}
+            required: dict[str, Any] = {"required": list(fields)} if every and fields else {}
+            return {"type": "object", "properties": fields} | required
     return {}
 
 
-def _checked(schema: Any) -> dict[str, Any]:
+def _check_schema(schema: Any) -> dict[str, Any]:
     if not isinstance(schema, dict) or schema.get("type", "object") != "object":
-        raise Refused("the form of its answer is no schema of an object")
+        raise NotConvertible("the schema of its answer does not describe an object")
     try:
-        json_schema.check(schema, "/outputSchema")
+        json_schema.require_valid_schema(schema, "/outputSchema")
     except Invalid as error:
-        raise Refused(f"the form of its answer cannot be checked here: {error.detail}") from None
-    found: dict[str, Any] = {"type": "object"} | _plain(schema)
-    return found
+        raise NotConvertible(f"the schema of its answer is not supported: {error.detail}") from None
+    result: dict[str, Any] = {"type": "object"} | _escape_texts(schema)
+    return result
 
 
-def _plain(value: Any) -> Any:
-    """A schema in which no text is an expression."""
+def _escape_texts(value: Any) -> Any:
+    """Return a schema in which no text is an expression."""
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: _escape_texts(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return literal(value) if isinstance(value, str) else value
+        return [_escape_texts(inner) for inner in value]
+    return escape_braces(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Which of n8n's node types are made into what: the table, and why others are not."""
+"""Table of the converters for n8n's node types, and the reasons why other types are not converted."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from weconnect.workflows.importers.n8n import (
     task_nodes,
     trigger_nodes,
 )
-from weconnect.workflows.importers.n8n.source_node import Made, Reading
+from weconnect.workflows.importers.n8n.source_node import MappedNode, NodeReader
 
 BASE = "n8n-nodes-base."
 LANGCHAIN = "@n8n/n8n-nodes-langchain."
 STICKY = f"{BASE}stickyNote"
 
-MAKERS: dict[str, Callable[[Reading], Made]] = {
+CONVERTERS: dict[str, Callable[[NodeReader], MappedNode]] = {
     f"{BASE}manualTrigger": trigger_nodes.manual,
     f"{BASE}start": trigger_nodes.manual,
     f"{BASE}executeWorkflowTrigger": trigger_nodes.called,
@@ -55,8 +55,8 @@ MAKERS: dict[str, Callable[[Reading], Made]] = {
     f"{BASE}emailSend": task_nodes.mail,
     f"{BASE}graphql": task_nodes.graphql,
     f"{BASE}summarize": task_nodes.summarize,
-    f"{BASE}code": code_nodes.code,
-    f"{BASE}function": code_nodes.code,
+    f"{BASE}code": code_nodes.convert_code_node,
+    f"{BASE}function": code_nodes.convert_code_node,
     f"{LANGCHAIN}chainLlm": ai_nodes.chain,
     f"{LANGCHAIN}agent": ai_nodes.agent,
     f"{LANGCHAIN}openAi": ai_nodes.openai,
@@ -65,15 +65,15 @@ MAKERS: dict[str, Callable[[Reading], Made]] = {
     f"{LANGCHAIN}sentimentAnalysis": ai_nodes.sentiment,
 }
 
-_CODE = "code in JavaScript is not run here: write it in Python as a code node, or as a jsonata node"
-_FILES = "items hold no files here; a csv, xml or html node reads and writes text that is in a field"
+_CODE = "JavaScript is not executed here: rewrite it in Python in a code node, or in a jsonata node"
+_FILES = "items contain no files here; csv, xml and html nodes read and write text in a field"
 REASONS = {
     f"{BASE}functionItem": _CODE,
     f"{LANGCHAIN}code": _CODE,
-    f"{BASE}form": "there are no forms here",
-    f"{BASE}markdown": "no node makes HTML of Markdown, or Markdown of HTML",
-    f"{BASE}rssFeedRead": "call the feed with an http_request node and read it with an xml node",
-    f"{BASE}compareDatasets": "use a compare node: what it tells of items that differ has another form",
+    f"{BASE}form": "forms are not supported",
+    f"{BASE}markdown": "no node converts between Markdown and HTML",
+    f"{BASE}rssFeedRead": "fetch the feed with an http_request node and parse it with an xml node",
+    f"{BASE}compareDatasets": "use a compare node, whose result for different items has another form",
     f"{BASE}extractFromFile": _FILES,
     f"{BASE}convertToFile": _FILES,
     f"{BASE}spreadsheetFile": _FILES,
@@ -85,14 +85,14 @@ REASONS = {
 }
 
 
-def reason(type_: str) -> str:
-    """Why a type has no counterpart."""
+def explain_missing(type_: str) -> str:
+    """Return the reason why a type has no equivalent."""
     if type_ in REASONS:
         return REASONS[type_]
     if type_.startswith(LANGCHAIN) or type_.endswith("Tool"):
-        return "a part of an agent or of a chain, which is configured on the agent here"
+        return "part of an agent or chain; it is configured in the agent here"
     if type_.endswith("Trigger"):
-        return "there is no trigger for this service"
+        return "no trigger exists for this service"
     if type_.startswith(BASE):
-        return "there is no node for this service or task: an http_request node can call its API"
+        return "no node exists for this service or task; call its API with an http_request node"
     return "a community node"

@@ -1,65 +1,75 @@
-"""JavaScript's operators of two values."""
+"""JavaScript's binary operators."""
 
 from collections.abc import Callable
 
-from weconnect.workflows.importers.n8n.jsonata_terms import SCALARS, Term, Writer, number, text, value
+from weconnect.workflows.importers.n8n.jsonata_terms import (
+    SCALARS,
+    Term,
+    TermTranslator,
+    as_condition,
+    as_number,
+    as_text,
+    as_value,
+)
 from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
 
+MAX_REPEATED_LENGTH = 80
 
-def _add(writer: Writer, left: Term, right: Term) -> Term:
+
+def _add(translator: TermTranslator, left: Term, right: Term) -> Term:
     if "text" in (left.kind, right.kind):
-        return Term(f"({text(writer, left)} & {text(writer, right)})", "text")
+        return Term(f"({as_text(translator, left)} & {as_text(translator, right)})", "text")
     if left.kind == right.kind == "number":
         return Term(f"({left.source} + {right.source})", "number")
     if {left.kind, right.kind} - {"any", "number", "boolean"}:
         raise Unsupported("+ of lists, objects or dates")
-    return Term(writer.helper("plus", left, right))
+    return Term(translator.call_helper("plus", left, right))
 
 
-def _arithmetic(operator: str) -> Callable[[Writer, Term, Term], Term]:
-    def apply(writer: Writer, left: Term, right: Term) -> Term:
-        return Term(f"({number(writer, left)} {operator} {number(writer, right)})", "number")
+def _arithmetic(operator: str) -> Callable[[TermTranslator, Term, Term], Term]:
+    def apply(translator: TermTranslator, left: Term, right: Term) -> Term:
+        return Term(f"({as_number(translator, left)} {operator} {as_number(translator, right)})", "number")
 
     return apply
 
 
-def _compared(helper: str, operator: str, *, turned: bool) -> Callable[[Writer, Term, Term], Term]:
-    def apply(writer: Writer, left: Term, right: Term) -> Term:
+def _comparison(helper: str, operator: str, *, turned: bool) -> Callable[[TermTranslator, Term, Term], Term]:
+    def apply(translator: TermTranslator, left: Term, right: Term) -> Term:
         if {left.kind, right.kind} & {"node", "item", "items", "list", "object", "missing"}:
-            raise Unsupported("a comparison of lists, objects or nothing")
+            raise Unsupported("a comparison of lists, objects or undefined")
         if left.kind in ("number", "moment", "date") and right.kind in ("number", "moment", "date"):
             return Term(f"({left.source} {operator} {right.source})", "boolean")
         pair = (right, left) if turned else (left, right)
-        return Term(writer.helper(helper, *pair), "boolean")
+        return Term(translator.call_helper(helper, *pair), "boolean")
 
     return apply
 
 
-def _strict(writer: Writer, left: Term, right: Term) -> Term:
+def _strict(translator: TermTranslator, left: Term, right: Term) -> Term:
     if left.kind == "missing" or right.kind == "missing":
         other = right if left.kind == "missing" else left
-        return Term(f"$not($exists({value(other)}))", "boolean")
+        return Term(f"$not($exists({as_value(other)}))", "boolean")
     if {left.kind, right.kind} & {"node", "item", "items", "moment", "date", "list", "object"}:
         raise Unsupported("=== of lists, objects or dates")
     if left.kind == right.kind == "any" and "null" not in (left.source, right.source):
-        return Term(writer.helper("same", left, right), "boolean")
+        return Term(translator.call_helper("same", left, right), "boolean")
     return Term(f"({left.source} = {right.source})", "boolean")
 
 
-def _loose(writer: Writer, left: Term, right: Term) -> Term:
+def _loose(translator: TermTranslator, left: Term, right: Term) -> Term:
     for one, other in ((left, right), (right, left)):
         if one.kind == "missing" or one.source == "null":
-            return Term(f"($not($exists({value(other)})) or {value(other)} = null)", "boolean")
+            return Term(f"($not($exists({as_value(other)})) or {as_value(other)} = null)", "boolean")
     if left.kind == right.kind and left.kind in SCALARS:
         return Term(f"({left.source} = {right.source})", "boolean")
     for one, other in ((left, right), (right, left)):
-        if other.kind == "any" and one.kind in SCALARS and (found := _alike(one, other)):
-            return Term(found, "boolean")
-    raise Unsupported("== of values of which neither is known")
+        if other.kind == "any" and one.kind in SCALARS and (source := _loosely_equal_to_constant(one, other)):
+            return Term(source, "boolean")
+    raise Unsupported("== of two values that are both unknown")
 
 
-def _alike(one: Term, other: Term) -> str | None:
-    """`==` with a constant: the values of other types that JavaScript takes for the same."""
+def _loosely_equal_to_constant(one: Term, other: Term) -> str | None:
+    """Return `==` with a constant, which JavaScript also finds equal to values of other types; None when unsure."""
     if one.kind == "text" and one.source.startswith('"') and one.source.strip('"').strip():
         plain = one.source.strip('"')
         if not plain[0].isdigit() and plain[0] not in "-+. \\" and plain != "Infinity":
@@ -72,20 +82,67 @@ def _alike(one: Term, other: Term) -> str | None:
     return None
 
 
-def _negated(equal: Callable[[Writer, Term, Term], Term]) -> Callable[[Writer, Term, Term], Term]:
-    return lambda writer, left, right: Term(f"$not({equal(writer, left, right).source})", "boolean")
+def _negated(
+    equal: Callable[[TermTranslator, Term, Term], Term],
+) -> Callable[[TermTranslator, Term, Term], Term]:
+    return lambda translator, left, right: Term(f"$not({equal(translator, left, right).source})", "boolean")
 
 
-OPERATORS: dict[str, Callable[[Writer, Term, Term], Term]] = {
+def conditional(test: str, then: Term, otherwise: Term) -> Term:
+    """Return `test ? then : otherwise`; raise Unsupported for a choice between items."""
+    kinds = {then.kind, otherwise.kind}
+    if "match" in kinds:
+        then, otherwise = Term(as_value(then)), Term(as_value(otherwise))
+        kinds = {"any"}
+    elif "moment" in kinds or "date" in kinds:
+        if len(kinds) > 1:
+            then, otherwise = Term(as_value(then)), Term(as_value(otherwise))
+    elif kinds & {"node", "item", "items"}:
+        raise Unsupported("a choice between items")
+    return Term(f"({test} ? {then.source} : {otherwise.source})", then.kind if len(kinds) == 1 else "any")
+
+
+def _or(translator: TermTranslator, left: Term, right: Term) -> Term:
+    return _use_twice(left, lambda one: conditional(as_condition(translator, one), one, right))
+
+
+def _and(translator: TermTranslator, left: Term, right: Term) -> Term:
+    if left.kind == right.kind == "boolean":
+        return Term(f"({left.source} and {right.source})", "boolean")
+    return _use_twice(left, lambda one: conditional(as_condition(translator, one), right, one))
+
+
+def _nullish_or(translator: TermTranslator, left: Term, right: Term) -> Term:
+    if left.kind in SCALARS:
+        return left
+
+    def choose(one: Term) -> Term:
+        return conditional(f"$exists({one.source}) and {one.source} != null", one, right)
+
+    return _use_twice(left, choose)
+
+
+def _use_twice(term: Term, use: Callable[[Term], Term]) -> Term:
+    """Apply `use`, which writes its term twice; name a long term, lest nesting doubles it."""
+    if len(term.source) <= MAX_REPEATED_LENGTH:
+        return use(term)
+    result = use(Term("$v", term.kind))
+    return Term(f"($v := {term.source}; {result.source})", result.kind)
+
+
+OPERATORS: dict[str, Callable[[TermTranslator, Term, Term], Term]] = {
+    "||": _or,
+    "&&": _and,
+    "??": _nullish_or,
     "+": _add,
     "-": _arithmetic("-"),
     "*": _arithmetic("*"),
     "/": _arithmetic("/"),
     "%": _arithmetic("%"),
-    "<": _compared("less", "<", turned=False),
-    ">": _compared("less", ">", turned=True),
-    "<=": _compared("upto", "<=", turned=False),
-    ">=": _compared("upto", ">=", turned=True),
+    "<": _comparison("less", "<", turned=False),
+    ">": _comparison("less", ">", turned=True),
+    "<=": _comparison("upto", "<=", turned=False),
+    ">=": _comparison("upto", ">=", turned=True),
     "===": _strict,
     "!==": _negated(_strict),
     "==": _loose,

@@ -1,4 +1,4 @@
-"""Regular expressions that mean the same to JavaScript and to JSONata."""
+"""Regular expressions with the same meaning in JavaScript and in JSONata."""
 
 import re
 
@@ -9,22 +9,22 @@ _INSIDE = {"d": "0-9", "w": "A-Za-z0-9_", "s": "\\s"}
 _SAME = {"n": "\\n", "t": "\\t", "r": "\\r"}
 
 
-def pattern(regex: Regex) -> str:
-    """A regular expression that means the same to both; raises Unsupported."""
+def to_jsonata(regex: Regex) -> str:
+    """Return a regular expression as JSONata writes it; raise Unsupported when it could mean something else there."""
     if set(regex.flags) - set("gim"):
         raise Unsupported(f"a regular expression with the flags {regex.flags!r}")
-    source, found, position, inside = regex.pattern, "", 0, False
+    source, result, position, inside = regex.pattern, "", 0, False
     while position < len(source):
         letter = source[position]
         if letter == "\\":
             escaped = source[position + 1]
             if escaped.isalnum():
-                known = (_INSIDE if inside else _OUTSIDE) | _SAME
-                if escaped not in known:
+                classes = (_INSIDE if inside else _OUTSIDE) | _SAME
+                if escaped not in classes:
                     raise Unsupported(f"\\{escaped} in a regular expression")
-                found += known[escaped]
+                result += classes[escaped]
             else:
-                found += f"\\{escaped}" if escaped.isascii() and escaped not in "\"'`<>&~#@ " else escaped
+                result += f"\\{escaped}" if escaped.isascii() and escaped not in "\"'`<>&~#@ " else escaped
             position += 2
             continue
         if source.startswith("(?", position) and not source.startswith("(?:", position):
@@ -32,22 +32,23 @@ def pattern(regex: Regex) -> str:
         if letter == "[" and (inside or source.startswith(("[]", "[^]"), position)):
             if not inside:
                 raise Unsupported("an empty class in a regular expression")
-            found += "\\["
+            result += "\\["
         elif inside and letter in "&~" and source[position + 1 : position + 2] == letter:
             raise Unsupported(f"{letter * 2} in a class of a regular expression")
         else:
             inside = (inside or letter == "[") and not (inside and letter == "]")
-            found += "\\/" if letter == "/" else letter
+            result += "\\/" if letter == "/" else letter
         position += 1
-    if re.search(r"(?<!\\)\{(?!\d+(,\d*)?\})", found):
+    if re.search(r"(?<!\\)\{(?!\d+(,\d*)?\})", result):
         raise Unsupported("a brace in a regular expression")
-    return f"/{found}/{''.join(flag for flag in 'im' if flag in regex.flags)}"
+    return f"/{result}/{''.join(flag for flag in 'im' if flag in regex.flags)}"
 
 
-def groups_alone(source: str, put: str) -> bool:
-    """Whether dollar signs in a replacement are groups that there are, by one digit."""
+def uses_groups_only(source: str, put: str) -> bool:
+    """Return whether every dollar sign in a replacement refers to an existing group by one digit."""
     count = len(re.findall(r"(?<!\\)\((?!\?)", source))
-    found = re.findall(r"\$(.?.?)", put)
+    references = re.findall(r"\$(.?.?)", put)
     return all(
-        one[:1].isdigit() and 1 <= int(one[0]) <= min(9, count) and not one[1:].isdigit() for one in found
+        one[:1].isdigit() and 1 <= int(one[0]) <= min(9, count) and not one[1:].isdigit()
+        for one in references
     )

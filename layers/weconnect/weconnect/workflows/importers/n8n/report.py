@@ -1,23 +1,24 @@
-"""What an import answers beside the workflow: what became of everything in the file."""
+"""Report of an import: the result for everything in the file."""
 
 from typing import Literal
 
-from weconnect.base_entity import Wire
+from weconnect.base_entity import ApiModel
 from weconnect.workflows.entities import Validation, Workflow
 
 
-class LeftOut(Wire):
-    """A part of a node that was not taken over."""
+class LeftOut(ApiModel):
+    """A part of a node that was not imported."""
 
     what: str
     why: str
 
 
-class ImportedNode(Wire):
-    """What became of a node. `mapped`: the same in our terms; `translated`: its conditions or expressions were
-    rewritten; `incomplete`: a node of ours that lacks the parameters in `missing`, which the file cannot know, beside a
-    disabled placeholder that keeps the original; `placeholder`: a disabled node that keeps the original; `note`: a
-    sticky note, now in the description.
+class ImportedNode(ApiModel):
+    """The result for a node.
+
+    `mapped`: an equivalent node; `translated`: conditions or expressions were rewritten; `incomplete`: a node that
+    lacks the parameters in `missing`, which the file does not contain, beside a disabled placeholder with the original;
+    `placeholder`: a disabled node with the original; `note`: a sticky note, which is now in the description.
     """
 
     pointer: str
@@ -31,9 +32,10 @@ class ImportedNode(Wire):
     left_out: list[LeftOut] = []
 
 
-class ImportedExpression(Wire):
-    """What became of an expression, its text cut to 300 characters. One that was left, in a node that was mapped,
-    ends the run with its own text as the error.
+class ImportedExpression(ApiModel):
+    """The result for an expression, whose text is cut to 300 characters.
+
+    A node that was mapped fails at an expression with the status `left`, with the expression's text as the error.
     """
 
     pointer: str
@@ -43,23 +45,26 @@ class ImportedExpression(Wire):
     notes: list[str] = []
 
 
-class Dropped(Wire):
-    """Something of the file that has no place here."""
+class Dropped(ApiModel):
+    """A part of the file that was dropped."""
 
     pointer: str
     what: str
     why: str
 
 
-class Share(Wire):
+class Share(ApiModel):
+    """The share of a workflow's parts that was converted."""
+
     total: int
     taken: int
     share: float
 
 
-class ImportCounts(Wire):
-    """`nodes` without sticky notes; taken: mapped or translated. `expressions` of all nodes; `expressionsOfTaken`:
-    of those that are no placeholders.
+class ImportCounts(ApiModel):
+    """Numbers of an import. `nodes` excludes sticky notes; `taken` counts those that are mapped or translated.
+
+    `expressions` counts those of all nodes, `expressionsOfTaken` those of nodes other than placeholders.
     """
 
     mapped: int
@@ -72,8 +77,8 @@ class ImportCounts(Wire):
     expressions_of_taken: Share
 
 
-class ImportReport(Wire):
-    """`others`: the names of further workflows in the file, which were not taken; import them one by one."""
+class ImportReport(ApiModel):
+    """The report of an import. `others` names further workflows in the file; import them one by one."""
 
     source: Literal["n8n"] = "n8n"
     counts: ImportCounts
@@ -86,11 +91,11 @@ class ImportReport(Wire):
 
 
 class ImportedWorkflow(Workflow):
-    """The draft that was made; `report` tells what became of another system's file."""
+    """The imported draft, with a report when the file came from another system."""
 
     report: ImportReport | None = None
 
 
 def share(taken: int, total: int) -> Share:
-    """A share between 0 and 1; of nothing all."""
+    """Return a share between 0 and 1; 1 without any parts."""
     return Share(total=total, taken=taken, share=round(taken / total, 4) if total else 1)

@@ -1,202 +1,206 @@
-"""One of n8n's nodes as it is read: its parameters in our terms, and what was left out of it."""
+"""A node of an n8n file while it is read: its parameters in our terms, and a record of what was left out."""
 
 import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from weconnect.workflows.importers.n8n.export_file import N8nNode, escaped
+from weconnect.workflows.importers.n8n.export_file import N8nNode, escape_pointer
 from weconnect.workflows.importers.n8n.expression_translator import translate
-from weconnect.workflows.importers.n8n.jsonata_terms import Surroundings, Term, constant
+from weconnect.workflows.importers.n8n.jsonata_terms import ExpressionScope, Term, constant
 from weconnect.workflows.importers.n8n.report import ImportedExpression, LeftOut
 from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
 
-SHOWN = 300
+MAX_SHOWN = 300  # characters of an expression in the report
 GROUPS = ("options", "additionalFields")
 MISSING = object()
 
 
-class Refused(Exception):
-    """The node has no counterpart that does the same; the text says why."""
+class NotConvertible(Exception):
+    """The node has no equivalent; the text says why."""
 
 
 @dataclass
-class Made:
-    """What stands for a node: types and parameters of one node, or of several in a row, and the names of its outputs.
+class MappedNode:
+    """The equivalent of a node: types and parameters of one of our nodes, or of several in sequence.
 
-    `outputs` and `inputs` are by n8n's number; an input that is missing is `main`.
+    `outputs` and `inputs` are names by n8n's number; a missing input is `main`. `absorbed` has the indexes of n8n nodes
+    that became a part of this one. `missing` has the parameters that the user must set, with instructions.
     """
 
-    chain: list[tuple[str, dict[str, Any]]]
+    steps: list[tuple[str, dict[str, Any]]]
     outputs: tuple[str, ...] = ("main",)
     inputs: tuple[str, ...] = ()
-    folded: list[int] = field(default_factory=list)
-    """Places of the nodes that are a part of it now."""
+    absorbed: list[int] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    """Parameters of the chain's nodes that have to be filled in, and with what."""
 
 
 @dataclass
-class Reading:
-    """A node's parameters; every one that is asked for counts as taken over."""
+class NodeReader:
+    """Reader of a node's parameters; each one that was read counts as imported.
+
+    `attached` has the nodes at its inputs of other kinds, such as `ai_languageModel`: (index, node).
+    """
 
     node: N8nNode
-    place: int
+    index: int
     version: float
-    where: Surroundings
-    helpers: dict[str, list[tuple[int, N8nNode]]] = field(default_factory=dict)
-    """The nodes at its inputs of other kinds, as `ai_languageModel`."""
+    scope: ExpressionScope
+    attached: dict[str, list[tuple[int, N8nNode]]] = field(default_factory=dict)
     expressions: list[ImportedExpression] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    rewritten: bool = False
-    _asked: set[tuple[str, ...]] = field(default_factory=set)
+    is_rewritten: bool = False
+    _read_names: set[tuple[str, ...]] = field(default_factory=set)
 
-    def raw(self, *path: str, default: Any = None) -> Any:
-        """A parameter as it stands."""
-        self._asked.add(path[:2] if path[0] in GROUPS else path[:1])
-        found: Any = self.node.parameters
-        for part in path:
-            found = found.get(part, MISSING) if isinstance(found, dict) else MISSING
-        return default if found is MISSING else found
+    def read(self, *path: str, default: Any = None) -> Any:
+        """Return a parameter as it is in the file."""
+        self._read_names.add(path[:2] if path[0] in GROUPS else path[:1])
+        value: Any = self.node.parameters
+        for key in path:
+            value = value.get(key, MISSING) if isinstance(value, dict) else MISSING
+        return default if value is MISSING else value
 
-    def fixed(self, *path: str, default: Any = None) -> Any:
-        """A parameter that decides what the node is; raises Refused for an expression or another type."""
-        found = self.raw(*path, default=default)
-        if isinstance(default, str) and isinstance(found, dict | list):
-            raise Refused(f"{'.'.join(path)} is of another type than it should be")
-        if is_expression(found):
-            raise Refused(
-                f"{'.'.join(path)} is an expression, so what the node does is known only when it runs"
+    def read_constant(self, *path: str, default: Any = None) -> Any:
+        """Return a parameter that decides which node this is; raise NotConvertible for an expression or wrong type."""
+        value = self.read(*path, default=default)
+        if isinstance(default, str) and isinstance(value, dict | list):
+            raise NotConvertible(f"{'.'.join(path)} has the wrong type")
+        if is_expression(value):
+            raise NotConvertible(
+                f"{'.'.join(path)} is an expression, so the node's behaviour is unknown before it runs"
             )
-        return found
+        return value
 
-    def rows(self, *path: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-        """The objects of a list, each with its place."""
-        found = self.raw(*path, default=[])
-        rows = found if isinstance(found, list) else [found]
+    def read_rows(self, *path: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """Return the objects of a list, each with its path."""
+        value = self.read(*path, default=[])
+        rows = value if isinstance(value, list) else [value]
         return [((*path, number), row) for number, row in enumerate(rows) if isinstance(row, dict)]
 
-    def template(self, *path: str, default: Any = None) -> Any:
-        """A parameter in our terms."""
-        found = self.raw(*path, default=default)
-        return self.value(found, path)
+    def read_template(self, *path: str, default: Any = None) -> Any:
+        """Return a parameter in our terms."""
+        return self.convert(self.read(*path, default=default), path)
 
-    def value(self, found: Any, path: tuple[Any, ...]) -> Any:
-        """A value of a parameter in our terms: expressions translated, whatever stands within it."""
-        if isinstance(found, dict):
-            return {key: self.value(inner, (*path, key)) for key, inner in found.items()}
-        if isinstance(found, list):
-            return [self.value(inner, (*path, number)) for number, inner in enumerate(found)]
-        if not isinstance(found, str):
-            return found
-        if not is_expression(found):
-            return literal(found)
+    def convert(self, value: Any, path: tuple[Any, ...]) -> Any:
+        """Return a value of a parameter in our terms, with every expression in it translated."""
+        if isinstance(value, dict):
+            return {key: self.convert(inner, (*path, key)) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.convert(inner, (*path, number)) for number, inner in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        if not is_expression(value):
+            return escape_braces(value)
         return "".join(
-            literal(part) if isinstance(part, str) else embedded(self.expression(part[0], path).source)
-            for part in parts(found[1:])
+            escape_braces(part)
+            if isinstance(part, str)
+            else wrap_expression(self.translate(part[0], path).source)
+            for part in split_parts(value[1:])
         )
 
-    def term(self, found: Any, path: tuple[Any, ...]) -> Term:
-        """A value of a parameter as one JSONata expression."""
-        if not isinstance(found, str) or not is_expression(found):
-            return constant(found) if not isinstance(found, dict | list) else Term(json.dumps(found), "any")
-        pieces = parts(found[1:])
-        if len(pieces) == 1 and not isinstance(pieces[0], str):
-            return self.expression(pieces[0][0], path)
-        terms = [
-            constant(part) if isinstance(part, str) else self.expression(part[0], path) for part in pieces
-        ]
+    def to_term(self, value: Any, path: tuple[Any, ...]) -> Term:
+        """Return a value of a parameter as one JSONata expression."""
+        if not isinstance(value, str) or not is_expression(value):
+            return constant(value) if not isinstance(value, dict | list) else Term(json.dumps(value), "any")
+        parts = split_parts(value[1:])
+        if len(parts) == 1 and not isinstance(parts[0], str):
+            return self.translate(parts[0][0], path)
+        terms = [constant(part) if isinstance(part, str) else self.translate(part[0], path) for part in parts]
         if not terms:
             return constant("")
-        self.rewritten = True
+        self.is_rewritten = True
         return Term(f"({' & '.join(term.source for term in terms)})", "text")
 
-    def expression(self, source: str, path: tuple[Any, ...]) -> Term:
-        """One expression translated; one that cannot be ends the run with its own text."""
+    def translate(self, source: str, path: tuple[Any, ...]) -> Term:
+        """Translate one expression; one that is not translatable fails the execution with its text as the error."""
         pointer = self.pointer("parameters", *path)
-        self.rewritten = True
+        self.is_rewritten = True
         try:
-            term, notes = translate(source, self.where)
-        except Unsupported as refusal:
-            self.expressions.append(told(pointer, source, f"{refusal} is not translated"))
+            term, notes = translate(source, self.scope)
+        except Unsupported as error:
+            self.expressions.append(untranslated(pointer, source, f"{error} is not translated"))
             text = f"Not translated from n8n: {source.strip()[:500]}"
             return Term(f"$error({constant(text).source})")
         self.expressions.append(
-            ImportedExpression(pointer=pointer, expression=shown(source), status="translated", notes=notes)
+            ImportedExpression(pointer=pointer, expression=shorten(source), status="translated", notes=notes)
         )
         return term
 
-    def leave(self, what: str, why: str) -> None:
-        """Say what was not taken over."""
+    def report_left_out(self, what: str, why: str) -> None:
+        """Record a part of the node that was not imported."""
         self.left_out.append(LeftOut(what=what[:200], why=why[:500]))
 
-    def finish(self) -> None:
-        """Account for parameters that nobody asked for, and for the expressions in them."""
+    def report_unread(self) -> None:
+        """Record the parameters that were not read, and the expressions in them."""
         for key, inner in self.node.parameters.items():
             names = [(key, each) for each in inner] if key in GROUPS and isinstance(inner, dict) else [(key,)]
             for name in names:
-                if name not in self._asked:
-                    self.leave(".".join(name), "has no counterpart")
-        known = {found.pointer for found in self.expressions}
+                if name not in self._read_names:
+                    self.report_left_out(".".join(name), "has no equivalent")
+        recorded = {expression.pointer for expression in self.expressions}
         self.expressions += [
-            found for found in self.untaken("is in a part that was left out") if found.pointer not in known
+            expression
+            for expression in self.list_untranslated("belongs to a part that was left out")
+            if expression.pointer not in recorded
         ]
 
-    def untaken(self, why: str) -> list[ImportedExpression]:
-        """All expressions of the node as left."""
+    def list_untranslated(self, why: str) -> list[ImportedExpression]:
+        """Return all expressions of the node as not translated."""
         return [
-            told(self.pointer("parameters", *path), source, why)
-            for path, text in texts(self.node.parameters)
-            for source in sources(text)
+            untranslated(self.pointer("parameters", *path), source, why)
+            for path, text in find_texts(self.node.parameters)
+            for source in find_sources(text)
         ]
 
     def pointer(self, *path: Any) -> str:
-        return f"/nodes/{self.place}" + "".join(f"/{escaped(part)}" for part in path)
+        return f"/nodes/{self.index}" + "".join(f"/{escape_pointer(part)}" for part in path)
 
 
-def told(pointer: str, source: str, why: str) -> ImportedExpression:
-    return ImportedExpression(pointer=pointer, expression=shown(source), status="left", reason=why[:500])
+def untranslated(pointer: str, source: str, why: str) -> ImportedExpression:
+    return ImportedExpression(pointer=pointer, expression=shorten(source), status="left", reason=why[:500])
 
 
-def shown(source: str) -> str:
+def shorten(source: str) -> str:
     source = source.strip()
-    return source if len(source) <= SHOWN else source[:SHOWN] + "…"
+    return source if len(source) <= MAX_SHOWN else source[:MAX_SHOWN] + "…"
 
 
 def is_expression(value: Any) -> bool:
-    """n8n writes an equals sign before texts that hold expressions; without any it is plain text."""
+    """Return whether a value is a text with expressions: n8n puts an equals sign before it."""
     return isinstance(value, str) and value.startswith("=")
 
 
-def parts(text: str) -> list[str | tuple[str]]:
-    """A text in parts: plain ones, and `(source,)` for an expression, which ends at the first `}}`."""
-    found: list[str | tuple[str]] = []
+def split_parts(text: str) -> list[str | tuple[str]]:
+    """Return a text's parts: a string is plain text, `(source,)` an expression, which ends at the first `}}`."""
+    parts: list[str | tuple[str]] = []
     for number, part in enumerate(re.split(r"\{\{(.*?)\}\}", text, flags=re.DOTALL)):
         if number % 2:
-            found.append((part,))
+            parts.append((part,))
         elif part:
-            found.append(part)
-    return found
+            parts.append(part)
+    return parts
 
 
-def sources(text: str) -> list[str]:
-    """The expressions of a text."""
-    return [part[0] for part in parts(text[1:]) if isinstance(part, tuple)] if is_expression(text) else []
+def find_sources(text: str) -> list[str]:
+    """Return the expressions in a text."""
+    if not is_expression(text):
+        return []
+    return [part[0] for part in split_parts(text[1:]) if isinstance(part, tuple)]
 
 
-def texts(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], str]]:
-    """All texts within a value with their places."""
+def find_texts(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], str]]:
+    """Return all texts within a value: (path, text)."""
     if isinstance(value, str):
         return [(path, value)]
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [found for key, each in inner for found in texts(each, (*path, key))]
+    return [text for key, each in inner for text in find_texts(each, (*path, key))]
 
 
-def embedded(source: str) -> str:
-    """An expression within a text of ours."""
+def wrap_expression(source: str) -> str:
+    """Return an expression as a part of one of our texts."""
     return f"{{{{ {source} }}}}"
 
 
-def literal(text: str) -> str:
-    """Plain text that may hold the braces of expressions."""
+def escape_braces(text: str) -> str:
+    """Return plain text in which double braces do not begin an expression."""
     return text.replace("{{", '{{ "{{" }}')

@@ -1,16 +1,16 @@
-"""What n8n's expressions are made of: a part of JavaScript's expressions, as a tree."""
+"""The syntax tree of n8n's expressions: the part of JavaScript that can be translated."""
 
 from dataclasses import dataclass
 from typing import Any
 
 
 class Unsupported(Exception):
-    """This is not JavaScript, or a part of it that has no certain counterpart here; the text says which."""
+    """The source is not JavaScript, or uses a part of it without a certain counterpart; the message names it."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A number, a text, true, false, null; `undefined` is the name it is."""
+    """A number, a text, true, false, null; `undefined` is a Name."""
 
     value: Any
 
@@ -28,7 +28,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Member:
-    """`of.key`, `of["key"]`, `of[0]`, with or without a question mark: a number is a place in a list."""
+    """`of.key`, `of["key"]`, `of[0]`, with or without a question mark; a number is an index."""
 
     of: "Tree"
     key: str | int
@@ -36,7 +36,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Element:
-    """`of[key]` with a key that is computed."""
+    """`of[key]` with a computed key."""
 
     of: "Tree"
     key: "Tree"
@@ -44,7 +44,7 @@ class Element:
 
 @dataclass(frozen=True)
 class Invoke:
-    """`function(arguments)`; `new` tells `new Date()`."""
+    """`function(arguments)`, or `new function(arguments)`."""
 
     function: "Tree"
     arguments: "tuple[Tree, ...]"
@@ -79,7 +79,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Bound:
-    """`const name = value; body`: the body of a function up to what it returns."""
+    """`const name = value; body`: a binding, and the rest of the function up to what it returns."""
 
     name: str
     value: "Tree"
@@ -100,14 +100,14 @@ class ListOf:
 
 @dataclass(frozen=True)
 class ObjectOf:
-    """Fields by name; a Spread has none."""
+    """Fields by name; the name of a Spread is empty."""
 
     fields: "tuple[tuple[str, Tree], ...]"
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A template literal: texts and expressions in turn."""
+    """A template literal: texts and expressions in order."""
 
     parts: "tuple[str | Tree, ...]"
 

@@ -1,113 +1,120 @@
-"""n8n's nodes that begin a run."""
+"""Conversion of n8n's triggers."""
 
 import re
 from typing import Any
 
-from weconnect.workflows.importers.n8n.source_node import Made, Reading, Refused
+from weconnect.workflows.importers.n8n.source_node import MappedNode, NodeReader, NotConvertible
 
 _UNITS = {"minutes": "minute", "hours": "hour", "days": "day"}
 _MODES = {"onReceived": "immediately", "lastNode": "last_node", "responseNode": "respond"}
 
 
-def manual(reading: Reading) -> Made:
-    return Made([("manual", {})])
+def manual(reader: NodeReader) -> MappedNode:
+    return MappedNode([("manual", {})])
 
 
-def called(reading: Reading) -> Made:
-    """executeWorkflowTrigger: the items are the run's input, as a sub-workflow's run gets them."""
-    reading.raw("inputSource"), reading.raw("workflowInputs"), reading.raw("jsonExample")
-    return Made([("manual", {})])
+def called(reader: NodeReader) -> MappedNode:
+    """Convert executeWorkflowTrigger: the items are the input of the sub-workflow's execution."""
+    reader.read("inputSource"), reader.read("workflowInputs"), reader.read("jsonExample")
+    return MappedNode([("manual", {})])
 
 
-def error(reading: Reading) -> Made:
-    return Made([("error", {})])
+def error(reader: NodeReader) -> MappedNode:
+    return MappedNode([("error", {})])
 
 
-def webhook(reading: Reading) -> Made:
-    methods = reading.fixed("httpMethod", default="GET")
+def webhook(reader: NodeReader) -> MappedNode:
+    methods = reader.read_constant("httpMethod", default="GET")
     methods = methods if isinstance(methods, list) else [methods]
     if not set(methods) <= {"GET", "POST", "PUT", "PATCH", "DELETE"}:
-        raise Refused(f"the methods {methods} are not taken")
-    if reading.fixed("multipleMethods", default=False) and len(methods) > 1:
-        raise Refused("each method has an output of its own")
-    mode = reading.fixed("responseMode", default="onReceived")
+        raise NotConvertible(f"the methods {methods} are not supported")
+    if reader.read_constant("multipleMethods", default=False) and len(methods) > 1:
+        raise NotConvertible("each method has its own output")
+    mode = reader.read_constant("responseMode", default="onReceived")
     if mode not in _MODES:
-        raise Refused(f"the response mode {mode!r} has no counterpart")
-    if reading.raw("path"):
-        reading.leave("path", "a workflow's webhook has an address of its own here; call that one instead")
-    if reading.raw("authentication", default="none") != "none":
-        reading.leave("authentication", "the address is a secret by itself, or takes signed calls")
-    return Made([("webhook", {"methods": methods, "responseMode": _MODES[mode]})])
+        raise NotConvertible(f"the response mode {mode!r} has no equivalent")
+    if reader.read("path"):
+        reader.report_left_out("path", "the workflow's webhook has another address here; call that one")
+    if reader.read("authentication", default="none") != "none":
+        reader.report_left_out("authentication", "the address is secret, or requires signed calls")
+    return MappedNode([("webhook", {"methods": methods, "responseMode": _MODES[mode]})])
 
 
-def chat(reading: Reading) -> Made:
-    """chatTrigger: a message is what is posted, as n8n's own chat window posts it."""
-    mode = reading.fixed("options", "responseMode", default="lastNode")
+def chat(reader: NodeReader) -> MappedNode:
+    """Convert chatTrigger to a webhook that receives messages as n8n's chat window posts them."""
+    mode = reader.read_constant("options", "responseMode", default="lastNode")
     modes = {"lastNode": "last_node", "streaming": "last_node", "responseNode": "respond"}
     if mode not in modes:
-        raise Refused(f"the response mode {mode!r} has no counterpart")
-    text = "there is no chat window here: post {chatInput, sessionId} as JSON to the webhook's address"
-    reading.leave("chat", text)
+        raise NotConvertible(f"the response mode {mode!r} has no equivalent")
+    text = "a chat window is not provided: post {chatInput, sessionId} as JSON to the webhook's address"
+    reader.report_left_out("chat", text)
     if mode == "streaming":
-        reading.leave("options.responseMode", "the answer is given whole")
-    return _posted(reading, modes[mode], '{"action": "sendMessage"}')
+        reader.report_left_out("options.responseMode", "the response is not streamed")
+    return _posted(reader, modes[mode], '{"action": "sendMessage"}')
 
 
-def form(reading: Reading) -> Made:
-    """formTrigger: what people wrote is what is posted, by the names of the fields."""
-    mode = reading.fixed("responseMode", default="onReceived")
+def form(reader: NodeReader) -> MappedNode:
+    """Convert formTrigger to a webhook that receives the fields by name."""
+    mode = reader.read_constant("responseMode", default="onReceived")
     if mode not in _MODES:
-        raise Refused(f"the response mode {mode!r} has no counterpart")
+        raise NotConvertible(f"the response mode {mode!r} has no equivalent")
     names = []
-    for _, row in reading.rows("formFields", "values"):
+    for _, row in reader.read_rows("formFields", "values"):
         if row.get("fieldType") == "file":
-            raise Refused("its form takes files, which are no part of items here")
+            raise NotConvertible("its form accepts files, which items do not contain here")
         names.append(str(row.get("fieldName") or row.get("fieldLabel") or "")[:60])
-    text = f"there are no forms here: post its fields as JSON to the webhook's address ({', '.join(names)})"
-    reading.leave("form", text)
+    text = f"forms are not supported: post its fields as JSON to the webhook's address ({', '.join(names)})"
+    reader.report_left_out("form", text)
     for key in ("formTitle", "formDescription", "path"):
-        reading.raw(key)
-    return _posted(reading, _MODES[mode], '{"submittedAt": $now(), "formMode": "production"}')
+        reader.read(key)
+    return _posted(reader, _MODES[mode], '{"submittedAt": $now(), "formMode": "production"}')
 
 
-def _posted(reading: Reading, mode: str, added: str) -> Made:
-    if reading.raw("authentication", default="none") != "none":
-        reading.leave("authentication", "the address is a secret by itself, or takes signed calls")
-    # A run that is started by hand has the fields themselves as its input, and no call around them.
+def _posted(reader: NodeReader, mode: str, added: str) -> MappedNode:
+    if reader.read("authentication", default="none") != "none":
+        reader.report_left_out("authentication", "the address is secret, or requires signed calls")
+    # The input of a manual execution is the fields themselves, not an HTTP request.
     item = f"$merge([$exists(body) ? body : $, {added}])"
-    return Made([("webhook", {"methods": ["POST"], "responseMode": mode}), ("jsonata", {"expression": item})])
+    return MappedNode(
+        [("webhook", {"methods": ["POST"], "responseMode": mode}), ("jsonata", {"expression": item})]
+    )
 
 
-def schedule(reading: Reading) -> Made:
-    rules = [row for _, row in reading.rows("rule", "interval")]
-    return _schedule(reading, [_rule(rule) for rule in rules or [{}]])
+def schedule(reader: NodeReader) -> MappedNode:
+    rules = [row for _, row in reader.read_rows("rule", "interval")]
+    return _schedule(reader, [_rule(rule) for rule in rules or [{}]])
 
 
-def cron(reading: Reading) -> Made:
-    """The older node, with its times of day."""
-    rules = [row for _, row in reading.rows("triggerTimes", "item")]
-    return _schedule(reading, [_time(rule) for rule in rules or [{}]])
+def cron(reader: NodeReader) -> MappedNode:
+    """Convert the older node, with its times of day."""
+    rules = [row for _, row in reader.read_rows("triggerTimes", "item")]
+    return _schedule(reader, [_time(rule) for rule in rules or [{}]])
 
 
-def interval(reading: Reading) -> Made:
-    unit, amount = reading.fixed("unit", default="seconds"), reading.fixed("interval", default=1)
-    return _schedule(reading, [_rate(amount, str(unit))])
+def interval(reader: NodeReader) -> MappedNode:
+    unit, amount = (
+        reader.read_constant("unit", default="seconds"),
+        reader.read_constant("interval", default=1),
+    )
+    return _schedule(reader, [_rate(amount, str(unit))])
 
 
-def _schedule(reading: Reading, found: list[str]) -> Made:
-    if len(set(found)) > 1:
-        raise Refused(f"it has {len(found)} times, and a schedule here has one; make a node for each")
-    zone = getattr(reading.where, "timezone", None)
+def _schedule(reader: NodeReader, expressions: list[str]) -> MappedNode:
+    if len(set(expressions)) > 1:
+        raise NotConvertible(
+            f"it has {len(expressions)} times; a schedule here has one, so create a node for each"
+        )
+    zone = getattr(reader.scope, "timezone", None)
     if zone is None:
-        reading.leave("timezone", "the file names none, so the times are meant in UTC")
-    return Made([("schedule", {"expression": found[0], "timezone": zone or "UTC"})])
+        reader.report_left_out("timezone", "the file has none, so the times are in UTC")
+    return MappedNode([("schedule", {"expression": expressions[0], "timezone": zone or "UTC"})])
 
 
 def _rate(amount: Any, unit: str) -> str:
     if unit == "seconds" and isinstance(amount, int) and amount and amount % 60 == 0:
         amount, unit = amount // 60, "minutes"
     if unit not in _UNITS or not isinstance(amount, int) or amount < 1:
-        raise Refused(f"every {amount} {unit} is no schedule here; the shortest is a minute")
+        raise NotConvertible(f"every {amount} {unit} is not supported; the shortest interval is a minute")
     return f"rate({amount} {_UNITS[unit]}{'s' if amount > 1 else ''})"
 
 
@@ -118,7 +125,7 @@ def _rule(rule: dict[str, Any]) -> str:
         return _fields(rule.get("expression"))
     amount = rule.get(f"{field}Interval", {"minutes": 5, "seconds": 30}.get(str(field), 1))
     if not all(isinstance(value, int) for value in (minute, hour, amount)):
-        raise Refused("a time of the schedule is an expression")
+        raise NotConvertible("a time of the schedule is an expression")
     if field in ("seconds", "minutes"):
         return _rate(amount, str(field))
     if field == "hours":
@@ -135,12 +142,12 @@ def _rule(rule: dict[str, Any]) -> str:
         return f"{minute} {hour} * * {','.join(str(day) for day in days) or '0'}"
     if field == "months" and amount == 1:
         return f"{minute} {hour} {rule.get('triggerAtDayOfMonth', 1)} * *"
-    raise Refused(f"every {amount} {field} is no schedule of five fields")
+    raise NotConvertible(f"every {amount} {field} cannot be written in five cron fields")
 
 
 def _stepped(amount: int, whole: int, shape: str) -> str:
     if amount < 1 or whole % amount:
-        raise Refused(f"every {amount} hours is no schedule of five fields")
+        raise NotConvertible(f"every {amount} hours cannot be written in five cron fields")
     return shape.format(amount)
 
 
@@ -160,17 +167,17 @@ def _time(rule: dict[str, Any]) -> str:
         "everyMonth": f"{minute} {hour} {rule.get('dayOfMonth', 1)} * *",
     }
     if mode not in shapes or not re.fullmatch(r"[\d* ]+", shapes[mode]):
-        raise Refused("a time of the schedule has no counterpart")
+        raise NotConvertible("a time of the schedule has no equivalent")
     return shapes[mode]
 
 
 def _fields(text: Any) -> str:
-    """Five fields of a cron expression that may have seconds before them."""
-    found = text.removeprefix("=").split() if isinstance(text, str) else []
-    if len(found) == 6 and found[0] == "0":
-        found = found[1:]
-    if len(found) != 5 or not all(re.fullmatch(r"[\dA-Za-z*/,-]+", part) for part in found):
-        raise Refused(f"{str(text)[:100]!r} is no cron expression of five fields")
-    if found[2] != "*" and found[4] != "*":
-        raise Refused("a schedule that names both days of the month and days of the week is refused here")
-    return " ".join(found)
+    """Return the five fields of a cron expression that may begin with seconds; raise NotConvertible."""
+    fields = text.removeprefix("=").split() if isinstance(text, str) else []
+    if len(fields) == 6 and fields[0] == "0":
+        fields = fields[1:]
+    if len(fields) != 5 or not all(re.fullmatch(r"[\dA-Za-z*/,-]+", part) for part in fields):
+        raise NotConvertible(f"{str(text)[:100]!r} is not a cron expression with five fields")
+    if fields[2] != "*" and fields[4] != "*":
+        raise NotConvertible("a schedule with both days of the month and days of the week is not supported")
+    return " ".join(fields)

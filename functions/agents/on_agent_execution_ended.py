@@ -1,0 +1,20 @@
+"""EventBridge `Durable Execution Status Change`: close an agent's execution that its function could not close."""
+
+from typing import Any
+
+from weconnect.agents.engine import sweeper
+from weconnect.log import logger
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Close the execution that the durable execution is named after, unless it is closed already."""
+    detail = event["detail"]
+    message = f"The platform ended the execution: {detail['status']}"
+    closed = sweeper.close(detail["durableExecutionName"], detail["status"], message)
+    if closed:
+        logger.warning(
+            "execution closed after its durable execution ended",
+            execution_id=detail["durableExecutionName"],
+            status=detail["status"],
+        )
+    return {"closed": closed}

@@ -1,0 +1,14 @@
+"""Every minute: start or close the agents' executions that were stored but never started, or were abandoned."""
+
+from typing import Any
+
+from weconnect.agents.engine import sweeper
+from weconnect.log import logger
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Sweep once; return the number of executions that were started or closed."""
+    swept = sweeper.sweep()
+    if swept:
+        logger.warning("executions swept", count=swept)
+    return {"swept": swept}

@@ -1,0 +1,99 @@
+"""HTTP requests and responses, and the ASGI adapter of an application that maps one to the other."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+BODY_BYTES = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request: `path` and `query` as they were sent (percent-encoded), header names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: list[tuple[str, str]]
+    client: str
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP response."""
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+    @classmethod
+    def json(cls, status: int, value: Any, headers: list[tuple[str, str]] | None = None) -> "Response":
+        return cls(
+            status, [("content-type", "application/json"), *(headers or [])], json.dumps(value).encode()
+        )
+
+    @classmethod
+    def message(cls, status: int, text: str) -> "Response":
+        return cls.json(status, {"message": text})
+
+
+Application = Callable[[Request], Awaitable[Response]]
+
+
+def asgi(application: Application) -> Callable[..., Awaitable[None]]:
+    """Return the ASGI callable of an application."""
+
+    async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body = await _read_body(receive)
+        if body is None:
+            response = Response.message(413, "Request Entity Too Large")
+        else:
+            try:
+                response = await application(_request(scope, body))
+            except Exception:
+                logging.exception("request failed in the host: %s %s", scope["method"], scope["path"])
+                response = Response.message(500, "Internal Server Error")
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        if response.status not in (204, 304):
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+            headers.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send(
+            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body}
+        )
+
+    return serve
+
+
+def _request(scope: dict[str, Any], body: bytes) -> Request:
+    return Request(
+        method=scope["method"],
+        path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
+        client=scope["client"][0] if scope.get("client") else "127.0.0.1",
+        body=body,
+    )
+
+
+async def _read_body(receive: Any) -> bytes | None:
+    """Return the whole body, or None when it exceeds the gateway's limit."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b""
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= BODY_BYTES:
+            parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts) if size <= BODY_BYTES else None

@@ -1,0 +1,71 @@
+"""Event patterns of EventBridge, which the filters of DynamoDB and SQS also use."""
+
+from typing import Any
+
+
+def matches_pattern(pattern: Any, event: Any) -> bool:
+    """Return whether an event has every field of the pattern, with one of the values listed for it."""
+    if not isinstance(pattern, dict):
+        raise ValueError(f"a pattern must be an object, not {pattern!r}")
+    for key, expected in pattern.items():
+        if key == "$or":
+            if not any(matches_pattern(option, event) for option in expected):
+                return False
+            continue
+        present = isinstance(event, dict) and key in event
+        value = event[key] if present else None
+        if isinstance(expected, dict):
+            if not matches_pattern(expected, value):
+                return False
+        elif not any(_accepts(rule, value, present) for rule in expected):
+            return False
+    return True
+
+
+def _accepts(rule: Any, value: Any, present: bool) -> bool:
+    if isinstance(rule, dict):
+        (kind, operand), *_ = rule.items()
+        if kind == "exists":
+            return bool(present == operand)
+        return present and any(
+            _compare(kind, operand, item) for item in (value if _is_list(value) else [value])
+        )
+    return present and (rule in value if _is_list(value) else _equal(rule, value))
+
+
+def _compare(kind: str, operand: Any, value: Any) -> bool:
+    if kind == "anything-but":
+        if isinstance(operand, dict):
+            return not any(_compare(inner, part, value) for inner, part in operand.items())
+        return not any(_equal(part, value) for part in (operand if _is_list(operand) else [operand]))
+    if kind == "numeric":
+        return isinstance(value, int | float) and all(
+            _NUMERIC[operator](value, bound)
+            for operator, bound in zip(operand[::2], operand[1::2], strict=True)
+        )
+    if not isinstance(value, str):
+        return False
+    if kind == "prefix":
+        return value.startswith(str(operand))
+    if kind == "suffix":
+        return value.endswith(str(operand))
+    if kind == "equals-ignore-case":
+        return value.lower() == str(operand).lower()
+    raise ValueError(f"unknown filter {kind!r}")
+
+
+def _equal(rule: Any, value: Any) -> bool:
+    return bool(rule == value) and isinstance(rule, bool) == isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+_NUMERIC = {
+    "=": lambda value, bound: value == bound,
+    "<": lambda value, bound: value < bound,
+    "<=": lambda value, bound: value <= bound,
+    ">": lambda value, bound: value > bound,
+    ">=": lambda value, bound: value >= bound,
+}

@@ -1,0 +1,95 @@
+"""Tool calls that are executions of their own, of another agent or of a workflow: the parts that both share."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from weconnect import clock, ids
+from weconnect.agents.engine.execution_context import (
+    AgentSnapshot,
+    Charge,
+    ExecutionContext,
+    record_step,
+)
+from weconnect.agents.entities import AgentExecutionStep, AgentStepApproval
+from weconnect.agents.tools import usage
+from weconnect.agents.tools.errors import ToolError
+from weconnect.agents.tools.invocation import PinnedTool
+from weconnect.base_entity import JsonObject
+
+
+@dataclass(frozen=True)
+class PendingCall:
+    """A tool call that is about to be executed, as the step `step_name` with the number `step_number`."""
+
+    context: ExecutionContext
+    snapshot: AgentSnapshot
+    tool: PinnedTool
+    arguments: JsonObject
+    step_name: str
+    step_number: int
+    approval: AgentStepApproval | None
+
+
+class StartedCall(BaseModel):
+    """The execution that a call has started, or the error that kept it from starting; `started` in epoch seconds."""
+
+    type: Literal["started"] = "started"
+    started: float
+    execution_id: UUID | None = None
+    agent_id: UUID | None = None
+    error: str | None = None
+
+
+class ToolResult(BaseModel):
+    """The result of a tool call for the model; `charge` and `suspended_seconds` are those of its own execution."""
+
+    type: Literal["result"] = "result"
+    content: str
+    is_error: bool
+    charge: Charge | None = None
+    suspended_seconds: float = 0
+
+
+def derive_id(context: ExecutionContext, name: str) -> UUID:
+    """Return the id of what an execution creates under `name`; the same at each attempt."""
+    return ids.derived_from(context.execution_id, name)
+
+
+def record_call(call: PendingCall, started: StartedCall, failure: str | None, result: Any) -> float:
+    """Record the step of a finished call and count the use of its tool; return the seconds that it took."""
+    seconds = clock.now().timestamp() - started.started
+    step = AgentExecutionStep(
+        number=call.step_number,
+        type="tool",
+        name=call.tool.name,
+        started_at=datetime.fromtimestamp(started.started, UTC),
+        duration_ms=int(seconds * 1000),
+        arguments=call.arguments,
+        error=failure,
+        approval=call.approval,
+        execution_id=started.execution_id,
+    )
+    context = call.context
+    record_step(context.load_row(), step, result)
+    usage.count_use(context.organization_id, context.agent_id, call.tool.id)
+    return seconds
+
+
+def resolve_reference(noun: str, arguments: JsonObject, find_by_name: Callable[[str], UUID | None]) -> UUID:
+    """Return the id that the argument `noun` gives, either as an id or as a name.
+
+    Raises ToolError when nothing has that name.
+    """
+    reference = str(arguments[noun])
+    with suppress(ValueError):
+        return UUID(reference)
+    match = find_by_name(reference)
+    if match is None:
+        raise ToolError(f"No {noun} is named {reference!r}")
+    return match

@@ -1,0 +1,160 @@
+"""The identity, the snapshot and the fence of an execution, and the results that its steps share."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from weconnect.actor import Actor
+from weconnect.agents.engine import completion
+from weconnect.agents.engine.completion import CANCELLED, AgentOutcome
+from weconnect.agents.entities import OPEN_STATUSES, AgentDefinition, AgentExecutionStatus, AgentExecutionStep
+from weconnect.agents.models.messages import Message, ModelReply
+from weconnect.agents.rows import AgentExecutionRow, AgentRow, AgentStepRow
+from weconnect.agents.tools.invocation import PinnedTool
+from weconnect.db import payloads, table
+from weconnect.executions.errors import ExecutionNotFound
+from weconnect.executions.rows import ExecutionRow
+
+ACTOR: Actor = {"system": "run_agent"}
+TERMINAL_STATUSES = frozenset(status.value for status in AgentExecutionStatus if status not in OPEN_STATUSES)
+
+
+@dataclass(frozen=True)
+class ExecutionContext:
+    """The identity of an execution, and of the execution that waits for it.
+
+    `parent` is the agent's execution whose tool call this one is, `workflow_execution_key` the key of the workflow's
+    execution whose node it is.
+    """
+
+    organization_id: UUID
+    agent_id: UUID
+    execution_id: UUID
+    parent: "ExecutionContext | None" = None
+    workflow_execution_key: tuple[str, str] | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return AgentExecutionRow.at(self.organization_id, self.agent_id, self.execution_id)
+
+    def load_row(self) -> AgentExecutionRow:
+        """Return the execution's row as it is now. Raises ExecutionNotFound."""
+        return table.require(AgentExecutionRow, self.key, ExecutionNotFound)
+
+    def with_ancestors(self) -> "Iterator[ExecutionContext]":
+        """Yield this execution and the agents' executions that wait for it."""
+        yield self
+        if self.parent:
+            yield from self.parent.with_ancestors()
+
+
+class AgentSnapshot(BaseModel):
+    """The data that an execution works with; later changes of the agent, its tools and its memory do not affect it.
+
+    `recalled` is what memory adds to the system prompt. `max_tokens` and `max_cost_micros` are its share of a calling
+    execution's budget; the fields with `organization_` are the organization's budget of a month.
+    """
+
+    user_id: UUID
+    session_id: str | None
+    input: str
+    started: float
+    definition: AgentDefinition
+    tools: list[PinnedTool]
+    recalled: str
+    history: list[Message]
+    max_tokens: int | None = None
+    max_cost_micros: int | None = None
+    organization_max_tokens: int | None = None
+    organization_max_cost_usd: float | None = None
+    may_run_workflows: bool = False
+
+    def find_tool(self, name: str) -> PinnedTool | None:
+        return next((tool for tool in self.tools if tool.name == name), None)
+
+
+class Charge(BaseModel):
+    """The cost of model requests: tokens, and USD * 10^6 (None when a price is unknown)."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int | None = 0
+
+    @classmethod
+    def of_reply(cls, reply: ModelReply) -> "Charge":
+        return cls(
+            input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost_micros=reply.cost_micros
+        )
+
+
+class Ended(BaseModel):
+    """The result of a step that ends its execution; `charge` is what the step cost nevertheless."""
+
+    type: Literal["ended"] = "ended"
+    outcome: AgentOutcome
+    charge: Charge | None = None
+
+
+class AgentResult(BaseModel):
+    """The result of a whole execution, for the one that waits for it. `status` is `closed` when it had ended before."""
+
+    status: str
+    output: str | None = None
+    error: str | None = None
+    charge: Charge = Charge()
+    suspended_seconds: float = 0
+
+    @property
+    def is_completed(self) -> bool:
+        return self.status == AgentExecutionStatus.COMPLETED
+
+
+@dataclass(frozen=True)
+class FenceVerdict:
+    """The execution's row, and its outcome if it must end before it has another effect."""
+
+    row: AgentExecutionRow
+    outcome: AgentOutcome | None = None
+
+
+def check_fence(context: ExecutionContext) -> FenceVerdict:
+    """Return whether the execution may have another effect.
+
+    It may not once it, or an execution that waits for it, has ended or is to be cancelled, or its agent is gone.
+    """
+    keys = [
+        key for each in context.with_ancestors() for key in (each.key, each.workflow_execution_key) if key
+    ]
+    agent_key = AgentRow.at(context.organization_id, context.agent_id)
+    rows_by_key = table.get_many([*keys, agent_key])
+    if agent_key not in rows_by_key:
+        error = "The agent was deleted"
+        outcome = AgentOutcome(status=AgentExecutionStatus.CANCELLED, error=error, code="agent_deleted")
+        return FenceVerdict(context.load_row(), outcome)
+    for key in keys:
+        row = rows_by_key.get(key)
+        if not isinstance(row, AgentExecutionRow | ExecutionRow):
+            return FenceVerdict(context.load_row(), CANCELLED)
+        if row.cancel_requested_at or row.status in TERMINAL_STATUSES:
+            return FenceVerdict(context.load_row(), CANCELLED)
+    row = rows_by_key[context.key]
+    assert isinstance(row, AgentExecutionRow)
+    return FenceVerdict(row)
+
+
+def record_step(
+    row: AgentExecutionRow, step: AgentExecutionStep, result: Any, cost_micros: int | None = None
+) -> None:
+    """Write the row of a step with its result, a JSON value. Idempotent: a repeated step writes the same row."""
+    organization_id = UUID(row.organization_id)
+    pk, sk = AgentStepRow.at(organization_id, UUID(row.id), step.number)
+    text = None
+    if result is not None:
+        name = f"runs/{row.id}/step-{step.number}"
+        text = payloads.store(organization_id, name, json.dumps(result), completion.days_left(row))
+    values: dict[str, Any] = {"result": text, "cost_micros": cost_micros, "ttl": row.ttl}
+    table.put(AgentStepRow.of(step, pk=pk, sk=sk, **values), ACTOR)

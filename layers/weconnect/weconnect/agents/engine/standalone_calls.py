@@ -1,0 +1,104 @@
+"""Tool calls outside of an execution: the test of a tool by its route."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+from weconnect import ids, json_schema
+from weconnect.agents import service
+from weconnect.agents.engine import executions, sub_agents, workflow_calls
+from weconnect.agents.entities import AgentExecutionStatus, NewAIAgentExecution
+from weconnect.agents.tools import invocation
+from weconnect.agents.tools.context import ToolContext
+from weconnect.agents.tools.entities import AgentToolTest, AgentToolTestResult
+from weconnect.agents.tools.errors import ToolError, ToolNotFound
+from weconnect.agents.tools.invocation import PinnedTool
+from weconnect.agents.tools.rows import AgentToolRow
+from weconnect.api.caller import Caller
+from weconnect.approvals import service as approvals
+from weconnect.approvals.entities import Approvers
+from weconnect.base_entity import JsonObject
+from weconnect.db import table
+from weconnect.errors import Invalid
+from weconnect.executions import service as workflow_executions
+from weconnect.executions import starting
+from weconnect.executions.entities import NewWorkflowExecution
+
+TIMEOUT_SECONDS = 20  # a route has 29
+
+
+def test_tool(caller: Caller, agent_id: UUID, tool_id: UUID, request: AgentToolTest) -> AgentToolTestResult:
+    """Call a tool once with the given arguments; an error of the tool is part of the result.
+
+    Raises AgentNotFound, ToolNotFound, Invalid, and Forbidden when its calls need an approval that the caller may not
+    give.
+    """
+    service.require_agent(caller, agent_id)
+    key = AgentToolRow.at(caller.organization_id, agent_id, tool_id)
+    row = table.require(AgentToolRow, key, ToolNotFound)
+    tool = _choose_tool(invocation.pin_tools(row), request.tool)
+    if tool.requires_approval:
+        approvers = Approvers(users=tool.approval.users, roles=list(tool.approval.roles))
+        approvals.require_approver(caller, approvers)
+    # A route has less time than an execution: a shorter timeout and no retries.
+    seconds = min(tool.configuration.timeout or TIMEOUT_SECONDS, TIMEOUT_SECONDS)
+    tool.configuration = tool.configuration.model_copy(update={"timeout": seconds, "retry_count": 0})
+    context = ToolContext(caller.organization_id, agent_id, caller.user_id, None, f"test:{ids.new_id()}")
+    began = time.monotonic()
+    result, error = None, None
+    try:
+        result = _call(caller, tool, request.arguments, context)
+    except ToolError as failure:
+        error = str(failure)
+    duration_ms = int((time.monotonic() - began) * 1000)
+    return AgentToolTestResult(result=result, error=error, duration_ms=duration_ms)
+
+
+def _call(caller: Caller, tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:
+    if invocation.is_agent_call(tool):
+        return _ask_agent(caller, tool, arguments)
+    if invocation.is_workflow_call(tool):
+        return _run_workflow(caller, tool, arguments)
+    return invocation.call_tool(tool, arguments, context)
+
+
+def _ask_agent(caller: Caller, tool: PinnedTool, arguments: JsonObject) -> JsonObject:
+    """Start an execution of the tool's agent, wait for it, and return `{"output": "…"}`. Raises ToolError."""
+    _require_match(tool, arguments)
+    agent_id = sub_agents.resolve_agent(caller.organization_id, tool, arguments)
+    new = NewAIAgentExecution(input=sub_agents.input_text(arguments))
+    execution = executions.wait(caller, executions.start(caller, agent_id, new), TIMEOUT_SECONDS)
+    if execution.status != AgentExecutionStatus.COMPLETED:
+        raise ToolError(execution.error or f"The agent's execution {execution.id} is {execution.status}")
+    return {"output": execution.output}
+
+
+def _run_workflow(caller: Caller, tool: PinnedTool, arguments: JsonObject) -> Any:
+    """Start an execution of the tool's workflow, wait for it, and return its output. Raises ToolError."""
+    _require_match(tool, arguments)
+    caller.require_permission("workflows:execute")
+    new = NewWorkflowExecution(input=workflow_calls.workflow_input(tool, arguments))
+    workflow_id = workflow_calls.resolve_workflow(caller.organization_id, tool, arguments)
+    started = starting.start(caller, workflow_id, new, 0, may_be_express=False)
+    execution = workflow_executions.wait(caller, started, TIMEOUT_SECONDS)
+    if not execution.is_completed():
+        error = execution.error.message if execution.error else f"The execution is {execution.status}"
+        raise ToolError(error)
+    return workflow_calls.checked_output(tool, execution.output)
+
+
+def _require_match(tool: PinnedTool, arguments: JsonObject) -> None:
+    if mismatch := json_schema.find_mismatch(tool.input_schema, arguments):
+        raise ToolError(f"The arguments do not match the schema: {mismatch}")
+
+
+def _choose_tool(tools: list[PinnedTool], name: str | None) -> PinnedTool:
+    """Return the tool to test; an MCP server has several, of which one must be named. Raises Invalid."""
+    names = [tool.remote_name for tool in tools if tool.remote_name]
+    if name is None and len(tools) == 1:
+        return tools[0]
+    if name not in names:
+        if names:
+            raise Invalid(f"Name one of the server's tools: {', '.join(names[:20])}.", pointer="/tool")
+        raise Invalid("Only a tool of type mcp has several tools. Leave `tool` out.", pointer="/tool")
+    return tools[names.index(name)]

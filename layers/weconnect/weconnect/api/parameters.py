@@ -1,0 +1,51 @@
+"""Parameter types that the routes of several modules share."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from pydantic import BeforeValidator, WithJsonSchema
+
+MAX_WAIT_SECONDS = 25
+
+
+def path_id(name: str) -> Any:
+    """Return the type of a UUID in the path, such as `AgentId = path_id("agentId")`."""
+    return Annotated[UUID, Path(alias=name)]
+
+
+def _version_of_etag(value: str | None) -> int | None:
+    if value is None or value == "*":
+        return None
+    try:
+        return int(value.removeprefix("W/").strip('"'))
+    except ValueError:
+        raise ValueError('must be the ETag of a response, such as "3"') from None
+
+
+def _seconds_of_prefer(value: str | None) -> int:
+    for preference in (value or "").split(","):
+        name, _, number = preference.strip().partition("=")
+        if name.lower() == "wait":
+            if not number.strip('" ').isdigit():
+                raise ValueError("wait takes a number of seconds, such as wait=10")
+            return min(MAX_WAIT_SECONDS, int(number.strip('" ')))
+    return 0
+
+
+IfMatch = Annotated[
+    int | None,
+    BeforeValidator(_version_of_etag),
+    WithJsonSchema({"type": "string", "examples": ['"3"']}),
+    Header(alias="If-Match", description="Change only this version: the `ETag` of an earlier response"),
+]
+PreferWait = Annotated[
+    int,
+    BeforeValidator(_seconds_of_prefer),
+    # An integer too, because the default is 0.
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}], "examples": ["wait=20"]}),
+    Header(alias="Prefer", description="RFC 7240 `wait=N`: wait up to N (at most 25) seconds for the result"),
+]
+Accept = Annotated[
+    str, Header(alias="Accept", max_length=1_000, description="`image/svg+xml` for an SVG image")
+]

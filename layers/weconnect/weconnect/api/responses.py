@@ -1,0 +1,34 @@
+"""The form of a response: the gateway's payload 2.0, compact JSON, and the headers that each response carries."""
+
+import json
+from typing import Any, TypedDict
+
+from aws_lambda_powertools.event_handler import Response
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+
+
+class GatewayResponse(TypedDict):
+    """A response as API Gateway's payload format 2.0 takes it from a function."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str | None
+    isBase64Encoded: bool
+    cookies: list[str]
+
+
+def serialize(value: Any) -> str:
+    """Return the compact JSON of a response's body."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def no_content() -> Response[None]:
+    """Return a 204 response."""
+    return Response(status_code=204, body=None)

@@ -1,0 +1,111 @@
+"""Registration: a new user with a personal organization, signed in at once."""
+
+from typing import TYPE_CHECKING
+
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
+
+from weconnect import clock, ids
+from weconnect.api.caller import Caller, RequestInfo
+from weconnect.auth.account import users
+from weconnect.auth.errors import EmailTaken, TooManyRegistrations
+from weconnect.auth.login import email_verification, one_time_tokens
+from weconnect.auth.rows import RegistrationsRow
+from weconnect.auth.schemas import NewUser, Registration
+from weconnect.auth.sessions import sessions
+from weconnect.db import table
+from weconnect.identity import passwords
+from weconnect.identity.attempt_counters import network_of_ip
+from weconnect.identity.entities import StoredUser
+from weconnect.identity.errors import UserNotFound, retry_after
+from weconnect.identity.rows import UserRow
+from weconnect.log import logger
+from weconnect.organizations import creation
+from weconnect.organizations.members.active_membership import ActiveMembership
+from weconnect.settings import settings
+
+if TYPE_CHECKING:
+    from weconnect.organizations.invitations.acceptance import InvitedRegistration
+
+
+def register(body: NewUser, request: RequestInfo) -> Registration:
+    """Create a user with a personal organization and sign them in; mail a token that verifies their address.
+
+    An invitation makes them a member of its organization as well, and verifies the address that it was mailed to.
+    Raises EmailTaken, WeakPassword, TooManyRegistrations, or the errors of the invitation.
+    """
+    _count_registration(request.ip)
+    passwords.refuse_weak(body.password, body.email)
+    invitation = _load_invitation(body)
+    user = _draft_user(body, email_verified=invitation is not None or not settings.mail_from)
+    draft = creation.draft_organization(
+        user.id, body.organization_name or f"{body.first_name}'s organization"
+    )
+    user.current_organization_id = draft.organization.id
+    session = sessions.build_session_row(user.id, draft.organization.id, request)
+    token, token_row = one_time_tokens.build_token(
+        email_verification.PURPOSE, user.id, user.email, email_verification.TOKEN_SECONDS
+    )
+    caller = Caller(user.id, draft.organization.id, draft.member.role, frozenset(), request=request)
+    with table.transaction(caller.actor()) as writes:
+        writes.create(users.build_email_row(user.email, user.id), EmailTaken())
+        writes.create(users.build_user_row(user, request, signup_source="register", login_count=1))
+        draft.add_to(writes)
+        writes.create(session)
+        if invitation:
+            invitation.join(writes, user.id)
+        if not user.email_verified:
+            writes.create(token_row)
+    if not user.email_verified:
+        email_verification.send_verification(user, token)
+    elif not settings.mail_from:
+        logger.warning("no mail sender is configured, the address counts as verified", user_id=str(user.id))
+    tokens = sessions.issue_tokens(session, ActiveMembership(user, draft.member, draft.organization))
+    row = table.require(UserRow, UserRow.at(user.id), UserNotFound)
+    return Registration(**tokens.model_dump(), user=row.to_entity().public(), organization=draft.organization)
+
+
+def _load_invitation(body: NewUser) -> "InvitedRegistration | None":
+    if body.invitation_token is None:
+        return None
+    from weconnect.organizations.invitations.acceptance import InvitedRegistration  # cold start
+
+    return InvitedRegistration(body.invitation_token, body.email)
+
+
+def _draft_user(body: NewUser, *, email_verified: bool) -> StoredUser:
+    moment = clock.now()
+    return StoredUser(
+        id=ids.new_id(),
+        created_at=moment,
+        updated_at=moment,
+        email=body.email,
+        password=passwords.hash_password(body.password),
+        first_name=body.first_name,
+        last_name=body.last_name,
+        email_verified=email_verified,
+        password_changed_at=moment,
+        last_login_at=moment,
+    )
+
+
+def _count_registration(ip: str) -> None:
+    """Count a registration from this network; raise TooManyRegistrations above the limit per minute."""
+    moment = clock.now()
+    limit = settings.registrations_per_minute
+    pk, sk = RegistrationsRow.at(network_of_ip(ip), moment.strftime("%Y-%m-%dT%H:%M"))
+    total = RegistrationsRow.total
+    actions: list[Action] = [
+        total.add(1),
+        RegistrationsRow.ttl.set(clock.epoch_seconds() + 120),
+        RegistrationsRow.kind.set(RegistrationsRow),
+    ]
+    try:
+        RegistrationsRow(pk=pk, sk=sk).update(actions, condition=total.does_not_exist() | (total < limit))
+    except UpdateError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise
+        raise TooManyRegistrations(
+            f"Only {limit} registrations a minute are possible from one network. Try again shortly.",
+            headers=retry_after(60 - moment.second),
+        ) from error

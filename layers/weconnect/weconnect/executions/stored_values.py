@@ -1,0 +1,47 @@
+"""Values that belong to an execution: stored as JSON texts, in its row or beside it, and kept as long as its row."""
+
+import json
+from typing import Any, Protocol
+from uuid import UUID
+
+from weconnect import clock
+from weconnect.db import payloads
+from weconnect.db.payloads import StoredText
+from weconnect.executions.entities import Execution
+from weconnect.executions.rows import ExecutionRow
+
+MAX_INLINE_BYTES = 4_000  # three indexes copy the execution's row, so longer texts are stored outside of it
+
+
+class HasTtl(Protocol):
+    """A row that expires; `ttl` in epoch seconds."""
+
+    @property
+    def ttl(self) -> int | None: ...
+
+
+def store_value(organization_id: UUID, execution_id: UUID, name: str, value: Any, days: int) -> StoredText:
+    """Store a JSON value and return it as text, or the pointer to it when it is long. Kept for `days`."""
+    storage_name = f"runs/{execution_id}/{name}"
+    return payloads.store(organization_id, storage_name, json.dumps(value), days, MAX_INLINE_BYTES)
+
+
+def load_value(row: ExecutionRow, name: str) -> Any:
+    """Return the JSON value that the field `name` of an execution's row holds, or None."""
+    text: StoredText | None = getattr(row, name)
+    return None if text is None else json.loads(payloads.load(UUID(row.organization_id), text))
+
+
+def days_left(row: HasTtl) -> int:
+    """Return the days until the execution's row expires (at least 1): how long what belongs to it is kept."""
+    return max(1, -((clock.epoch_seconds() - int(row.ttl or 0)) // 86_400))
+
+
+def to_execution(row: ExecutionRow, *, with_values: bool = True) -> Execution:
+    """Return the execution as the API shows it; lists omit input and output (`with_values=False`)."""
+    values = row.values()
+    for name in ("input", "output"):
+        values.pop(name, None)
+        if with_values:
+            values[name] = load_value(row, name)
+    return Execution.model_validate(values, by_name=True)

@@ -1,0 +1,189 @@
+"""The variables that a JSONata expression uses, read from its tokens.
+
+`jsonatapy` does not expose its syntax tree, so this is a tokenizer of JSONata's lexical grammar: strings, quoted names,
+comments, regular expressions, numbers, names and operators. A `$name` within a string, a quoted name, a comment or a
+regular expression is not a variable.
+
+A slash begins a regular expression where an operand is due and divides after one. Where only the grammar could tell
+(after `*`, `%` and the words `and`, `or`, `in`, which are operators or operands), every reading is followed and their
+uses are joined, so that no use is missed.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+_BLANKS = re.compile(r"(?:\s|/\*.*?\*/)+", re.DOTALL)
+_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*")|('(?:[^'\\]|\\.)*')|(`[^`]*`)""", re.DOTALL)
+_REGEX = re.compile(r"/(?:[^/\\]|\\.)+/\w*", re.DOTALL)
+_ANY_VARIABLE = re.compile(r"\$(\w+)")
+_WORDS_OF_BOTH_KINDS = ("and", "or", "in")
+
+_Kind = Literal["operand", "operator", "either"]
+"""What a token leaves behind: after an operand a slash divides, after an operator it begins a regular expression."""
+
+
+@dataclass(frozen=True)
+class VariableUse:
+    """A use of the variable `$name`.
+
+    `path` are the fields that are read from it by name: `("a b", "x")` for `` $name.`a b`.x ``. `is_definition` means
+    that the expression itself defines the variable there: by `:=`, `@`, `#`, or as a function's parameter.
+    """
+
+    name: str
+    path: tuple[str, ...] = ()
+    is_definition: bool = False
+
+
+@dataclass(frozen=True)
+class _Token:
+    """A token; `name` is that of a variable, or the field that a word or a quoted text says after a dot."""
+
+    text: str
+    end: int
+    kind: _Kind
+    name: str = ""
+    is_variable: bool = False
+
+
+_Start = tuple[int, _Kind]
+"""A position from which tokens are read, and the kind of the token before it."""
+
+
+def find_variables(source: str) -> set[VariableUse]:
+    """Return the uses of variables in an expression, definitions included.
+
+    For an expression that cannot be read to its end, everything that looks like a variable is returned, with no path.
+    """
+    first: _Start = (0, "operator")
+    pending = [first]
+    uses_by_start: dict[_Start, set[VariableUse]] = {}
+    next_starts: dict[_Start, list[_Start | None]] = {}
+    while pending:
+        start = pending.pop()
+        if start not in next_starts:
+            reader = _Reader(source, *start)
+            next_starts[start] = reader.read()
+            uses_by_start[start] = reader.uses
+            pending += [following for following in next_starts[start] if following]
+    complete = _find_complete(next_starts)
+    if first not in complete:
+        return {VariableUse(name) for name in _ANY_VARIABLE.findall(source)}
+    return {use for start in complete for use in uses_by_start[start]}
+
+
+def find_variable_names(source: str) -> set[str]:
+    """Return the names of the variables that an expression uses, without the dollar sign."""
+    return {use.name for use in find_variables(source)}
+
+
+def find_members(sources: list[str], variable: str) -> set[str] | None:
+    """Return the fields that expressions read from a variable, `x` of `$variable.x`; None when one may read any."""
+    uses = {use for source in sources for use in find_variables(source) if use.name == variable}
+    if any(not use.path and not use.is_definition for use in uses):
+        return None
+    return {use.path[0] for use in uses if use.path}
+
+
+def _find_complete(next_starts: dict[_Start, list[_Start | None]]) -> set[_Start]:
+    """Return the starts from which a reading comes to the end of the source, which None represents."""
+    complete: set[_Start] = set()
+    while more := {
+        start
+        for start, following in next_starts.items()
+        if start not in complete and any(each is None or each in complete for each in following)
+    }:
+        complete |= more
+    return complete
+
+
+class _Reader:
+    """Reads tokens from a start to the first slash, or to the end, and collects the uses of variables."""
+
+    def __init__(self, source: str, position: int, kind: _Kind) -> None:
+        self.uses: set[VariableUse] = set()
+        self._source = source
+        self._position = position
+        self._kind = kind
+        self._variable: str | None = None
+        self._path: list[str] = []
+        self._before = ""
+        self._is_defined = False
+        self._is_parameters = False
+
+    def read(self) -> list[_Start | None]:
+        """Return the starts after the slash: [None] at the end, none when the source cannot be read so."""
+        while True:
+            if blanks := _BLANKS.match(self._source, self._position):
+                self._position = blanks.end()
+            if self._source.startswith("/", self._position):
+                self._flush()
+                return list(_read_slash(self._source, self._position, self._kind))
+            token = _read_token(self._source, self._position)
+            if token is None:
+                self._flush()
+                return [None] if self._position == len(self._source) else []
+            self._take(token)
+
+    def _take(self, token: _Token) -> None:
+        is_step = self._variable is not None and self._before == "." and token.name and not token.is_variable
+        if is_step:
+            self._path.append(token.name)
+        elif token.text != ".":
+            self._flush(is_assigned=token.text == ":=" and not self._path)
+        if token.is_variable:
+            self._variable = token.name
+            self._is_defined = self._is_parameters or self._before in ("@", "#")
+        if token.text == "(" and self._before in ("function", "λ"):
+            self._is_parameters = True
+        elif token.text == ")":
+            self._is_parameters = False
+        self._before, self._position, self._kind = token.text, token.end, token.kind
+
+    def _flush(self, *, is_assigned: bool = False) -> None:
+        if self._variable is not None:
+            is_definition = is_assigned or self._is_defined
+            self.uses.add(VariableUse(self._variable, tuple(self._path), is_definition))
+        self._variable, self._path = None, []
+
+
+def _read_slash(source: str, position: int, kind: _Kind) -> Iterator[_Start]:
+    if kind != "operator":
+        yield position + 1, "operator"
+    if kind != "operand" and (regex := _REGEX.match(source, position)):
+        yield regex.end(), "operand"
+
+
+def _read_token(source: str, position: int) -> _Token | None:
+    """Return the token at a position, None at the end and at a quote that nothing closes."""
+    if position == len(source):
+        return None
+    character = source[position]
+    if character in "\"'`":
+        quoted = _QUOTED.match(source, position)
+        return _Token(quoted[0], quoted.end(), "operand", quoted[0][1:-1]) if quoted else None
+    if character == "$":
+        begin = position + (2 if source.startswith("$$", position) else 1)
+        end = _end_of_word(source, begin)
+        return _Token(source[position:end], end, "operand", source[begin:end], is_variable=end > begin)
+    end = _end_of_word(source, position)
+    if end > position:
+        word = source[position:end]
+        return _Token(word, end, "either" if word in _WORDS_OF_BOTH_KINDS else "operand", word)
+    end = position + (2 if source.startswith(("..", ":="), position) else 1)
+    text = source[position:end]
+    kind: _Kind = "operand" if text in ")]}" else "either" if text in "*%" else "operator"
+    return _Token(text, end, kind)
+
+
+def _end_of_word(source: str, position: int) -> int:
+    """Return where the letters, digits, underscores and marks (accents of their own) from a position end."""
+    while position < len(source):
+        character = source[position]
+        if not (character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")):
+            break
+        position += 1
+    return position

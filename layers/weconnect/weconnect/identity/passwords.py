@@ -1,0 +1,58 @@
+"""Passwords: the rules for new ones, and their hashes.
+
+bcrypt accepts at most 72 bytes, so it gets the base64 of the password's SHA-256: 44 bytes, whatever the length of the
+password, and no zero byte among them.
+"""
+
+import base64
+import hashlib
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import bcrypt
+
+from weconnect.identity.errors import WeakPassword
+from weconnect.settings import settings
+
+MIN_LENGTH = 10
+MAX_LENGTH = 1_000
+
+
+def refuse_weak(password: str, email: str, pointer: str = "/password") -> None:
+    """Raise WeakPassword for one of the most common passwords, or for the e-mail address as the password."""
+    plain = _normalize(password).casefold()
+    if plain in _common_passwords():
+        raise WeakPassword("This password is one of the most common ones. Choose another.", pointer=pointer)
+    if plain in (email.casefold(), email.casefold().partition("@")[0]):
+        raise WeakPassword("The password must not be the e-mail address. Choose another.", pointer=pointer)
+
+
+def hash_password(password: str) -> str:
+    """Return the bcrypt hash of a password."""
+    return bcrypt.hashpw(_digest(password), bcrypt.gensalt(settings.bcrypt_cost)).decode()
+
+
+def is_match(password: str, password_hash: str | None) -> bool:
+    """Return whether `password` has this bcrypt hash; without a hash, return False after the same work."""
+    candidate_hash = (password_hash or _unmatchable_hash()).encode()
+    return bcrypt.checkpw(_digest(password), candidate_hash) and password_hash is not None
+
+
+def _unmatchable_hash() -> str:
+    """Return a hash of no password, valid in form and of the present cost, but made without the work."""
+    return f"$2b${settings.bcrypt_cost:02d}${'.' * 53}"
+
+
+def _digest(password: str) -> bytes:
+    return base64.b64encode(hashlib.sha256(_normalize(password).encode()).digest())
+
+
+def _normalize(password: str) -> str:
+    """Return the password in NFKC, as NIST SP 800-63B advises: two keyboards may spell one character differently."""
+    return unicodedata.normalize("NFKC", password)
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    return frozenset((Path(__file__).parent / "common_passwords.txt").read_text(encoding="utf-8").split())

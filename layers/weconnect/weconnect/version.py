@@ -1,0 +1,3 @@
+"""The version of WeConnect. Written by `make api` from pyproject.toml."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,128 @@
+"""The journal's entries of node runs: what a node has output, and what its errors become."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, TypedDict, cast
+
+from weconnect import clock
+from weconnect.api import request_body
+from weconnect.executions.results import ErrorValues, JournalEntry, LogLine
+from weconnect.log import logger
+from weconnect.workflows.entities import Node
+from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_sdk.node_type import (
+    LOG,
+    ItemsByOutput,
+    NodeError,
+    NodeRun,
+    NodeType,
+    pass_through,
+)
+
+MAX_OUTPUT_BYTES = 4 * 2**20
+MAX_MESSAGE_LENGTH = 2_000
+
+
+class NodeOutcome(TypedDict, total=False):
+    """The outcome of a node run: outputs, or an error with the lines logged until then."""
+
+    outputs: ItemsByOutput
+    error: ErrorValues | None
+    log: list[LogLine]
+
+
+def require_node_type(node: Node) -> NodeType:
+    """Return the node's type. Raises NodeError for an unknown one, which the workflow's validation excludes."""
+    kind = find_node_type(node.type)
+    if kind is None:
+        raise NodeError("unknown_node_type", f"Unknown node type {node.type!r}")
+    return kind
+
+
+def compute_node(node_run: NodeRun, path: str, moment: float) -> JournalEntry:
+    """Execute a node that only computes, and return its entry.
+
+    It takes no step, so it is computed again on every replay; `moment` is the execution's clock (epoch seconds).
+    """
+    outcome: NodeOutcome = {}
+    try:
+        kind = require_node_type(node_run.node)
+        outputs = kind.run(node_run) if node_run.node.is_enabled else pass_through(node_run)
+        outcome["outputs"] = check_outputs(outputs)
+    except NodeError as error:
+        outcome["error"] = to_error(error)
+    except RecursionError:
+        outcome["error"] = to_error(NodeError("too_deep", "The items are nested too deeply"))
+    except Exception as error:
+        logger.exception("node failed", path=path)
+        outcome["error"] = to_error(NodeError("internal_error", type(error).__name__))
+    return build_entry(node_run, path, 1, outcome, moment, 0)
+
+
+def build_entry(
+    node_run: NodeRun,
+    path: str,
+    attempt: int,
+    outcome: NodeOutcome,
+    started_at: float,
+    duration_ms: int,
+) -> JournalEntry:
+    """Return the entry of one attempt of a node; `started_at` in epoch seconds.
+
+    An error becomes items of the output `error` or `main`, unless the node's `onError` is `stop`.
+    """
+    node, error = node_run.node, outcome.get("error")
+    outputs = dict(outcome.get("outputs", {}))
+    lines = cast(list[LogLine], outputs.pop(LOG, None) or outcome.get("log"))
+    entry: JournalEntry = {
+        "nodeId": node.id,
+        "nodeName": node.name,
+        "nodeType": node.type,
+        "path": path,
+        "attempt": attempt,
+        "status": "failed" if error else "completed",
+        "startedAt": clock.iso(datetime.fromtimestamp(started_at, UTC)),
+        "durationMs": duration_ms,
+        "itemsIn": len(node_run.items),
+        "itemsOut": 0,
+        "input": dict(node_run.inputs),
+        "output": {} if error else outputs,
+    }
+    if lines:
+        entry["logs"] = lines
+    if error:
+        entry["error"] = {**error, "nodeId": node.id}
+        if node.on_error != "stop":
+            output = "error" if node.on_error == "error_output" else "main"
+            items: list[dict[str, Any]] = node_run.items or [{}]
+            entry["output"] = {output: [item | {"error": entry["error"]} for item in items]}
+    entry["itemsOut"] = count_items(entry["output"])
+    return entry
+
+
+def count_items(outputs: ItemsByOutput) -> int:
+    """Return the number of items of all outputs."""
+    return sum(len(items) for items in outputs.values())
+
+
+def check_outputs(outputs: ItemsByOutput) -> ItemsByOutput:
+    """Return the outputs. Raises NodeError when they are nested too deeply, too large or no JSON."""
+    if any(request_body.is_too_deep(items) for items in outputs.values()):  # it could not be read again
+        limit = request_body.MAX_DEPTH
+        raise NodeError("too_deep", f"The node's output is nested more than {limit} levels deep")
+    try:
+        size = len(json.dumps(outputs, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise NodeError("not_json", f"The node's output is not JSON: {error}") from error
+    if size > MAX_OUTPUT_BYTES:
+        raise NodeError("too_large", f"The node's output exceeds {MAX_OUTPUT_BYTES >> 20} MB")
+    return outputs
+
+
+def to_error(error: NodeError) -> ErrorValues:
+    """Return the error as JSON; of the message, 2,000 characters are kept."""
+    return {
+        "code": error.code,
+        "message": error.message[:MAX_MESSAGE_LENGTH],
+        "retryable": error.retryable,
+    }

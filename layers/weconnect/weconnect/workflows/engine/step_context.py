@@ -1,0 +1,128 @@
+"""The steps of a `flow` node: callbacks, approval requests and child executions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from weconnect import clock, ids
+from weconnect.approvals import service as approvals
+from weconnect.approvals.entities import Approval, Approvers
+from weconnect.approvals.rows import RequestedApprovalRow
+from weconnect.db import table
+from weconnect.durable.steps import PrefixedSteps
+from weconnect.executions import lifecycle
+from weconnect.executions.lifecycle import ACTOR, ExecutionKey
+from weconnect.executions.results import ChildResult
+from weconnect.executions.rows import CallbackRow, ExecutionRow
+from weconnect.executions.stored_values import days_left
+from weconnect.workflows.engine import child_executions
+from weconnect.workflows.engine.fenced_steps import FencedSteps, StepResult
+from weconnect.workflows.node_sdk.node_type import ApprovalRequest, ApprovalResult, Items, NodeError
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """Takes the steps of a `flow` node; implements `node_type.FlowContext`.
+
+    `suspends`: the execution waits while the node runs, so it is not paused, and its own time does not pass.
+    """
+
+    fenced: FencedSteps
+    node_name: str
+    prefix: str
+    suspends: bool
+
+    @property
+    def execution_key(self) -> ExecutionKey:
+        return self.fenced.execution_key
+
+    @property
+    def steps(self) -> PrefixedSteps:
+        return PrefixedSteps(self.fenced.steps, self.prefix)
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """Return the JSON value of `work()`. Raises NodeError as `work` does, and ExecutionEnded."""
+
+        def value() -> StepResult:
+            return StepResult(value=work())
+
+        if self.suspends:
+            taken = self.fenced.step_while_suspended(f"{self.prefix}{name}", value)
+        else:
+            taken = self.fenced.step(f"{self.prefix}{name}", value, writes_journal=False)
+        if error := taken.error:
+            raise NodeError(error["code"], error["message"], retryable=bool(error.get("retryable")))
+        return taken.value
+
+    def announce_callback(self, callback_id: str) -> None:
+        """Let whoever has the execution's callback token complete the callback. For use within a step."""
+        key = self.execution_key
+        pk, sk = CallbackRow.at(key.organization_id, key.execution_id, self.fenced.path)
+        table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, ttl=key.load().ttl), ACTOR)
+
+    def request_approval(self, request: ApprovalRequest) -> None:
+        """Create an approval request. Idempotent, for use within a step."""
+        key, row = self.execution_key, self.execution_key.load()
+        approval_id, moment = self._approval_id(), clock.now()
+        approval = Approval(
+            id=approval_id,
+            created_at=moment,
+            updated_at=moment,
+            organization_id=key.organization_id,
+            user_id=UUID(row.user_id),
+            run_type="workflow",
+            workflow_id=UUID(row.workflow_id),
+            execution_id=key.execution_id,
+            tool_name=self.node_name,
+            message=request.message,
+            arguments=request.values,
+            input_schema={"type": "object"},
+            approvers=Approvers(users=request.users, roles=request.roles),
+            expires_at=moment + timedelta(seconds=request.expires_in_seconds),
+            api_key_id=UUID(row.api_key_id) if row.api_key_id else None,
+        )
+        pk, sk = RequestedApprovalRow.at(key.organization_id, key.execution_id, self.fenced.path)
+        reference = RequestedApprovalRow(pk=pk, sk=sk, approval_id=str(approval_id), ttl=row.ttl)
+        table.put(reference, ACTOR)
+        approvals.request_approval(approval, days_left(row), int(row.depth or 0), ACTOR)
+        # Checked after that: a cancellation finds the reference, or is seen here.
+        if not self._may_continue():
+            approvals.withdraw(key.organization_id, [approval_id], ACTOR)
+
+    def announce_approval(self, callback_id: str) -> None:
+        """Let the decision complete the callback. For use within a step."""
+        approvals.record_callback(self.execution_key.organization_id, self._approval_id(), callback_id)
+
+    def load_decision(self) -> ApprovalResult:
+        """Return the decision, or that the request has expired. For use within a step."""
+        approval_id = self._approval_id()
+        (approval,) = approvals.close_and_load(self.execution_key.organization_id, [approval_id], ACTOR)
+        return {
+            "approvalId": str(approval_id),
+            "status": approval.status.value,
+            "arguments": approval.final_arguments(),
+            "note": approval.note,
+            "decidedBy": str(approval.decided_by) if approval.decided_by else None,
+        }
+
+    def store_child(self, workflow_id: UUID, items: Items) -> str:
+        """Store an execution of another workflow and return its ID. For use within a step. Raises NodeError."""
+        return str(child_executions.store(self.execution_key.load(), self.prefix, workflow_id, items))
+
+    def start_child(self, execution_id: str, callback_id: str) -> None:
+        """Start that execution, whose end completes the callback. For use within a step."""
+        organization_id = self.execution_key.organization_id
+        is_cancelled = not self._may_continue()
+        child_executions.start(organization_id, UUID(execution_id), callback_id, is_cancelled=is_cancelled)
+
+    def load_child_result(self) -> ChildResult:
+        """Return the result of that execution as it is now. For use within a step. Raises NodeError."""
+        return child_executions.load_result(self.execution_key.load(), self.prefix)
+
+    def _may_continue(self) -> bool:
+        return lifecycle.may_continue(table.get(ExecutionRow, self.execution_key.row_key))
+
+    def _approval_id(self) -> UUID:
+        return ids.derived_from(self.execution_key.execution_id, f"approval {self.fenced.path}")

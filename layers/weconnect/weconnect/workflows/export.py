@@ -1,0 +1,15 @@
+"""The workflows' part of an organization's export."""
+
+from uuid import UUID
+
+from weconnect.api.caller import Caller
+from weconnect.base_entity import JsonObject
+from weconnect.workflows.definition import import_export
+from weconnect.workflows.rows import WorkflowRow
+
+
+def export_workflows(caller: Caller) -> list[JsonObject]:
+    """Return every workflow of the caller's organization as the JSON of a WorkflowExport."""
+    pk, prefix = WorkflowRow.of_organization(caller.organization_id)
+    rows = WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True)
+    return [import_export.export(caller, UUID(row.id)).to_json_dict() for row in rows]
