@@ -41,7 +41,7 @@ else
 	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
 endif
 
-LONG := tests/e2e/test_kills.py tests/e2e/test_workflow_kills.py tests/executions/test_invariants.py \
+LONG := tests/e2e/test_agent_kills.py tests/e2e/test_workflow_kills.py tests/executions/test_invariants.py \
   tests/api/test_random_input.py tests/agents/test_memory_context.py
 soak: .venv/test.stamp .venv-ministack/stamp  ## run what takes longer: kills of the local host, random executions
 	SOAK=1 SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s $(LONG)

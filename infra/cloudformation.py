@@ -12,7 +12,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     pass
 
 
-def _short_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _expand_short_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    """Return a short tag in its long form: `!GetAtt A.B` becomes `{"Fn::GetAtt": ["A", "B"]}`."""
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -25,7 +26,7 @@ def _short_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _short_tag)
+_Loader.add_multi_constructor("!", _expand_short_tag)
 
 
 def read_template(path: Path) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def read_template(path: Path) -> dict[str, Any]:
     return yaml.load(path.read_text(), _Loader)  # type: ignore[no-any-return]
 
 
-def table_definition(table_name: str, root: Path = ROOT, *, vectors: bool = False) -> dict[str, Any]:
+def read_table_definition(table_name: str, root: Path = ROOT, *, vectors: bool = False) -> dict[str, Any]:
     """Return `CreateTable`'s arguments for the table of infra/data.yaml.
 
     Its vector index is left out unless `vectors`, because moto does not support it.

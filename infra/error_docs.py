@@ -32,21 +32,21 @@ def load_error_classes() -> list[type[Problem]]:
     """Import every `errors.py` of the layer and return the classes with a code of their own, by status and code."""
     for path in sorted(LAYER.glob("weconnect/**/errors.py")):
         importlib.import_module(".".join(path.relative_to(LAYER).with_suffix("").parts))
-    classes: set[type[Problem]] = {Problem, *subclasses(Problem)}
+    classes: set[type[Problem]] = {Problem, *list_subclasses(Problem)}
     return sorted(
         (kind for kind in classes if "code" in vars(kind)),
         key=lambda kind: (kind.status, kind.code, kind.__module__),
     )
 
 
-def subclasses(kind: type[Problem]) -> Iterator[type[Problem]]:
+def list_subclasses(kind: type[Problem]) -> Iterator[type[Problem]]:
     """Yield all direct and indirect subclasses."""
     for child in kind.__subclasses__():
         yield child
-        yield from subclasses(child)
+        yield from list_subclasses(child)
 
 
-def errors_page() -> str:
+def render_errors_page() -> str:
     """Return the Markdown of docs/errors.md: for each status a table of code, title, meaning and module."""
     sections = [INTRODUCTION]
     status = 0
@@ -55,11 +55,11 @@ def errors_page() -> str:
             status = kind.status
             sections.append(f"\n## {status} {HTTPStatus(status).phrase}\n\n{TABLE_HEAD}")
         meaning = " ".join((inspect.getdoc(kind) or "").split())
-        sections.append(f"| `{kind.code}` | {kind.title} | {meaning} | `{_short_name(kind)}` |\n")
+        sections.append(f"| `{kind.code}` | {kind.title} | {meaning} | `{_shorten_name(kind)}` |\n")
     return "".join(sections)
 
 
-def _short_name(kind: type[Problem]) -> str:
+def _shorten_name(kind: type[Problem]) -> str:
     """Return the module and the class: `agents.AgentNotFound` for that of `weconnect.agents.errors`."""
     module = kind.__module__.removeprefix("weconnect.").removesuffix("errors")
     return f"{module}{kind.__name__}"

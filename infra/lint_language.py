@@ -35,26 +35,27 @@ def main() -> int:
         for folder in FOLDERS
         for path in sorted((ROOT / folder).rglob("*.py"))
         if path != Path(__file__)
-        for line, text in findings_in(path)
+        for line, text in check_file(path)
     ]
     print("\n".join(findings) or "language: nothing to mend")
     return 1 if findings else 0
 
 
-def findings_in(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line, what is wrong) for one file."""
+def check_file(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, text of the finding) for one file."""
     source = path.read_text()
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        yield from _findings_at(node)
+        yield from _check_node(node)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and (phrase := PHRASES.search(token.string)):
             yield token.start[0], f"comment says {phrase[0]!r}"
     if path.is_relative_to(ROOT / "functions") and "@app." in source:
-        yield from _summary_findings(tree)
+        yield from _check_summaries(tree)
 
 
-def _findings_at(node: ast.AST) -> Iterator[tuple[int, str]]:
+def _check_node(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield (line, text of the finding) for the names, docstring and texts of one node, without its children."""
     line = getattr(node, "lineno", 1)
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in RIDDLES:
         yield line, f"the name {node.id!r} says nothing; name the thing that it holds"
@@ -67,8 +68,8 @@ def _findings_at(node: ast.AST) -> Iterator[tuple[int, str]]:
             yield line, f"text says {phrase!r}"
 
 
-def _summary_findings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """A route's docstring begins with its summary in the API documentation."""
+def _check_summaries(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield (line, text of the finding) for routes whose docstring begins with no summary for the documentation."""
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         summary = (ast.get_docstring(function) or "").splitlines()[0]
         if len(summary) > MAX_SUMMARY_LENGTH:

@@ -44,21 +44,22 @@ class LazyImport:
     module: str
 
 
-def lazy_imports() -> list[LazyImport]:
+def find_lazy_imports() -> list[LazyImport]:
     """Return every import within a function of the layer, sorted."""
     paths = sorted((LAYER / "weconnect").rglob("*.py"))
-    return sorted({item for path in paths for item in _lazy_imports_of(path)})
+    return sorted({item for path in paths for item in _find_lazy_imports_in(path)})
 
 
-def _lazy_imports_of(path: Path) -> Iterator[LazyImport]:
+def _find_lazy_imports_in(path: Path) -> Iterator[LazyImport]:
+    """Yield the imports within functions of one file of the layer; one within nested functions comes twice."""
     around = ".".join(path.relative_to(LAYER).with_suffix("").parts).removesuffix(".__init__")
     for function in ast.walk(ast.parse(path.read_text())):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             for node in ast.walk(function):
-                yield from (LazyImport(around, module) for module in _modules_of(node))
+                yield from (LazyImport(around, module) for module in _list_imported_modules(node))
 
 
-def _modules_of(node: ast.AST) -> Iterator[str]:
+def _list_imported_modules(node: ast.AST) -> Iterator[str]:
     """Yield the modules that a statement imports; a name from one of our packages may be a module itself."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
@@ -70,7 +71,7 @@ def _modules_of(node: ast.AST) -> Iterator[str]:
             yield node.module
 
 
-def milliseconds_of(item: LazyImport) -> float:
+def measure_import(item: LazyImport) -> float:
     """Measure how long the import takes after the module around it; return the median of three runs."""
     code = MEASURE.format(paths=[str(LAYER)], around=item.around, module=item.module)
     runs = [
@@ -82,7 +83,9 @@ def milliseconds_of(item: LazyImport) -> float:
 
 def main() -> None:
     """Measure and write the document."""
-    rows = [f"| `{item.around}` | `{item.module}` | {milliseconds_of(item):.0f} |" for item in lazy_imports()]
+    rows = [
+        f"| `{item.around}` | `{item.module}` | {measure_import(item):.0f} |" for item in find_lazy_imports()
+    ]
     DOCUMENT.write_text(HEADER + "\n".join(rows) + "\n")
 
 

@@ -96,7 +96,7 @@ PROBLEM = {
 }
 
 
-def gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]:
+def build_gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]:
     """Return the HTTP API's definition: with long-form intrinsics only, because AWS::Include supports no others."""
     paths: dict[str, Any] = {}
     for operation in sorted(operations.values(), key=lambda operation: (operation.path, operation.method)):
@@ -108,7 +108,7 @@ def gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]:
             "httpMethod": "POST",
             "payloadFormatVersion": "2.0",
             "credentials": {"Fn::GetAtt": ["InvokeRole", "Arn"]},
-            "uri": _invocation(routes.logical_id(Path(operation.function.__name__))),
+            "uri": _build_invocation_uri(routes.to_logical_id(Path(operation.function.__name__))),
         }
         paths.setdefault(operation.path, {})[operation.method.lower()] = entry
     return {
@@ -127,7 +127,7 @@ def gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]:
                         "enableSimpleResponses": True,
                         "authorizerResultTtlInSeconds": 0,
                         "authorizerCredentials": {"Fn::GetAtt": ["InvokeRole", "Arn"]},
-                        "authorizerUri": _invocation("Authorize"),
+                        "authorizerUri": _build_invocation_uri("Authorize"),
                     },
                 }
             }
@@ -148,14 +148,15 @@ def gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _invocation(logical_id: str) -> dict[str, str]:
+def _build_invocation_uri(logical_id: str) -> dict[str, str]:
+    """Return the URI by which API Gateway invokes the function of a logical ID."""
     return {
         "Fn::Sub": "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/"
         f"${{{logical_id}.Arn}}/invocations"
     }
 
 
-def openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
+def build_openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document, with problems in place of Powertools' own error schemas."""
     text = app.get_openapi_json_schema(
         title=TITLE, version=read_version(), description=DESCRIPTION, openapi_version="3.1.0"
@@ -170,7 +171,7 @@ def openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
         schemas.pop(name, None)
     for schema in schemas.values():
         if "description" in schema:
-            schema["description"] = _with_json_names(schema["description"], schema.get("properties", {}))
+            schema["description"] = _replace_field_names(schema["description"], schema.get("properties", {}))
     schemas["Problem"] = PROBLEM
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -180,17 +181,17 @@ def openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
     for operation in operations.values():
         entry = document["paths"].get(operation.path, {}).get(operation.method.lower())
         if entry is not None:
-            _complete(entry, operation, examples.get(operation.function.__name__))
+            _complete_entry(entry, operation, examples.get(operation.function.__name__))
     return document
 
 
-def _with_json_names(text: str, properties: Iterable[str]) -> str:
+def _replace_field_names(text: str, properties: Iterable[str]) -> str:
     """Return a docstring with fields in code spans named as in JSON: `plan_limits` becomes `planLimits`."""
     names = {name.lower(): name for name in properties}
     return re.sub(r"`(\w+_\w+)`", lambda match: f"`{names.get(match[1].replace('_', ''), match[1])}`", text)
 
 
-def _complete(entry: dict[str, Any], operation: Operation, example: Any) -> None:
+def _complete_entry(entry: dict[str, Any], operation: Operation, example: Any) -> None:
     """Add to an operation's entry what Powertools does not know: example, problems, security, permission."""
     if example is not None:
         entry["requestBody"]["content"]["application/json"]["example"] = example
@@ -198,7 +199,7 @@ def _complete(entry: dict[str, Any], operation: Operation, example: Any) -> None
         entry["responses"].pop(status, None)
     entry["responses"]["default"] = {
         "description": "A problem",
-        "content": {"application/problem+json": {"schema": _ref("Problem")}},
+        "content": {"application/problem+json": {"schema": _build_schema_ref("Problem")}},
     }
     entry["security"] = [] if operation.public else [{"bearer": []}, {"apiKey": []}]
     if operation.replays:
@@ -215,19 +216,20 @@ def read_version() -> str:
     return str(tomllib.loads(PYPROJECT.read_text())["project"]["version"])
 
 
-def _ref(name: str) -> dict[str, str]:
+def _build_schema_ref(name: str) -> dict[str, str]:
+    """Return the reference to a schema of the OpenAPI document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def generated_texts() -> dict[Path, str]:
+def generate_texts() -> dict[Path, str]:
     """Return the content of each generated file by its path."""
     operations = routes.load_operations()
     comment = "# Written by `make api` from functions/*/*.py. Change the routes, not this file.\n"
     return {
-        API: comment + yaml.safe_dump(gateway_definition(operations), sort_keys=False, width=1_000),
-        OPENAPI: json.dumps(openapi_document(operations), indent=1, ensure_ascii=False) + "\n",
+        API: comment + yaml.safe_dump(build_gateway_definition(operations), sort_keys=False, width=1_000),
+        OPENAPI: json.dumps(build_openapi_document(operations), indent=1, ensure_ascii=False) + "\n",
         VERSION_MODULE: VERSION_TEXT.format(version=read_version()),
-        error_docs.ERRORS: error_docs.errors_page(),
+        error_docs.ERRORS: error_docs.render_errors_page(),
         route_resources.TEMPLATE: route_resources.write_routes(
             route_resources.TEMPLATE.read_text(), operations.values()
         ),
@@ -235,6 +237,6 @@ def generated_texts() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, text in generated_texts().items():
+    for path, text in generate_texts().items():
         path.write_text(text)
         sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")

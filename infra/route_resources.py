@@ -33,25 +33,27 @@ def write_routes(template: str, operations: Iterable[Operation]) -> str:
     """Return the template with a function for each operation between the markers, by module and name."""
     head, _, rest = template.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    files = sorted(_file(operation) for operation in operations)
+    files = sorted(_get_file(operation) for operation in operations)
     sections = [
-        f"\n  # {module}\n" + "\n".join(_resource(file) for file in group)
+        f"\n  # {module}\n" + "\n".join(_render_resource(file) for file in group)
         for module, group in groupby(files, key=lambda file: file.parent.name)
     ]
     return head + BEGIN + "".join(sections) + "\n" + END + tail
 
 
-def _file(operation: Operation) -> Path:
+def _get_file(operation: Operation) -> Path:
+    """Return the file of an operation's function, relative to the folder of the functions: `agents/create_agent.py`."""
     module, _, name = operation.function.__module__.rpartition(".")
     return Path(module, f"{name}.py")
 
 
-def _resource(file: Path) -> str:
+def _render_resource(file: Path) -> str:
+    """Return the YAML of a route function's resource, with its handler, its role and, where it hashes, more memory."""
     module, name = file.parent.name, file.stem
     role = ROLES_OF_FUNCTIONS.get(name, ROLES[module])
     memory = f", MemorySize: {HASHING_MEMORY}" if name in HASHING else ""
     return (
-        f"  {routes.logical_id(file)}:\n"
+        f"  {routes.to_logical_id(file)}:\n"
         "    Type: AWS::Serverless::Function\n"
         f"    Properties: {{ Handler: {module}.{name}.handler, Role: !GetAtt {role}.Arn{memory} }}\n"
     )

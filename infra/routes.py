@@ -12,18 +12,18 @@ FUNCTIONS = ROOT / "functions"
 _HANDLER = re.compile(r"^(def handler\(|from .* import .*\bhandler$)", re.MULTILINE)
 
 
-def logical_id(file: Path) -> str:
+def to_logical_id(file: Path) -> str:
     """Return the logical id of a function's resource: `functions/agents/create_agent.py` → `CreateAgent`."""
     return "".join(word.capitalize() for word in file.stem.split("_"))
 
 
-def function_files() -> list[Path]:
+def list_function_files() -> list[Path]:
     """Return the file of every function, those of routes and of events alike: each has or re-exports a `handler`."""
     return sorted(path for path in FUNCTIONS.glob("*/*.py") if _HANDLER.search(path.read_text()))
 
 
 def load_operations() -> dict[str, Operation]:
     """Import all functions and return every operation by its route key, such as `POST /v1/agents`."""
-    for path in function_files():
+    for path in list_function_files():
         importlib.import_module(f"{path.parent.name}.{path.stem}")
     return app.operations

@@ -53,7 +53,7 @@ moto_transactions.install()
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Create the table, bucket, key and mail sender in moto, and route our own AWS client to it."""
     with mock_aws():
-        client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
+        client("dynamodb").create_table(**cloudformation.read_table_definition("weconnect"))
         client("s3").create_bucket(Bucket="weconnect")
         client("sesv2").create_email_identity(EmailIdentity=os.environ["MAIL_FROM"])
         monkeypatch.setattr(weconnect_aws, "call", _call_through_boto3)

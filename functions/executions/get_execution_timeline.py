@@ -5,7 +5,7 @@ from aws_lambda_powertools.event_handler import Response
 from weconnect.api.parameters import Accept
 from weconnect.api.resolver import app, handler
 from weconnect.executions.entities import Timeline
-from weconnect.executions.parameters import ExecutionId, timeline_response
+from weconnect.executions.parameters import ExecutionId, build_timeline_response
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.executions.views import history
 
@@ -20,4 +20,4 @@ def get_execution_timeline(
 
     One bar for each node run: as JSON, or as SVG for `Accept: image/svg+xml`.
     """
-    return timeline_response(history.get_timeline(caller, execution_id), accept)
+    return build_timeline_response(history.get_timeline(caller, execution_id), accept)

@@ -6,7 +6,7 @@ from weconnect.api.parameters import PreferWait
 from weconnect.api.resolver import app, handler
 from weconnect.executions import starting
 from weconnect.executions.entities import Execution, NewWorkflowExecution
-from weconnect.executions.parameters import started_response
+from weconnect.executions.parameters import build_started_response
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayExecute
 
@@ -24,6 +24,6 @@ def start_execution(
 
     Returns 202 with the execution, or 200 when it finished within `Prefer: wait=N`.
     """
-    return started_response(
+    return build_started_response(
         starting.start(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer
     )

@@ -4,7 +4,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.parameters import Accept
 from weconnect.api.resolver import app, handler
-from weconnect.workflows.diagram import diagram_response
+from weconnect.workflows.diagram import build_diagram_response
 from weconnect.workflows.parameters import ExecutionFilter, WorkflowId
 from weconnect.workflows.permissions import MayRead
 
@@ -22,4 +22,4 @@ def get_workflow_diagram(
 
     Mermaid text, or SVG for `Accept: image/svg+xml`.
     """
-    return diagram_response(caller, workflow_id, execution_id, accept)
+    return build_diagram_response(caller, workflow_id, execution_id, accept)

@@ -20,7 +20,8 @@ class Request:
     client: str
     body: bytes
 
-    def header(self, name: str) -> str | None:
+    def get_header(self, name: str) -> str | None:
+        """Return the first value of a header (its name in lower case), or None."""
         return next((value for key, value in self.headers if key == name), None)
 
 
@@ -34,22 +35,25 @@ class Response:
 
     @classmethod
     def json(cls, status: int, value: Any, headers: list[tuple[str, str]] | None = None) -> "Response":
+        """Return a response with a value as JSON and with further headers."""
         return cls(
             status, [("content-type", "application/json"), *(headers or [])], json.dumps(value).encode()
         )
 
     @classmethod
     def message(cls, status: int, text: str) -> "Response":
+        """Return a response with the JSON `{"message": text}`, as AWS reports errors."""
         return cls.json(status, {"message": text})
 
 
 Application = Callable[[Request], Awaitable[Response]]
 
 
-def asgi(application: Application) -> Callable[..., Awaitable[None]]:
+def to_asgi(application: Application) -> Callable[..., Awaitable[None]]:
     """Return the ASGI callable of an application."""
 
     async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Respond to one HTTP request: 413 when the body is too long, 500 when the application fails."""
         if scope["type"] != "http":
             return
         body = await _read_body(receive)
@@ -57,7 +61,7 @@ def asgi(application: Application) -> Callable[..., Awaitable[None]]:
             response = Response.message(413, "Request Entity Too Large")
         else:
             try:
-                response = await application(_request(scope, body))
+                response = await application(_build_request(scope, body))
             except Exception:
                 logging.exception("request failed in the host: %s %s", scope["method"], scope["path"])
                 response = Response.message(500, "Internal Server Error")
@@ -73,7 +77,8 @@ def asgi(application: Application) -> Callable[..., Awaitable[None]]:
     return serve
 
 
-def _request(scope: dict[str, Any], body: bytes) -> Request:
+def _build_request(scope: dict[str, Any], body: bytes) -> Request:
+    """Return the request of an ASGI scope and the body that was received."""
     return Request(
         method=scope["method"],
         path=scope["raw_path"].decode("latin-1"),

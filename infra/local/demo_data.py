@@ -35,7 +35,7 @@ def seed(address: str, state: Path) -> list[str]:
         if name not in demo:
             demo[name] = create(client, state, demo)
             _save(path, demo)
-    return _lines(address, demo)
+    return _describe_demo(address, demo)
 
 
 def register(client: Client, email: str, password: str) -> Any:
@@ -59,26 +59,30 @@ def read_mailed_token(state: Path, email: str, about: str) -> str:
     return token[1]
 
 
-def _password(client: Client, state: Path, demo: dict[str, Any]) -> str:
+def _create_password(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    """Return a random password for the demo user."""
     return secrets.token_urlsafe(16)
 
 
-def _organization(client: Client, state: Path, demo: dict[str, Any]) -> str:
+def _create_organization(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    """Register the demo user, verify the e-mail address, and return the organization's ID. Idempotent."""
     with contextlib.suppress(ApiError):  # registered by a start that was killed
         register(client, EMAIL, demo["password"])
     with contextlib.suppress(ApiError):  # verified by a start that was killed
         verify_email(client, state, EMAIL)
-    return str(_user(client, demo).call("GET", "/v1/users/me")["currentOrganizationId"])
+    return str(_log_in(client, demo).call("GET", "/v1/users/me")["currentOrganizationId"])
 
 
-def _api_key(client: Client, state: Path, demo: dict[str, Any]) -> str:
+def _create_api_key(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    """Create an API key with all permissions and return it."""
     permissions = {"canRead": True, "canWrite": True, "canDelete": True, "canExecute": True}
     body = {"name": "demo", "scopes": ["*"], "permissions": permissions}
-    return str(_user(client, demo).call("POST", "/v1/api-keys", body)["key"])
+    return str(_log_in(client, demo).call("POST", "/v1/api-keys", body)["key"])
 
 
-def _agent(client: Client, state: Path, demo: dict[str, Any]) -> str:
-    user = _user(client, demo)
+def _create_agent(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    """Create the agent with its tools and return its ID; agents of an interrupted start are deleted first."""
+    user = _log_in(client, demo)
     for unfinished in user.call("GET", "/v1/agents")["items"]:
         user.call("DELETE", f"/v1/agents/{unfinished['id']}")
     agent = user.call("POST", "/v1/agents", AGENT)
@@ -87,35 +91,39 @@ def _agent(client: Client, state: Path, demo: dict[str, Any]) -> str:
     return str(agent["id"])
 
 
-def _execution(client: Client, state: Path, demo: dict[str, Any]) -> str:
-    user = _user(client, demo)
+def _execute_agent(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    """Execute the agent twice and return the ID of the second execution."""
+    user = _log_in(client, demo)
     user.execute_agent(demo["agentId"], "Remember that my favourite colour is teal")
     return str(user.execute_agent(demo["agentId"], "What is 12 * 12?")["id"])
 
 
-def _workflow(client: Client, state: Path, demo: dict[str, Any]) -> str:
-    user = _user(client, demo)
+def _create_workflow(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    """Create the workflow and return its path; workflows of an interrupted start are deleted first."""
+    user = _log_in(client, demo)
     for unfinished in user.call("GET", "/v1/workflows")["items"]:
         user.call("DELETE", f"/v1/workflows/{unfinished['id']}")
     return demo_workflow.create(user, demo["agentId"])
 
 
-def _workflow_execution(client: Client, state: Path, demo: dict[str, Any]) -> str:
-    return str(demo_workflow.execute(_user(client, demo), demo["workflow"])["id"])
+def _execute_workflow(client: Client, state: Path, demo: dict[str, Any]) -> str:
+    """Execute the workflow and return the ID of the execution."""
+    return str(demo_workflow.execute(_log_in(client, demo), demo["workflow"])["id"])
 
 
 STEPS = {
-    "password": _password,
-    "organizationId": _organization,
-    "apiKey": _api_key,
-    "agentId": _agent,
-    "executionId": _execution,
-    "workflow": _workflow,
-    "workflowExecutionId": _workflow_execution,
+    "password": _create_password,
+    "organizationId": _create_organization,
+    "apiKey": _create_api_key,
+    "agentId": _create_agent,
+    "executionId": _execute_agent,
+    "workflow": _create_workflow,
+    "workflowExecutionId": _execute_workflow,
 }
 
 
-def _user(client: Client, demo: dict[str, Any]) -> Client:
+def _log_in(client: Client, demo: dict[str, Any]) -> Client:
+    """Return a client with an access token of the demo user."""
     signed_in = client.call("POST", "/v1/auth/login", {"email": EMAIL, "password": demo["password"]})
     return client.with_access_token(signed_in["accessToken"])
 
@@ -128,7 +136,8 @@ def _save(path: Path, demo: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def _lines(address: str, demo: dict[str, Any]) -> list[str]:
+def _describe_demo(address: str, demo: dict[str, Any]) -> list[str]:
+    """Return the lines to print: the demo user's login, and curl commands with the demo's IDs and API key."""
     agent = f"{address}/v1/agents/{demo['agentId']}"
     key = f"-H 'X-API-Key: {demo['apiKey']}'"
     json_body = "-H 'Content-Type: application/json'"

@@ -39,6 +39,7 @@ class Weather(BaseHTTPRequestHandler):
     failed = False
 
     def do_GET(self) -> None:
+        """Respond with the weather as JSON; the first request to `/sometimes` gets 503."""
         if "/sometimes" in self.path and not Weather.failed:
             Weather.failed = True
             self.send_error(503)
@@ -236,14 +237,15 @@ def start_host() -> Iterator[tuple[str, Path]]:
             [sys.executable, "-m", "infra.local"], env=os.environ | settings, stdout=log, stderr=log
         )
         try:
-            yield _address(process, Path(state)), Path(state)
+            yield _wait_for_address(process, Path(state)), Path(state)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
             log.close()
 
 
-def _address(process: subprocess.Popen[bytes], state: Path) -> str:
+def _wait_for_address(process: subprocess.Popen[bytes], state: Path) -> str:
+    """Return the host's address once it is up; exits with its output when it has ended or is not up after 120 s."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(OSError, ValueError):

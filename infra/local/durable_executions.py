@@ -63,6 +63,7 @@ class DurableExecutionAlreadyStartedException(AwsApiException):
     http_status_code = 409
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the error's body as Lambda sends it."""
         return {"Type": "User", "Message": str(self)}
 
 
@@ -74,6 +75,7 @@ class WorkerInvoker:
         self._find = find
 
     def create_invocation_input(self, execution: Execution) -> DurableExecutionInvocationInput:
+        """Return the input of an invocation: a new checkpoint token, and the first page of the operations so far."""
         operations, marker = OperationPaginatorState.pin(execution).page(
             None, DEFAULT_MAX_INVOCATION_PAGE_BYTES
         )
@@ -87,6 +89,10 @@ class WorkerInvoker:
     def invoke(
         self, function_name: str, input: DurableExecutionInvocationInput, *args: Any, **kwargs: Any
     ) -> InvokeResponse:
+        """Run the function `name` or `name:alias` and return its response.
+
+        Raises KeyError for an unknown name, and DurableFunctionsTestError when the handler fails.
+        """
         name, _, qualifier = function_name.partition(":")
         payload = json.dumps(input.to_json_dict()).encode()
         result = self._call(self._find(name), f":{qualifier}" if qualifier else "", payload)
@@ -109,30 +115,34 @@ class ChildDispatcher:
         self._functions = functions  # by name
 
     def preflight(self, target: FunctionTarget) -> ChildOutcome | None:
+        """Return None when the function exists, else the outcome that it was not found."""
         return None if target.name in self._functions else function_not_found(target.name).outcome
 
     def dispatch(self, request: ChainedInvokeRequest) -> DispatchResult:
+        """Return how to invoke a function: as a durable child, as a plain call, or as not found."""
         function = self._functions.get(request.function_name)
         if function is None:
             return function_not_found(request.function_name)
         if function.durable is not None:
             return StartChild(
-                _start_input(function, request.child_qualifier(), None, request.payload or "{}")
+                _build_start_input(function, request.child_qualifier(), None, request.payload or "{}")
             )
         qualifier = f":{request.qualifier}" if request.qualifier else ""
         return RunInvocation(lambda: self._run(function, qualifier, (request.payload or "{}").encode()))
 
     def _run(self, function: Function, qualifier: str, payload: bytes) -> ChildOutcome:
+        """Call a plain function and return its result or its error as the outcome; blocks."""
         result = self._call(function, qualifier, payload)
         if not result.failed:
             return result_outcome(result.payload.decode())
-        error = result.value()
+        error = result.parse_value()
         return ChildOutcome(error=ErrorObject(error["errorMessage"], error["errorType"], None, None))
 
 
-def _start_input(
+def _build_start_input(
     function: Function, qualifier: str, name: str | None, payload: str
 ) -> StartDurableExecutionInput:
+    """Return the input that starts a durable function; without a name, the execution gets a random one."""
     durable = function.durable or {}
     return StartDurableExecutionInput(
         account_id=ACCOUNT,
@@ -180,7 +190,7 @@ class DurableExecutions(Executor):
         with self._starting:
             existing = self.store.find(function.name, name) if name else None
             if existing is None:
-                started = self.start_execution(_start_input(function, qualifier, name, payload))
+                started = self.start_execution(_build_start_input(function, qualifier, name, payload))
                 return str(started.execution_arn)
         if json.loads(existing.start_input.input or "null") != json.loads(payload):
             raise DurableExecutionAlreadyStartedException(
@@ -204,6 +214,7 @@ class DurableExecutions(Executor):
         return execution
 
     def _complete_events(self, execution_arn: str) -> None:
+        """Forget the timers of an execution that has ended, and report its end."""
         super()._complete_events(execution_arn)
         for timers in (self._completion_events, self._pending_wakeup):
             timers.pop(execution_arn, None)
@@ -230,20 +241,24 @@ class DurableExecutions(Executor):
         return len(unfinished)
 
     def _arm_timeout(self, execution: Execution) -> None:
+        """Start the timer that ends the execution as timed out; does nothing for one without a timeout."""
         arn, seconds = execution.durable_execution_arn, execution.start_input.execution_timeout_seconds
         if seconds <= 0:
             return
         error = ErrorObject.from_message(f"Execution timed out after {seconds} seconds.")
         self._execution_timeouts[arn] = self._scheduler.call_later(
             lambda: self.on_timed_out(arn, error),
-            delay=_remaining(execution.get_operation_execution_started().start_timestamp, seconds),
+            delay=_count_remaining_seconds(
+                execution.get_operation_execution_started().start_timestamp, seconds
+            ),
         )
 
     def _arm_callback(self, execution: Execution, operation: Any) -> None:
-        options = _start_update(execution, operation.operation_id).callback_options
+        """Start the timer of an open callback with the time that is left of its timeout."""
+        options = _find_start_update(execution, operation.operation_id).callback_options
         if options and options.timeout_seconds > 0:
             # At least a second, because 0 would mean no timeout.
-            left = max(1, int(_remaining(operation.start_timestamp, options.timeout_seconds)))
+            left = max(1, int(_count_remaining_seconds(operation.start_timestamp, options.timeout_seconds)))
             options = replace(options, timeout_seconds=left)
         arn = execution.durable_execution_arn
         self._schedule_callback_timeouts(arn, options, CallbackToken(arn, operation.operation_id).to_str())
@@ -252,7 +267,7 @@ class DurableExecutions(Executor):
         """Invoke a plain function again whose result was lost; a durable child is recovered by itself."""
         if operation.operation_id in execution.chained_invoke_children:
             return
-        update = _start_update(execution, operation.operation_id)
+        update = _find_start_update(execution, operation.operation_id)
         options = update.chained_invoke_options
         if options:
             self.on_chained_invoke_started(
@@ -261,25 +276,28 @@ class DurableExecutions(Executor):
             )  # fmt: skip
 
     def close(self) -> None:
+        """End the threads and timers; executions that have not ended are recovered at the next start."""
         self.shutdown()
         self._scheduler.stop()  # type: ignore[no-untyped-call]
         self._registry.shutdown()
 
 
-def _start_update(execution: Execution, operation_id: str) -> Any:
+def _find_start_update(execution: Execution, operation_id: str) -> Any:
+    """Return the update that started an operation. Raises InvalidParameterValueException."""
     for update in execution.updates:
         if update.operation_id == operation_id and update.action is OperationAction.START:
             return update
     raise InvalidParameterValueException(f"operation {operation_id} was never started")
 
 
-def _remaining(start: datetime | None, seconds: float) -> float:
+def _count_remaining_seconds(start: datetime | None, seconds: float) -> float:
+    """Return the seconds until `seconds` after the start are over, at least 0; all of them when there was no start."""
     if start is None:
         return seconds
     return max(0.0, seconds - (datetime.now(UTC) - start).total_seconds())
 
 
-def blocking_call(loop: asyncio.AbstractEventLoop, call: Callable[[Function, str, bytes], Any]) -> Call:
+def make_blocking(loop: asyncio.AbstractEventLoop, call: Callable[[Function, str, bytes], Any]) -> Call:
     """Return a function for threads that runs a coroutine function on the event loop and waits for its result."""
     return lambda function, qualifier, payload: asyncio.run_coroutine_threadsafe(
         call(function, qualifier, payload), loop

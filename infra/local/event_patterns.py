@@ -17,27 +17,35 @@ def matches_pattern(pattern: Any, event: Any) -> bool:
         if isinstance(expected, dict):
             if not matches_pattern(expected, value):
                 return False
-        elif not any(_accepts(rule, value, present) for rule in expected):
+        elif not any(_matches_rule(rule, value, present) for rule in expected):
             return False
     return True
 
 
-def _accepts(rule: Any, value: Any, present: bool) -> bool:
+def _matches_rule(rule: Any, value: Any, present: bool) -> bool:
+    """Return whether a field matches one rule: a literal, or a filter such as `{"prefix": "a"}` or `{"exists": false}`.
+
+    Of a list, one item must match. `present` is false when the event lacks the field.
+    """
     if isinstance(rule, dict):
         (kind, operand), *_ = rule.items()
         if kind == "exists":
             return bool(present == operand)
         return present and any(
-            _compare(kind, operand, item) for item in (value if _is_list(value) else [value])
+            _matches_filter(kind, operand, item) for item in (value if _is_list(value) else [value])
         )
-    return present and (rule in value if _is_list(value) else _equal(rule, value))
+    return present and (rule in value if _is_list(value) else _is_equal(rule, value))
 
 
-def _compare(kind: str, operand: Any, value: Any) -> bool:
+def _matches_filter(kind: str, operand: Any, value: Any) -> bool:
+    """Return whether a value matches a filter (`prefix`, `suffix`, `numeric`, `anything-but`, `equals-ignore-case`).
+
+    Raises ValueError for any other kind.
+    """
     if kind == "anything-but":
         if isinstance(operand, dict):
-            return not any(_compare(inner, part, value) for inner, part in operand.items())
-        return not any(_equal(part, value) for part in (operand if _is_list(operand) else [operand]))
+            return not any(_matches_filter(inner, part, value) for inner, part in operand.items())
+        return not any(_is_equal(part, value) for part in (operand if _is_list(operand) else [operand]))
     if kind == "numeric":
         return isinstance(value, int | float) and all(
             _NUMERIC[operator](value, bound)
@@ -54,7 +62,8 @@ def _compare(kind: str, operand: Any, value: Any) -> bool:
     raise ValueError(f"unknown filter {kind!r}")
 
 
-def _equal(rule: Any, value: Any) -> bool:
+def _is_equal(rule: Any, value: Any) -> bool:
+    """Return whether two JSON values are equal; unlike in Python, 1 does not equal true."""
     return bool(rule == value) and isinstance(rule, bool) == isinstance(value, bool)
 
 

@@ -17,10 +17,10 @@ from infra.local.worker_pool import WorkerPool
 CLEAN_SECONDS = 5
 
 
-def event_sources(
+def connect_event_sources(
     pool: WorkerPool, clients: AwsClients, template: Template, journal: JournalReader, state: Path
 ) -> Iterator[Coroutine[Any, Any, None]]:
-    """Yield one endless coroutine for each event source."""
+    """Yield an endless coroutine for each event source, and one that deletes the journal's segments once read."""
     queues = {
         template.scope.attributes[name, "Arn"]: template.scope.refs[name]
         for name, resource in template.resources.items()
@@ -34,7 +34,7 @@ def event_sources(
                 case "SQS":
                     yield poll_queue(pool, clients, function.id, queues[properties["Queue"]], properties)
                 case "DynamoDB":
-                    readers.append(_stream_reader(pool, clients, function, properties, journal, state))
+                    readers.append(_create_stream_reader(pool, clients, function, properties, journal, state))
                 case "Schedule" | "ScheduleV2":
                     yield run_schedule(pool, function, name, properties)
     for reader in readers:
@@ -51,7 +51,7 @@ async def report_execution_end(api: LambdaApi, functions: Mapping[str, Function]
     api.executions.store.mark_reported(arn)
 
 
-def _stream_reader(
+def _create_stream_reader(
     pool: WorkerPool,
     clients: AwsClients,
     function: Function,
@@ -59,6 +59,7 @@ def _stream_reader(
     journal: JournalReader,
     state: Path,
 ) -> StreamReader:
+    """Return the reader that delivers the stream of a table to a function."""
     table = properties["Stream"].partition(":table/")[2].split("/")[0]
     schema = clients("dynamodb").describe_table(TableName=table)["Table"]["KeySchema"]
     keys = tuple(key["AttributeName"] for key in schema)
@@ -66,6 +67,7 @@ def _stream_reader(
 
 
 async def _delete_read_segments(journal: JournalReader, readers: list[StreamReader]) -> None:
+    """Delete the journal's segments that every reader has read, every 5 s until cancelled."""
     while True:
         journal.delete_read(readers)
         await asyncio.sleep(CLEAN_SECONDS)

@@ -59,6 +59,7 @@ class SqliteStore(ExecutionStore):
             self._database.close()
 
     def save(self, execution: Execution) -> None:
+        """Write the changes of an execution since it was last saved, in one transaction."""
         arn = execution.durable_execution_arn
         with self._lock:
             live = self._live.get(arn)
@@ -66,7 +67,7 @@ class SqliteStore(ExecutionStore):
                 live = self._live[arn] = _CachedExecution(execution)
             self._database.execute("BEGIN IMMEDIATE")
             try:
-                self._write(live)
+                self._write_changes(live)
             except BaseException:
                 self._database.execute("ROLLBACK")
                 raise
@@ -82,7 +83,7 @@ class SqliteStore(ExecutionStore):
         with self._lock:
             live = self._live.get(execution_arn)
             if live is None:
-                live = self._live[execution_arn] = self._read(execution_arn)
+                live = self._live[execution_arn] = self._read_execution(execution_arn)
             return live.execution
 
     def query(
@@ -113,20 +114,27 @@ class SqliteStore(ExecutionStore):
         return [self.load(arn) for arn in arns[:count]], more
 
     def list_all(self) -> list[Execution]:
-        return [self.load(arn) for arn in self._column("SELECT arn FROM executions ORDER BY started")]
+        return [self.load(arn) for arn in self._select_column("SELECT arn FROM executions ORDER BY started")]
 
     def find(self, function: str, name: str) -> Execution | None:
         """Return the execution of that name, whatever its status, or None."""
-        arns = self._column("SELECT arn FROM executions WHERE function = ? AND name = ?", function, name)
+        arns = self._select_column(
+            "SELECT arn FROM executions WHERE function = ? AND name = ?", function, name
+        )
         return self.load(arns[0]) if arns else None
 
     def list_unfinished(self) -> list[Execution]:
-        arns = self._column("SELECT arn FROM executions WHERE status = ? ORDER BY started", STATUS_RUNNING)
+        """Return the executions that have not ended, oldest first."""
+        arns = self._select_column(
+            "SELECT arn FROM executions WHERE status = ? ORDER BY started", STATUS_RUNNING
+        )
         return [self.load(arn) for arn in arns]
 
     def list_unreported(self) -> list[str]:
         """Return the ARNs of ended executions whose end was not reported to functions yet."""
-        return self._column("SELECT arn FROM executions WHERE status != ? AND reported = 0", STATUS_RUNNING)
+        return self._select_column(
+            "SELECT arn FROM executions WHERE status != ? AND reported = 0", STATUS_RUNNING
+        )
 
     def mark_reported(self, arn: str) -> None:
         with self._lock:
@@ -151,17 +159,20 @@ class SqliteStore(ExecutionStore):
             self._database.execute("DELETE FROM invocations WHERE id = ?", [number])
 
     def list_invocations(self) -> list[tuple[int, str, bytes]]:
+        """Return the ID, function and payload of each stored asynchronous invocation, oldest first."""
         with self._lock:
             return list(self._database.execute("SELECT id, function, payload FROM invocations ORDER BY id"))
 
-    def _column(self, sql: str, *values: Any) -> list[str]:
+    def _select_column(self, sql: str, *values: Any) -> list[str]:
+        """Return the first column of a query's result."""
         with self._lock:
             return [row[0] for row in self._database.execute(sql, values)]
 
-    def _write(self, live: _CachedExecution) -> None:
+    def _write_changes(self, live: _CachedExecution) -> None:
+        """Write the execution's row, and the operations and updates that have changed since the last write."""
         execution, arn = live.execution, live.execution.durable_execution_arn
         start = execution.start_input
-        status, state = execution.current_status().value, json.dumps(_state(execution))
+        status, state = execution.current_status().value, json.dumps(_collect_state(execution))
         if not live.operations:
             started = execution.get_operation_execution_started().start_timestamp
             self._database.execute(
@@ -194,7 +205,8 @@ class SqliteStore(ExecutionStore):
             )
         live.operations, live.updates = operations, len(execution.updates)
 
-    def _read(self, arn: str) -> _CachedExecution:
+    def _read_execution(self, arn: str) -> _CachedExecution:
+        """Return an execution as the database has it. Raises KeyError."""
         row = self._database.execute("SELECT input, state FROM executions WHERE arn = ?", [arn]).fetchone()
         if row is None:
             raise KeyError(arn)
@@ -223,12 +235,13 @@ class SqliteStore(ExecutionStore):
         return live
 
     def _evict_completed(self) -> None:
+        """Remove all but the 100 newest completed executions from memory."""
         completed = [arn for arn, live in self._live.items() if live.execution.is_complete]
         for arn in completed[:-CACHED_COMPLETED]:
             del self._live[arn]
 
 
-def _state(execution: Execution) -> dict[str, Any]:
+def _collect_state(execution: Execution) -> dict[str, Any]:
     """Return the fields that change from save to save.
 
     The response of the last checkpoint is left out, because its caller dies with the host.

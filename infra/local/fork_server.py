@@ -123,7 +123,7 @@ def serve(
             response = pack({}, run_call(call, payload, functions, handlers, failures))
         except Exception as error:
             traceback.print_exc()
-            response = pack({"error": True}, json.dumps(_describe(error)).encode())
+            response = pack({"error": True}, json.dumps(_describe_error(error)).encode())
         sys.stdout.flush()
         sys.stderr.flush()
         try:
@@ -140,7 +140,7 @@ def run_call(
     """Run the handler that `call` names, after its authorizer if it has one; return the result as JSON."""
     event = json.loads(payload) if payload else {}
     if authorizer := call.get("authorizer"):
-        request = _authorizer_request(event, functions[authorizer]["arn"])
+        request = _build_authorizer_request(event, functions[authorizer]["arn"])
         authorization = _invoke(authorizer, request, call, functions, handlers, failures)
         if not isinstance(authorization, dict) or authorization.get("isAuthorized") is not True:
             return b'{"statusCode":403,"body":"{\\"message\\":\\"Forbidden\\"}"}'
@@ -153,6 +153,10 @@ def _invoke(
     name: str, event: Any, call: dict[str, Any], functions: dict[str, Any], handlers: dict[str, Handler],
     failures: dict[str, str],
 ) -> Any:  # fmt: skip
+    """Run one handler with its function's environment variables and return its result, or raise what it raises.
+
+    Raises ImportError for a function that could not be imported.
+    """
     if name in failures:
         raise ImportError(failures[name])
     function = functions[name]
@@ -192,7 +196,7 @@ def _reset_log_keys() -> None:
         importlib.import_module("weconnect.log").logger.structure_logs(append=False)
 
 
-def _authorizer_request(event: dict[str, Any], authorizer_arn: str) -> dict[str, Any]:
+def _build_authorizer_request(event: dict[str, Any], authorizer_arn: str) -> dict[str, Any]:
     """Return the payload-2.0 REQUEST event of a Lambda authorizer: the request without its body."""
     request = {key: value for key, value in event.items() if key not in ("body", "isBase64Encoded")}
     http = event["requestContext"]["http"]
@@ -205,7 +209,8 @@ def _authorizer_request(event: dict[str, Any], authorizer_arn: str) -> dict[str,
     }
 
 
-def _describe(error: BaseException) -> dict[str, Any]:
+def _describe_error(error: BaseException) -> dict[str, Any]:
+    """Return an error as Lambda's runtime reports it."""
     return {
         "errorType": type(error).__name__,
         "errorMessage": str(error),
@@ -214,6 +219,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
 
 
 def _end_with_host(life: int) -> None:
+    """Exit the worker as soon as the life pipe closes."""
     select.select([life], [], [])
     os._exit(1)
 

@@ -28,7 +28,7 @@ class Route:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The sort key of precedence: literal segments before variables, variables before the rest of the path."""
+        """Return the sort key of precedence: literal segments, then variables, then the rest of the path."""
         return tuple(2 if part.endswith("+}") else 1 if part.startswith("{") else 0 for part in self.segments)
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
@@ -53,7 +53,7 @@ class Routes:
     def __init__(self, document: dict[str, Any]) -> None:
         self._routes: dict[tuple[str, int], list[Route]] = {}
         authorizers = {
-            name: _function_id(scheme["x-amazon-apigateway-authorizer"]["authorizerUri"])
+            name: _extract_function_id(scheme["x-amazon-apigateway-authorizer"]["authorizerUri"])
             for name, scheme in document.get("components", {}).get("securitySchemes", {}).items()
             if "x-amazon-apigateway-authorizer" in scheme
         }
@@ -66,7 +66,9 @@ class Routes:
                 authorizer = authorizers[names[0]] if names else None
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 segments = tuple(path.strip("/").split("/"))
-                route = Route(f"{verb} {path}", segments, _function_id(integration["uri"]), authorizer)
+                route = Route(
+                    f"{verb} {path}", segments, _extract_function_id(integration["uri"]), authorizer
+                )
                 size = -1 if path.endswith("+}") else len(segments)
                 self._routes.setdefault((verb, size), []).append(route)
         for routes in self._routes.values():
@@ -76,6 +78,7 @@ class Routes:
         return (route for routes in self._routes.values() for route in routes)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """Return the route of a request with its path parameters, or None; the method precedes ANY."""
         segments = [unquote(part) for part in path.removeprefix("/").split("/")]
         for key in ((method, len(segments)), ("ANY", len(segments)), (method, -1), ("ANY", -1)):
             for route in self._routes.get(key, ()):
@@ -84,7 +87,8 @@ class Routes:
         return None
 
 
-def _function_id(uri: Any) -> str:
+def _extract_function_id(uri: Any) -> str:
+    """Return the logical ID of the function in an integration's URI. Raises ValueError."""
     text = uri["Fn::Sub"] if isinstance(uri, dict) else uri
     match = _FUNCTION_ID.search(text if isinstance(text, str) else text[0])
     if not match:
@@ -155,7 +159,7 @@ def build_response(result: HandlerResult) -> Response:
         return Response.message(503, "Service Unavailable")
     if result.failed:
         return Response.message(500, "Internal Server Error")
-    value = result.value()
+    value = result.parse_value()
     if not isinstance(value, dict) or "statusCode" not in value:
         body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
         return Response(200, [("content-type", "application/json")], body)
@@ -201,7 +205,7 @@ class Gateway:
 
 def report_failure(source: str, result: HandlerResult, pool: WorkerPool) -> None:
     """Print one line about a handler's failure, with the log to read."""
-    error = result.value()
+    error = result.parse_value()
     print(
         f"error in {source}: {error['errorType']}: {error['errorMessage'][:200]} (see {pool.log})", flush=True
     )

@@ -18,9 +18,9 @@ from typing import Any
 import uvicorn
 
 from infra import cloudformation
-from infra.local.asgi import Request, Response, asgi
-from infra.local.durable_executions import DurableExecutions, blocking_call
-from infra.local.event_sources import event_sources, report_execution_end
+from infra.local.asgi import Request, Response, to_asgi
+from infra.local.durable_executions import DurableExecutions, make_blocking
+from infra.local.event_sources import connect_event_sources, report_execution_end
 from infra.local.execution_store import SqliteStore
 from infra.local.gateway import Gateway, Routes, report_failure
 from infra.local.lambda_api import LambdaApi
@@ -28,7 +28,7 @@ from infra.local.mailbox import PATH as MAIL_PATH
 from infra.local.mailbox import Mailbox
 from infra.local.ministack import MiniStack
 from infra.local.provisioning import AwsClients, provision, put_parameter
-from infra.local.sam_template import Function, load_template, read_functions, shared_environment
+from infra.local.sam_template import Function, load_template, read_functions, read_shared_environment
 from infra.local.settings import CREDENTIALS, REGION, HostSettings, read_settings
 from infra.local.table_stream import JournalReader
 from infra.local.worker_pool import HandlerResult, WorkerPool
@@ -69,7 +69,7 @@ class Host:
         self.listener = listener
         self.stop = asyncio.Event()
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.template = load_template(settings.project / "template.yaml", settings.parameter)
+        self.template = load_template(settings.project / "template.yaml", settings.get_parameter)
         self.mailbox = Mailbox(settings.state / "mailbox")
         self.ministack = MiniStack(settings)
         self.clients = AwsClients(self.ministack.endpoint)
@@ -84,21 +84,23 @@ class Host:
         state_file.unlink(missing_ok=True)
         try:
             await self.ministack.wait_until_up()
-            await asyncio.to_thread(self._provision)
+            await asyncio.to_thread(self._provision_resources)
             self.executions = self._open()
-            server = self._server()
-            serving = self._spawn(server.serve(sockets=[self.listener]))
-            failures = await self.pool.start(self._environment(), self._python_path())
+            server = self._create_server()
+            serving = self._start_task(server.serve(sockets=[self.listener]))
+            failures = await self.pool.start(self._build_environment(), self._list_python_path())
             for name, failure in failures.items():
                 print(f"{name}: {failure} (see {self.pool.log})", flush=True)
             # Interrupted work may resume only now, when the port listens and functions can run.
             resumed = await asyncio.to_thread(self.executions.recover)
             self.api.resume_invocations()
             journal = JournalReader(self.ministack.journal)
-            for source in event_sources(self.pool, self.clients, self.template, journal, self.settings.state):
-                self._spawn(source)
-            self._spawn(self.pool.end_idle_workers())
-            self._spawn(self._watch())
+            for source in connect_event_sources(
+                self.pool, self.clients, self.template, journal, self.settings.state
+            ):
+                self._start_task(source)
+            self._start_task(self.pool.end_idle_workers())
+            self._start_task(self._watch())
             await self._announce(round(time.monotonic() - started, 2), resumed)
             details = {"port": self.settings.port, "pid": os.getpid(), "ministack": self.ministack.endpoint}
             temporary = state_file.with_suffix(".tmp")
@@ -114,9 +116,10 @@ class Host:
             state_file.unlink(missing_ok=True)
             await self._close()
 
-    def _provision(self) -> None:
-        provision(self.template, self.clients, self.settings.parameter)
-        if url_parameter := shared_environment(self.template).get("URL_PARAMETER"):
+    def _provision_resources(self) -> None:
+        """Create the template's resources, and store the host's address in the parameter that names it to functions."""
+        provision(self.template, self.clients, self.settings.get_parameter)
+        if url_parameter := read_shared_environment(self.template).get("URL_PARAMETER"):
             put_parameter(self.clients, url_parameter, self.settings.address)
 
     def _open(self) -> DurableExecutions:
@@ -124,14 +127,15 @@ class Host:
         loop = asyncio.get_running_loop()
 
         def on_end(arn: str) -> None:
-            loop.call_soon_threadsafe(self._execution_ended, arn)
+            """Handle the end of an execution on the event loop; called from any thread."""
+            loop.call_soon_threadsafe(self._handle_execution_end, arn)
 
         self.pool.functions = read_functions(self.template)
         store = SqliteStore(self.settings.state / "executions.sqlite")
         store.delete_before(time.time() - RETENTION_SECONDS)
         executions = DurableExecutions(
             store,
-            blocking_call(loop, self._call),
+            make_blocking(loop, self._call),
             {function.name: function for function in self.pool.functions.values()},
             on_end,
         )
@@ -141,18 +145,21 @@ class Host:
         return executions
 
     async def _call(self, function: Function, qualifier: str, payload: bytes) -> HandlerResult:
-        answer = await self.pool.call(function.id, payload, qualifier=qualifier)
-        if answer.failed:
-            report_failure(function.id, answer, self.pool)
-        return answer
+        """Call a function and return its result; a failure is printed."""
+        result = await self.pool.call(function.id, payload, qualifier=qualifier)
+        if result.failed:
+            report_failure(function.id, result, self.pool)
+        return result
 
-    def _execution_ended(self, arn: str) -> None:
-        self.api.execution_ended(arn)
-        self._spawn(report_execution_end(self.api, self.pool.functions, arn))
+    def _handle_execution_end(self, arn: str) -> None:
+        """Wake the callers of a durable execution that has ended, and invoke the functions with a rule for its end."""
+        self.api.wake_callers(arn)
+        self._start_task(report_execution_end(self.api, self.pool.functions, arn))
 
-    def _environment(self) -> dict[str, str]:
+    def _build_environment(self) -> dict[str, str]:
+        """Return the environment variables that all functions have, with the addresses of the local services."""
         return {
-            **shared_environment(self.template),
+            **read_shared_environment(self.template),
             **CREDENTIALS,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -164,13 +171,15 @@ class Host:
             "OPENBLAS_NUM_THREADS": "1",  # the threads of parallel workers would wait for each other
         }
 
-    def _python_path(self) -> list[str]:
+    def _list_python_path(self) -> list[str]:
+        """Return the folders from which functions import: their own and the layers."""
         layers = [path for path in sorted((self.settings.project / "layers").glob("*")) if path.is_dir()]
         return [str(path) for path in (self.settings.project / "functions", *layers)]
 
-    def _server(self) -> uvicorn.Server:
+    def _create_server(self) -> uvicorn.Server:
+        """Return the HTTP server of the host, which is not started."""
         config = uvicorn.Config(
-            asgi(self._answer),
+            to_asgi(self._respond),
             http="httptools",
             ws="none",
             lifespan="off",
@@ -182,11 +191,12 @@ class Host:
         )
         return _Server(config)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
+        """Return the response of the mailbox, of Lambda's API, or else of the gateway, by the request's path."""
         if request.path != MAIL_PATH and not request.path.startswith(LAMBDA_PATHS):
             return await self.gateway(request)
         # AWS clients sign. A web page of another origin cannot send this header, so it cannot call functions directly.
-        if not (request.header("authorization") or "").startswith("AWS4-HMAC-SHA256 "):
+        if not (request.get_header("authorization") or "").startswith("AWS4-HMAC-SHA256 "):
             return Response.json(403, {"message": "Missing Authentication Token"})
         return await (self.mailbox if request.path == MAIL_PATH else self.api)(request)
 
@@ -218,13 +228,15 @@ class Host:
                     print(f"a process of the host has ended: see {log}", flush=True)
                     self.stop.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine as a task that is cancelled when the host ends."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self._task_done)
+        task.add_done_callback(self._handle_task_end)
         return task
 
-    def _task_done(self, task: asyncio.Task[Any]) -> None:
+    def _handle_task_end(self, task: asyncio.Task[Any]) -> None:
+        """Forget a task that has ended; log and print its error."""
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logging.error("a task of the host failed", exc_info=error)
@@ -232,6 +244,7 @@ class Host:
             print(f"error in the host: {error!r} (see {log})", flush=True)
 
     async def _close(self) -> None:
+        """Cancel all tasks, then end the workers and MiniStack."""
         for task in list(self.tasks):
             task.cancel()
         self.pool.close()
@@ -243,4 +256,5 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
+        """Leave the signal handlers as they are."""
         yield

@@ -48,7 +48,7 @@ class LambdaApi:
         try:
             if match := INVOKE.match(request.path):
                 return await self._invoke(unquote(match[1]), request)
-            work = self._durable_call(request)
+            work = self._prepare_durable_call(request)
             result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
             return Response(200, [("content-type", "application/json")], _encode(result))
         except AwsApiException as error:
@@ -56,7 +56,7 @@ class LambdaApi:
             return Response.json(error.http_status_code, error.to_dict(), [("x-amzn-errortype", kind)])
 
     def find(self, name: str) -> tuple[Function, str]:
-        """Return a function and the qualifier by name, `name:alias` or ARN."""
+        """Return a function and the qualifier by name, `name:alias` or ARN. Raises ResourceNotFoundException."""
         if name.startswith("arn:"):
             name = name.split(":", 6)[6]
         bare, _, qualifier = name.partition(":")
@@ -67,25 +67,29 @@ class LambdaApi:
     async def invoke_later(self, function: Function, payload: bytes) -> None:
         """Store an asynchronous invocation and run it in the background; return when it is stored."""
         number = self.executions.store.add_invocation(function.id, payload)
-        self._spawn(self._run_later(number, function, payload))
+        self._start_task(self._run_later(number, function, payload))
 
     def resume_invocations(self) -> None:
         """Run the asynchronous invocations that a kill interrupted."""
         for number, name, payload in self.executions.store.list_invocations():
             if name in self.pool.functions:
-                self._spawn(self._run_later(number, self.pool.functions[name], payload))
+                self._start_task(self._run_later(number, self.pool.functions[name], payload))
 
-    def execution_ended(self, arn: str) -> None:
+    def wake_callers(self, arn: str) -> None:
         """Wake the callers that wait for this execution. Must be called on the event loop."""
         for waiter in self._waiting.pop(arn, []):
             if not waiter.done():
                 waiter.set_result(None)
 
     async def _invoke(self, name: str, request: Request) -> Response:
+        """Handle an Invoke request: of a plain or a durable function, synchronous, asynchronous, or a dry run.
+
+        Raises ResourceNotFoundException, InvalidParameterValueException.
+        """
         function, qualifier = self.find(name)
         query = parse_qs(request.query)
         qualifier = query.get("Qualifier", [qualifier])[0]
-        kind = request.header("x-amz-invocation-type") or "RequestResponse"
+        kind = request.get_header("x-amz-invocation-type") or "RequestResponse"
         payload = request.body or b"{}"
         try:
             json.loads(payload)
@@ -101,12 +105,16 @@ class LambdaApi:
         result = await self.pool.call(function.id, payload, qualifier=f":{qualifier}" if qualifier else "")
         if result.failed:
             report_failure(function.id, result, self.pool)
-        return _invoke_response(result)
+        return _build_invoke_response(result)
 
     async def _invoke_durable(
         self, function: Function, qualifier: str, kind: str, payload: bytes, request: Request
     ) -> Response:
-        name = request.header("x-amz-durable-execution-name")
+        """Start a durable execution; return its result when it has ended or, with the kind `Event`, 202 at once.
+
+        Raises InvalidParameterValueException, DurableExecutionAlreadyStartedException.
+        """
+        name = request.get_header("x-amz-durable-execution-name")
         if name is not None and not NAME.fullmatch(name):
             raise InvalidParameterValueException(f"Invalid durable execution name: {name}")
         if not qualifier:
@@ -128,13 +136,15 @@ class LambdaApi:
         return Response(200, [header, ("x-amz-executed-version", "$LATEST")], text.encode())
 
     async def _wait(self, arn: str) -> None:
+        """Return when a durable execution has ended."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(arn, []).append(waiter)
         if self.executions.get_execution(arn).is_complete:
-            self.execution_ended(arn)
+            self.wake_callers(arn)
         await waiter
 
     async def _run_later(self, number: int, function: Function, payload: bytes) -> None:
+        """Run a stored asynchronous invocation, with two retries after 1 and 5 s, then remove it."""
         for delay in (*RETRY_SECONDS, None):
             result = await self.pool.call(function.id, payload)
             if not result.failed:
@@ -144,23 +154,26 @@ class LambdaApi:
                 await asyncio.sleep(delay)
         self.executions.store.remove_invocation(number)
 
-    def _spawn(self, work: Any) -> None:
+    def _start_task(self, work: Any) -> None:
+        """Run a coroutine in the background."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _durable_call(self, request: Request) -> Callable[[], Any]:
+    def _prepare_durable_call(self, request: Request) -> Callable[[], Any]:
         """Return the blocking function that handles a request to the durable API, for a thread."""
         executions, query = self.executions, {key: value[0] for key, value in parse_qs(request.query).items()}
         if match := EXECUTION.match(request.path):
             arn, action = unquote(match[1]), match[2]
-            return lambda: self._on_execution(arn, action, request, query)
+            return lambda: self._handle_execution_request(arn, action, request, query)
         if match := CALLBACK.match(request.path):
             callback, verb = unquote(match[1]), match[2]
             if verb == "succeed":
                 return lambda: executions.send_callback_success(callback, request.body) and {}
             if verb == "fail":
-                return lambda: executions.send_callback_failure(callback, _error_object(request.body)) and {}
+                return lambda: (
+                    executions.send_callback_failure(callback, _parse_error_object(request.body)) and {}
+                )
             return lambda: executions.send_callback_heartbeat(callback) and {}
         if match := LIST.match(request.path):
             function, _ = self.find(unquote(match[1]))
@@ -169,15 +182,21 @@ class LambdaApi:
                 function_name=function.name,
                 execution_name=query.get("DurableExecutionName"),
                 status_filter=statuses or None,
-                started_after=_epoch(query.get("StartedAfter")),
-                started_before=_epoch(query.get("StartedBefore")),
+                started_after=_to_epoch_seconds(query.get("StartedAfter")),
+                started_before=_to_epoch_seconds(query.get("StartedBefore")),
                 marker=query.get("Marker"),
                 max_items=int(query.get("MaxItems", "50")),
                 reverse_order=query.get("ReverseOrder") == "true",
             ).to_dict()
         raise ResourceNotFoundException(f"Unknown path: {request.path}")
 
-    def _on_execution(self, arn: str, action: str | None, request: Request, query: dict[str, str]) -> Any:
+    def _handle_execution_request(
+        self, arn: str, action: str | None, request: Request, query: dict[str, str]
+    ) -> Any:
+        """Return the response of a request about one durable execution, to be encoded as JSON; blocks.
+
+        `action` is `checkpoint`, `state`, `history`, `stop` or, for its details, None. Raises ServiceException.
+        """
         executions = self.executions
         if action == "checkpoint":
             checkpoint = CheckpointDurableExecutionRequest.from_dict(json.loads(request.body), arn)
@@ -196,24 +215,26 @@ class LambdaApi:
                 max_items=int(query.get("MaxItems", "100")),
             ).to_dict()
         if action == "stop":
-            return executions.stop_execution(arn, _error_object(request.body)).to_dict()
+            return executions.stop_execution(arn, _parse_error_object(request.body)).to_dict()
         if request.method != "GET":
             raise ServiceException(f"Not served here: {request.method} {request.path}")
         return executions.get_execution_details(arn).to_dict()
 
 
-def _invoke_response(result: HandlerResult) -> Response:
+def _build_invoke_response(result: HandlerResult) -> Response:
+    """Return the response of a synchronous invocation: 200, with an error header when the function failed."""
     headers = [("content-type", "application/json"), ("x-amz-executed-version", "$LATEST")]
     if result.failed:
         headers.append(("x-amz-function-error", "Unhandled"))
     return Response(200, headers, result.payload)
 
 
-def _error_object(body: bytes) -> ErrorObject | None:
+def _parse_error_object(body: bytes) -> ErrorObject | None:
+    """Return the error in a request's body, or None when the body is empty."""
     return ErrorObject.from_dict(json.loads(body)) if body else None
 
 
-def _epoch(text: str | None) -> str | None:
+def _to_epoch_seconds(text: str | None) -> str | None:
     """Return a timestamp of the query (ISO 8601 or epoch seconds) as epoch seconds."""
     if text is None:
         return None
@@ -224,4 +245,5 @@ def _epoch(text: str | None) -> str | None:
 
 
 def _encode(value: Any) -> bytes:
+    """Return a value as JSON, with moments in epoch seconds."""
     return json.dumps(value, default=lambda moment: moment.timestamp()).encode()

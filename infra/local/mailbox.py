@@ -31,7 +31,7 @@ class Mailbox:
             for kind in ("ToAddresses", "CcAddresses", "BccAddresses")
             for address in destination.get(kind, [])
         ]
-        subject, text = _content(mail["Content"])
+        subject, text = _read_content(mail["Content"])
         recipient = re.sub(r"[^\w.@+-]", "_", to[0] if to else "nobody")[:80]
         path = self.directory / f"{time.strftime('%Y%m%d-%H%M%S')}-{number[:4]}-{recipient}.txt"
         sender = mail.get("FromEmailAddress", "")
@@ -41,7 +41,7 @@ class Mailbox:
         return Response.json(200, {"MessageId": number})
 
 
-def _content(content: dict[str, Any]) -> tuple[str, str]:
+def _read_content(content: dict[str, Any]) -> tuple[str, str]:
     """Return subject and text of a simple or a raw message."""
     if "Raw" in content:
         message = email.message_from_bytes(

@@ -52,6 +52,7 @@ class MiniStack:
             )
 
     async def wait_until_up(self) -> None:
+        """Return when MiniStack accepts connections; exits the host when it has ended or is not up after 60 s."""
         for _ in range(START_SECONDS * 50):
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -73,6 +74,7 @@ class MiniStack:
 
 
 def _free_port() -> int:
+    """Return a TCP port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -16,6 +16,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> str:
+    """Return the text of a file, empty when it does not exist."""
     return path.read_text() if path.exists() else ""
 
 
@@ -35,7 +36,7 @@ class Journal:
         self._pending: list[tuple[str, Any, Any, bool]] = []
         self._file: Any = None
 
-    def lines(self) -> Iterator[dict[str, Any]]:
+    def read_entries(self) -> Iterator[dict[str, Any]]:
         """Yield the entries that the snapshot may lack, oldest first.
 
         An incomplete last line was never acknowledged and is cut off.
@@ -53,6 +54,7 @@ class Journal:
                     yield entry
 
     def add(self, table: str, old: Any, new: Any, *, expired: bool = False) -> None:
+        """Add an item's image to the pending ones; `old` is None for a new item, `new` for a deleted one."""
         self._pending.append((table, old, new, expired))
 
     def flush(self, account: str, region: str) -> None:

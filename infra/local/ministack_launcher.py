@@ -65,6 +65,7 @@ def import_dynamodb() -> Any:
     start = threading.Thread.start
 
     def start_others(self: threading.Thread) -> None:
+        """Start a thread, unless it is the reaper."""
         if self.name != "dynamodb-ttl-reaper":
             start(self)
 
@@ -89,6 +90,7 @@ class Saver:
         self._wake = asyncio.Event()
 
     def touch(self, service: str) -> None:
+        """Mark the service's state to be saved within two seconds."""
         self._dirty.add(service)
 
     async def commit(self, service: str) -> None:
@@ -100,6 +102,7 @@ class Saver:
         await done
 
     async def run(self) -> None:
+        """Save the changed services whenever a request waits for it, and every two seconds, until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), SAVE_SECONDS)
@@ -114,11 +117,12 @@ class Saver:
                     done.set_result(None)
 
     def save(self, services: set[str]) -> None:
+        """Write the state of services to disk; a snapshot of the tables also begins a new segment of the journal."""
         states = ministack._build_persistence_save_dict()
         for service in services:
             if service == "dynamodb":
                 segment = self.journal.rotate()
-                self._snapshot_size = _write_state("dynamodb", _table_state())
+                self._snapshot_size = _write_state("dynamodb", _collect_table_state())
                 self.journal.cover(segment)
             elif service in states:
                 _write_state(service, states[service]())
@@ -127,7 +131,7 @@ class Saver:
         self.save({*ministack._build_persistence_save_dict(), "dynamodb"})
 
 
-def _table_state() -> dict[str, Any]:
+def _collect_table_state() -> dict[str, Any]:
     """Return what dynamodb.get_state() returns, without copying items: the event loop writes it immediately."""
     tables = AccountRegionScopedDict()
     for (account, region, name), table in dynamodb._tables.all_items():
@@ -137,6 +141,7 @@ def _table_state() -> dict[str, Any]:
 
 
 def _write_state(service: str, state: Any) -> int:
+    """Write a service's state in MiniStack's format, atomically; return the number of characters."""
     wrapped = {"__ministack_format__": persistence._state_format_version(service), "payload": state}
     text = json.dumps(
         wrapped, default=persistence._json_default
@@ -149,13 +154,13 @@ def _write_state(service: str, state: Any) -> int:
 
 def replay(journal: Journal) -> None:
     """Apply the journal's images to the tables. Idempotent, because images are complete items."""
-    for entry in journal.lines():
+    for entry in journal.read_entries():
         with request_scope(*entry["a"]):
             for name, old, new, _ in entry["w"]:
                 table = dynamodb._tables.get(name)
                 if table is None:
                     continue
-                keys = [dynamodb._extract_key_val((new or old)[key]) for key in _key_names(table)]
+                keys = [dynamodb._extract_key_val((new or old)[key]) for key in _list_key_names(table)]
                 pk, sk = keys[0], keys[1] if len(keys) > 1 else "__no_sort__"
                 if new is None:
                     dynamodb._remove_item(table, pk, sk)
@@ -163,7 +168,8 @@ def replay(journal: Journal) -> None:
                     dynamodb._set_item(table, pk, sk, new)
 
 
-def _key_names(table: dict[str, Any]) -> list[str]:
+def _list_key_names(table: dict[str, Any]) -> list[str]:
+    """Return the names of a table's partition key and, if it has one, sort key."""
     return [name for name in (table["pk_name"], table["sk_name"]) if name]
 
 
@@ -172,10 +178,12 @@ def install_journal(journal: Journal) -> None:
     handle_request = dynamodb.handle_request
 
     def emit(table: str, event: str, old: Any, new: Any, replicate: bool = True) -> None:
+        """Add the images of a changed item to the journal's pending ones; an update without a change is left out."""
         if not (event == "MODIFY" and old == new):
             journal.add(table, old, new)
 
     async def handle_and_flush(*args: Any, **kwargs: Any) -> Any:
+        """Handle a request, then write its images to the journal, even when it fails."""
         # MiniStack's handler never yields to another request, so all pending images belong to this one.
         try:
             return await handle_request(*args, **kwargs)
@@ -212,12 +220,14 @@ def durable_app(saver: Saver) -> Callable[..., Awaitable[None]]:
     """Wrap MiniStack's application: a change is on disk before its response is sent."""
 
     async def app(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
-        service, must_commit = _change(scope) if scope["type"] == "http" else ("", False)
+        """Handle one ASGI request."""
+        service, must_commit = _classify_request(scope) if scope["type"] == "http" else ("", False)
         if not service:
             await ministack.app(scope, receive, send)
             return
 
         async def send_saved(message: Message) -> None:
+            """Send a message of the response; before its first one, save the service's state or mark it to be saved."""
             if message["type"] == "http.response.start":
                 if must_commit:
                     await saver.commit(service)
@@ -230,7 +240,7 @@ def durable_app(saver: Saver) -> Callable[..., Awaitable[None]]:
     return app
 
 
-def _change(scope: Message) -> tuple[str, bool]:
+def _classify_request(scope: Message) -> tuple[str, bool]:
     """Return the service that a request may change ("" for none), and whether its response waits for the save."""
     headers = dict(scope["headers"])
     credential = (
@@ -247,11 +257,13 @@ def _change(scope: Message) -> tuple[str, bool]:
 
 
 async def main() -> None:
+    """Load the saved state, replay the journal, and serve until SIGTERM or the end of the standard input."""
     journal = Journal(Path(persistence.STATE_DIR) / "journal")
     saver = Saver(journal)
     load = ministack._load_persisted_state
 
     def load_and_replay() -> None:
+        """Load the last snapshot, apply the journal to it, and record all further changes."""
         load()
         replay(journal)
         journal.rotate()
@@ -293,6 +305,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
+        """Leave the signal handlers as they are."""
         yield
 
 

@@ -86,6 +86,7 @@ def _provision_application(
     clients: AwsClients,
     parameter: Callable[[str], str | None],
 ) -> None:
+    """Create the resources of a nested application, and add its outputs to the scope as attributes."""
     overrides: Mapping[str, str] = template.scope.resolve(properties.get("Parameters", {}))
     nested = load_template(
         template.path.parent / properties["Location"], lambda key: overrides.get(key) or parameter(key)
@@ -95,12 +96,14 @@ def _provision_application(
         template.scope.attributes[name, f"Outputs.{key}"] = nested.scope.resolve(output["Value"])
 
 
-def _physical_name(name: str, properties: dict[str, Any], key: str) -> str:
+def _get_physical_name(name: str, properties: dict[str, Any], key: str) -> str:
+    """Return a resource's name: the property `key`, or a name made of the stack and the logical ID."""
     return str(properties.get(key) or f"{STACK}-{name}".lower())
 
 
 def _create_table(template: Template, clients: AwsClients, name: str, properties: dict[str, Any]) -> None:
-    table, client = _physical_name(name, properties, "TableName"), clients("dynamodb")
+    """Create a table or the indexes that it lacks, enable its TTL, and add its name and ARNs to the scope."""
+    table, client = _get_physical_name(name, properties, "TableName"), clients("dynamodb")
     declared = {key: properties[key] for key in TABLE_PROPERTIES if key in properties}
     if table not in client.list_tables()["TableNames"]:
         client.create_table(TableName=table, **declared)
@@ -126,7 +129,8 @@ def _create_table(template: Template, clients: AwsClients, name: str, properties
 
 
 def _create_bucket(template: Template, clients: AwsClients, name: str, properties: dict[str, Any]) -> None:
-    bucket, client = _physical_name(name, properties, "BucketName"), clients("s3")
+    """Create a bucket unless it exists, and add its name and ARN to the scope."""
+    bucket, client = _get_physical_name(name, properties, "BucketName"), clients("s3")
     if bucket not in {existing["Name"] for existing in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=bucket)
     template.scope.refs[name] = bucket
@@ -134,6 +138,7 @@ def _create_bucket(template: Template, clients: AwsClients, name: str, propertie
 
 
 def _create_key(template: Template, clients: AwsClients, name: str, properties: dict[str, Any]) -> None:
+    """Create a KMS key with an alias unless it exists, and add its ID and ARN to the scope."""
     alias, client = f"alias/{STACK}-{name}", clients("kms")
     try:
         key = client.describe_key(KeyId=alias)["KeyMetadata"]
@@ -145,15 +150,17 @@ def _create_key(template: Template, clients: AwsClients, name: str, properties: 
 
 
 def _create_secret(template: Template, clients: AwsClients, name: str, properties: dict[str, Any]) -> None:
-    secret, client = _physical_name(name, properties, "Name"), clients("secretsmanager")
+    """Create a secret unless it exists, and add its ARN to the scope."""
+    secret, client = _get_physical_name(name, properties, "Name"), clients("secretsmanager")
     try:
         description = client.describe_secret(SecretId=secret)
     except client.exceptions.ResourceNotFoundException:
-        description = client.create_secret(Name=secret, SecretString=_secret_text(properties))
+        description = client.create_secret(Name=secret, SecretString=_generate_secret_text(properties))
     template.scope.refs[name] = description["ARN"]
 
 
-def _secret_text(properties: dict[str, Any]) -> str:
+def _generate_secret_text(properties: dict[str, Any]) -> str:
+    """Return a secret's value: the declared text, or a random password, within its JSON template if it has one."""
     generate = properties.get("GenerateSecretString")
     if generate is None:
         return str(properties.get("SecretString", ""))
@@ -167,6 +174,7 @@ def _secret_text(properties: dict[str, Any]) -> str:
 
 
 def _create_parameter(template: Template, clients: AwsClients, name: str, properties: dict[str, Any]) -> None:
+    """Store an SSM parameter, and add its name to the scope."""
     put_parameter(clients, properties["Name"], str(properties["Value"]))
     template.scope.refs[name] = properties["Name"]
 
@@ -176,7 +184,7 @@ def _name_queues(template: Template, endpoint: str) -> None:
     for name, resource in template.resources.items():
         if resource["Type"] == "AWS::SQS::Queue":
             properties = template.scope.resolve(resource.get("Properties", {}))
-            queue = _physical_name(name, properties, "QueueName")
+            queue = _get_physical_name(name, properties, "QueueName")
             if properties.get("FifoQueue") and not queue.endswith(".fifo"):
                 queue += ".fifo"
             template.scope.refs[name] = f"{endpoint}/{ACCOUNT}/{queue}"
@@ -185,8 +193,9 @@ def _name_queues(template: Template, endpoint: str) -> None:
 
 
 def _create_queue(template: Template, clients: AwsClients, name: str, properties: dict[str, Any]) -> None:
+    """Create a queue unless it exists; `_name_queues` has added it to the scope."""
     queue, client = template.scope.attributes[name, "QueueName"], clients("sqs")
-    attributes = {key: _attribute_text(properties[key]) for key in QUEUE_ATTRIBUTES if key in properties}
+    attributes = {key: _to_attribute_text(properties[key]) for key in QUEUE_ATTRIBUTES if key in properties}
     try:
         client.get_queue_url(QueueName=queue)
     except client.exceptions.QueueDoesNotExist:
@@ -203,7 +212,8 @@ def _set_redrive_policies(template: Template, clients: AwsClients) -> None:
             )
 
 
-def _attribute_text(value: Any) -> str:
+def _to_attribute_text(value: Any) -> str:
+    """Return the text of a queue's attribute: booleans in lower case, as SQS takes them."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

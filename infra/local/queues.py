@@ -30,6 +30,7 @@ async def poll_queue(
     size = min(int(properties.get("BatchSize", 10)), MAX_MESSAGES)
 
     def receive() -> list[dict[str, Any]]:
+        """Return up to `size` messages; blocks until there are any, for at most 10 s."""
         received: list[dict[str, Any]] = clients("sqs").receive_message(
             QueueUrl=url, MaxNumberOfMessages=size, WaitTimeSeconds=POLL_SECONDS,
             MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"],
@@ -37,6 +38,7 @@ async def poll_queue(
         return received
 
     def delete(messages: list[dict[str, Any]]) -> None:
+        """Delete messages from the queue; blocks."""
         entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
         if entries:
             clients("sqs").delete_message_batch(QueueUrl=url, Entries=entries)
@@ -57,7 +59,7 @@ async def handle_batch(
 ) -> list[dict[str, Any]]:
     """Call the function with a batch and return the messages to delete."""
     arn = properties["Queue"]
-    records = {message["MessageId"]: _record(message, arn) for message in messages}
+    records = {message["MessageId"]: _build_record(message, arn) for message in messages}
     patterns = [
         json.loads(entry["Pattern"]) for entry in properties.get("FilterCriteria", {}).get("Filters", [])
     ]
@@ -65,7 +67,7 @@ async def handle_batch(
         record
         for record in records.values()
         if not patterns
-        or any(matches_pattern(pattern, {**record, "body": _body(record)}) for pattern in patterns)
+        or any(matches_pattern(pattern, {**record, "body": _parse_body(record)}) for pattern in patterns)
     ]
     if not matching:
         return messages
@@ -75,21 +77,23 @@ async def handle_batch(
         return [message for message in messages if records[message["MessageId"]] not in matching]
     if "ReportBatchItemFailures" not in properties.get("FunctionResponseTypes", []):
         return messages
-    response = result.value() or {}
+    response = result.parse_value() or {}
     failed = {failure.get("itemIdentifier") for failure in response.get("batchItemFailures") or []}
     if not failed <= records.keys():  # as in Lambda, an unknown identifier fails the whole batch
         return []
     return [message for message in messages if message["MessageId"] not in failed]
 
 
-def _body(record: dict[str, Any]) -> Any:
+def _parse_body(record: dict[str, Any]) -> Any:
+    """Return a record's body as JSON or, when it is none, as text."""
     try:
         return json.loads(record["body"])
     except ValueError:
         return record["body"]
 
 
-def _record(message: dict[str, Any], arn: str) -> dict[str, Any]:
+def _build_record(message: dict[str, Any], arn: str) -> dict[str, Any]:
+    """Return the Lambda record of an SQS message."""
     attributes = {"SentTimestamp": str(int(time.time() * 1000)), **message.get("Attributes", {})}
     return {
         "messageId": message["MessageId"],

@@ -37,7 +37,7 @@ class Scope:
     refs: dict[str, str] = field(default_factory=dict)
     attributes: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def ref(self, name: str) -> str:
+    def get_ref(self, name: str) -> str:
         """Return the value of a parameter, pseudo parameter or resource; unknown resources get a plausible name."""
         pseudo = {
             "AWS::Region": REGION,
@@ -51,7 +51,8 @@ class Scope:
                 return values[name]
         return f"{STACK}-{name}"
 
-    def attribute(self, name: str, attribute: str) -> str:
+    def get_attribute(self, name: str, attribute: str) -> str:
+        """Return an attribute of a resource; an unknown one gets a plausible name."""
         return self.attributes.get((name, attribute), f"{STACK}-{name}.{attribute}")
 
     def resolve(self, node: Any) -> Any:
@@ -67,44 +68,49 @@ class Scope:
         resolved = {key: self.resolve(value) for key, value in node.items()}
         return {key: value for key, value in resolved.items() if value is not None}
 
-    def condition(self, node: Any) -> bool:
+    def evaluate_condition(self, node: Any) -> bool:
+        """Return the value of a condition, by its name or its expression. Raises KeyError for an unknown name."""
         if isinstance(node, str):
-            return self.condition(self.conditions[node])
+            return self.evaluate_condition(self.conditions[node])
         return bool(self.resolve(node))
 
 
-def _sub(scope: Scope, value: Any) -> str:
+def _substitute(scope: Scope, value: Any) -> str:
+    """Return the text of `Fn::Sub` with references replaced; `value` is the text, or `[text, further variables]`."""
     text, extra = (value[0], scope.resolve(value[1])) if isinstance(value, list) else (value, {})
 
     def replace(match: re.Match[str]) -> str:
+        """Return the value of one `${…}`; of `${!Literal}`, the text `${Literal}`."""
         name = match[1]
         if name.startswith("!"):
             return "${" + name[1:] + "}"
         if name in extra:
             return str(extra[name])
-        return str(scope.attribute(*name.split(".", 1)) if "." in name else scope.ref(name))
+        return str(scope.get_attribute(*name.split(".", 1)) if "." in name else scope.get_ref(name))
 
     return re.sub(r"\$\{([^}]+)\}", replace, text)
 
 
-def _if(scope: Scope, value: list[Any]) -> Any:
-    return scope.resolve(value[1 if scope.condition(value[0]) else 2])
+def _choose_branch(scope: Scope, value: list[Any]) -> Any:
+    """Return the value of `Fn::If`; `value` is `[condition, value when true, value when false]`."""
+    return scope.resolve(value[1 if scope.evaluate_condition(value[0]) else 2])
 
 
-def _equals(scope: Scope, value: list[Any]) -> bool:
+def _compare_texts(scope: Scope, value: list[Any]) -> bool:
+    """Return whether the two values of `Fn::Equals` are equal as texts."""
     return bool(str(scope.resolve(value[0])) == str(scope.resolve(value[1])))
 
 
 _INTRINSICS: dict[str, Callable[[Scope, Any], Any]] = {
-    "Ref": lambda scope, value: None if value == "AWS::NoValue" else scope.ref(value),
-    "Condition": lambda scope, value: scope.condition(value),
-    "Fn::GetAtt": lambda scope, value: scope.attribute(value[0], ".".join(value[1:])),
-    "Fn::Sub": _sub,
-    "Fn::If": _if,
-    "Fn::Equals": _equals,
-    "Fn::Not": lambda scope, value: not scope.condition(value[0]),
-    "Fn::And": lambda scope, value: all(map(scope.condition, value)),
-    "Fn::Or": lambda scope, value: any(map(scope.condition, value)),
+    "Ref": lambda scope, value: None if value == "AWS::NoValue" else scope.get_ref(value),
+    "Condition": lambda scope, value: scope.evaluate_condition(value),
+    "Fn::GetAtt": lambda scope, value: scope.get_attribute(value[0], ".".join(value[1:])),
+    "Fn::Sub": _substitute,
+    "Fn::If": _choose_branch,
+    "Fn::Equals": _compare_texts,
+    "Fn::Not": lambda scope, value: not scope.evaluate_condition(value[0]),
+    "Fn::And": lambda scope, value: all(map(scope.evaluate_condition, value)),
+    "Fn::Or": lambda scope, value: any(map(scope.evaluate_condition, value)),
     "Fn::Join": lambda scope, value: value[0].join(map(str, scope.resolve(value[1]))),
     "Fn::Split": lambda scope, value: str(scope.resolve(value[1])).split(value[0]),
     "Fn::Select": lambda scope, value: scope.resolve(value[1])[int(scope.resolve(value[0]))],
@@ -121,10 +127,11 @@ class Template:
 
     @property
     def resources(self) -> dict[str, dict[str, Any]]:
+        """Return the resources by logical ID."""
         return {
             name: resource
             for name, resource in self.body.get("Resources", {}).items()
-            if "Condition" not in resource or self.scope.condition(resource["Condition"])
+            if "Condition" not in resource or self.scope.evaluate_condition(resource["Condition"])
         }
 
 
@@ -150,6 +157,7 @@ def read_functions(template: Template) -> dict[str, Function]:
 
 
 def _read_function(scope: Scope, name: str, own: dict[str, Any], shared: dict[str, Any]) -> Function:
+    """Return a function from its own properties and those of Globals, with references resolved."""
     variables = scope.resolve(own.get("Environment", {}).get("Variables", {}))
     return Function(
         id=name,
@@ -163,7 +171,7 @@ def _read_function(scope: Scope, name: str, own: dict[str, Any], shared: dict[st
     )
 
 
-def shared_environment(template: Template) -> dict[str, str]:
+def read_shared_environment(template: Template) -> dict[str, str]:
     """Return the environment variables of Globals, which every function gets."""
     variables = (
         template.body.get("Globals", {}).get("Function", {}).get("Environment", {}).get("Variables", {})

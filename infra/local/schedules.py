@@ -25,7 +25,10 @@ def parse_rate(expression: str) -> int | None:
 
 
 async def run_schedule(pool: WorkerPool, function: Function, name: str, properties: dict[str, Any]) -> None:
-    """Call a function at its rate, the first time immediately; other schedules are called once."""
+    """Call a function at once, then at the rate of a schedule such as `rate(1 minute)`, until cancelled.
+
+    With any other expression, such as a cron expression, the function is called once.
+    """
     expression = properties.get("Schedule") or properties.get("ScheduleExpression", "")
     seconds = parse_rate(expression)
     if seconds is None:
@@ -34,7 +37,11 @@ async def run_schedule(pool: WorkerPool, function: Function, name: str, properti
             flush=True,
         )
     while True:
-        event = json.loads(properties["Input"]) if "Input" in properties else _scheduled_event(function, name)
+        event = (
+            json.loads(properties["Input"])
+            if "Input" in properties
+            else _build_scheduled_event(function, name)
+        )
         result = await pool.call(function.id, json.dumps(event).encode())
         if result.failed:
             report_failure(function.id, result, pool)
@@ -43,9 +50,10 @@ async def run_schedule(pool: WorkerPool, function: Function, name: str, properti
         await asyncio.sleep(seconds)
 
 
-def _scheduled_event(function: Function, name: str) -> dict[str, Any]:
+def _build_scheduled_event(function: Function, name: str) -> dict[str, Any]:
+    """Return EventBridge's event of a schedule without an input of its own."""
     rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{function.name}-{name}"
-    return _envelope("aws.events", "Scheduled Event", [rule], {})
+    return _build_event("aws.events", "Scheduled Event", [rule], {})
 
 
 def build_status_event(function: Function, execution: Any) -> dict[str, Any]:
@@ -56,11 +64,11 @@ def build_status_event(function: Function, execution: Any) -> dict[str, Any]:
         "durableExecutionName": execution.start_input.execution_name,
         "functionArn": f"{function.arn}:{execution.start_input.function_qualifier}",
         "status": execution.current_status().value,
-        "startTimestamp": _iso(operation.start_timestamp),
-        "endTimestamp": _iso(operation.end_timestamp),
+        "startTimestamp": _format_time(operation.start_timestamp),
+        "endTimestamp": _format_time(operation.end_timestamp),
     }
     kind = "Durable Execution Status Change"
-    return _envelope("aws.lambda", kind, [execution.durable_execution_arn], detail)
+    return _build_event("aws.lambda", kind, [execution.durable_execution_arn], detail)
 
 
 def find_rule_targets(functions: Mapping[str, Function], event: dict[str, Any]) -> list[Function]:
@@ -76,19 +84,21 @@ def find_rule_targets(functions: Mapping[str, Function], event: dict[str, Any]) 
     ]
 
 
-def _envelope(source: str, kind: str, resources: list[str], detail: dict[str, Any]) -> dict[str, Any]:
+def _build_event(source: str, kind: str, resources: list[str], detail: dict[str, Any]) -> dict[str, Any]:
+    """Return an EventBridge event with a new ID, at the present time."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": kind,
         "source": source,
         "account": ACCOUNT,
-        "time": _iso(datetime.now(UTC)),
+        "time": _format_time(datetime.now(UTC)),
         "region": REGION,
         "resources": resources,
         "detail": detail,
     }
 
 
-def _iso(moment: datetime | None) -> str | None:
+def _format_time(moment: datetime | None) -> str | None:
+    """Return a moment as EventBridge writes it, in UTC and whole seconds; None stays None."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

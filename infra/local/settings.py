@@ -41,7 +41,7 @@ class HostSettings:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def parameter(self, name: str) -> str | None:
+    def get_parameter(self, name: str) -> str | None:
         """Return the local value of a template parameter, or None for its default."""
         return self.parameters.get(name)
 
@@ -58,11 +58,11 @@ def read_settings(environ: Mapping[str, str]) -> HostSettings:
         state=Path(environ.get("STATE_DIR", ".local")).resolve(),
         ministack_python=Path(environ.get("MINISTACK_PYTHON", python)),
         demo=project == CODE_ROOT and environ.get("WECONNECT_DEMO", "yes") != "no",
-        parameters=_parameters(environ),
+        parameters=_read_parameters(environ),
     )
 
 
-def _parameters(environ: Mapping[str, str]) -> dict[str, str]:
+def _read_parameters(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the local values of parameters; BCRYPT_COST in the environment sets BcryptCost, for example."""
     names = {name: re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() for name in ENVIRONMENT_PARAMETERS}
     overrides = {name: environ[variable] for name, variable in names.items() if variable in environ}

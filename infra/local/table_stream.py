@@ -83,7 +83,9 @@ class JournalReader:
                 (self.directory / f"{number:08d}.jsonl").unlink()
 
 
-def stream_records(entry: Entry, table: str, key_names: tuple[str, ...], arn: str) -> list[dict[str, Any]]:
+def build_stream_records(
+    entry: Entry, table: str, key_names: tuple[str, ...], arn: str
+) -> list[dict[str, Any]]:
     """Return the stream records of one journal line that belong to a table."""
     records = []
     for index, (name, old, new, expired) in enumerate(entry.value["w"]):
@@ -132,11 +134,12 @@ class StreamReader:
         self.file = state / f"stream-{function}.json"
         self.table = table
         self.key_names = key_names
-        self.position = self._load()
+        self.position = self._load_position()
         filters = properties.get("FilterCriteria", {}).get("Filters", [])
         self.patterns = [json.loads(entry["Pattern"]) for entry in filters]
 
     async def run(self) -> None:
+        """Deliver the stream from the stored position on, until cancelled."""
         size = int(self.properties.get("BatchSize", 100))
         while True:
             if not self.journal.has_grown(self.position):
@@ -145,18 +148,20 @@ class StreamReader:
             entries = list(self.journal.read(self.position, size))
             if not entries:  # only a new, empty segment
                 segments = self.journal.list_segments()
-                self._store(Position(max(self.position.segment, segments[-1])))
+                self._store_position(Position(max(self.position.segment, segments[-1])))
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             records = [
                 record
                 for entry in entries
-                for record in stream_records(entry, self.table, self.key_names, self.properties["Stream"])
+                for record in build_stream_records(
+                    entry, self.table, self.key_names, self.properties["Stream"]
+                )
                 if not self.patterns or any(matches_pattern(pattern, record) for pattern in self.patterns)
             ]
             for start in range(0, len(records), size):
                 await self._deliver(records[start : start + size])
-            self._store(entries[-1].next)
+            self._store_position(entries[-1].next)
 
     async def _deliver(self, records: list[dict[str, Any]]) -> None:
         """Call the function until it has processed every record or its attempts are used up."""
@@ -170,7 +175,7 @@ class StreamReader:
             if result.failed:
                 report_failure(self.function, result, self.pool)
             else:
-                remaining = self._unprocessed(records, result.value())
+                remaining = self._list_unprocessed(records, result.parse_value())
             if len(remaining) < len(records):
                 attempt, pause = 0, 0.2  # progress: Lambda counts attempts per batch
             elif attempt and len(records) > 1 and self.properties.get("BisectBatchOnFunctionError"):
@@ -186,7 +191,7 @@ class StreamReader:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def _unprocessed(self, records: list[dict[str, Any]], result: Any) -> list[dict[str, Any]]:
+    def _list_unprocessed(self, records: list[dict[str, Any]], result: Any) -> list[dict[str, Any]]:
         """Return the records from the first failed one on, which Lambda delivers again."""
         if "ReportBatchItemFailures" not in self.properties.get("FunctionResponseTypes", []):
             return []
@@ -210,10 +215,12 @@ class StreamReader:
                 Bucket=bucket, Key=key, Body=json.dumps({"Records": records}).encode()
             )
 
-    def _load(self) -> Position:
+    def _load_position(self) -> Position:
+        """Return the stored position, or the start of the journal."""
         return Position(**json.loads(self.file.read_text())) if self.file.exists() else Position()
 
-    def _store(self, position: Position) -> None:
+    def _store_position(self, position: Position) -> None:
+        """Store the position atomically: what was delivered before it is not delivered again."""
         self.position = position
         temporary = self.file.with_suffix(".tmp")
         temporary.write_text(json.dumps(vars(position)))

@@ -48,7 +48,8 @@ class HandlerResult:
     seconds: float = 0  # its time limit
     request_id: str = ""
 
-    def value(self) -> Any:
+    def parse_value(self) -> Any:
+        """Return the handler's result, or its error as `{"errorType", "errorMessage"}`."""
         return json.loads(self.payload)
 
 
@@ -114,6 +115,7 @@ class WorkerPool:
         return failures
 
     async def _receive(self, length: int) -> bytes:
+        """Return the next `length` bytes from the fork server. Raises RuntimeError when it has ended."""
         data = b""
         while len(data) < length:
             more = await asyncio.get_running_loop().sock_recv(self._control, length - len(data))
@@ -144,11 +146,11 @@ class WorkerPool:
         except TimeoutError:
             self._discard(worker)
             message = f"{request} Task timed out after {seconds:.2f} seconds"
-            return HandlerResult(_error("Sandbox.Timedout", message), True, True, seconds, request)
+            return HandlerResult(_encode_error("Sandbox.Timedout", message), True, True, seconds, request)
         except (OSError, asyncio.IncompleteReadError):
             self._discard(worker)
             message = f"RequestId: {request} Error: Runtime exited without providing a reason"
-            return HandlerResult(_error("Runtime.ExitError", message), True, False, seconds, request)
+            return HandlerResult(_encode_error("Runtime.ExitError", message), True, False, seconds, request)
         except BaseException:
             self._discard(worker)
             raise
@@ -157,6 +159,10 @@ class WorkerPool:
         return HandlerResult(payload, bool(header.get("error")), False, seconds, request)
 
     async def _acquire(self, urgent: bool) -> Worker:
+        """Return a worker: an idle one, a new one, or the next that is released.
+
+        A call that is not urgent gets a new one only below the pool's usual size, or when none was released for 0.2 s.
+        """
         if self._idle:
             return self._idle.pop()
         if self.count < MAX_WORKERS and (urgent or self.count < USUAL_WORKERS):
@@ -181,19 +187,21 @@ class WorkerPool:
             raise
 
     async def _fork(self) -> Worker:
+        """Return a new worker, once the fork server has forked it."""
         self.count += 1
         try:
             ours, child_end = socket.socketpair()
             socket.send_fds(self._control, [b"w"], [child_end.fileno()])
             child_end.close()
             reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
-            header, _ = await _read(reader)
+            header, _ = await _read_frame(reader)
             return Worker(header["pid"], reader, writer)
         except BaseException:
             self.count -= 1
             raise
 
     def _release(self, worker: Worker) -> None:
+        """Give a worker to the call that has waited longest, or keep it as idle."""
         self._released_count += 1
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -204,6 +212,7 @@ class WorkerPool:
         self._idle.append(worker)
 
     def _discard(self, worker: Worker) -> None:
+        """Kill a worker and remove it from the pool's size."""
         self.count -= 1
         worker.writer.close()
         with contextlib.suppress(ProcessLookupError):
@@ -226,15 +235,18 @@ class WorkerPool:
 
 
 async def _exchange(worker: Worker, message: bytes) -> tuple[dict[str, Any], bytes]:
+    """Send a frame to a worker and return the header and the payload of its response."""
     worker.writer.write(message)
-    return await _read(worker.reader)
+    return await _read_frame(worker.reader)
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[dict[str, Any], bytes]:
+async def _read_frame(reader: asyncio.StreamReader) -> tuple[dict[str, Any], bytes]:
+    """Return the header and the payload of the next frame. Raises IncompleteReadError when the worker has ended."""
     head_length, payload_length = LENGTHS.unpack(await reader.readexactly(LENGTHS.size))
     body = await reader.readexactly(head_length + payload_length)
     return json.loads(body[:head_length]), body[head_length:]
 
 
-def _error(kind: str, message: str) -> bytes:
+def _encode_error(kind: str, message: str) -> bytes:
+    """Return the JSON of an error as Lambda reports it."""
     return json.dumps({"errorType": kind, "errorMessage": message}).encode()

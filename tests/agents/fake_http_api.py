@@ -4,6 +4,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+KEY = 'k3y/with+signs&"quotes'
+"""An API key whose characters are encoded differently in URLs, headers and JSON."""
+
 Response = tuple[int, str, dict[str, str]]
 
 

@@ -10,13 +10,11 @@ from tests.agents.tool_call_helpers import (
     DONE,
     agent_call,
     calculator_calls,
-    create_guarded_agent,
-    create_guarded_pair,
     move_clock,
     only_execution,
     start_and_suspend,
 )
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from weconnect.agents.engine import model_requests, sub_agents, sweeper
 from weconnect.agents.engine.delegated_calls import PendingCall, StartedCall
@@ -26,21 +24,6 @@ from weconnect.agents.rows import AgentExecutionRow
 from weconnect.api.caller import Caller
 from weconnect.approvals import service as approvals
 from weconnect.approvals.entities import Decision
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def guarded(me: RegisteredUser) -> str:
-    return create_guarded_agent(me)
-
-
-@pytest.fixture
-def pair(me: RegisteredUser) -> tuple[str, str]:
-    return create_guarded_pair(me)
 
 
 def caller_of(me: RegisteredUser) -> Caller:

@@ -16,11 +16,6 @@ NEW = {
 }
 
 
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
 def test_an_agent_can_be_created_and_read(me: RegisteredUser) -> None:
     created = me.client.post("/v1/agents", NEW)
     assert created.status == 201, created.text

@@ -8,15 +8,13 @@ from tests.agents.execution_helpers import Starter, create_agent, execute, scrip
 from tests.agents.tool_call_helpers import (
     DONE,
     calculator_calls,
-    create_guarded_agent,
-    create_guarded_pair,
     decide,
     move_clock,
     only_execution,
     require_approval,
     start_and_suspend,
 )
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from tests.gateway import Client
 from tests.organizations import organization_helpers
 from weconnect.agents.engine import executions, sweeper
@@ -26,21 +24,6 @@ from weconnect.agents.tools import invocation
 from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import ApprovalRow
 from weconnect.db import payloads
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def guarded(me: RegisteredUser) -> str:
-    return create_guarded_agent(me)
-
-
-@pytest.fixture
-def pair(me: RegisteredUser) -> tuple[str, str]:
-    return create_guarded_pair(me)
 
 
 def test_invalid_arguments_do_not_bypass_an_approval(

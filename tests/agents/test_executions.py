@@ -5,18 +5,13 @@ from datetime import timedelta
 import pytest
 
 from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from weconnect import clock
 from weconnect.agents.engine import executions, model_requests, sweeper
 from weconnect.agents.models import ProviderError
 from weconnect.agents.models.messages import ModelReply, ModelRequest, ToolCall
 from weconnect.api import idempotency
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
 
 
 def test_an_execution_uses_a_tool_and_is_counted(me: RegisteredUser, starter: Starter) -> None:

@@ -11,19 +11,9 @@ from hypothesis import strategies as st
 
 from tests.agents.fake_http_api import FakeApi
 from tests.agents.fake_mcp_server import KEY
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from weconnect.agents.mcp import client, protocol, tool_names
 from weconnect.settings import settings
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def path(me: RegisteredUser) -> str:
-    return str(me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"])
 
 
 def allow_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:

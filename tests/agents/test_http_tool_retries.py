@@ -1,58 +1,17 @@
 """Retries of declared HTTP tools, and secrets that must not appear in their results."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.agents.fake_http_api import FakeApi
+from tests.agents.fake_http_api import KEY, FakeApi
 from weconnect.agents.tools import http_tool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.settings import settings
 
-KEY = 'k3y/with+signs&"quotes'
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
-    running = FakeApi()
-    monkeypatch.setitem(settings.__dict__, "outbound_allowed_hosts", frozenset({running.url[7:]}))
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the seconds of each pause instead of waiting."""
-    seconds: list[float] = []
-    monkeypatch.setattr(http_tool, "sleep", seconds.append)
-    return seconds
-
-
-@pytest.fixture
-def call(api: FakeApi) -> Callable[..., dict[str, Any]]:
-    """Return a function that calls a path of the API as a declared tool."""
-
-    def call_endpoint(
-        path: str,
-        arguments: dict[str, Any] | None = None,
-        *,
-        api_key: str | None = KEY,
-        schema: dict[str, Any] | None = None,
-        **configuration: Any,
-    ) -> dict[str, Any]:
-        return http_tool.call_endpoint(
-            {"apiEndpoint": api.url + path, **configuration},
-            schema,
-            arguments or {},
-            api_key=api_key,
-            idempotency_key="run-1-call-2",
-        )
-
-    return call_endpoint
-
+pytestmark = pytest.mark.usefixtures("pauses")
 
 # Declared tools: retries and errors
 

@@ -1,4 +1,4 @@
-"""Tools of remote MCP servers: of a any_server one in both of the protocol's ways, and of hostile ones."""
+"""Tools of remote MCP servers: an ordinary one in both of the protocol's ways, and hostile ones."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,20 +8,10 @@ import pytest
 
 from tests.agents.execution_helpers import Starter
 from tests.agents.fake_mcp_server import KEY, FakeMcpServer, serve_warehouse
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from weconnect.agents.mcp import protocol
 from weconnect.durable import client as durable_client
 from weconnect.settings import settings
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def path(me: RegisteredUser) -> str:
-    return str(me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"])
 
 
 def allow_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:

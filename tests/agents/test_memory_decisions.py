@@ -1,4 +1,4 @@
-"""Decisions about new memories: added, duplicate, superseding, rejected; and reads of the past."""
+"""Decisions about new memories: added, duplicate_of, supersedes, rejected; and reads of the past."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.agents.memory_owner import Owner, memory_of
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from weconnect import clock
 from weconnect.agents import purge
 from weconnect.agents.memory import facts, rejections, search, writing
@@ -35,11 +35,6 @@ MIN_CORRECT = {
 @pytest.fixture
 def owner(aws: None) -> Owner:
     return Owner()
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from weconnect.agents.engine import monthly_budgets
 from weconnect.agents.engine.monthly_budgets import RequestCost
@@ -21,11 +21,6 @@ EXECUTION_IDS = [UUID(int=number) for number in range(2, 12)]
 @pytest.fixture(autouse=True)
 def shortest_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: low)
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
 
 
 # Retries

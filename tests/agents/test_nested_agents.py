@@ -16,11 +16,6 @@ from weconnect.agents.tools import invocation
 
 
 @pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
 def pair(me: RegisteredUser) -> tuple[str, str]:
     """Create an agent that asks another one, which has a calculator; return both paths."""
     expert = me.client.post("/v1/agents", {"name": "Expert"}).json["id"]

@@ -10,11 +10,9 @@ from tests.agents.tool_call_helpers import (
     DONE,
     agent_call,
     calculator_calls,
-    create_guarded_agent,
-    create_guarded_pair,
     only_execution,
 )
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from weconnect.agents.models import ProviderError
 from weconnect.agents.models.messages import ModelReply, ToolCall
@@ -22,21 +20,6 @@ from weconnect.agents.tools import http_tool, mcp_tool
 from weconnect.outbound.client import OutboundResponse
 
 DEEP = b'{"a":' * 300 + b"1" + b"}" * 300
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def guarded(me: RegisteredUser) -> str:
-    return create_guarded_agent(me)
-
-
-@pytest.fixture
-def pair(me: RegisteredUser) -> tuple[str, str]:
-    return create_guarded_pair(me)
 
 
 @pytest.mark.parametrize(

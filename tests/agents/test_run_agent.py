@@ -11,7 +11,7 @@ from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
 from tests import durable_runner
 from tests.agents.execution_helpers import Starter
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from tests.infra.test_sample_events import load_event
 from weconnect.agents.engine import model_requests
 from weconnect.agents.models import send_request
@@ -19,11 +19,6 @@ from weconnect.agents.tools import invocation
 from weconnect.durable import client as durable_client
 
 STEPS = ["load", "model-1", "tool-1-1", "model-2", "finish"]
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
 
 
 @pytest.fixture

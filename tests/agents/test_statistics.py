@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agents.execution_helpers import Starter
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from weconnect import clock
 from weconnect.agents import statistics
 from weconnect.agents.engine import completion, model_requests
@@ -22,16 +22,6 @@ from weconnect.agents.rows import BUCKETS, AgentExecutionRow
 from weconnect.db import table
 
 DAY = 86_400_000
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def path(me: RegisteredUser) -> str:
-    return str(me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"])
 
 
 def count_by_bucket(times: list[int]) -> Counter[int]:

@@ -8,29 +8,12 @@ from tests.agents.execution_helpers import Starter, execute, script_replies
 from tests.agents.tool_call_helpers import (
     DONE,
     calculator_calls,
-    create_guarded_agent,
-    create_guarded_pair,
     decide,
     only_execution,
 )
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from weconnect.agents.engine import sweeper
 from weconnect.agents.tools import invocation
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def guarded(me: RegisteredUser) -> str:
-    return create_guarded_agent(me)
-
-
-@pytest.fixture
-def pair(me: RegisteredUser) -> tuple[str, str]:
-    return create_guarded_pair(me)
 
 
 class RacedExecution:

@@ -20,11 +20,6 @@ from weconnect.db.table import get
 from weconnect.durable import client as durable_client
 
 
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
 def test_the_results_of_one_reply_keep_the_order_of_its_calls(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,19 +6,8 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.factories import RegisteredUser, register
+from tests.factories import RegisteredUser
 from weconnect import clock
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
-def path(me: RegisteredUser) -> str:
-    return str(me.client.post("/v1/agents", {"name": "Helper"}).headers["Location"])
-
 
 HTTP_CONFIGURATION = {
     "apiEndpoint": "https://example.com/{id}",

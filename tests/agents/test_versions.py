@@ -16,11 +16,6 @@ from weconnect.db import table
 
 
 @pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
-@pytest.fixture
 def path(me: RegisteredUser) -> str:
     return me.client.post("/v1/agents", NEW).headers["Location"]
 

@@ -37,11 +37,6 @@ class Numbered(InMemorySteps):
             self.prefix = before
 
 
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
 @pytest.fixture(autouse=True)
 def numbered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution_helpers, "InMemorySteps", Numbered)

@@ -79,7 +79,7 @@ def mocked_services() -> Iterator[Starter]:
     """
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         starter, key = Starter(), signing.SigningKey(id="test-version", secret=b"s" * 64)
-        definition = cloudformation.table_definition("weconnect")
+        definition = cloudformation.read_table_definition("weconnect")
         conftest.client("dynamodb").create_table(
             **definition | {"StreamSpecification": {"StreamEnabled": False}}
         )
@@ -96,7 +96,7 @@ def mocked_services() -> Iterator[Starter]:
         patch.setattr(billing, "load_stripe_keys", lambda: {"secretKey": "sk", "prices": prices})
         patch.setattr(billing, "_create_client", lambda *_: MagicMock())
         patch.setattr(billing, "_call", _fake_stripe)
-        patch.setattr(billing, "_return_url", lambda: "https://app.example.com")
+        patch.setattr(billing, "_require_return_url", lambda: "https://app.example.com")
         yield starter
 
 

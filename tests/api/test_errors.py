@@ -22,7 +22,7 @@ def all_classes() -> list[type[Problem]]:
     """Import everything and return all classes of problems."""
     routes.load_operations()
     error_docs.load_error_classes()
-    return [Problem, *dict.fromkeys(error_docs.subclasses(Problem))]
+    return [Problem, *dict.fromkeys(error_docs.list_subclasses(Problem))]
 
 
 def test_each_code_is_one_class_of_one_status() -> None:
@@ -57,7 +57,7 @@ def test_no_problem_is_raised_with_a_code_of_its_own(path: Path) -> None:
 
 
 def test_the_page_of_errors_names_every_code_with_its_meaning() -> None:
-    page = error_docs.errors_page()
+    page = error_docs.render_errors_page()
     for kind in error_docs.load_error_classes():
         row = next(line for line in page.splitlines() if line.startswith(f"| `{kind.code}` "))
         assert kind.title in page and row.count("|") == 5

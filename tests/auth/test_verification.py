@@ -99,7 +99,7 @@ def test_without_a_mail_sender_the_address_counts_as_verified_but_makes_nobody_a
 def test_the_mail_service_can_have_its_own_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:2")
-    mail._client.cache_clear()
-    assert mail._client("sesv2").meta.endpoint_url == "http://127.0.0.1:2"
-    assert mail._client("ssm").meta.endpoint_url == "http://127.0.0.1:1"
-    mail._client.cache_clear()
+    mail._create_client.cache_clear()
+    assert mail._create_client("sesv2").meta.endpoint_url == "http://127.0.0.1:2"
+    assert mail._create_client("ssm").meta.endpoint_url == "http://127.0.0.1:1"
+    mail._create_client.cache_clear()

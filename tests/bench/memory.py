@@ -179,7 +179,7 @@ def _use_emulator() -> Iterator[None]:
     assert conftest
     with TemporaryDirectory() as folder, running_emulator(Path(folder)) as address:
         client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=address)
-        client.create_table(**cloudformation.table_definition(settings.table_name, vectors=True))
+        client.create_table(**cloudformation.read_table_definition(settings.table_name, vectors=True))
         table.Row._connection, table.Row.Meta.host = None, address
         try:
             yield

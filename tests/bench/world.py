@@ -27,7 +27,7 @@ def world() -> Iterator[Starter]:
     starter = Starter()
     original = aws.call, durable_client.lambda_client
     with mock_aws():
-        boto3.client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
+        boto3.client("dynamodb").create_table(**cloudformation.read_table_definition("weconnect"))
         boto3.client("s3").create_bucket(Bucket="weconnect")
         boto3.client("sesv2").create_email_identity(EmailIdentity="weconnect@localhost")
         aws.call = conftest._call_through_boto3

@@ -325,7 +325,7 @@ def test_a_hundred_slots_are_released_in_two_writes(
     execution_ids = [ids.new_id() for _ in range(100)]
     assert all(semaphores.acquire(semaphore, execution_id, 100) for execution_id in execution_ids)
     requests = record_updates(monkeypatch)
-    assert semaphores.acquired_at_by_execution(semaphores.release(semaphore, execution_ids)) == {}
+    assert semaphores.read_acquired_at(semaphores.release(semaphore, execution_ids)) == {}
     assert len(requests) == 2 and all(len(each["UpdateExpression"]) <= 4096 for each in requests)
 
 

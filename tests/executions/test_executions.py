@@ -1,5 +1,7 @@
 """Executions of workflows: items, errors, retries of nodes and triggers, executed step by step in memory."""
 
+from typing import Any
+
 import pytest
 
 from tests.agents.execution_helpers import Starter
@@ -13,6 +15,8 @@ from tests.executions.execution_helpers import (
 from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from tests.workflows.definitions import connect, definition, node
+from weconnect.outbound import client as outbound
+from weconnect.outbound.client import OutboundResponse
 
 
 def test_items_flow_through_splits_branches_and_merges(me: RegisteredUser, starter: Starter) -> None:
@@ -141,6 +145,24 @@ def test_effects_that_are_ready_together_are_executed_in_parallel(
     start_execution(me, create_workflow(me, value))
     starter.run_pending(steps := InMemorySteps())
     assert steps.names == ["load", "branches-1-1/a~1", "branches-1-2/b~1", "finish"]
+
+
+@pytest.mark.parametrize("source", ["a", "start"])
+def test_half_a_surrogate_pair_in_a_key_of_a_response_fails_no_step(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """The second request follows the first, or is executed in parallel to it."""
+
+    def send(method: str, url: str, **options: Any) -> OutboundResponse:
+        return OutboundResponse(200, {"content-type": "application/json"}, rb'{"\ud800": 1}', url)
+
+    monkeypatch.setattr(outbound, "send", send)
+    count = node("count", "aggregate", operations=[{"function": "count", "as": "n"}])
+    nodes = [http_node("a"), http_node("b"), count]
+    execution = execute_workflow(
+        me, starter, definition(nodes, "start > a", f"{source} > b", "a > count", "b > count")
+    )
+    assert (execution["status"], execution["output"]) == ("completed", [{"n": 2}]), execution["error"]
 
 
 def test_a_failed_node_ends_the_execution(

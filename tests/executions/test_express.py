@@ -145,6 +145,19 @@ def test_an_execution_fails_before_the_platforms_limit_of_operations(
     assert len(calls) == 5 and execution["nodesRun"] == 6
 
 
+def test_an_express_execution_has_the_same_limit_of_operations(
+    me: RegisteredUser, calls: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(levels, "MAX_OPERATIONS", 6)
+    value = definition([node("l", "loop"), http_node("a")], "start > l", "l.loop > a", "a > l")
+    path = create_workflow(me, value)
+    items: list[dict[str, Any]] = [{} for _ in range(20)]
+    answer = me.client.post(f"{path}/executions", {"input": items}, headers={"Prefer": "wait=5"})
+    assert answer.json["isExpress"] is True
+    assert (answer.json["status"], answer.json["error"]["code"]) == ("failed", "too_many_operations")
+    assert len(calls) == 5
+
+
 def test_the_journal_is_written_during_the_execution(
     me: RegisteredUser, starter: Starter, calls: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

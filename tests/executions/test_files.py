@@ -213,8 +213,8 @@ def test_file_names_are_cleaned(
 
 def test_an_invalid_media_type_becomes_octet_stream() -> None:
     for text in ("", "x", "image/png\r\nX: y", "a/b c", "/"):
-        assert files.plain_type(text) == "application/octet-stream"
-    assert files.plain_type("IMAGE/PNG ; a=b") == "image/png"
+        assert files.normalize_media_type(text) == "application/octet-stream"
+    assert files.normalize_media_type("IMAGE/PNG ; a=b") == "image/png"
 
 
 def test_a_tested_node_stores_no_file(me: RegisteredUser, web: Web) -> None:

@@ -76,6 +76,20 @@ def test_an_error_workflow_begins_with_its_enabled_error_trigger(
     assert handled["output"][0]["code"] == "stopped"
 
 
+def test_an_error_workflow_without_an_error_trigger_begins_with_its_event_trigger(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    nodes = [node("by_hand", "manual"), node("on", "event", types=["order.created"]), node("a", "noop")]
+    connections = [connect("by_hand > a"), connect("on > a")]
+    handler = create_workflow(me, {"nodes": nodes, "connections": connections}, "Handler").rpartition("/")[2]
+    execute_workflow(
+        me, starter, definition([node("s", "stop", outcome="failed")], "start > s", errorWorkflowId=handler)
+    )
+    (handled,) = me.client.get(f"/v1/executions?workflowId={handler}").json["items"]
+    handled = me.client.get(f"/v1/executions/{handled['id']}").json
+    assert statuses_by_path(handled) == {"by_hand": "skipped", "on": "completed", "a": "completed"}
+
+
 def test_a_subworkflow_is_an_execution_of_its_own(me: RegisteredUser, starter: Starter) -> None:
     inner = create_workflow(
         me, definition([node("a", "set", values={"double": "{{ n * 2 }}"})], "start > a"), "Inner"

@@ -13,10 +13,10 @@ from infra.local import fork_server
 from infra.local.event_patterns import matches_pattern
 from infra.local.execution_store import SqliteStore
 from infra.local.gateway import Routes
-from infra.local.sam_template import load_template, read_functions, shared_environment
+from infra.local.sam_template import load_template, read_functions, read_shared_environment
 from infra.local.schedules import parse_rate
 from infra.local.settings import read_settings
-from infra.local.table_stream import JournalReader, Position, stream_records
+from infra.local.table_stream import JournalReader, Position, build_stream_records
 from weconnect.log import logger
 
 EVENT = {"source": "aws.lambda", "detail": {"status": "FAILED", "n": 5, "tags": ["a", "b"], "none": None}}
@@ -89,7 +89,7 @@ Resources:
     )
     template = load_template(tmp_path / "template.yaml", {"Stage": "local"}.get)
     template.scope.attributes["Queue", "Arn"] = "arn"
-    assert shared_environment(template) == {
+    assert read_shared_environment(template) == {
         "A": "local-arn-${kept}",
         "B": "us-east-1/7",
         "C": "local!",
@@ -103,10 +103,10 @@ Resources:
 
 def test_parameters_are_read_from_the_environment() -> None:
     options = read_settings({"BCRYPT_COST": "4", "OUTBOUND_ALLOWED_HOSTS": "127.0.0.1:9", "STAGE": "prod"})
-    assert options.parameter("BcryptCost") == "4"
-    assert options.parameter("OutboundAllowedHosts") == "127.0.0.1:9,127.0.0.1:11434"
-    assert options.parameter("Stage") == "local"
-    assert options.parameter("AppUrl") is None
+    assert options.get_parameter("BcryptCost") == "4"
+    assert options.get_parameter("OutboundAllowedHosts") == "127.0.0.1:9,127.0.0.1:11434"
+    assert options.get_parameter("Stage") == "local"
+    assert options.get_parameter("AppUrl") is None
 
 
 def test_a_route_without_a_function_is_an_error() -> None:
@@ -143,7 +143,7 @@ def test_stream_records_have_the_format_of_dynamodb(tmp_path: Path) -> None:
     )
     (tmp_path / "00000001.jsonl").write_text(journal_line(7, *writes))
     (entry,) = JournalReader(tmp_path).read(Position(), 1)
-    records = stream_records(entry, "t", ("pk", "sk"), "arn")
+    records = build_stream_records(entry, "t", ("pk", "sk"), "arn")
     assert [record["eventName"] for record in records] == ["INSERT", "MODIFY", "REMOVE"]
     assert records[1]["dynamodb"]["Keys"] == {"pk": {"S": "a"}, "sk": {"S": "b"}}
     assert (records[1]["dynamodb"]["NewImage"], records[1]["dynamodb"]["OldImage"]) == (new, old)

@@ -37,4 +37,4 @@ STATEMENTS = [
 
 def logical_id_of(operation: Operation) -> str:
     """Return the logical id of the function that serves an operation."""
-    return routes.logical_id(Path(operation.function.__module__.rpartition(".")[2]))
+    return routes.to_logical_id(Path(operation.function.__module__.rpartition(".")[2]))

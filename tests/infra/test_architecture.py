@@ -26,7 +26,7 @@ from weconnect.durable import client as durable_client
 
 LAYER = ROOT / "layers" / "weconnect"
 MODULES = sorted((LAYER / "weconnect").rglob("*.py"))
-FUNCTIONS = routes.function_files()
+FUNCTIONS = routes.list_function_files()
 LONGEST_FILE = 400
 LONGEST_ROUTE = 25
 
@@ -157,7 +157,24 @@ def test_an_import_within_a_function_is_for_cold_start_alone(path: Path) -> None
 def test_every_import_within_a_function_is_listed_with_its_milliseconds() -> None:
     """`make cold-start` writes the list."""
     listed = re.findall(r"^\| `([\w.]+)` \| `([\w.]+)` \|", list_lazy_imports.DOCUMENT.read_text(), re.M)
-    assert set(listed) == {(item.around, item.module) for item in list_lazy_imports.lazy_imports()}
+    assert set(listed) == {(item.around, item.module) for item in list_lazy_imports.find_lazy_imports()}
+
+
+@pytest.mark.parametrize(
+    ("function", "module"),
+    [
+        ("agents.get_agent_memory", "boto3"),
+        ("agents.list_agent_tools", "boto3"),
+        ("workflows.get_workflow_diagram", "weconnect.executions.service"),
+    ],
+)
+def test_a_route_that_reads_starts_without_what_it_seldom_needs(function: str, module: str) -> None:
+    code = f"import sys, {function}; print({module!r} in sys.modules)"
+    environment = {"PYTHONPATH": f"{LAYER}:{ROOT / 'functions'}", "PATH": "/usr/bin:/bin"}
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert process.stdout.strip() == "False", process.stderr
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name == "weconnect"], ids=_name)

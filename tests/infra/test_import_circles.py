@@ -18,6 +18,6 @@ def test_every_import_within_a_function_is_listed_with_its_milliseconds() -> Non
     listed = re.findall(
         r"^\| `(.+)` \| `(.+)` \| \d+ \|$", list_lazy_imports.DOCUMENT.read_text(), re.MULTILINE
     )
-    assert listed == [(item.around, item.module) for item in list_lazy_imports.lazy_imports()], (
+    assert listed == [(item.around, item.module) for item in list_lazy_imports.find_lazy_imports()], (
         "run `make cold-start`"
     )

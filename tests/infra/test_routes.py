@@ -14,14 +14,15 @@ from tests.infra.stack import API, FUNCTIONS, OPENAPI, OPERATIONS, RESOURCES, TE
 # The files that `make api` writes, and the routes
 
 
-@pytest.mark.parametrize("path", make_api.generated_texts(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", make_api.generate_texts(), ids=lambda path: path.name)
 def test_generated_files_are_up_to_date(path: Path) -> None:
-    assert path.read_text() == make_api.generated_texts()[path], f"{path.name} is outdated: run `make api`"
+    assert path.read_text() == make_api.generate_texts()[path], f"{path.name} is outdated: run `make api`"
 
 
 def test_every_file_has_its_function_and_every_function_its_file() -> None:
     expected = {
-        routes.logical_id(file): f"{file.parent.name}.{file.stem}.handler" for file in routes.function_files()
+        routes.to_logical_id(file): f"{file.parent.name}.{file.stem}.handler"
+        for file in routes.list_function_files()
     }
     assert {name: properties["Handler"] for name, properties in FUNCTIONS.items()} == expected
 

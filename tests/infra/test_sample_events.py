@@ -33,13 +33,8 @@ def load_event(name: str, **ids: str) -> Any:
 
 def invoke(name: str, event: Any) -> Any:
     """Call the handler in the function's file of this name."""
-    (path,) = [path for path in routes.function_files() if path.stem == name]
+    (path,) = [path for path in routes.list_function_files() if path.stem == name]
     return importlib.import_module(f"{path.parent.name}.{name}").handler(event, CONTEXT)
-
-
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
 
 
 def list_sort_keys(organization: str, agent: str) -> list[str]:

@@ -122,7 +122,7 @@ def main() -> None:
     """Run all races, with the clock stopped, and print their results."""
     moment = clock.now()
     clock.now = lambda: moment
-    boto3.client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
+    boto3.client("dynamodb").create_table(**cloudformation.read_table_definition("weconnect"))
     object.__setattr__(settings, "key_arn", boto3.client("kms").create_key()["KeyMetadata"]["Arn"])
     secret = signing.SigningKey("v", b"s" * 64)
     signing._current, signing._keys_by_id = secret, {secret.id: secret}

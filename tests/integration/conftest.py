@@ -21,7 +21,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the address of an emulator with our table; each test creates an organization of its own in it."""
     with running_emulator(tmp_path_factory.mktemp("ministack")) as address:
         client = boto3.client("dynamodb", region_name=REGION, endpoint_url=address)
-        client.create_table(**cloudformation.table_definition(settings.table_name, vectors=True))
+        client.create_table(**cloudformation.read_table_definition(settings.table_name, vectors=True))
         client.close()
         yield address
 

@@ -156,7 +156,7 @@ def main() -> None:
     """Run all races, with the clock stopped, lest an hour end among them, and print their results."""
     moment = clock.now()
     clock.now = lambda: moment
-    boto3.client("dynamodb").create_table(**cloudformation.table_definition("weconnect"))
+    boto3.client("dynamodb").create_table(**cloudformation.read_table_definition("weconnect"))
     secret = signing.SigningKey("v", b"s" * 64)
     signing._current, signing._keys_by_id = secret, {secret.id: secret}
     results = {

@@ -113,7 +113,7 @@ def test_nodes_reach_the_endpoint_that_the_operator_configured(
         return kind.run(call(me, type, run_id, keys | parameters, items))["main"]
 
     account = nodes_aws.AwsCredentials("eu-west-1", keys["accessKeyId"], KEY, None)
-    s3, sqs, table = (nodes_aws._client(service, account, 5) for service in ("s3", "sqs", "dynamodb"))
+    s3, sqs, table = (nodes_aws._create_client(service, account, 5) for service in ("s3", "sqs", "dynamodb"))
     s3.create_bucket(Bucket="tenant", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     location = {"bucket": "tenant", "key": "a b/ü.txt"}
     ran("s3", operation="put", content="é", **location)

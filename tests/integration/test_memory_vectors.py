@@ -69,7 +69,7 @@ def test_the_index_finds_memories_that_the_lexicon_was_not_read_for(
 
 def test_the_index_is_added_to_an_existing_table(aws: None, ministack: str) -> None:
     client = boto3.client("dynamodb", region_name=REGION, endpoint_url=ministack)
-    client.create_table(**cloudformation.table_definition("weconnect-before"))
+    client.create_table(**cloudformation.read_table_definition("weconnect-before"))
     properties = cloudformation.read_template(cloudformation.ROOT / "infra" / "data.yaml")
     properties = properties["Resources"]["Table"]["Properties"] | {"TableName": "weconnect-before"}
     template: Any = SimpleNamespace(scope=SimpleNamespace(refs={}, attributes={}))
@@ -89,9 +89,9 @@ def test_of_concurrent_writes_of_a_key_one_is_valid(owner: Owner) -> None:
 
 
 def test_concurrent_reads_of_a_long_tail_lose_no_entry(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lexicon, "FOLD_AT", 1_000)
+    monkeypatch.setattr(lexicon, "FOLD_AT_ROWS", 1_000)
     for number in range(70):
         owner.write(f"Note {number}", memory_type="episodic")
-    monkeypatch.setattr(lexicon, "FOLD_AT", 64)
+    monkeypatch.setattr(lexicon, "FOLD_AT_ROWS", 64)
     sizes = [len(loaded.entries) for loaded in run_concurrently(6, lambda _: lexicon.load(*owner.ids))]
     assert len(lexicon.load(*owner.ids).entries) == 70 and set(sizes) == {70}

@@ -21,11 +21,6 @@ from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
 R = TypeVar("R", bound=table.Row)
 
 
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
 def list_rows(me: RegisteredUser, kind: type[R], prefix: str) -> list[R]:
     return list(
         kind.query(f"ORG#{me.organization['id']}", table.Row.sk.startswith(prefix), consistent_read=True)

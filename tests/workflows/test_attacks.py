@@ -388,7 +388,7 @@ def test_the_error_workflow_is_started_although_the_process_crashed_after_the_co
 
     steps = InMemorySteps()
     with monkeypatch.context() as patch, pytest.raises(ProcessKilled):
-        patch.setattr(followups, "_execute", die)
+        patch.setattr(followups, "_execute_followups", die)
         run_workflow(steps, key_of(me, execution))
     assert me.client.get(execution).json["status"] == "failed" and starter.invocations == []
     run_workflow(steps, key_of(me, execution))

@@ -228,7 +228,7 @@ def test_sns_publishes_messages() -> None:
 def test_eventbridge_sends_events_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     client("events").create_event_bus(Name="bus")
     entries: list[Any] = []
-    real = aws_session._client
+    real = aws_session._create_client
 
     def spy(*arguments: Any) -> Any:
         client = real(*arguments)
@@ -236,7 +236,7 @@ def test_eventbridge_sends_events_in_batches(monkeypatch: pytest.MonkeyPatch) ->
         client.meta.events.register(event, lambda params, **_: entries.append(params["Entries"]))
         return client
 
-    monkeypatch.setattr(aws_session, "_client", spy)
+    monkeypatch.setattr(aws_session, "_create_client", spy)
     parameters = {"bus": "bus", "source": "me", "detailType": "happened", "resources": ["arn:x"]}
     sent = execute("eventbridge", parameters, [{"n": number} for number in range(12)])["main"]
     assert len({each["eventId"] for each in sent}) == 12
@@ -268,7 +268,7 @@ def test_a_partly_rejected_batch_fails_the_node(monkeypatch: pytest.MonkeyPatch)
         ("InternalFailure", True),
         ("NotAuthorized", False),
     ):
-        monkeypatch.setattr(aws_session, "_client", lambda *_, code=code: Bus(code))
+        monkeypatch.setattr(aws_session, "_create_client", lambda *_, code=code: Bus(code))
         with pytest.raises(NodeError, match="1 of 2") as caught:
             execute("eventbridge", {"source": "me", "detailType": "t"}, [{}, {}])
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
@@ -291,7 +291,7 @@ class FakeLambdaClient:
 
 def test_lambda_invokes_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
     functions = FakeLambdaClient(b'{"a": 1}')
-    monkeypatch.setattr(aws_session, "_client", lambda *_: functions)
+    monkeypatch.setattr(aws_session, "_create_client", lambda *_: functions)
     items = execute("lambda", {"function": "f", "qualifier": "live"}, [{"n": 1}, {"n": 2}])["main"]
     assert items == [{"status": 200, "payload": {"a": 1}}] * 2
     assert [json.loads(each["Payload"]) for each in functions.requests] == [{"n": 1}, {"n": 2}]
@@ -323,7 +323,7 @@ def test_lambda_invokes_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failed_function_fails_the_node(
     monkeypatch: pytest.MonkeyPatch, payload: bytes, more: dict[str, str], code: str, message: str
 ) -> None:
-    monkeypatch.setattr(aws_session, "_client", lambda *_: FakeLambdaClient(payload, **more))
+    monkeypatch.setattr(aws_session, "_create_client", lambda *_: FakeLambdaClient(payload, **more))
     with pytest.raises(NodeError, match=message) as caught:
         execute("lambda", {"function": "f"})
     assert (caught.value.code, caught.value.retryable) == (code, False)
@@ -420,7 +420,7 @@ def test_a_query_reads_at_most_ten_pages(things: str, monkeypatch: pytest.Monkey
             while True:
                 yield {"Items": []}
 
-    monkeypatch.setattr(aws_session, "_client", lambda *_: Endless())
+    monkeypatch.setattr(aws_session, "_create_client", lambda *_: Endless())
     parameters = {"operation": "query", "table": things, "condition": "pk = :p", "filter": "x = :x"}
     with pytest.raises(NodeError) as caught:
         execute("dynamodb", parameters)
@@ -499,7 +499,7 @@ def test_sql_binds_values(monkeypatch: pytest.MonkeyPatch) -> None:
             requests.append(request)
             return {"updateResults": [{"generatedFields": [{"longValue": 1}]}, {}]}
 
-    monkeypatch.setattr(aws_session, "_client", lambda *_: Data())
+    monkeypatch.setattr(aws_session, "_create_client", lambda *_: Data())
     evil = "'; DROP TABLE users; --"
     statement = "UPDATE t SET a = :a WHERE b = :b"
     parameters: dict[str, Any] = {
@@ -680,7 +680,7 @@ def test_the_environment_of_the_deployment_is_ignored(
     }
     for name, value in here.items():
         monkeypatch.setenv(name, value)
-    aws_session._botocore.cache_clear()
+    aws_session._get_botocore.cache_clear()
     signed: list[Any] = []
     sign = SigV4Auth.add_auth
 
@@ -699,7 +699,7 @@ def test_the_environment_of_the_deployment_is_ignored(
     assert len(called) == 1 and called[0].startswith(f"https://{host}.amazonaws.com/"), "tried once, at AWS"
     assert proxies == [{}]
     assert signed == [(KEYS["accessKeyId"], KEY, TOKEN)]
-    aws_session._botocore.cache_clear()
+    aws_session._get_botocore.cache_clear()
 
 
 def test_an_operator_can_configure_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -714,7 +714,7 @@ def test_an_operator_can_configure_an_emulator(monkeypatch: pytest.MonkeyPatch) 
 def test_a_role_is_assumed_once_with_the_keys_of_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[Any] = []
     clients: list[Any] = []
-    real = aws_session._client
+    real = aws_session._create_client
 
     def spy(service: str, credentials: aws_session.AwsCredentials, seconds: float) -> Any:
         clients.append((service, credentials))
@@ -725,7 +725,7 @@ def test_a_role_is_assumed_once_with_the_keys_of_the_node(monkeypatch: pytest.Mo
             )
         return client
 
-    monkeypatch.setattr(aws_session, "_client", spy)
+    monkeypatch.setattr(aws_session, "_create_client", spy)
     client("sns").create_topic(Name="t")
     role = {"roleArn": f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/path/us", "externalId": "ext-1"}
     topic = SNS | {"topicArn": f"arn:aws:sns:{REGION}:{DEFAULT_ACCOUNT_ID}:t"}

@@ -45,7 +45,7 @@ class CodeFunction:
 @pytest.fixture
 def function(monkeypatch: pytest.MonkeyPatch) -> CodeFunction:
     client = CodeFunction()
-    monkeypatch.setattr(code, "_client", lambda: client)
+    monkeypatch.setattr(code, "_get_client", lambda: client)
     monkeypatch.setitem(settings.__dict__, "run_code_function", "weconnect-run-code")
     return client
 
@@ -129,7 +129,7 @@ def test_an_error_of_the_function_fails_the_node(function: CodeFunction) -> None
 def test_the_client_waits_for_the_code_and_never_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
-    client = code._client.__wrapped__()
+    client = code._get_client.__wrapped__()
     config = client.meta.config
     assert config.read_timeout > code.MAX_SECONDS and config.retries["total_max_attempts"] == 1
     with Stubber(client) as stub:  # it checks the request against the API of Lambda

@@ -493,7 +493,7 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("type", sorted(catalogue.node_type_names()))
+@pytest.mark.parametrize("type", sorted(catalogue.list_node_type_names()))
 def test_every_type_has_a_description_and_tests(type: str) -> None:
     kind = catalogue.find_node_type(type)
     assert kind and kind.label and kind.description.endswith(".")
@@ -660,7 +660,7 @@ def test_an_email_is_sent_for_each_item(aws: None, monkeypatch: pytest.MonkeyPat
             sent.append(request)
             return {"MessageId": f"mail-{len(sent)}"}
 
-    monkeypatch.setattr(mail, "_client", lambda service: Ses())
+    monkeypatch.setattr(mail, "_create_client", lambda service: Ses())
     monkeypatch.setitem(settings.__dict__, "mail_from", "us@example.com")
     parameters = {
         "to": ["a@example.com", "a@example.com"],

@@ -13,11 +13,6 @@ from weconnect.trash import purge
 CHAIN = definition([node("a", "set", values={"x": 1})], "start > a")
 
 
-@pytest.fixture
-def me(aws: None) -> RegisteredUser:
-    return register()
-
-
 def create(me: RegisteredUser, name: str = "Greeter", **more: Any) -> str:
     response = me.client.post("/v1/workflows", {"name": name, **CHAIN, **more})
     assert response.status == 201, response.text

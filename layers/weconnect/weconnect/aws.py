@@ -92,6 +92,7 @@ def sign(
 
 
 def _exchange(service: str, headers: dict[str, str], content: bytes) -> dict[str, Any]:
+    """Send one signed request and return the response's JSON object. Raises AwsError, also without credentials."""
     suffix = "amazonaws.com.cn" if settings.region.startswith("cn-") else "amazonaws.com"
     url = urlsplit(settings.endpoint_url or f"https://{service}.{settings.region}.{suffix}")
     credentials = aws_credentials()
@@ -112,9 +113,9 @@ def _exchange(service: str, headers: dict[str, str], content: bytes) -> dict[str
 
 
 def _post(scheme: str, host: str, content: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Send over the open connection and return status and body; one that the server has closed is replaced at once."""
+    """Send over this thread's connection, replaced if the server closed it; return status and body."""
     connections = _open_connections()
-    for connection in (connections.pop((scheme, host), None), _new_connection(scheme, host)):
+    for connection in (connections.pop((scheme, host), None), _create_connection(scheme, host)):
         if connection is None:
             continue
         is_reused = connection.sock is not None
@@ -136,7 +137,8 @@ def _post(scheme: str, host: str, content: bytes, headers: dict[str, str]) -> tu
     raise AssertionError("a new connection responds or raises")
 
 
-def _new_connection(scheme: str, host: str) -> http.client.HTTPConnection:
+def _create_connection(scheme: str, host: str) -> http.client.HTTPConnection:
+    """Return a new connection to a host for `https` or `http`; it connects at its first request."""
     kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     return kind(host, timeout=CONNECT_SECONDS)
 

@@ -50,6 +50,7 @@ def max_json_bytes(limit: int) -> AfterValidator:
     """Return a validator that bounds the UTF-8 JSON of a value in bytes; a whole row of the table has 400 KB."""
 
     def check(value: Any) -> Any:
+        """Return the value. Raises ValueError when its JSON is longer than the limit."""
         if len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) > limit:
             raise ValueError(f"exceeds {limit} bytes as JSON")
         return value

@@ -58,6 +58,7 @@ def lowest_id(seconds: float) -> UUID:
 
 
 def _assemble(milliseconds: int, counter: int, tail: int) -> UUID:
+    """Return a UUIDv7 from milliseconds since 1970 (48 bits), 12 bits of `counter` and 62 bits of `tail`."""
     return UUID(
         int=(milliseconds & (1 << 48) - 1) << 80
         | 0x7 << 76

@@ -76,7 +76,7 @@ def find_mismatch(schema: Any, value: Any) -> Mismatch | None:
     token = _remaining_steps.set([MAX_STEPS])
     try:
         _check_bounds(schema, False)
-        error = next(_validator()(schema, registry=Registry()).iter_errors(value), None)
+        error = next(_build_validator_class()(schema, registry=Registry()).iter_errors(value), None)
     except UnusableSchema as bad:
         return Mismatch("", f"the schema is not usable: it {bad.detail}")
     except Unresolvable as unknown:
@@ -125,6 +125,7 @@ def check_schema(schema: Any, *, patterns: bool = True) -> None:
 
 
 def _to_pointer(path: Iterable[str | int]) -> str:
+    """Return the RFC 6901 pointer of a path."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
@@ -149,7 +150,7 @@ def _check_bounds(root: Any, patterns: bool) -> None:
         properties = schema.get("patternProperties")
         for text in [schema.get("pattern"), *(properties if isinstance(properties, dict) else ())]:
             pattern_count += text is not None
-            if patterns and isinstance(text, str) and _compiled(text) is None:
+            if patterns and isinstance(text, str) and _compile_pattern(text) is None:
                 detail = (
                     f"{text[:80]!r} is not a supported pattern. Use no look-around and no back-references."
                 )
@@ -165,6 +166,7 @@ def _check_bounds(root: Any, patterns: bool) -> None:
 
 
 def _list_subschemas(path: Path, schema: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Yield the path and the value of each direct subschema of a schema."""
     for keyword in _ONE_SUBSCHEMA:
         if isinstance(schema.get(keyword), dict):
             yield (*path, keyword), schema[keyword]
@@ -188,30 +190,35 @@ def _check_depth(value: Any, depth: int) -> None:
 
 
 @functools.cache
-def _validator() -> Any:
+def _build_validator_class() -> Any:
+    """Return jsonschema's validator class for 2020-12 with our rules and every step counted."""
     from jsonschema import Draft202012Validator, validators  # cold start
 
     own_rules = {
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional_properties,
-        "uniqueItems": _unique_items,
+        "pattern": _check_pattern,
+        "patternProperties": _check_pattern_properties,
+        "additionalProperties": _check_additional_properties,
+        "uniqueItems": _check_unique_items,
     }
     rules = Draft202012Validator.VALIDATORS | own_rules
     return validators.extend(
-        Draft202012Validator, {keyword: _counted(rule) for keyword, rule in rules.items()}
+        Draft202012Validator, {keyword: _count_steps_of(rule) for keyword, rule in rules.items()}
     )
 
 
-def _counted(rule: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
-    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        _spend(1)
+def _count_steps_of(rule: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+    """Return the rule of a keyword so that each call of it spends one step."""
+
+    def count_and_check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        """Spend one step, then yield the errors of the rule."""
+        _spend_steps(1)
         yield from rule(validator, value, instance, schema) or ()
 
-    return counted
+    return count_and_check
 
 
-def _spend(steps: int) -> None:
+def _spend_steps(steps: int) -> None:
+    """Subtract steps from those that this check may still take. Raises _TooCostly below zero."""
     remaining = _remaining_steps.get()
     remaining[0] -= steps
     if remaining[0] < 0:
@@ -219,8 +226,8 @@ def _spend(steps: int) -> None:
 
 
 @functools.lru_cache(maxsize=128)
-def _compiled(pattern: str) -> SchemaValidator | None:
-    """Return None for a pattern that the engine does not support."""
+def _compile_pattern(pattern: str) -> SchemaValidator | None:
+    """Return a validator of texts that match a pattern; None for one that is too long or not supported."""
     if len(pattern) > MAX_PATTERN_LENGTH:
         return None
     try:
@@ -231,8 +238,8 @@ def _compiled(pattern: str) -> SchemaValidator | None:
 
 def _matches(pattern: str, text: str) -> bool:
     """Return whether a pattern matches somewhere in a text; an unsupported pattern matches every text."""
-    _spend(1 + len(text) // 64)
-    compiled = _compiled(pattern)
+    _spend_steps(1 + len(text) // 64)
+    compiled = _compile_pattern(pattern)
     if compiled is None:
         return True
     try:
@@ -242,22 +249,25 @@ def _matches(pattern: str, text: str) -> bool:
     return True
 
 
-def _error(message: str) -> Any:
+def _build_error(message: str) -> Any:
+    """Return jsonschema's error with this message."""
     from jsonschema import ValidationError  # cold start
 
     return ValidationError(message)
 
 
-def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[Any]:
+def _check_pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    """Yield an error when a text does not match `pattern` or is too long to be matched."""
     if not isinstance(instance, str):
         return
     if len(instance) > MAX_MATCHED_LENGTH:
-        yield _error(f"a text with a pattern may have {MAX_MATCHED_LENGTH} characters")
+        yield _build_error(f"a text with a pattern may have {MAX_MATCHED_LENGTH} characters")
     elif not _matches(pattern, instance):
-        yield _error(f"{instance[:100]!r} does not match {pattern[:100]!r}")
+        yield _build_error(f"{instance[:100]!r} does not match {pattern[:100]!r}")
 
 
-def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[Any]:
+def _check_pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    """Yield the errors of an object's values under the schemas whose pattern matches their name."""
     if isinstance(instance, dict):
         for pattern, part in patterns.items():
             for name, value in instance.items():
@@ -265,7 +275,8 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: An
                     yield from validator.descend(value, part, path=name, schema_path=pattern)
 
 
-def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[Any]:
+def _check_additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    """Yield the errors of an object's values that neither `properties` nor a pattern covers."""
     if not isinstance(instance, dict):
         return
     properties, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
@@ -275,20 +286,21 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
         if isinstance(allowed, dict):
             yield from validator.descend(instance[name], allowed, path=name)
         elif not allowed:
-            yield _error(f"Additional properties are not allowed ({name[:100]!r} was unexpected)")
+            yield _build_error(f"Additional properties are not allowed ({name[:100]!r} was unexpected)")
 
 
-def _unique_items(validator: Any, is_unique: Any, instance: Any, schema: Any) -> Iterator[Any]:
-    """Check in linear time; 1 and 1.0 are one number, 1 and true are two values."""
+def _check_unique_items(validator: Any, is_unique: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    """Yield an error when a list has an item twice, in linear time; 1 equals 1.0, but not true."""
     if is_unique and isinstance(instance, list):
-        _spend(len(instance))
-        if len({json.dumps(_plain(item), sort_keys=True) for item in instance}) < len(instance):
-            yield _error("has the same item twice")
+        _spend_steps(len(instance))
+        if len({json.dumps(_normalize_numbers(item), sort_keys=True) for item in instance}) < len(instance):
+            yield _build_error("has the same item twice")
 
 
-def _plain(value: Any) -> Any:
+def _normalize_numbers(value: Any) -> Any:
+    """Return a copy of a JSON value in which floats without a fraction are integers."""
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _normalize_numbers(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_normalize_numbers(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

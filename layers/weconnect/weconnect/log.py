@@ -51,6 +51,7 @@ def redact(value: Any, name: str = "") -> Any:
 
 class _Redaction(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
+        """Mask secrets in a log record, in place; always return True, so that it is logged."""
         record.msg = redact(record.getMessage() if record.args else record.msg)
         record.args = None
         for name, value in list(record.__dict__.items()):

@@ -44,7 +44,7 @@ def deliver(to: list[str], subject: str, text: str, reply_to: list[str] | None =
     content = {"Simple": {"Subject": {"Data": subject_line}, "Body": {"Text": {"Data": text}}}}
     options = {"ReplyToAddresses": reply_to} if reply_to else {}
     try:
-        response = _client("sesv2").send_email(
+        response = _create_client("sesv2").send_email(
             FromEmailAddress=settings.mail_from, Destination={"ToAddresses": to}, Content=content, **options
         )
     except ClientError as error:
@@ -71,9 +71,11 @@ def base_url() -> str:
 
 @cache
 def _read_url(parameter: str) -> str:
-    return str(_client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]).rstrip("/")
+    """Return the API's URL from a parameter of SSM, without a trailing slash."""
+    return str(_create_client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]).rstrip("/")
 
 
 @cache
-def _client(service: str) -> Any:
+def _create_client(service: str) -> Any:
+    """Return the boto3 client of a service, created at its first use."""
     return boto3.client(service, region_name=settings.region, config=_CONFIG)

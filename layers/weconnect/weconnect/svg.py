@@ -64,4 +64,5 @@ class Drawing:
         )
 
     def _reach(self, x: float, y: float) -> None:
+        """Enlarge the picture so that it contains a point."""
         self.width, self.height = max(self.width, x), max(self.height, y)

@@ -28,6 +28,7 @@ def export_agents(caller: Caller) -> list[JsonObject]:
 
 
 def _export_agent(caller: Caller, agent_id: UUID) -> ExportedAgent:
+    """Return an agent with its tools and its memories that have not expired. Raises AgentNotFound."""
     pk, prefix = MemoryRow.of_type(caller.organization_id, agent_id)
     memories = MemoryRow.query(pk, MemoryRow.sk.startswith(prefix), consistent_read=True)
     return ExportedAgent(

@@ -19,7 +19,7 @@ def find(caller: Caller, agent_id: UUID, *, limit: int, cursor: str | None) -> P
     head = service.require_agent(caller, agent_id)
     pk, between = AgentVersionRow.numbered(caller.organization_id, agent_id)
     rows, next_cursor = query_page(AgentVersionRow, pk, between=between, limit=limit, cursor=cursor)
-    items = [AgentVersionSummary.model_validate(_summary(head, row)) for row in rows]
+    items = [AgentVersionSummary.model_validate(_summarize_version(head, row)) for row in rows]
     return Page(items=items, next_cursor=next_cursor)
 
 
@@ -36,7 +36,9 @@ def get(caller: Caller, agent_id: UUID, number: int) -> AgentVersion:
     for tool in versions.load_tools(caller.organization_id, version):
         has_api_key = bool(tool.pop("sealed_key"))
         tools.append(AgentVersionTool.model_validate(tool | {"has_api_key": has_api_key}, by_name=True))
-    return AgentVersion.model_validate(version.values() | _summary(head, version) | {"tools": tools})
+    return AgentVersion.model_validate(
+        version.values() | _summarize_version(head, version) | {"tools": tools}
+    )
 
 
 def publish(caller: Caller, agent_id: UUID, number: int, if_match: int | None) -> AIAgent:
@@ -62,13 +64,15 @@ def publish(caller: Caller, agent_id: UUID, number: int, if_match: int | None) -
 
 
 def _pick_version(rows_by_key: versions.RowsByKey, key: tuple[str, str]) -> AgentVersionRow:
+    """Return the version's row among those that were read. Raises AgentVersionNotFound."""
     version = rows_by_key.get(key)
     if not isinstance(version, AgentVersionRow):
         raise AgentVersionNotFound()
     return version
 
 
-def _summary(head: AgentRow, row: AgentVersionRow) -> dict[str, Any]:
+def _summarize_version(head: AgentRow, row: AgentVersionRow) -> dict[str, Any]:
+    """Return what a list of versions shows of one."""
     return {
         "version": row.number,
         "created_at": row.created_at,

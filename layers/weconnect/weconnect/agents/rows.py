@@ -51,10 +51,12 @@ class AgentRow(EntityRow[AIAgentSummary], discriminator="AGENT"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return the key of an agent."""
         return key("ORG", organization_id), key("AGENT", agent_id)
 
     @staticmethod
     def in_trash(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return the key of an agent in the trash."""
         return key("ORG", organization_id), key("TRASH", "AGENT", agent_id)
 
     @staticmethod
@@ -71,7 +73,7 @@ class AgentRow(EntityRow[AIAgentSummary], discriminator="AGENT"):
         return key("ORG", organization_id, "AGENT"), key(*parts)
 
     def rates(self) -> dict[str, float]:
-        """Return the averages, from sums and counts."""
+        """Return `average_response_time` and `success_rate` (percent) over all finished executions."""
         finished = self.total_executions
         return {
             "average_response_time": round(self.total_time / finished, 3) if finished else 0,
@@ -118,10 +120,12 @@ class AgentStatsRow(Row, discriminator="AGENTSTATS"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, provider: str, model: str) -> tuple[str, str]:
+        """Return the key of an agent's statistics with one model."""
         return agent_partition(organization_id, agent_id), key("STATS", provider, model)
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of an agent's statistics."""
         return agent_partition(organization_id, agent_id), key("STATS", "")
 
 
@@ -133,6 +137,7 @@ class AgentBudgetRow(Row, discriminator="AGENTBUDGET"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID | None, month: str) -> tuple[str, str]:
+        """Return the key of a month such as 2026-11; without `agent_id` that of the organization."""
         pk = agent_partition(organization_id, agent_id) if agent_id else key("ORG", organization_id)
         return pk, key("AGENTBUDGET", month)
 
@@ -144,6 +149,7 @@ class PurgedAgentRow(Row, discriminator="PURGEDAGENT"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return the key of a purged agent."""
         return key("ORG", organization_id), key("PURGED", "AGENT", agent_id)
 
 
@@ -176,10 +182,12 @@ class AgentExecutionRow(EntityRow[AIAgentExecution], discriminator="AGENTEXECUTI
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the key of an execution."""
         return agent_partition(organization_id, agent_id), key("EXECUTION", execution_id)
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> str:
+        """Return the partition key of an agent's executions."""
         return agent_partition(organization_id, agent_id)
 
     @staticmethod
@@ -233,10 +241,12 @@ class NestedExecutionRow(Row, discriminator="AGENTNESTED"):
 
     @staticmethod
     def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the key of a nested execution's name under its parent."""
         return key("ORG", organization_id, "RUN", parent_id), key("NESTED", execution_id)
 
     @staticmethod
     def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of the executions that are part of `parent_id`."""
         return key("ORG", organization_id, "RUN", parent_id), key("NESTED", "")
 
 
@@ -253,10 +263,12 @@ class AgentStepRow(EntityRow[AgentExecutionStep], discriminator="AGENTSTEP"):
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, number: int) -> tuple[str, str]:
+        """Return the key of a step."""
         return key("ORG", organization_id, "RUN", execution_id), key("STEP", f"{number:04d}")
 
     @staticmethod
     def of_execution(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of an execution's steps."""
         return key("ORG", organization_id, "RUN", execution_id), key("STEP", "")
 
 

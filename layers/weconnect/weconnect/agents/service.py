@@ -95,6 +95,7 @@ def find(
     text = (search or "").casefold()
 
     def is_match(row: AgentRow) -> bool:
+        """Return whether the row meets the filters; `text` is part of the name or the description."""
         return (
             (is_active is None or row.is_active == is_active)
             and (provider is None or row.provider == provider)
@@ -145,7 +146,7 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
             _check(definition)
             number = int(row.agent_version) + 1
             values |= _definition_values(definition) | {"agent_version": number}
-            values |= _model_keys(organization_id, definition, agent_id)
+            values |= _build_model_keys(organization_id, definition, agent_id)
             tools = versions.load_tools(organization_id, newest)
             names = sorted(to_camel(name) for name in changed)
             versions.write_version(writes, caller, agent_id, number, definition, tools, names)
@@ -198,6 +199,7 @@ def _check(definition: AgentDefinition) -> None:
 def _build_row(
     caller: Caller, agent_id: UUID, name: str, is_active: bool, definition: AgentDefinition
 ) -> AgentRow:
+    """Return the row of a new agent, not yet written."""
     moment = clock.now()
     summary = AIAgentSummary(
         id=agent_id,
@@ -210,7 +212,9 @@ def _build_row(
         **_definition_values(definition),
     )
     pk, sk = AgentRow.at(caller.organization_id, agent_id)
-    return AgentRow.of(summary, pk=pk, sk=sk, **_model_keys(caller.organization_id, definition, agent_id))
+    return AgentRow.of(
+        summary, pk=pk, sk=sk, **_build_model_keys(caller.organization_id, definition, agent_id)
+    )
 
 
 def _definition_values(definition: AgentDefinition) -> dict[str, Any]:
@@ -222,14 +226,17 @@ def _definition_values(definition: AgentDefinition) -> dict[str, Any]:
     }
 
 
-def _model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UUID) -> dict[str, str]:
+def _build_model_keys(organization_id: UUID, definition: AgentDefinition, agent_id: UUID) -> dict[str, str]:
+    """Return the index keys by which an agent is found by provider and model."""
     pk, sk = AgentRow.by_model(organization_id, definition.provider, definition.model, agent_id)
     return {"gsi1pk": pk, "gsi1sk": sk}
 
 
 def _require_in_trash(caller: Caller, agent_id: UUID) -> AgentRow:
+    """Return the row of an agent in the trash. Raises AgentNotFound."""
     return table.require(AgentRow, AgentRow.in_trash(caller.organization_id, agent_id), AgentNotFound)
 
 
 def _to_summary(row: AgentRow) -> AIAgentSummary:
+    """Return the agent of a row with its averages, without its definition."""
     return row.to_entity(**row.rates())

@@ -106,6 +106,7 @@ def percentile(counts_by_bucket: Counter[int], percent: int) -> float | None:
 
 
 def _to_model_stats(row: AgentStatsRow) -> AgentModelStats:
+    """Return the statistics of an agent with one model, with the cost in USD."""
     return AgentModelStats(
         provider=row.provider or "",
         model=row.model or "",

@@ -21,7 +21,7 @@ OPERATOR = "operator"
 
 @dataclass(frozen=True)
 class RequestInfo:
-    """The origin of a request; each change that it makes records it. A missing value is `-`."""
+    """The ID, address and client of a request, which every change of a row records. A missing value is `-`."""
 
     id: str = "-"
     ip: str = "-"
@@ -77,7 +77,7 @@ class Caller:
         raise PermissionMissing(detail)
 
     def is_within_scopes(self, permission: str) -> bool:
-        """Return whether a share may grant `permission`: an API key never exceeds its scopes."""
+        """Return whether the scopes of the caller's API key include `permission`; always True for a person."""
         return self.scopes is None or permission in self.scopes
 
     @property
@@ -106,7 +106,7 @@ class Caller:
 
     @property
     def is_bound_to_organization(self) -> bool:
-        """Return whether the caller sees this organization alone, not even the user's other ones."""
+        """Return whether the caller sees only this organization: an API key, or a single sign-on session."""
         return self.api_key_id is not None or self.is_sso
 
     def actor(self) -> Actor:
@@ -164,7 +164,7 @@ def read_caller(event: dict[str, Any]) -> Caller:
 
 
 def response_headers(event: dict[str, Any]) -> dict[str, str]:
-    """Return the headers that the authorizer wants on the response: what is left of an API key's rate limits."""
+    """Return the headers that the authorizer adds to the response: an API key's rate limits; else none."""
     context = event.get("requestContext", {}).get("authorizer", {}).get("lambda") or {}
     headers: dict[str, str] = json.loads(context.get("headers") or "{}")
     return headers
@@ -187,11 +187,12 @@ class RequiredPermission(Depends):
     """The marker of a route's caller parameter: the permission that it requires, and whether a share can replace it."""
 
     def __init__(self, permission: str | None, *, accepts_share: bool) -> None:
-        super().__init__(_current_caller)
+        super().__init__(_get_current_caller)
         self.permission, self.accepts_share = permission, accepts_share
 
 
-def _current_caller() -> Caller:
+def _get_current_caller() -> Caller:
+    """Return the caller of this request. Raises LookupError when `set_current` was not called."""
     return _current.get()
 
 
@@ -206,17 +207,18 @@ def requires(permission: str | None, *, accepts_share: bool = False) -> Any:
 
 def permission_of(function: Callable[..., Any]) -> str | None:
     """Return the permission that a route's function requires; None when any signed-in caller will do."""
-    marker = _marker_of(function)
+    marker = _find_marker(function)
     return marker.permission if marker else None
 
 
 def accepts_share(function: Callable[..., Any]) -> bool:
     """Return whether a share can replace the permission that a route's function requires."""
-    marker = _marker_of(function)
+    marker = _find_marker(function)
     return marker is not None and marker.accepts_share
 
 
-def _marker_of(function: Callable[..., Any]) -> RequiredPermission | None:
+def _find_marker(function: Callable[..., Any]) -> RequiredPermission | None:
+    """Return the RequiredPermission among the annotations of a route's function, or None."""
     for annotation in getattr(function, "__annotations__", {}).values():
         for marker in getattr(annotation, "__metadata__", ()):
             if isinstance(marker, RequiredPermission):

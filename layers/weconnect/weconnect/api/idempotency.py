@@ -68,10 +68,11 @@ def replay_safe_id() -> UUID:
 def execute_once(
     event: dict[str, Any], caller: Caller, operation: Operation, work: Callable[[], GatewayResponse]
 ) -> GatewayResponse:
-    """Do `work` once per organization, caller, method, path and Idempotency-Key; else replay its response.
+    """Return the response of `work`, called once per organization, caller, method, path and Idempotency-Key.
 
-    Only a successful response is kept; after any other, the next request with the key tries again. Raises
-    InvalidIdempotencyKey, IdempotencyKeyReused (another body) and IdempotencyInFlight.
+    A repeated request gets the stored response. Only a successful one is stored; after any other, the next request with
+    the key calls `work` again. Raises InvalidIdempotencyKey, IdempotencyKeyReused (another body) and
+    IdempotencyInFlight.
     """
     text = event["headers"]["idempotency-key"]
     if not 1 <= len(text) <= MAX_KEY_LENGTH or not text.isprintable():
@@ -83,7 +84,7 @@ def execute_once(
     row = _begin(digest.hexdigest(), hashlib.sha256((event.get("body") or "").encode()).hexdigest())
     if row.answer:
         return _replay(caller, row.pk, row.answer)
-    token = _next_id.set(_id_sequence(row.first_seen, digest.digest()))
+    token = _next_id.set(_create_id_sequence(row.first_seen, digest.digest()))
     try:
         response = work()
     except BaseException:
@@ -101,26 +102,30 @@ def execute_once(
     return response
 
 
-def _id_sequence(milliseconds: int, digest: bytes) -> Callable[[], UUID]:
+def _create_id_sequence(milliseconds: int, digest: bytes) -> Callable[[], UUID]:
     """Return a function that returns the ids of what one request creates: the same sequence at each attempt."""
     numbers = itertools.count()
 
-    def next_id() -> UUID:
+    def derive_next_id() -> UUID:
+        """Return the next id; the first comes from `digest`, each other from `digest` and its number."""
         number = next(numbers)
         own = hashlib.sha256(digest + number.to_bytes(4)).digest() if number else digest
         return ids.derived_id(milliseconds, own)
 
-    return next_id
+    return derive_next_id
 
 
 def _release(row: IdempotencyRow) -> None:
-    """Let the next request with this key try again, unless another one has taken over the lease."""
+    """Delete the row, so that the next request with the key is executed, unless another one took over its lease."""
     with contextlib.suppress(DeleteError):
         row.delete(condition=IdempotencyRow.lease_until == row.lease_until)
 
 
 def _begin(digest: str, body_hash: str) -> IdempotencyRow:
-    """Take the key, or its expired lease, or return the row whose response is stored."""
+    """Return the row of a key: new, with its expired lease taken over, or with a stored response.
+
+    Raises IdempotencyKeyReused and IdempotencyInFlight.
+    """
     moment = clock.now().timestamp()
     pk, sk = IdempotencyRow.at(digest)
     fresh = IdempotencyRow(
@@ -161,6 +166,7 @@ def _begin(digest: str, body_hash: str) -> IdempotencyRow:
 
 
 def _store(caller: Caller, operation: Operation, pk: str, response: GatewayResponse) -> StoredResponse:
+    """Return a response as its row holds it: a secret body encrypted, a long one in the payload store."""
     body = response.get("body") or ""
     if operation.returns_secret:
         body = encryption.encrypt(caller.organization_id, kind="IDEM", id=pk, field="answer", text=body)
@@ -173,6 +179,7 @@ def _store(caller: Caller, operation: Operation, pk: str, response: GatewayRespo
 
 
 def _replay(caller: Caller, pk: str, response: StoredResponse) -> GatewayResponse:
+    """Return a stored response with its body loaded, marked by the header `Idempotent-Replayed: true`."""
     body = payloads.load(caller.organization_id, response["body"])
     if response["secret"]:
         body = encryption.decrypt(caller.organization_id, kind="IDEM", id=pk, field="answer", sealed=body)

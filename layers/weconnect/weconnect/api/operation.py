@@ -52,7 +52,7 @@ class Operation:
 
     @cached_property
     def takes_body(self) -> bool:
-        """Return whether a JSON body is among the function's parameters: one that is declared as nothing else."""
+        """Return whether the function has a parameter for the JSON body: one that no marker declares otherwise."""
         declared = {name: kind for name, kind in self.function.__annotations__.items() if name != "return"}
         return not all(_is_declared(annotation) for annotation in declared.values())
 

@@ -78,10 +78,10 @@ def query_page(
     for count, row in enumerate(matches, start=1):
         if not is_expired(row) and (keep is None or keep(row)):
             if len(rows) == limit:
-                return rows, seal_cursor(_key_of(rows[-1], index), scope)
+                return rows, seal_cursor(_build_key(rows[-1], index), scope)
             rows.append(row)
         if count == SCAN_LIMIT:
-            return rows, seal_cursor(_key_of(row, index), scope)
+            return rows, seal_cursor(_build_key(row, index), scope)
     return rows, None
 
 
@@ -99,7 +99,8 @@ def page_of(
     return Page(items=rest[:limit], next_cursor=next_cursor)
 
 
-def _key_of(row: Row, index: str | None) -> dict[str, Any]:
+def _build_key(row: Row, index: str | None) -> dict[str, Any]:
+    """Return the key of a row, and of `index` if not None, in DynamoDB's JSON: `{"pk": {"S": …}, "sk": {"S": …}}`."""
     names = ["pk", "sk", *([f"{index}pk", f"{index}sk"] if index else [])]
     return {name: {"S": getattr(row, name)} for name in names}
 
@@ -107,14 +108,14 @@ def _key_of(row: Row, index: str | None) -> dict[str, Any]:
 def seal_cursor(key: dict[str, Any], scope: str) -> str:
     """Return a signed cursor for one scope: a list of one tenant, with its filters."""
     body = json.dumps(key, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_mac(body, scope) + body).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_compute_mac(body, scope) + body).decode().rstrip("=")
 
 
 def open_cursor(cursor: str, scope: str) -> dict[str, Any]:
     """Return what `seal_cursor` signed; raise InvalidCursor for another scope or a forged cursor."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        if hmac.compare_digest(raw[:MAC_BYTES], _mac(raw[MAC_BYTES:], scope)):
+        if hmac.compare_digest(raw[:MAC_BYTES], _compute_mac(raw[MAC_BYTES:], scope)):
             key: dict[str, Any] = json.loads(raw[MAC_BYTES:])
             return key
     except ValueError:
@@ -126,6 +127,7 @@ def open_cursor(cursor: str, scope: str) -> dict[str, Any]:
     )
 
 
-def _mac(body: bytes, scope: str) -> bytes:
+def _compute_mac(body: bytes, scope: str) -> bytes:
+    """Return the first MAC_BYTES bytes of an HMAC-SHA256 over the scope and the body of a cursor."""
     key = signing.current_key().derive_key("cursor")
     return hmac.new(key, scope.encode() + b"\0" + body, hashlib.sha256).digest()[:MAC_BYTES]

@@ -14,7 +14,8 @@ def path_id(name: str) -> Any:
     return Annotated[UUID, Path(alias=name)]
 
 
-def _version_of_etag(value: str | None) -> int | None:
+def _parse_if_match(value: str | None) -> int | None:
+    """Return the version in an ETag such as `"3"` or `W/"3"`; None for a missing one and `*`. Raises ValueError."""
     if value is None or value == "*":
         return None
     try:
@@ -23,7 +24,8 @@ def _version_of_etag(value: str | None) -> int | None:
         raise ValueError('must be the ETag of a response, such as "3"') from None
 
 
-def _seconds_of_prefer(value: str | None) -> int:
+def _parse_prefer_wait(value: str | None) -> int:
+    """Return the seconds of `wait=10` in a Prefer header (RFC 7240), capped; 0 without it. Raises ValueError."""
     for preference in (value or "").split(","):
         name, _, number = preference.strip().partition("=")
         if name.lower() == "wait":
@@ -35,13 +37,13 @@ def _seconds_of_prefer(value: str | None) -> int:
 
 IfMatch = Annotated[
     int | None,
-    BeforeValidator(_version_of_etag),
+    BeforeValidator(_parse_if_match),
     WithJsonSchema({"type": "string", "examples": ['"3"']}),
     Header(alias="If-Match", description="Change only this version: the `ETag` of an earlier response"),
 ]
 PreferWait = Annotated[
     int,
-    BeforeValidator(_seconds_of_prefer),
+    BeforeValidator(_parse_prefer_wait),
     # An integer too, because the default is 0.
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}], "examples": ["wait=20"]}),
     Header(alias="Prefer", description="RFC 7240 `wait=N`: wait up to N (at most 25) seconds for the result"),

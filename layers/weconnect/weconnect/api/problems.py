@@ -52,22 +52,24 @@ def to_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError) and not isinstance(error, ResponseValidationError):
-        return _invalid(error.errors())
+        return _build_invalid(error.errors())
     if isinstance(error, ServiceError) and error.status_code < 500:
         return BadRequest(str(error.msg))
     return Problem("Internal error. Quote the request ID when you report it.")
 
 
-def _invalid(failures: Sequence[Any]) -> Invalid:
+def _build_invalid(failures: Sequence[Any]) -> Invalid:
+    """Return the Invalid problem of pydantic's failures; its detail shows the first three of them."""
     errors: list[FieldError] = [
-        {"pointer": _pointer(failure["loc"]), "detail": _detail(failure), "type": failure["type"]}
+        {"pointer": _pointer(failure["loc"]), "detail": _describe_failure(failure), "type": failure["type"]}
         for failure in failures
     ]
     summary = "; ".join(f"{error['pointer']} {error['detail']}".strip() for error in errors[:3])
     return Invalid(f"Invalid request: {summary}", errors=errors[:MAX_ERRORS])
 
 
-def _detail(failure: Any) -> str:
+def _describe_failure(failure: Any) -> str:
+    """Return the message of one of pydantic's failures, with a clearer one for a missing body."""
     if failure["type"] == "missing" and tuple(failure["loc"]) == ("body",):
         return "The request needs a body: a JSON object"
     return str(failure["msg"].removeprefix("Value error, "))

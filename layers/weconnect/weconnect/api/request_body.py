@@ -34,7 +34,7 @@ def decode_text(event: dict[str, Any]) -> None:
         try:
             text = base64.b64decode(event.get("body") or "").decode()
         except ValueError:
-            raise _malformed("it is not UTF-8") from None
+            raise _build_malformed_json("it is not UTF-8") from None
         event |= {"body": text, "isBase64Encoded": False}
 
 
@@ -59,15 +59,15 @@ def parse_json(text: str) -> Any:
         )
         json.dumps(value, ensure_ascii=False).encode()
         if is_too_deep(value):
-            raise _malformed("it is nested too deeply")
+            raise _build_malformed_json("it is nested too deeply")
     except RecursionError:
-        raise _malformed("it is nested too deeply") from None
+        raise _build_malformed_json("it is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise _malformed(str(error)) from None
+        raise _build_malformed_json(str(error)) from None
     except UnicodeEncodeError:
-        raise _malformed("a text is not valid Unicode") from None
+        raise _build_malformed_json("a text is not valid Unicode") from None
     except ValueError:
-        raise _malformed("a number has too many digits") from None
+        raise _build_malformed_json("a number has too many digits") from None
     return value
 
 
@@ -87,24 +87,28 @@ def is_too_deep(value: Any) -> bool:
 
 
 def _parse_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dict. Raises MalformedJson for a repeated key."""
     value = dict(pairs)
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise _malformed(f"the key {repeated[:100]!a} is repeated in one object")
+        raise _build_malformed_json(f"the key {repeated[:100]!a} is repeated in one object")
     return value
 
 
 def _refuse_constant(name: str) -> Any:
-    raise _malformed(f"{name} is not JSON")
+    """Raise MalformedJson for `NaN`, `Infinity` or `-Infinity`, which Python's parser accepts."""
+    raise _build_malformed_json(f"{name} is not JSON")
 
 
 def _parse_float(text: str) -> float:
+    """Return a number of a JSON text. Raises MalformedJson for one beyond the range of floats."""
     number = float(text)
     if not isfinite(number):
-        raise _malformed("a number is beyond the range of floats")
+        raise _build_malformed_json("a number is beyond the range of floats")
     return number
 
 
-def _malformed(reason: str) -> MalformedJson:
+def _build_malformed_json(reason: str) -> MalformedJson:
+    """Return the MalformedJson problem with this reason, such as `the key 'a' is repeated in one object`."""
     return MalformedJson(f"The body is not JSON: {reason}.", errors=[{"pointer": "", "detail": reason}])

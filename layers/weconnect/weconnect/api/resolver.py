@@ -81,6 +81,7 @@ class Api(APIGatewayHttpResolver):
         """
 
         def register(function: RouteFunction) -> RouteFunction:
+            """Record the operation of a route's function and register the function with Powertools."""
             operation = Operation(
                 method,
                 rule.replace("<", "{").replace(">", "}"),
@@ -152,6 +153,7 @@ def handler(event: dict[str, Any], context: Any) -> GatewayResponse:
 
 
 def _respond(event: dict[str, Any], context: Any) -> GatewayResponse:
+    """Return the response to an event: check caller and body, then run the route, once for an Idempotency-Key."""
     operation = app.operations[event["routeKey"]]
     caller = None if operation.public else _authorize(event, operation)
     request_body.check_size(event)
@@ -179,6 +181,7 @@ def _authorize(event: dict[str, Any], operation: Operation) -> Caller:
 
 
 def _resolve(event: dict[str, Any], context: Any) -> GatewayResponse:
+    """Return the response of Powertools' resolver, which calls the route's function."""
     return cast(GatewayResponse, app.resolve(event, context))
 
 
@@ -197,6 +200,7 @@ def _add_entity_headers(app: Api, next_middleware: Callable[[Api], Response[Any]
 
 
 def _respond_with_problem(error: Exception) -> Response[str]:
+    """Return the problem response to an exception of a route's function."""
     response = problem_response(error, app.current_event.raw_event)
     return Response(response["statusCode"], PROBLEM_JSON, response["body"], dict(response["headers"]))
 

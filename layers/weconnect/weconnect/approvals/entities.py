@@ -68,6 +68,7 @@ class Decision(ApiModel):
 
     @model_validator(mode="after")
     def _reject_arguments_of_a_denial(self) -> Self:
+        """Return the decision. Raises ValueError for a denial with arguments."""
         if self.decision == "deny" and self.arguments is not None:
             raise ValueError("arguments are allowed only with decision: approve")
         return self

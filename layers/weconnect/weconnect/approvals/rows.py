@@ -40,6 +40,7 @@ class ApprovalRow(EntityRow[Approval], discriminator="APPROVAL"):
 
     @staticmethod
     def at(organization_id: UUID, approval_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of an approval request."""
         return key("ORG", organization_id), key("APPROVAL", approval_id)
 
     @staticmethod
@@ -60,6 +61,7 @@ class RequestedApprovalRow(Row, discriminator="QUESTION"):
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the reference for the node run at `path` in an execution."""
         return key("ORG", organization_id, "EXECUTION", execution_id), key("QUESTION", path)
 
     @staticmethod

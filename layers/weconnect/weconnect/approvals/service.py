@@ -157,18 +157,23 @@ def require_approver(caller: Caller, approvers: Approvers) -> None:
         "users": [str(user_id) for user_id in approvers.users],
         "roles": approvers.roles,
     }
-    if refusal := _refuse(caller, EXECUTE_PERMISSIONS["agent"], stored, caller.api_key_id):
+    if refusal := _build_refusal(caller, EXECUTE_PERMISSIONS["agent"], stored, caller.api_key_id):
         raise refusal
 
 
 def _find_refusal(caller: Caller, row: ApprovalRow) -> Forbidden | None:
     """Return why the caller may not decide a request, or None when they may."""
-    return _refuse(caller, EXECUTE_PERMISSIONS[row.run_type], row.approvers or {}, row.api_key_id)
+    return _build_refusal(caller, EXECUTE_PERMISSIONS[row.run_type], row.approvers or {}, row.api_key_id)
 
 
-def _refuse(
+def _build_refusal(
     caller: Caller, permission: str, approvers: StoredApprovers, starting_key_id: UUID | str | None
 ) -> Forbidden | None:
+    """Return the error that bars the caller from a decision, or None when they may decide.
+
+    They need `permission`, must be among `approvers` if these name anyone, and must not be the API key that started the
+    execution.
+    """
     if not caller.has_permission(permission):
         return PermissionMissing(f"This requires the permission {permission}.")
     users, roles = approvers.get("users", []), approvers.get("roles", [])
@@ -226,6 +231,7 @@ _GONE = {"CallbackTimeoutException", "ResourceNotFoundException"}
 
 
 def _check_arguments(arguments: JsonObject, schema: JsonObject) -> None:
+    """Raise Invalid, with pointers below `/arguments`, when edited arguments do not match the schema."""
     if mismatch := json_schema.find_mismatch(schema, arguments):
         errors: list[FieldError] = [
             {"pointer": f"/arguments{mismatch.pointer}", "detail": mismatch.detail},
@@ -234,15 +240,18 @@ def _check_arguments(arguments: JsonObject, schema: JsonObject) -> None:
 
 
 def _store_arguments(approval: Approval, name: str, arguments: JsonObject, days: int) -> payloads.StoredText:
+    """Return arguments as JSON, or the pointer to them in the payload store when they are long."""
     storage_key = f"approvals/{approval.id}/{name}"
     return payloads.store(approval.organization_id, storage_key, json.dumps(arguments), days, INLINE_BYTES)
 
 
 def _require_row(organization_id: UUID, approval_id: UUID) -> ApprovalRow:
+    """Return the row of an approval request. Raises ApprovalNotFound."""
     return table.require(ApprovalRow, ApprovalRow.at(organization_id, approval_id), ApprovalNotFound)
 
 
 def _to_approval(row: ApprovalRow) -> Approval:
+    """Return the approval request of a row, with its arguments loaded."""
     values = row.values()
     for name in ("arguments", "edited_arguments"):
         if name in values:

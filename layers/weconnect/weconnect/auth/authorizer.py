@@ -44,17 +44,17 @@ def authorize(event: dict[str, Any]) -> dict[str, Any]:
     try:
         context = identify_caller(event)
     except Problem as problem:
-        context = _problem_context(problem)
+        context = _build_problem_context(problem)
     except Exception:
         from weconnect.log import logger  # cold start
 
         logger.exception("authorizer failed")
-        context = _problem_context(_not_verifiable())
+        context = _build_problem_context(_build_unavailable())
     return {"isAuthorized": True, "context": context}
 
 
 def identify_caller(event: dict[str, Any]) -> dict[str, str]:
-    """Return the context of the caller of an authorizer event (payload format 2.0); raise the problem with them."""
+    """Return the context of an event's caller (payload format 2.0); raise the Problem with its credentials."""
     headers = event.get("headers") or {}
     requested_id = headers.get("x-organization-id", "").strip().lower()
     if authorization := headers.get("authorization"):
@@ -68,6 +68,7 @@ def identify_caller(event: dict[str, Any]) -> dict[str, str]:
 
 
 def _identify_by_token(token: str, requested_id: str) -> dict[str, str]:
+    """Return the caller's context from an access token; operators may enter any organization."""
     access = tokens.verify_access_token(token)
     organization_id, role, granted = access.organization_id, access.role, access.permissions
     if requested_id and requested_id != organization_id:
@@ -93,6 +94,7 @@ def _identify_by_token(token: str, requested_id: str) -> dict[str, str]:
 
 
 def _identify_by_api_key(text: str, requested_id: str, ip: str) -> dict[str, str]:
+    """Return the caller's context from an API key, after counting the request against its rate limits."""
     key_hash = hashlib.sha256(text.encode()).hexdigest()
     api_key = _read_item(keys.api_key(key_hash)) if _API_KEY_TEXT.fullmatch(text) else None
     flags = _check_api_key(api_key, ip)
@@ -102,7 +104,7 @@ def _identify_by_api_key(text: str, requested_id: str, ip: str) -> dict[str, str
         raise WrongOrganization()
     user, member, organization = _load_membership(user_id, organization_id)
     scopes = json.loads(api_key.get("scopes", "[]"))
-    granted = permissions.limit_to_api_key(_member_permissions(user, member), scopes, flags)
+    granted = permissions.limit_to_api_key(_compute_member_permissions(user, member), scopes, flags)
     security = json.loads(organization.get("customSettings", "{}")).get("security") or {}
     if security.get("enforce_sso") and api_key.get("madeBy") != "sso":
         raise SsoRequired(
@@ -151,14 +153,15 @@ def _load_membership(user_id: str, organization_id: str) -> tuple[Item, Item, It
     return user, member, organization
 
 
-def _member_permissions(user: Item, member: Item) -> frozenset[str]:
-    custom_role = _custom_role_permissions(member["organizationId"], member.get("customRoleId"))
+def _compute_member_permissions(user: Item, member: Item) -> frozenset[str]:
+    """Return the member's permissions (role or custom role, own flags) that the user's role allows."""
+    custom_role = _load_custom_role_permissions(member["organizationId"], member.get("customRoleId"))
     own = json.loads(member.get("permissions", "{}"))
     granted = permissions.effective_permissions(member["role"], own, custom_role)
     return permissions.limit_to_user_role(granted, user["role"])
 
 
-def _custom_role_permissions(organization_id: str, role_id: str | None) -> list[str] | None:
+def _load_custom_role_permissions(organization_id: str, role_id: str | None) -> list[str] | None:
     """Return the permissions of a member's custom role, none if the role is gone; None for a member without one."""
     if not role_id:
         return None
@@ -167,11 +170,13 @@ def _custom_role_permissions(organization_id: str, role_id: str | None) -> list[
 
 
 def _lacks_second_factor(user: Item, api_key: Item, security: dict[str, Any]) -> bool:
+    """Return whether the organization enforces a second factor that the key's user does not have."""
     has_second_factor = user.get("mfaEnabled") or api_key.get("madeBy") == "sso"
     return bool(security.get("enforce_mfa")) and not has_second_factor
 
 
 def _is_ip_allowed(ip: str, ranges: list[str] | None) -> bool:
+    """Return whether an address is in one of the CIDR ranges; None allows every address."""
     if ranges is None:
         return True
     address = ipaddress.ip_address(ip)
@@ -183,7 +188,7 @@ def _is_ip_allowed(ip: str, ranges: list[str] | None) -> bool:
 def _record_use(key_hash: str, last_used_at: str | None) -> None:
     """Count a use of an API key, and store the count of this process at most once a minute.
 
-    A process that ends takes its count along, so `usageCount` is a lower bound.
+    The count of a process that ends is lost, so `usageCount` is a lower bound.
     """
     if len(_uses_by_key_hash) > MAX_REMEMBERED_USES:
         _uses_by_key_hash.clear()
@@ -213,6 +218,7 @@ def _record_use(key_hash: str, last_used_at: str | None) -> None:
 
 
 def _read_item(at: Key) -> Item | None:
+    """Return the plain values of the row at a key, read consistently, or None."""
     return _read_items([at])[0]
 
 
@@ -223,24 +229,26 @@ def _read_items(keys_to_read: list[Key]) -> list[Item | None]:
     request = {"RequestItems": {table: {"Keys": request_keys, "ConsistentRead": True}}}
     response = aws.call("dynamodb", "BatchGetItem", request)
     if response.get("UnprocessedKeys"):
-        raise _not_verifiable()
+        raise _build_unavailable()
     items = {
-        (item["pk"]["S"], item["sk"]["S"]): _plain_values(item)
+        (item["pk"]["S"], item["sk"]["S"]): _to_plain_values(item)
         for item in response["Responses"].get(table, [])
     }
     return [items.get(at) for at in keys_to_read]
 
 
-def _plain_values(item: dict[str, Any]) -> Item:
+def _to_plain_values(item: dict[str, Any]) -> Item:
     """Return strings and booleans as they are; the authorizer needs nothing else."""
     return {name: value.get("S", value.get("BOOL")) for name, value in item.items()}
 
 
-def _not_verifiable() -> Unavailable:
+def _build_unavailable() -> Unavailable:
+    """Return the Unavailable problem for credentials that cannot be verified now."""
     return Unavailable("Credentials cannot be verified at present. Try again shortly.")
 
 
-def _problem_context(problem: Problem) -> dict[str, str]:
+def _build_problem_context(problem: Problem) -> dict[str, str]:
+    """Return the authorizer's context for a problem: `{"problem": "<JSON>"}`; a 401 asks for Bearer."""
     headers = dict(problem.headers)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"

@@ -19,12 +19,14 @@ from weconnect.settings import settings
 
 
 def _require_any_person(caller: SignedIn) -> Caller:
+    """Return the caller. Raises ApiKeyNotAllowed for an API key."""
     if caller.api_key_id or not caller.session_id:
         raise ApiKeyNotAllowed("API keys may not do this. Sign in as a person.")
     return caller  # type: ignore[no-any-return]
 
 
 def _require_person(caller: SignedIn) -> Caller:
+    """Return the caller. Raises ApiKeyNotAllowed for an API key, SsoSession for single sign-on."""
     _require_any_person(caller)
     if caller.is_sso:
         raise SsoSession(
@@ -34,7 +36,8 @@ def _require_person(caller: SignedIn) -> Caller:
     return caller  # type: ignore[no-any-return]
 
 
-def _request_info() -> RequestInfo:
+def _read_request_info() -> RequestInfo:
+    """Return the origin of the current request."""
     return request_info(app.current_event.raw_event)
 
 
@@ -44,7 +47,7 @@ Person = Annotated[Caller, Depends(_require_person)]
 AnyPerson = Annotated[Caller, Depends(_require_any_person)]
 # An operator of the deployment: a user with the role `admin` and a verified address.
 Operator = requires(OPERATOR)
-Requester = Annotated[RequestInfo, Depends(_request_info)]
+Requester = Annotated[RequestInfo, Depends(_read_request_info)]
 LimitTypePath = Annotated[LimitType, Path(alias="limitType")]
 ApiKeyId = path_id("apiKeyId")
 SessionId = path_id("sessionId")
@@ -95,12 +98,13 @@ def respond_with_cookie(started: StartedSignIn) -> Response[SsoStarted]:
     return Response(200, "application/json", started.response, cookies=[cookie])
 
 
-def _browser_secret() -> str | None:
+def _read_browser_secret() -> str | None:
+    """Return the secret in the sign-in cookie of the current request, or None without the cookie."""
     cookies = [part.strip().partition("=") for part in app.current_event.raw_event.get("cookies") or []]
     return next((value for name, _, value in cookies if name == COOKIE_NAME), None)
 
 
-BrowserSecret = Annotated[str | None, Depends(_browser_secret)]
+BrowserSecret = Annotated[str | None, Depends(_read_browser_secret)]
 State = Annotated[
     str, Query(min_length=1, max_length=200, description="The `state` of the authorization request")
 ]

@@ -20,6 +20,7 @@ class MfaRow(Row, discriminator="MFA"):
 
     @staticmethod
     def at(user_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of a user's second factor."""
         return key("USER", user_id), "MFA"
 
 
@@ -39,6 +40,7 @@ class RegistrationsRow(Row, discriminator="REGISTRATIONS"):
 
     @staticmethod
     def at(network: str, minute: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the registrations from a network in a minute."""
         return key("REGISTRATIONS", network), key("MINUTE", minute)
 
 
@@ -49,6 +51,7 @@ class IdentityRow(Row, discriminator="IDENTITY"):
 
     @staticmethod
     def at(organization_id: object, trust: str, subject: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of a provider's subject; `trust` is `IdentityProviderRow.trust`."""
         return key("ORG", organization_id), key("IDENTITY", trust, subject)
 
 
@@ -57,4 +60,5 @@ class IdentityOfUserRow(Row, discriminator="IDENTITYOFUSER"):
 
     @staticmethod
     def at(organization_id: object, trust: str, user_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of a user's marker; `trust` is `IdentityProviderRow.trust`."""
         return key("ORG", organization_id), key("IDENTITYOF", trust, user_id)

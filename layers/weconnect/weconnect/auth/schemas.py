@@ -22,6 +22,7 @@ from weconnect.organizations.entities import Organization, OrganizationMember
 
 
 def _require_permission(scope: str) -> str:
+    """Return the scope. Raises ValueError unless it is a permission or `*`."""
     if scope != EVERYTHING and scope not in ALL_PERMISSIONS:
         raise ValueError("must be a permission such as agents:read, or *")
     return scope

@@ -69,6 +69,7 @@ def get_number(item: dict[str, Any], name: str) -> int:
 
 
 def _to_attribute(value: CounterValue) -> dict[str, Any]:
+    """Return a value in DynamoDB's JSON, such as `{"N": "1"}`."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, dict):

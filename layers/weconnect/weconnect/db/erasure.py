@@ -34,9 +34,10 @@ class Eraser:
         self._send(batch)
 
     def _send(self, keys: list[Key]) -> None:
+        """Delete the rows of at most 25 keys, repeating what DynamoDB left over. Raises QuotaSpent at the maximum."""
         requests = [{"DeleteRequest": {"Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in keys]
         while requests:
-            response = _dynamodb().batch_write_item(RequestItems={settings.table_name: requests})
+            response = _get_client().batch_write_item(RequestItems={settings.table_name: requests})
             requests = response.get("UnprocessedItems", {}).get(settings.table_name, [])
         self.deleted += len(keys)
         if self.deleted >= self.max_rows:
@@ -58,11 +59,12 @@ def list_keys(pk: str, prefix: str = "", *, index: str | None = None) -> Iterato
         "ProjectionExpression": "pk, sk",
     }
     query |= {"IndexName": index} if index else {"ConsistentRead": True}
-    for page in _dynamodb().get_paginator("query").paginate(**query):
+    for page in _get_client().get_paginator("query").paginate(**query):
         for item in page["Items"]:
             yield item["pk"]["S"], item["sk"]["S"]
 
 
 @functools.cache
-def _dynamodb() -> Any:
+def _get_client() -> Any:
+    """Return the DynamoDB client, created at its first use."""
     return boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url)

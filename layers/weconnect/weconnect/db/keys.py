@@ -14,6 +14,7 @@ def key(*parts: object) -> str:
 
 
 def _encode(text: str) -> str:
+    """Return one part of a key, percent-encoded; one over MAX_PART_BYTES is cut and ends in `~` and its SHA-256."""
     encoded = "".join(
         f"%{ord(char):02X}" if char in "#%" or ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 else char
         for char in text

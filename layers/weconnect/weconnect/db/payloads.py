@@ -72,19 +72,21 @@ def store_file(
         Key=storage_key,
         Body=content,
         ContentType=content_type,
-        **_tagging(retention_days),
+        **_build_tagging(retention_days),
     )
     return {"payload": storage_key, "bytes": len(content)}
 
 
 def _encode(text: str) -> bytes:
+    """Return a text in UTF-8. Raises Invalid for half a surrogate pair."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
         raise Invalid("The text contains half a surrogate pair. Send valid Unicode.") from error
 
 
-def _tagging(days: int | None) -> dict[str, str]:
+def _build_tagging(days: int | None) -> dict[str, str]:
+    """Return S3's `Tagging` for a retention of at least `days`; empty for None. Raises ValueError beyond a year."""
     if days is None:
         return {}
     retention = next((retention for retention in RETENTIONS if retention >= days), None)
@@ -105,7 +107,7 @@ def load_file(organization_id: UUID | str, pointer: Pointer) -> bytes:
     """Return the content of what `store_file` stored; raises as `load` does."""
     try:
         response = s3_client().get_object(
-            Bucket=settings.bucket_name, Key=_storage_key(organization_id, pointer)
+            Bucket=settings.bucket_name, Key=_require_storage_key(organization_id, pointer)
         )
     except s3_client().exceptions.NoSuchKey as error:
         raise PayloadExpired() from error
@@ -117,7 +119,11 @@ def presigned_url(organization_id: UUID | str, pointer: Pointer, seconds: int, *
 
     `headers` override those of the response, by their names in S3's API: `ResponseContentDisposition`.
     """
-    params = {"Bucket": settings.bucket_name, "Key": _storage_key(organization_id, pointer), **headers}
+    params = {
+        "Bucket": settings.bucket_name,
+        "Key": _require_storage_key(organization_id, pointer),
+        **headers,
+    }
     return str(s3_client().generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
 
 
@@ -129,7 +135,9 @@ def preview(value: StoredText) -> str:
 def discard(organization_id: UUID | str, value: StoredText) -> None:
     """Delete the payload of what `store` returned, if it has one."""
     if not isinstance(value, str):
-        s3_client().delete_object(Bucket=settings.bucket_name, Key=_storage_key(organization_id, value))
+        s3_client().delete_object(
+            Bucket=settings.bucket_name, Key=_require_storage_key(organization_id, value)
+        )
 
 
 def discard_all(organization_id: UUID | str, name_prefix: str = "") -> None:
@@ -163,7 +171,8 @@ def storage_prefix(organization_id: UUID | str) -> str:
     return f"organizations/{quote(str(organization_id), safe='')}/"
 
 
-def _storage_key(organization_id: UUID | str, pointer: Pointer) -> str:
+def _require_storage_key(organization_id: UUID | str, pointer: Pointer) -> str:
+    """Return the storage key of a pointer. Raises ValueError unless it is one of the organization's."""
     storage_key = pointer.get("payload")
     prefix = storage_prefix(organization_id)
     if not isinstance(storage_key, str) or not storage_key.startswith(prefix) or not _is_plain(storage_key):
@@ -172,5 +181,5 @@ def _storage_key(organization_id: UUID | str, pointer: Pointer) -> str:
 
 
 def _is_plain(storage_key: str) -> bool:
-    """Return whether a key has no part that something on the way could take for a step out of its prefix."""
+    """Return whether a storage key has no part that could lead out of its prefix: empty, `.` or `..`."""
     return not {"", ".", ".."} & set(storage_key.split("/"))

@@ -65,6 +65,7 @@ class _Json(JSONAttribute):
     """JSON in its own letters: as ASCII escapes a text could take three times the room of its UTF-8."""
 
     def serialize(self, value: Any) -> str | None:
+        """Return compact JSON in UTF-8; with ASCII escapes only where UTF-8 cannot hold the text."""
         if value is None:
             return None
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -84,7 +85,7 @@ _PLAIN: dict[Any, Callable[..., Attribute[Any]]] = {
 }
 
 
-def _entity_attribute(annotation: Any, name: str) -> Attribute[Any]:
+def _build_entity_attribute(annotation: Any, name: str) -> Attribute[Any]:
     """Return the attribute for an entity's field: numbers and flags as such, structures as JSON, the rest as text."""
     while get_origin(annotation) in (types.UnionType, Union, Annotated):
         annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
@@ -94,7 +95,7 @@ def _entity_attribute(annotation: Any, name: str) -> Attribute[Any]:
     return _PLAIN.get(annotation, _Json if structured else UnicodeAttribute)(null=True, attr_name=name)
 
 
-def _own_attribute(annotation: Any, name: str, field: _Stored) -> Attribute[Any]:
+def _build_own_attribute(annotation: Any, name: str, field: _Stored) -> Attribute[Any]:
     """Return the attribute for a field that a row class declares, such as `Attribute[int | None]`."""
     (declared,) = get_args(annotation)
     kinds = get_args(declared) if get_origin(declared) in (types.UnionType, Union) else (declared,)
@@ -112,7 +113,8 @@ class _Index(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     """An overloaded, sparse index: a row without its keys is not in it."""
 
 
-def _index(name: str) -> Any:
+def _create_index(name: str) -> Any:
+    """Return the index `name` (such as `gsi1`) with the keys `<name>pk` and `<name>sk`."""
     meta = type("Meta", (), {"index_name": name, "projection": AllProjection()})
     keys = {
         f"{name}pk": UnicodeAttribute(hash_key=True, null=True),
@@ -125,6 +127,7 @@ class _Kind(DiscriminatorAttribute):
     """The kind of a row. The module of a kind that is read for the first time is imported then."""
 
     def deserialize(self, value: Any) -> Any:
+        """Return the row class of a stored kind, importing its module first if necessary."""
         if value not in self._discriminator_map:
             registry.import_rows(value)
         return super().deserialize(value)  # type: ignore[no-untyped-call]
@@ -139,7 +142,7 @@ class _DeclaredFields:
             field = cls.__dict__.get(name)
             origin: Any = get_origin(annotation)
             if isinstance(field, _Stored):
-                setattr(cls, name, _own_attribute(annotation, name, field))
+                setattr(cls, name, _build_own_attribute(annotation, name, field))
             elif origin is Attribute and not hasattr(cls, name):
                 raise TypeError(
                     f"{cls.__name__}.{name} is not a field of its entity; assign `stored()` to it"
@@ -171,9 +174,9 @@ class Row(_DeclaredFields, Model):
     gsi2sk: Attribute[str | None] = stored()
     gsi3pk: Attribute[str | None] = stored()
     gsi3sk: Attribute[str | None] = stored()
-    gsi1 = _index("gsi1")
-    gsi2 = _index("gsi2")
-    gsi3 = _index("gsi3")
+    gsi1 = _create_index("gsi1")
+    gsi2 = _create_index("gsi2")
+    gsi3 = _create_index("gsi3")
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
@@ -210,7 +213,7 @@ class EntityRow(Row, Generic[E]):
                         and name not in Row.get_attributes()
                         and name not in cls.__dict__
                     ):
-                        setattr(cls, name, _entity_attribute(field.annotation, to_camel(name)))
+                        setattr(cls, name, _build_entity_attribute(field.annotation, to_camel(name)))
         super().__init_subclass__(**options)
 
     @classmethod

@@ -70,9 +70,9 @@ def create(row: R, actor: Actor, if_exists: Problem | None = None) -> R:
     _stamp(row, actor)
     fault_injection.kill_point(f"before:put:{row.kind_name()}")
     try:
-        row.save(condition=_does_not_exist())
+        row.save(condition=_build_absence_condition())
     except PutError as error:
-        raise (if_exists or _already_exists()) if _is_condition_failure(error) else error from error
+        raise (if_exists or _build_already_exists()) if _is_condition_failure(error) else error from error
     fault_injection.kill_point(f"after:put:{row.kind_name()}")
     return row
 
@@ -96,9 +96,9 @@ def change(
     Raises StaleVersion when `if_match` is not the row's version, and VersionConflict when the row changed since it was
     read or `condition` fails.
     """
-    actions, unchanged = _next_version(row, values, actor, if_match)
+    actions, unchanged = _build_next_version(row, values, actor, if_match)
     try:
-        row.update(actions=actions, condition=_both(unchanged, condition))
+        row.update(actions=actions, condition=_join_conditions(unchanged, condition))
     except UpdateError as error:
         raise VersionConflict() if _is_condition_failure(error) else error from error
     return row
@@ -114,8 +114,8 @@ def touch(
     """Add to counters and set fields without a new version; return False when the row is gone or `condition` fails."""
     try:
         row.update(
-            actions=_add_actions(type(row), add or {}) + _set_actions(type(row), put or {}),
-            condition=_both(Row.pk.exists(), condition),
+            actions=_build_add_actions(type(row), add or {}) + _build_set_actions(type(row), put or {}),
+            condition=_join_conditions(Row.pk.exists(), condition),
         )
     except UpdateError as error:
         if _is_condition_failure(error):
@@ -159,8 +159,10 @@ class Transaction:
     def create(self, row: Row, if_exists: Problem | None = None) -> None:
         """Put a row that must not exist."""
         _stamp(row, self.actor)
-        missing = _does_not_exist()
-        self._puts.append(_Write(lambda write: write.save(row, missing), if_exists or _already_exists()))
+        missing = _build_absence_condition()
+        self._puts.append(
+            _Write(lambda write: write.save(row, missing), if_exists or _build_already_exists())
+        )
 
     def put(self, row: Row) -> None:
         """Put a row, replacing the one at its key."""
@@ -177,11 +179,13 @@ class Transaction:
     ) -> None:
         """Delete a row in the version that was read; a row that was built from its key alone must just exist."""
         check_version(row, if_match)
-        unchanged = _both(Row.version == row.version if row.created_at else Row.pk.exists(), condition)
+        unchanged = _join_conditions(
+            Row.version == row.version if row.created_at else Row.pk.exists(), condition
+        )
         self._deletes.append(_Write(lambda write: write.delete(row, unchanged), if_refused))
 
     def discard(self, row: Row) -> None:
-        """Delete the row's key, whether it exists or not."""
+        """Delete the row at the key of `row`, whether it exists or not."""
         self._deletes.append(_Write(lambda write: write.delete(row)))
 
     def change(
@@ -194,13 +198,13 @@ class Transaction:
         if_refused: Problem | None = None,
     ) -> None:
         """Set `values` as the row's next version; the row in memory has them after the commit."""
-        actions, unchanged = _next_version(row, values, self.actor, if_match)
-        self._changes.append((row, {**values, **_version_values(row, self.actor)}))
-        self._update(row, actions, _both(unchanged, condition), if_refused)
+        actions, unchanged = _build_next_version(row, values, self.actor, if_match)
+        self._changes.append((row, {**values, **_build_version_values(row, self.actor)}))
+        self._update(row, actions, _join_conditions(unchanged, condition), if_refused)
 
     def touch(self, row: Row, add: Mapping[str, float], put: Mapping[str, Any], if_missing: Problem) -> None:
         """Add to counters and set fields of a row without a new version. The row must exist."""
-        actions = _add_actions(type(row), add) + _set_actions(type(row), put)
+        actions = _build_add_actions(type(row), add) + _build_set_actions(type(row), put)
         self._update(row, actions, Row.pk.exists(), if_missing)
 
     def increment(
@@ -220,17 +224,22 @@ class Transaction:
             if limit < step:
                 raise if_refused or Conflict("The limit is reached")
             condition = counter.does_not_exist() | (counter <= limit - step)
-        actions = [*_create_actions(row), counter.add(step), *_set_actions(type(row), put or {})]
+        actions = [*_build_create_actions(row), counter.add(step), *_build_set_actions(type(row), put or {})]
         self._update(row, actions, condition, if_refused)
 
     def increment_all(self, row: Row, numbers: Mapping[str, float], put: Mapping[str, Any]) -> None:
         """Add to several counters of a row, creating it when it is missing, and set the fields in `put`."""
-        actions = [*_create_actions(row), *_add_actions(type(row), numbers), *_set_actions(type(row), put)]
+        actions = [
+            *_build_create_actions(row),
+            *_build_add_actions(type(row), numbers),
+            *_build_set_actions(type(row), put),
+        ]
         self._update(row, actions, None, None)
 
     def _update(
         self, row: Row, actions: list[Action], condition: Condition | None, if_refused: Problem | None
     ) -> None:
+        """Add an update of a row to the transaction."""
         self._updates.append(
             _Write(lambda write: write.update(row, actions=actions, condition=condition), if_refused)
         )
@@ -261,6 +270,7 @@ class Transaction:
         raise Unavailable("The resource is changed too often at the same time. Try again shortly.")
 
     def _send(self, writes: list[_Write]) -> None:
+        """Execute these writes as one transaction of DynamoDB."""
         with TransactWrite(connection=_connection()) as request:
             for write in writes:
                 write.send(request)
@@ -307,41 +317,46 @@ _INDEX_KEYS = {f"gsi{number}{part}" for number in (1, 2, 3) for part in ("pk", "
 
 
 def _copy(row: R, to: tuple[str, str], **values: Any) -> R:
+    """Return a copy of a row at key `to`, without `ttl` and index keys; `values` add or replace fields."""
     names = set(type(row).get_attributes()) - {"pk", "sk", "kind", "ttl", *_INDEX_KEYS}
     copied = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
     return type(row)(pk=to[0], sk=to[1], **(copied | values))
 
 
 def _stamp(row: Row, actor: Actor) -> None:
+    """Set the row's times and its actor in memory; a time of creation that it has stays."""
     moment = clock.iso(clock.now())
     row.created_at = row.created_at or moment
     row.updated_at = moment
     row.actor = actor
 
 
-def _does_not_exist() -> Condition:
+def _build_absence_condition() -> Condition:
     """Return the condition that the row does not exist, or has expired and TTL has not removed it yet."""
     missing: Condition = Row.pk.does_not_exist() | (Row.ttl <= clock.epoch_seconds())
     return missing
 
 
-def _both(condition: Condition, other: Condition | None) -> Condition:
+def _join_conditions(condition: Condition, other: Condition | None) -> Condition:
+    """Return the condition that both hold; the first one alone when the other is None."""
     return condition if other is None else condition & other
 
 
-def _next_version(
+def _build_next_version(
     row: Row, values: Mapping[str, Any], actor: Actor, if_match: int | None
 ) -> tuple[list[Action], Condition]:
+    """Return the updates that make `values` the next version, and the condition that nobody else made it."""
     check_version(row, if_match)
-    actions = _set_actions(type(row), {**values, **_version_values(row, actor)})
+    actions = _build_set_actions(type(row), {**values, **_build_version_values(row, actor)})
     return actions, Row.version == row.version
 
 
-def _version_values(row: Row, actor: Actor) -> dict[str, Any]:
+def _build_version_values(row: Row, actor: Actor) -> dict[str, Any]:
+    """Return the fields that each new version changes: the version, the time and the actor."""
     return {"version": row.version + 1, "updated_at": clock.iso(clock.now()), "actor": actor}
 
 
-def _create_actions(row: Row) -> list[Action]:
+def _build_create_actions(row: Row) -> list[Action]:
     """Return the updates that give a row its kind and time of creation, when it is missing."""
     return [
         type(row).kind.set(type(row)),
@@ -349,26 +364,31 @@ def _create_actions(row: Row) -> list[Action]:
     ]
 
 
-def _add_actions(kind: type[Row], numbers: Mapping[str, float]) -> list[Action]:
+def _build_add_actions(kind: type[Row], numbers: Mapping[str, float]) -> list[Action]:
+    """Return the updates that add to counters by field name; zeros are left out."""
     return [getattr(kind, name).add(number) for name, number in numbers.items() if number]
 
 
-def _set_actions(kind: type[Row], values: Mapping[str, Any]) -> list[Action]:
+def _build_set_actions(kind: type[Row], values: Mapping[str, Any]) -> list[Action]:
+    """Return the updates that set fields by name; None removes a field."""
     return [
         getattr(kind, name).remove() if value is None else getattr(kind, name).set(value)
         for name, value in values.items()
     ]
 
 
-def _already_exists() -> Conflict:
+def _build_already_exists() -> Conflict:
+    """Return the Conflict problem for a row that exists already."""
     return Conflict("It already exists")
 
 
 def _is_condition_failure(error: PutError | UpdateError) -> bool:
+    """Return whether a write failed because its condition does not hold."""
     return error.cause_response_code == "ConditionalCheckFailedException"
 
 
 def _is_collision(error: TransactWriteError) -> bool:
+    """Return whether a transaction failed because another one held a row, so that it may be repeated."""
     return error.cause_response_code in ("TransactionInProgressException", "TransactionConflictException")
 
 

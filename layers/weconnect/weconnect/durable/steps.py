@@ -8,6 +8,7 @@ clock, the table or the network.
 import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID
 
@@ -32,8 +33,8 @@ class Steps(Protocol):
     """Runs and checkpoints the steps of a durable function.
 
     Step names are unique within one `Steps`; each parallel branch has a `Steps` of its own. Results are stored as
-    JSON. With `result`, a pydantic model, a dataclass or a TypeAdapter, they are validated when they are read, so that
-    a replay returns the type that the first execution returned.
+    JSON. With `result`, a pydantic model, a dataclass (of JSON values) or a TypeAdapter, they are validated when they
+    are read, so that a replay returns the type that the first execution returned.
     """
 
     @property
@@ -106,11 +107,13 @@ class DurableSteps:
         self._prefix = prefix
 
     def step(self, name: str, work: Callable[[], T], result: ResultType[T] | None = None) -> T:
+        """Return the result of `work()` from its checkpoint, else call it without retries and checkpoint it."""
         from aws_durable_execution_sdk_python.config import StepConfig  # cold start
         from aws_durable_execution_sdk_python.exceptions import StepError  # cold start
         from aws_durable_execution_sdk_python.retries import RetryDecision  # cold start
 
         def attempt(_: Any) -> Any:
+            """Return the JSON of the result, or the pointer to it, for the SDK to checkpoint."""
             fault_injection.kill_point(f"before:{name}")
             value = work()
             fault_injection.kill_point(f"after:{name}")
@@ -126,6 +129,7 @@ class DurableSteps:
         return from_json(self._load(checkpoint), result)
 
     def wait(self, name: str, seconds: int) -> None:
+        """Suspend the function by a wait of the SDK, which takes at least one second."""
         from aws_durable_execution_sdk_python.config import Duration  # cold start
 
         self.operations += 1
@@ -139,12 +143,15 @@ class DurableSteps:
         *,
         max_concurrency: int = MAX_PARALLEL_BRANCHES,
     ) -> list[T]:
+        """Return the results of the branches; only their steps have checkpoints, not the branches."""
         from aws_durable_execution_sdk_python.config import NestingType, ParallelConfig  # cold start
 
         def branch(number: int) -> Callable[[Any], Any]:
+            """Return the function of one branch as the SDK calls it."""
             prefix = f"{self._prefix}{name}-{number + 1}/"
 
             def work(context: Any) -> Any:
+                """Return `[operations of the branch, JSON of its result]`, or the pointer to it."""
                 steps = DurableSteps(context, self._organization_id, self._execution_id, prefix)
                 value = to_json(branches[number](steps), result)
                 # A replay takes the result from the checkpoint without running the branch, so the count goes with it.
@@ -163,6 +170,7 @@ class DurableSteps:
         return [from_json(value, result) for _, value in results]
 
     def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
+        """Return the value that the SDK's callback is completed with, or None after `seconds`."""
         from aws_durable_execution_sdk_python.config import CallbackConfig, Duration  # cold start
         from aws_durable_execution_sdk_python.exceptions import CallbackTimeoutError  # cold start
 
@@ -175,10 +183,12 @@ class DurableSteps:
             return None
 
     def _store(self, name: str, value: Any) -> payloads.StoredText:
+        """Return a step's result as its JSON text, or the pointer to it when it is long."""
         storage_name = f"runs/{self._execution_id}/{self._prefix}{name}"
         return payloads.store(self._organization_id, storage_name, json.dumps(value), CHECKPOINT_DAYS)
 
     def _load(self, checkpoint: payloads.StoredText) -> Any:
+        """Return the value that `_store` stored."""
         return json.loads(payloads.load(self._organization_id, checkpoint))
 
 
@@ -191,14 +201,17 @@ class PrefixedSteps:
 
     @property
     def operations(self) -> int:
+        """Return the operations of the steps that are shared."""
         return self._steps.operations
 
     def step(self, name: str, work: Callable[[], T], result: ResultType[T] | None = None) -> T:
+        """Return the result of a step under the prefixed name."""
         steps: Any = self._steps  # of its overloads, a generic caller cannot choose one
         value: T = steps.step(self._prefix + name, work, result)
         return value
 
     def wait(self, name: str, seconds: int) -> None:
+        """Suspend the function for at least `seconds` under the prefixed name."""
         self._steps.wait(self._prefix + name, seconds)
 
     def parallel(
@@ -209,6 +222,7 @@ class PrefixedSteps:
         *,
         max_concurrency: int = MAX_PARALLEL_BRANCHES,
     ) -> list[T]:
+        """Return the results of branches that run under the prefixed name."""
         steps: Any = self._steps
         values: list[T] = steps.parallel(
             self._prefix + name, branches, result, max_concurrency=max_concurrency
@@ -216,22 +230,26 @@ class PrefixedSteps:
         return values
 
     def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
+        """Return the value of a callback under the prefixed name, or None after `seconds`."""
         return self._steps.callback(self._prefix + name, announce, seconds)
 
 
 @functools.cache
-def _adapter(result: Any) -> TypeAdapter[Any]:
+def _to_adapter(result: Any) -> TypeAdapter[Any]:
+    """Return the TypeAdapter of a step's result type."""
     return result if isinstance(result, TypeAdapter) else TypeAdapter(result)
 
 
 def to_json(value: T, result: ResultType[T] | None) -> Any:
     """Return the JSON that a step's result is stored as."""
     kind: Any = result
-    return value if kind is None else _adapter(kind).dump_python(value, mode="json")
+    if is_dataclass(kind):  # pydantic would copy its values, and refuse half a surrogate pair in a key
+        return vars(value)
+    return value if kind is None else _to_adapter(kind).dump_python(value, mode="json")
 
 
 def from_json(value: Any, result: ResultType[T] | None) -> T:
     """Return a step's result from its JSON, validated as `result`."""
     kind: Any = result
-    restored: T = value if kind is None else _adapter(kind).validate_python(value, by_name=True)
+    restored: T = value if kind is None else _to_adapter(kind).validate_python(value, by_name=True)
     return restored

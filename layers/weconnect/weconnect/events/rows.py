@@ -10,8 +10,10 @@ class EventTriggerRow(Row, discriminator="EVENTTRIGGER"):
 
     @staticmethod
     def at(organization_id: UUID, event_type: str, workflow_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of a workflow's subscription to an event type."""
         return key("ORG", organization_id, "TRIGGER", "event", event_type), key("WORKFLOW", workflow_id)
 
     @staticmethod
     def of_type(organization_id: UUID, event_type: str) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of the subscriptions to an event type."""
         return key("ORG", organization_id, "TRIGGER", "event", event_type), key("WORKFLOW", "")

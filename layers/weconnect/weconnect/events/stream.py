@@ -22,6 +22,7 @@ def make_dispatcher() -> Callable[[dict[str, Any]], None]:
 
 
 def _dispatch(record: dict[str, Any], has_subscriber: Callable[[UUID, str], bool]) -> None:
+    """Request the purge of a row that expired in the trash; publish the event of any other change but a removal."""
     key = {name: value["S"] for name, value in record["dynamodb"]["Keys"].items()}
     if record["eventName"] == "REMOVE" and key["sk"].startswith("TRASH#"):
         trash = purge.TrashKey(pk=key["pk"], sk=key["sk"])

@@ -23,7 +23,7 @@ MAX_SECONDS = 2**33  # beyond any ID
 
 
 def request(caller: Caller, body: Bulk) -> Job | BulkPreview:
-    """Create the job that processes the matching executions of now; in a dry run return how many they are.
+    """Create the job that processes the executions that match now; in a dry run, return their count instead.
 
     Raises Forbidden when the caller may not do the same with a single execution.
     """
@@ -79,8 +79,8 @@ def list_below(
     organization_id: UUID, filters: BulkFilter, upper: UUID, page_size: int
 ) -> Iterator[ExecutionRow]:
     """Yield executions with IDs below `upper`, newest first; `is_match` tells which of them match the filter."""
-    low = ids.lowest_id(_seconds(filters.from_, 0))
-    upper = min(upper, ids.lowest_id(_seconds(filters.to, MAX_SECONDS)))
+    low = ids.lowest_id(_to_epoch_seconds(filters.from_, 0))
+    upper = min(upper, ids.lowest_id(_to_epoch_seconds(filters.to, MAX_SECONDS)))
     if upper <= low:
         return
     index, pk = service.choose_index(organization_id, filters.workflow_id, filters.status)
@@ -96,7 +96,7 @@ def list_below(
 def is_match(row: ExecutionRow, filters: BulkFilter, moment: datetime) -> bool:
     """Return whether an execution matches the filter, and existed at the `moment` of the request.
 
-    Its ID does not tell the latter: that of an execution which another one started has the other one's time.
+    The latter depends on `created_at`: the ID of an execution that another one started has the other one's time.
     """
     assert row.created_at
     started = ids.timestamp_of(UUID(row.id))
@@ -105,9 +105,10 @@ def is_match(row: ExecutionRow, filters: BulkFilter, moment: datetime) -> bool:
         and filters.workflow_id in (None, UUID(row.workflow_id))
         and filters.status in (None, row.status)
         and filters.mode in (None, row.mode)
-        and _seconds(filters.from_, 0) <= started < _seconds(filters.to, MAX_SECONDS)
+        and _to_epoch_seconds(filters.from_, 0) <= started < _to_epoch_seconds(filters.to, MAX_SECONDS)
     )
 
 
-def _seconds(moment: datetime | None, default: int) -> float:
+def _to_epoch_seconds(moment: datetime | None, default: int) -> float:
+    """Return a moment in epoch seconds, at least 0 and at most MAX_SECONDS; None gives `default`."""
     return default if moment is None else min(max(moment.timestamp(), 0), MAX_SECONDS)

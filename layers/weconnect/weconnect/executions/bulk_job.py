@@ -20,13 +20,13 @@ MAX_ROWS_READ = 1_000
 
 
 def plan_batch(job: JobContext, cursor: JsonObject | None) -> BatchPlan:
-    """Plan the next 25 matching executions, or those among the next 1,000.
+    """Plan the next 25 matching executions, of the next 1,000 at most.
 
-    The cursor is `{"next": index}` of the given IDs, or `{"below": execution ID}`.
+    The cursor is `{"next": index}` within the listed IDs or, when the filter lists none, `{"below": execution ID}`.
     """
     bulk, organization_id = Bulk.model_validate(job.input), job.caller.organization_id
     if bulk.filter.execution_ids:
-        return _plan_given(job, bulk, bulk.filter.execution_ids, cursor["next"] if cursor else 0)
+        return _plan_batch_of_ids(job, bulk, bulk.filter.execution_ids, cursor["next"] if cursor else 0)
     upper = UUID(cursor["below"]) if cursor else ids.lowest_id(ids.timestamp_of(job.job_id))
     plan = BatchPlan()
     rows = bulk_actions.list_below(organization_id, bulk.filter, upper, PAGE_SIZE)
@@ -39,7 +39,11 @@ def plan_batch(job: JobContext, cursor: JsonObject | None) -> BatchPlan:
     return plan
 
 
-def _plan_given(job: JobContext, bulk: Bulk, execution_ids: list[UUID], start: int) -> BatchPlan:
+def _plan_batch_of_ids(job: JobContext, bulk: Bulk, execution_ids: list[UUID], start: int) -> BatchPlan:
+    """Plan the next 25 of the listed IDs, from index `start` on.
+
+    IDs of executions that do not match the filter are counted as skipped; those of missing executions are failures.
+    """
     chosen = execution_ids[start : start + BATCH_SIZE]
     rows = bulk_actions.load_by_id(job.caller.organization_id, chosen)
     matches = [key for key, row in rows.items() if bulk_actions.is_match(row, bulk.filter, job.created_at)]
@@ -66,6 +70,10 @@ def process_item(job: JobContext, item: str) -> str:
 
 
 def _cancel(job: JobContext, execution_id: UUID) -> str:
+    """Cancel one execution and return the outcome `cancelled`. Idempotent when the batch is repeated.
+
+    Raises AlreadyFinished, unless the batch is repeated and the cancellation was requested after the job was created.
+    """
     try:
         service.cancel(job.caller, execution_id)
     except AlreadyFinished:
@@ -77,6 +85,7 @@ def _cancel(job: JobContext, execution_id: UUID) -> str:
 
 
 def _delete(job: JobContext, execution_id: UUID) -> str:
+    """Delete one execution and return the outcome `deleted`; for a repeated batch, a missing one counts as deleted."""
     try:
         service.delete(job.caller, execution_id)
     except NotFound:

@@ -27,7 +27,7 @@ _TOKEN = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})([A-Za-z0-9_-]{43})(?:\.([A-Za
 def create_token(row: ExecutionRow) -> str:
     """Return a new token that completes the execution's callbacks. Only its hash is stored."""
     secret = secrets.token_urlsafe(32)
-    table.touch(row, put={"callback_hash": _digest(secret)})
+    table.touch(row, put={"callback_hash": _hash_secret(secret)})
     return f"{UUID(row.organization_id).hex}{UUID(row.id).hex}{secret}"
 
 
@@ -57,7 +57,7 @@ def _find_execution(token: str) -> tuple[ExecutionRow, str | None]:
     match = _TOKEN.fullmatch(token)
     if match:
         row = table.get(ExecutionRow, ExecutionRow.at(UUID(match[1]), UUID(match[2])))
-        if row and row.callback_hash and hmac.compare_digest(row.callback_hash, _digest(match[3])):
+        if row and row.callback_hash and hmac.compare_digest(row.callback_hash, _hash_secret(match[3])):
             return row, match[4]
     raise CallbackNotFound()
 
@@ -77,5 +77,6 @@ def _find_callback(row: ExecutionRow, node_id: str | None) -> CallbackRow:
     return (waiting or candidates)[-1]
 
 
-def _digest(secret: str) -> str:
+def _hash_secret(secret: str) -> str:
+    """Return the SHA-256 of a token's secret in hexadecimal, as `callback_hash` holds it."""
     return hashlib.sha256(secret.encode()).hexdigest()

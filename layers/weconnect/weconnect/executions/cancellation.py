@@ -8,7 +8,7 @@ from weconnect.db import table
 from weconnect.executions import completion, lifecycle
 from weconnect.executions.completion import Completion, Followups
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.lifecycle import key_of
+from weconnect.executions.lifecycle import get_key
 from weconnect.executions.rows import CallbackRow, ExecutionRow
 
 
@@ -31,9 +31,9 @@ def request_cancellation(row: ExecutionRow, actor: Actor) -> Cancellation | None
     branches is paused, the others may be executing, so such an execution ends at its next step, too.
     """
     request = {"cancel_requested_at": clock.iso(clock.now()), "actor": actor}
-    if not table.touch(row, put=request, condition=lifecycle.open_condition()):
+    if not table.touch(row, put=request, condition=lifecycle.build_open_condition()):
         return None
-    key = key_of(row)
+    key = get_key(row)
     row = key.load()
     is_waiting = row.status in (ExecutionStatus.WAITING, ExecutionStatus.PAUSED)
     callbacks = lifecycle.list_open_callbacks(key) if is_waiting else []

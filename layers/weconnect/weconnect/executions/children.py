@@ -8,7 +8,7 @@ from weconnect.executions.entities import OPEN_STATUSES
 from weconnect.executions.rows import ChildRow, ExecutionRow
 
 
-def open_children(organization_id: UUID, parent_id: UUID) -> list[ExecutionRow]:
+def list_open_children(organization_id: UUID, parent_id: UUID) -> list[ExecutionRow]:
     """Return the open executions of workflows that an execution waits for."""
     pk, prefix = ChildRow.of_parent(organization_id, parent_id)
     references = ChildRow.query(pk, ChildRow.sk.startswith(prefix), consistent_read=True)
@@ -17,9 +17,9 @@ def open_children(organization_id: UUID, parent_id: UUID) -> list[ExecutionRow]:
     return [row for row in rows if row and row.status in OPEN_STATUSES]
 
 
-def open_slices(organization_id: UUID, execution_id: UUID) -> Iterator[ExecutionRow]:
+def iterate_open_slices(organization_id: UUID, execution_id: UUID) -> Iterator[ExecutionRow]:
     """Yield the open executions that process batches of an execution's loops, and of loops within those."""
-    for row in open_children(organization_id, execution_id):
+    for row in list_open_children(organization_id, execution_id):
         if row.part:
             yield row
-            yield from open_slices(organization_id, UUID(row.id))
+            yield from iterate_open_slices(organization_id, UUID(row.id))

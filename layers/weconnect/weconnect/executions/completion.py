@@ -17,7 +17,7 @@ from weconnect.executions.entities import OPEN_STATUSES, ExecutionError, Executi
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.results import JournalEntry
 from weconnect.executions.rows import ExecutionRow, QueueRow
-from weconnect.executions.stored_values import days_left, store_value
+from weconnect.executions.stored_values import count_days_left, store_value
 from weconnect.workflows.rows import WorkflowRow
 
 
@@ -30,7 +30,7 @@ class Completion(BaseModel):
 
     @classmethod
     def failed(cls, code: str, message: str, *, retryable: bool = False) -> Self:
-        """Return the end of an execution that has failed; of the message, 2,000 characters are kept."""
+        """Return the end of an execution that has failed; the message is cut to 2,000 characters."""
         error = ExecutionError(code=code, message=message[:2_000], retryable=retryable)
         return cls(status=ExecutionStatus.FAILED, error=error)
 
@@ -66,6 +66,7 @@ class Followups:
 
     @property
     def starts_error_workflow(self) -> bool:
+        """Return whether it failed or timed out, names an error workflow, and was not started for an error itself."""
         row = self.row
         has_failed = row is not None and row.status in (ExecutionStatus.FAILED, ExecutionStatus.TIMEOUT)
         return has_failed and row is not None and bool(row.error_workflow_id) and not row.handles_error
@@ -77,22 +78,23 @@ def write_completion(
     unwritten: UnwrittenJournal | None = None,
     condition: Condition | None = None,
 ) -> Followups:
-    """Write the end of an execution with the rest of its journal in one transaction, and count its workflow.
+    """Write the end of an execution with the rest of its journal in one transaction; return what is to follow.
 
-    `condition` is checked besides that the execution is open. Nothing is written when either does not hold.
+    Nothing is written unless the execution is open and `condition` holds. An execution whose cancellation was requested
+    ends as cancelled.
     """
     if row.cancel_requested_at and completion.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
         completion = Completion.cancelled()
     was_waiting = row.status == ExecutionStatus.WAITING
     writes = table.Transaction(ACTOR)
-    values = _final_values(row, completion, unwritten)
+    values = _build_final_values(row, completion, unwritten)
     if queued_at := row.queued_at:
         values |= {"queued_at": None, "waits_for": None}
         writes.discard(QueueRow(queued_at[0], queued_at[1]))
-    is_open = lifecycle.open_condition()
+    is_open = lifecycle.build_open_condition()
     writes.change(row, values, condition=is_open if condition is None else is_open & condition)
     if unwritten and unwritten.entries:
-        writes.put(_journal_row(row, unwritten))
+        writes.put(_build_journal_row(row, unwritten))
     try:
         writes.commit()
     except Conflict:
@@ -108,7 +110,7 @@ def write_completion(
     )
 
 
-def _final_values(
+def _build_final_values(
     row: ExecutionRow, completion: Completion, unwritten: UnwrittenJournal | None
 ) -> dict[str, Any]:
     """Return the values of the row's fields at its end; `duration_ms` includes the time that it waited."""
@@ -133,17 +135,20 @@ def _final_values(
 
 
 def _store_output(row: ExecutionRow, output: Any) -> StoredText | None:
+    """Store the output of an execution; return its text or the pointer to a long one, and None for no output."""
     if output is None:
         return None
-    return store_value(UUID(row.organization_id), UUID(row.id), "output", output, days_left(row))
+    return store_value(UUID(row.organization_id), UUID(row.id), "output", output, count_days_left(row))
 
 
-def _journal_row(row: ExecutionRow, unwritten: UnwrittenJournal) -> Any:
+def _build_journal_row(row: ExecutionRow, unwritten: UnwrittenJournal) -> Any:
+    """Return the row of the last batch of node runs, which expires with the execution."""
     organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
-    days, ttl = days_left(row), int(row.ttl or 0)
+    days, ttl = count_days_left(row), int(row.ttl or 0)
     return journal.build_row(organization_id, execution_id, unwritten.batch, unwritten.entries, days, ttl)
 
 
 def _count_workflow(row: ExecutionRow) -> None:
+    """Add one to the workflow's `execution_count` and set when it was last executed."""
     head = WorkflowRow(*WorkflowRow.at(UUID(row.organization_id), UUID(row.workflow_id)))
     table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(clock.now())})

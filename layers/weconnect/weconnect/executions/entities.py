@@ -205,6 +205,7 @@ class BulkFilter(ApiModel):
     @field_validator("from_", "to", mode="before")
     @classmethod
     def _refuse_numbers(cls, value: Any) -> Any:
+        """Raise ValueError for a number as a time."""
         if isinstance(value, int | float):  # pydantic would accept seconds and milliseconds
             raise ValueError("must be a time in RFC 3339 format")
         return value
@@ -212,10 +213,12 @@ class BulkFilter(ApiModel):
     @field_validator("execution_ids")
     @classmethod
     def _deduplicate(cls, value: list[UUID] | None) -> list[UUID] | None:
+        """Return the IDs without repetitions, in their order."""
         return value and list(dict.fromkeys(value))
 
     @model_validator(mode="after")
     def _require_a_field(self) -> Self:
+        """Raise ValueError unless either a field is set, or `all` and nothing else."""
         has_fields = any(value is not None for name, value in self if name != "all")
         if has_fields == self.all:
             raise ValueError("give at least one field, or all: true and nothing else")

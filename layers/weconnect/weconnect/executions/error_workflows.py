@@ -9,7 +9,7 @@ from weconnect.errors import Conflict, Invalid, NotFound
 from weconnect.executions.concurrency import admission
 from weconnect.executions.new_executions import build_row, load_active_workflow
 from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow
-from weconnect.executions.stored_values import days_left, to_execution
+from weconnect.executions.stored_values import count_days_left, to_execution
 from weconnect.log import logger
 
 
@@ -33,6 +33,10 @@ def start_for_error(failed: ExecutionRow) -> list[ExecutionRow]:
 
 
 def _build_row(failed: ExecutionRow, execution_id: UUID) -> ExecutionRow:
+    """Return the row of the error workflow's execution.
+
+    Raises WorkflowNotFound, WorkflowInactive, ConcurrencyKeyFailed, InputTooLarge.
+    """
     assert failed.error_workflow_id
     head, version = load_active_workflow(UUID(failed.organization_id), UUID(failed.error_workflow_id))
     settings, value = version.definition.settings, _describe(failed)
@@ -42,7 +46,7 @@ def _build_row(failed: ExecutionRow, execution_id: UUID) -> ExecutionRow:
         execution_id,
         UUID(failed.user_id),
         value,
-        days_left(failed),
+        count_days_left(failed),
         mode="event",
         settings=settings,
         concurrency=admission.evaluate_concurrency(settings, value),

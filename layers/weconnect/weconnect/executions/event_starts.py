@@ -18,7 +18,7 @@ from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.errors import AlreadyStarted
 from weconnect.executions.followups import store_execution
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.new_executions import build_row, load_active_workflow, retention_days_of
+from weconnect.executions.new_executions import build_row, choose_retention_days, load_active_workflow
 from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
@@ -70,6 +70,7 @@ def start_all(message: EventMessage) -> int:
 
 
 def _log_refusal(event: Event, workflow_id: UUID, refusal: Problem | NodeError | ExpressionError) -> None:
+    """Log that an event started no execution of a workflow, with the reason, and count it in the metrics."""
     code = getattr(refusal, "code", "condition_failed")
     logger.warning(
         "event started no execution",
@@ -118,7 +119,7 @@ def start_for_event(event: Event, workflow_id: UUID, execution_id: UUID, depth: 
             execution_id,
             owner.user_id,
             value,
-            retention_days_of(settings, counted.retention_days),
+            choose_retention_days(settings, counted.retention_days),
             mode="event",
             settings=settings,
             concurrency=concurrency,
@@ -148,11 +149,14 @@ def _was_started(organization_id: UUID, execution_id: UUID) -> bool:
 
 def _choose_trigger(definition: WorkflowDefinition, event: Event) -> str | None:
     """Return the ID of the first trigger node for the event whose condition holds."""
-    nodes = trigger_index.event_nodes(definition, event.type)
-    return next((node.id for node in nodes if _holds(node.parameters.get("condition"), event)), None)
+    nodes = trigger_index.find_event_nodes(definition, event.type)
+    return next(
+        (node.id for node in nodes if _is_condition_met(node.parameters.get("condition"), event)), None
+    )
 
 
-def _holds(condition: str | None, event: Event) -> bool:
+def _is_condition_met(condition: str | None, event: Event) -> bool:
+    """Return whether the condition is None, or evaluates to true for the event. Raises ExpressionError."""
     return condition is None or rendering.evaluate(condition, event.to_json_dict(), event.time) is True
 
 

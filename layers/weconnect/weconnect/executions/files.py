@@ -34,7 +34,7 @@ def store(node_run: NodeRun, key: str, name: str, content_type: str, content: by
     """
     if node_run.secrets:
         name, content = node_run.secrets.mask(name), node_run.secrets.mask_bytes(content)
-    name, media_type = plain_name(name), plain_type(content_type)
+    name, media_type = sanitize_name(name), normalize_media_type(content_type)
     description = {"name": name, "contentType": media_type, "size": len(content)}
     if node_run.execution_key is None:
         return {"fileId": None, "executionId": None, **description}
@@ -93,14 +93,14 @@ def sign_url(organization_id: UUID, row: FileRow) -> str:
     )
 
 
-def plain_name(name: str) -> str:
+def sanitize_name(name: str) -> str:
     """Return a file's name without its folder and without characters that headers and file systems treat specially."""
     last = re.split(r"[/\\]", name)[-1]
     text = "".join(each for each in last if each.isprintable() and each not in '"*:<>?|;%')
     return text.encode(errors="ignore").decode().strip(" .")[:200] or "file"
 
 
-def plain_type(content_type: str) -> str:
+def normalize_media_type(content_type: str) -> str:
     """Return the media type in lower case, without parameters; `application/octet-stream` for anything invalid."""
     media_type = content_type.split(";")[0].strip().lower()
     return media_type if _MEDIA_TYPE.fullmatch(media_type) else UNKNOWN_TYPE

@@ -17,7 +17,7 @@ from weconnect.approvals.rows import RequestedApprovalRow
 from weconnect.db import table
 from weconnect.errors import Conflict, NotFound
 from weconnect.executions import cancellation, completion, lifecycle
-from weconnect.executions.children import open_children
+from weconnect.executions.children import list_open_children
 from weconnect.executions.completion import Completion, Followups, UnwrittenJournal
 from weconnect.executions.concurrency import admission
 from weconnect.executions.concurrency.admission import StoredExecution
@@ -40,7 +40,7 @@ def complete_execution(
     process that completed it may have crashed before it did so.
     """
     followups = completion.write_completion(row, end, unwritten, condition)
-    _execute(followups)
+    _execute_followups(followups)
     return followups.is_first
 
 
@@ -53,7 +53,7 @@ def cancel_execution(row: ExecutionRow, actor: Actor = ACTOR) -> bool:
     if request is None:
         return False
     if request.followups:
-        _execute(request.followups)
+        _execute_followups(request.followups)
     else:
         cancel_children(UUID(row.organization_id), UUID(row.id))
     for callback in request.callbacks:
@@ -65,7 +65,7 @@ def cancel_children(organization_id: UUID, parent_id: UUID) -> None:
     """Cancel all executions that an execution, of a workflow or an agent, waits for, and what these wait for."""
     from weconnect.agents.engine import nested_executions  # cold start
 
-    for row in open_children(organization_id, parent_id):
+    for row in list_open_children(organization_id, parent_id):
         cancel_execution(row)
     for nested in nested_executions.list_open(organization_id, parent_id):
         with suppress(Conflict, NotFound):  # it has ended meanwhile
@@ -93,7 +93,8 @@ def admit_all_queued() -> int:
     return result.admitted
 
 
-def _execute(followups: Followups) -> None:
+def _execute_followups(followups: Followups) -> None:
+    """Do what `followups` names, then wake the parent, start the error workflow and release the slots."""
     row = followups.row
     if row is None:
         return
@@ -102,7 +103,7 @@ def _execute(followups: Followups) -> None:
         _withdraw_approvals(organization_id, execution_id)
     if followups.cancels_children:
         cancel_children(organization_id, execution_id)
-    if callback_id := _parent_callback(row):
+    if callback_id := _find_parent_callback(row):
         lifecycle.wake_callback(callback_id, {"executionId": row.id})
     if followups.starts_error_workflow:
         _cancel_all(start_for_error(row))
@@ -111,6 +112,7 @@ def _execute(followups: Followups) -> None:
 
 
 def _make_room(stored: StoredExecution) -> ExecutionRow:
+    """Cancel the executions that make room for a stored one, and return its present row. Raises ExecutionNotFound."""
     if not stored.to_cancel:
         return stored.row
     _cancel_all(stored.to_cancel)
@@ -135,7 +137,7 @@ def _withdraw_approvals(organization_id: UUID, execution_id: UUID) -> None:
     approvals.withdraw(organization_id, [UUID(row.approval_id) for row in rows], ACTOR)
 
 
-def _parent_callback(row: ExecutionRow) -> str | None:
+def _find_parent_callback(row: ExecutionRow) -> str | None:
     """Return the callback that the parent waits for.
 
     The row is read again where it has none: the parent may have begun to wait since it was read.

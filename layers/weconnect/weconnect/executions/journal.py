@@ -32,6 +32,7 @@ class Journal:
     """All node runs so far, by status."""
 
     def add(self, entry: JournalEntry) -> None:
+        """Add a node run and count its size and status."""
         self.entries.append(entry)
         self.bytes += len(json.dumps([entry["output"], entry.get("logs")]))
         self.counts[entry["status"]] += 1
@@ -66,7 +67,7 @@ def load_batches(organization_id: UUID, execution_id: UUID, after: int = 0) -> l
     return list(NodeRunsRow.query(pk, NodeRunsRow.sk.between(first, last), consistent_read=True))
 
 
-def batch_number(row: NodeRunsRow) -> int:
+def get_batch_number(row: NodeRunsRow) -> int:
     """Return the number of a batch, from its key."""
     return int(row.sk.rpartition("#")[2])
 
@@ -76,7 +77,7 @@ def load_entries(organization_id: UUID, execution_id: UUID, after: int = 0) -> l
     entries: list[JournalEntry] = []
     for row in load_batches(organization_id, execution_id, after):
         batch: list[JournalEntry] = compression.unpack(organization_id, row.packed, row.pointer)
-        number = batch_number(row)
+        number = get_batch_number(row)
         entries += [{**entry, "id": f"{number:06d}-{index:03d}"} for index, entry in enumerate(batch)]
     return entries
 
@@ -88,7 +89,7 @@ def load_outputs(organization_id: UUID, execution_id: UUID) -> dict[str, dict[st
 
 
 def load_summaries(organization_id: UUID, execution_id: UUID) -> list[NodeExecutionSummary]:
-    """Return the node runs in order, of very many the last 10,000, because Lambda returns at most 6 MB."""
+    """Return the node runs of an execution, oldest first: at most the last 10,000, for Lambda returns at most 6 MB."""
     return [to_summary(entry) for entry in load_entries(organization_id, execution_id)[-MAX_SHOWN:]]
 
 

@@ -20,7 +20,7 @@ from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
 from weconnect.executions.results import JournalEntry
 from weconnect.executions.rows import CallbackRow, ExecutionRow
-from weconnect.executions.stored_values import days_left
+from weconnect.executions.stored_values import count_days_left
 from weconnect.log import logger
 
 ACTOR: Actor = {"system": "run_workflow"}
@@ -35,6 +35,7 @@ class ExecutionKey:
 
     @cached_property
     def row_key(self) -> tuple[str, str]:
+        """Return the key (pk, sk) of the execution's row."""
         return ExecutionRow.at(self.organization_id, self.execution_id)
 
     def load(self) -> ExecutionRow:
@@ -42,7 +43,7 @@ class ExecutionKey:
         return table.require(ExecutionRow, self.row_key, ExecutionNotFound)
 
 
-def key_of(row: ExecutionRow) -> ExecutionKey:
+def get_key(row: ExecutionRow) -> ExecutionKey:
     """Return the key of an execution's row."""
     return ExecutionKey(UUID(row.organization_id), UUID(row.id))
 
@@ -52,7 +53,7 @@ def may_continue(row: ExecutionRow | None) -> bool:
     return row is not None and not row.cancel_requested_at and row.status in OPEN_STATUSES
 
 
-def open_condition() -> Condition:
+def build_open_condition() -> Condition:
     """Return the condition that an execution's row has an open status."""
     return ExecutionRow.status.is_in(*[status.value for status in OPEN_STATUSES])
 
@@ -138,13 +139,13 @@ def write_journal(
     """Write a batch of node runs, the IDs of the present nodes and the progress (percent). Idempotent."""
     row = key.load()
     if entries:
-        days, ttl = days_left(row), int(row.ttl or 0)
+        days, ttl = count_days_left(row), int(row.ttl or 0)
         batch_row = journal.build_row(key.organization_id, key.execution_id, batch, entries, days, ttl)
         table.put(batch_row, ACTOR)
     values: dict[str, Any] = {"current_node_ids": node_ids}
     if progress is not None:
         values["progress"] = progress
-    table.touch(row, put=values, condition=open_condition())
+    table.touch(row, put=values, condition=build_open_condition())
 
 
 def wake_callback(callback_id: str, value: Any) -> bool:
@@ -153,7 +154,10 @@ def wake_callback(callback_id: str, value: Any) -> bool:
 
 
 def send_callback(callback_id: str, value: Any) -> Literal["sent", "gone", "failed"]:
-    """Complete a callback with a JSON value. The platform accepts one, and calls the callback gone afterwards."""
+    """Complete a callback with a JSON value, once: `gone` when it was completed before, or has expired.
+
+    A failure is logged.
+    """
     try:
         durable_client.lambda_client().send_durable_execution_callback_success(
             CallbackId=callback_id, Result=json.dumps(value)

@@ -61,7 +61,7 @@ def require_startable(head: Row | None, *, is_test: bool) -> WorkflowRow:
     return head
 
 
-def retention_days_of(settings: WorkflowSettings, allowed: int) -> int:
+def choose_retention_days(settings: WorkflowSettings, allowed: int) -> int:
     """Return for how many days an execution is kept: as the workflow's settings say, but at most `allowed`."""
     return min(settings.retention_days, allowed) if settings.retention_days and allowed > 0 else allowed
 

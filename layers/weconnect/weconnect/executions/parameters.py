@@ -34,8 +34,8 @@ NodeFilter = Annotated[
 ]
 
 
-def started_response(execution: Execution, waited_seconds: int) -> Response[Execution]:
-    """Return 202 while the execution is open, 200 when it ended within the caller's request (`Prefer: wait=N`)."""
+def build_started_response(execution: Execution, waited_seconds: int) -> Response[Execution]:
+    """Return the response to a start: 202 while the execution is open, 200 when it has ended (`Prefer: wait=N`)."""
     headers = {"Preference-Applied": f"wait={waited_seconds}"} if waited_seconds else {}
     return Response(
         status_code=202 if execution.is_running() else 200,
@@ -45,7 +45,7 @@ def started_response(execution: Execution, waited_seconds: int) -> Response[Exec
     )
 
 
-def timeline_response(timeline: Timeline, accept: str) -> Response[Timeline | str]:
+def build_timeline_response(timeline: Timeline, accept: str) -> Response[Timeline | str]:
     """Return the timeline as JSON, or as SVG when the `Accept` header names that."""
     if "image/svg+xml" in accept:
         return Response(200, "image/svg+xml", timeline_chart.draw(timeline))

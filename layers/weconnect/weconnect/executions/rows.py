@@ -68,6 +68,7 @@ class ExecutionRow(EntityRow[Execution], discriminator="EXECUTION"):
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of an execution."""
         return partition_of(organization_id, execution_id), key("EXECUTION")
 
     @staticmethod
@@ -126,10 +127,12 @@ class SemaphoreRow(Row, discriminator="SEMAPHORE"):
 
     @staticmethod
     def of_workflow(organization_id: UUID, workflow_id: UUID, concurrency_key: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the semaphore of a workflow's concurrency key."""
         return key("ORG", organization_id, "WORKFLOW", workflow_id), key("SLOTS", concurrency_key)
 
     @staticmethod
     def of_organization(organization_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of an organization's semaphore."""
         return key("ORG", organization_id), key("SLOTS")
 
     @staticmethod
@@ -167,6 +170,7 @@ class NodeRunsRow(Row, discriminator="NODERUNS"):
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, batch: int) -> tuple[str, str]:
+        """Return the key (pk, sk) of a batch of node runs; `batch` counts from 1."""
         return partition_of(organization_id, execution_id), key("NODES", f"{batch:06d}")
 
 
@@ -180,6 +184,7 @@ class FileRow(Row, discriminator="FILE"):
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, file_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of a file."""
         return partition_of(organization_id, execution_id), key("FILE", file_id)
 
 
@@ -192,6 +197,7 @@ class CallbackRow(Row, discriminator="CALLBACK"):
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the callback that the node at this path waits for."""
         return partition_of(organization_id, execution_id), key("CALLBACK", path)
 
     @staticmethod
@@ -201,6 +207,7 @@ class CallbackRow(Row, discriminator="CALLBACK"):
 
     @staticmethod
     def at_pause(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the callback that an execution, or its branch at this path, is paused with."""
         return partition_of(organization_id, execution_id), key("PAUSED", path)
 
     @staticmethod
@@ -216,6 +223,7 @@ class ChildRow(Row, discriminator="CHILD"):
 
     @staticmethod
     def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of the reference from a parent to an execution that it started."""
         return key("ORG", organization_id, "RUN", parent_id), key("CHILD", execution_id)
 
     @staticmethod
@@ -229,6 +237,7 @@ class DeletedExecutionRow(Row, discriminator="DELETEDRUN"):
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) that remembers a deleted execution."""
         return key("ORG", organization_id), key("DELETEDRUN", execution_id)
 
 

@@ -11,7 +11,7 @@ from weconnect.db import payloads, table
 from weconnect.db.table import Row
 from weconnect.errors import AlreadyFinished, Unavailable
 from weconnect.executions import followups, journal, lifecycle
-from weconnect.executions.children import open_slices
+from weconnect.executions.children import iterate_open_slices
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import (
     OPEN_STATUSES,
@@ -21,7 +21,7 @@ from weconnect.executions.entities import (
     ExecutionWithNodes,
 )
 from weconnect.executions.errors import ExecutionNotFound, ExpressExecution, NotPaused, StillOpen
-from weconnect.executions.lifecycle import key_of
+from weconnect.executions.lifecycle import get_key
 from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow, partition_of
 from weconnect.executions.stored_values import to_execution
 from weconnect.workflows.sharing import access, listing
@@ -51,7 +51,7 @@ def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
     """
     row = require_execution(caller, execution_id, access.VIEW_EXECUTION)
     nodes = journal.load_summaries(caller.organization_id, execution_id)
-    position = admission.queue_position(row) if row.waits_for else None
+    position = admission.get_queue_position(row) if row.waits_for else None
     return ExecutionWithNodes(**to_execution(row).model_dump(), nodes=nodes, queue_position=position)
 
 
@@ -74,10 +74,11 @@ def find(
     index, pk = choose_index(caller.organization_id, workflow_id, status)
     shared_ids = None
     if not caller.has_permission(access.VIEW_EXECUTION.permission):
-        shared_ids = {str(row.id) for row in listing.shared_workflows(caller, access.VIEW_EXECUTION)}
+        shared_ids = {str(row.id) for row in listing.list_shared_workflows(caller, access.VIEW_EXECUTION)}
     low, high = after.timestamp() if after else 0, before.timestamp() if before else 2**33
 
     def keep(row: ExecutionRow) -> bool:
+        """Return whether an execution matches all filters and the caller may see it."""
         return (
             (shared_ids is None or (row.user_id == str(caller.user_id) and row.workflow_id in shared_ids))
             and (status is None or row.status == status)
@@ -103,7 +104,10 @@ def find(
 def choose_index(
     organization_id: UUID, workflow_id: UUID | None, status: ExecutionStatus | None
 ) -> tuple[str, str]:
-    """Return the index and its partition that hold all executions of a workflow, or status, and the fewest others."""
+    """Return the index and the partition with all matching executions and the fewest others: `("gsi3", pk)`.
+
+    A partition holds the executions of one workflow, of one status, or of the whole organization.
+    """
     if workflow_id:
         return "gsi3", ExecutionRow.of_workflow(organization_id, workflow_id)
     if status and status not in (*ACTIVE, ExecutionStatus.COMPLETED):
@@ -140,7 +144,7 @@ def cancel(caller: Caller, execution_id: UUID) -> Execution:
     """
     row = require_execution(caller, execution_id, access.CONTROL_EXECUTION)
     if not followups.cancel_execution(row, caller.actor()):
-        raise _already_finished(caller, execution_id)
+        raise _build_finished_error(caller, execution_id)
     return to_execution(_load(caller, execution_id))
 
 
@@ -153,10 +157,10 @@ def pause(caller: Caller, execution_id: UUID) -> Execution:
     if row.is_express:
         raise ExpressExecution("The execution runs within its caller's request, so it cannot be paused.")
     values = {"pause_requested_at": clock.iso(clock.now())}
-    if not table.touch(row, put=values, condition=lifecycle.open_condition()):
-        raise _already_finished(caller, execution_id)
-    for part in _open_slices(row):
-        table.touch(part, put=values, condition=lifecycle.open_condition())
+    if not table.touch(row, put=values, condition=lifecycle.build_open_condition()):
+        raise _build_finished_error(caller, execution_id)
+    for part in _list_open_slices(row):
+        table.touch(part, put=values, condition=lifecycle.build_open_condition())
     return to_execution(_load(caller, execution_id))
 
 
@@ -170,14 +174,15 @@ def resume(caller: Caller, execution_id: UUID) -> Execution:
         row.status == ExecutionStatus.PAUSED or row.pause_requested_at
     ):
         raise NotPaused(f"The execution is {row.status}. Only a paused one can be resumed.")
-    for each in [row, *_open_slices(row)]:
+    for each in [row, *_list_open_slices(row)]:
         _resume(each)
     return to_execution(_load(caller, execution_id))
 
 
 def _resume(row: ExecutionRow) -> None:
+    """Wake one execution and set it to running, unless a new pause was requested meanwhile. Raises Unavailable."""
     table.touch(row, put={"pause_requested_at": None})  # first, or a branch that reaches it now would pause
-    key = key_of(row)
+    key = get_key(row)
     for callback in lifecycle.list_open_callbacks(key, paused_only=True):
         if not lifecycle.wake_callback(callback.callback_id, {"resumed": True}):
             raise Unavailable("The execution could not be resumed. Try again shortly.")
@@ -186,8 +191,9 @@ def _resume(row: ExecutionRow) -> None:
         lifecycle.resume_paused(row)
 
 
-def _open_slices(row: ExecutionRow) -> list[ExecutionRow]:
-    return list(open_slices(UUID(row.organization_id), UUID(row.id)))
+def _list_open_slices(row: ExecutionRow) -> list[ExecutionRow]:
+    """Return the open executions that process batches of an execution's loops."""
+    return list(iterate_open_slices(UUID(row.organization_id), UUID(row.id)))
 
 
 def require_execution(caller: Caller, execution_id: UUID, required: RequiredAccess) -> ExecutionRow:
@@ -201,9 +207,11 @@ def require_execution(caller: Caller, execution_id: UUID, required: RequiredAcce
 
 
 def _load(caller: Caller, execution_id: UUID) -> ExecutionRow:
+    """Return the row of an execution of the caller's organization. Raises ExecutionNotFound."""
     at = ExecutionRow.at(caller.organization_id, execution_id)
     return table.require(ExecutionRow, at, ExecutionNotFound)
 
 
-def _already_finished(caller: Caller, execution_id: UUID) -> AlreadyFinished:
+def _build_finished_error(caller: Caller, execution_id: UUID) -> AlreadyFinished:
+    """Return the error that an execution has already finished, with its status. Raises ExecutionNotFound."""
     return AlreadyFinished(f"The execution is already {_load(caller, execution_id).status}.")

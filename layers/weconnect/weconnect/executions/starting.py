@@ -21,9 +21,9 @@ from weconnect.executions.errors import PartOfExecution, StillOpen, TriggerNotFo
 from weconnect.executions.followups import store_execution
 from weconnect.executions.new_executions import (
     build_row,
+    choose_retention_days,
     require_definition,
     require_startable,
-    retention_days_of,
 )
 from weconnect.executions.rows import ExecutionRow
 from weconnect.executions.stored_values import load_value, to_execution
@@ -63,11 +63,11 @@ def start(
     counted = enforcement.count_execution(caller, rows)
     row = build_row(
         head,
-        _version_number(head, is_test=is_test),
+        _get_version_number(head, is_test=is_test),
         replay_safe_id(),
         caller.user_id,
         new.input,
-        retention_days_of(settings, counted.retention_days),
+        choose_retention_days(settings, counted.retention_days),
         mode=new.mode,
         settings=settings,
         is_express=wants_express and validation.is_express(definition),
@@ -111,7 +111,7 @@ def retry(caller: Caller, execution_id: UUID, body: RetryRequest, retry_id: UUID
         retry_id or replay_safe_id(),
         caller.user_id,
         value,
-        retention_days_of(settings, counted.retention_days),
+        choose_retention_days(settings, counted.retention_days),
         mode=cast(ExecutionMode, earlier.mode),
         settings=settings,
         concurrency=concurrency,
@@ -141,12 +141,14 @@ def _store(caller: Caller, row: ExecutionRow, counted: enforcement.CountedExecut
 
 
 def _require_trigger(definition: WorkflowDefinition, node_id: str | None) -> None:
+    """Raise TriggerNotFound when a node ID is set but the workflow has no such node."""
     if node_id and node_id not in {node.id for node in definition.nodes}:
         detail = f"The workflow has no node {node_id!r}. Name one of its trigger nodes."
         raise TriggerNotFound(detail, pointer="/triggerNodeId")
 
 
-def _version_number(head: WorkflowRow, *, is_test: bool) -> int:
+def _get_version_number(head: WorkflowRow, *, is_test: bool) -> int:
+    """Return the number of the version to execute: the newest one for a test, else the active one."""
     number = head.latest_version if is_test else head.active_version
     assert number is not None, "an active workflow has an active version"
     return int(number)

@@ -27,13 +27,16 @@ def store_value(organization_id: UUID, execution_id: UUID, name: str, value: Any
 
 
 def load_value(row: ExecutionRow, name: str) -> Any:
-    """Return the JSON value that the field `name` of an execution's row holds, or None."""
+    """Return the JSON value of the field `name` of an execution, or None when it has none.
+
+    A long value is read from the payload store, to which the row then points.
+    """
     text: StoredText | None = getattr(row, name)
     return None if text is None else json.loads(payloads.load(UUID(row.organization_id), text))
 
 
-def days_left(row: HasTtl) -> int:
-    """Return the days until the execution's row expires (at least 1): how long what belongs to it is kept."""
+def count_days_left(row: HasTtl) -> int:
+    """Return the days until a row expires, rounded up and at least 1."""
     return max(1, -((clock.epoch_seconds() - int(row.ttl or 0)) // 86_400))
 
 

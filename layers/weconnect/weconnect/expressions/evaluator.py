@@ -34,7 +34,7 @@ class Evaluator:
     def evaluate(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the response to a request, both as the module describes them."""
         if "parse" in request:
-            return {"errors": [self._parse_error(source) for source in request["parse"]]}
+            return {"errors": [self._find_syntax_error(source) for source in request["parse"]]}
         self._now = request["now"]
         results = []
         for number, context in enumerate(request["contexts"]):
@@ -48,7 +48,8 @@ class Evaluator:
             results.append(row)
         return {"results": results}
 
-    def _parse_error(self, source: str) -> str | None:
+    def _find_syntax_error(self, source: str) -> str | None:
+        """Return the message of an expression's syntax error, or None."""
         try:
             self._compile(source)
         except ValueError as error:
@@ -56,6 +57,7 @@ class Evaluator:
         return None
 
     def _compile(self, source: str) -> Any:
+        """Return a compiled expression, kept for later requests, with our limits and replacements of functions."""
         if source not in self._compiled:
             compiled = self._jsonata.compile(
                 source,
@@ -63,8 +65,8 @@ class Evaluator:
                 max_stack_depth=MAX_DEPTH,
                 max_sequence_length=MAX_SEQUENCE,
             )
-            compiled.register_override("now", self._now_text)
-            compiled.register_override("millis", self._now_millis)
+            compiled.register_override("now", self._format_now)
+            compiled.register_override("millis", self._compute_now_millis)
             compiled.register_override("pad", bounded_pad)
             for name in REFUSED_FUNCTIONS:
                 compiled.register_override(name, refuse_call(name))
@@ -73,14 +75,16 @@ class Evaluator:
             self._compiled[source] = compiled
         return self._compiled[source]
 
-    def _now_text(self, picture: str | None = None, zone: str | None = None) -> Any:
+    def _format_now(self, picture: str | None = None, zone: str | None = None) -> Any:
+        """Return what `$now(picture, zone)` returns at the time of the request."""
         if picture is None and zone is None:
             return self._now
-        names = {"millis": self._now_millis(), "picture": picture, "zone": zone}
+        names = {"millis": self._compute_now_millis(), "picture": picture, "zone": zone}
         call = "$fromMillis($millis, $picture, $zone)" if zone else "$fromMillis($millis, $picture)"
         return self._jsonata.evaluate(call, None, names)
 
-    def _now_millis(self) -> Any:
+    def _compute_now_millis(self) -> Any:
+        """Return what `$millis()` returns at the time of the request: milliseconds since 1970."""
         return self._jsonata.evaluate("$toMillis($now)", None, {"now": self._now})
 
 
@@ -97,12 +101,14 @@ def refuse_call(name: str) -> Callable[..., Any]:
     """Return a function that replaces `$name` and raises ValueError."""
 
     def refuse(*_: Any) -> Any:
-        raise ValueError(refusal_message(name))
+        """Raise ValueError."""
+        raise ValueError(build_refusal_message(name))
 
     return refuse
 
 
-def refusal_message(name: str) -> str:
+def build_refusal_message(name: str) -> str:
+    """Return the message for a call of the refused function `$name`."""
     return f"${name} is not allowed here: an expression must give the same result each time"
 
 
@@ -114,7 +120,7 @@ def require_finite(value: Any) -> Any:
 
 
 def error_message(error: Exception) -> str:
-    """Return the message of an error, without the prefixes of the libraries between, in at most 500 characters."""
+    """Return the message of an error without the prefixes that libraries add, cut to 500 characters."""
     text = str(error)
     for prefix in (
         "host function raised ",
@@ -128,6 +134,7 @@ def error_message(error: Exception) -> str:
 
 
 def main() -> None:
+    """Respond to the requests on standard input until it ends, within MAX_MEMORY bytes."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError):  # macOS has no such limit: there only the time is bounded
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))

@@ -117,6 +117,10 @@ def syntax_errors(sources: list[str]) -> list[str | None]:
 def _evaluate(
     expressions: list[Expression], contexts: list[EvaluationContext], shared: dict[str, Any], moment: datetime
 ) -> list[list[Any]]:
+    """Return the values of the expressions per context: `[[value per expression] per context]`.
+
+    `moment` is the time of `$now()`. Raises ExpressionError with the pointer of the expression that failed.
+    """
     used: set[str] = set()
     for expression in expressions:
         if len(expression.source) > MAX_SOURCE:
@@ -177,7 +181,7 @@ def _split(text: str, pointer: str = "") -> list[str | _Source]:
 
 
 def _find_end(text: str, position: int) -> int | None:
-    """Return the position of the `}}` of an expression: outside of quotes and of the braces of objects."""
+    """Return the position of the `}}` that ends an expression, outside of quotes and objects; None without one."""
     depth = 0
     while position < len(text):
         if skipped := SKIPPED.match(text, position):
@@ -194,6 +198,7 @@ def _find_end(text: str, position: int) -> int | None:
 
 
 def _replace(value: Any, results: Iterator[Any]) -> Any:
+    """Return a copy of a JSON value in which each expression is replaced by the next of `results`."""
     match value:
         case str():
             parts = _split(value)
@@ -208,6 +213,7 @@ def _replace(value: Any, results: Iterator[Any]) -> Any:
 
 
 def _to_text(value: Any) -> str:
+    """Return a value as part of a longer text: None as nothing, a text as it is, all else as compact JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -244,6 +250,7 @@ class _Process:
         return response
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        """Return the running process; start one when there is none, it has ended, or this process was forked."""
         # A fork of this process must not talk over its parent's pipes.
         if self._running is None or self._owner != os.getpid() or self._running.poll() is not None:
             self.stop()
@@ -276,6 +283,7 @@ class _Process:
         return b"".join(chunks)
 
     def stop(self) -> None:
+        """Kill the process and close its pipes; does nothing in a fork of the process that started it."""
         process, self._running = self._running, None
         if process is None or self._owner != os.getpid():
             return

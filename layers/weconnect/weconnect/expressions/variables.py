@@ -9,6 +9,8 @@ A slash begins a regular expression where an operand is due and divides after on
 uses are joined, so that no use is missed.
 """
 
+import functools
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from typing import Literal
 _BLANKS = re.compile(r"(?:\s|/\*.*?\*/)+", re.DOTALL)
 _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*")|('(?:[^'\\]|\\.)*')|(`[^`]*`)""", re.DOTALL)
 _REGEX = re.compile(r"/(?:[^/\\]|\\.)+/\w*", re.DOTALL)
+_ESCAPE_OR_QUOTE = re.compile(r'\\.|"', re.DOTALL)
 _ANY_VARIABLE = re.compile(r"\$(\w+)")
 _WORDS_OF_BOTH_KINDS = ("and", "or", "in")
 
@@ -53,7 +56,8 @@ _Start = tuple[int, _Kind]
 """A position from which tokens are read, and the kind of the token before it."""
 
 
-def find_variables(source: str) -> set[VariableUse]:
+@functools.lru_cache(maxsize=1_024)  # every node run asks, several times; reading tokens takes 15 to 80 µs
+def find_variables(source: str) -> frozenset[VariableUse]:
     """Return the uses of variables in an expression, definitions included.
 
     For an expression that cannot be read to its end, everything that looks like a variable is returned, with no path.
@@ -71,8 +75,8 @@ def find_variables(source: str) -> set[VariableUse]:
             pending += [following for following in next_starts[start] if following]
     complete = _find_complete(next_starts)
     if first not in complete:
-        return {VariableUse(name) for name in _ANY_VARIABLE.findall(source)}
-    return {use for start in complete for use in uses_by_start[start]}
+        return frozenset(VariableUse(name) for name in _ANY_VARIABLE.findall(source))
+    return frozenset(use for start in complete for use in uses_by_start[start])
 
 
 def find_variable_names(source: str) -> set[str]:
@@ -89,7 +93,7 @@ def find_members(sources: list[str], variable: str) -> set[str] | None:
 
 
 def _find_complete(next_starts: dict[_Start, list[_Start | None]]) -> set[_Start]:
-    """Return the starts from which a reading comes to the end of the source, which None represents."""
+    """Return the starts from which a reading reaches the end of the source, which is None in `next_starts`."""
     complete: set[_Start] = set()
     while more := {
         start
@@ -115,7 +119,7 @@ class _Reader:
         self._is_parameters = False
 
     def read(self) -> list[_Start | None]:
-        """Return the starts after the slash: [None] at the end, none when the source cannot be read so."""
+        """Read to the first slash; return the possible starts after it, [None] at the end, [] for unreadable source."""
         while True:
             if blanks := _BLANKS.match(self._source, self._position):
                 self._position = blanks.end()
@@ -129,6 +133,7 @@ class _Reader:
             self._take(token)
 
     def _take(self, token: _Token) -> None:
+        """Add a token to the variable that is being read: its path, its end, or whether it is defined here."""
         is_step = self._variable is not None and self._before == "." and token.name and not token.is_variable
         if is_step:
             self._path.append(token.name)
@@ -144,6 +149,7 @@ class _Reader:
         self._before, self._position, self._kind = token.text, token.end, token.kind
 
     def _flush(self, *, is_assigned: bool = False) -> None:
+        """Record the use of the variable that was read, if there is one, and begin anew."""
         if self._variable is not None:
             is_definition = is_assigned or self._is_defined
             self.uses.add(VariableUse(self._variable, tuple(self._path), is_definition))
@@ -151,6 +157,7 @@ class _Reader:
 
 
 def _read_slash(source: str, position: int, kind: _Kind) -> Iterator[_Start]:
+    """Yield the starts after a slash: as a division, as a regular expression, or both when `kind` leaves it open."""
     if kind != "operator":
         yield position + 1, "operator"
     if kind != "operand" and (regex := _REGEX.match(source, position)):
@@ -164,7 +171,7 @@ def _read_token(source: str, position: int) -> _Token | None:
     character = source[position]
     if character in "\"'`":
         quoted = _QUOTED.match(source, position)
-        return _Token(quoted[0], quoted.end(), "operand", quoted[0][1:-1]) if quoted else None
+        return _Token(quoted[0], quoted.end(), "operand", _unquote(quoted[0])) if quoted else None
     if character == "$":
         begin = position + (2 if source.startswith("$$", position) else 1)
         end = _end_of_word(source, begin)
@@ -179,8 +186,20 @@ def _read_token(source: str, position: int) -> _Token | None:
     return _Token(text, end, kind)
 
 
+def _unquote(quoted: str) -> str:
+    """Return the text of a string, whose escapes are those of JSON, or of a name in backticks, which has none."""
+    text = quoted[1:-1]
+    if "\\" not in text or quoted[0] == "`":
+        return text
+    escaped = _ESCAPE_OR_QUOTE.sub(lambda match: '\\"' if match[0] == '"' else match[0], text)
+    try:
+        return str(json.loads(f'"{escaped}"', strict=False))
+    except ValueError:  # an escape that the evaluator refuses, too
+        return text
+
+
 def _end_of_word(source: str, position: int) -> int:
-    """Return where the letters, digits, underscores and marks (accents of their own) from a position end."""
+    """Return the position after the word at `position`: letters, digits, underscores and combining marks."""
     while position < len(source):
         character = source[position]
         if not (character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")):

@@ -35,6 +35,7 @@ class LimitType(StrEnum):
 
 
 def _normalize_network(text: str) -> str:
+    """Return an IP address or CIDR range as a CIDR range. Raises ValueError."""
     try:
         return str(ipaddress.ip_network(text.strip(), strict=False))
     except ValueError:

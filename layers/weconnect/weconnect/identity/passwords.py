@@ -22,7 +22,7 @@ MAX_LENGTH = 1_000
 def refuse_weak(password: str, email: str, pointer: str = "/password") -> None:
     """Raise WeakPassword for one of the most common passwords, or for the e-mail address as the password."""
     plain = _normalize(password).casefold()
-    if plain in _common_passwords():
+    if plain in _load_common_passwords():
         raise WeakPassword("This password is one of the most common ones. Choose another.", pointer=pointer)
     if plain in (email.casefold(), email.casefold().partition("@")[0]):
         raise WeakPassword("The password must not be the e-mail address. Choose another.", pointer=pointer)
@@ -30,21 +30,22 @@ def refuse_weak(password: str, email: str, pointer: str = "/password") -> None:
 
 def hash_password(password: str) -> str:
     """Return the bcrypt hash of a password."""
-    return bcrypt.hashpw(_digest(password), bcrypt.gensalt(settings.bcrypt_cost)).decode()
+    return bcrypt.hashpw(_prehash_password(password), bcrypt.gensalt(settings.bcrypt_cost)).decode()
 
 
 def is_match(password: str, password_hash: str | None) -> bool:
     """Return whether `password` has this bcrypt hash; without a hash, return False after the same work."""
-    candidate_hash = (password_hash or _unmatchable_hash()).encode()
-    return bcrypt.checkpw(_digest(password), candidate_hash) and password_hash is not None
+    candidate_hash = (password_hash or _create_unmatchable_hash()).encode()
+    return bcrypt.checkpw(_prehash_password(password), candidate_hash) and password_hash is not None
 
 
-def _unmatchable_hash() -> str:
-    """Return a hash of no password, valid in form and of the present cost, but made without the work."""
+def _create_unmatchable_hash() -> str:
+    """Return a valid bcrypt hash of the configured cost that no password matches, made without hashing."""
     return f"$2b${settings.bcrypt_cost:02d}${'.' * 53}"
 
 
-def _digest(password: str) -> bytes:
+def _prehash_password(password: str) -> bytes:
+    """Return the base64 of the normalized password's SHA-256: 44 bytes, which bcrypt accepts."""
     return base64.b64encode(hashlib.sha256(_normalize(password).encode()).digest())
 
 
@@ -54,5 +55,6 @@ def _normalize(password: str) -> str:
 
 
 @cache
-def _common_passwords() -> frozenset[str]:
+def _load_common_passwords() -> frozenset[str]:
+    """Return the most common passwords from the file beside this module."""
     return frozenset((Path(__file__).parent / "common_passwords.txt").read_text(encoding="utf-8").split())

@@ -76,6 +76,7 @@ class EmailRow(Row, discriminator="EMAIL"):
 
     @staticmethod
     def at(email: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the marker of a normalized e-mail address."""
         return key("EMAIL", email), "EMAIL"
 
 
@@ -105,6 +106,7 @@ class SessionRow(Row, discriminator="SESSION"):
 
     @staticmethod
     def at(user_id: object, session_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of a session."""
         return key("USER", user_id), key("SESSION", session_id)
 
 
@@ -119,10 +121,12 @@ class TokenRow(Row, discriminator="TOKEN"):
 
     @staticmethod
     def at(token: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of a one-time token by its text."""
         return TokenRow.at_hash(hashlib.sha256(token.encode()).hexdigest())
 
     @staticmethod
     def at_hash(digest: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of a one-time token by the SHA-256 of its text in hex."""
         return key("TOKEN", digest), "TOKEN"
 
 
@@ -181,6 +185,7 @@ class ApiKeyRow(EntityRow[StoredApiKey], discriminator="APIKEY"):
 
     @staticmethod
     def in_trash(organization_id: object, api_key_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) that a revoked API key has in the trash."""
         return key("ORG", organization_id), key("TRASH", "APIKEY", api_key_id)
 
     @staticmethod
@@ -211,6 +216,7 @@ class ExecutionLimitRow(EntityRow[ExecutionLimit], discriminator="LIMIT"):
 
     @staticmethod
     def at(organization_id: object, user_id: object, limit_type: LimitType) -> tuple[str, str]:
+        """Return the key (pk, sk) of a member's limit of one type."""
         return key("ORG", organization_id), key("LIMIT", user_id, limit_type)
 
 
@@ -230,6 +236,7 @@ class IdentityProviderRow(EntityRow[IdentityProvider], discriminator="IDENTITYPR
 
     @staticmethod
     def at(organization_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of an organization's provider."""
         return key("ORG", organization_id), "IDENTITYPROVIDER"
 
     @staticmethod

@@ -63,6 +63,7 @@ def restore_caller(stored: StoredCaller, organization_id: UUID, job_id: UUID) ->
 
 
 def _load_operator_rights(user_id: UUID) -> tuple[str, frozenset[str]]:
+    """Return the role and permissions of an operator: all. Raises UserNotFound or PermissionMissing."""
     user = table.require(UserRow, UserRow.at(user_id), UserNotFound).to_entity()
     if not user.is_active or not sessions.is_operator(user):
         raise PermissionMissing("This user no longer operates the deployment.")

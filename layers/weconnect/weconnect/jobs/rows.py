@@ -13,8 +13,8 @@ from weconnect.jobs.entities import Job
 class JobRow(EntityRow[Job], discriminator="JOB"):
     """A job. `batch` is the number of the next batch, and `cursor` its beginning.
 
-    `plan` is present while a batch is processed, or was when its function died; `due` (epoch seconds) is when another
-    message may take the batch up. `needs` are the permissions that the job requires.
+    `plan` is present while a batch is processed, and after its function died in it; `due` (epoch seconds) is when
+    another message may take the batch up. `needs` are the permissions that the job requires.
     """
 
     apart = frozenset({"progress"})
@@ -39,6 +39,7 @@ class JobRow(EntityRow[Job], discriminator="JOB"):
 
     @staticmethod
     def at(organization_id: UUID, job_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of a job."""
         return key("ORG", organization_id), key("JOB", job_id)
 
     @staticmethod
@@ -88,4 +89,5 @@ class JobInputRow(Row, discriminator="JOBINPUT"):
 
     @staticmethod
     def at(organization_id: UUID, job_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of a job's input."""
         return key("ORG", organization_id), key("JOBINPUT", job_id)

@@ -103,6 +103,7 @@ def cancel(caller: Caller, job_id: UUID) -> Job:
 
 
 def _require_visible(caller: Caller, job_id: UUID) -> JobRow:
+    """Return the row of a job. Raises JobNotFound, PermissionMissing or NotOwnEntity."""
     row = table.require(JobRow, JobRow.at(caller.organization_id, job_id), JobNotFound)
     for permission in row.needs:
         caller.require_permission(permission)

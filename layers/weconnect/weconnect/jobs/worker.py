@@ -68,7 +68,7 @@ def process_message(message: JobMessage) -> bool:
     except Problem as problem:
         if problem.status >= 500:
             raise
-        return _finish(row, JobStatus.FAILED, _error_values(problem))
+        return _finish(row, JobStatus.FAILED, _build_error_values(problem))
     created_at = row.to_entity().created_at
     context = JobContext(caller, job_id, created_at, input_row.input, is_repeated=row.plan is not None)
     job_type = load_job_type(row.type)
@@ -136,7 +136,7 @@ def _lock(row: JobRow, job_type: JobType, context: JobContext) -> BatchPlan | No
 def _process_items(
     job_type: JobType, context: JobContext, plan: BatchPlan, *, is_last_attempt: bool
 ) -> _BatchOutcome:
-    """Process each item. An error of ours ends the attempt; in the last attempt it counts as the item's failure."""
+    """Process each item and return the counts. An unexpected error is raised; in the last attempt it is counted."""
     outcome = _BatchOutcome(skipped=Counter(plan.skipped), failures=list(plan.failures))
     for item in plan.items:
         try:
@@ -171,7 +171,7 @@ def _store_outcome(row: JobRow, plan: BatchPlan, outcome: _BatchOutcome) -> bool
         "result": JobResult(counts=counts, failures=failures).model_dump(mode="json"),
     }
     if outcome.fatal:
-        return _finish(row, JobStatus.FAILED, values | _error_values(outcome.fatal))
+        return _finish(row, JobStatus.FAILED, values | _build_error_values(outcome.fatal))
     if plan.cursor is None:
         return _finish(row, JobStatus.COMPLETED, values)
     values |= {"cursor": plan.cursor, "batch": row.batch + 1, "plan": None, "attempts": 0}
@@ -188,11 +188,13 @@ def _finish(row: JobRow, status: JobStatus, values: dict[str, Any]) -> bool:
     return _write(row, values | final | JobRow.due_keys(row.id, None))
 
 
-def _error_values(problem: Problem) -> dict[str, Any]:
+def _build_error_values(problem: Problem) -> dict[str, Any]:
+    """Return the value of a job row's `error` for a problem: `{"error": {"code": …, "message": …}}`."""
     return {"error": JobError(code=problem.code, message=problem.detail).model_dump(mode="json")}
 
 
 def _write(row: JobRow, values: dict[str, Any]) -> bool:
+    """Change the row of a job; return False when another worker changed it first."""
     try:
         table.change(row, values, ACTOR)
     except Conflict:

@@ -50,5 +50,6 @@ def create_export(caller: Caller, organization_id: UUID) -> ExportResult:
 
 
 def _load_rows(kind: type[R], prefix: str, organization_id: UUID) -> list[R]:
+    """Return an organization's rows of a kind, those whose sort key begins with `prefix`."""
     pk, _ = OrganizationRow.at(organization_id)
     return list(kind.query(pk, kind.sk.startswith(prefix), consistent_read=True))

@@ -35,6 +35,7 @@ DryRun = Annotated[bool, Query(alias="dryRun", description="Only list what would
 
 
 def _read_signed_body() -> SignedBody:
+    """Return the unchanged body of the current request and its `Stripe-Signature` header, else empty."""
     event = app.current_event.raw_event
     text = event.get("body") or ""
     if event.get("isBase64Encoded"):

@@ -40,6 +40,7 @@ def purge(trash: tuple[str, str]) -> bool:
 
 
 def _erase(organization_id: UUID, eraser: Eraser) -> None:
+    """Delete the organization's API keys, what other modules hold, then its own partition. Raises QuotaSpent."""
     for pk, _ in list_keys(ApiKeyRow.by_expiry(organization_id), index="gsi2"):
         eraser.erase(list_keys(pk))  # the key, and the windows of its limits
     for erase in registry.ORGANIZATION_PURGES:

@@ -42,6 +42,7 @@ class OrganizationRow(EntityRow[Organization], discriminator="ORGANIZATION"):
 
     @staticmethod
     def in_trash(organization_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) that an organization has in the trash."""
         return key("ORG", organization_id), key("TRASH", "ORG")
 
     @staticmethod
@@ -81,6 +82,7 @@ class SlugRow(Row, discriminator="SLUG"):
 
     @staticmethod
     def at(slug: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the marker of a slug."""
         return key("SLUG", slug), "SLUG"
 
 
@@ -133,6 +135,7 @@ class MemberCountRow(Row, discriminator="MEMBERCOUNT"):
 
     @staticmethod
     def at(organization_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of an organization's count of members."""
         return key("ORG", organization_id), key("COUNT", "MEMBER")
 
 
@@ -143,6 +146,7 @@ class CountRow(Row, discriminator="COUNT"):
 
     @staticmethod
     def at(organization_id: object, resource: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the count of one type of resource (`Quota.key_part`)."""
         return key("ORG", organization_id), key("COUNT", resource)
 
 
@@ -151,6 +155,7 @@ class NameRow(Row, discriminator="NAME"):
 
     @staticmethod
     def at(organization_id: object, resource: str, name: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of a name's marker among resources of one type (`Quota.key_part`), in any case."""
         return key("ORG", organization_id), key("NAME", resource, name.casefold())
 
 
@@ -167,6 +172,7 @@ class RoleRow(EntityRow[CustomRole], discriminator="ROLE"):
 
     @staticmethod
     def in_trash(organization_id: object, role_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) that a custom role has in the trash."""
         return key("ORG", organization_id), key("TRASH", "ROLE", role_id)
 
 
@@ -189,6 +195,7 @@ class InvitationRow(EntityRow[Invitation], discriminator="INVITATION"):
 
     @staticmethod
     def at(organization_id: object, invitation_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of an invitation."""
         return key("ORG", organization_id), key("INVITE", invitation_id)
 
 
@@ -197,6 +204,7 @@ class InvitedAddressRow(Row, discriminator="INVITEMAIL"):
 
     @staticmethod
     def at(organization_id: object, email: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the marker of an invited address."""
         return key("ORG", organization_id), key("INVITEMAIL", email)
 
 
@@ -207,6 +215,7 @@ class LimitEventRow(EntityRow[LimitEvent], discriminator="EVENT"):
 
     @staticmethod
     def at(organization_id: object, month: str, resource: str, percent: int) -> tuple[str, str]:
+        """Return the key (pk, sk) of a threshold's event; `month` is like 2026-11, `percent` at most 999."""
         return key("ORG", organization_id), key("EVENT", month, resource, f"{percent:03d}")
 
     @staticmethod
@@ -220,4 +229,5 @@ class StripeEventRow(Row, discriminator="STRIPEEVENT"):
 
     @staticmethod
     def at(event_id: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the marker of one of Stripe's events."""
         return key("STRIPEEVENT", event_id), "STRIPEEVENT"

@@ -42,6 +42,7 @@ def normalize_domain(text: str) -> str:
 
 
 def _check_permission(permission: str) -> str:
+    """Return the permission. Raises ValueError unless it exists."""
     if permission not in ALL_PERMISSIONS:
         raise ValueError("must be a permission such as agents:read")
     return permission
@@ -85,6 +86,7 @@ class OrganizationChanges(ApiModel):
     @field_validator("custom_settings")
     @classmethod
     def _normalize_domains(cls, settings: CustomSettings | None) -> CustomSettings | None:
+        """Return the settings with their allowed domains normalized, each once."""
         if settings and settings.security and settings.security.allowed_domains:
             domains = [normalize_domain(text) for text in settings.security.allowed_domains]
             settings.security.allowed_domains = list(dict.fromkeys(domains))

@@ -152,6 +152,7 @@ def _check_settings(organization_id: UUID, before: Organization, settings: Custo
 
 
 def _require_identity_provider(organization_id: UUID) -> None:
+    """Raise SsoNotConfigured when the organization has no identity provider."""
     if table.get(IdentityProviderRow, IdentityProviderRow.at(organization_id)) is None:
         detail = (
             "Single sign-on cannot be enforced without an identity provider. Set an identity provider first."
@@ -160,6 +161,7 @@ def _require_identity_provider(organization_id: UUID) -> None:
 
 
 def _has_access(caller: Caller, row: MemberRow) -> bool:
+    """Return whether the caller may enter the organization of a membership: active, joined, within their session."""
     if caller.is_bound_to_organization and row.organization_id != str(caller.organization_id):
         return False
     member = row.to_entity()
@@ -167,4 +169,5 @@ def _has_access(caller: Caller, row: MemberRow) -> bool:
 
 
 def _require_row(organization_id: UUID) -> OrganizationRow:
+    """Return the row of an organization. Raises OrganizationNotFound."""
     return table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)

@@ -87,7 +87,9 @@ def send(
     """
     deadline = time.monotonic() + timeout_seconds
     with client(timeout_seconds=timeout_seconds, max_bytes=max_bytes) as http:
-        request = _request(http, method, url, headers, deadline, params=params, json=json, content=content)
+        request = _build_request(
+            http, method, url, headers, deadline, params=params, json=json, content=content
+        )
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 response = http.send(request)
@@ -97,7 +99,7 @@ def send(
                 lower_case = {name.lower(): text for name, text in response.headers.items()}
                 final_url = response.url.copy_with(userinfo=b"")
                 return OutboundResponse(response.status_code, lower_case, response.content, str(final_url))
-            request = _next_hop(request, response.next_request)
+            request = _strip_unsafe_headers(request, response.next_request)
         raise TooManyRedirects(f"The address redirects more than {MAX_REDIRECTS} times")
 
 
@@ -117,7 +119,7 @@ def stream(
     """
     deadline = time.monotonic() + timeout_seconds
     with client(timeout_seconds=timeout_seconds, max_bytes=max_bytes) as http:
-        request = _request(http, method, url, headers, deadline, json=json)
+        request = _build_request(http, method, url, headers, deadline, json=json)
         try:
             response = http.send(request, stream=True)
             try:
@@ -158,7 +160,7 @@ def find_problem(error: BaseException) -> Problem | None:
     return cause
 
 
-def _request(
+def _build_request(
     http: httpx2.Client,
     method: str,
     url: str,
@@ -186,7 +188,8 @@ def _request(
         raise OutboundRefused(f"The request cannot be sent: {type(error).__name__}") from error
 
 
-def _next_hop(before: httpx2.Request, after: httpx2.Request) -> httpx2.Request:
+def _strip_unsafe_headers(before: httpx2.Request, after: httpx2.Request) -> httpx2.Request:
+    """Return the redirected request `after`; on another origin only with harmless headers."""
     origins = {(url.scheme, url.host, url.port) for url in (before.url, after.url)}
     if len(origins) > 1:
         for name in set(after.headers) - _HARMLESS_HEADERS:
@@ -195,4 +198,5 @@ def _next_hop(before: httpx2.Request, after: httpx2.Request) -> httpx2.Request:
 
 
 def _refuse_constant(name: str) -> None:
+    """Raise ValueError for `NaN`, `Infinity` or `-Infinity`, which Python's parser accepts."""
     raise ValueError(f"{name} is not JSON")

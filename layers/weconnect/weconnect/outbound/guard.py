@@ -77,6 +77,7 @@ def resolve_before_deadline(host: str, port: int) -> list[str]:
     results: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
     def look_up() -> None:
+        """Put the addresses, or the error, into `results`."""
         try:
             results.put(resolve_host(host, port))
         except Exception as error:
@@ -135,7 +136,7 @@ def seconds_left() -> float:
 
 @contextmanager
 def deadline_scope(host: str, deadline: float) -> Iterator[None]:
-    """Apply a deadline to everything inside, and turn its failures into the errors of this package."""
+    """Apply a deadline to the requests in the context; raise their failures as OutboundRefused or UpstreamFailed."""
     before = _deadline.set(deadline)
     try:
         yield
@@ -151,6 +152,7 @@ def deadline_scope(host: str, deadline: float) -> Iterator[None]:
 
 
 def _is_about_tls(error: BaseException | None) -> bool:
+    """Return whether an error, or one that caused it, comes from TLS."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -198,6 +200,7 @@ class BodyDecoder:
         return rest
 
     def _count(self, piece: bytes) -> bytes:
+        """Return the piece after counting its bytes. Raises UpstreamTooLarge beyond the limit."""
         self._size += len(piece)
         if max(self._size, self._compressed_size) > self._limit:
             raise UpstreamTooLarge(f"The response of {self._host} exceeds {self._limit} bytes")

@@ -33,6 +33,7 @@ class GuardedTransport(httpx2.BaseTransport):
         self._pool = httpcore2.ConnectionPool(ssl_context=ssl_context(), network_backend=_Network())
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the response to a request; its body is checked while it is read."""
         prepared, deadline = prepare_request(request, self._timeout_seconds)
         host = request.url.host
         with deadline_scope(host, deadline):
@@ -80,6 +81,7 @@ class _Network(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
+        """Connect to the first checked address of a host that accepts; `timeout` is ignored for the deadline."""
         addresses = require_public(host, port, resolve_before_deadline(host, port))
         for address in addresses:
             try:
@@ -90,6 +92,7 @@ class _Network(httpcore2.NetworkBackend):
         raise httpcore2.ConnectError("no address")
 
     def _connect(self, address: str, port: int, seconds: float) -> httpcore2.NetworkStream:
+        """Return a connection to an address without any check."""
         return httpcore2.SyncBackend().connect_tcp(address, port, timeout=seconds)
 
 
@@ -100,9 +103,11 @@ class _Stream(httpcore2.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return at most `max_bytes`; the exchange's deadline replaces `timeout`."""
         return self._inner.read(max_bytes, seconds_left())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send the whole buffer before the deadline; `timeout` is ignored. Raises WriteTimeout or WriteError."""
         connection = self._inner.get_extra_info("socket")
         view = memoryview(buffer)
         while view:
@@ -117,6 +122,7 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
+        """Return the connection under TLS; the exchange's deadline replaces `timeout`."""
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, seconds_left()))
 
     def close(self) -> None:
@@ -137,6 +143,7 @@ class GuardedAsyncTransport(httpx2.AsyncBaseTransport):
         self._pool = httpcore2.AsyncConnectionPool(ssl_context=ssl_context(), network_backend=_AsyncNetwork())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the response to a request; its body is checked while it is read."""
         prepared, deadline = prepare_request(request, self._timeout_seconds)
         host = request.url.host
         with deadline_scope(host, deadline):
@@ -151,6 +158,7 @@ class GuardedAsyncTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(response.status, headers=decoder.headers, stream=body)
 
     async def aclose(self) -> None:
+        """Close the connections."""
         await self._pool.aclose()
 
 
@@ -172,6 +180,7 @@ class _AsyncBody(httpx2.AsyncByteStream):
                 yield piece
 
     async def aclose(self) -> None:
+        """Close the response."""
         await self._response.aclose()
 
 
@@ -186,6 +195,7 @@ class _AsyncNetwork(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
+        """Connect to the first checked address of a host that accepts; `timeout` is ignored."""
         addresses = require_public(
             host, port, await anyio.to_thread.run_sync(resolve_before_deadline, host, port)
         )
@@ -198,4 +208,5 @@ class _AsyncNetwork(httpcore2.AsyncNetworkBackend):
         raise httpcore2.ConnectError("no address")
 
     async def _connect(self, address: str, port: int, seconds: float) -> httpcore2.AsyncNetworkStream:
+        """Return a connection to an address without any check."""
         return await httpcore2.AnyIOBackend().connect_tcp(address, port, timeout=seconds)

@@ -38,6 +38,7 @@ class DataKeyRow(Row, discriminator="DATAKEY"):
 
     @staticmethod
     def at(organization_id: str, number: int) -> tuple[str, str]:
+        """Return the key (pk, sk) of an organization's data key with this number."""
         return key("ORG", organization_id), key("DATAKEY", f"{number:06d}")
 
 
@@ -47,7 +48,7 @@ def encrypt(
     """Return `text` sealed for one field of one row; `secret_version` is the secret's own number, not the row's."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # cold start
 
-    aad = _associated_data(organization_id, kind, id, field, secret_version)
+    aad = _build_associated_data(organization_id, kind, id, field, secret_version)
     nonce = os.urandom(_NONCE_BYTES)
     data_key = _load_data_key(str(organization_id), _CURRENT, may_create=True)
     sealed = nonce + AESGCM(data_key).encrypt(nonce, text.encode(), aad)
@@ -61,7 +62,7 @@ def decrypt(organization_id: UUID | str, *, kind: str, id: UUID | str, field: st
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # cold start
 
     number, secret_version, content = _parse(sealed)
-    aad = _associated_data(organization_id, kind, id, field, secret_version)
+    aad = _build_associated_data(organization_id, kind, id, field, secret_version)
     data_key = _load_data_key(str(organization_id), number)
     try:
         return AESGCM(data_key).decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], aad).decode()
@@ -90,7 +91,7 @@ def kms_client() -> Any:
     return boto3.client("kms", region_name=settings.region, endpoint_url=settings.endpoint_url, config=config)
 
 
-def _associated_data(
+def _build_associated_data(
     organization_id: UUID | str, kind: str, id: UUID | str, field: str, secret_version: int
 ) -> bytes:
     """Return the data that is authenticated with a secret; JSON, so that no two fields have the same."""
@@ -121,11 +122,14 @@ def _load_data_key(organization_id: str, number: int, *, may_create: bool = Fals
 
 
 def _read_data_key(organization_id: str, number: int, may_create: bool) -> bytes:
+    """Return a data key in the clear; create it when it is missing and `may_create`, else raise SecretUnreadable."""
     at = DataKeyRow.at(organization_id, number)
     row = get(DataKeyRow, at)
     if row is None and may_create:
         data_key = kms_client().generate_data_key(
-            KeyId=settings.key_arn, KeySpec="AES_256", EncryptionContext=_encryption_context(organization_id)
+            KeyId=settings.key_arn,
+            KeySpec="AES_256",
+            EncryptionContext=_build_encryption_context(organization_id),
         )
         row = DataKeyRow(pk=at[0], sk=at[1], number=number, wrapped=data_key["CiphertextBlob"])
         try:
@@ -140,13 +144,14 @@ def _read_data_key(organization_id: str, number: int, may_create: bool) -> bytes
 
 
 def _unwrap(organization_id: str, wrapped: bytes) -> bytes:
+    """Return a data key in the clear, from KMS. Raises SecretUnreadable for another organization's."""
     from botocore.exceptions import ClientError  # cold start
 
     try:
         response = kms_client().decrypt(
             CiphertextBlob=wrapped,
             KeyId=settings.key_arn,
-            EncryptionContext=_encryption_context(organization_id),
+            EncryptionContext=_build_encryption_context(organization_id),
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "InvalidCiphertextException":
@@ -155,5 +160,6 @@ def _unwrap(organization_id: str, wrapped: bytes) -> bytes:
     return bytes(response["Plaintext"])
 
 
-def _encryption_context(organization_id: str) -> dict[str, str]:
+def _build_encryption_context(organization_id: str) -> dict[str, str]:
+    """Return KMS's encryption context, which ties a data key to its organization."""
     return {"organizationId": organization_id}

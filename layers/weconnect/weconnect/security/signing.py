@@ -46,6 +46,7 @@ def find_key(kid: str) -> SigningKey | None:
 
 
 def _read_versions() -> None:
+    """Read the current and the previous version of the secret into this process."""
     global _current, _read_at
     _read_at = clock.epoch_seconds()
     _current = _read_version("AWSCURRENT")
@@ -57,6 +58,7 @@ def _read_versions() -> None:
 
 
 def _read_version(stage: str) -> SigningKey | None:
+    """Return the secret's version at a stage such as `AWSCURRENT`; None without a previous one."""
     try:
         response = aws.call(
             "secretsmanager",

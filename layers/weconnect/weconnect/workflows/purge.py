@@ -57,7 +57,7 @@ def erase_organization(organization_id: UUID, eraser: Eraser) -> None:
         _, prefix = WorkflowRow.of_organization(organization_id, deleted=deleted)
         for row in WorkflowRow.query(pk, WorkflowRow.sk.startswith(prefix), consistent_read=True):
             workflow_id = UUID(row.id)
-            eraser.erase(_link_tokens(organization_id, workflow_id))
+            eraser.erase(_list_link_tokens(organization_id, workflow_id))
             eraser.erase(list_keys(workflow_partition(organization_id, workflow_id)))
             eraser.erase(
                 EventTriggerRow.at(organization_id, event_type, workflow_id)
@@ -65,7 +65,7 @@ def erase_organization(organization_id: UUID, eraser: Eraser) -> None:
             )
 
 
-def _link_tokens(organization_id: UUID, workflow_id: UUID) -> Iterator[tuple[str, str]]:
+def _list_link_tokens(organization_id: UUID, workflow_id: UUID) -> Iterator[tuple[str, str]]:
     """Yield the keys of the tokens of a workflow's share links, which have partitions of their own."""
     pk, prefix = WorkflowShareRow.of_links(organization_id, workflow_id)
     for row in WorkflowShareRow.query(pk, WorkflowShareRow.sk.startswith(prefix), consistent_read=True):

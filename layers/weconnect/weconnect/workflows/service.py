@@ -113,7 +113,8 @@ def find(
     """
     search_text = (search or "").casefold()
 
-    def matches(row: WorkflowRow) -> bool:
+    def matches_filters(row: WorkflowRow) -> bool:
+        """Return whether a workflow has the status, the tag and, in its name or description, the text searched for."""
         return (
             (status is None or row.status == status)
             and (tag is None or tag in (row.tags or []))
@@ -127,7 +128,9 @@ def find(
     pk, prefix = WorkflowRow.of_organization(caller.organization_id, deleted=deleted)
     filters = [status, tag, search]
     if not caller.has_permission(access.VIEW.permission):
-        shared = [] if deleted else [row for row in listing.shared_workflows(caller) if matches(row)]
+        shared = (
+            [] if deleted else [row for row in listing.list_shared_workflows(caller) if matches_filters(row)]
+        )
         return page_of(
             [row.to_entity() for row in shared], caller.user_id, limit=limit, cursor=cursor, filters=filters
         )
@@ -137,7 +140,7 @@ def find(
         prefix,
         limit=limit,
         cursor=cursor,
-        keep=matches if any(value is not None for value in filters) else None,
+        keep=matches_filters if any(value is not None for value in filters) else None,
         filters=filters,
     )
     return Page(items=[row.to_entity() for row in rows], next_cursor=next_cursor)
@@ -212,7 +215,7 @@ def require_within_limits(caller: Caller, definition: WorkflowDefinition) -> Non
             "Move parts of it to other workflows."
         )
     row = table.require(OrganizationRow, OrganizationRow.at(caller.organization_id), OrganizationNotFound)
-    limit = max_nodes(row.to_entity())
+    limit = get_max_nodes(row.to_entity())
     if 0 <= limit < len(definition.nodes):
         raise WorkflowTooComplex(
             f"The workflow has {len(definition.nodes)} nodes; at most {limit} are allowed. "
@@ -221,7 +224,7 @@ def require_within_limits(caller: Caller, definition: WorkflowDefinition) -> Non
         )
 
 
-def max_nodes(organization: Organization) -> int:
+def get_max_nodes(organization: Organization) -> int:
     """Return how many nodes a workflow may have (-1: any number), the lower of plan and own setting."""
     plan_limit = organization.get_plan_limits().max_workflow_complexity
     own = organization.custom_settings.workflow

@@ -46,7 +46,7 @@ def summarize_value(value: Any) -> str:
         ).strip()
         return text[:MAX_CHARACTERS] + ("…" if len(text) > MAX_CHARACTERS else "") if text else "(empty)"
     if isinstance(value, dict | list):
-        leaves = _leaves(value, "", 0)
+        leaves = _collect_leaves(value, "", 0)
         shown = ", ".join(f"{name} {leaf}" if name else leaf for name, leaf in leaves[:12])
         return (
             shown[:MAX_CHARACTERS] + ("…" if len(shown) > MAX_CHARACTERS or len(leaves) > 12 else "")
@@ -63,10 +63,12 @@ def format_number(value: Any) -> str:
 
 
 def _describe_calculation(arguments: dict[str, Any], value: dict[str, Any]) -> str | None:
+    """Return `17 * 23 = 391` for a result of the calculator; None without a result."""
     return f"{arguments.get('expression')} = {format_number(value['result'])}" if "result" in value else None
 
 
 def _describe_date(arguments: dict[str, Any], value: dict[str, Any]) -> str | None:
+    """Return a sentence about a result of date_time; None for an unknown operation."""
     operation, zone = value.get("operation", arguments.get("operation")), value.get("timezone")
     if operation == "now":
         return f"It is {value.get('weekday')}, {value.get('date')}, {value.get('time')} ({zone})."
@@ -84,6 +86,7 @@ def _describe_date(arguments: dict[str, Any], value: dict[str, Any]) -> str | No
 
 
 def _describe_response(arguments: dict[str, Any], value: dict[str, Any]) -> str:
+    """Return `METHOD url answered STATUS: …` for the result of an HTTP request, with its body as one line."""
     status = next((value[key] for key in ("status", "statusCode", "status_code") if key in value), None)
     body = next((value[key] for key in ("json", "body", "data", "text") if value.get(key) is not None), None)
     body = _parse(body) if isinstance(body, str) else body
@@ -93,10 +96,12 @@ def _describe_response(arguments: dict[str, Any], value: dict[str, Any]) -> str:
 
 
 def _describe_value(arguments: dict[str, Any], value: dict[str, Any]) -> str | None:
+    """Return a tool's `result` as one line; None without one."""
     return summarize_value(value["result"]) if "result" in value else None
 
 
 def _describe_save(arguments: dict[str, Any], value: dict[str, Any]) -> str:
+    """Return a sentence about a result of memory_save: saved, a duplicate, or rejected with the reason."""
     decision = str(value.get("decision", "")).lower()
     content = str(arguments.get("content", "")).rstrip(".")
     if decision.startswith("dupl"):
@@ -106,20 +111,22 @@ def _describe_save(arguments: dict[str, Any], value: dict[str, Any]) -> str:
     return f"I will remember: {content}."
 
 
-def _leaves(value: Any, name: str, depth: int) -> list[tuple[str, str]]:
+def _collect_leaves(value: Any, name: str, depth: int) -> list[tuple[str, str]]:
+    """Return (path of keys separated by spaces, text) of a value's leaves, at most 5 levels deep."""
     if depth > 4:
         return []
     if isinstance(value, dict):
         leaves = []
         for key, item in list(value.items())[:20]:
-            leaves += _leaves(item, f"{name} {key}".strip(), depth + 1)
+            leaves += _collect_leaves(item, f"{name} {key}".strip(), depth + 1)
         return leaves
     if isinstance(value, list):
-        return [leaf for item in value[:5] for leaf in _leaves(item, name, depth + 1)]
+        return [leaf for item in value[:5] for leaf in _collect_leaves(item, name, depth + 1)]
     return [(name, value[:200] if isinstance(value, str) else format_number(value))]
 
 
 def _find_reason(value: Any) -> str:
+    """Return the innermost error text in a failed call's result, or else the result as one line."""
     if isinstance(value, dict):
         for key in ("error", "message", "detail", "reason"):
             if value.get(key):
@@ -128,6 +135,7 @@ def _find_reason(value: Any) -> str:
 
 
 def _parse(content: Any) -> Any:
+    """Return the value of JSON text; anything else unchanged."""
     try:
         return json.loads(content)
     except (ValueError, TypeError, RecursionError):
@@ -135,6 +143,7 @@ def _parse(content: Any) -> Any:
 
 
 def _format_time(iso: Any) -> str:
+    """Return an ISO 8601 date-time as `2026-03-01 15:00`; anything else unchanged."""
     try:
         moment = datetime.fromisoformat(str(iso))
     except ValueError:
@@ -143,4 +152,5 @@ def _format_time(iso: Any) -> str:
 
 
 def _format_count(n: Any, unit: str) -> str:
+    """Return `1 day`, `2 days`; the unit is in the plural."""
     return f"{n} {unit[:-1] if n == 1 else unit}"

@@ -40,14 +40,14 @@ def fill_arguments(tool: ToolSpec, text: str, now: datetime) -> FilledArguments:
         return FilledArguments(written, [])
     wanted = required or [key for key, value in properties.items() if read_type(value) == "string"][:1]
     rest, arguments = text, {}
-    explicit = [key for key in properties if _named_value(key, text) is not None]
+    explicit = [key for key in properties if _find_named_value(key, text) is not None]
     # Named values are read first, then values with a recognizable form; free text takes the rest.
     for key in sorted(
         properties,
         key=lambda key: (key not in explicit, _looseness(key, properties[key]), key not in required),
     ):
         shape = properties[key]
-        read = _value(key, shape if isinstance(shape, dict) else {}, rest, key in wanted, tool, now)
+        read = _find_value(key, shape if isinstance(shape, dict) else {}, rest, key in wanted, tool, now)
         if read is not None:
             arguments[key], rest = read
     arguments = {key: arguments[key] for key in properties if key in arguments}
@@ -66,30 +66,30 @@ def _looseness(key: str, shape: Any) -> int:
     return 3 if names & {"from", "to"} else 4 if names & ID_WORDS else 5
 
 
-def _value(
+def _find_value(
     key: str, shape: dict[str, Any], text: str, wanted: bool, tool: ToolSpec, now: datetime
 ) -> tuple[Any, str] | None:
-    """Return one parameter's value and the text without it; an unwanted parameter must be named or unambiguous."""
+    """Return a parameter's value and the text without it; None without one. An unwanted one must be unambiguous."""
     if "const" in shape:
         return shape["const"], text
-    named = _named_value(key, text)
+    named = _find_named_value(key, text)
     if named:
         value = _typed(named[0], shape)
         if value is not None:
             return value, named[1]
     if isinstance(shape.get("enum"), list):
-        return _choice(shape["enum"], text)
+        return _find_choice(shape["enum"], text)
     kind = read_type(shape)
     if kind in ("integer", "number"):
-        return _number(key, kind, text, wanted, tool)
+        return _find_number(key, kind, text, wanted, tool)
     if kind == "boolean":
-        return _flag(key, text)
+        return _find_flag(key, text)
     if kind == "array":
-        return _array(key, shape, text, wanted)
+        return _find_array(key, shape, text, wanted)
     return phrases.find_text_value(key, shape, text, wanted, tool, now) if kind == "string" else None
 
 
-def _named_value(key: str, text: str) -> tuple[str, str] | None:
+def _find_named_value(key: str, text: str) -> tuple[str, str] | None:
     """Return the value in `key=value`, `key: value`, `key is value`, or the quoted value after the key."""
     spoken = r"[\s_-]*".join(
         re.escape(word) for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+|[^\W_]+", key)
@@ -114,7 +114,7 @@ def _typed(raw: str, shape: dict[str, Any]) -> Any:
         return next((item for item in shape["enum"] if str(item).lower() == bare.lower()), None)
     if kind in ("integer", "number"):
         match = re.match(r"-?[\d,]*\.?\d+", bare)
-        return _as_number(match.group(), kind) if match else None
+        return _parse_number(match.group(), kind) if match else None
     if kind == "boolean":
         return {
             "true": True,
@@ -127,13 +127,14 @@ def _typed(raw: str, shape: dict[str, Any]) -> Any:
             "0": False,
         }.get(bare.lower())
     if kind == "array":
-        return _items(raw, shape)
+        return _parse_items(raw, shape)
     if kind == "object" or (kind is None and raw.startswith(("{", "["))):
         return parse_first_object(raw)
     return bare.rstrip(".,;!?") or None
 
 
-def _items(raw: str, shape: dict[str, Any]) -> list[Any] | None:
+def _parse_items(raw: str, shape: dict[str, Any]) -> list[Any] | None:
+    """Return the items of a written list such as "a, b and c"; None when one has the wrong type, or without any."""
     inside = raw.strip().strip("[]")
     items = shape.get("items") if isinstance(shape.get("items"), dict) else {}
     pieces = extract_quoted(inside) or [
@@ -143,7 +144,8 @@ def _items(raw: str, shape: dict[str, Any]) -> list[Any] | None:
     return values if values and None not in values else None
 
 
-def _choice(enum: list[Any], text: str) -> tuple[Any, str] | None:
+def _find_choice(enum: list[Any], text: str) -> tuple[Any, str] | None:
+    """Return the first value of the enum that the text contains, and the text without it; None without one."""
     for item in enum:
         match = (
             isinstance(item, str)
@@ -155,7 +157,7 @@ def _choice(enum: list[Any], text: str) -> tuple[Any, str] | None:
     return None
 
 
-def _number(key: str, kind: str, text: str, wanted: bool, tool: ToolSpec) -> tuple[Any, str] | None:
+def _find_number(key: str, kind: str, text: str, wanted: bool, tool: ToolSpec) -> tuple[Any, str] | None:
     """Return the number next to the parameter's name ("3 days", "under 50" for a maximum), else the first."""
     digits = replace_number_words(text)
     own = [word for word in split_words(key) if word not in ID_WORDS | {"max", "min"}]
@@ -179,11 +181,12 @@ def _number(key: str, kind: str, text: str, wanted: bool, tool: ToolSpec) -> tup
     if not match:
         return None
     raw = next((group for group in match.groups() if group), "") if near else match.group()
-    value = _as_number(raw, kind)
+    value = _parse_number(raw, kind)
     return None if value is None else (value, f"{digits[: match.start()]} , {digits[match.end() :]}")
 
 
-def _as_number(raw: str, kind: str) -> int | float | None:
+def _parse_number(raw: str, kind: str) -> int | float | None:
+    """Return a written number such as "1,200"; None for a fraction as an "integer", and for other text."""
     try:
         value = float(raw.replace(",", ""))
         whole = int(raw.replace(",", "")) if re.fullmatch(r"-?[\d,]+", raw) else value
@@ -194,7 +197,8 @@ def _as_number(raw: str, kind: str) -> int | float | None:
     return whole if abs(value) != float("inf") else None
 
 
-def _flag(key: str, text: str) -> tuple[bool, str] | None:
+def _find_flag(key: str, text: str) -> tuple[bool, str] | None:
+    """Return whether the text affirms or negates the parameter's name, and the text; None when it lacks the name."""
     names = [
         word for word in split_words(key) if word not in {"is", "has", "include", "with", "only", "should"}
     ]
@@ -211,21 +215,22 @@ def _flag(key: str, text: str) -> tuple[bool, str] | None:
     return not negated, text
 
 
-def _array(key: str, shape: dict[str, Any], text: str, wanted: bool) -> tuple[Any, str] | None:
+def _find_array(key: str, shape: dict[str, Any], text: str, wanted: bool) -> tuple[Any, str] | None:
+    """Return the list for an array parameter and the text without it; an unwanted one must be named."""
     items = shape.get("items") if isinstance(shape.get("items"), dict) else {}
     spoken = re.escape(key)
     match = re.search(rf"\b{spoken}\s+((?:[\w-]+)(?:(?:\s*,\s*|\s+and\s+)[\w-]+)*)", text, re.IGNORECASE)
-    if match and (values := _items(match[1], shape)):
+    if match and (values := _parse_items(match[1], shape)):
         return values, f"{text[: match.start()]} {text[match.end() :]}"
     if not wanted:
         return None
     if read_type(items or {}) in ("integer", "number"):
         numbers = [
-            _as_number(raw, read_type(items or {}) or "")
+            _parse_number(raw, read_type(items or {}) or "")
             for raw in NUMBER.findall(replace_number_words(text))
         ]
         return ([n for n in numbers if n is not None], "") if numbers else None
     if values := extract_quoted(text):
         return values, QUOTED.sub(" ", text)
     match = re.search(r"\b(?:for|of|with|to)\s+([\w-]+(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)[\w-]+)*)", text)
-    return (_items(match[1], shape), "") if match else None
+    return (_parse_items(match[1], shape), "") if match else None

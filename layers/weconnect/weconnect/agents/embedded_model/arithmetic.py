@@ -42,35 +42,40 @@ ORDINALS = {
 Rewrite = str | Callable[[re.Match[str]], str]
 
 
-def _joined(sign: str) -> Callable[[re.Match[str]], str]:
-    return lambda match: f"({f' {sign} '.join(_numbers(match.group(1)))})"
+def _make_infix_replacer(sign: str) -> Callable[[re.Match[str]], str]:
+    """Return a replacement for `re.sub` that joins the numbers of group 1 by a sign: `(1 + 2 + 3)`."""
+    return lambda match: f"({f' {sign} '.join(_find_numbers(match.group(1)))})"
 
 
-def _called(name: str) -> Callable[[re.Match[str]], str]:
-    return lambda match: f"{name}({', '.join(_numbers(match.group(1)))})"
+def _make_call_replacer(name: str) -> Callable[[re.Match[str]], str]:
+    """Return a replacement for `re.sub` that passes the numbers of group 1 to a function: `max(1, 2)`."""
+    return lambda match: f"{name}({', '.join(_find_numbers(match.group(1)))})"
 
 
-def _average(match: re.Match[str]) -> str:
-    numbers = _numbers(match.group(1))
+def _format_average(match: re.Match[str]) -> str:
+    """Return the average of the numbers in group 1 as an expression: `((1 + 2) / 2)`."""
+    numbers = _find_numbers(match.group(1))
     return f"(({' + '.join(numbers)}) / {len(numbers)})"
 
 
-def _fraction(match: re.Match[str]) -> str:
+def _format_fraction(match: re.Match[str]) -> str:
+    """Return "two thirds of 90" as an expression: `(90 * 2 / 3)`; the groups are count, part and number."""
     return f"({match.group(3)} * {match.group(1) or 1} / {PARTS[match.group(2)]})"
 
 
-def _numbers(text: str) -> list[str]:
+def _find_numbers(text: str) -> list[str]:
+    """Return the numbers and calls in a text, as they are written."""
     return re.findall(N, text)
 
 
 # Phrases and the expressions that they mean, applied in this order; later rules see the output of earlier ones.
 PHRASES: list[tuple[str, Rewrite]] = [
-    (rf"(?:average|mean)\s+(?:value\s+)?of\s+{ALL}", _average),
-    (rf"(?:sum|total)\s+of\s+{ALL}", _joined("+")),
-    (rf"product\s+of\s+{ALL}", _joined("*")),
+    (rf"(?:average|mean)\s+(?:value\s+)?of\s+{ALL}", _format_average),
+    (rf"(?:sum|total)\s+of\s+{ALL}", _make_infix_replacer("+")),
+    (rf"product\s+of\s+{ALL}", _make_infix_replacer("*")),
     (rf"difference\s+(?:between|of)\s+{N}\s+and\s+{N}", r"abs(\1 - \2)"),
-    (rf"{LARGEST}{OF}{ALL}", _called("max")),
-    (rf"{SMALLEST}{OF}{ALL}", _called("min")),
+    (rf"{LARGEST}{OF}{ALL}", _make_call_replacer("max")),
+    (rf"{SMALLEST}{OF}{ALL}", _make_call_replacer("min")),
     (rf"what\s+percent(?:age)?\s+of\s+{N}\s+is\s+{N}", r"(\2 * 100 / \1)"),
     (rf"{N}\s+(?:is|as)\s+(?:what|a)\s+percent(?:age)?\s+of\s+{N}", r"(\1 * 100 / \2)"),
     (rf"add\s+{P}\s+to\s+{N}", r"(\2 + \2 * \1 / 100)"),
@@ -81,15 +86,15 @@ PHRASES: list[tuple[str, Rewrite]] = [
     (rf"{N}\s*(?:\+|plus|increased\s+by|with)\s+{P}(?!\s+of)", r"(\1 + \1 * \2 / 100)"),
     (rf"{N}\s*(?:-|minus|less|decreased\s+by|reduced\s+by)\s+{P}(?!\s+of)", r"(\1 - \1 * \2 / 100)"),
     (rf"{P}{TIP}\s+(?:of|on|for)\s+(?:an?\s+)?{N}", r"(\1 * \2 / 100)"),
-    (rf"(?:add|sum)\s+(?:up\s+|together\s+)?{ALL}", _joined("+")),
-    (rf"multiply\s+{ALL}", _joined("*")),
+    (rf"(?:add|sum)\s+(?:up\s+|together\s+)?{ALL}", _make_infix_replacer("+")),
+    (rf"multiply\s+{ALL}", _make_infix_replacer("*")),
     (rf"add\s+{N}\s+(?:to|with)\s+{N}", r"(\1 + \2)"),
     (rf"(?:subtract|take|deduct)\s+{N}\s+(?:away\s+)?from\s+{N}", r"(\2 - \1)"),
     (rf"multiply\s+{N}\s+(?:by|with)\s+{N}", r"(\1 * \2)"),
     (rf"(?:divide|split)\s+{N}\s+(?:by|among|between|into)\s+{N}", r"(\1 / \2)"),
     (rf"remainder\s+(?:of|when)\s+{N}\s+(?:is\s+)?(?:divided\s+by|over|/)\s+{N}", r"(\1 % \2)"),
     (rf"(?:a\s+|one\s+|1\s+)?half\s+(?:of\s+)?{N}", r"(\1 / 2)"),
-    (rf"(?:an?\s+)?(?:(\d+)[\s-]+)?({'|'.join(PARTS)})s?\s+of\s+{N}", _fraction),
+    (rf"(?:an?\s+)?(?:(\d+)[\s-]+)?({'|'.join(PARTS)})s?\s+of\s+{N}", _format_fraction),
     (rf"(?:double|twice)\s+(?:of\s+)?{N}", r"(2 * \1)"),
     (rf"triple\s+(?:of\s+)?{N}", r"(3 * \1)"),
     (rf"(?:square\s+)?root\s+of\s+{N}", r"sqrt(\1)"),
@@ -146,7 +151,7 @@ def find_expression(text: str) -> str | None:
         or not re.search(r"\d", replace_number_words(text))
     ):
         return None
-    spoken = ARTICLE.sub("", CURRENCY.sub("", _signs(replace_number_words(text.lower()))))
+    spoken = ARTICLE.sub("", CURRENCY.sub("", _normalize_signs(replace_number_words(text.lower()))))
     written = spoken
     # Twice: of "multiply 12 by the square root of 81", the inner part is rewritten first.
     for _ in range(2):
@@ -164,7 +169,8 @@ def find_expression(text: str) -> str | None:
     return None
 
 
-def _signs(text: str) -> str:
+def _normalize_signs(text: str) -> str:
+    """Return the text without thousands separators, and with Python's operators for ×, ·, ÷, −, – and ^."""
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     for sign, plain_sign in {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "**"}.items():
         text = text.replace(sign, plain_sign)
@@ -196,5 +202,6 @@ def _is_ambiguous(candidate: str, spoken: str) -> bool:
 
 
 def _has_only_lead_in(text: str, run: re.Match[str]) -> bool:
+    """Return whether the text around the expression has only words such as "what is"."""
     rest = re.findall(r"[\w']+", text[: run.start()] + " " + text[run.end() :])
     return all(word in LEAD_IN for word in rest)

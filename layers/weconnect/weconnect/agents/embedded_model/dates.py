@@ -102,11 +102,11 @@ def read_date_question(text: str, now: datetime) -> dict[str, Any] | None:
     if not _is_only_about_time(low, dates, zones):
         return None
     return (
-        _conversion(low, dates, zones, now)
-        or _difference(low, dates, now)
-        or _sum(low, dates, spans, now)
-        or _weekday(low, dates)
-        or _present(low, zones)
+        _read_conversion(low, dates, zones, now)
+        or _read_difference(low, dates, now)
+        or _read_sum(low, dates, spans, now)
+        or _read_weekday(low, dates)
+        or _read_now(low, zones)
     )
 
 
@@ -124,6 +124,7 @@ def find_dates(text: str, now: datetime) -> list[FoundDate]:
 
 
 def _to_date(match: re.Match[str], today: date, past: bool) -> date:
+    """Return the date, or the date-time, of a match of DATE_FORMS; with `past` the last one. Raises ValueError."""
     part = match.groupdict()
     if part["iso"]:
         text = part["iso"].upper()
@@ -140,10 +141,11 @@ def _to_date(match: re.Match[str], today: date, past: bool) -> date:
     year = part["year1"] or part["year2"] or part["year3"]
     if year:
         return date(int(year), month, day)
-    return _nearest(today, month, day, past)
+    return _find_nearest(today, month, day, past)
 
 
-def _nearest(today: date, month: int, day: int, past: bool) -> date:
+def _find_nearest(today: date, month: int, day: int, past: bool) -> date:
+    """Return the next such day of a year, or with `past` the last one; today counts. Raises ValueError."""
     this_year = date(today.year, month, day)
     if past:
         return this_year if this_year <= today else date(today.year - 1, month, day)
@@ -179,6 +181,7 @@ def find_timezones(text: str) -> list[tuple[str, str]]:
 
 
 def _is_only_about_time(text: str, dates: list[FoundDate], zones: list[tuple[str, str]]) -> bool:
+    """Return whether nothing but filler words is left without dates, zones (name, IANA zone), spans and times."""
     rest = text
     for moment in reversed(dates):
         rest = f"{rest[: moment.start]} {rest[moment.end :]}"
@@ -188,9 +191,10 @@ def _is_only_about_time(text: str, dates: list[FoundDate], zones: list[tuple[str
     return all(word in FILLERS or word in UNITS for word in re.findall(r"[^\W_][\w']*", rest))
 
 
-def _conversion(
+def _read_conversion(
     text: str, dates: list[FoundDate], zones: list[tuple[str, str]], now: datetime
 ) -> dict[str, Any] | None:
+    """Return the arguments that convert a time to the last zone; None without a zone or a time."""
     clock = CLOCK.search(text)
     if not zones or not (clock or (dates and "T" in dates[0].iso)):
         return None
@@ -202,11 +206,12 @@ def _conversion(
     else:
         assert clock
         day = date.fromisoformat(dates[0].iso) if dates else now.astimezone(source).date()
-        moment = datetime(day.year, day.month, day.day, *_hour_minute(clock), tzinfo=source)
+        moment = datetime(day.year, day.month, day.day, *_parse_clock(clock), tzinfo=source)
     return {"operation": "convert", "date": moment.isoformat(), "timezone": zones[-1][1]}
 
 
-def _hour_minute(clock: re.Match[str]) -> tuple[int, int]:
+def _parse_clock(clock: re.Match[str]) -> tuple[int, int]:
+    """Return (hour, minute) of a match of CLOCK: "3:30 pm", "15:30", "noon" or "midnight"."""
     hour12, minute12, half, hour24, minute24, named = clock.groups()
     if named:
         return (12 if named == "noon" else 0), 0
@@ -216,7 +221,8 @@ def _hour_minute(clock: re.Match[str]) -> tuple[int, int]:
     return min(hour, 23), min(int(minute12 or minute24 or 0), 59)
 
 
-def _difference(text: str, dates: list[FoundDate], now: datetime) -> dict[str, Any] | None:
+def _read_difference(text: str, dates: list[FoundDate], now: datetime) -> dict[str, Any] | None:
+    """Return the arguments for the time between two dates, or a date and today; None when it is not requested."""
     is_asked = re.search(
         r"\bhow (?:many|long)\b|\bdifference\b|\bnumber of\b"
         r"|\b(?:days|weeks|months|hours|time) (?:until|till|between|since|left)",
@@ -234,9 +240,10 @@ def _difference(text: str, dates: list[FoundDate], now: datetime) -> dict[str, A
     return {"operation": "difference", "date": first, "other": second}
 
 
-def _sum(
+def _read_sum(
     text: str, dates: list[FoundDate], spans: list[re.Match[str]], now: datetime
 ) -> dict[str, Any] | None:
+    """Return the arguments that add spans to a date, or to now, or subtract them; None when it is not requested."""
     backwards = re.search(r"\b(ago|before|subtract|minus|earlier)\b|\d\s+-\s+\d", text)
     forwards = re.search(r"\b(in|from|after|add|plus|later|hence)\b|\+", text)
     if not spans or not (backwards or forwards) or re.search(r"\bhow (many|long)\b", text):
@@ -253,7 +260,8 @@ def _sum(
     return {"operation": "add", **start, **amounts}
 
 
-def _weekday(text: str, dates: list[FoundDate]) -> dict[str, Any] | None:
+def _read_weekday(text: str, dates: list[FoundDate]) -> dict[str, Any] | None:
+    """Return the arguments for the weekday of the first date; None when it is not requested."""
     asks = re.search(
         r"^\W*(?:is|was|will)\b.*\ba (?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekday)\b", text
     )
@@ -268,7 +276,8 @@ def _weekday(text: str, dates: list[FoundDate]) -> dict[str, Any] | None:
     return {"operation": "weekday", "date": dates[0].iso}
 
 
-def _present(text: str, zones: list[tuple[str, str]]) -> dict[str, Any] | None:
+def _read_now(text: str, zones: list[tuple[str, str]]) -> dict[str, Any] | None:
+    """Return the arguments for the present date or time; None when it is not requested."""
     if re.search(r"\bthat\b", text):
         return None
     zone = {"timezone": zones[-1][1]} if zones else {}

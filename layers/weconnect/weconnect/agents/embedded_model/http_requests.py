@@ -46,7 +46,7 @@ def read_http_request(text: str) -> dict[str, Any] | None:
 
 
 def _find_method(text: str) -> str:
-    """Return the method: one written in capitals, else that of the first verb."""
+    """Return the method: one written in capitals, else that of the first verb, else GET."""
     written = re.search(r"\b(GET|POST|PUT|PATCH|DELETE)\b", text)
     if written:
         return written[1]
@@ -64,6 +64,7 @@ def _find_method(text: str) -> str:
 
 
 def _find_body(text: str) -> dict[str, Any] | None:
+    """Return the JSON object in the text, or else its `key=value` pairs; None without either."""
     start = text.find("{")
     if start >= 0:
         try:

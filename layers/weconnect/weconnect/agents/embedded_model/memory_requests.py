@@ -60,6 +60,7 @@ def extract_fact(text: str) -> str | None:
 
 
 def is_recall_request(text: str) -> bool:
+    """Return whether the text asks for something that the user has said before."""
     return bool(RECALL.search(text))
 
 
@@ -77,10 +78,10 @@ def read_facts(system: str) -> list[str]:
 
 def find_matching_fact(question: str, facts: list[str], share: float = 1.0) -> str | None:
     """Return the fact with the largest share, at least `share`, of the question's words that has other words too."""
-    question_stems = _key_stems(question)
+    question_stems = _extract_key_stems(question)
     best, best_score = None, 0.0
     for fact in facts:
-        stems = _key_stems(fact)
+        stems = _extract_key_stems(fact)
         score = len(question_stems & stems) / len(question_stems) if question_stems else 0.0
         if score >= share and score > best_score and stems - question_stems:
             best, best_score = fact, score
@@ -104,24 +105,30 @@ def rephrase_for_user(fact: str) -> str:
 
 def answer_from_hits(question: str, result: Any) -> str:
     """Return an answer from the hits of a search: the fact closest to the question, or that there is none."""
-    hits = [str(hit["content"]) for hit in _hits(result) if isinstance(hit, dict) and hit.get("content")]
+    hits = [
+        str(hit["content"])
+        for hit in _extract_memories(result)
+        if isinstance(hit, dict) and hit.get("content")
+    ]
     if not hits:
         return "I do not know: nothing in my memory answers that."
     if re.search(r"\b(?:know|remember|recall|told?)\b[^?]*\babout me\b", question, re.IGNORECASE):
         return "This is what I remember: " + "; ".join(hits[:5]) + "."
-    question_stems = _key_stems(question)
+    question_stems = _extract_key_stems(question)
     # The sort is stable: the order of the search decides ties.
-    ranked = sorted(hits, key=lambda hit: -len(question_stems & _key_stems(hit)))
-    if question_stems & _key_stems(ranked[0]):
+    ranked = sorted(hits, key=lambda hit: -len(question_stems & _extract_key_stems(hit)))
+    if question_stems & _extract_key_stems(ranked[0]):
         return rephrase_for_user(ranked[0])
     return f"I do not know for certain. The nearest thing in my memory: {hits[0]}"
 
 
-def _hits(result: Any) -> list[Any]:
+def _extract_memories(result: Any) -> list[Any]:
+    """Return the memories in a result of memory_search; an empty list when it has none."""
     hits = result.get("memories") if isinstance(result, dict) else result
     return hits if isinstance(hits, list) else []
 
 
-def _key_stems(text: str) -> set[str]:
+def _extract_key_stems(text: str) -> set[str]:
+    """Return the stems of the content words, and the stems related to them."""
     stems = {stem(word) for word in split_words(text) if word not in STOP_WORDS} - RECALL_STEMS
     return stems | {RELATED_STEMS[word] for word in stems if word in RELATED_STEMS}

@@ -52,6 +52,7 @@ class PlannedTask:
 
     @property
     def is_understood(self) -> bool:
+        """Return whether a rule has decided on a tool or an answer."""
         return self.tool is not None or self.answer is not None
 
 
@@ -87,7 +88,7 @@ def reply(request: ModelRequest, now: datetime | None = None) -> ModelReply:
     calls = _next_calls(tasks, turn, len(calls_made))
     if calls:
         return _to_reply(request, "", follow_up.number_calls(calls, request.messages))
-    text = _compose(tasks, calls_made, turn, context)
+    text = _compose_answer(tasks, calls_made, turn, context)
     return _to_reply(request, format_answer(text) if format_answer else text, [])
 
 
@@ -99,6 +100,7 @@ def _split_messages(messages: list[Message]) -> tuple[str, list[Message], list[M
 
 
 def _plan(question: str, earlier: list[Message], context: PlanningContext) -> list[PlannedTask]:
+    """Return the tasks in a question, or the task of an earlier request whose missing value it supplies."""
     gap = follow_up.fill_gap(question, earlier, context.tools)
     filled = _fill(gap.text, gap.tool, context) if gap else None
     if filled and filled.arguments is not None:
@@ -170,14 +172,14 @@ def _plan_task(text: str, context: PlanningContext, earlier: list[PlannedTask]) 
     text = follow_up.insert_last_result(text, context.last_number)
     fact = memory_requests.extract_fact(text)
     if fact:
-        return _call(text, available.get("memory_save"), {"content": fact}) or PlannedTask(text)
+        return _plan_call(text, available.get("memory_save"), {"content": fact}) or PlannedTask(text)
     named = tool_matching.find_named_tool(text, context.tools)
     if named:
-        builtin = _builtin_arguments(named.name, text, context)
-        return _call(text, named, builtin) or _fill(text, named, context) or PlannedTask(text)
+        builtin = _read_builtin_arguments(named.name, text, context)
+        return _plan_call(text, named, builtin) or _fill(text, named, context) or PlannedTask(text)
     for name in ("json_query", "text"):
         # Their phrases name an operation and its input, so a match is rarely a coincidence.
-        task = _call(text, available.get(name), _builtin_arguments(name, text, context))
+        task = _plan_call(text, available.get(name), _read_builtin_arguments(name, text, context))
         if task:
             return task
     if memory_requests.is_recall_request(text):
@@ -188,6 +190,7 @@ def _plan_task(text: str, context: PlanningContext, earlier: list[PlannedTask]) 
 
 
 def _choose_tool(text: str, available: dict[str, ToolSpec], context: PlanningContext) -> PlannedTask:
+    """Return the task with the best tool: a complete declared one, a builtin, another match, memory; or none."""
     matches = tool_matching.rank_tools(
         text, [tool for tool in context.tools if tool.name not in BUILTIN_TOOLS]
     )
@@ -196,7 +199,7 @@ def _choose_tool(text: str, available: dict[str, ToolSpec], context: PlanningCon
     if complete:
         return complete
     for name in ("http_request", "date_time", "calculator"):
-        builtin_task = _call(text, available.get(name), _builtin_arguments(name, text, context))
+        builtin_task = _plan_call(text, available.get(name), _read_builtin_arguments(name, text, context))
         if builtin_task:
             return builtin_task
     if filled:
@@ -209,7 +212,8 @@ def _choose_tool(text: str, available: dict[str, ToolSpec], context: PlanningCon
     return PlannedTask(text)
 
 
-def _builtin_arguments(name: str, text: str, context: PlanningContext) -> dict[str, Any] | None:
+def _read_builtin_arguments(name: str, text: str, context: PlanningContext) -> dict[str, Any] | None:
+    """Return a built-in tool's arguments as the text contains them; None when the text is not for that tool."""
     if name == "calculator":
         expression = arithmetic.find_expression(text)
         return {"expression": expression} if expression else None
@@ -227,21 +231,24 @@ def _builtin_arguments(name: str, text: str, context: PlanningContext) -> dict[s
 
 
 def _recall(text: str, available: dict[str, ToolSpec], context: PlanningContext) -> PlannedTask | None:
+    """Return the task to answer from a fact in the prompt, or else to search memory; None without that tool."""
     fact = memory_requests.find_matching_fact(text, context.facts)
     if fact:
         return PlannedTask(text, answer=memory_requests.rephrase_for_user(fact))
-    return _call(text, available.get("memory_search"), {"query": text.strip(" ?!.")})
+    return _plan_call(text, available.get("memory_search"), {"query": text.strip(" ?!.")})
 
 
 def _fill(text: str, tool: ToolSpec, context: PlanningContext) -> PlannedTask | None:
+    """Return the call of a tool, or the task to ask for missing arguments; None when its schema rejects them."""
     filled = arguments.fill_arguments(tool, text, context.now)
     if filled.missing:
         answer = f"To use {tool.name} I need: {', '.join(filled.missing)}."
         return PlannedTask(text, answer=answer, missing=(tool.name, *filled.missing))
-    return _call(text, tool, filled.arguments)
+    return _plan_call(text, tool, filled.arguments)
 
 
-def _call(text: str, tool: ToolSpec | None, arguments: dict[str, Any] | None) -> PlannedTask | None:
+def _plan_call(text: str, tool: ToolSpec | None, arguments: dict[str, Any] | None) -> PlannedTask | None:
+    """Return the task to call a tool; None without the tool or arguments, or when its schema rejects them."""
     if tool is None or arguments is None:
         return None
     if set(tool_schemas.read_required(tool.input_schema)) - set(arguments):
@@ -270,6 +277,7 @@ def _next_calls(tasks: list[PlannedTask], turn: list[Message], calls_made: int) 
 
 
 def _describe_results(turn: list[Message]) -> list[str]:
+    """Return a sentence about each tool result in the messages, also for calls that were not planned."""
     calls = {call.id: call for message in turn for call in message.tool_calls}
     return [
         answers.describe_result(
@@ -282,9 +290,10 @@ def _describe_results(turn: list[Message]) -> list[str]:
     ]
 
 
-def _compose(
+def _compose_answer(
     tasks: list[PlannedTask], calls_made: list[ToolCall], turn: list[Message], context: PlanningContext
 ) -> str:
+    """Return the answer: results, other answers, and what was not understood; small talk only without these."""
     results = {message.tool_call_id: message for message in turn if message.role == "tool"}
     texts = [task.text for task in tasks if task.tool and task.arguments is not None]
     lines = []
@@ -303,11 +312,13 @@ def _compose(
 
 
 def _admit_ignorance(texts: list[str], tools: list[ToolSpec]) -> str:
+    """Return the sentence that the model cannot answer the first of the texts, and its tools."""
     request = f"to “{texts[0][:80]}”" if texts else "to that"
     return f"I have no answer {request}: {_describe_itself(tools)}"
 
 
 def _describe_itself(tools: list[ToolSpec]) -> str:
+    """Return the sentences about the model's nature and its tools."""
     names = ", ".join(tool.name for tool in tools)
     abilities = f"The tools I can use are: {names}." if names else "I have no tools to use."
     return f"I am the embedded rule-based provider, not a language model. {abilities}"

@@ -149,4 +149,5 @@ def read_json_query(request: str) -> dict[str, Any] | None:
 
 
 def _refuse(constant: str) -> Any:
+    """Raise ValueError for NaN and Infinity, which `json` would accept."""
     raise ValueError(f"{constant} is not JSON")

@@ -68,7 +68,7 @@ def find_text_value(
     if not wanted:
         return None
     if names & ID_WORDS:
-        return _identifier(names, text)
+        return _find_identifier(names, text)
     if quote_match := QUOTED.search(text):
         value = next(group for group in quote_match.groups() if group)
         return value, f"{text[: quote_match.start()]} {text[quote_match.end() :]}"
@@ -83,6 +83,7 @@ def find_text_value(
 
 
 def _cut(match: re.Match[str] | None, text: str) -> tuple[str, str] | None:
+    """Return the matched text and the text without it; None without a match."""
     return (match.group(), f"{text[: match.start()]} {text[match.end() :]}") if match else None
 
 
@@ -104,12 +105,13 @@ def _phrase(leads: tuple[str, ...], text: str, *, long: bool = False) -> tuple[s
 
 
 def _before_to(text: str) -> tuple[str, str] | None:
-    """Return the source of "100 USD to EUR"."""
+    """Return the word before "to", and the text without it: USD for "100 USD to EUR"; None without one."""
     match = re.search(r"\b([A-Za-z]{2,})(?=\s+(?:to|into|in)\s+\w)", text)
     return _cut(match, text) if match and match[1].lower() not in STOP_WORDS else None
 
 
-def _identifier(names: set[str], text: str) -> tuple[str, str] | None:
+def _find_identifier(names: set[str], text: str) -> tuple[str, str] | None:
+    """Return an id, beside one of the names if possible, and the text without it; None without one."""
     nouns = "|".join(re.escape(word) for word in names - ID_WORDS) or r"(?!)"
     beside = re.search(
         rf"\b(?:{nouns})s?\s*(?:id|number|no\.?|code|is|with)?\s*[#:]?\s*{CODE.pattern}", text, re.IGNORECASE
@@ -126,6 +128,7 @@ def _word_after_name(names: set[str], text: str) -> tuple[str, str] | None:
 
 
 def _cut_group(match: re.Match[str], text: str) -> tuple[str, str]:
+    """Return the first group and the text without it."""
     return match[1], f"{text[: match.start(1)]} {text[match.end(1) :]}"
 
 
@@ -146,5 +149,6 @@ def _remainder(names: set[str], text: str, tool: ToolSpec) -> tuple[str, str] | 
 
 
 def _is_command(token: str, own: set[str]) -> bool:
+    """Return whether a token has only stop words, words of commands, and the tool's `own` stems."""
     bare = split_words(token)
     return all(word in STOP_WORDS or word in COMMAND_WORDS or stem(word) in own for word in bare)

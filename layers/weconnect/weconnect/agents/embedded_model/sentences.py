@@ -149,6 +149,7 @@ def asks_about_the_model(text: str) -> bool:
 
 
 def is_question(text: str) -> bool:
+    """Return whether the text has a question mark or begins like a question."""
     return bool(re.search(r"\w.*\?", text) or QUESTION.match(text))
 
 
@@ -158,15 +159,17 @@ def is_statement(text: str) -> bool:
 
 
 def extract_quoted(text: str) -> list[str]:
+    """Return the texts in quotation marks, in order."""
     return [next(group for group in match.groups() if group) for match in QUOTED.finditer(text)]
 
 
 def replace_number_words(text: str) -> str:
     """Return the text with digits for number words: 305 for "three hundred and five"."""
-    return NUMBER_WORDS.sub(lambda match: str(_value(match.group())), text)
+    return NUMBER_WORDS.sub(lambda match: str(_parse_number_words(match.group())), text)
 
 
-def _value(text: str) -> int:
+def _parse_number_words(text: str) -> int:
+    """Return the number of consecutive number words: 305 for "three hundred and five"."""
     total = current = 0
     for word in re.split(r"[\s-]+", text.lower()):
         if word in SCALES:

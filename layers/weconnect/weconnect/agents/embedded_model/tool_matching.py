@@ -89,7 +89,7 @@ def rank_tools(text: str, tools: list[ToolSpec]) -> list[ToolMatch]:
     """Return the tools that match, best first; a tool that shares one or two words by coincidence is left out."""
     weights = _with_synonyms(extract_stems(text))
     actions = _actions(text)
-    matches = [match for tool in tools if (match := _match(text, weights, actions, tool))]
+    matches = [match for tool in tools if (match := _match_tool(text, weights, actions, tool))]
     return sorted(matches, key=lambda match: -match.score)
 
 
@@ -114,7 +114,8 @@ def find_named_tool(text: str, tools: list[ToolSpec]) -> ToolSpec | None:
     return None
 
 
-def _match(text: str, weights: dict[str, float], actions: set[str], tool: ToolSpec) -> ToolMatch | None:
+def _match_tool(text: str, weights: dict[str, float], actions: set[str], tool: ToolSpec) -> ToolMatch | None:
+    """Return the match of a tool; None when actions or nouns differ. `weights`: each requested stem's weight."""
     name = split_words(tool.name)
     verb = next((word for word in name if word in VERBS and word not in NOUNS_IN_NAMES), None)
     described_as = split_words(tool.description)[:1]
@@ -137,7 +138,7 @@ def _match(text: str, weights: dict[str, float], actions: set[str], tool: ToolSp
     of_name = sum(weights.get(word, 0) for word in nouns)
     described = {word for word in extract_stems(tool.description) if word not in GENERIC_STEMS} - set(nouns)
     parameters = (
-        {word for key in _properties(tool) for word in extract_stems(key)} - set(nouns) - GENERIC_STEMS
+        {word for key in _read_properties(tool) for word in extract_stems(key)} - set(nouns) - GENERIC_STEMS
     )
     of_rest = sum(weights.get(word, 0) for word in described | parameters if word not in VERB_STEMS)
     by_name = bool(nouns) and of_name >= max(1.0, 0.5 * len(nouns)) * 0.8
@@ -174,6 +175,7 @@ def _actions(text: str) -> set[str]:
 
 
 def _is_verb_position(before: list[str]) -> bool:
+    """Return whether the words before a word allow it to be a verb, as "please" and "to" do."""
     return not before or before[-1] in BEFORE_VERBS or all(word in BEFORE_VERBS for word in before)
 
 
@@ -183,6 +185,7 @@ def _with_synonyms(stems: list[str]) -> dict[str, float]:
     return weights | dict.fromkeys(stems, 1.0)
 
 
-def _properties(tool: ToolSpec) -> dict[str, Any]:
+def _read_properties(tool: ToolSpec) -> dict[str, Any]:
+    """Return the tool's parameters by name; an invalid schema has none."""
     properties = tool.input_schema.get("properties")
     return properties if isinstance(properties, dict) else {}

@@ -44,6 +44,7 @@ def parse_first_object(text: str) -> dict[str, Any] | None:
 
 
 def _refuse(constant: str) -> Any:
+    """Raise ValueError for NaN and Infinity, which `json` would accept."""
     raise ValueError(f"{constant} is not JSON")
 
 
@@ -72,9 +73,9 @@ def build_answer_formatter(schema: dict[str, Any]) -> Callable[[str], str]:
     other = next((name for name in open_ones if name != slot), None)
     if read_type(schema) != "object" or slot is None or other is not None:
         pointer = "" if other is None else "/properties/" + other.replace("~", "~0").replace("/", "~1")
-        raise _unfillable(pointer)
+        raise _build_unfillable_error(pointer)
     if not accepts_arguments(schema, filled | {slot: "any text"}):
-        raise _unfillable("")
+        raise _build_unfillable_error("")
     return lambda text: json.dumps(filled | {slot: text}, ensure_ascii=False)
 
 
@@ -84,7 +85,8 @@ def _fixed(shape: Any) -> list[Any]:
     return [schema[key] for key in ("const", "default") if key in schema][:1]
 
 
-def _unfillable(pointer: str) -> ProviderError:
+def _build_unfillable_error(pointer: str) -> ProviderError:
+    """Return the error for a part of an output schema that needs a language model, by its JSON pointer."""
     return ProviderError(
         "invalid_request",
         f"The embedded provider cannot fill the outputSchema at {pointer or '/'}: it is not a language model. "

@@ -85,16 +85,17 @@ def finish(
     return False
 
 
-def days_left(row: AgentExecutionRow) -> int:
+def count_days_left(row: AgentExecutionRow) -> int:
     """Return the days until the execution's row expires, which is how long its texts are kept; at least 1."""
     return max(1, -((clock.epoch_seconds() - int(row.ttl or 0)) // 86_400))
 
 
 def _store_output(row: AgentExecutionRow, output: str | None) -> payloads.StoredText | None:
+    """Return the output as the row holds it; a long one is stored in S3. None for none."""
     if output is None:
         return None
     name = f"runs/{row.id}/output"
-    return payloads.store(UUID(row.organization_id), name, output, days_left(row), INLINE_BYTES)
+    return payloads.store(UUID(row.organization_id), name, output, count_days_left(row), INLINE_BYTES)
 
 
 def _sum_steps(row: AgentExecutionRow) -> ExecutionTotals:

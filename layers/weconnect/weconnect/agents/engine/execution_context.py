@@ -39,6 +39,7 @@ class ExecutionContext:
 
     @property
     def key(self) -> tuple[str, str]:
+        """The (pk, sk) of the execution's row."""
         return AgentExecutionRow.at(self.organization_id, self.agent_id, self.execution_id)
 
     def load_row(self) -> AgentExecutionRow:
@@ -74,6 +75,7 @@ class AgentSnapshot(BaseModel):
     may_run_workflows: bool = False
 
     def find_tool(self, name: str) -> PinnedTool | None:
+        """Return the tool with this name, also one of an MCP server; None for an unknown name."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
 
@@ -86,6 +88,7 @@ class Charge(BaseModel):
 
     @classmethod
     def of_reply(cls, reply: ModelReply) -> "Charge":
+        """Return the tokens and the cost of a model's reply."""
         return cls(
             input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost_micros=reply.cost_micros
         )
@@ -122,9 +125,9 @@ class FenceVerdict:
 
 
 def check_fence(context: ExecutionContext) -> FenceVerdict:
-    """Return whether the execution may have another effect.
+    """Return the execution's row, and the outcome `cancelled` when it must not have another effect.
 
-    It may not once it, or an execution that waits for it, has ended or is to be cancelled, or its agent is gone.
+    That is so once it, or an execution that waits for it, has ended or is to be cancelled, or its agent is gone.
     """
     keys = [
         key for each in context.with_ancestors() for key in (each.key, each.workflow_execution_key) if key
@@ -155,6 +158,6 @@ def record_step(
     text = None
     if result is not None:
         name = f"runs/{row.id}/step-{step.number}"
-        text = payloads.store(organization_id, name, json.dumps(result), completion.days_left(row))
+        text = payloads.store(organization_id, name, json.dumps(result), completion.count_days_left(row))
     values: dict[str, Any] = {"result": text, "cost_micros": cost_micros, "ttl": row.ttl}
     table.put(AgentStepRow.of(step, pk=pk, sk=sk, **values), ACTOR)

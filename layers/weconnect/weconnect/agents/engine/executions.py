@@ -58,13 +58,13 @@ class CallingExecution:
 
     @classmethod
     def of_agent(cls, row: AgentExecutionRow) -> "CallingExecution":
-        """Return what a nested execution takes over from an agent's execution."""
+        """Return an agent's execution as the one that a nested execution is part of."""
         return cls(
             organization_id=UUID(row.organization_id),
             execution_id=UUID(row.id),
             key=(row.pk, row.sk),
             depth=int(row.depth or 0),
-            retention_days=completion.days_left(row),
+            retention_days=completion.count_days_left(row),
             may_run_workflows=bool(row.may_run_workflows),
             api_key_id=UUID(row.api_key_id) if row.api_key_id else None,
         )
@@ -195,6 +195,7 @@ def find(
     latest = before.timestamp() if before else 2**40
 
     def is_match(row: AgentExecutionRow) -> bool:
+        """Return whether the row has the status and the session, and started in the period."""
         return (
             (status is None or row.status == status)
             and (session_id is None or row.metadata.get("session_id") == session_id)
@@ -244,6 +245,7 @@ def _build_execution(
     execution_id: UUID,
     user_id: UUID,
 ) -> AIAgentExecution:
+    """Return a new execution of a version, before it is stored."""
     moment = clock.now()
     definition = version.to_entity()
     return AIAgentExecution(
@@ -270,6 +272,7 @@ def _build_execution(
 
 
 def _build_row(execution: AIAgentExecution, retention_days: int) -> AgentExecutionRow:
+    """Return the row of a new execution, not yet written; a long input is stored in S3."""
     organization_id, agent_id = execution.organization_id, execution.agent_id
     pk, sk = AgentExecutionRow.at(organization_id, agent_id, execution.id)
     values: dict[str, Any] = {}
@@ -287,6 +290,7 @@ def _build_row(execution: AIAgentExecution, retention_days: int) -> AgentExecuti
 
 
 def _to_step(row: AgentStepRow) -> AgentExecutionStep:
+    """Return the step of a row, with its result loaded and its cost in USD."""
     values = row.values()
     if row.result is not None:
         organization_id = UUID(row.pk.split("#")[1])

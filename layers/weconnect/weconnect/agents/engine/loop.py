@@ -45,7 +45,7 @@ def run_agent(steps: Steps, context: ExecutionContext, share: BudgetShare = NO_L
     total = Usage()
     snapshot: AgentSnapshot | None = None
     try:
-        snapshot = steps.step("load", lambda: _begin(context, share), _begin_result())
+        snapshot = steps.step("load", lambda: _begin(context, share), _build_snapshot_adapter())
         if snapshot is None:
             return AgentResult(status="closed")
         outcome = _converse(steps, context, snapshot, total)
@@ -145,7 +145,7 @@ def _converse(steps: Steps, context: ExecutionContext, snapshot: AgentSnapshot, 
 
 
 def _to_outcome(reply: ModelReply, schema: JsonObject | None) -> tuple[AgentOutcome, str | None]:
-    """Return the outcome of a final reply, and where it does not match the agent's schema, if there is one."""
+    """Return the outcome of a final reply, and its mismatch with the agent's output schema; None without one."""
     if schema is None:
         return AgentOutcome(status=AgentExecutionStatus.COMPLETED, output=reply.text), None
     text = re.sub(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", r"\1", reply.text, flags=re.DOTALL)
@@ -178,5 +178,6 @@ def _finish(context: ExecutionContext, outcome: AgentOutcome, total: Usage) -> b
 
 
 @functools.cache
-def _begin_result() -> TypeAdapter[AgentSnapshot | None]:
+def _build_snapshot_adapter() -> TypeAdapter[AgentSnapshot | None]:
+    """Return the type of the result of the step `load`."""
     return TypeAdapter(AgentSnapshot | None)

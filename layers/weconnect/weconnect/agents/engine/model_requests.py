@@ -64,7 +64,7 @@ def request_reply(
     for attempt in range(1, ATTEMPTS + 1):
         step_name = name if attempt == 1 else f"{name}-again-{attempt - 1}"
         request = _Attempt(context, snapshot, replace(total), messages, next(total.step_numbers), attempt)
-        result = steps.step(step_name, request.send, _model_step())
+        result = steps.step(step_name, request.send, _build_step_adapter())
         if isinstance(result, Reply):
             total.add_reply(result.reply)
             return result.reply
@@ -170,6 +170,7 @@ class _Attempt:
         return cost
 
     def _pause_or_end(self, failure: ProviderError) -> Pause | Ended:
+        """Return the pause before the next attempt, or the end with `provider_<code>` when there is none."""
         charge = Charge.of_reply(failure.billed) if failure.billed else None
         seconds = _pause_seconds(failure, self.attempt, usage.seconds_left(self.snapshot, self.used))
         if seconds is not None:
@@ -234,5 +235,6 @@ def _pause_seconds(failure: ProviderError, attempt: int, seconds_left: float) ->
 
 
 @functools.cache
-def _model_step() -> TypeAdapter[Reply | Pause | Ended]:
+def _build_step_adapter() -> TypeAdapter[Reply | Pause | Ended]:
+    """Return the type of the result of a step that sends a request."""
     return TypeAdapter(ModelStep)

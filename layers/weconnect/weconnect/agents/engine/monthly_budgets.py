@@ -98,6 +98,7 @@ def settle(budgets: list[MonthlyBudget], execution_id: UUID, bound: RequestCost,
 
 
 def _reserve(budget: MonthlyBudget, execution_id: UUID, bound: RequestCost, patience_seconds: float) -> None:
+    """Reserve `bound` in one budget, waiting up to `patience_seconds` for room. Raises BudgetExceeded. Idempotent."""
     attribute, pause = f"r{execution_id.hex}", 0.05
     request = _reservation(budget, attribute, bound)
     while True:
@@ -142,6 +143,7 @@ def _reservation(budget: MonthlyBudget, attribute: str, bound: RequestCost) -> d
 
 
 def _settle(budget: MonthlyBudget, execution_id: UUID, bound: RequestCost, cost: RequestCost) -> None:
+    """Replace a reservation in one budget by the actual cost. Idempotent; does nothing without a reservation."""
     attribute = f"r{execution_id.hex}"
     values: dict[str, counters.CounterValue] = {
         ":lessTokens": cost.tokens - bound.tokens,

@@ -55,6 +55,7 @@ def test_tool(caller: Caller, agent_id: UUID, tool_id: UUID, request: AgentToolT
 
 
 def _call(caller: Caller, tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:
+    """Call any kind of tool and return its JSON result. Raises ToolError."""
     if invocation.is_agent_call(tool):
         return _ask_agent(caller, tool, arguments)
     if invocation.is_workflow_call(tool):
@@ -88,6 +89,7 @@ def _run_workflow(caller: Caller, tool: PinnedTool, arguments: JsonObject) -> An
 
 
 def _require_match(tool: PinnedTool, arguments: JsonObject) -> None:
+    """Raise ToolError unless the arguments match the tool's schema."""
     if mismatch := json_schema.find_mismatch(tool.input_schema, arguments):
         raise ToolError(f"The arguments do not match the schema: {mismatch}")
 

@@ -47,7 +47,7 @@ def call_agent(
 ) -> ToolResult | Ended:
     """Execute a call of another agent in three steps: start its execution, run it, record the call."""
     name = call.step_name
-    started = steps.step(f"{name}-begin", lambda: _start(call), _start_result())
+    started = steps.step(f"{name}-begin", lambda: _start(call), _build_start_adapter())
     if isinstance(started, Ended):
         return started
     result = AgentResult(status="failed", error=started.error)
@@ -75,6 +75,7 @@ def input_text(arguments: JsonObject) -> str:
 
 
 def _start(call: PendingCall) -> StartedCall | Ended:
+    """Store the called agent's execution, which `call_agent` runs; an error is part of the result."""
     verdict = check_fence(call.context)
     if verdict.outcome:
         return Ended(outcome=verdict.outcome)
@@ -89,6 +90,7 @@ def _start(call: PendingCall) -> StartedCall | Ended:
 
 
 def _store(call: PendingCall, row: AgentExecutionRow) -> tuple[UUID, UUID]:
+    """Store the called agent's execution and return its id and the agent's. Raises ToolError, Problem. Idempotent."""
     agent_id = resolve_agent(call.context.organization_id, call.tool, call.arguments)
     execution_id = derive_id(call.context, call.step_name)
     text, user_id = input_text(call.arguments), call.snapshot.user_id
@@ -97,6 +99,7 @@ def _store(call: PendingCall, row: AgentExecutionRow) -> tuple[UUID, UUID]:
 
 
 def _finish(call: PendingCall, started: StartedCall, result: AgentResult) -> ToolResult:
+    """Record a call and return the agent's output, or its error, for the model."""
     failure = None if result.is_completed else result.error or "The agent returned no output"
     record_call(call, started, failure, None if failure else {"output": result.output})
     return ToolResult(
@@ -108,5 +111,6 @@ def _finish(call: PendingCall, started: StartedCall, result: AgentResult) -> Too
 
 
 @functools.cache
-def _start_result() -> TypeAdapter[StartedCall | Ended]:
+def _build_start_adapter() -> TypeAdapter[StartedCall | Ended]:
+    """Return the type of the result of the step that starts a call."""
     return TypeAdapter(StartedCall | Ended)

@@ -35,6 +35,7 @@ def _move(
     actor: Actor,
     waiting_for: list[str] | None,
 ) -> bool:
+    """Change the status from `before` to `after`; return False when that is impossible. Idempotent."""
     if row.cancel_requested_at or row.status not in (before, after):
         return False
     if row.status == before:

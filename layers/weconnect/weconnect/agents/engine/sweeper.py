@@ -74,7 +74,7 @@ def _close_if_lost(row: AgentExecutionRow, seconds: int) -> bool:
     organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
     if nested_executions.list_open(organization_id, execution_id):
         return False
-    if children.open_children(organization_id, execution_id):
+    if children.list_open_children(organization_id, execution_id):
         return False
     error = f"The execution made no progress for {seconds // 3_600} hours"
     return _close(row, AgentOutcome(status=AgentExecutionStatus.TIMEOUT, error=error, code="lost"))

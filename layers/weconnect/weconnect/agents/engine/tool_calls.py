@@ -107,7 +107,7 @@ def execute_tool_calls(
     if len(branches) == 1:
         results = [branches[0](steps)]
     else:
-        results = steps.parallel(f"tools-{tool_round.number}", branches, _tool_step())
+        results = steps.parallel(f"tools-{tool_round.number}", branches, _build_call_adapter())
     return _collect(calls, results, total)
 
 
@@ -142,13 +142,14 @@ def _collect(
 def _await_approvals(steps: Steps, tool_round: ToolRound, total: Usage) -> dict[int, Approval] | AgentOutcome:
     """Return the decisions by their call's position. No call is executed before all of them are made."""
     context, number = tool_round.context, tool_round.number
-    requests = _approval_requests(tool_round)
+    requests = _list_approval_requests(tool_round)
     if not requests:
         return {}
     if not steps.step(f"hold-{number}", lambda: _suspend(tool_round, requests)):
         return CANCELLED
 
     def wait_for(request: ApprovalRequest) -> Callable[[Steps], Any]:
+        """Return the branch that waits for the decision about one request."""
         record_callback = partial(approvals.record_callback, context.organization_id, request.id)
         seconds = request.tool.approval.expires_in_seconds
         return lambda own: own.callback(f"approval-{number}-{request.position}", record_callback, seconds)
@@ -159,7 +160,7 @@ def _await_approvals(steps: Steps, tool_round: ToolRound, total: Usage) -> dict[
     else:
         # All in parallel: one that began to wait later would wait beyond its own expiry.
         steps.parallel(f"approvals-{number}", waits, max_concurrency=len(waits))
-    resumed = steps.step(f"resume-{number}", lambda: _resume(context, requests), _resume_step())
+    resumed = steps.step(f"resume-{number}", lambda: _resume(context, requests), _build_resume_adapter())
     if isinstance(resumed, Ended):
         return resumed.outcome
     total.suspended_seconds += resumed.suspended_seconds
@@ -167,7 +168,8 @@ def _await_approvals(steps: Steps, tool_round: ToolRound, total: Usage) -> dict[
     return {request.position: decision for request, decision in pairs}
 
 
-def _approval_requests(tool_round: ToolRound) -> list[ApprovalRequest]:
+def _list_approval_requests(tool_round: ToolRound) -> list[ApprovalRequest]:
+    """Return an approval request for each call of a round that needs one and has valid arguments."""
     requests = []
     for position, call in enumerate(tool_round.calls, start=1):
         tool = tool_round.snapshot.find_tool(call.name)
@@ -186,7 +188,7 @@ def _suspend(tool_round: ToolRound, requests: list[ApprovalRequest]) -> bool:
     row = context.load_row()
     for request in requests:
         approval = _build_approval(tool_round, row, request)
-        approvals.request_approval(approval, completion.days_left(row), int(row.depth or 0), ACTOR)
+        approvals.request_approval(approval, completion.count_days_left(row), int(row.depth or 0), ACTOR)
     approval_ids = [request.id for request in requests]
     is_suspended = suspension.suspend(row, approval_ids, ACTOR)
     if not is_suspended:
@@ -195,6 +197,7 @@ def _suspend(tool_round: ToolRound, requests: list[ApprovalRequest]) -> bool:
 
 
 def _build_approval(tool_round: ToolRound, row: AgentExecutionRow, request: ApprovalRequest) -> Approval:
+    """Return the pending approval of a request; it expires as the tool's rule says."""
     moment, context, rule = clock.now(), tool_round.context, request.tool.approval
     return Approval(
         id=request.id,
@@ -259,7 +262,7 @@ def _branch(
     def execute() -> ToolResult | Ended:
         return _execute(tool_round, tool, call.name, arguments, step_name, step_number, decision)
 
-    return lambda steps: steps.step(step_name, execute, _tool_step())
+    return lambda steps: steps.step(step_name, execute, _build_call_adapter())
 
 
 def _execute(
@@ -326,7 +329,7 @@ def _to_step_approval(decision: Approval | None) -> AgentStepApproval | None:
 
 
 def _denial(decision: Approval) -> str:
-    """Return why a call is not executed, for the model."""
+    """Return the reason why a call is not executed, for the model."""
     if decision.status == ApprovalStatus.EXPIRED:
         return "The call was not executed: nobody approved it in time"
     note = f": {decision.note}" if decision.note else ""
@@ -334,10 +337,12 @@ def _denial(decision: Approval) -> str:
 
 
 @functools.cache
-def _tool_step() -> TypeAdapter[ToolResult | Ended]:
+def _build_call_adapter() -> TypeAdapter[ToolResult | Ended]:
+    """Return the type of the result of a step that calls a tool."""
     return TypeAdapter(ToolResult | Ended)
 
 
 @functools.cache
-def _resume_step() -> TypeAdapter[Decisions | Ended]:
+def _build_resume_adapter() -> TypeAdapter[Decisions | Ended]:
+    """Return the type of the result of the step that resumes an execution."""
     return TypeAdapter(Decisions | Ended)

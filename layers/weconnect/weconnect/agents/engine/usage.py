@@ -43,7 +43,7 @@ class Usage:
         self.add_charge(Charge.of_reply(reply))
 
     def add_charge(self, charge: Charge) -> None:
-        """Add what has to be paid, also for a request that brought no answer."""
+        """Add tokens and cost to the sums, also those of a request that brought no reply."""
         self.input_tokens += charge.input_tokens
         self.output_tokens += charge.output_tokens
         is_price_known = self.cost_micros is not None and charge.cost_micros is not None
@@ -116,10 +116,11 @@ def _limits(snapshot: AgentSnapshot) -> tuple[int | None, int | None]:
     limits = snapshot.definition.limits
     max_cost_micros = None if limits.max_cost_usd is None else int(limits.max_cost_usd * 1e6)
     return (
-        _smallest(limits.max_tokens, snapshot.max_tokens),
-        _smallest(max_cost_micros, snapshot.max_cost_micros),
+        _find_smallest(limits.max_tokens, snapshot.max_tokens),
+        _find_smallest(max_cost_micros, snapshot.max_cost_micros),
     )
 
 
-def _smallest(*bounds: int | None) -> int | None:
+def _find_smallest(*bounds: int | None) -> int | None:
+    """Return the smallest bound that is not None; None when nothing is bounded."""
     return min((bound for bound in bounds if bound is not None), default=None)

@@ -35,12 +35,13 @@ DEFAULT_TIMEOUT_SECONDS = 3_600
 def call_workflow(steps: Steps, call: PendingCall) -> ToolResult | Ended:
     """Execute a call of a workflow: start its execution, wait until it completes, record the call."""
     name = call.step_name
-    started = steps.step(f"{name}-begin", lambda: _start(call), _start_result())
+    started = steps.step(f"{name}-begin", lambda: _start(call), _build_start_adapter())
     if isinstance(started, Ended):
         return started
     if child_id := started.execution_id:
 
         def announce(callback_id: str) -> None:
+            """Start the workflow's execution, which completes the callback when it ends."""
             child_executions.start(call.context.organization_id, child_id, callback_id)
 
         steps.callback(f"{name}-run", announce, timeout_seconds(call.tool))
@@ -75,6 +76,7 @@ def timeout_seconds(tool: PinnedTool) -> int:
 
 
 def _start(call: PendingCall) -> StartedCall | Ended:
+    """Store the called workflow's execution; an error of the call is part of the result."""
     verdict = check_fence(call.context)
     if verdict.outcome:
         return Ended(outcome=verdict.outcome)
@@ -99,6 +101,7 @@ def _start(call: PendingCall) -> StartedCall | Ended:
 
 
 def _finish(call: PendingCall, started: StartedCall) -> ToolResult:
+    """Record a call and return the workflow's output as JSON text, or its error, for the model."""
     failure, result = started.error, None
     if started.execution_id:
         try:
@@ -128,5 +131,6 @@ def _load_output(call: PendingCall) -> Any:
 
 
 @functools.cache
-def _start_result() -> TypeAdapter[StartedCall | Ended]:
+def _build_start_adapter() -> TypeAdapter[StartedCall | Ended]:
+    """Return the type of the result of the step that starts a call."""
     return TypeAdapter(StartedCall | Ended)

@@ -18,7 +18,7 @@ from weconnect.agents.entities import (
     NewAIAgentExecution,
 )
 from weconnect.agents.mcp import tool_names, workflow_tools
-from weconnect.agents.mcp.results import error_result, own_metadata, text_block
+from weconnect.agents.mcp.results import build_text_block, error_result, own_metadata
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel, JsonObject
@@ -123,6 +123,7 @@ def call_tool(caller: Caller, name: str, arguments: JsonObject, seconds: int) ->
 
 
 def _describe(agent: AIAgentSummary, _: AgentRow, version: AgentVersionRow) -> JsonObject:
+    """Return an agent as MCP describes a tool; its output schema is that of the version."""
     tool = {
         "name": tool_names.with_id(agent.name, AGENT, agent.id),
         "title": agent.name,
@@ -155,10 +156,10 @@ def _to_result(execution: AIAgentExecution, *, is_first_call: bool = False) -> J
         if is_first_call and version.to_entity().output_schema is not None:
             # A tool with an output schema must return a value of that schema or an error.
             return error_result(text, "not_over", ids)
-        return {"content": [text_block(text)], "structuredContent": ids, "isError": False}
+        return {"content": [build_text_block(text)], "structuredContent": ids, "isError": False}
     if status == AgentExecutionStatus.COMPLETED:
         result: JsonObject = {
-            "content": [text_block(execution.output or "")],
+            "content": [build_text_block(execution.output or "")],
             "isError": False,
             "_meta": own_metadata(ids),
         }

@@ -43,6 +43,7 @@ class McpConnection:
 
     @property
     def host(self) -> str:
+        """The server's host, for messages."""
         return urlsplit(self.endpoint).hostname or "the server"
 
 
@@ -125,6 +126,7 @@ def _discover_version(connection: McpConnection) -> None:
 
 
 def _shake_hands(connection: McpConnection) -> None:
+    """Initialize a session with `initialize` and set its revision. Raises ToolError for an unsupported one."""
     connection.version = None
     params = {
         "protocolVersion": protocol.HANDSHAKE_VERSIONS[-1],
@@ -144,7 +146,7 @@ def _disconnect(connection: McpConnection) -> None:
         return
     from weconnect.outbound import client as outbound  # cold start
 
-    headers = {**connection.headers, **_protocol_headers(connection)}
+    headers = {**connection.headers, **_build_protocol_headers(connection)}
     seconds = min(DISCONNECT_SECONDS, max(0.1, connection.deadline - time.monotonic()))
     with suppress(Problem):
         outbound.send(
@@ -153,7 +155,8 @@ def _disconnect(connection: McpConnection) -> None:
     connection.session_id = None
 
 
-def _protocol_headers(connection: McpConnection) -> dict[str, str]:
+def _build_protocol_headers(connection: McpConnection) -> dict[str, str]:
+    """Return the headers with the revision and the session id, as far as the connection has them."""
     headers = {
         protocol.VERSION_HEADER: connection.version,
         protocol.SESSION_HEADER: connection.session_id,
@@ -195,7 +198,7 @@ def _post(connection: McpConnection, message: JsonObject, headers: dict[str, str
     all_headers = {
         **connection.headers,
         **headers,
-        **_protocol_headers(connection),
+        **_build_protocol_headers(connection),
         "accept": "application/json, text/event-stream",
         "content-type": "application/json",
     }

@@ -69,6 +69,7 @@ class Message:
 
     @property
     def meta(self) -> dict[str, Any]:
+        """The `_meta` of the parameters; empty when it is missing or malformed."""
         meta = self.params.get("_meta")
         return meta if isinstance(meta, dict) else {}
 

@@ -6,13 +6,14 @@ from typing import Any
 def error_result(text: str, code: str, ids: dict[str, str] | None = None) -> dict[str, Any]:
     """Return a result that tells the model why the call failed; `ids` name its execution."""
     return {
-        "content": [text_block(text)],
+        "content": [build_text_block(text)],
         "isError": True,
         "_meta": own_metadata({"code": code, **(ids or {})}),
     }
 
 
-def text_block(text: str) -> dict[str, str]:
+def build_text_block(text: str) -> dict[str, str]:
+    """Return a text as a content block of an MCP result."""
     return {"type": "text", "text": text}
 
 

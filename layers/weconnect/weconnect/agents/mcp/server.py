@@ -66,6 +66,7 @@ def handle_request(caller: Caller, request: McpRequest) -> McpResponse:
 def _handle_batch(
     caller: Caller, items: list[Any], headers: Mapping[str, str], deadline: float
 ) -> McpResponse:
+    """Handle the messages of a batch; the response is 202 when none has one. Raises RpcError for an invalid batch."""
     if headers.get(protocol.VERSION_HEADER, protocol.BATCH_VERSION) != protocol.BATCH_VERSION:
         raise RpcError(protocol.INVALID_REQUEST, "Send one message; this revision has no batches")
     if not 1 <= len(items) <= MAX_BATCH_MESSAGES:
@@ -87,6 +88,7 @@ def _handle_batch(
 def _handle_message(
     caller: Caller, message: Message, headers: Mapping[str, str], deadline: float
 ) -> McpResponse:
+    """Handle one message; an RpcError becomes the response. A notification gets 202 without a body."""
     version = headers.get(protocol.VERSION_HEADER, protocol.BATCH_VERSION)
     has_handshake = version in protocol.HANDSHAKE_VERSIONS and protocol.VERSION_KEY not in message.meta
     if message.id is None:
@@ -107,10 +109,12 @@ def _handle_message(
 
 
 def _to_response(message: Message, result: JsonObject) -> JsonObject:
+    """Return the JSON-RPC response to a message with an id."""
     return {"jsonrpc": "2.0", "id": message.id, "result": result}
 
 
 def _execute_with_handshake(caller: Caller, message: Message, deadline: float) -> JsonObject:
+    """Return the result of a method in the revisions that begin with `initialize`. Raises RpcError."""
     methods: dict[str | None, Method] = {
         "initialize": lambda: _initialize(message),
         "ping": dict,
@@ -121,6 +125,7 @@ def _execute_with_handshake(caller: Caller, message: Message, deadline: float) -
 
 
 def _execute_stateless(caller: Caller, message: Message, deadline: float) -> JsonObject:
+    """Return the result of a method in the revisions without sessions, with its `_meta`. Raises RpcError."""
     cache_hints: JsonObject = {"ttlMs": 0, "cacheScope": "private"}
     methods: dict[str | None, Method] = {
         "server/discover": lambda: _discover() | cache_hints,
@@ -133,6 +138,7 @@ def _execute_stateless(caller: Caller, message: Message, deadline: float) -> Jso
 
 
 def _find_method(methods: dict[str | None, Method], message: Message) -> Method:
+    """Return the handler of the message's method. Raises RpcError for an unknown one."""
     if message.method not in methods:
         raise RpcError(protocol.METHOD_NOT_FOUND, "Method not found")
     return methods[message.method]
@@ -145,18 +151,21 @@ def _initialize(message: Message) -> JsonObject:
         raise RpcError(protocol.INVALID_PARAMS, "protocolVersion must be a string")
     is_supported = requested in protocol.HANDSHAKE_VERSIONS
     version = requested if is_supported else protocol.HANDSHAKE_VERSIONS[-1]
-    return {"protocolVersion": version, "serverInfo": protocol.IMPLEMENTATION, **_capabilities()}
+    return {"protocolVersion": version, "serverInfo": protocol.IMPLEMENTATION, **_describe_capabilities()}
 
 
 def _discover() -> JsonObject:
-    return {"supportedVersions": list(protocol.SUPPORTED_VERSIONS), **_capabilities()}
+    """Return the result of `server/discover`: the supported revisions and the capabilities."""
+    return {"supportedVersions": list(protocol.SUPPORTED_VERSIONS), **_describe_capabilities()}
 
 
-def _capabilities() -> JsonObject:
+def _describe_capabilities() -> JsonObject:
+    """Return the server's capabilities and its instructions for the model."""
     return {"capabilities": {"tools": {}}, "instructions": INSTRUCTIONS}
 
 
 def _list_tools(caller: Caller, message: Message) -> JsonObject:
+    """Return the result of `tools/list`. Raises RpcError for an invalid cursor."""
     cursor = message.params.get("cursor")
     if not isinstance(cursor, str | None):
         raise RpcError(protocol.INVALID_PARAMS, "cursor must be a string")
@@ -168,6 +177,7 @@ def _list_tools(caller: Caller, message: Message) -> JsonObject:
 
 
 def _call_tool(caller: Caller, message: Message, deadline: float) -> JsonObject:
+    """Return the result of `tools/call`, within the `deadline` of time.monotonic(). Raises RpcError."""
     name, arguments = message.params.get("name"), message.params.get("arguments")
     if not isinstance(name, str) or not isinstance(arguments, dict | None):
         raise RpcError(protocol.INVALID_PARAMS, "name must be a string, and arguments an object")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from weconnect import json_schema
 from weconnect.agents.mcp import tool_names
-from weconnect.agents.mcp.results import error_result, own_metadata, text_block
+from weconnect.agents.mcp.results import build_text_block, error_result, own_metadata
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.db import table
@@ -81,6 +81,7 @@ def call_tool(
 
 
 def _describe(workflow: OfferedWorkflow) -> JsonObject:
+    """Return a workflow as MCP describes a tool."""
     return {
         "name": tool_names.with_id(workflow.name, WORKFLOW, workflow.id),
         "title": workflow.name,
@@ -112,10 +113,10 @@ def _to_result(execution: Execution) -> JsonObject:
     }
     if status in OPEN_STATUSES:
         text = f"The execution has not finished. Call {GET_EXECUTION} with executionId {execution.id}."
-        return {"content": [text_block(text)], "structuredContent": ids, "isError": False}
+        return {"content": [build_text_block(text)], "structuredContent": ids, "isError": False}
     if execution.is_completed():
         text = json.dumps(execution.output, ensure_ascii=False)
-        return {"content": [text_block(text)], "isError": False, "_meta": own_metadata(ids)}
+        return {"content": [build_text_block(text)], "isError": False, "_meta": own_metadata(ids)}
     if error := execution.error:
         return error_result(error.message, error.code, ids)
     return error_result(f"The execution is {status}", status, ids)

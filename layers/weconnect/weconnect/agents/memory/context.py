@@ -73,7 +73,7 @@ def assemble(
     history: list[ConversationMessage] = []
     if session_id and not only_instructions:
         remaining = budget - estimate_tokens(system)
-        history = _window(organization_id, agent_id, session_id, config.window_size, remaining, reasons)
+        history = _load_window(organization_id, agent_id, session_id, config.window_size, remaining, reasons)
     return MemoryContext(system=system, history=history, reasons=reasons)
 
 
@@ -122,6 +122,7 @@ def _recall(
 
 
 def _describe_importance(memory: AIAgentMemory) -> str:
+    """Return `, importance 0.5` for the reasons; 0 for a memory without one."""
     return f", importance {memory.metadata.importance or 0:g}"
 
 
@@ -150,9 +151,10 @@ def _section(
     return "\n".join(lines) if len(lines) > 1 else ""
 
 
-def _window(
+def _load_window(
     organization_id: UUID, agent_id: UUID, session_id: str, turns: int, tokens: int, reasons: list[str]
 ) -> list[ConversationMessage]:
+    """Return the session's last messages within `turns` and `tokens`, oldest first; appends to `reasons`."""
     recent = service.load_recent(organization_id, agent_id, session_id, turns)
     messages = service.take_fitting(recent, tokens)
     if left_out := len(recent) - len(messages):

@@ -14,6 +14,7 @@ SessionId = Annotated[str, trimmed_text(100)]
 
 
 def _reject_number(value: object) -> object:
+    """Return a value unchanged. Raises ValueError for a number, which Pydantic would take for Unix seconds."""
     if isinstance(value, int | float):
         raise ValueError("is a number, not an RFC 3339 time")
     return value

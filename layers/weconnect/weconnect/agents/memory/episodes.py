@@ -56,6 +56,7 @@ def record(
 
 
 def _compose(goal: str, outcome: str, status: str, tools: list[str], when: str) -> str:
+    """Return the text of an episode, one line each for goal, outcome, tools and time; secrets are masked."""
     lines = [
         f"Goal: {_shorten(rejections.mask_secrets(goal))}",
         f"Outcome ({status}): {_shorten(rejections.mask_secrets(outcome)) or 'no answer'}",
@@ -65,5 +66,6 @@ def _compose(goal: str, outcome: str, status: str, tools: list[str], when: str) 
 
 
 def _shorten(text: str) -> str:
+    """Return the text on one line, cut to MAX_CHARACTERS."""
     flat = " ".join(text.split())
     return flat if len(flat) <= MAX_CHARACTERS else flat[:MAX_CHARACTERS] + "…"

@@ -163,16 +163,18 @@ def _parse_special_form(flat: str, positive: bool) -> Fact | None:
         r"^\w+ (?:have |has )?(?:moved|relocated) ((?:the|our|my) .+?) to (.+)$", flat, re.I
     ):
         when = re.fullmatch(_WHEN, match[2], re.I)
-        return _fact(match[1], "due" if when else "location", match[2], True, positive)
+        return _build_fact(match[1], "due" if when else "location", match[2], True, positive)
     if match := re.match(r"^(?:please )?(?:always )?use (.+)$", flat, re.I):
         what = classify_value(match[1]) or ""
         return (
-            _fact("i", f"use {what}", match[1], True, positive) if what.startswith(_EXCLUSIVE_KINDS) else None
+            _build_fact("i", f"use {what}", match[1], True, positive)
+            if what.startswith(_EXCLUSIVE_KINDS)
+            else None
         )
     if match := re.match(
         r"^version (\d[\w.]*)(?: of (.+?))? is (?:in production|live|deployed)$", flat, re.I
     ):
-        return _fact(match[2] or "i", "production version", match[1], True, positive)
+        return _build_fact(match[2] or "i", "production version", match[1], True, positive)
     return None
 
 
@@ -191,22 +193,24 @@ def _parse_verb(flat: str, positive: bool) -> Fact | None:
                 is_affirmed = positive
                 if attribute == "dislike":
                     attribute, is_affirmed = "like", not positive
-                return _fact(match["who"], attribute, match["value"], single, is_affirmed)
+                return _build_fact(match["who"], attribute, match["value"], single, is_affirmed)
     return None
 
 
 def _parse_count(flat: str, positive: bool) -> Fact | None:
     """Parse "Bob has two children", "Carol is 34 years old" and "Ivan has a dog"."""
     if match := re.match(r"^(.+?) (?:is|am|are|turned) (\d+)(?: years? old)?$", flat, re.I):
-        if _SINGLE_VALUED_NOUNS & set(_attribute(match[1]).split()[-1:]):
+        if _SINGLE_VALUED_NOUNS & set(_normalize_attribute(match[1]).split()[-1:]):
             return None  # "The port is 8080"
-        return _fact(match[1], "age", match[2], True, positive)
+        return _build_fact(match[1], "age", match[2], True, positive)
     if match := re.match(r"^(.+?) (?:has|have|got|has got|have got) (\w+) (\w+)$", flat, re.I):
         number = DIGITS_BY_WORD.get(match[2].casefold(), match[2])
         if number.isdigit():
-            return _fact(match[1], f"number of {_attribute(match[3])}", number, True, positive)
+            return _build_fact(
+                match[1], f"number of {_normalize_attribute(match[3])}", number, True, positive
+            )
     if match := re.match(r"^(.+?) (?:has|have) (?!been\b)(?:got )?(?:an? )?(.+)$", flat, re.I):
-        return _fact(match[1], "have", match[2], False, positive) if _is_subject(match[1]) else None
+        return _build_fact(match[1], "have", match[2], False, positive) if _is_subject(match[1]) else None
     return None
 
 
@@ -224,34 +228,39 @@ def _parse_copula(flat: str, positive: bool) -> Fact | None:
         )
         if owned:
             whose = "i" if owned["mine"] else owned["who"] or owned["rest"]
-            about = _attribute(owned["of"] or owned["rest"])
+            about = _normalize_attribute(owned["of"] or owned["rest"])
             if (
                 about.split()[-1] in _SINGLE_VALUED_NOUNS
-                or _attribute(about) in _SYNONYMS.values()
+                or _normalize_attribute(about) in _SYNONYMS.values()
                 or about.startswith("favourite ")
             ):
-                return _fact(whose, about, value, True, positive)
+                return _build_fact(whose, about, value, True, positive)
     named = re.match(r"^(?:the|our|this) (.+)$", left, re.I)
     if (
         named
-        and _attribute(named[1]).split()[-1:]
-        and _attribute(named[1]).split()[-1] in _SINGLE_VALUED_NOUNS
+        and _normalize_attribute(named[1]).split()[-1:]
+        and _normalize_attribute(named[1]).split()[-1] in _SINGLE_VALUED_NOUNS
     ):
-        return _fact("i", _attribute(named[1]), right, True, positive)
+        return _build_fact("i", _normalize_attribute(named[1]), right, True, positive)
     if _is_subject(left) and classify_value(right) == "diet":
-        return _fact(left, "diet", right, True, positive)
+        return _build_fact(left, "diet", right, True, positive)
     if (role := re.match(r"^the (.+)$", right, re.I)) and _SINGLE_VALUED_NOUNS & set(
-        _attribute(role[1]).split()[-1:]
+        _normalize_attribute(role[1]).split()[-1:]
     ):
-        return _fact("i", _attribute(role[1]), left, True, positive)
-    return _fact(left, "be", right, False, positive) if _is_subject(left) else None
+        return _build_fact("i", _normalize_attribute(role[1]), left, True, positive)
+    return _build_fact(left, "be", right, False, positive) if _is_subject(left) else None
 
 
-def _fact(who: str, attribute: str, value: str, single: bool, positive: bool) -> Fact | None:
+def _build_fact(who: str, attribute: str, value: str, single: bool, positive: bool) -> Fact | None:
+    """Return the fact with subject, attribute and value normalized; None for a value without content words."""
     normal, of_kind = normalize_words(value), classify_value(value)
     if single and (of_kind or "").startswith(_INDIVISIBLE_KINDS):
         normal = [" ".join(normal)]
-    return Fact(_subject(who), attribute, frozenset(normal), single, positive, of_kind) if normal else None
+    return (
+        Fact(_normalize_subject(who), attribute, frozenset(normal), single, positive, of_kind)
+        if normal
+        else None
+    )
 
 
 def normalize_words(text: str) -> list[str]:
@@ -261,7 +270,8 @@ def normalize_words(text: str) -> list[str]:
     return [_SYNONYMS.get(word, word) for word in stems]
 
 
-def _subject(who: str) -> str:
+def _normalize_subject(who: str) -> str:
+    """Return "user" for the speaker, else the words without endings and a leading article."""
     plain = re.sub(r"^(?:the|our|my|this|that|a|an) ", "", who.casefold().strip())
     return (
         "user"
@@ -270,7 +280,8 @@ def _subject(who: str) -> str:
     )
 
 
-def _attribute(noun: str) -> str:
+def _normalize_attribute(noun: str) -> str:
+    """Return a noun phrase without endings and articles, with one word for each synonym."""
     plain = " ".join(
         _SYNONYMS.get(stem(word), stem(word))
         for word in split_words(noun)
@@ -297,6 +308,7 @@ def _is_subject(who: str) -> bool:
 
 
 def _is_person(who: str) -> bool:
+    """Return whether a subject is the speaker, or is capitalized and has no article before it."""
     return bool(_USER.match(who.casefold())) or (
         who[:1].isupper() and not re.match(r"(?:the|our|my|this) ", who, re.I)
     )

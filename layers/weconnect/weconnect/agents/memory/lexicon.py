@@ -127,6 +127,7 @@ def _write_pages(
     page: LexiconRow | None,
     entries: list[SearchEntry],
 ) -> None:
+    """Write entries into `page` (None: the first page) and, where they do not fit, into new pages after it."""
     number, before = (int(page.number), int(page.before)) if page else (1, 0)
     for chunk in _chunks(entries):
         packed = _pack(chunk)
@@ -174,6 +175,7 @@ def _chunks(entries: list[SearchEntry]) -> list[list[SearchEntry]]:
 
 
 def _pack(entries: Sequence[SearchEntry]) -> _PackedEntries:
+    """Return the entries as a row holds them: compressed JSON, and their vectors one after the other."""
     without_vectors = [astuple(entry)[:-1] for entry in entries]
     text = json.dumps(without_vectors, ensure_ascii=False, separators=(",", ":"))
     vectors = b"".join(entry.vector for entry in entries)
@@ -181,6 +183,7 @@ def _pack(entries: Sequence[SearchEntry]) -> _PackedEntries:
 
 
 def _unpack(row: LexiconRow) -> list[SearchEntry]:
+    """Return the row's entries with their vectors, also the expired ones."""
     entries = [SearchEntry(*values) for values in json.loads(zlib.decompress(row.entries))]
     offset, vectors = 0, row.vectors or b""
     for entry in entries:

@@ -42,6 +42,7 @@ class SearchEntry:
     vector: bytes = b""
 
     def is_valid_at(self, moment: float) -> bool:
+        """Return whether the memory was valid at `moment`, in epoch seconds."""
         return self.valid_from <= moment and (self.valid_to is None or moment < self.valid_to)
 
 
@@ -154,8 +155,9 @@ def compute_cosines(
     return cosines
 
 
-def _portable_dot_product(one: Sequence[int], other: Sequence[int]) -> int:
+def _compute_dot_product(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the sum of the products of two vectors' numbers."""
     return sum(map(mul, one, other))
 
 
-_dot_product = getattr(math, "sumprod", _portable_dot_product)  # Python 3.12 and later, four times as fast
+_dot_product = getattr(math, "sumprod", _compute_dot_product)  # Python 3.12 and later, four times as fast

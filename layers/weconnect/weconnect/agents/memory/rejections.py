@@ -96,4 +96,5 @@ def _is_card_number(match: re.Match[str]) -> bool:
 
 
 def _is_random(token: str) -> bool:
+    """Return whether a token has lower-case and capital letters and digits, like a generated secret."""
     return all(re.search(kind, token) for kind in ("[a-z]", "[A-Z]", r"\d"))

@@ -33,6 +33,7 @@ class MemoryRow(EntityRow[AIAgentMemory], discriminator="AGENTMEMORY"):
     def at(
         organization_id: UUID, agent_id: UUID, memory_type: str, session_id: str | None, memory_id: UUID
     ) -> tuple[str, str]:
+        """Return the key of a memory."""
         return agent_partition(organization_id, agent_id), key(
             "MEMORY", memory_type, session_id or "", memory_id
         )
@@ -55,6 +56,7 @@ class MemoryKeyRow(Row, discriminator="MEMORYKEY"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, memory_type: str, name: str) -> tuple[str, str]:
+        """Return the key of the row for a memory's key, `name`, among memories of a type."""
         return agent_partition(organization_id, agent_id), key("MEMORYKEY", memory_type, name)
 
 
@@ -68,10 +70,12 @@ class MemoryHistoryRow(Row, discriminator="MEMORYHISTORY"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, memory_id: UUID, number: int) -> tuple[str, str]:
+        """Return the key of a memory's version."""
         return agent_partition(organization_id, agent_id), key("MEMORYHISTORY", memory_id, f"{number:06}")
 
     @staticmethod
     def of_memory(organization_id: UUID, agent_id: UUID, memory_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of a memory's earlier versions."""
         return agent_partition(organization_id, agent_id), key("MEMORYHISTORY", memory_id, "")
 
 
@@ -85,6 +89,7 @@ class VectorRow(Row, discriminator="MEMORYVECTOR"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, memory_id: UUID) -> tuple[str, str]:
+        """Return the key of a memory's vector."""
         return agent_partition(organization_id, agent_id), key("VECTOR", memory_id)
 
     @staticmethod
@@ -100,10 +105,12 @@ class MemoryTermRow(Row, discriminator="MEMORYTERM"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, term: str, memory_id: UUID) -> tuple[str, str]:
+        """Return the key of a memory's entry under a word."""
         return agent_partition(organization_id, agent_id), key("MEMORYTERM", term, memory_id)
 
     @staticmethod
     def of_term(organization_id: UUID, agent_id: UUID, term: str) -> tuple[str, str]:
+        """Return partition key and sort key prefix of all memories under a word."""
         return agent_partition(organization_id, agent_id), key("MEMORYTERM", term, "")
 
 
@@ -122,6 +129,7 @@ class LexiconRow(Row, discriminator="LEXICON"):
 
     @staticmethod
     def page_at(organization_id: UUID, agent_id: UUID, number: int) -> tuple[str, str]:
+        """Return the key of a page by its number, from 1."""
         return agent_partition(organization_id, agent_id), key("LEXICON", "PAGE", f"{number:06}")
 
     @staticmethod
@@ -131,14 +139,17 @@ class LexiconRow(Row, discriminator="LEXICON"):
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of an agent's pages and tail."""
         return agent_partition(organization_id, agent_id), key("LEXICON", "")
 
     @staticmethod
     def pages(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of an agent's pages."""
         return agent_partition(organization_id, agent_id), key("LEXICON", "PAGE", "")
 
     @staticmethod
     def tail(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of an agent's tail rows."""
         return agent_partition(organization_id, agent_id), key("LEXICON", "TAIL", "")
 
 
@@ -151,6 +162,7 @@ class AgentSessionRow(Row, discriminator="AGENTSESSION"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, session_id: str) -> tuple[str, str]:
+        """Return the key of a session."""
         return agent_partition(organization_id, agent_id), key("SESSION", session_id)
 
     @staticmethod

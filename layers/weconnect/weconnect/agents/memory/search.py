@@ -50,6 +50,7 @@ def search_agent(
         entries += [storage.build_entry(row, storage.load_content(row), None) for row in rows.values()]
 
     def is_candidate(entry: SearchEntry) -> bool:
+        """Return whether the entry has a requested type and session and is valid at the time of the search."""
         return (
             (request.memory_type is None or entry.memory_type == request.memory_type)
             and (request.session_id is None or entry.session_id == request.session_id)

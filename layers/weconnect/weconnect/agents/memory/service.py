@@ -83,7 +83,8 @@ def list_memories(
         parts = [memory_type, *([session_id] if session_id else [])]
         index, (pk, prefix) = None, MemoryRow.of_type(caller.organization_id, agent_id, *parts)
 
-    def matches(row: MemoryRow) -> bool:
+    def is_match(row: MemoryRow) -> bool:
+        """Return whether the row has the session and the tag and was valid at `as_of`."""
         return (
             (session_id is None or row.session_id == session_id)
             and (tag is None or tag in row.metadata.get("tags", []))
@@ -97,7 +98,7 @@ def list_memories(
         index=index,
         limit=limit,
         cursor=cursor,
-        keep=matches if session_id or tag or as_of else None,
+        keep=is_match if session_id or tag or as_of else None,
         filters=[memory_type, session_id, tag, as_of],
     )
     return Page(items=[storage.to_memory(row) for row in rows], next_cursor=following)
@@ -323,6 +324,7 @@ def take_fitting(messages: list[SessionMessage], tokens: int) -> list[SessionMes
 
 
 def _require_memory(caller: Caller, agent_id: UUID, memory_id: UUID) -> MemoryRow:
+    """Return the row of a memory by its id, read consistently. Raises MemoryNotFound."""
     pk = MemoryRow.by_id(caller.organization_id, agent_id)
     indexed = next(iter(MemoryRow.gsi1.query(pk, MemoryRow.gsi1sk == str(memory_id))), None)
     if indexed is None:

@@ -26,6 +26,7 @@ def to_memory(row: MemoryRow, **more: Any) -> AIAgentMemory:
 
 
 def load_content(row: MemoryRow) -> str:
+    """Return the content of a memory, which is in S3 when it is long."""
     return payloads.load(row.organization_id, row.content)
 
 
@@ -63,11 +64,12 @@ def build_row(
         gsi1sk=str(memory_id),
         ttl=compute_ttl(new.metadata),
         content=store_content(organization_id, memory_id, new.content),
-        terms=_rare_terms(new.content),
+        terms=_pick_rare_terms(new.content),
     )
 
 
 def store_content(organization_id: UUID, memory_id: UUID, content: str) -> StoredText:
+    """Return the content as a row holds it; a long one is stored in S3 under a new key."""
     return payloads.store(organization_id, f"memories/{memory_id}/{ids.new_id()}", content)
 
 
@@ -90,7 +92,7 @@ def replace_in_index(
 ) -> None:
     """Replace the index entries of a memory with those of its correction; adds the new `terms` to `values`."""
     organization_id, agent_id = UUID(row.organization_id), UUID(row.agent_id)
-    values["terms"] = _rare_terms(content)
+    values["terms"] = _pick_rare_terms(content)
     for term in set(row.terms or []) - set(values["terms"]):
         writes.discard(MemoryTermRow(*MemoryTermRow.at(organization_id, agent_id, term, UUID(row.id))))
     if not vector:
@@ -157,10 +159,12 @@ def check_expiry(metadata: MemoryMetadata) -> None:
 
 
 def compute_ttl(metadata: MemoryMetadata) -> int | None:
+    """Return the expiry in epoch seconds; None for a memory that does not expire."""
     return int(metadata.expires.timestamp()) if metadata.expires else None
 
 
-def _rare_terms(content: str) -> list[str]:
+def _pick_rare_terms(content: str) -> list[str]:
+    """Return the content's terms that are likely to be in few memories."""
     return pick_rare(set(ranking.count_terms(content)), RARE_TERMS)
 
 

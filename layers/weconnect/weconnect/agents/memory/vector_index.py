@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -67,6 +66,8 @@ def find_nearest(
 @functools.cache
 def client() -> Any:
     """Return a client for the operation that PynamoDB lacks. It tries once, because search can do without."""
+    import boto3  # cold start
+
     config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client(
         "dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url, config=config

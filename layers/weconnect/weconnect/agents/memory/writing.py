@@ -95,6 +95,7 @@ def _apply(
     decision: Decision,
     actor: Actor,
 ) -> MemoryWriteResult:
+    """Store a new memory, superseding the existing one where that was decided; a duplicate writes nothing."""
     existing, key_row = decision.existing, decision.key_row
     other_id = UUID(existing.id) if existing else None
     if existing and decision.kind == "duplicate_of":
@@ -131,17 +132,18 @@ def _check_limits(
         if count >= MAX_INSTRUCTIONS or not loaded.is_complete:
             pk, prefix = MemoryRow.of_type(organization_id, agent_id, MemoryType.PROCEDURAL)
             is_current = MemoryRow.get_attributes()["valid_to"].does_not_exist()
-            count = _count(pk, prefix, is_current)
+            count = _count_live(pk, prefix, is_current)
         if count >= MAX_INSTRUCTIONS:
             return f"The agent has reached the limit of {MAX_INSTRUCTIONS} instructions"
     if loaded.size >= MAX_MEMORIES:
         pk, prefix = MemoryRow.of_type(organization_id, agent_id)
-        if _count(pk, prefix) >= MAX_MEMORIES:
+        if _count_live(pk, prefix) >= MAX_MEMORIES:
             return f"The agent has reached the limit of {MAX_MEMORIES} memories"
     return None
 
 
-def _count(pk: str, prefix: str, condition: Condition | None = None) -> int:
+def _count_live(pk: str, prefix: str, condition: Condition | None = None) -> int:
+    """Return the number of memories under a key prefix that have not expired and meet the condition."""
     is_live = MemoryRow.ttl.does_not_exist() | (MemoryRow.ttl > clock.epoch_seconds())
     return MemoryRow.count(
         pk,
@@ -162,6 +164,7 @@ def _decide(
     vector: Vector,
     loaded: Lexicon,
 ) -> Decision:
+    """Decide whether to add a new memory, drop it as a duplicate, or supersede one that it contradicts."""
     key = new.key or _derive_key(new.content, fact)
     reason = "Nothing similar was stored"
     key_row, existing = _find_holder(organization_id, agent_id, new.memory_type, key)
@@ -205,7 +208,7 @@ def _compare(
     has_callers_key: bool = False,
     cosine: float = 0,
 ) -> Decision | None:
-    """Return whether a text repeats or supersedes a memory that is valid now; None when both may be valid."""
+    """Return the decision that a text repeats or supersedes a memory that is valid now; None when both may be valid."""
     existing_content = storage.load_content(existing)
     if split_words(existing_content) == split_words(content):
         return Decision("duplicate_of", "The same text is already stored", key, key_row, existing)
@@ -233,7 +236,7 @@ def _compare(
 
 
 def _find_holder(organization_id: UUID, agent_id: UUID, memory_type: str, key: str) -> KeyHolder:
-    """Return the memory that has a key now."""
+    """Return the row of a key and the memory that has the key now, each None when there is none."""
     at = MemoryKeyRow.at(organization_id, agent_id, memory_type, key)
     key_row = table.get(MemoryKeyRow, at)
     return KeyHolder(key_row, table.get(MemoryRow, (at[0], key_row.memory_sk)) if key_row else None)

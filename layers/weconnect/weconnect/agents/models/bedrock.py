@@ -26,11 +26,13 @@ def create_client(
     """
 
     def before_call(params: dict[str, Any], **_: Any) -> None:
+        """Record the body, and replace the signature by the bearer token if there is a key."""
         sent_bodies.append(params["body"])
         if api_key:
             params["headers"]["Authorization"] = f"Bearer {api_key}"
 
     def before_send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """Send a prepared request through our own outbound client, instead of botocore's."""
         headers = {
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in request.headers.items()

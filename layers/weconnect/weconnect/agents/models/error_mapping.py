@@ -61,7 +61,7 @@ def to_provider_error(error: Exception, api_key: str | None, is_sent: bool) -> P
     """
     # The libraries wrap our own client's problems as a failed connection.
     if problem := outbound.find_problem(error):
-        return _from_outbound(problem)
+        return _map_outbound_error(problem)
     code = next((code for kind, code in CODES_BY_EXCEPTION if isinstance(error, kind)), None)
     if code is None and not is_sent:
         raise error
@@ -97,10 +97,12 @@ def explain_empty_reply(response: ModelResponse, reply: ModelReply) -> ProviderE
 
 
 def _describe(code: ProviderErrorCode, message: str | None) -> str:
+    """Return the message for a code, followed by the provider's own message."""
     return f"{MESSAGES_BY_CODE[code]}: {message}" if message else f"{MESSAGES_BY_CODE[code]}."
 
 
-def _from_outbound(problem: Problem) -> ProviderError:
+def _map_outbound_error(problem: Problem) -> ProviderError:
+    """Return the ProviderError for a problem that our own outbound client raised."""
     if isinstance(problem, OutboundRefused):
         return ProviderError("invalid_request", problem.detail)
     return ProviderError("timeout" if problem.code == "upstream_timeout" else "unavailable", problem.detail)
@@ -117,6 +119,7 @@ def _refine_by_status(status: int, code: ProviderErrorCode) -> ProviderErrorCode
 
 
 def _is_content_filter(error: Exception) -> bool:
+    """Return whether a provider rejected the request because of its content."""
     codes = (getattr(error, "provider_error_code", None), getattr(error, "provider_error_type", None))
     return bool({"content_filter", "content_policy_violation"} & set(codes))
 
@@ -135,6 +138,7 @@ def _read_message(body: Any) -> str:
 
 
 def _redact(message: str, api_key: str | None) -> str:
+    """Return a provider's message without the key and what looks like one, cut to 300 characters."""
     if api_key:
         message = message.replace(api_key, "[key]")
     return KEY_LIKE.sub("[key]", message.encode(errors="replace").decode())[:300]

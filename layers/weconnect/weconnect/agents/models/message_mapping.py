@@ -63,6 +63,7 @@ def to_request_parameters(tools: list[ToolSpec]) -> ModelRequestParameters:
 
 
 def read_text(response: ai.ModelResponse) -> str:
+    """Return the text of a response, without the model's reasoning."""
     return "".join(part.content for part in response.parts if isinstance(part, ai.TextPart))
 
 
@@ -89,6 +90,7 @@ def read_tool_calls(response: ai.ModelResponse, request: ModelRequest) -> tuple[
 
 
 def _read_arguments(part: ai.ToolCallPart) -> dict[str, Any]:
+    """Return a call's arguments; `{"INVALID_JSON": "…"}` for those that are not a JSON object."""
     if part.args is None or isinstance(part.args, str | dict):
         return part.args_as_dict()
     return {"INVALID_JSON": json.dumps(part.args)}
@@ -115,6 +117,7 @@ def read_finish_reason(response: ai.ModelResponse) -> str:
 
 
 def _to_request_part(message: Message) -> ai.ModelRequestPart:
+    """Return a user's text or a tool's result as a part of a pydantic-ai request."""
     if message.role == "user":
         return ai.UserPromptPart(message.content)
     return ai.ToolReturnPart(
@@ -127,6 +130,7 @@ def _to_request_part(message: Message) -> ai.ModelRequestPart:
 
 
 def _to_response_parts(message: Message) -> list[ai.ModelResponsePart]:
+    """Return an earlier reply as pydantic-ai's parts: its text, then its tool calls."""
     parts: list[ai.ModelResponsePart] = [ai.TextPart(message.content)] if message.content else []
     for call in message.tool_calls:
         name = to_provider_tool_name(call.name)

@@ -90,6 +90,7 @@ def replace_lone_surrogates(model: AnyModel) -> AnyModel:
 
 
 def _replace_in(value: Any) -> Any:
+    """Return a JSON value with `?` for each lone surrogate, in keys too."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, dict):

@@ -40,7 +40,9 @@ def compute_cost_micros(request: ModelRequest, response: ModelResponse) -> int |
     if response.usage.unmeasured_requests or not response.usage.input_tokens:  # no request is empty
         return None
     for model in dict.fromkeys((response.model_name or request.model, request.model)):
-        price = _price(request, model, response.usage, response.timestamp, response.provider_details)
+        price = _compute_price_micros(
+            request, model, response.usage, response.timestamp, response.provider_details
+        )
         if price is not None:
             return price
     return None
@@ -55,9 +57,9 @@ def compute_bound(request: ModelRequest) -> CostBound:
     """
     if request.provider == "embedded":
         return CostBound(0, 0)
-    input_tokens, output_tokens = _bound_input(request), _bound_output(request)
+    input_tokens, output_tokens = _max_input_tokens(request), _max_output_tokens(request)
     prices = [
-        _price(request, request.model, usage, datetime.now(UTC), tier)
+        _compute_price_micros(request, request.model, usage, datetime.now(UTC), tier)
         for usage in _possible_usages(request, input_tokens, output_tokens)
         for tier in ({}, {"service_tier": "priority"})
     ]
@@ -73,14 +75,15 @@ def default_max_tokens(request: ModelRequest) -> int | None:
     return CLAUDE_MAX_TOKENS if is_claude and request.settings.max_tokens is None else None
 
 
-def _bound_input(request: ModelRequest) -> int:
+def _max_input_tokens(request: ModelRequest) -> int:
+    """Return an upper bound of the tokens that the request is counted as: a token has at least one byte."""
     texts = [request.system]
     for message in request.messages:
         texts += [message.content, message.tool_name or "", message.tool_call_id or ""]
-        texts += [_json(call.model_dump()) for call in message.tool_calls]
-    texts += [_json(tool.model_dump()) for tool in request.tools]
+        texts += [_to_json(call.model_dump()) for call in message.tool_calls]
+    texts += [_to_json(tool.model_dump()) for tool in request.tools]
     if request.output_schema is not None:
-        texts.append(_json(request.output_schema))
+        texts.append(_to_json(request.output_schema))
     size = sum(len(text.encode(errors="surrogatepass")) for text in texts)
     return size + FRAME_TOKENS + PART_TOKENS * len(texts)
 
@@ -95,11 +98,18 @@ def _possible_usages(request: ModelRequest, input_tokens: int, output_tokens: in
     return usages
 
 
-def _bound_output(request: ModelRequest) -> int:
-    return request.settings.max_tokens or default_max_tokens(request) or _window(request) or UNKNOWN_WINDOW
+def _max_output_tokens(request: ModelRequest) -> int:
+    """Return an upper bound of the reply's tokens: the request's limit, ours, or the model's window."""
+    return (
+        request.settings.max_tokens
+        or default_max_tokens(request)
+        or _find_context_window(request)
+        or UNKNOWN_WINDOW
+    )
 
 
-def _window(request: ModelRequest) -> int | None:
+def _find_context_window(request: ModelRequest) -> int | None:
+    """Return the model's context window in tokens; None for an unknown model."""
     base_url = None if request.provider in PRICE_LISTS else request.base_url
     try:
         _, model = get_snapshot().find_provider_model(
@@ -110,9 +120,10 @@ def _window(request: ModelRequest) -> int | None:
     return model.context_window
 
 
-def _price(
+def _compute_price_micros(
     request: ModelRequest, model: str, usage: Any, at: datetime, context: dict[str, Any] | None = None
 ) -> int | None:
+    """Return the price in USD * 10^6, rounded up; None for an unknown model. `context` names a price tier."""
     price_list = (
         {"provider_id": PRICE_LISTS[request.provider], "price_context": context}
         if request.provider in PRICE_LISTS
@@ -125,5 +136,6 @@ def _price(
     return int((Decimal(price.total_price) * 1_000_000).to_integral_value(rounding=ROUND_CEILING))
 
 
-def _json(value: Any) -> str:
+def _to_json(value: Any) -> str:
+    """Return the value as JSON text, without escaping other scripts."""
     return json.dumps(value, ensure_ascii=False)

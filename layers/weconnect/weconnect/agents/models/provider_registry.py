@@ -66,7 +66,7 @@ BASIC_SETTINGS = ["temperature", "maxTokens", "topP", "stopSequences"]
 ALL_SETTINGS = [*BASIC_SETTINGS, "frequencyPenalty", "presencePenalty"]
 
 
-def _model(
+def _build_model(
     id: str,
     context: int,
     input: float,
@@ -75,6 +75,7 @@ def _model(
     max_output: int | None = None,
     output_form: StructuredOutputForm | None = "native",
 ) -> ModelInfo:
+    """Return a model with its window in tokens and its prices in USD for a million tokens."""
     return ModelInfo(
         id=id,
         context_window=context,
@@ -94,7 +95,7 @@ PROVIDERS: dict[str, ModelProvider] = {
         ModelProvider(
             id="embedded",
             display_name="Embedded rules (not a language model)",
-            models=[_model("embedded", 100_000, 0, 0, 0, output_form=None)],
+            models=[_build_model("embedded", 100_000, 0, 0, 0, output_form=None)],
             capabilities=Capabilities(structured_output=False, settings=[]),
             requires_key=False,
         ),
@@ -102,11 +103,11 @@ PROVIDERS: dict[str, ModelProvider] = {
             id="openai",
             display_name="OpenAI",
             models=[
-                _model("gpt-6.1-sol", 1_050_000, 2, 0.1, 10),
-                _model("gpt-6.1-terra", 1_050_000, 1, 0.05, 5),
-                _model("gpt-6-luna", 1_050_000, 0.1, 0.01, 0.5),
-                _model("gpt-4.1", 1_000_000, 2, 0.5, 8),
-                _model("gpt-4o-mini", 128_000, 0.15, 0.075, 0.6),
+                _build_model("gpt-6.1-sol", 1_050_000, 2, 0.1, 10),
+                _build_model("gpt-6.1-terra", 1_050_000, 1, 0.05, 5),
+                _build_model("gpt-6-luna", 1_050_000, 0.1, 0.01, 0.5),
+                _build_model("gpt-4.1", 1_000_000, 2, 0.5, 8),
+                _build_model("gpt-4o-mini", 128_000, 0.15, 0.075, 0.6),
             ],
             capabilities=Capabilities(settings=ALL_SETTINGS),
             requires_key=True,
@@ -115,10 +116,10 @@ PROVIDERS: dict[str, ModelProvider] = {
             id="anthropic",
             display_name="Anthropic",
             models=[
-                _model("claude-opus-5-5", 1_000_000, 4, 0.2, 20, 128_000),
-                _model("claude-sonnet-5-5", 1_000_000, 2, 0.1, 10, 128_000),
-                _model("claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5, 128_000),
-                _model("claude-haiku-4-5", 200_000, 1, 0.1, 5, 64_000),
+                _build_model("claude-opus-5-5", 1_000_000, 4, 0.2, 20, 128_000),
+                _build_model("claude-sonnet-5-5", 1_000_000, 2, 0.1, 10, 128_000),
+                _build_model("claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5, 128_000),
+                _build_model("claude-haiku-4-5", 200_000, 1, 0.1, 5, 64_000),
             ],
             capabilities=Capabilities(settings=BASIC_SETTINGS),
             requires_key=True,
@@ -127,9 +128,9 @@ PROVIDERS: dict[str, ModelProvider] = {
             id="google",
             display_name="Google Gemini",
             models=[
-                _model("gemini-3.8-flash", 1_000_000, 0.75, 0.075, 3.75),
-                _model("gemini-3.5-flash-lite", 1_000_000, 0.3, 0.03, 2.5),
-                _model("gemini-2.5-flash", 1_048_576, 0.3, 0.03, 2.5, output_form="mixed"),
+                _build_model("gemini-3.8-flash", 1_000_000, 0.75, 0.075, 3.75),
+                _build_model("gemini-3.5-flash-lite", 1_000_000, 0.3, 0.03, 2.5),
+                _build_model("gemini-2.5-flash", 1_048_576, 0.3, 0.03, 2.5, output_form="mixed"),
             ],
             capabilities=Capabilities(settings=ALL_SETTINGS),
             requires_key=True,
@@ -138,10 +139,12 @@ PROVIDERS: dict[str, ModelProvider] = {
             id="bedrock",
             display_name="Amazon Bedrock",
             models=[
-                _model("global.anthropic.claude-sonnet-5-5", 1_000_000, 2, 0.1, 10, 128_000),
-                _model("global.anthropic.claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5, 128_000),
-                _model("global.amazon.nova-2-lite-v1:0", 1_000_000, 0.3, 0.075, 2.5, output_form="tool"),
-                _model("openai.gpt-oss-120b-1:0", 128_000, 0.15, None, 0.6, output_form="tool"),
+                _build_model("global.anthropic.claude-sonnet-5-5", 1_000_000, 2, 0.1, 10, 128_000),
+                _build_model("global.anthropic.claude-haiku-5-5", 1_000_000, 0.1, 0.01, 0.5, 128_000),
+                _build_model(
+                    "global.amazon.nova-2-lite-v1:0", 1_000_000, 0.3, 0.075, 2.5, output_form="tool"
+                ),
+                _build_model("openai.gpt-oss-120b-1:0", 128_000, 0.15, None, 0.6, output_form="tool"),
             ],
             capabilities=Capabilities(settings=BASIC_SETTINGS),
             requires_key=False,
@@ -224,6 +227,7 @@ def validate_model_choice(provider: str, model: str, base_url: str | None) -> No
 
 
 def _is_http_url(url: str) -> bool:
+    """Return whether a text is an http or https URL with a host, and without a user name."""
     try:
         parts = urlsplit(url)
         usable = parts.port is None or parts.port > 0

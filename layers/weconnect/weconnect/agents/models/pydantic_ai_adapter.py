@@ -110,9 +110,10 @@ async def _open_and_send(
             api_key, request.timeout_seconds, sent_bodies, BASE_URLS["bedrock"]
         )
         with closing(new_client) as client:
-            return await _send(request, _bedrock(request, client), limits)
+            return await _send(request, _build_bedrock_model(request, client), limits)
 
     async def set_headers(outgoing: "httpx2.Request") -> None:
+        """Remove all but the allowed headers, set the key, and record the body."""
         for name in set(outgoing.headers) - ALLOWED_HEADERS:
             del outgoing.headers[name]
         if request.provider == "google":
@@ -128,6 +129,7 @@ async def _open_and_send(
 
 
 async def _send(request: ModelRequest, model: Model[Any], limits: ModelSettings) -> ModelResponse:
+    """Send the request through pydantic-ai, with its settings that are not None and `limits`."""
     values = request.settings.model_dump()
     # Claude 3 accepts less; for it the library has a limit below ours.
     if not model.profile.get("anthropic_rejects_max_tokens_beyond_context_window"):
@@ -142,7 +144,8 @@ async def _send(request: ModelRequest, model: Model[Any], limits: ModelSettings)
     )
 
 
-def _openai(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+def _build_openai_model(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+    """Return pydantic-ai's model for OpenAI's own API."""
     from openai import AsyncOpenAI  # cold start
     from pydantic_ai.models.openai import OpenAIChatModel  # cold start
     from pydantic_ai.providers.openai import OpenAIProvider  # cold start
@@ -151,7 +154,10 @@ def _openai(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClien
     return OpenAIChatModel(request.model, provider=OpenAIProvider(openai_client=client))
 
 
-def _openai_compatible(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+def _build_openai_compatible_model(
+    request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient"
+) -> Model[Any]:
+    """Return pydantic-ai's model for a request's OpenAI-compatible endpoint; the key may be missing."""
     from openai import AsyncOpenAI  # cold start
     from pydantic_ai.models.openai import OpenAIChatModel  # cold start
     from pydantic_ai.profiles.openai import OpenAIModelProfile  # cold start
@@ -172,7 +178,10 @@ def _openai_compatible(request: ModelRequest, api_key: str | None, http: "httpx2
     return OpenAIChatModel(request.model, provider=provider)
 
 
-def _anthropic(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+def _build_anthropic_model(
+    request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient"
+) -> Model[Any]:
+    """Return pydantic-ai's model for Anthropic's API."""
     from anthropic import AsyncAnthropic  # cold start
     from pydantic_ai.models.anthropic import AnthropicModel  # cold start
     from pydantic_ai.providers.anthropic import AnthropicProvider  # cold start
@@ -181,7 +190,8 @@ def _anthropic(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncCl
     return AnthropicModel(request.model, provider=AnthropicProvider(anthropic_client=client))
 
 
-def _google(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+def _build_google_model(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClient") -> Model[Any]:
+    """Return pydantic-ai's model for Google's Gemini API."""
     from google.genai import Client  # cold start
     from google.genai.types import HttpOptions  # cold start
     from pydantic_ai.models.google import GoogleModel  # cold start
@@ -201,7 +211,8 @@ def _google(request: ModelRequest, api_key: str | None, http: "httpx2.AsyncClien
     return GoogleModel(request.model, provider=GoogleProvider(client=client))
 
 
-def _bedrock(request: ModelRequest, client: Any) -> Model[Any]:
+def _build_bedrock_model(request: ModelRequest, client: Any) -> Model[Any]:
+    """Return pydantic-ai's model for Bedrock, with the client of `bedrock.create_client`."""
     from pydantic_ai.models.bedrock import BedrockConverseModel  # cold start
     from pydantic_ai.providers.bedrock import BedrockProvider  # cold start
 
@@ -209,6 +220,7 @@ def _bedrock(request: ModelRequest, client: Any) -> Model[Any]:
 
 
 def _to_reply(request: ModelRequest, response: ModelResponse, sent_body: dict[str, Any]) -> ModelReply:
+    """Return the reply with its cost and warnings. Raises ProviderError when it is empty because of an error."""
     response, structured_text, answer_warnings = extract_answer(request, response)
     calls, call_warnings = read_tool_calls(response, request)
     sent_warnings = _describe_dropped_settings(request, sent_body) + describe_schema_changes(
@@ -247,8 +259,8 @@ def _describe_dropped_settings(request: ModelRequest, sent_body: dict[str, Any])
 
 
 MODEL_FACTORIES = {
-    "openai": _openai,
-    "openai_compatible": _openai_compatible,
-    "anthropic": _anthropic,
-    "google": _google,
+    "openai": _build_openai_model,
+    "openai_compatible": _build_openai_compatible_model,
+    "anthropic": _build_anthropic_model,
+    "google": _build_google_model,
 }

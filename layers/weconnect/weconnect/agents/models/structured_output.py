@@ -65,7 +65,7 @@ def build_request_parameters(
 def _supports_native(
     model: Model[Any], settings: ModelSettings, native: ModelRequestParameters, request: ModelRequest
 ) -> bool:
-    """Return whether the native form exists for this request and does not close open objects."""
+    """Return whether the model accepts the native form here, and objects stay open to additional properties."""
     allows_both = model.profile.get("google_supports_tool_combination", False)
     if request.provider == "google" and request.tools and not allows_both:
         return False
@@ -127,6 +127,7 @@ def _find_sent_schema(request: ModelRequest, body: dict[str, Any]) -> Schema | N
 
 
 def _get_path(value: Any, *path: str) -> Any:
+    """Return the value at a path of keys; None where one is missing."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value

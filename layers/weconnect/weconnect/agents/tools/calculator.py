@@ -53,13 +53,13 @@ BINARY: dict[type[ast.operator], Function] = {
     ast.Div: lambda a, b: _divide(a, b),
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: lambda a, b: _power(a, b),
+    ast.Pow: lambda a, b: _compute_power(a, b),
 }
 UNARY: dict[type[ast.unaryop], Function] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
 # Name: function, fewest and most arguments.
 FUNCTIONS: dict[str, tuple[Function, int, int]] = {
-    "sqrt": (lambda x: _root(x), 1, 1),
-    "cbrt": (lambda x: _cube_root(x), 1, 1),
+    "sqrt": (lambda x: _compute_square_root(x), 1, 1),
+    "cbrt": (lambda x: _compute_cube_root(x), 1, 1),
     "abs": (abs, 1, 1),
     "round": (lambda x, digits=None: _round(x, digits), 1, 2),
     "min": (min, 1, 100),
@@ -74,7 +74,7 @@ FUNCTIONS: dict[str, tuple[Function, int, int]] = {
     "sin": (math.sin, 1, 1),
     "cos": (math.cos, 1, 1),
     "tan": (math.tan, 1, 1),
-    "factorial": (lambda x: _factorial(x), 1, 1),
+    "factorial": (lambda x: _compute_factorial(x), 1, 1),
 }
 
 
@@ -85,7 +85,7 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
         raise ToolError("expression must be a non-empty string, for example 17 * 23")
     if len(expression) > MAX_LENGTH:
         raise ToolError(f"The expression is longer than {MAX_LENGTH} characters")
-    return {"result": _number(_evaluate(_parse(expression), 0))}
+    return {"result": _normalize_zero(_evaluate(_parse(expression), 0))}
 
 
 def normalize(expression: str) -> str:
@@ -98,6 +98,7 @@ def _without_thousands(text: str) -> str:
     """Remove thousands separators, except within a call: max(1,200) has two arguments."""
 
     def strip(match: re.Match[str]) -> str:
+        """Return the number without commas, unless the innermost open parenthesis belongs to a call."""
         depth = 0
         for position in range(match.start() - 1, -1, -1):
             depth += {")": 1, "(": -1}.get(text[position], 0)
@@ -111,6 +112,7 @@ def _without_thousands(text: str) -> str:
 
 
 def _parse(expression: str) -> ast.expr:
+    """Return the syntax tree of an expression. Raises ToolError for one that Python cannot parse."""
     text = normalize(expression)
     try:
         if not text.isascii() or ODD.search(text):
@@ -121,11 +123,12 @@ def _parse(expression: str) -> ast.expr:
 
 
 def _evaluate(node: ast.expr, depth: int) -> Number:
+    """Return the value of a syntax tree of numbers, operators and known functions. Raises ToolError."""
     if depth > MAX_DEPTH:
         raise ToolError(f"The expression is nested deeper than {MAX_DEPTH} levels")
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            return _bounded(value)
+            return _check_bounds(value)
         case ast.Name(id=name):
             if name.lower() in CONSTANTS:
                 return CONSTANTS[name.lower()]
@@ -133,7 +136,7 @@ def _evaluate(node: ast.expr, depth: int) -> Number:
                 f"Unknown name {name!r}; the known names are {', '.join([*CONSTANTS, *FUNCTIONS])}"
             )
         case ast.UnaryOp(op=op, operand=operand) if type(op) in UNARY:
-            return _bounded(UNARY[type(op)](_evaluate(operand, depth + 1)))
+            return _check_bounds(UNARY[type(op)](_evaluate(operand, depth + 1)))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
             return _apply(BINARY[type(op)], [_evaluate(left, depth + 1), _evaluate(right, depth + 1)])
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
@@ -142,6 +145,7 @@ def _evaluate(node: ast.expr, depth: int) -> Number:
 
 
 def _call(name: str, values: list[Number]) -> Number:
+    """Return the value of a function by its name, in any case of letters. Raises ToolError."""
     if name.lower() not in FUNCTIONS:
         raise ToolError(f"Unknown function {name!r}; the known names are {', '.join(FUNCTIONS)}")
     function, fewest, most = FUNCTIONS[name.lower()]
@@ -151,8 +155,9 @@ def _call(name: str, values: list[Number]) -> Number:
 
 
 def _apply(function: Function, values: list[Number]) -> Number:
+    """Return the function's value. Raises ToolError for one that is undefined or too large."""
     try:
-        return _bounded(function(*values))
+        return _check_bounds(function(*values))
     except ZeroDivisionError:
         raise ToolError("Division by zero") from None
     except OverflowError:
@@ -161,7 +166,8 @@ def _apply(function: Function, values: list[Number]) -> Number:
         raise ToolError("The result is not a real number") from None
 
 
-def _bounded(value: Any) -> Number:
+def _check_bounds(value: Any) -> Number:
+    """Return the value unchanged. Raises ToolError unless it is a finite real number within MAX_DIGITS."""
     if isinstance(value, int):
         if value.bit_length() > MAX_DIGITS * 3.33:
             raise ToolError(f"The result has more than {MAX_DIGITS} digits")
@@ -173,38 +179,44 @@ def _bounded(value: Any) -> Number:
     return value
 
 
-def _number(value: Number) -> Number:
+def _normalize_zero(value: Number) -> Number:
+    """Return 0.0 for -0.0, any other number unchanged."""
     return 0.0 if value == 0 and isinstance(value, float) else value
 
 
 def _divide(a: Number, b: Number) -> Number:
+    """Return the quotient, whole if that is exact. Raises ZeroDivisionError."""
     if isinstance(a, int) and isinstance(b, int) and b and a % b == 0:
         return a // b
     return a / b
 
 
-def _power(base: Number, exponent: Number) -> Number:
+def _compute_power(base: Number, exponent: Number) -> Number:
+    """Return the power, exact for whole numbers. Raises ToolError for one with too many digits."""
     whole = isinstance(base, int) and isinstance(exponent, int)
     # Checked before it is computed: 9**9**9 must fail at once, not after an hour.
     if whole and exponent > 0 and abs(base) > 1 and exponent * math.log10(abs(base)) > MAX_DIGITS:
         raise ToolError(f"The result has more than {MAX_DIGITS} digits")
     value: Any = base**exponent
-    return _bounded(value)
+    return _check_bounds(value)
 
 
-def _root(x: Number) -> Number:
+def _compute_square_root(x: Number) -> Number:
+    """Return the square root, whole if that is exact. Raises ValueError for a negative number."""
     if isinstance(x, int) and x >= 0 and math.isqrt(x) ** 2 == x:
         return math.isqrt(x)
     return math.sqrt(x)
 
 
-def _cube_root(x: Number) -> Number:
+def _compute_cube_root(x: Number) -> Number:
+    """Return the cube root, whole if that is exact."""
     root = math.cbrt(x)
     whole = round(root)
     return whole if isinstance(x, int) and whole**3 == x else root
 
 
 def _round(x: Number, digits: Number | None) -> Number:
+    """Return the number rounded to `digits` decimal places, without them to a whole number. Raises ToolError."""
     if digits is None:
         return round(x)
     if not isinstance(digits, int) or abs(digits) > 300:
@@ -212,7 +224,8 @@ def _round(x: Number, digits: Number | None) -> Number:
     return round(x, digits)
 
 
-def _factorial(x: Number) -> int:
+def _compute_factorial(x: Number) -> int:
+    """Return the factorial. Raises ToolError unless it is of a whole number from 0 to MAX_FACTORIAL."""
     if not isinstance(x, int) or not 0 <= x <= MAX_FACTORIAL:
         raise ToolError(f"factorial takes a whole number from 0 to {MAX_FACTORIAL}")
     return math.factorial(x)

@@ -55,10 +55,10 @@ def run(arguments: dict[str, Any], now: datetime | None = None) -> dict[str, Any
     `now` is timezone-aware; default: the clock.
     """
     operations = {
-        "now": _now,
+        "now": _describe_now,
         "add": _add,
-        "difference": _difference,
-        "weekday": _weekday,
+        "difference": _compute_difference,
+        "weekday": _describe_weekday,
         "convert": _convert,
     }
     operation = arguments.get("operation")
@@ -72,7 +72,8 @@ def run(arguments: dict[str, Any], now: datetime | None = None) -> dict[str, Any
         raise ToolError("The date is outside the years 1 to 9999") from None
 
 
-def _now(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+def _describe_now(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Return the present date, time, weekday and time zone."""
     return {
         "datetime": present.isoformat(),
         "date": present.date().isoformat(),
@@ -83,6 +84,7 @@ def _now(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str
 
 
 def _add(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Return `date` and, as `result`, the date after adding the amounts. Raises ToolError without an amount."""
     amounts = {unit: _parse_amount(arguments, unit) for unit in AMOUNTS if unit in arguments}
     if not amounts:
         raise ToolError(f"add needs at least one of {', '.join(AMOUNTS)}")
@@ -91,7 +93,7 @@ def _add(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str
     result = _add_months(start, amounts.get("months", 0))
     result += timedelta(weeks=amounts.get("weeks", 0), days=amounts.get("days", 0))
     if not absent_clock:
-        result = _add_elapsed(_with_clock(result, zone), amounts)
+        result = _add_elapsed(_to_zoned_datetime(result, zone), amounts)
     return {
         "date": start.isoformat(),
         "result": result.isoformat(),
@@ -99,17 +101,20 @@ def _add(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str
     }
 
 
-def _difference(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+def _compute_difference(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Return the time from `date` to `other`, one of which may be missing and is then now. Raises ToolError."""
     if "date" not in arguments and "other" not in arguments:
         raise ToolError("difference needs date, other or both")
     first, second = (arguments.get(name) for name in ("date", "other"))
     # Compared with a plain date, "now" means today: people count whole days.
-    start = _parse_moment(first if first is not None else _same_kind(second, present), present)
-    end = _parse_moment(second if second is not None else _same_kind(first, present), present)
+    start = _parse_moment(first if first is not None else _choose_present_like(second, present), present)
+    end = _parse_moment(second if second is not None else _choose_present_like(first, present), present)
     if not isinstance(start, datetime) and not isinstance(end, datetime):
         elapsed = end - start
     else:
-        elapsed = _with_clock(end, zone).astimezone(UTC) - _with_clock(start, zone).astimezone(UTC)
+        elapsed = _to_zoned_datetime(end, zone).astimezone(UTC) - _to_zoned_datetime(start, zone).astimezone(
+            UTC
+        )
     seconds = int(elapsed.total_seconds())
     sign = -1 if seconds < 0 else 1
     return {
@@ -122,7 +127,8 @@ def _difference(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> d
     }
 
 
-def _weekday(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+def _describe_weekday(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Return weekday, ISO week and day of the year of `date`, by default today. Raises ToolError."""
     moment = _parse_moment(arguments.get("date", "today"), present)
     day = moment.date() if isinstance(moment, datetime) else moment
     week = day.isocalendar()
@@ -136,9 +142,10 @@ def _weekday(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict
 
 
 def _convert(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Return `date`, by default now, in the zone; a time that names no zone is UTC. Raises ToolError."""
     if "timezone" not in arguments:
         raise ToolError("convert needs timezone, an IANA name such as Europe/Berlin")
-    start = _with_clock(_parse_moment(arguments.get("date", "now"), present), UTC)
+    start = _to_zoned_datetime(_parse_moment(arguments.get("date", "now"), present), UTC)
     result = start.astimezone(zone)
     return {
         "date": start.isoformat(),
@@ -150,6 +157,7 @@ def _convert(arguments: dict[str, Any], present: datetime, zone: tzinfo) -> dict
 
 
 def _parse_zone(name: Any) -> tzinfo:
+    """Return the time zone with an IANA name, by default UTC. Raises ToolError for an unknown one."""
     if name is None:
         return ZoneInfo("UTC")
     try:
@@ -181,11 +189,13 @@ def _parse_moment(text: Any, present: datetime) -> date:
         ) from None
 
 
-def _same_kind(other: Any, present: datetime) -> str:
+def _choose_present_like(other: Any, present: datetime) -> str:
+    """Return "now" if the other moment has a time, else "today". Raises ToolError for an invalid one."""
     return "now" if isinstance(_parse_moment(other, present), datetime) else "today"
 
 
-def _with_clock(moment: date, zone: tzinfo) -> datetime:
+def _to_zoned_datetime(moment: date, zone: tzinfo) -> datetime:
+    """Return the moment with a time, by default midnight, and a zone, by default `zone`."""
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
@@ -207,6 +217,7 @@ def _add_months(moment: date, months: int) -> date:
 
 
 def _parse_amount(arguments: dict[str, Any], unit: str) -> int:
+    """Return the argument `unit`. Raises ToolError unless it is a whole number up to LIMIT."""
     value = arguments[unit]
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LIMIT:
         raise ToolError(f"{unit} must be a whole number between -{LIMIT} and {LIMIT}")

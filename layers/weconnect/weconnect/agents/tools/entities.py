@@ -76,6 +76,7 @@ class NewAIAgentTool(_ToolFields):
 
     @model_validator(mode="after")
     def _require_target(self) -> Self:
+        """Raise ValueError for a tool without the address or the id that its type calls."""
         if self.tool_type in (AgentToolType.HTTP, AgentToolType.MCP) and not self.configuration.api_endpoint:
             raise ValueError(f"an {self.tool_type} tool needs configuration.apiEndpoint")
         if self.tool_type == AgentToolType.AGENT and not self.configuration.agent_id:

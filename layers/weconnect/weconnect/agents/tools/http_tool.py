@@ -84,29 +84,29 @@ def call_endpoint(
     Idempotency-Key. Raises ToolError for any status but 2xx. Results and errors contain no secret.
     """
     template = str(configuration.get("apiEndpoint") or "")
-    parameters = _object(configuration, "parameters")
+    parameters = _require_object(configuration, "parameters")
     method = str(parameters.get("method") or "GET").upper()
-    headers = {name.lower(): str(value) for name, value in _object(parameters, "headers").items()}
-    query = _object(parameters, "query")
+    headers = {name.lower(): str(value) for name, value in _require_object(parameters, "headers").items()}
+    query = _require_object(parameters, "query")
     query_of_endpoint = parse_qsl(template.partition("?")[2])
     secrets = collect_secrets(api_key, [*headers.items(), *query.items(), *query_of_endpoint])
     try:
         values = _with_defaults(input_schema, arguments)
         declared = set((input_schema or {}).get("properties") or {})
         url, rest = _fill_endpoint(template, values)
-        used = (_placeholders(headers) | _placeholders(query)) & declared
+        used = (_find_placeholders(headers) | _find_placeholders(query)) & declared
         used |= query.keys() if method in _METHODS_WITHOUT_BODY else set()
         rest = {name: value for name, value in rest.items() if name not in used}
         filled_headers, query = (_fill(texts, values, declared) for texts in (headers, query))
-        all_headers = {name: _text(value) for name, value in filled_headers.items()}
+        all_headers = {name: _to_text(value) for name, value in filled_headers.items()}
         all_headers |= api_key_header(parameters, api_key) | {"idempotency-key": idempotency_key}
         if method in _METHODS_WITHOUT_BODY:
             url = _with_query(url, query, rest)
             return _send_with_retries(method, url, all_headers, None, configuration, secrets)
-        body: Any = rest | _object(parameters, "body")
+        body: Any = rest | _require_object(parameters, "body")
         if parameters.get("bodyFormat") == "form":
             all_headers.setdefault("content-type", "application/x-www-form-urlencoded")
-            body = _form([(name, item) for name, value in body.items() for item in _items(value)])
+            body = _encode_form([(name, item) for name, value in body.items() for item in _to_texts(value)])
         url = _with_query(url, query, {})
         return _send_with_retries(method, url, all_headers, body, configuration, secrets)
     except ToolError as error:
@@ -132,6 +132,7 @@ def _send_with_retries(
     configuration: Mapping[str, Any],
     secrets: list[str],
 ) -> JsonObject:
+    """Send a request and return its result; retries connection errors, 429 and 5xx. Raises ToolError."""
     timeout_seconds = float(configuration.get("timeout") or TIMEOUT_SECONDS)
     retries = int(configuration.get("retryCount") or 0)
     for attempt in range(retries + 1):
@@ -156,6 +157,7 @@ def _send_with_retries(
 def _send(
     method: str, url: str, headers: Mapping[str, str], body: Any, timeout_seconds: float
 ) -> "OutboundResponse":
+    """Send a request once and return any response. Raises ToolError; _UnreachableError where a retry may help."""
     from weconnect.outbound import client as outbound  # cold start
 
     content = body if isinstance(body, str) else None
@@ -178,6 +180,7 @@ def _send(
 
 
 def _to_result(response: "OutboundResponse", secrets: list[str]) -> JsonObject:
+    """Return `{"status", "headers", "body"}` of a response, with secrets masked."""
     headers = {name: response.headers[name] for name in _SHOWN_HEADERS if name in response.headers}
     result = {"status": response.status, "headers": headers, "body": _to_body(response, secrets)}
     return {name: redact(value, secrets) for name, value in result.items()}
@@ -213,7 +216,8 @@ def _with_defaults(input_schema: Mapping[str, Any] | None, arguments: Mapping[st
     return {name: value for name, value in (defaults | dict(arguments)).items() if value is not None}
 
 
-def _object(holder: Mapping[str, Any], name: str) -> JsonObject:
+def _require_object(holder: Mapping[str, Any], name: str) -> JsonObject:
+    """Return a copy of the object under a name, by default empty. Raises ToolError for another value."""
     value = holder.get(name) or {}
     if not isinstance(value, Mapping):
         raise ToolError(f"The tool's {name} must be an object")
@@ -226,11 +230,12 @@ def _fill_endpoint(template: str, values: JsonObject) -> tuple[str, JsonObject]:
     used: set[str] = set()
 
     def fill(match: re.Match[str]) -> str:
+        """Return the argument of a placeholder, percent-encoded. Raises ToolError for a missing or unsuitable one."""
         name = match[1]
         used.add(name)
         if name not in values:
             raise ToolError(f"The argument {name} is missing")
-        text = _text(values[name])
+        text = _to_text(values[name])
         if isinstance(values[name], dict | list) or not text:
             raise ToolError(
                 f"The argument {name} is part of the address: it must be a non-empty string or a number"
@@ -249,7 +254,8 @@ def _fill_endpoint(template: str, values: JsonObject) -> tuple[str, JsonObject]:
     return url, {name: value for name, value in values.items() if name not in used}
 
 
-def _placeholders(texts: JsonObject) -> set[str]:
+def _find_placeholders(texts: JsonObject) -> set[str]:
+    """Return the names of the placeholders `{name}` in the texts."""
     return {name for text in texts.values() if isinstance(text, str) for name in _PLACEHOLDER.findall(text)}
 
 
@@ -260,6 +266,7 @@ def _fill(texts: JsonObject, values: JsonObject, declared: set[str]) -> JsonObje
     """
 
     def fill(match: re.Match[str]) -> str:
+        """Return the argument of a declared placeholder as text. Raises ToolError for an object or a list."""
         name = match[1]
         if name not in declared:
             return match[0]
@@ -267,12 +274,12 @@ def _fill(texts: JsonObject, values: JsonObject, declared: set[str]) -> JsonObje
             raise ToolError(
                 f"The argument {name} is part of a header or the query: it must be a string or a number"
             )
-        return _text(values[name])
+        return _to_text(values[name])
 
     return {
         name: _PLACEHOLDER.sub(fill, text) if isinstance(text, str) else text
         for name, text in texts.items()
-        if not (_placeholders({name: text}) & declared) - values.keys()
+        if not (_find_placeholders({name: text}) & declared) - values.keys()
     }
 
 
@@ -281,48 +288,55 @@ def _with_query(url: str, query: JsonObject, rest: JsonObject) -> str:
     base, _, _ = url.partition("#")
     path, _, own = base.partition("?")
     own_names = {unquote(pair.partition("=")[0].replace("+", " ")) for pair in own.split("&") if pair}
-    pairs = [(name, item) for name, value in query.items() for item in _items(value)]
+    pairs = [(name, item) for name, value in query.items() for item in _to_texts(value)]
     pairs += [
         (name, item)
         for name, value in rest.items()
         if name not in own_names and name not in query
-        for item in _items(value)
+        for item in _to_texts(value)
     ]
-    all_pairs = "&".join(part for part in (own, _form(pairs)) if part)
+    all_pairs = "&".join(part for part in (own, _encode_form(pairs)) if part)
     return f"{path}?{all_pairs}" if all_pairs else path
 
 
-def _form(pairs: list[tuple[str, str]]) -> str:
+def _encode_form(pairs: list[tuple[str, str]]) -> str:
+    """Return the pairs as `a=1&b=2`, percent-encoded. Raises ToolError for a lone surrogate."""
     try:
         return urlencode(pairs, quote_via=quote)
     except UnicodeError:
-        raise _lone_surrogate() from None
+        raise _build_surrogate_error() from None
 
 
-def _items(value: Any) -> list[str]:
-    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+def _to_texts(value: Any) -> list[str]:
+    """Return the text of each item of a list, or of the one value."""
+    return [_to_text(item) for item in value] if isinstance(value, list) else [_to_text(value)]
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
+    """Return a text unchanged, any other value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _quote(text: str) -> str:
+    """Return a text percent-encoded, slashes too. Raises ToolError for a lone surrogate."""
     try:
         return quote(text, safe="")
     except UnicodeError:
-        raise _lone_surrogate() from None
+        raise _build_surrogate_error() from None
 
 
-def _lone_surrogate() -> ToolError:
+def _build_surrogate_error() -> ToolError:
+    """Return the error for an argument with a lone surrogate."""
     return ToolError("An argument contains half of a surrogate pair, which is not a character")
 
 
 def _is_dot_segment(segment: str) -> bool:
+    """Return whether a segment of a path, once decoded, is `.` or `..`."""
     return unquote(segment) in (".", "..")
 
 
 def _split(url: str) -> SplitResult:
+    """Return the parts of a URL. Raises ToolError for an invalid one."""
     try:
         return urlsplit(url)
     except ValueError:

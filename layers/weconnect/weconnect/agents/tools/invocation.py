@@ -124,6 +124,7 @@ def call_tool(tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> 
 
 
 def _call(tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:
+    """Call a builtin, MCP or HTTP tool and return its JSON result. Raises ToolError, Problem."""
     if tool.type == AgentToolType.BUILTIN:
         return BUILTINS[tool.name].execute(arguments, context)
     api_key = decrypt_key(context.organization_id, tool.id, tool.sealed_key)

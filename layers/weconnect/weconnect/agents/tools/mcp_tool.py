@@ -71,6 +71,7 @@ def call_server_tool(
 def _connect(
     configuration: AgentToolConfiguration, api_key: str | None, timeout_seconds: float
 ) -> McpConnection:
+    """Return the connection to a tool's server, with its headers and key; nothing is sent yet."""
     parameters = configuration.parameters or {}
     headers = {name.lower(): str(value) for name, value in (parameters.get("headers") or {}).items()}
     headers |= api_key_header(parameters, api_key)
@@ -78,6 +79,7 @@ def _connect(
 
 
 def _collect_secrets(configuration: AgentToolConfiguration, api_key: str | None) -> list[str]:
+    """Return every text that a result must not contain: the key, and secrets in headers and query."""
     headers = (configuration.parameters or {}).get("headers") or {}
     query = (configuration.api_endpoint or "").partition("?")[2]
     return collect_secrets(api_key, [*headers.items(), *parse_qsl(query)])

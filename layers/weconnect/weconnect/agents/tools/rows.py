@@ -33,10 +33,12 @@ class AgentToolRow(EntityRow[AIAgentTool], discriminator="AGENTTOOL"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, tool_id: UUID) -> tuple[str, str]:
+        """Return the key of a tool."""
         return agent_partition(organization_id, agent_id), key("TOOL", tool_id)
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return partition key and sort key prefix of an agent's tools."""
         return agent_partition(organization_id, agent_id), key("TOOL", "")
 
 
@@ -45,4 +47,5 @@ class AgentToolNameRow(Row, discriminator="TOOLNAME"):
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, name: str) -> tuple[str, str]:
+        """Return the key of a tool's name."""
         return agent_partition(organization_id, agent_id), key("TOOLNAME", name)

@@ -49,6 +49,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     def add(
         writes: table.Transaction, before: list[JsonObject], rows_by_key: versions.RowsByKey
     ) -> tuple[list[JsonObject], AIAgentTool]:
+        """Write the new tool; return the version's tools with it, and the tool. Raises ToolLimitReached, Invalid."""
         if len({tool["id"] for tool in before}) >= MAX_TOOLS:
             raise ToolLimitReached(f"An agent can have at most {MAX_TOOLS} tools.", pointer="/toolName")
         added = _to_version_tools(row)
@@ -98,6 +99,7 @@ def update(
     def change(
         writes: table.Transaction, before: list[JsonObject], rows_by_key: versions.RowsByKey
     ) -> tuple[list[JsonObject], AgentToolRow]:
+        """Write the changed tool; return the version's tools with it, and its row."""
         row = _pick(rows_by_key, key)
         table.check_version(row, if_match)
         if values := _changed_values(caller, row, changes):
@@ -120,6 +122,7 @@ def delete(caller: Caller, agent_id: UUID, tool_id: UUID, if_match: int | None) 
     def remove(
         writes: table.Transaction, before: list[JsonObject], rows_by_key: versions.RowsByKey
     ) -> tuple[list[JsonObject], None]:
+        """Delete the tool and its name; return the version's tools without it."""
         row = _pick(rows_by_key, key)
         writes.delete(row, if_match=if_match)
         name_key = AgentToolNameRow.at(caller.organization_id, agent_id, row.tool_name)
@@ -153,6 +156,7 @@ def copy_tools(
 
 
 def _build_row(caller: Caller, agent_id: UUID, new: NewAIAgentTool, remote: McpServer | None) -> AgentToolRow:
+    """Return the row of a new tool, not yet written, with its API key encrypted; `remote` for an MCP server."""
     builtin = BUILTINS.get(new.tool_name) if new.tool_type == AgentToolType.BUILTIN else None
     moment, tool_id = clock.now(), replay_safe_id()
     values = new.model_dump()
@@ -247,6 +251,7 @@ def _replace(tools: list[JsonObject], tool_id: UUID, replacements: list[JsonObje
 
 
 def _pick(rows_by_key: versions.RowsByKey, key: tuple[str, str]) -> AgentToolRow:
+    """Return the tool's row among those that were read. Raises ToolNotFound."""
     row = rows_by_key.get(key)
     if not isinstance(row, AgentToolRow):
         raise ToolNotFound()
@@ -260,4 +265,5 @@ def _server(endpoint: str | None) -> tuple[str, str]:
 
 
 def _to_entity(row: AgentToolRow) -> AIAgentTool:
+    """Return the tool of a row, without its API key."""
     return row.to_entity(has_api_key=bool(row.sealed_key))

@@ -92,15 +92,17 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     except UnicodeError:
         raise ToolError("The text is not valid Unicode") from None
     if isinstance(result, str) and len(result) > MAX_CHARACTERS:
-        raise _too_long()
+        raise _build_length_error()
     return {"result": result}
 
 
-def _too_long() -> ToolError:
+def _build_length_error() -> ToolError:
+    """Return the error for a result that is too long."""
     return ToolError(f"The result has more than {MAX_CHARACTERS} characters")
 
 
-def _text_argument(arguments: dict[str, Any], name: str) -> str:
+def _require_text(arguments: dict[str, Any], name: str) -> str:
+    """Return an argument. Raises ToolError when it is not a text of at most MAX_CHARACTERS."""
     value = arguments.get(name)
     if not isinstance(value, str):
         raise ToolError(f"{name} must be a string for {arguments['operation']}")
@@ -109,12 +111,14 @@ def _text_argument(arguments: dict[str, Any], name: str) -> str:
     return value
 
 
-def _on(function: Callable[[str], Any]) -> Callable[[dict[str, Any]], Any]:
-    return lambda arguments: function(_text_argument(arguments, "text"))
+def _apply_to_text(function: Callable[[str], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Return an operation that applies a function to the argument `text`."""
+    return lambda arguments: function(_require_text(arguments, "text"))
 
 
 def _split(arguments: dict[str, Any]) -> list[str]:
-    text = _text_argument(arguments, "text")
+    """Return the parts of `text`, by default between spaces. Raises ToolError for too many."""
+    text = _require_text(arguments, "text")
     parts = text.split(arguments.get("separator") or None, MAX_PARTS)
     if len(parts) > MAX_PARTS:
         raise ToolError(f"The text has more than {MAX_PARTS} parts")
@@ -122,35 +126,40 @@ def _split(arguments: dict[str, Any]) -> list[str]:
 
 
 def _join(arguments: dict[str, Any]) -> str:
+    """Return the `parts` joined by `separator`. Raises ToolError for other parts than texts, or too long a result."""
     parts, separator = arguments.get("parts"), arguments.get("separator") or ""
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise ToolError("parts must be a list of strings for join")
     if sum(map(len, parts)) + len(separator) * len(parts) > MAX_CHARACTERS + len(separator):
-        raise _too_long()
+        raise _build_length_error()
     return str(separator).join(parts)
 
 
 def _replace(arguments: dict[str, Any]) -> str:
-    text, search = _text_argument(arguments, "text"), _text_argument(arguments, "search")
+    """Return `text` with each `search` replaced by `replacement`. Raises ToolError for too long a result."""
+    text, search = _require_text(arguments, "text"), _require_text(arguments, "search")
     if not search:
         raise ToolError("search must not be empty")
     replacement = arguments.get("replacement") or ""
     # Checked before it is made: a short text may ask for gigabytes.
     if len(text) + text.count(search) * (len(replacement) - len(search)) > MAX_CHARACTERS:
-        raise _too_long()
+        raise _build_length_error()
     return text.replace(search, replacement)
 
 
 def _slice(arguments: dict[str, Any]) -> str:
-    return _text_argument(arguments, "text")[arguments.get("start") : arguments.get("end")]
+    """Return the characters of `text` from `start` up to `end`; negative ones count from its end."""
+    return _require_text(arguments, "text")[arguments.get("start") : arguments.get("end")]
 
 
-def _slug(text: str) -> str:
+def _make_slug(text: str) -> str:
+    """Return a text as lower-case ASCII letters and digits with `-` between words."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-def _from_base64(text: str) -> str:
+def _decode_base64(text: str) -> str:
+    """Return the UTF-8 text of standard or URL-safe Base64, with or without padding. Raises ToolError."""
     packed = re.sub(r"\s", "", text).replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
@@ -161,20 +170,20 @@ def _from_base64(text: str) -> str:
 
 
 OPERATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "upper": _on(str.upper),
-    "lower": _on(str.lower),
-    "trim": _on(str.strip),
-    "length": _on(len),
+    "upper": _apply_to_text(str.upper),
+    "lower": _apply_to_text(str.lower),
+    "trim": _apply_to_text(str.strip),
+    "length": _apply_to_text(len),
     "split": _split,
     "join": _join,
     "replace": _replace,
-    "find": lambda arguments: _text_argument(arguments, "text").find(_text_argument(arguments, "search")),
+    "find": lambda arguments: _require_text(arguments, "text").find(_require_text(arguments, "search")),
     "slice": _slice,
-    "count_words": _on(lambda text: len(text.split())),
-    "slugify": _on(_slug),
-    "base64_encode": _on(lambda text: base64.b64encode(text.encode()).decode()),
-    "base64_decode": _on(_from_base64),
-    "url_encode": _on(lambda text: quote(text, safe="")),
-    "url_decode": _on(lambda text: unquote(text, errors="strict")),
-    "sha256": _on(lambda text: hashlib.sha256(text.encode()).hexdigest()),
+    "count_words": _apply_to_text(lambda text: len(text.split())),
+    "slugify": _apply_to_text(_make_slug),
+    "base64_encode": _apply_to_text(lambda text: base64.b64encode(text.encode()).decode()),
+    "base64_decode": _apply_to_text(_decode_base64),
+    "url_encode": _apply_to_text(lambda text: quote(text, safe="")),
+    "url_decode": _apply_to_text(lambda text: unquote(text, errors="strict")),
+    "sha256": _apply_to_text(lambda text: hashlib.sha256(text.encode()).hexdigest()),
 }

@@ -30,12 +30,12 @@ MEMBERSHIPS_PER_TRANSACTION = 10
 def export(caller: Caller) -> UserExport:
     """Return all stored data about the caller, without secrets."""
     row = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
-    members = [member_row.to_entity() for member_row in _memberships(caller.user_id)]
+    members = [member_row.to_entity() for member_row in _load_memberships(caller.user_id)]
     organization_ids = [member.organization_id for member in members]
     api_key_rows = [
         api_key_row
         for organization_id in organization_ids
-        for api_key_row in _api_keys(organization_id, caller.user_id)
+        for api_key_row in _load_api_keys(organization_id, caller.user_id)
     ]
     return UserExport(
         exported_at=clock.now(),
@@ -45,7 +45,7 @@ def export(caller: Caller) -> UserExport:
             sessions.to_session(session, caller.session_id) for session in open_sessions(caller.user_id)
         ],
         api_keys=[api_key_row.to_entity().public() for api_key_row in api_key_rows],
-        execution_limits=_execution_limits(organization_ids, caller.user_id),
+        execution_limits=_load_execution_limits(organization_ids, caller.user_id),
     )
 
 
@@ -56,11 +56,11 @@ def delete(caller: Caller) -> None:
     Raises LastOwner when an organization with other members would be left without an owner.
     """
     sessions.require_open_session(caller)
-    rows = _memberships(caller.user_id)
-    only_member_rows = [row for row in rows if _is_in_use(row) and not _other_members(row)]
+    rows = _load_memberships(caller.user_id)
+    only_member_rows = [row for row in rows if _is_in_use(row) and not _load_other_members(row)]
     for row in rows:
         if row not in only_member_rows and _is_in_use(row):
-            _refuse_last_owner(row.to_entity(), _other_members(row))
+            _refuse_last_owner(row.to_entity(), _load_other_members(row))
     for row in only_member_rows:
         organization_id = UUID(row.organization_id)
         owner = replace(caller, organization_id=organization_id, role=OrganizationRole.OWNER.value)
@@ -70,16 +70,17 @@ def delete(caller: Caller) -> None:
         _end_memberships(caller, [remaining_rows.pop()])
     _end_memberships(caller, remaining_rows, with_user=True)
     for row in rows:
-        for api_key_row in _api_keys(row.organization_id, caller.user_id):
+        for api_key_row in _load_api_keys(row.organization_id, caller.user_id):
             api_key_row.delete()
         membership.delete_shares(UUID(row.organization_id), caller.user_id)
     end_sessions(caller.user_id)
 
 
 def _end_memberships(caller: Caller, rows: list[MemberRow], *, with_user: bool = False) -> None:
-    """End memberships in one transaction, together with the user, their address and their second factor if asked."""
+    """End memberships in one transaction; `with_user` also deletes the user, their address and second factor."""
 
     def end() -> None:
+        """End the memberships, and delete the user's rows if requested, in one transaction."""
         with table.transaction(caller.actor()) as writes:
             for row in rows:
                 if row.to_entity().is_pending:
@@ -96,7 +97,7 @@ def _end_memberships(caller: Caller, rows: list[MemberRow], *, with_user: bool =
     membership.retry_on_owner_race(end)
 
 
-def _memberships(user_id: UUID) -> list[MemberRow]:
+def _load_memberships(user_id: UUID) -> list[MemberRow]:
     """Return the user's memberships and pending invitations, read from the table because the index lags behind."""
     index_rows = MemberRow.gsi1.query(MemberRow.of_user(user_id))
     rows = [table.get(MemberRow, MemberRow.at(row.organization_id, user_id)) for row in index_rows]
@@ -109,6 +110,7 @@ def _is_in_use(row: MemberRow) -> bool:
 
 
 def _refuse_last_owner(member: OrganizationMember, others: list[OrganizationMember]) -> None:
+    """Raise LastOwner when `member` is an owner and none of `others` is an active owner who has joined."""
     if member.role != OrganizationRole.OWNER:
         return
     owners = [other for other in others if other.role == OrganizationRole.OWNER]
@@ -119,7 +121,7 @@ def _refuse_last_owner(member: OrganizationMember, others: list[OrganizationMemb
         )
 
 
-def _other_members(row: MemberRow) -> list[OrganizationMember]:
+def _load_other_members(row: MemberRow) -> list[OrganizationMember]:
     """Return the other members of the same organization, with pending ones."""
     pk, _ = OrganizationRow.at(row.organization_id)
     rows = MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True)
@@ -127,13 +129,15 @@ def _other_members(row: MemberRow) -> list[OrganizationMember]:
     return [member for member in members if str(member.user_id) != row.user_id]
 
 
-def _api_keys(organization_id: object, user_id: object) -> list[ApiKeyRow]:
+def _load_api_keys(organization_id: object, user_id: object) -> list[ApiKeyRow]:
+    """Return a user's API keys in an organization, each read from the table because the index lags behind."""
     index_rows = ApiKeyRow.gsi1.query(ApiKeyRow.of_user(organization_id, user_id))
     rows = [table.get(ApiKeyRow, (row.pk, row.sk)) for row in index_rows]
     return [row for row in rows if row is not None]
 
 
-def _execution_limits(organization_ids: list[UUID], user_id: UUID) -> list[ExecutionLimit]:
+def _load_execution_limits(organization_ids: list[UUID], user_id: UUID) -> list[ExecutionLimit]:
+    """Return a user's execution limits in several organizations, read in batches of 100."""
     keys = [
         ExecutionLimitRow.at(organization_id, user_id, limit_type)
         for organization_id in organization_ids

@@ -19,7 +19,7 @@ NO_USER_ID = UUID(int=0)
 
 
 def find_by_email(email: str) -> UserRow | None:
-    """Return the user who has an address, or None after the same two reads."""
+    """Return the user who has an address, or None; both take two reads, so that the time reveals nothing."""
     marker = table.get(EmailRow, EmailRow.at(email))
     return table.get(UserRow, UserRow.at(marker.user_id if marker else NO_USER_ID))
 
@@ -68,6 +68,7 @@ def find(
     """
 
     def matches(row: UserRow) -> bool:
+        """Return whether a row passes the filters that its index does not cover."""
         if role not in (None, row.role) or is_active not in (None, row.is_active):
             return False
         return not email or organization_id is None or row.current_organization_id == str(organization_id)
@@ -113,6 +114,7 @@ def update(caller: Caller, user_id: UUID, changes: UserAdministration, if_match:
 
 
 def _find_by_raw_email(email: str) -> UserRow | None:
+    """Return the user who has an address as a client wrote it; None when it is not an address."""
     try:
         return find_by_email(normalize_email(email))
     except ValueError:
@@ -155,4 +157,5 @@ def _find_by_role(
 
 
 def _to_page(rows: list[UserRow], next_cursor: str | None) -> Page[User]:
+    """Return a page of the users of these rows, without the hashes of their passwords."""
     return Page(items=[row.to_entity().public() for row in rows], next_cursor=next_cursor)

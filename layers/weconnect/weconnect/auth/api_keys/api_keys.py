@@ -145,9 +145,11 @@ def _find_expiring(
     limit: int,
     cursor: str | None,
 ) -> Page[ApiKey]:
+    """Return a page of all members' keys that expire before a moment, the earliest expiry first."""
     caller.require_permission("organization:manage")
 
     def matches(row: ApiKeyRow) -> bool:
+        """Return whether a key passes the filters `is_active` and `user_id`."""
         return is_active in (None, row.is_active) and (user_id is None or row.user_id == str(user_id))
 
     rows, next_cursor = query_page(
@@ -165,6 +167,7 @@ def _find_expiring(
 
 
 def _require_visible(caller: Caller, api_key_id: UUID, user_id: UUID | None) -> ApiKeyRow:
+    """Return a key of the caller, or of `user_id` if the caller may manage it; raise ApiKeyNotFound."""
     return _require_of_user(caller.organization_id, _authorize_owner(caller, user_id), api_key_id)
 
 
@@ -200,6 +203,7 @@ def _refuse_scopes_not_held(caller: Caller, scopes: list[str]) -> None:
 
 
 def _refuse_past(expires_at: datetime | None) -> None:
+    """Raise Invalid for an expiry that is not in the future; None passes."""
     if expires_at and expires_at <= clock.now():
         raise Invalid(
             "/expiresAt is in the past. Choose a time in the future.",
@@ -251,5 +255,6 @@ def _expiry_values(api_key_id: UUID, expires_at: datetime | None) -> dict[str, A
 
 
 def _to_created(row: ApiKeyRow, text: str) -> CreatedApiKey:
+    """Return a new key with its text, for the only response that shows it."""
     api_key = row.to_entity()
     return CreatedApiKey(**{name: getattr(api_key, name) for name in ApiKey.model_fields}, key=text)

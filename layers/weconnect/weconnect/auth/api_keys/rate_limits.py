@@ -64,17 +64,17 @@ def _count(
     key_hash: str, moment: datetime, row_limits: dict[str, int], all_limits: dict[str, int]
 ) -> dict[str, int]:
     """Add one to each counter of a row if all of them are below their limits; return the new counts by unit."""
-    fields = {unit: _counter_field(unit, moment) for unit in row_limits}
+    fields = {unit: _name_counter_field(unit, moment) for unit in row_limits}
     conditions = [f"(attribute_not_exists({field}) OR {field} < :{unit})" for unit, field in fields.items()]
     window_seconds = SECONDS_BY_UNIT["day" if "day" in row_limits else "hour"]
     values = {":one": 1, ":ttl": int(moment.timestamp()) + 2 * window_seconds}
     values |= {f":{unit}": limit for unit, limit in row_limits.items()}
-    request = _update_request(key_hash, moment, row_limits) | {
+    request = _build_update_request(key_hash, moment, row_limits) | {
         "UpdateExpression": "SET kind = :kind, #ttl = if_not_exists(#ttl, :ttl) ADD "
         + ", ".join(f"{field} :one" for field in fields.values()),
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": {"#ttl": "ttl"},
-        "ExpressionAttributeValues": _number_values(values) | {":kind": {"S": "RATE"}},
+        "ExpressionAttributeValues": _to_number_values(values) | {":kind": {"S": "RATE"}},
         "ReturnValues": "UPDATED_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
@@ -87,17 +87,17 @@ def _count(
         used = {unit: int(item.get(field, {}).get("N", 0)) for unit, field in fields.items()}
         full = [unit for unit, limit in row_limits.items() if used[unit] >= limit] or list(row_limits)
         windows = [_build_window(unit, row_limits[unit], row_limits[unit], moment) for unit in full]
-        raise _rate_limited(windows, all_limits) from None
+        raise _build_rate_limited(windows, all_limits) from None
     return {unit: int(item[field]["N"]) for unit, field in fields.items()}
 
 
 def _undo_count(key_hash: str, moment: datetime, row_limits: dict[str, int]) -> None:
     """Subtract a request again. A failure leaves it counted: a key may get one request less, never one more."""
-    fields = [_counter_field(unit, moment) for unit in row_limits]
-    request = _update_request(key_hash, moment, row_limits) | {
+    fields = [_name_counter_field(unit, moment) for unit in row_limits]
+    request = _build_update_request(key_hash, moment, row_limits) | {
         "UpdateExpression": "ADD " + ", ".join(f"{field} :less" for field in fields),
         "ConditionExpression": " AND ".join(f"{field} > :zero" for field in fields),
-        "ExpressionAttributeValues": _number_values({":less": -1, ":zero": 0}),
+        "ExpressionAttributeValues": _to_number_values({":less": -1, ":zero": 0}),
     }
     try:
         aws.call("dynamodb", "UpdateItem", request, attempts=1)
@@ -107,21 +107,25 @@ def _undo_count(key_hash: str, moment: datetime, row_limits: dict[str, int]) -> 
         logger.warning("rate limit count not undone", exc_info=True)
 
 
-def _update_request(key_hash: str, moment: datetime, row_limits: dict[str, int]) -> dict[str, Any]:
+def _build_update_request(key_hash: str, moment: datetime, row_limits: dict[str, int]) -> dict[str, Any]:
+    """Return the table and key of an UpdateItem for the row of this hour, or of this day for a limit per day."""
     form = "%Y-%m-%d" if "day" in row_limits else "%Y-%m-%dT%H"
     pk, sk = keys.api_key_rate(key_hash, moment.strftime(form))
     return {"TableName": settings.table_name, "Key": {"pk": {"S": pk}, "sk": {"S": sk}}}
 
 
-def _counter_field(unit: str, moment: datetime) -> str:
+def _name_counter_field(unit: str, moment: datetime) -> str:
+    """Return the row's field that counts requests in a unit: `m00` to `m59` for the minute, `h`, or `d`."""
     return f"m{moment.minute:02d}" if unit == "minute" else unit[0]
 
 
-def _number_values(values: dict[str, int]) -> dict[str, Any]:
+def _to_number_values(values: dict[str, int]) -> dict[str, Any]:
+    """Return numbers in DynamoDB's JSON, by the same names: `{":one": {"N": "1"}}`."""
     return {name: {"N": str(value)} for name, value in values.items()}
 
 
 def _build_window(unit: str, limit: int, used: int, moment: datetime) -> RateWindow:
+    """Return the minute, hour or day (UTC) that contains `moment`, with the requests and the seconds left in it."""
     start = moment.replace(second=0, microsecond=0)
     start = start if unit == "minute" else start.replace(minute=0)
     start = start.replace(hour=0) if unit == "day" else start
@@ -130,7 +134,7 @@ def _build_window(unit: str, limit: int, used: int, moment: datetime) -> RateWin
 
 
 def _build_headers(windows: list[RateWindow], limits: dict[str, int]) -> dict[str, str]:
-    """Return the fields of the IETF draft: the limit that is nearest to its end, and all limits as the policy."""
+    """Return the RateLimit headers (IETF draft): the limit with the fewest requests left, and all as the policy."""
     nearest = min(windows, key=lambda window: (window.remaining, -window.reset_seconds))
     return {
         "RateLimit-Limit": str(nearest.limit),
@@ -140,7 +144,8 @@ def _build_headers(windows: list[RateWindow], limits: dict[str, int]) -> dict[st
     }
 
 
-def _rate_limited(full_windows: list[RateWindow], limits: dict[str, int]) -> RateLimited:
+def _build_rate_limited(full_windows: list[RateWindow], limits: dict[str, int]) -> RateLimited:
+    """Return the RateLimited problem, whose Retry-After is that of the full window that ends last."""
     longest = max(full_windows, key=lambda window: window.reset_seconds)
     return RateLimited(
         f"This API key's limit of {longest.limit} requests per {longest.unit} is used up. "

@@ -51,7 +51,7 @@ class CountedExecution:
 
 def keys_to_read(caller: Caller) -> list[tuple[str, str]]:
     """Return the keys of the rows that `count_execution` needs: the organization's and the four limits'."""
-    return [OrganizationRow.at(caller.organization_id), *_limit_keys(caller).values()]
+    return [OrganizationRow.at(caller.organization_id), *_build_limit_keys(caller).values()]
 
 
 def count_execution(caller: Caller, rows: Mapping[tuple[str, str], Row]) -> CountedExecution:
@@ -67,7 +67,7 @@ def count_execution(caller: Caller, rows: Mapping[tuple[str, str], Row]) -> Coun
         retention_days(organization), organization.get_plan_limits().max_concurrent_executions
     )
     try:
-        for limit_type, at in _limit_keys(caller).items():
+        for limit_type, at in _build_limit_keys(caller).items():
             limit = rows.get(at)
             if isinstance(limit, ExecutionLimitRow):
                 _count_for_member(counted, limit, limit_type)
@@ -86,7 +86,8 @@ def retention_days(organization: Organization) -> int:
     return min(days, own) if own and days > 0 else own or days
 
 
-def _limit_keys(caller: Caller) -> dict[LimitType, tuple[str, str]]:
+def _build_limit_keys(caller: Caller) -> dict[LimitType, tuple[str, str]]:
+    """Return the keys (pk, sk) of the caller's limits by type."""
     organization_id, user_id = caller.organization_id, caller.user_id
     return {
         limit_type: ExecutionLimitRow.at(organization_id, user_id, limit_type) for limit_type in LimitType
@@ -96,31 +97,34 @@ def _limit_keys(caller: Caller) -> dict[LimitType, tuple[str, str]]:
 def _count_for_member(
     counted: CountedExecution, row: ExecutionLimitRow | None, limit_type: LimitType
 ) -> None:
-    """Count in the period of a member's limit; the first execution of a new period starts it."""
+    """Count an execution in the current period of a member's limit, or begin a new period with it.
+
+    A missing or inactive limit counts nothing. Raises ExecutionLimitReached, or Unavailable after too many collisions.
+    """
     for _ in range(MAX_TRIES):
         if row is None or not row.is_active:
             return
         start, end = (clock.iso(moment) for moment in periods.period_containing(limit_type, clock.now()))
         if row.period_start < start:
-            is_counted = _send(_first_of_period(row, start, end)) is not None
+            is_counted = _send(_build_period_reset(row, start, end)) is not None
         else:
             start = row.period_start  # another machine's clock may be in the next period already
-            is_counted = _send(_one_more(row, start)) is not None
+            is_counted = _send(_build_increment(row, start)) is not None
         if is_counted:
-            counted._subtractions.append(_one_less(row, "currentExecutions", start))
+            counted._subtractions.append(_build_decrement(row, "currentExecutions", start))
             return
         row = table.get(ExecutionLimitRow, (row.pk, row.sk))
         if row and row.is_active:
             current = row.current_executions if row.period_start >= start else 0
             if current >= row.max_executions:
-                raise _limit_reached(
+                raise _build_limit_reached(
                     f"Your {limit_type} limit of {row.max_executions} executions is used up", limit_type
                 )
     raise Unavailable("Too many executions are started at the same time. Try again.")
 
 
 def _count_for_plan(counted: CountedExecution, organization: Organization) -> None:
-    """Count in the organization's month. An unlimited plan counts too, for its usage."""
+    """Count an execution in the organization's month, also in an unlimited plan. Raises ExecutionLimitReached."""
     allowed = organization.get_plan_limits().max_executions_per_month
     start, _ = periods.period_containing(LimitType.MONTHLY, clock.now())
     pk, sk = UsageRow.at(organization.id, start.strftime("%Y-%m"))
@@ -137,10 +141,10 @@ def _count_for_plan(counted: CountedExecution, organization: Organization) -> No
         used = allowed if response is None else counters.get_number(response["Attributes"], "executions")
         _emit_limit_events(organization, used)
     if response is None:
-        raise _limit_reached(
+        raise _build_limit_reached(
             f"The {allowed} executions a month of the organization's plan are used up", LimitType.MONTHLY
         )
-    counted._subtractions.append(_one_less(UsageRow(pk=pk, sk=sk), "executions", None))
+    counted._subtractions.append(_build_decrement(UsageRow(pk=pk, sk=sk), "executions", None))
 
 
 def _emit_limit_events(organization: Organization, used: int) -> None:
@@ -151,13 +155,15 @@ def _emit_limit_events(organization: Organization, used: int) -> None:
         usage.emit_limit_events(organization, "executions", used)
 
 
-def _one_more(row: Row, start: str) -> dict[str, Any]:
+def _build_increment(row: Row, start: str) -> dict[str, Any]:
+    """Return the update that adds one to an active limit below its maximum whose period starts at `start`."""
     values: dict[str, counters.CounterValue] = {":one": 1, ":start": start, ":true": True}
     condition = "isActive = :true AND periodStart = :start AND currentExecutions < maxExecutions"
     return counters.update_request((row.pk, row.sk), "ADD currentExecutions :one", values, condition)
 
 
-def _first_of_period(row: ExecutionLimitRow, start: str, end: str) -> dict[str, Any]:
+def _build_period_reset(row: ExecutionLimitRow, start: str, end: str) -> dict[str, Any]:
+    """Return the update that begins a period with a count of one, unless another start has begun it."""
     values: dict[str, counters.CounterValue] = {
         ":one": 1,
         ":start": start,
@@ -171,8 +177,8 @@ def _first_of_period(row: ExecutionLimitRow, start: str, end: str) -> dict[str, 
     return counters.update_request((row.pk, row.sk), expression, values, condition)
 
 
-def _one_less(row: Row, attribute: str, start: str | None) -> dict[str, Any]:
-    """Return the request that subtracts one; not from a period that has begun since, and never below zero."""
+def _build_decrement(row: Row, attribute: str, start: str | None) -> dict[str, Any]:
+    """Return the update that subtracts one, never below 0, if the period still starts at `start` (None: any)."""
     values: dict[str, counters.CounterValue] = {":less": -1, ":zero": 0}
     values |= {":start": start} if start else {}
     in_period = " AND periodStart = :start" if start else ""
@@ -188,7 +194,8 @@ def _send(request: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def _limit_reached(detail: str, limit_type: LimitType) -> ExecutionLimitReached:
+def _build_limit_reached(detail: str, limit_type: LimitType) -> ExecutionLimitReached:
+    """Return the ExecutionLimitReached problem; its Retry-After ends with the period of `limit_type`."""
     moment = clock.now()
     _, end = periods.period_containing(limit_type, moment)
     wait_seconds = ceil((end - moment).total_seconds())

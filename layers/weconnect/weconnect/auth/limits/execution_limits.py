@@ -60,6 +60,7 @@ def delete(caller: Caller, user_id: UUID, limit_type: LimitType, if_match: int |
 def _build_row(
     caller: Caller, user_id: UUID, limit_type: LimitType, changes: ExecutionLimitChanges
 ) -> ExecutionLimitRow:
+    """Return the row of a new limit for the caller to store; its count of the current period is zero."""
     moment = clock.now()
     start, end = periods.period_containing(limit_type, moment)
     limit = ExecutionLimit(
@@ -79,7 +80,7 @@ def _build_row(
 
 
 def _in_current_period(limit: ExecutionLimit) -> ExecutionLimit:
-    """Return the limit as it is now: a period that began after the last execution has counted nothing yet."""
+    """Return the limit in the current period: its count is zero when the stored count is of an earlier period."""
     start, end = periods.period_containing(limit.limit_type, clock.now())
     if limit.period_start >= start:
         return limit

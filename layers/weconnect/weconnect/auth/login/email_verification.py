@@ -1,6 +1,7 @@
 """E-mail addresses: verified at registration, and changed later.
 
-A new address counts once its token came back. Then both marker rows and the user change in one transaction.
+A new address takes effect when the token that was mailed to it is used: both marker rows and the user change in one
+transaction.
 """
 
 import json
@@ -66,7 +67,7 @@ def begin_email_change(caller: Caller, row: UserRow, email: str) -> None:
 
 
 def verify_email(body: EmailVerification, request: RequestInfo) -> User:
-    """Use up a token: its address is verified, and a new address becomes the user's.
+    """Use up a token: mark its address as verified, make a new address the user's, and return the user.
 
     Raises InvalidOneTimeToken, or EmailTaken for a new address that another account got in the meantime.
     """
@@ -82,7 +83,7 @@ def verify_email(body: EmailVerification, request: RequestInfo) -> User:
         if is_change:
             _change_address(writes, row, email)
         else:
-            writes.change(row, _verified_values(row, row.email))
+            writes.change(row, _build_verified_values(row, row.email))
     if is_change:
         _notify_address_changed(old_email, row.first_name, email)
     return users.get(row.id)
@@ -92,11 +93,11 @@ def _change_address(writes: Transaction, row: UserRow, email: str) -> None:
     """Give a user another address; the transaction raises EmailTaken when another account has it."""
     writes.delete(users.build_email_row(row.email, row.id))
     writes.create(users.build_email_row(email, row.id), EmailTaken())
-    writes.change(row, {"email": email, **_verified_values(row, email)})
+    writes.change(row, {"email": email, **_build_verified_values(row, email)})
 
 
-def _verified_values(row: UserRow, email: str) -> dict[str, Any]:
-    """Return the attributes that a verified address changes; the address of an operator makes its user one."""
+def _build_verified_values(row: UserRow, email: str) -> dict[str, Any]:
+    """Return the attributes that a verified address changes; an operator's address also sets the role `admin`."""
     values: dict[str, Any] = {"email_verified": True}
     if settings.mail_from and email in settings.operator_emails:
         values |= {
@@ -113,11 +114,12 @@ def _send_token(to: str, first_name: str, token: str, end: str) -> None:
         lines += ["", f"{settings.app_url.rstrip('/')}/verify-email?token={quote(token)}"]
     lines += ["", "Your token:", "", token]
     if url := mail.base_url():
-        lines += ["", "Or paste this into a terminal:", "", _curl_command(url, token)]
+        lines += ["", "Or paste this into a terminal:", "", _build_curl_command(url, token)]
     mail.send(to, "Confirm your address", "\n".join([*lines, "", end, ""]))
 
 
 def _notify_address_changed(old_email: str, first_name: str, new_email: str) -> None:
+    """Mail the old address of a user that the account has a new one."""
     lines = [
         f"Hello {first_name},",
         "",
@@ -128,6 +130,7 @@ def _notify_address_changed(old_email: str, first_name: str, new_email: str) -> 
     mail.send(old_email, "Your address was changed", "\n".join(lines))
 
 
-def _curl_command(url: str, token: str) -> str:
+def _build_curl_command(url: str, token: str) -> str:
+    """Return the command for a terminal that verifies an address with `token`."""
     body = json.dumps({"token": token})
     return f"curl -X POST {url}/v1/auth/verify-email -H 'content-type: application/json' -d '{body}'"

@@ -49,7 +49,7 @@ def enroll(caller: Caller) -> MfaEnrollment:
     sessions.require_open_session(caller)
     user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
     secret = pyotp.random_base32()
-    codes = [_new_recovery_code() for _ in range(RECOVERY_CODES)]
+    codes = [_create_recovery_code() for _ in range(RECOVERY_CODES)]
     pk, sk = MfaRow.at(caller.user_id)
     row = MfaRow(
         pk=pk,
@@ -58,7 +58,7 @@ def enroll(caller: Caller) -> MfaEnrollment:
             encryption.PLATFORM, kind="MFA", id=caller.user_id, field="secret", text=secret
         ),
         confirmed=False,
-        recovery_codes={_digest(caller.user_id, code) for code in codes},
+        recovery_codes={_hash_recovery_code(caller.user_id, code) for code in codes},
     )
     is_off = UserRow.mfa_enabled.does_not_exist() | (UserRow.mfa_enabled == False)  # noqa: E712
     with table.transaction(caller.actor()) as writes:
@@ -83,14 +83,14 @@ def confirm(caller: Caller, body: MfaConfirmation) -> None:
     row = table.get(MfaRow, MfaRow.at(caller.user_id))
     if row is None or row.confirmed:
         raise MfaNotEnrolling("No second factor waits for confirmation. Enroll one first.")
-    step = _matching_step(row, caller.user_id, body.code)
+    step = _find_matching_step(row, caller.user_id, body.code)
     if step is None:
         raise InvalidMfaCode(pointer="/code")
     with table.transaction(caller.actor()) as writes:
         writes.change(row, {"confirmed": True, "last_step": step})
         writes.change(user, {"mfa_enabled": True})
         writes.touch(session, {}, {"mfa": True}, if_missing=SessionEnded())
-    _notify(user, "on")
+    _notify_state_changed(user, "on")
 
 
 def disable(caller: Caller, body: MfaDisabling) -> None:
@@ -107,7 +107,7 @@ def disable(caller: Caller, body: MfaDisabling) -> None:
     with table.transaction(caller.actor()) as writes:
         writes.delete(row)
         writes.change(user, {"mfa_enabled": False})
-    _notify(user, "off")
+    _notify_state_changed(user, "off")
 
 
 def require_code(user_id: object, code: str | None, attempt: Attempt) -> None:
@@ -123,14 +123,14 @@ def require_code(user_id: object, code: str | None, attempt: Attempt) -> None:
 
 
 def spend_code(user_id: object, code: str) -> bool:
-    """Use a code up, exactly once even at the same time; return False for a wrong code or one that was used before."""
+    """Use up a code, once even under concurrent requests; return False when it is wrong or was used before."""
     row = table.get(MfaRow, MfaRow.at(user_id))
     if row is None or not row.confirmed:
         return False
-    if (step := _matching_step(row, user_id, code)) is not None:
+    if (step := _find_matching_step(row, user_id, code)) is not None:
         is_later = MfaRow.last_step.does_not_exist() | (MfaRow.last_step < step)
         return table.touch(row, put={"last_step": step}, condition=is_later)
-    digest = _digest(user_id, code)
+    digest = _hash_recovery_code(user_id, code)
     try:
         row.update([MfaRow.recovery_codes.delete({digest})], condition=MfaRow.recovery_codes.contains(digest))
     except UpdateError as error:
@@ -140,7 +140,7 @@ def spend_code(user_id: object, code: str) -> bool:
     return True
 
 
-def _matching_step(row: MfaRow, user_id: object, code: str) -> int | None:
+def _find_matching_step(row: MfaRow, user_id: object, code: str) -> int | None:
     """Return the time step that a six-digit code belongs to, if it is one of those around now."""
     digits = code.replace(" ", "")
     if len(digits) != 6 or not (digits.isascii() and digits.isdigit()):
@@ -154,18 +154,20 @@ def _matching_step(row: MfaRow, user_id: object, code: str) -> int | None:
     return matches[-1] if matches else None
 
 
-def _new_recovery_code() -> str:
+def _create_recovery_code() -> str:
     """Return 80 random bits in groups of four letters and digits: `k3vq-…`."""
     text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     return "-".join(text[start : start + 4] for start in range(0, 16, 4))
 
 
-def _digest(user_id: object, code: str) -> str:
+def _hash_recovery_code(user_id: object, code: str) -> str:
+    """Return the SHA-256 in hex of a user's recovery code, which ignores case and hyphens."""
     plain = "".join(char for char in code.lower() if char.isalnum())
     return hashlib.sha256(f"{user_id} {plain}".encode()).hexdigest()
 
 
-def _notify(user: UserRow, state: str) -> None:
+def _notify_state_changed(user: UserRow, state: str) -> None:
+    """Mail a user that the second factor was turned `state` (`on` or `off`)."""
     lines = [
         f"Hello {user.first_name},",
         "",

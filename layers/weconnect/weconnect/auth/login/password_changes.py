@@ -41,7 +41,7 @@ def send_reset_token(body: MailRequest, request: RequestInfo) -> None:
     user_id = row.id if row and row.is_active else users.NO_USER_ID
     token, token_row = one_time_tokens.build_token(PURPOSE, user_id, body.email, TOKEN_SECONDS)
     table.create(token_row, request.actor(user_id))
-    text = NO_ACCOUNT_TEXT if user_id == users.NO_USER_ID else _reset_text(token)
+    text = NO_ACCOUNT_TEXT if user_id == users.NO_USER_ID else _compose_reset_text(token)
     mail.send(body.email, "Your WeConnect password", text)
 
 
@@ -57,7 +57,7 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
     sessions.end_sessions(row.id)  # also before the change, so that an interruption leaves nobody signed in
     with table.transaction(request.actor(row.id)) as writes:
         writes.delete(token_row, if_refused=InvalidOneTimeToken())
-        writes.change(row, _password_values(body.password))
+        writes.change(row, _build_password_values(body.password))
     sessions.end_sessions(row.id)
     if not row.email_verified:
         _revoke_all_api_keys(row, request)
@@ -74,7 +74,7 @@ def change_password(caller: Caller, body: PasswordChange) -> None:
     throttling.record_success(attempt)
     passwords.refuse_weak(body.new_password, row.email, "/newPassword")
     sessions.end_sessions(caller.user_id, except_session_id=caller.session_id)
-    table.change(row, _password_values(body.new_password), caller.actor())
+    table.change(row, _build_password_values(body.new_password), caller.actor())
     sessions.end_sessions(caller.user_id, except_session_id=caller.session_id)
     _notify_password_changed(row)
 
@@ -104,11 +104,13 @@ def _revoke_all_api_keys(row: UserRow, request: RequestInfo) -> None:
         membership.revoke_api_keys(request.actor(row.id), UUID(member.organization_id), UUID(row.id))
 
 
-def _password_values(password: str) -> dict[str, str]:
+def _build_password_values(password: str) -> dict[str, str]:
+    """Return the attributes of a user that a new password changes: its hash, and the time."""
     return {"password": passwords.hash_password(password), "password_changed_at": clock.iso(clock.now())}
 
 
-def _reset_text(token: str) -> str:
+def _compose_reset_text(token: str) -> str:
+    """Return the text of the mail that carries the token for a new password."""
     lines = [
         "Hello,",
         "",
@@ -125,6 +127,7 @@ def _reset_text(token: str) -> str:
 
 
 def _notify_password_changed(row: UserRow) -> None:
+    """Mail a user that the password was changed."""
     lines = [
         f"Hello {row.first_name},",
         "",

@@ -66,6 +66,7 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
 
 
 def _load_invitation(body: NewUser) -> "InvitedRegistration | None":
+    """Return the checked invitation of a registration; None without a token."""
     if body.invitation_token is None:
         return None
     from weconnect.organizations.invitations.acceptance import InvitedRegistration  # cold start
@@ -74,6 +75,7 @@ def _load_invitation(body: NewUser) -> "InvitedRegistration | None":
 
 
 def _draft_user(body: NewUser, *, email_verified: bool) -> StoredUser:
+    """Return the new user of a registration; nothing is stored yet."""
     moment = clock.now()
     return StoredUser(
         id=ids.new_id(),

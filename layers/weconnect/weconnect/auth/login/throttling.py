@@ -43,14 +43,17 @@ class Attempt:
 
     @property
     def pair_key(self) -> Key:
+        """Return the key of the failures of this account at this network."""
         return AttemptsRow.at(self.email, self.network)
 
     @property
     def account_key(self) -> Key:
+        """Return the key of the failures of this account from all networks."""
         return AttemptsRow.at_account(self.email)
 
     @property
     def network_key(self) -> Key:
+        """Return the key of the failures of all accounts from this network."""
         return AttemptsRow.at_network(self.network)
 
 
@@ -62,7 +65,7 @@ def begin_attempt(email: str, ip: str) -> Attempt:
 def record_failure(attempt: Attempt) -> None:
     """Count a failed attempt; raise TooManyAttempts when others used up the limit in the meantime."""
     if not count_attempt(attempt.network_key, NETWORK_LIMIT, HOUR_SECONDS):
-        raise _too_many_attempts(HOUR_SECONDS)
+        raise _build_too_many_attempts(HOUR_SECONDS)
     _count_pair_failure(attempt.pair_key)
     count_attempt(attempt.account_key, ACCOUNT_LIMIT, HOUR_SECONDS)
 
@@ -79,22 +82,27 @@ def record_success(attempt: Attempt) -> None:
 
 
 def _check_counters(attempt: Attempt) -> Attempt:
+    """Return the attempt with `is_account_open` read again; raise TooManyAttempts when it has to wait."""
     rows = table.get_many([attempt.pair_key, attempt.account_key, attempt.network_key])
-    pair = _counter(rows.get(attempt.pair_key))
-    account, network = _counter(rows.get(attempt.account_key)), _counter(rows.get(attempt.network_key))
+    pair = _to_attempts_row(rows.get(attempt.pair_key))
+    account, network = (
+        _to_attempts_row(rows.get(attempt.account_key)),
+        _to_attempts_row(rows.get(attempt.network_key)),
+    )
     if network is not None and network.total >= NETWORK_LIMIT:
-        raise _too_many_attempts((network.ttl or 0) - clock.epoch_seconds())
-    if pair is not None and (wait_seconds := _remaining_wait(pair)) > 0:
-        raise _too_many_attempts(wait_seconds)
+        raise _build_too_many_attempts((network.ttl or 0) - clock.epoch_seconds())
+    if pair is not None and (wait_seconds := _compute_remaining_wait(pair)) > 0:
+        raise _build_too_many_attempts(wait_seconds)
     return replace(attempt, is_account_open=account is None or account.total < ACCOUNT_LIMIT)
 
 
-def _counter(row: Row | None) -> AttemptsRow | None:
+def _to_attempts_row(row: Row | None) -> AttemptsRow | None:
+    """Return the row if it is an AttemptsRow, else None."""
     return row if isinstance(row, AttemptsRow) else None
 
 
-def _remaining_wait(pair: AttemptsRow) -> int:
-    """Return the seconds until the next attempt: none below the limit, then doubled by each failure."""
+def _compute_remaining_wait(pair: AttemptsRow) -> int:
+    """Return the seconds until the next attempt, 0 or less for now; beyond the limit each failure doubles them."""
     if pair.total < PAIR_LIMIT:
         return 0
     wait_seconds: int = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(10, pair.total - PAIR_LIMIT))
@@ -109,8 +117,8 @@ def _count_pair_failure(at: Key) -> None:
         row = table.get(AttemptsRow, at)
         if row is None:
             continue
-        if (wait_seconds := _remaining_wait(row)) > 0:
-            raise _too_many_attempts(wait_seconds)
+        if (wait_seconds := _compute_remaining_wait(row)) > 0:
+            raise _build_too_many_attempts(wait_seconds)
         is_unchanged = (AttemptsRow.total == row.total) & (AttemptsRow.last_at == row.last_at)
         ends = clock.epoch_seconds() + PAIR_SECONDS + LONGEST_WAIT_SECONDS
         if update_counter(at, row.total + 1, ends, is_unchanged):
@@ -118,7 +126,8 @@ def _count_pair_failure(at: Key) -> None:
     raise Unavailable("Too many attempts at the same time. Try again shortly.")
 
 
-def _too_many_attempts(seconds: int) -> TooManyAttempts:
+def _build_too_many_attempts(seconds: int) -> TooManyAttempts:
+    """Return the TooManyAttempts problem with a Retry-After of `seconds`, at least one."""
     wait_seconds = max(1, seconds)
     return TooManyAttempts(
         f"Too many attempts. Try again in {wait_seconds} seconds.", headers=retry_after(wait_seconds)

@@ -90,9 +90,10 @@ def lacks_second_factor(session: SessionRow, membership: ActiveMembership) -> bo
 
 
 def require_second_factor(session: SessionRow, membership: ActiveMembership) -> None:
-    """Raise MfaRequiredByOrganization for an organization that was requested explicitly.
+    """Raise MfaRequiredByOrganization when the session lacks the second factor that the organization enforces.
 
-    A session that is in its organization already gets tokens without this check, which let its user enroll.
+    Call it only for an organization that the request names: a session that is in its organization already gets tokens
+    without this check, so that its user can enroll a second factor.
     """
     if lacks_second_factor(session, membership):
         raise MfaRequiredByOrganization(
@@ -109,7 +110,11 @@ def is_operator(user: User) -> bool:
 
 
 def refresh_tokens(refresh_token: str, organization_id: UUID | None) -> Tokens:
-    """Exchange a refresh token for the tokens of the next generation, for `organization_id` if it is not None."""
+    """Exchange a refresh token for the tokens of the next generation, for `organization_id` if it is not None.
+
+    Raises InvalidRefreshToken, RefreshTokenReused, SessionEnded, SessionExpired, or the errors of
+    `load_active_membership`, `require_allowed` and `require_second_factor`.
+    """
     user_id, session_id, generation = tokens.verify_refresh_token(refresh_token)
     session = _require_session(user_id, session_id)
     _refuse_reuse(session, generation)
@@ -194,6 +199,7 @@ def require_open_session(caller: Caller) -> SessionRow:
 
 
 def _require_session(user_id: UUID, session_id: object) -> SessionRow:
+    """Return the row of a session. Raises SessionEnded when there is none."""
     session = table.get(SessionRow, SessionRow.at(user_id, session_id))
     if session is None:
         raise SessionEnded()
@@ -201,6 +207,7 @@ def _require_session(user_id: UUID, session_id: object) -> SessionRow:
 
 
 def _refuse_reuse(session: SessionRow, generation: int) -> None:
+    """End the session and raise RefreshTokenReused for a token that is neither current nor in the grace period."""
     is_late = clock.now().timestamp() - session.rotated_at > GRACE_SECONDS
     if generation == session.generation or (generation == session.generation - 1 and not is_late):
         return
@@ -210,14 +217,19 @@ def _refuse_reuse(session: SessionRow, generation: int) -> None:
 
 
 def _refuse_timed_out(session: SessionRow, organization: Organization) -> None:
+    """Raise SessionExpired for a session that is older than the organization's session timeout."""
     security = organization.custom_settings.security
-    if security and security.session_timeout and _age_seconds(session) > security.session_timeout * 60:
+    if (
+        security
+        and security.session_timeout
+        and _compute_age_seconds(session) > security.session_timeout * 60
+    ):
         raise SessionExpired("The organization's session timeout has passed. Sign in again.")
 
 
 def _advance(session: SessionRow, organization_id: UUID) -> bool:
     """Move a session to its next generation; return False when another request did, or the session has ended."""
-    ends = clock.epoch_seconds() + min(IDLE_SECONDS, TOTAL_SECONDS - int(_age_seconds(session)))
+    ends = clock.epoch_seconds() + min(IDLE_SECONDS, TOTAL_SECONDS - int(_compute_age_seconds(session)))
     values = {
         "generation": session.generation + 1,
         "rotated_at": clock.now().timestamp(),
@@ -227,5 +239,6 @@ def _advance(session: SessionRow, organization_id: UUID) -> bool:
     return table.touch(session, put=values, condition=SessionRow.generation == session.generation)
 
 
-def _age_seconds(session: SessionRow) -> float:
+def _compute_age_seconds(session: SessionRow) -> float:
+    """Return the seconds since a session was opened."""
     return clock.now().timestamp() - datetime.fromisoformat(session.created_at).timestamp()

@@ -62,7 +62,7 @@ def sign_access_token(access: AccessClaims) -> str:
     secret = signing.current_key()
     header = {"alg": "HS256", "kid": secret.id, "typ": "JWT"}
     content = f"{_encode_json(header)}.{_encode_json(claims)}"
-    return f"{content}.{_encode(_hs256(secret, content))}"
+    return f"{content}.{_encode(_sign_hs256(secret, content))}"
 
 
 def verify_access_token(token: str) -> AccessClaims:
@@ -71,7 +71,7 @@ def verify_access_token(token: str) -> AccessClaims:
     Raises AccessTokenExpired, or InvalidAccessToken for every other defect, without saying which one it is.
     """
     try:
-        claims = _verified_claims(token)
+        claims = _verify_claims(token)
         issued, expires = claims["iat"], claims["exp"]
         if type(issued) is not int or type(expires) is not int:  # a bool is an int for isinstance
             raise ValueError("times are not whole seconds")
@@ -97,7 +97,7 @@ def verify_access_token(token: str) -> AccessClaims:
     return access
 
 
-def _verified_claims(token: str) -> dict[str, Any]:
+def _verify_claims(token: str) -> dict[str, Any]:
     """Return the claims of a token in the compact form of RFC 7515; raise ValueError unless we signed it with HS256."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise ValueError("the token is too long")
@@ -108,7 +108,7 @@ def _verified_claims(token: str) -> dict[str, Any]:
     secret = signing.find_key(header["kid"]) if isinstance(header["kid"], str) else None
     if secret is None:
         raise ValueError("the key is unknown")
-    if not hmac.compare_digest(_decode(signature), _hs256(secret, f"{head}.{body}")):
+    if not hmac.compare_digest(_decode(signature), _sign_hs256(secret, f"{head}.{body}")):
         raise ValueError("the signature does not match")
     claims = json.loads(_decode(body))
     if not isinstance(claims, dict):
@@ -120,7 +120,7 @@ def sign_refresh_token(user_id: UUID, session_id: UUID, generation: int) -> str:
     """Return the refresh token of a generation of a session: the same token each time."""
     secret = signing.current_key()
     body = user_id.bytes + session_id.bytes + generation.to_bytes(4)
-    return f"{_encode(body + _refresh_mac(secret, body))}.{secret.id}"
+    return f"{_encode(body + _compute_refresh_mac(secret, body))}.{secret.id}"
 
 
 def verify_refresh_token(token: str) -> tuple[UUID, UUID, int]:
@@ -131,24 +131,28 @@ def verify_refresh_token(token: str) -> tuple[UUID, UUID, int]:
     except ValueError:
         raw = b""
     secret = signing.find_key(kid) if len(raw) == 68 else None
-    if secret is None or not hmac.compare_digest(raw[36:], _refresh_mac(secret, raw[:36])):
+    if secret is None or not hmac.compare_digest(raw[36:], _compute_refresh_mac(secret, raw[:36])):
         raise InvalidRefreshToken("The refresh token is not valid. Sign in again.")
     return UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), int.from_bytes(raw[32:36])
 
 
-def _hs256(secret: signing.SigningKey, content: str) -> bytes:
+def _sign_hs256(secret: signing.SigningKey, content: str) -> bytes:
+    """Return the HMAC-SHA256 of an access token's `header.payload` (ASCII)."""
     return hmac.digest(secret.derive_key("access"), content.encode("ascii"), hashlib.sha256)
 
 
-def _refresh_mac(secret: signing.SigningKey, body: bytes) -> bytes:
+def _compute_refresh_mac(secret: signing.SigningKey, body: bytes) -> bytes:
+    """Return the HMAC-SHA256 of a refresh token's content."""
     return hmac.digest(secret.derive_key("refresh"), body, hashlib.sha256)
 
 
 def _encode_json(value: dict[str, Any]) -> str:
+    """Return the compact JSON of a value in base64url without padding."""
     return _encode(json.dumps(value, separators=(",", ":")).encode())
 
 
 def _encode(raw: bytes) -> str:
+    """Return bytes in base64url without padding (RFC 7515)."""
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 

@@ -189,6 +189,7 @@ def _trust_values(
 
 
 def _build_row(organization_id: UUID, provider_id: UUID, values: Mapping[str, Any]) -> IdentityProviderRow:
+    """Return the row of a new provider for the caller to store; `values` that are None are left out."""
     moment = clock.iso(clock.now())
     pk, sk = IdentityProviderRow.at(organization_id)
     return IdentityProviderRow(
@@ -203,8 +204,10 @@ def _build_row(organization_id: UUID, provider_id: UUID, values: Mapping[str, An
 
 
 def _find(organization_id: UUID) -> IdentityProviderRow | None:
+    """Return the row of the organization's provider, or None."""
     return table.get(IdentityProviderRow, IdentityProviderRow.at(organization_id))
 
 
 def _to_entity(row: IdentityProviderRow) -> IdentityProvider:
+    """Return the provider of a row, with the redirect URI to register there."""
     return row.to_entity(redirect_uri=f"{mail.base_url()}{CALLBACK_PATH}")

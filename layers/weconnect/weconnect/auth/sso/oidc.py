@@ -64,14 +64,14 @@ def discover(issuer: str) -> Endpoints:
         raise InvalidIssuer("its discovery document is not a JSON object")
     if document.get("issuer") != issuer:
         raise InvalidIssuer("its discovery document names another issuer; copy that one exactly")
-    if "code" not in _string_set(document, "response_types_supported", "code"):
+    if "code" not in _read_string_set(document, "response_types_supported", "code"):
         raise InvalidIssuer("it does not offer the code flow")
-    algorithms = _string_set(document, "id_token_signing_alg_values_supported", "RS256")
+    algorithms = _read_string_set(document, "id_token_signing_alg_values_supported", "RS256")
     if not set(KEY_TYPES_BY_ALGORITHM) & algorithms:
         raise InvalidIssuer("it signs neither with RS256 nor with ES256")
-    if "S256" not in _string_set(document, "code_challenge_methods_supported", "S256"):
+    if "S256" not in _read_string_set(document, "code_challenge_methods_supported", "S256"):
         raise InvalidIssuer("it does not accept PKCE with S256")
-    methods = _string_set(document, "token_endpoint_auth_methods_supported", "client_secret_basic")
+    methods = _read_string_set(document, "token_endpoint_auth_methods_supported", "client_secret_basic")
     if not {"client_secret_basic", "client_secret_post"} & methods:
         raise InvalidIssuer("it does not accept a client secret")
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
@@ -85,7 +85,7 @@ def discover(issuer: str) -> Endpoints:
     )
 
 
-def _string_set(document: dict[str, Any], name: str, default: str) -> set[str]:
+def _read_string_set(document: dict[str, Any], name: str, default: str) -> set[str]:
     """Return the strings of a list in a discovery document, or `default` if the list is missing."""
     values = document.get(name, [default])
     if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
@@ -153,7 +153,7 @@ def verify_identity(endpoints: Endpoints, token: str, *, issuer: str, client_id:
         raise SsoFailed(
             "it sent no e-mail address; configure the claims email and email_verified in ID tokens"
         )
-    first_name, last_name = _names(claims, email)
+    first_name, last_name = _read_names(claims, email)
     return Identity(
         subject=claims["sub"],
         email=email,
@@ -180,7 +180,7 @@ def verify_signature(token: str, jwks: list[Jwk]) -> dict[str, Any]:
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in KEY_TYPES_BY_ALGORITHM:
         raise SsoFailed("the ID token is not signed with RS256 or ES256")
-    matches = [jwk for jwk in jwks if _fits(jwk, algorithm, header)]
+    matches = [jwk for jwk in jwks if _is_usable_key(jwk, algorithm, header)]
     if len(matches) != 1:
         raise SsoFailed("the ID token's key is not exactly one of the issuer's")
     # Only the public members: from a private exponent PyJWT would compute the prime factors.
@@ -197,7 +197,8 @@ def verify_signature(token: str, jwks: list[Jwk]) -> dict[str, Any]:
     return _parse_claims(content)
 
 
-def _fits(jwk: Jwk, algorithm: str, header: dict[str, Any]) -> bool:
+def _is_usable_key(jwk: Jwk, algorithm: str, header: dict[str, Any]) -> bool:
+    """Return whether a JSON Web Key may verify a JWT with this algorithm and header (type, use, alg, kid)."""
     return (
         jwk.get("kty") == KEY_TYPES_BY_ALGORITHM[algorithm]
         and jwk.get("use", "sig") == "sig"
@@ -207,6 +208,7 @@ def _fits(jwk: Jwk, algorithm: str, header: dict[str, Any]) -> bool:
 
 
 def _parse_claims(content: bytes) -> dict[str, Any]:
+    """Return the JSON object in an ID token's payload. Raises SsoFailed for anything else."""
     try:
         claims = json.loads(content)
         json.dumps(claims, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
@@ -241,8 +243,8 @@ def _check_claims(claims: dict[str, Any], issuer: str, client_id: str, nonce: st
         raise SsoFailed("the ID token has no subject")
 
 
-def _names(claims: dict[str, Any], email: str) -> tuple[str, str]:
-    """Return first and last name as far as the claims have them; users need both."""
+def _read_names(claims: dict[str, Any], email: str) -> tuple[str, str]:
+    """Return first and last name from the claims, else from the address; `?` and `-` replace missing ones."""
     given_name, family_name, name = (
         " ".join(claims[claim].split())[:100] if isinstance(claims.get(claim), str) else ""
         for claim in ("given_name", "family_name", "name")

@@ -30,6 +30,7 @@ class SsoStart(ApiModel):
 
     @model_validator(mode="after")
     def _require_one(self) -> "SsoStart":
+        """Return the body. Raises ValueError unless it has exactly one of `organization` and `email`."""
         if (self.organization is None) == (self.email is None):
             raise ValueError("name either organization or email")
         return self

@@ -74,7 +74,7 @@ def start(body: SsoStart, request: RequestInfo) -> StartedSignIn:
     }
     ttl = clock.epoch_seconds() + SIGN_IN_SECONDS
     row = TokenRow(pk=pk, sk=sk, purpose=PURPOSE, details=details, ttl=ttl)
-    table.create(row, _actor(None, provider.organization_id, request))
+    table.create(row, _build_actor(None, provider.organization_id, request))
     parameters = {
         "response_type": "code",
         "client_id": provider.client_id,
@@ -125,20 +125,21 @@ def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
 def _open_session(
     user_id: UUID, provider: IdentityProviderRow, identity: oidc.Identity, request: RequestInfo
 ) -> Tokens:
+    """Open a single sign-on session in the provider's organization, record the sign-in, and return the tokens."""
     membership = load_active_membership(user_id, provider.organization_id)
     session = sessions.build_session_row(
         user_id, membership.organization.id, request, mfa=identity.has_second_factor
     )
     session.set(sso_organization_id=provider.organization_id, sso_provider=provider.trust)
     sign_in_methods.require_allowed(session, membership)
-    table.create(session, _actor(user_id, provider.organization_id, request))
+    table.create(session, _build_actor(user_id, provider.organization_id, request))
     user = table.require(UserRow, UserRow.at(user_id), UserNotFound)
     table.touch(user, add={"login_count": 1}, put={"last_login_at": clock.iso(clock.now())})
     return sessions.issue_tokens(session, membership)
 
 
 def _take_state(callback: ProviderCallback, request: RequestInfo) -> SignInState:
-    """Return what was stored for a state, once and only in its own browser. Every failure is an InvalidSsoState."""
+    """Use up a state and return what was stored for it. Raises InvalidSsoState, also in another browser."""
     row = table.get(TokenRow, TokenRow.at(callback.state))
     if row is None or row.purpose != PURPOSE or not row.details:
         raise InvalidSsoState()
@@ -146,12 +147,13 @@ def _take_state(callback: ProviderCallback, request: RequestInfo) -> SignInState
     if not hmac.compare_digest(state["browser"], _hash(callback.browser_secret or "")):
         logger.warning("single sign-on finished in another browser", security=True, ip=request.ip)
         raise InvalidSsoState()
-    with table.transaction(_actor(None, state["organization_id"], request)) as writes:
+    with table.transaction(_build_actor(None, state["organization_id"], request)) as writes:
         writes.delete(row, if_refused=InvalidSsoState())
     return state
 
 
 def _find_by_slug(slug: str) -> IdentityProviderRow:
+    """Return the provider of the active organization with this slug. Raises SsoNotFound."""
     marker = table.get(SlugRow, SlugRow.at(slug))
     if marker is None:
         raise SsoNotFound()
@@ -176,11 +178,13 @@ def _find_by_email(email: str) -> IdentityProviderRow:
 
 
 def _require_usable(provider: IdentityProviderRow) -> IdentityProviderRow:
+    """Return the provider. Raises SsoNotFound when its organization is missing or inactive."""
     _require_organization(UUID(provider.organization_id))
     return provider
 
 
 def _require_provider(organization_id: UUID) -> IdentityProviderRow:
+    """Return the provider of an organization. Raises SsoNotFound, also when the organization is missing."""
     try:
         return identity_providers.require_provider(organization_id)
     except IdentityProviderNotFound:
@@ -188,13 +192,15 @@ def _require_provider(organization_id: UUID) -> IdentityProviderRow:
 
 
 def _require_organization(organization_id: UUID) -> Organization:
+    """Return an active organization. Raises SsoNotFound when it is missing or inactive."""
     row = table.get(OrganizationRow, OrganizationRow.at(organization_id))
     if row is None or not row.is_active:
         raise SsoNotFound()
     return row.to_entity()
 
 
-def _actor(user_id: UUID | None, organization_id: str, request: RequestInfo) -> Actor:
+def _build_actor(user_id: UUID | None, organization_id: str, request: RequestInfo) -> Actor:
+    """Return the actor of a sign-in for the audit trail; without `user_id` it names no user."""
     caller = Caller(user_id or UUID(int=0), UUID(organization_id), "", frozenset(), request=request)
     actor = caller.actor()
     if user_id is None:
@@ -203,4 +209,5 @@ def _actor(user_id: UUID | None, organization_id: str, request: RequestInfo) -> 
 
 
 def _hash(text: str) -> str:
+    """Return the SHA-256 of a text in hex."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -69,8 +69,9 @@ def _find_or_link_user(
     address: str,
     request: RequestInfo,
 ) -> UUID:
-    linked = _linked_user(organization, provider, identity)
-    existing = linked or _user_at(address)
+    """Return the ID of the user for an identity; create the user, link or membership that is missing."""
+    linked = _find_linked_user(organization, provider, identity)
+    existing = linked or _find_user_by_address(address)
     if existing and not existing.is_active:
         raise AccountInactive()
     row = table.get(MemberRow, MemberRow.at(organization.id, existing.id)) if existing else None
@@ -80,19 +81,21 @@ def _find_or_link_user(
     if existing and row is None:
         _refuse_outsider(provider, existing)
     user = existing or _draft_user(organization, identity, address)
-    with table.transaction(_actor(user.id, organization, request)) as writes:
-        _link(writes, provider, organization, identity, user)
+    with table.transaction(_build_actor(user.id, organization, request)) as writes:
+        _link_identity(writes, provider, organization, identity, user)
         if existing is None:
             writes.create(users.build_email_row(user.email, user.id))
             writes.create(users.build_user_row(user, request, signup_source="sso"))
         if row is None:
-            _join(writes, organization, user.id)
+            _add_member(writes, organization, user.id)
     if existing and row is None:
-        mail.send(user.email, f"You are a member of {organization.name} now", _welcome_text(organization))
+        mail.send(
+            user.email, f"You are a member of {organization.name} now", _compose_welcome_text(organization)
+        )
     return user.id
 
 
-def _linked_user(
+def _find_linked_user(
     organization: Organization, provider: IdentityProviderRow, identity: Identity
 ) -> StoredUser | None:
     """Return the user that the subject was linked to before; a link to a deleted account is removed."""
@@ -103,13 +106,15 @@ def _linked_user(
     return row.to_entity() if row else None
 
 
-def _user_at(address: str) -> StoredUser | None:
+def _find_user_by_address(address: str) -> StoredUser | None:
+    """Return the user who has an e-mail address, or None."""
     marker = table.get(EmailRow, EmailRow.at(address))
     row = table.get(UserRow, UserRow.at(marker.user_id)) if marker else None
     return row.to_entity() if row else None
 
 
 def _check_member(member: OrganizationMember | None, *, has_left: bool) -> None:
+    """Raise NotAMember for a member who left or is inactive, InvitationOpen for a pending one; None passes."""
     if has_left or (member and not member.is_active):
         raise NotAMember("You have left this organization or were removed. Request an invitation.")
     if member and member.is_pending:
@@ -126,13 +131,14 @@ def _refuse_outsider(provider: IdentityProviderRow, user: StoredUser) -> None:
         )
 
 
-def _link(
+def _link_identity(
     writes: Transaction,
     provider: IdentityProviderRow,
     organization: Organization,
     identity: Identity,
     user: StoredUser,
 ) -> None:
+    """Tie the provider's subject and the user to each other; the transaction raises IdentityMismatch."""
     pk, sk = IdentityRow.at(organization.id, provider.trust, identity.subject)
     writes.create(IdentityRow(pk=pk, sk=sk, user_id=str(user.id)))
     pk, sk = IdentityOfUserRow.at(organization.id, provider.trust, user.id)
@@ -140,6 +146,7 @@ def _link(
 
 
 def _draft_user(organization: Organization, identity: Identity, address: str) -> StoredUser:
+    """Return a new user for an identity, with a password that nobody can know; nothing is stored yet."""
     moment = clock.now()
     return StoredUser(
         id=ids.new_id(),
@@ -155,7 +162,8 @@ def _draft_user(organization: Organization, identity: Identity, address: str) ->
     )
 
 
-def _join(writes: Transaction, organization: Organization, user_id: UUID) -> None:
+def _add_member(writes: Transaction, organization: Organization, user_id: UUID) -> None:
+    """Make a user a plain member, counted in the quota; the transaction raises MemberLimitReached."""
     moment = clock.now()
     member = OrganizationMember(
         id=ids.new_id(),
@@ -172,7 +180,8 @@ def _join(writes: Transaction, organization: Organization, user_id: UUID) -> Non
     writes.create(MemberRow.of(member, pk=pk, sk=sk, **index_keys))
 
 
-def _welcome_text(organization: Organization) -> str:
+def _compose_welcome_text(organization: Organization) -> str:
+    """Return the text of the mail to an existing user whom single sign-on made a member."""
     return (
         f"You signed in to WeConnect through the identity provider of {organization.name}, and joined it as a member."
         "\n\nIf that was not you, sign in with your password and leave the organization. Your other organizations "
@@ -180,5 +189,6 @@ def _welcome_text(organization: Organization) -> str:
     )
 
 
-def _actor(user_id: UUID, organization: Organization, request: RequestInfo) -> Actor:
+def _build_actor(user_id: UUID, organization: Organization, request: RequestInfo) -> Actor:
+    """Return the user as the actor of a change in the organization, for the audit trail."""
     return Caller(user_id, organization.id, "member", frozenset(), request=request).actor()

@@ -55,6 +55,7 @@ class AdmissionResult:
     to_cancel: list[ExecutionRow] = field(default_factory=list)
 
     def add(self, other: "AdmissionResult") -> None:
+        """Add the counts and executions of another result to this one."""
         self.admitted += other.admitted
         self.to_cancel += other.to_cancel
 
@@ -110,11 +111,11 @@ def store(row: ExecutionRow, actor: Actor, organization_limit: int) -> StoredExe
 
     Raises AlreadyStarted, and ConcurrencyLimitReached when no slot is free and the policy is `skip`.
     """
-    for semaphore in _semaphores_of(row):
-        limit = _limit_of(semaphore, row, organization_limit)
+    for semaphore in _list_semaphores(row):
+        limit = _get_limit(semaphore, row, organization_limit)
         if not semaphores.acquire(semaphore, UUID(row.id), limit):
             if _is_skipped(semaphore, row):
-                raise _limit_reached(semaphore, row)
+                raise _build_limit_error(semaphore, row)
             return _store_queued(semaphore, row, actor)
     return StoredExecution(table.create(row, actor, AlreadyStarted()))
 
@@ -137,7 +138,7 @@ def invoke(row: ExecutionRow) -> None:
         durable_client.lambda_client().invoke(
             FunctionName=settings.run_workflow_function,
             InvocationType="Event",
-            DurableExecutionName=durable_name_of(row),
+            DurableExecutionName=get_durable_name(row),
             Payload=json.dumps(payload),
         )
     except Exception as error:
@@ -145,33 +146,36 @@ def invoke(row: ExecutionRow) -> None:
     fault_injection.kill_point("after:invoke")
 
 
-def durable_name_of(row: ExecutionRow) -> str:
-    """Return the name of the durable execution: organization and execution, so that the platform's event of its end
-    leads to the row.
+def get_durable_name(row: ExecutionRow) -> str:
+    """Return the name of the durable execution: the IDs of organization and execution in hexadecimal.
+
+    They lead from the platform's event of its end to the row.
     """
     return UUID(row.organization_id).hex + UUID(row.id).hex
 
 
 def share_semaphore(row: ExecutionRow, other: ExecutionRow) -> bool:
     """Return whether two executions are limited by the same workflow's semaphore."""
-    semaphore = _workflow_semaphore(row)
-    return semaphore is not None and semaphore == _workflow_semaphore(other)
+    semaphore = _get_workflow_semaphore(row)
+    return semaphore is not None and semaphore == _get_workflow_semaphore(other)
 
 
-def _semaphores_of(row: ExecutionRow) -> list[Semaphore]:
+def _list_semaphores(row: ExecutionRow) -> list[Semaphore]:
     """Return the semaphores that an execution has to pass, in order."""
-    semaphore = _workflow_semaphore(row)
+    semaphore = _get_workflow_semaphore(row)
     passed = [semaphore] if semaphore else []
     return passed if row.parent_key else [*passed, Semaphore(UUID(row.organization_id))]
 
 
-def _workflow_semaphore(row: ExecutionRow) -> Semaphore | None:
+def _get_workflow_semaphore(row: ExecutionRow) -> Semaphore | None:
+    """Return the semaphore of an execution's concurrency key, or None when its workflow sets no limit."""
     if not row.concurrency:
         return None
     return Semaphore(UUID(row.organization_id), UUID(row.workflow_id), row.concurrency["key"])
 
 
-def _limit_of(semaphore: Semaphore, row: ExecutionRow, organization_limit: int) -> int:
+def _get_limit(semaphore: Semaphore, row: ExecutionRow, organization_limit: int) -> int:
+    """Return how many slots a semaphore has for an execution (-1: unlimited), by its settings or by the plan."""
     if not semaphore.workflow_id:
         return organization_limit
     assert row.concurrency, "only such executions pass a workflow's semaphore"
@@ -179,19 +183,22 @@ def _limit_of(semaphore: Semaphore, row: ExecutionRow, organization_limit: int) 
 
 
 def _has_policy(semaphore: Semaphore, row: ExecutionRow, policy: str) -> bool:
+    """Return whether a semaphore is a workflow's, and the execution's concurrency limit has this policy."""
     limit = row.concurrency if semaphore.workflow_id else None
     return limit is not None and limit["policy"] == policy
 
 
 def _is_skipped(semaphore: Semaphore, row: ExecutionRow) -> bool:
+    """Return whether an execution is refused instead of queued when a semaphore has no free slot."""
     return _has_policy(semaphore, row, "skip")
 
 
-def _limit_reached(semaphore: Semaphore, row: ExecutionRow) -> Conflict:
+def _build_limit_error(semaphore: Semaphore, row: ExecutionRow) -> Conflict:
+    """Return ConcurrencyLimitReached, or AlreadyStarted when the execution was stored by an earlier attempt."""
     if table.get(ExecutionRow, (row.pk, row.sk)):
         return AlreadyStarted()
     with_key = f" with the key {semaphore.concurrency_key!r}" if semaphore.concurrency_key else ""
-    limit = _limit_of(semaphore, row, 0)
+    limit = _get_limit(semaphore, row, 0)
     detail = f"The limit of {limit} open executions{with_key} is reached. Try again when one has ended."
     return ConcurrencyLimitReached(detail)
 
@@ -202,39 +209,44 @@ def _store_queued(semaphore: Semaphore, row: ExecutionRow, actor: Actor) -> Stor
     It becomes a durable one, because its caller may not wait so long.
     """
     row.set(status=ExecutionStatus.PENDING.value, is_express=False, started_at=None)
-    row.set(gsi2pk=None, gsi2sk=None, **_queued_values(semaphore, row))
+    row.set(gsi2pk=None, gsi2sk=None, **_build_queued_values(semaphore, row))
     semaphores.mark_queued(semaphore)
     with table.transaction(actor) as writes:
         writes.create(row, AlreadyStarted())
-        writes.put(_queue_row(semaphore, row))
+        writes.put(_build_queue_row(semaphore, row))
     fault_injection.kill_point(f"after:queue:{semaphore.kind}")
     result = admit_queued(semaphore)
     return StoredExecution(_reload(row), result.to_cancel)
 
 
 def _reload(row: ExecutionRow) -> ExecutionRow:
+    """Return the stored row of an execution. Raises ExecutionNotFound."""
     return table.require(ExecutionRow, (row.pk, row.sk), ExecutionNotFound)
 
 
-def _queued_values(semaphore: Semaphore, row: ExecutionRow) -> _Queued:
+def _build_queued_values(semaphore: Semaphore, row: ExecutionRow) -> _Queued:
+    """Return the values that put an execution's row into the queue of a semaphore."""
     return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row.id))}
 
 
-def _admitted_values(row: ExecutionRow) -> dict[str, Any]:
+def _build_admitted_values(row: ExecutionRow) -> dict[str, Any]:
+    """Return the values that take an execution's row out of its queue and let the sweeper find it as pending."""
     keys = ExecutionRow.status_keys(UUID(row.organization_id), UUID(row.id), ExecutionStatus.PENDING, False)
     return {"waits_for": None, "queued_at": None, **keys}
 
 
-def _queue_row(semaphore: Semaphore, row: ExecutionRow) -> QueueRow:
+def _build_queue_row(semaphore: Semaphore, row: ExecutionRow) -> QueueRow:
+    """Return the row of an execution in the queue of a semaphore; it expires with the execution."""
     pk, sk = semaphore.queue_key_of(row.id)
     return QueueRow(pk=pk, sk=sk, execution_id=row.id, ttl=row.ttl)
 
 
 def _is_queued_at(row: ExecutionRow | None, pk: str, sk: str) -> bool:
+    """Return whether an execution exists and is queued by the queue's row with this key."""
     return row is not None and row.queued_at == [pk, sk]
 
 
-def queue_position(row: ExecutionRow) -> int | None:
+def get_queue_position(row: ExecutionRow) -> int | None:
     """Return the position of an execution in the queue that it waits in (1 is next); None when it is not queued."""
     if not row.queued_at:
         return None
@@ -249,7 +261,7 @@ def queue_position(row: ExecutionRow) -> int | None:
 def release_slots(row: ExecutionRow) -> AdmissionResult:
     """Free the slots of an execution that has ended, and admit queued ones."""
     result = AdmissionResult()
-    for semaphore in _semaphores_of(row):
+    for semaphore in _list_semaphores(row):
         result.add(admit_queued(semaphore, ended=UUID(row.id)))
     return result
 
@@ -264,7 +276,7 @@ def admit_all_queued() -> AdmissionResult:
 
 
 def admit_queued(semaphore: Semaphore, ended: UUID | None = None) -> AdmissionResult:
-    """Admit the longest queued executions, as long as there are slots, that of an execution that has `ended` included.
+    """Free the slot of the execution `ended`, then admit the longest queued executions while there are slots.
 
     What fails here is logged, and left to the sweeper.
     """
@@ -280,19 +292,24 @@ def admit_queued(semaphore: Semaphore, ended: UUID | None = None) -> AdmissionRe
 
 
 def _admit_queued(semaphore: Semaphore, item: dict[str, Any], result: AdmissionResult) -> None:
+    """Admit the longest queued executions while there are slots, and add them to `result`.
+
+    `item` is the semaphore's item as DynamoDB returns it; without the mark of a queue nothing happens. When no slot is
+    free and the policy is `cancel_running`, the executions to cancel are added as well.
+    """
     if "waitedAt" not in item:
         return
-    acquired_at = semaphores.acquired_at_by_execution(item)
+    acquired_at = semaphores.read_acquired_at(item)
     holders = semaphores.load_executions(semaphore, acquired_at)
     semaphores.free_slots(semaphore, acquired_at, holders)
     # An execution that holds a slot but is still queued was being admitted when its process crashed.
     half_admitted = [row for row in holders.values() if _is_queued_at(row, *semaphore.queue_key_of(row.id))]
     organization_limit = -1 if semaphore.workflow_id else load_execution_limit(semaphore.organization_id)
     for row in [*half_admitted, *_list_queued(semaphore)]:
-        limit = _limit_of(semaphore, row, organization_limit)
+        limit = _get_limit(semaphore, row, organization_limit)
         if not semaphores.acquire(semaphore, UUID(row.id), limit, is_next=True):
             if _has_policy(semaphore, row, "cancel_running"):
-                result.to_cancel += _superseded(semaphore, list(holders.values()))
+                result.to_cancel += _list_superseded(semaphore, list(holders.values()))
             return
         _pass_semaphore(semaphore, row, result)
     semaphores.clear_queued_mark(semaphore, item)
@@ -316,20 +333,20 @@ def _pass_semaphore(semaphore: Semaphore, row: ExecutionRow, result: AdmissionRe
     if row.cancel_requested_at:
         result.to_cancel.append(row)
         return
-    passed = _semaphores_of(row)
+    passed = _list_semaphores(row)
     following = passed[passed.index(semaphore) + 1 :]
     blocking = next((each for each in following if not _acquire_next(each, row)), None)
     fault_injection.kill_point(f"before:pass:{semaphore.kind}")
     if blocking:
         semaphores.mark_queued(blocking)
-    values = dict(_queued_values(blocking, row)) if blocking else _admitted_values(row)
+    values = dict(_build_queued_values(blocking, row)) if blocking else _build_admitted_values(row)
     is_queued = ExecutionRow.queued_at.exists() & ExecutionRow.cancel_requested_at.does_not_exist()
     try:
         with table.transaction(ACTOR) as writes:
             writes.change(row, values, condition=is_queued)
             writes.discard(QueueRow(*semaphore.queue_key_of(row.id)))
             if blocking:
-                writes.put(_queue_row(blocking, row))
+                writes.put(_build_queue_row(blocking, row))
     except Conflict:
         return
     fault_injection.kill_point(f"after:pass:{semaphore.kind}")
@@ -345,7 +362,7 @@ def _acquire_next(semaphore: Semaphore, row: ExecutionRow) -> bool:
     return semaphores.acquire(semaphore, UUID(row.id), load_execution_limit(semaphore.organization_id))
 
 
-def _superseded(semaphore: Semaphore, holders: list[ExecutionRow]) -> list[ExecutionRow]:
+def _list_superseded(semaphore: Semaphore, holders: list[ExecutionRow]) -> list[ExecutionRow]:
     """Return the open executions that a `cancel_running` policy cancels: all but the newest, as many as may be open."""
     candidates = [
         row
@@ -357,7 +374,7 @@ def _superseded(semaphore: Semaphore, holders: list[ExecutionRow]) -> list[Execu
     newest_first = sorted(rows.values(), key=lambda row: (row.created_at or "", row.id), reverse=True)
     if not newest_first:
         return []
-    return newest_first[_limit_of(semaphore, newest_first[0], 0) :]
+    return newest_first[_get_limit(semaphore, newest_first[0], 0) :]
 
 
 def delete_semaphores(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
@@ -371,7 +388,9 @@ def delete_semaphores(organization_id: UUID, workflow_id: UUID, batch: Any) -> i
         row = table.get(ExecutionRow, ExecutionRow.at(organization_id, UUID(queue_row.execution_id)))
         if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             with suppress(Conflict):  # it ended meanwhile
-                table.change(row, _admitted_values(row), ACTOR, condition=ExecutionRow.queued_at.exists())
+                table.change(
+                    row, _build_admitted_values(row), ACTOR, condition=ExecutionRow.queued_at.exists()
+                )
         batch.delete(queue_row)
     rows = list(SemaphoreRow.query(pk))
     for semaphore_row in rows:

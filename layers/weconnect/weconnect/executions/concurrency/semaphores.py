@@ -34,17 +34,19 @@ class Semaphore:
 
     @property
     def kind(self) -> Literal["workflow", "organization"]:
+        """Return whose executions the semaphore limits."""
         return "workflow" if self.workflow_id else "organization"
 
     @property
     def row_key(self) -> tuple[str, str]:
+        """Return the key (pk, sk) of the semaphore's row."""
         if self.workflow_id:
             return SemaphoreRow.of_workflow(self.organization_id, self.workflow_id, self.concurrency_key)
         return SemaphoreRow.of_organization(self.organization_id)
 
     @property
     def queue_prefix(self) -> tuple[str, str]:
-        """The partition and the sort key prefix of the queued executions; their IDs follow the prefix."""
+        """Return the partition and the sort key prefix of the queued executions; their IDs follow the prefix."""
         if self.workflow_id:
             return QueueRow.of_workflow(self.organization_id, self.workflow_id, self.concurrency_key)
         return QueueRow.of_organization(self.organization_id)
@@ -62,11 +64,11 @@ def acquire(semaphore: Semaphore, execution_id: UUID, limit: int, *, is_next: bo
     """
     if limit < 0:
         return True
-    name = _attribute_name(execution_id)
+    name = _get_attribute_name(execution_id)
     values: dict[str, counters.CounterValue] = {
         ":now": clock.epoch_seconds(),
         ":limit": limit,
-        ":ttl": _expiry(),
+        ":ttl": _compute_expiry(),
     }
     is_free = "attribute_exists(holders) AND size(holders) < :limit"
     if not is_next:
@@ -88,17 +90,15 @@ def acquire(semaphore: Semaphore, execution_id: UUID, limit: int, *, is_next: bo
             fault_injection.kill_point(f"after:enter:{semaphore.kind}")
             return True
         if "holders" not in item:
-            _create(semaphore)
-        elif ("waitedAt" in item and not is_next) or not free_slots(
-            semaphore, acquired_at_by_execution(item)
-        ):
+            _create_row(semaphore)
+        elif ("waitedAt" in item and not is_next) or not free_slots(semaphore, read_acquired_at(item)):
             return False
     return False
 
 
 def release(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[str, Any]:
     """Free the slots of executions and return the semaphore's item as it is then. Idempotent."""
-    names = [f"holders.{_attribute_name(execution_id)}" for execution_id in execution_ids]
+    names = [f"holders.{_get_attribute_name(execution_id)}" for execution_id in execution_ids]
     item: dict[str, Any] = {}
     for start in range(0, len(names), MAX_RELEASED_AT_ONCE):
         removed = ", ".join(names[start : start + MAX_RELEASED_AT_ONCE])
@@ -122,7 +122,7 @@ def mark_queued(semaphore: Semaphore) -> None:
     values: dict[str, counters.CounterValue] = {
         ":kind": SemaphoreRow.kind_name(),
         ":now": clock.epoch_seconds(),
-        ":ttl": _expiry(),
+        ":ttl": _compute_expiry(),
         ":partition": SemaphoreRow.with_queue(),
         ":since": clock.iso(clock.now()),
         ":organization": str(semaphore.organization_id),
@@ -158,7 +158,7 @@ def clear_queued_mark(semaphore: Semaphore, item: dict[str, Any]) -> None:
         return
 
 
-def acquired_at_by_execution(item: dict[str, Any]) -> dict[UUID, int]:
+def read_acquired_at(item: dict[str, Any]) -> dict[UUID, int]:
     """Return when each execution that holds a slot acquired it (epoch seconds), by the execution's ID."""
     holders = item.get("holders", {}).get("M", {})
     return {UUID(name[1:]): int(acquired_at["N"]) for name, acquired_at in holders.items()}
@@ -191,8 +191,8 @@ def free_slots(
 
 
 def _free_unstored(semaphore: Semaphore, execution_id: UUID, acquired_at: int) -> bool:
-    """Free the slot of an execution that was not stored, unless its start has acquired it again."""
-    name = f"holders.{_attribute_name(execution_id)}"
+    """Free the slot of an execution that was not stored; return False when its start has acquired it again."""
+    name = f"holders.{_get_attribute_name(execution_id)}"
     request = counters.update_request(
         semaphore.row_key, f"REMOVE {name}", {":acquired": acquired_at}, f"{name} = :acquired"
     )
@@ -206,7 +206,8 @@ def _free_unstored(semaphore: Semaphore, execution_id: UUID, acquired_at: int) -
 _TTL_NAME = {"#ttl": "ttl"}
 
 
-def _create(semaphore: Semaphore) -> None:
+def _create_row(semaphore: Semaphore) -> None:
+    """Create the semaphore's row without holders, unless it exists."""
     values: dict[str, counters.CounterValue] = {":none": {}, ":kind": SemaphoreRow.kind_name()}
     request = counters.update_request(
         semaphore.row_key, "SET holders = :none, kind = :kind", values, "attribute_not_exists(holders)"
@@ -217,10 +218,11 @@ def _create(semaphore: Semaphore) -> None:
         return  # another start created it
 
 
-def _attribute_name(execution_id: UUID) -> str:
+def _get_attribute_name(execution_id: UUID) -> str:
     """Return the name of an execution's slot: the name of an attribute may not begin with a digit."""
     return f"r{execution_id.hex}"
 
 
-def _expiry() -> int:
+def _compute_expiry() -> int:
+    """Return the `ttl` of a semaphore that is used now, in epoch seconds."""
     return clock.epoch_seconds() + KEEP_SECONDS

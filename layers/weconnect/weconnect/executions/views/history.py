@@ -57,11 +57,11 @@ def get_node(caller: Caller, execution_id: UUID, node_execution_id: str) -> Node
     """
     for entry in _load_entries(caller, execution_id):
         if entry["id"] == node_execution_id:
-            return _within_response(caller, execution_id, journal.to_node_execution(entry))
+            return _fit_response(caller, execution_id, journal.to_node_execution(entry))
     raise NodeExecutionNotFound()
 
 
-def _within_response(caller: Caller, execution_id: UUID, node: NodeExecution) -> NodeExecution:
+def _fit_response(caller: Caller, execution_id: UUID, node: NodeExecution) -> NodeExecution:
     """Return the node run, with a URL instead of its items when they are too long for a response."""
     text = json.dumps({"input": node.input, "output": node.output})
     if len(text) <= MAX_RESPONSE_BYTES:
@@ -83,11 +83,11 @@ def _within_response(caller: Caller, execution_id: UUID, node: NodeExecution) ->
 def list_logs(
     caller: Caller, execution_id: UUID, level: str | None = None, node_id: str | None = None
 ) -> ExecutionLogs:
-    """Return the log lines of an execution, oldest first; with `level` or `node_id` only theirs.
+    """Return the log lines of an execution, oldest first: all, or those of a `level` and a node.
 
     Raises ExecutionNotFound, Forbidden.
     """
-    lines = [line for entry in _load_entries(caller, execution_id) for line in _log_lines(entry)]
+    lines = [line for entry in _load_entries(caller, execution_id) for line in _build_log_lines(entry)]
     return ExecutionLogs(
         items=[line for line in lines if level in (None, line.level) and node_id in (None, line.node_id)]
     )
@@ -100,7 +100,9 @@ def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
     summaries = journal.load_summaries(caller.organization_id, execution_id)
     node_runs = [each for each in summaries if each.status != "skipped"]
     start = execution.started_at or execution.created_at
-    end_ms = max((_ms_since(start, each.started_at) + each.duration_ms for each in node_runs), default=0)
+    end_ms = max(
+        (_count_ms_since(start, each.started_at) + each.duration_ms for each in node_runs), default=0
+    )
     return Timeline(
         execution_id=execution_id,
         status=execution.status,
@@ -112,7 +114,7 @@ def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
                 node_name=each.node_name,
                 attempt=each.attempt,
                 status=each.status,
-                start_ms=_ms_since(start, each.started_at),
+                start_ms=_count_ms_since(start, each.started_at),
                 duration_ms=each.duration_ms,
             )
             for each in node_runs
@@ -121,11 +123,12 @@ def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
 
 
 def _load_entries(caller: Caller, execution_id: UUID) -> list[JournalEntry]:
+    """Return the node runs of an execution in order. Raises ExecutionNotFound, Forbidden."""
     service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
     return journal.load_entries(caller.organization_id, execution_id)
 
 
-def _log_lines(entry: JournalEntry) -> Iterator[ExecutionLog]:
+def _build_log_lines(entry: JournalEntry) -> Iterator[ExecutionLog]:
     """Yield the lines that a node logged, then one about the node run itself."""
     summary = journal.to_summary(entry)
     data: JsonObject = {"attempt": summary.attempt, "path": summary.path}
@@ -152,6 +155,7 @@ def _log_lines(entry: JournalEntry) -> Iterator[ExecutionLog]:
 
 
 def _describe(summary: NodeExecutionSummary) -> str:
+    """Return the text of a node run's own log line: the numbers of its items, or its error."""
     if summary.status == "completed":
         return f"{summary.items_in} items in, {summary.items_out} out"
     if summary.status == "skipped":
@@ -159,5 +163,6 @@ def _describe(summary: NodeExecutionSummary) -> str:
     return summary.error.message if summary.error else "failed"
 
 
-def _ms_since(start: datetime, moment: datetime) -> int:
+def _count_ms_since(start: datetime, moment: datetime) -> int:
+    """Return the milliseconds from `start` to `moment`, at least 0."""
     return max(0, int((moment - start).total_seconds() * 1000))

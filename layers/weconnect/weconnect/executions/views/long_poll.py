@@ -33,6 +33,7 @@ def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -
 def _load_events(
     caller: Caller, execution: Execution, position: dict[str, Any], scope: str
 ) -> ExecutionEvents:
+    """Return the node runs after `position` (`{"batch", "status"}`), then the execution when its status has changed."""
     # The execution was read first: a batch that is written meanwhile comes before the status that follows it.
     entries = journal.load_entries(caller.organization_id, execution.id, position["batch"])
     items = [

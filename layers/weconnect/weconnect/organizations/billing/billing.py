@@ -58,7 +58,7 @@ def start_checkout(caller: Caller, organization_id: UUID, body: CheckoutRequest)
     Raises SubscriptionActive, or NotConfigured without a key or a price.
     """
     membership.require_current_organization(caller, organization_id)
-    client, return_url = _client(), _return_url()
+    client, return_url = _require_client(), _require_return_url()
     price = load_stripe_keys().get("prices", {}).get(body.plan.value)
     if not price:
         raise NotConfigured(f"The secret StripeKeys has no price for the plan {body.plan.value}.")
@@ -88,7 +88,7 @@ def start_checkout(caller: Caller, organization_id: UUID, body: CheckoutRequest)
 def open_portal(caller: Caller, organization_id: UUID) -> BillingLink:
     """Return a link to Stripe's portal, where a subscription is changed, paid and cancelled. Raises NoCustomer."""
     membership.require_current_organization(caller, organization_id)
-    client, return_url = _client(), _return_url()
+    client, return_url = _require_client(), _require_return_url()
     row = _require_row(organization_id)
     if not row.stripe_customer_id:
         raise NoCustomer("The organization has no billing customer yet. Start a checkout first.")
@@ -117,7 +117,8 @@ def _create_customer(caller: Caller, client: "StripeClient", row: OrganizationRo
     return str(customer.id)
 
 
-def _client() -> "StripeClient":
+def _require_client() -> "StripeClient":
+    """Return Stripe's client. Raises NotConfigured without a secret key."""
     keys = load_stripe_keys()
     secret = keys.get("secretKey")
     if not secret:
@@ -130,6 +131,7 @@ def _client() -> "StripeClient":
 
 @functools.lru_cache(maxsize=2)
 def _create_client(secret: str, api_base: str | None) -> "StripeClient":
+    """Return Stripe's client, created once per key; `api_base` replaces Stripe's own address."""
     import stripe  # cold start
 
     addresses: Any = {"base_addresses": {"api": api_base}} if api_base else {}
@@ -152,7 +154,7 @@ def _call(
         ) from error
 
 
-def _return_url() -> str:
+def _require_return_url() -> str:
     """Return the page to which Stripe sends the browser back; it is fixed, so that no request can choose one."""
     base = settings.app_url.rstrip("/") or mail.base_url()
     if not base:
@@ -161,4 +163,5 @@ def _return_url() -> str:
 
 
 def _require_row(organization_id: UUID) -> OrganizationRow:
+    """Return the row of an organization. Raises OrganizationNotFound."""
     return table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)

@@ -77,7 +77,7 @@ def _apply(event_id: str, created: int, event_type: str, subscription: JsonObjec
     if row is None:
         logger.info("Stripe event of an unknown customer", event=event_id)
         return
-    values = _changes(row, created, event_type, subscription)
+    values = _compute_changes(row, created, event_type, subscription)
     pk, sk = StripeEventRow.at(event_id)
     marker = StripeEventRow(pk=pk, sk=sk, ttl=clock.epoch_seconds() + RETENTION_SECONDS)
     with table.transaction({"system": "stripe", "requestId": event_id}) as writes:
@@ -88,7 +88,7 @@ def _apply(event_id: str, created: int, event_type: str, subscription: JsonObjec
 
 
 def _find_organization(subscription: JsonObject) -> OrganizationRow | None:
-    """Load the organization of a subscription's customer: by the ID that our checkout wrote on it, or by the index."""
+    """Return the organization of a subscription's customer, or None: by the ID in its metadata, else by the index."""
     customer = str(subscription.get("customer"))
     organization_id = (subscription.get("metadata") or {}).get("organizationId")
     try:
@@ -103,8 +103,10 @@ def _find_organization(subscription: JsonObject) -> OrganizationRow | None:
     return table.get(OrganizationRow, (match.pk, match.sk)) if match else None
 
 
-def _changes(row: OrganizationRow, created: int, event_type: str, subscription: JsonObject) -> JsonObject:
-    """Return the values that the event changes; none when it is older than the last or about another subscription."""
+def _compute_changes(
+    row: OrganizationRow, created: int, event_type: str, subscription: JsonObject
+) -> JsonObject:
+    """Return the values that the event changes; {} for an outdated event, and another or unpaid subscription."""
     subscription_id, status = str(subscription["id"]), str(subscription.get("status"))
     has_ended = event_type == f"{SUBSCRIPTION}deleted" or status in ENDED
     if created < (row.stripe_event_at or 0) or row.stripe_ended == subscription_id:
@@ -118,18 +120,18 @@ def _changes(row: OrganizationRow, created: int, event_type: str, subscription: 
         return values | {
             "trial_ends_at": None,
             "stripe_ended": subscription_id,
-            **_activity(row, is_paid=True),
+            **_compute_activity(row, is_paid=True),
         }
     if status not in ALIVE | SUSPENDED:
         return {}  # not paid for yet
-    values |= {"stripe_subscription_id": subscription_id, **_activity(row, is_paid=status in ALIVE)}
+    values |= {"stripe_subscription_id": subscription_id, **_compute_activity(row, is_paid=status in ALIVE)}
     values["trial_ends_at"] = _to_iso(subscription.get("trial_end"))
     if plan := _find_plan(subscription):
         values["plan"] = plan.value
     return values
 
 
-def _activity(row: OrganizationRow, *, is_paid: bool) -> JsonObject:
+def _compute_activity(row: OrganizationRow, *, is_paid: bool) -> JsonObject:
     """Return the values that suspend an organization which does not pay, or reactivate one that pays again.
 
     An organization that an operator suspended stays suspended.
@@ -140,6 +142,7 @@ def _activity(row: OrganizationRow, *, is_paid: bool) -> JsonObject:
 
 
 def _find_plan(subscription: JsonObject) -> OrganizationPlan | None:
+    """Return the plan of the first price in a subscription that we sell, or None (logged) without one."""
     items = (subscription.get("items") or {}).get("data") or []
     prices = [str((item.get("price") or {}).get("id")) for item in items]
     plan = next((plan for price in prices if (plan := billing.find_plan_by_price(price))), None)
@@ -149,4 +152,5 @@ def _find_plan(subscription: JsonObject) -> OrganizationPlan | None:
 
 
 def _to_iso(epoch_seconds: int | None) -> str | None:
+    """Return a time in seconds since 1970 as RFC 3339; None for None and 0."""
     return clock.iso(datetime.fromtimestamp(epoch_seconds, UTC)) if epoch_seconds else None

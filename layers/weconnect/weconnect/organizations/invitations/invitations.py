@@ -83,12 +83,12 @@ def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInv
         with table.transaction(caller.actor()) as writes:
             membership.require_active_organization(writes, organization_id)
             writes.create(row)
-            writes.create(_address_row(row), _already_invited())
+            writes.create(_build_address_row(row), _build_already_invited())
             membership.take_member_quota(writes, organization)
             rules.count_invitation(writes, organization_id)
             membership.adjust_role_count(writes, organization_id, new.custom_role_id, 1)
             if user_id:
-                writes.create(_pending_member(invitation, user_id))
+                writes.create(_build_pending_member(invitation, user_id))
     except MemberLimitReached:
         usage.emit_limit_events(organization, "teamMembers", organization.get_plan_limits().max_team_members)
         raise
@@ -106,7 +106,7 @@ def resend(caller: Caller, organization_id: UUID, invitation_id: UUID) -> SentIn
     rules.count_mail_to_address(row.email)
     token = _create_token(organization_id, invitation_id)
     with table.transaction(caller.actor()) as writes:
-        writes.change(row, {"token_hash": _hash(token), "expires_at": clock.iso(_expiry())})
+        writes.change(row, {"token_hash": _hash(token), "expires_at": clock.iso(_compute_expiry())})
         rules.count_invitation(writes, organization_id)
     return _send(_require_row(organization_id, invitation_id), organization, inviter, token)
 
@@ -122,8 +122,8 @@ def revoke(caller: Caller, organization_id: UUID, invitation_id: UUID, if_match:
 def close(writes: Transaction, row: InvitationRow, *, if_match: int | None = None) -> None:
     """Delete an invitation that was not accepted; release its address, pending member, quota and role."""
     organization_id = UUID(row.organization_id)
-    writes.delete(row, if_match=if_match, if_refused=_not_found())
-    writes.discard(_address_row(row))
+    writes.delete(row, if_match=if_match, if_refused=_build_not_found())
+    writes.discard(_build_address_row(row))
     membership.release_member_quota(writes, organization_id)
     custom_role_id = row.custom_role_id
     membership.adjust_role_count(
@@ -140,12 +140,12 @@ def load_by_token(token: str) -> InvitationRow:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except ValueError:
-        raise _not_found() from None
+        raise _build_not_found() from None
     if len(raw) != 64:
-        raise _not_found()
+        raise _build_not_found()
     row = table.get(InvitationRow, InvitationRow.at(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32])))
     if row is None or not hmac.compare_digest(row.token_hash, _hash(token)) or row.to_entity().is_expired:
-        raise _not_found()
+        raise _build_not_found()
     return row
 
 
@@ -162,39 +162,41 @@ def join(writes: Transaction, row: InvitationRow, user_id: UUID) -> None:
     """Make a user the member that the invitation describes, with its quota and role. Raises AlreadyMember."""
     organization_id = UUID(row.organization_id)
     membership.require_active_organization(writes, organization_id)
-    writes.delete(row, if_refused=_not_found())
-    writes.discard(_address_row(row))
+    writes.delete(row, if_refused=_build_not_found())
+    writes.discard(_build_address_row(row))
     moment = clock.now()
     existing = table.get(MemberRow, MemberRow.at(organization_id, user_id))
     if existing is not None and not existing.to_entity().is_pending:
         raise AlreadyMember()
     if existing is not None:
-        writes.change(existing, {"joined_at": clock.iso(moment), **_granted(row.to_entity())})
+        writes.change(existing, {"joined_at": clock.iso(moment), **_build_granted_values(row.to_entity())})
     else:
-        member = _pending_member(row.to_entity(), user_id)
+        member = _build_pending_member(row.to_entity(), user_id)
         member.joined_at = clock.iso(moment)
         writes.create(member, AlreadyMember())
     if row.user_id != str(user_id):
         _delete_pending(writes, row)
 
 
-def _not_found() -> InvitationNotFound:
+def _build_not_found() -> InvitationNotFound:
     """Return the one error for every token that is of no use, whatever the reason."""
     return InvitationNotFound(
         "This invitation was used, revoked or replaced, or has expired. Ask for a new one."
     )
 
 
-def _already_invited() -> AlreadyInvited:
+def _build_already_invited() -> AlreadyInvited:
+    """Return the AlreadyInvited problem with its advice."""
     return AlreadyInvited("This address has an open invitation. Resend or revoke that one.")
 
 
 def _require_not_member(organization_id: UUID, user_id: str | None) -> None:
+    """Raise AlreadyMember for a member, AlreadyInvited for a pending one; None (no account) passes."""
     row = table.get(MemberRow, MemberRow.at(organization_id, user_id)) if user_id else None
     if row is None:
         return
     if row.to_entity().is_pending:
-        raise _already_invited()
+        raise _build_already_invited()
     raise AlreadyMember("The user with this address is already a member.")
 
 
@@ -207,7 +209,7 @@ def _draft(caller: Caller, organization_id: UUID, new: NewInvitation) -> tuple[I
         updated_at=moment,
         organization_id=organization_id,
         invited_by=caller.user_id,
-        expires_at=_expiry(),
+        expires_at=_compute_expiry(),
         **{name: getattr(new, name) for name in NewInvitation.model_fields},
     )
     return invitation, _create_token(organization_id, invitation.id)
@@ -222,19 +224,22 @@ def _send(row: InvitationRow, organization: Organization, inviter: UserRow, toke
 
 
 def _create_token(organization_id: UUID, invitation_id: UUID) -> str:
+    """Return a new token: the two IDs and 32 random bytes in base64url."""
     raw = organization_id.bytes + invitation_id.bytes + secrets.token_bytes(32)
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _hash(token: str) -> str:
+    """Return the SHA-256 of a token in hex."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _expiry() -> datetime:
+def _compute_expiry() -> datetime:
+    """Return the moment at which an invitation that is sent now expires."""
     return clock.now() + timedelta(days=VALID_DAYS)
 
 
-def _pending_member(invitation: Invitation, user_id: UUID | str) -> MemberRow:
+def _build_pending_member(invitation: Invitation, user_id: UUID | str) -> MemberRow:
     """Return the row of the invited user, who has not joined yet."""
     member = OrganizationMember(
         id=ids.new_id(),
@@ -256,10 +261,10 @@ def _pending_member(invitation: Invitation, user_id: UUID | str) -> MemberRow:
     return MemberRow.of(member, pk=pk, sk=sk, **index_keys)
 
 
-def _granted(invitation: Invitation) -> dict[str, Any]:
-    """Return what an invitation grants, as values of a member's row.
+def _build_granted_values(invitation: Invitation) -> dict[str, Any]:
+    """Return role and permissions of an invitation as values of a member's row.
 
-    They replace those of the pending member, because another invitation may have created that member.
+    Accepting writes them over those of the pending member, whom another invitation may have created.
     """
     custom_role_id = invitation.custom_role_id
     return {
@@ -275,7 +280,7 @@ def _delete_pending(writes: Transaction, row: InvitationRow) -> None:
         return
     member = table.get(MemberRow, MemberRow.at(row.organization_id, row.user_id))
     if member is not None and member.to_entity().is_pending:
-        writes.delete(member, if_refused=_not_found())
+        writes.delete(member, if_refused=_build_not_found())
 
 
 def _close_expired(caller: Caller, organization_id: UUID) -> None:
@@ -291,25 +296,30 @@ def _close_expired(caller: Caller, organization_id: UUID) -> None:
 
 
 def _emit_limit_events(organization: Organization) -> None:
+    """Emit the events of thresholds that the members have reached, unless they are unlimited."""
     if organization.get_plan_limits().max_team_members > 0:
         row = table.get(MemberCountRow, MemberCountRow.at(organization.id))
         usage.emit_limit_events(organization, "teamMembers", int(row.total) if row else 0)
 
 
 def _find_user(email: str) -> str | None:
+    """Return the ID of the user who has an address, or None."""
     row = table.get(EmailRow, EmailRow.at(email))
     return row.user_id if row else None
 
 
-def _address_row(row: InvitationRow) -> InvitedAddressRow:
+def _build_address_row(row: InvitationRow) -> InvitedAddressRow:
+    """Return the marker that reserves the address of an invitation."""
     pk, sk = InvitedAddressRow.at(row.organization_id, row.email)
     return InvitedAddressRow(pk=pk, sk=sk)
 
 
 def _load_organization(organization_id: UUID) -> Organization:
+    """Return an organization. Raises OrganizationNotFound."""
     row = table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)
     return row.to_entity()
 
 
 def _require_row(organization_id: UUID, invitation_id: UUID) -> InvitationRow:
+    """Return the row of an invitation. Raises InvitationNotFound."""
     return table.require(InvitationRow, InvitationRow.at(organization_id, invitation_id), InvitationNotFound)

@@ -13,8 +13,8 @@ from weconnect.settings import settings
 def compose(row: InvitationRow, organization: Organization, inviter: UserRow, token: str) -> tuple[str, str]:
     """Return subject and text: a link when the deployment has a front end, and commands for `curl`."""
     name, organization_name = (
-        _one_line(f"{inviter.first_name} {inviter.last_name}"),
-        _one_line(organization.name),
+        _to_one_line(f"{inviter.first_name} {inviter.last_name}"),
+        _to_one_line(organization.name),
     )
     lines = [
         "Hello,",
@@ -38,18 +38,21 @@ def compose(row: InvitationRow, organization: Organization, inviter: UserRow, to
             ensure_ascii=False,
         )
         lines += ["", "With an account (replace $ACCESS with your access token):", ""]
-        lines += [_command(f'{url}/v1/invitations/accept -H "Authorization: Bearer $ACCESS"', accept)]
-        lines += ["", "Without one:", "", _command(f"{url}/v1/auth/register", register)]
-        lines += ["", "To decline:", "", _command(f"{url}/v1/invitations/decline", accept)]
+        lines += [
+            _build_curl_command(f'{url}/v1/invitations/accept -H "Authorization: Bearer $ACCESS"', accept)
+        ]
+        lines += ["", "Without one:", "", _build_curl_command(f"{url}/v1/auth/register", register)]
+        lines += ["", "To decline:", "", _build_curl_command(f"{url}/v1/invitations/decline", accept)]
     lines += ["", "If you do not know the sender, ignore this mail.", ""]
     return f"{name} invites you to {organization_name}", "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
+def _to_one_line(text: str) -> str:
     """Return a name that strangers chose on one line, with at most 100 characters."""
     return " ".join(text.split())[:100]
 
 
-def _command(target: str, body: str) -> str:
+def _build_curl_command(target: str, body: str) -> str:
+    """Return the command that posts the JSON text `body` to the URL `target`, quoted for a shell."""
     quoted = body.replace("'", "'\\''")
     return f"curl -X POST {target} -H 'content-type: application/json' -d '{quoted}'"

@@ -46,10 +46,11 @@ def load_active_membership(user_id: object, organization_id: object) -> ActiveMe
         raise NotAMember()
     if not organization.is_active:
         raise OrganizationInactive()
-    return ActiveMembership(user_row.to_entity(), member, organization, _custom_role(member))
+    return ActiveMembership(user_row.to_entity(), member, organization, _load_custom_role_permissions(member))
 
 
-def _custom_role(member: OrganizationMember) -> list[str] | None:
+def _load_custom_role_permissions(member: OrganizationMember) -> list[str] | None:
+    """Return the permissions of the member's custom role; None without one or when it is gone."""
     if member.custom_role_id is None:
         return None
     row = table.get(RoleRow, RoleRow.at(member.organization_id, member.custom_role_id))

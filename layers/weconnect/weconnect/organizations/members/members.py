@@ -38,6 +38,7 @@ def find(
     membership.require_current_organization(caller, organization_id)
 
     def matches(row: MemberRow) -> bool:
+        """Return whether a row passes the filters `role` and `is_active`."""
         return role in (None, row.role) and is_active in (None, row.is_active)
 
     pk, _ = OrganizationRow.at(organization_id)
@@ -77,20 +78,21 @@ def to_members(organization_id: UUID, rows: list[MemberRow]) -> list[Member]:
 def update(
     caller: Caller, organization_id: UUID, user_id: UUID, changes: MemberChanges, if_match: int | None
 ) -> Member:
-    """Change a member. API keys are affected at once, an access token within its 15 minutes.
+    """Change a member. It applies to their API keys at once, to their access tokens when these are renewed.
 
     Raises MemberNotFound, MemberPending, LastOwner, OwnerOnly, CannotGrant, Outranked, RoleNotFound or
     MemberLimitReached.
     """
     membership.require_current_organization(caller, organization_id)
     return membership.retry_on_owner_race(
-        lambda: _update(caller, organization_id, user_id, changes, if_match)
+        lambda: _update_member(caller, organization_id, user_id, changes, if_match)
     )
 
 
-def _update(
+def _update_member(
     caller: Caller, organization_id: UUID, user_id: UUID, changes: MemberChanges, if_match: int | None
 ) -> Member:
+    """Change a member in one transaction with quota, role counts and owner check; return them as changed."""
     row = _require_joined(organization_id, user_id)
     before = row.to_entity()
     after = _apply(changes, before)
@@ -135,6 +137,7 @@ def _apply(changes: MemberChanges, before: OrganizationMember) -> OrganizationMe
 
 
 def _require_may_update(caller: Caller, before: OrganizationMember, after: OrganizationMember) -> None:
+    """Raise CannotGrant, OwnerOnly, Outranked or RoleNotFound unless the caller may make this change."""
     rights = membership.load_rights(caller)
     membership.require_may_change(rights, before)
     permissions = membership.load_permissions(after.model_copy(update={"is_active": True}))
@@ -144,10 +147,11 @@ def _require_may_update(caller: Caller, before: OrganizationMember, after: Organ
 
 
 def remove(caller: Caller, organization_id: UUID, user_id: UUID, if_match: int | None) -> None:
-    """Remove a member. Their sessions and API keys here end at once, an access token within its 15 minutes."""
+    """Remove a member and end their sessions and API keys there; access tokens expire within 15 minutes."""
     membership.require_current_organization(caller, organization_id)
 
     def work() -> None:
+        """Remove the member in one transaction."""
         row = _require_joined(organization_id, user_id)
         membership.require_may_change(membership.load_rights(caller), row.to_entity())
         with table.transaction(caller.actor()) as writes:
@@ -162,6 +166,7 @@ def leave(caller: Caller, organization_id: UUID) -> None:
     membership.require_current_organization(caller, organization_id)
 
     def work() -> None:
+        """Remove the caller in one transaction."""
         row = _require_joined(organization_id, caller.user_id)
         with table.transaction(caller.actor()) as writes:
             membership.remove_member(writes, row)
@@ -193,6 +198,7 @@ def transfer_ownership(caller: Caller, organization_id: UUID, body: OwnershipTra
 
 
 def _end_access(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
+    """End a removed user's sessions, and delete their API keys, limits and shares in the organization."""
     sessions.end_sessions_in(organization_id, user_id)
     membership.revoke_api_keys(caller.actor(), organization_id, user_id)
     membership.delete_execution_limits(organization_id, user_id)
@@ -200,6 +206,7 @@ def _end_access(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
 
 
 def _require_joined(organization_id: UUID, user_id: UUID) -> MemberRow:
+    """Return the row of a member. Raises MemberNotFound, or MemberPending before they have joined."""
     row = table.require(MemberRow, MemberRow.at(organization_id, user_id), MemberNotFound)
     if row.to_entity().is_pending:
         raise MemberPending("This user has not joined yet. Revoke the invitation instead.")
@@ -207,6 +214,7 @@ def _require_joined(organization_id: UUID, user_id: UUID) -> MemberRow:
 
 
 def _to_user(row: table.Row | None) -> MemberUser | None:
+    """Return the user of a row as members see them; None for None and rows of other kinds."""
     if not isinstance(row, UserRow):
         return None
     return MemberUser(**{name: getattr(row, name) for name in MemberUser.model_fields})

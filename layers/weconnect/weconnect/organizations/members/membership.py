@@ -65,7 +65,7 @@ def load_rights(caller: Caller, organization_id: UUID | None = None) -> Rights:
 
 
 def resolve_acting_user(organization_id: UUID, user_id: UUID) -> UUID:
-    """Return the user in whose name something continues that `user_id` set up: that user, or else an owner.
+    """Return the user on whose behalf something that `user_id` set up continues: that user, or else an owner.
 
     An owner takes over once the user may no longer act in the organization. Raises Unauthenticated or Forbidden when no
     owner may act either, for example because the organization is inactive.
@@ -82,6 +82,7 @@ def resolve_acting_user(organization_id: UUID, user_id: UUID) -> UUID:
 
 
 def _list_owners(organization_id: UUID) -> Iterator[UUID]:
+    """Yield the IDs of the organization's owners, inactive ones included."""
     pk, _ = OrganizationRow.at(organization_id)
     for row in MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True):
         if row.role == OrganizationRole.OWNER:
@@ -107,7 +108,7 @@ def load_permissions(member: OrganizationMember) -> frozenset[str]:
 
 
 def load_role_permissions(organization_id: UUID, role_id: UUID | None) -> list[str] | None:
-    """Return the permissions of a custom role: none when it is gone, None without a role."""
+    """Return the permissions of a custom role: [] when the role is gone, None when `role_id` is None."""
     if role_id is None:
         return None
     row = table.get(RoleRow, RoleRow.at(organization_id, role_id))
@@ -135,7 +136,7 @@ def require_may_grant(rights: Rights, role: str, permissions: Iterable[str]) -> 
 
 
 def require_may_change(rights: Rights, member: OrganizationMember) -> None:
-    """Raise OwnerOnly when a non-owner changes an owner, Outranked when the member has permissions they lack."""
+    """Raise OwnerOnly when a non-owner changes an owner, Outranked for a member with a permission beyond `rights`."""
     if rights.is_owner:
         return
     if member.role == OrganizationRole.OWNER:
@@ -153,12 +154,12 @@ def take_member_quota(writes: Transaction, organization: Organization) -> None:
     exceeded = MemberLimitReached(
         f"The plan allows {limit} members and open invitations. Remove one or change the plan."
     )
-    writes.increment(_count_row(organization.id), "total", 1, limit=limit, if_refused=exceeded)
+    writes.increment(_build_count_row(organization.id), "total", 1, limit=limit, if_refused=exceeded)
 
 
 def release_member_quota(writes: Transaction, organization_id: UUID) -> None:
     """Count one member or invitation less."""
-    writes.increment(_count_row(organization_id), "total", -1)
+    writes.increment(_build_count_row(organization_id), "total", -1)
 
 
 def adjust_role_count(writes: Transaction, organization_id: UUID, role_id: UUID | None, step: int) -> None:
@@ -177,7 +178,8 @@ def require_active_organization(writes: Transaction, organization_id: UUID) -> N
     writes.check(OrganizationRow, OrganizationRow.at(organization_id), active, OrganizationNotFound())
 
 
-def _count_row(organization_id: UUID) -> MemberCountRow:
+def _build_count_row(organization_id: UUID) -> MemberCountRow:
+    """Return the organization's counter of members, with its key alone."""
     pk, sk = MemberCountRow.at(organization_id)
     return MemberCountRow(pk=pk, sk=sk)
 
@@ -200,9 +202,9 @@ def require_another_owner(writes: Transaction, organization_id: UUID, leaving: U
             and not member.is_pending
         ):
             is_owner = (MemberRow.role == OrganizationRole.OWNER.value) & (MemberRow.is_active == True)  # noqa: E712
-            writes.check(MemberRow, (row.pk, row.sk), is_owner, _last_owner())
+            writes.check(MemberRow, (row.pk, row.sk), is_owner, _build_last_owner())
             return
-    raise _last_owner()
+    raise _build_last_owner()
 
 
 def retry_on_owner_race(work: Callable[[], T]) -> T:
@@ -216,7 +218,8 @@ def retry_on_owner_race(work: Callable[[], T]) -> T:
     return work()
 
 
-def _last_owner() -> LastOwner:
+def _build_last_owner() -> LastOwner:
+    """Return the LastOwner problem with its advice."""
     return LastOwner("An organization always has an owner. Make another member an owner first.")
 
 

@@ -22,7 +22,7 @@ def find(caller: Caller, organization_id: UUID) -> RoleList:
     """Return the four built-in roles, then the custom ones by name."""
     membership.require_current_organization(caller, organization_id)
     custom = sorted(list_custom_roles(organization_id), key=lambda role: role.name.casefold())
-    return RoleList(items=[*map(_builtin_role, PERMISSIONS_BY_ROLE), *map(_to_role, custom)])
+    return RoleList(items=[*map(_build_builtin_role, PERMISSIONS_BY_ROLE), *map(_to_role, custom)])
 
 
 def list_custom_roles(organization_id: UUID) -> list[CustomRole]:
@@ -36,8 +36,8 @@ def get(caller: Caller, organization_id: UUID, role_id: str) -> Role:
     """Return a custom role by its ID, or a built-in one by its name. Raises RoleNotFound."""
     membership.require_current_organization(caller, organization_id)
     if role_id in PERMISSIONS_BY_ROLE:
-        return _builtin_role(role_id)
-    return _to_role(_require_custom(organization_id, role_id).to_entity())
+        return _build_builtin_role(role_id)
+    return _to_role(_require_custom_role(organization_id, role_id).to_entity())
 
 
 def create(caller: Caller, organization_id: UUID, new: NewRole) -> Role:
@@ -62,20 +62,20 @@ def create(caller: Caller, organization_id: UUID, new: NewRole) -> Role:
     with table.transaction(caller.actor()) as writes:
         membership.require_active_organization(writes, organization_id)
         writes.create(row)
-        writes.create(_name_row(organization_id, role.name), NameTaken("a role", role.name))
-        writes.increment(_count_row(organization_id), "count", 1, limit=MAX_ROLES, if_refused=exceeded)
+        writes.create(_build_name_row(organization_id, role.name), NameTaken("a role", role.name))
+        writes.increment(_build_count_row(organization_id), "count", 1, limit=MAX_ROLES, if_refused=exceeded)
     return _to_role(row.to_entity())
 
 
 def update(
     caller: Caller, organization_id: UUID, role_id: str, changes: RoleChanges, if_match: int | None
 ) -> Role:
-    """Change a custom role. Its members get the new permissions with their next token, their API keys at once.
+    """Change a custom role. It applies to its members' API keys at once, to access tokens when these are renewed.
 
     Raises RoleNotFound, BuiltinRole, CannotGrant or NameTaken.
     """
     membership.require_current_organization(caller, organization_id)
-    row = _require_custom(organization_id, role_id)
+    row = _require_custom_role(organization_id, role_id)
     rights = membership.load_rights(caller)
     membership.require_may_grant(rights, "", row.permissions)
     values: dict[str, Any] = {}
@@ -91,15 +91,15 @@ def update(
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
         if name.casefold() != before.casefold():
-            writes.discard(_name_row(organization_id, before))
-            writes.create(_name_row(organization_id, name), NameTaken("a role", name))
-    return _to_role(_require_custom(organization_id, role_id).to_entity())
+            writes.discard(_build_name_row(organization_id, before))
+            writes.create(_build_name_row(organization_id, name), NameTaken("a role", name))
+    return _to_role(_require_custom_role(organization_id, role_id).to_entity())
 
 
 def delete(caller: Caller, organization_id: UUID, role_id: str, if_match: int | None) -> None:
     """Delete a custom role. Raises RoleInUse while a member or an open invitation has it."""
     membership.require_current_organization(caller, organization_id)
-    row = _require_custom(organization_id, role_id)
+    row = _require_custom_role(organization_id, role_id)
     membership.require_may_grant(membership.load_rights(caller), "", row.permissions)
     in_use = RoleInUse("Members or open invitations have this role. Give them another role first.")
     with table.transaction(caller.actor()) as writes:
@@ -111,11 +111,12 @@ def delete(caller: Caller, organization_id: UUID, role_id: str, if_match: int | 
             condition=RoleRow.member_count == 0,
             if_refused=in_use,
         )
-        writes.discard(_name_row(organization_id, row.name))
-        writes.increment(_count_row(organization_id), "count", -1)
+        writes.discard(_build_name_row(organization_id, row.name))
+        writes.increment(_build_count_row(organization_id), "count", -1)
 
 
-def _require_custom(organization_id: UUID, role_id: str) -> RoleRow:
+def _require_custom_role(organization_id: UUID, role_id: str) -> RoleRow:
+    """Return the row of a custom role. Raises BuiltinRole for a built-in role's name, and RoleNotFound."""
     if role_id in PERMISSIONS_BY_ROLE:
         raise BuiltinRole("The four built-in roles cannot be changed. Create a custom role instead.")
     try:
@@ -125,27 +126,32 @@ def _require_custom(organization_id: UUID, role_id: str) -> RoleRow:
     return table.require(RoleRow, at, RoleNotFound)
 
 
-def _builtin_role(name: str) -> Role:
+def _build_builtin_role(name: str) -> Role:
+    """Return a built-in role with its permissions, wildcards expanded."""
     return Role(
         id=name, name=name, permissions=sorted(expand_permissions(PERMISSIONS_BY_ROLE[name])), is_custom=False
     )
 
 
 def _to_role(role: CustomRole) -> Role:
+    """Return a custom role as the API shows it beside the built-in ones."""
     values = {name: getattr(role, name) for name in Role.model_fields if name not in ("id", "is_custom")}
     return Role(id=str(role.id), is_custom=True, **values)
 
 
 def _refuse_builtin_name(name: str) -> None:
+    """Raise Invalid for the name of a built-in role, in any case."""
     if name.casefold() in PERMISSIONS_BY_ROLE:
         raise Invalid(f"{name!r} is a built-in role. Choose another name.", pointer="/name")
 
 
-def _name_row(organization_id: UUID, name: str) -> NameRow:
+def _build_name_row(organization_id: UUID, name: str) -> NameRow:
+    """Return the marker that reserves the name of a custom role."""
     pk, sk = NameRow.at(organization_id, "ROLE", name)
     return NameRow(pk=pk, sk=sk)
 
 
-def _count_row(organization_id: UUID) -> CountRow:
+def _build_count_row(organization_id: UUID) -> CountRow:
+    """Return the organization's counter of custom roles, with its key alone."""
     pk, sk = CountRow.at(organization_id, "ROLE")
     return CountRow(pk=pk, sk=sk)

@@ -41,7 +41,7 @@ def reserve(caller: Caller, quota: Quota, name: str) -> Iterator[table.Transacti
     Emits limit events when a threshold of the quota is reached. Raises NameTaken, or the quota's LimitReached when it
     is used up.
     """
-    at, count = OrganizationRow.at(caller.organization_id), _count_row(caller.organization_id, quota)
+    at, count = OrganizationRow.at(caller.organization_id), _build_count_row(caller.organization_id, quota)
     rows_by_key = table.get_many([at, (count.pk, count.sk)])
     row, counted = rows_by_key.get(at), rows_by_key.get((count.pk, count.sk))
     if not isinstance(row, OrganizationRow):
@@ -53,7 +53,7 @@ def reserve(caller: Caller, quota: Quota, name: str) -> Iterator[table.Transacti
     try:
         with table.transaction(caller.actor()) as writes:
             yield writes
-            writes.create(_name_row(caller.organization_id, quota, name), NameTaken(quota.noun, name))
+            writes.create(_build_name_row(caller.organization_id, quota, name), NameTaken(quota.noun, name))
             writes.increment(count, "count", 1, limit=limit, if_refused=exceeded)
     except LimitReached:
         _emit_limit_events(organization, quota, limit, limit)
@@ -63,15 +63,15 @@ def reserve(caller: Caller, quota: Quota, name: str) -> Iterator[table.Transacti
 
 def release(writes: table.Transaction, organization_id: UUID, quota: Quota, name: str) -> None:
     """Release the name and the count of a resource that goes to the trash."""
-    writes.discard(_name_row(organization_id, quota, name))
-    writes.increment(_count_row(organization_id, quota), "count", -1)
+    writes.discard(_build_name_row(organization_id, quota, name))
+    writes.increment(_build_count_row(organization_id, quota), "count", -1)
 
 
 def rename(writes: table.Transaction, organization_id: UUID, quota: Quota, before: str, after: str) -> None:
     """Reserve the new name and release the old one, unless only the case of letters differs. Raises NameTaken."""
     if after.casefold() != before.casefold():
-        writes.discard(_name_row(organization_id, quota, before))
-        writes.create(_name_row(organization_id, quota, after), NameTaken(quota.noun, after))
+        writes.discard(_build_name_row(organization_id, quota, before))
+        writes.create(_build_name_row(organization_id, quota, after), NameTaken(quota.noun, after))
 
 
 def find_by_name(kind: type[EntityRow[Any]], prefix: tuple[str, str], name: str) -> UUID | None:
@@ -82,17 +82,20 @@ def find_by_name(kind: type[EntityRow[Any]], prefix: tuple[str, str], name: str)
 
 
 def _emit_limit_events(organization: Organization, quota: Quota, used: int, limit: int) -> None:
+    """Emit the events of reached thresholds; below the first one nothing is imported. -1 means unlimited."""
     if limit > 0 and used * 100 >= limit * LIMIT_THRESHOLDS[0]:
         from weconnect.organizations.plans import usage  # cold start
 
         usage.emit_limit_events(organization, quota.resource, used)
 
 
-def _name_row(organization_id: UUID, quota: Quota, name: str) -> NameRow:
+def _build_name_row(organization_id: UUID, quota: Quota, name: str) -> NameRow:
+    """Return the marker that reserves a name among the resources of a quota."""
     pk, sk = NameRow.at(organization_id, quota.key_part, name)
     return NameRow(pk=pk, sk=sk)
 
 
-def _count_row(organization_id: UUID, quota: Quota) -> CountRow:
+def _build_count_row(organization_id: UUID, quota: Quota) -> CountRow:
+    """Return the organization's counter of a quota, with its key alone."""
     pk, sk = CountRow.at(organization_id, quota.key_part)
     return CountRow(pk=pk, sk=sk)

@@ -69,9 +69,9 @@ def get(caller: Caller, organization_id: UUID) -> OrganizationUsage:
 
 
 def measure(organization: Organization) -> list[ResourceUsage]:
-    """Return the use of each limit, in one call."""
+    """Return the use of each limit; the counters are read in one call."""
     keys_by_resource = {
-        "executions": UsageRow.at(organization.id, _current_month()),
+        "executions": UsageRow.at(organization.id, _format_current_month()),
         "teamMembers": MemberCountRow.at(organization.id),
         **{resource: CountRow.at(organization.id, part) for resource, part in _KEY_PARTS.items()},
     }
@@ -79,14 +79,15 @@ def measure(organization: Organization) -> list[ResourceUsage]:
     limits = organization.get_plan_limits()
     usages = []
     for resource, at in keys_by_resource.items():
-        used = _count_in(rows_by_key.get(at))
+        used = _get_count(rows_by_key.get(at))
         limit = getattr(limits, LIMIT_FIELDS[resource])
         percent = round(100 * used / limit, 1) if limit > 0 else None
         usages.append(ResourceUsage(resource=resource, used=used, limit=limit, percent=percent))
     return usages
 
 
-def _count_in(row: table.Row | None) -> int:
+def _get_count(row: table.Row | None) -> int:
+    """Return the count in a counter's row; 0 for None and rows of other kinds."""
     match row:
         case UsageRow():
             return int(row.executions)
@@ -106,7 +107,7 @@ def emit_limit_events(organization: Organization, resource: str, used: int) -> N
     limit = getattr(organization.get_plan_limits(), LIMIT_FIELDS[resource])
     if limit <= 0:
         return
-    month = _current_month()
+    month = _format_current_month()
     for percent in LIMIT_THRESHOLDS:
         threshold = _Threshold(str(organization.id), month, resource, percent)
         if used * 100 < limit * percent or threshold in _reported:
@@ -147,6 +148,7 @@ def _store_event(
 
 
 def _mail_owners(organization: Organization, resource: str, percent: int, used: int, limit: int) -> None:
+    """Mail the active owners, at most 50, that `used` of `limit` (`percent` or more) are used."""
     noun = _NOUNS.get(resource, resource)
     hint = "" if percent < 100 else "\n\nNo more can be added until some are removed or the plan is changed."
     text = (
@@ -161,5 +163,6 @@ def _mail_owners(organization: Organization, resource: str, percent: int, used: 
             mail.send(user.email, f"{organization.name}: {percent} % of the {noun} are used", text)
 
 
-def _current_month() -> str:
+def _format_current_month() -> str:
+    """Return the current month in UTC, such as `2026-11`."""
     return clock.now().strftime("%Y-%m")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 
 from pydantic_core import ErrorDetails
 
-from weconnect.expressions.evaluator import REFUSED_FUNCTIONS, refusal_message
+from weconnect.expressions.evaluator import REFUSED_FUNCTIONS, build_refusal_message
 from weconnect.expressions.rendering import SKIPPED
 from weconnect.expressions.variables import find_variables
 from weconnect.workflows.node_sdk.node_type import NodeType
@@ -29,7 +29,7 @@ _N8N_NODE_REFERENCE = re.compile(r"\$node\b|\$\(")
 _NOT_TEXT_ERRORS = ("bool_", "int_", "float_", "list_", "dict_")
 
 
-def did_you_mean(name: str, existing: Collection[str]) -> str:
+def suggest_name(name: str, existing: Collection[str]) -> str:
     """Return ` Did you mean 'x'?`, or an empty text when no existing name is like it."""
     from difflib import get_close_matches  # cold start
 
@@ -38,7 +38,7 @@ def did_you_mean(name: str, existing: Collection[str]) -> str:
     return f" Did you mean {names_by_plain[matches[0]]!r}?" if matches else ""
 
 
-def parameter_message(kind: NodeType, error: ErrorDetails) -> str:
+def describe_parameter_error(kind: NodeType, error: ErrorDetails) -> str:
     """Return the message for a validation error of a node's parameters."""
     message, location = error["msg"].removeprefix("Value error, "), error["loc"]
     if error["type"] == "extra_forbidden" and len(location) == 1:
@@ -49,7 +49,7 @@ def parameter_message(kind: NodeType, error: ErrorDetails) -> str:
     return message
 
 
-def syntax_message(source: str, message: str) -> str:
+def describe_syntax_error(source: str, message: str) -> str:
     """Return the parser's message, with the JSONata for the first operator of another language in the source."""
     match = _FOREIGN_OPERATOR.search(SKIPPED.sub(" ", source))
     if not match:
@@ -60,7 +60,7 @@ def syntax_message(source: str, message: str) -> str:
     )
 
 
-def unknown_names(source: str) -> Iterator[tuple[str, str]]:
+def find_unknown_names(source: str) -> Iterator[tuple[str, str]]:
     """Yield the code and the message of each finding about a name in an expression that does not exist."""
     uses = sorted(find_variables(source), key=lambda use: (use.name, use.path))
     for use in uses:
@@ -76,7 +76,7 @@ def unknown_names(source: str) -> Iterator[tuple[str, str]]:
     own = {use.name for use in uses if use.is_definition}
     for name in dict.fromkeys(use.name for use in uses):
         if name in REFUSED_FUNCTIONS and name not in own:
-            yield "unknown_name", refusal_message(name)
+            yield "unknown_name", build_refusal_message(name)
         elif name not in own | VARIABLES | FUNCTIONS:
             names = [f"${each}" for each in sorted(VARIABLES | FUNCTIONS)]
-            yield "unknown_name", f"Unknown name ${name}.{did_you_mean(f'${name}', names)}"
+            yield "unknown_name", f"Unknown name ${name}.{suggest_name(f'${name}', names)}"

@@ -28,7 +28,7 @@ class OfferedWorkflow:
     input_schema: JsonObject
 
 
-def declared_input_schema(definition: WorkflowDefinition) -> JsonObject | None:
+def find_declared_input_schema(definition: WorkflowDefinition) -> JsonObject | None:
     """Return the input schema of the trigger at which a tool call starts; None when it declares none."""
     enabled = [node for node in definition.nodes if node.is_enabled]
     for trigger_type in ("manual", "webhook"):
@@ -53,7 +53,7 @@ def load_input_schema(organization_id: UUID, workflow_id: UUID) -> JsonObject:
     version = rows_by_key[at_active if row.status == WorkflowStatus.ACTIVE else at_newest]
     assert isinstance(version, WorkflowVersionRow)
     _, definition = stored_versions.unpack_definition(organization_id, version)
-    return declared_input_schema(definition) or ANY_OBJECT
+    return find_declared_input_schema(definition) or ANY_OBJECT
 
 
 def list_offered(
@@ -98,5 +98,5 @@ def _is_offered(row: WorkflowRow) -> bool:
 def _to_offered(row: WorkflowRow, version: WorkflowVersionRow) -> OfferedWorkflow:
     """Return an offered workflow from its row and the copy of its active version."""
     _, definition = stored_versions.unpack_definition(UUID(row.organization_id), version)
-    schema = declared_input_schema(definition) or ANY_OBJECT
+    schema = find_declared_input_schema(definition) or ANY_OBJECT
     return OfferedWorkflow(UUID(row.id), row.name, row.description or "", schema)

@@ -15,20 +15,20 @@ from weconnect.workflows.rows import WorkflowRow
 MAX_TYPES = 40
 
 
-def event_nodes(definition: WorkflowDefinition, event_type: str | None = None) -> list[Node]:
+def find_event_nodes(definition: WorkflowDefinition, event_type: str | None = None) -> list[Node]:
     """Return the enabled event nodes, of all event types or of one."""
     nodes = [node for node in definition.nodes if node.is_enabled and node.type == "event"]
-    return [node for node in nodes if event_type is None or event_type in _types_of(node)]
+    return [node for node in nodes if event_type is None or event_type in _list_types(node)]
 
 
-def event_types(definition: WorkflowDefinition) -> list[str]:
+def list_event_types(definition: WorkflowDefinition) -> list[str]:
     """Return the types of events that start a workflow with this definition, sorted."""
-    return sorted({name for node in event_nodes(definition) for name in _types_of(node)})
+    return sorted({name for node in find_event_nodes(definition) for name in _list_types(node)})
 
 
 def add(writes: table.Transaction, row: WorkflowRow, definition: WorkflowDefinition) -> dict[str, Any]:
     """Add to a transaction: the subscriptions of the version to activate; return values for the workflow's row."""
-    types = event_types(definition)
+    types = list_event_types(definition)
     organization_id, workflow_id = UUID(row.organization_id), UUID(row.id)
     subscriptions.subscribe(writes, organization_id, workflow_id, types)
     subscriptions.unsubscribe(writes, organization_id, workflow_id, {*(row.event_types or [])} - {*types})
@@ -36,12 +36,12 @@ def add(writes: table.Transaction, row: WorkflowRow, definition: WorkflowDefinit
 
 
 def remove(writes: table.Transaction, row: WorkflowRow) -> dict[str, Any]:
-    """Add to a transaction: the end of a workflow's subscriptions; return values for the workflow's row."""
+    """Add to a transaction: the deletion of a workflow's subscriptions; return values for the workflow's row."""
     subscriptions.unsubscribe(writes, UUID(row.organization_id), UUID(row.id), row.event_types or [])
     return {"event_types": None, "offered": None}
 
 
-def _types_of(node: Node) -> list[str]:
-    """Return the event types that a node lists; the validation reports entries that are none."""
+def _list_types(node: Node) -> list[str]:
+    """Return the event types that a node lists, without entries of another type than text."""
     types = node.parameters.get("types")
     return [name for name in types if isinstance(name, str)] if isinstance(types, list) else []

@@ -81,7 +81,7 @@ def check(definition: WorkflowDefinition) -> Validation:
 
 def is_express(definition: WorkflowDefinition) -> bool:
     """Return whether no node can wait or take long, so that an execution can complete while its caller waits."""
-    kinds = _enabled_kinds(definition)
+    kinds = _list_enabled_kinds(definition)
     return definition.settings.execution != "durable" and all(kind and kind.express for kind in kinds)
 
 
@@ -111,7 +111,7 @@ def _check_nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
         kind = find_node_type(node.type)
         if kind is None:
             like = (
-                hints.did_you_mean(node.type, catalogue.node_type_names())
+                hints.suggest_name(node.type, catalogue.list_node_type_names())
                 or " GET /v1/node-types lists them."
             )
             text = f"Unknown node type {node.type!r}.{like}"
@@ -128,18 +128,18 @@ def _check_nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
                 node,
                 f"{at}/onError",
             )
-    if len(triggers.event_types(definition)) > triggers.MAX_TYPES:
+    if len(triggers.list_event_types(definition)) > triggers.MAX_TYPES:
         text = f"The event nodes list more than {triggers.MAX_TYPES} types of events. Remove some."
         yield Finding(code="too_many_event_types", message=text, pointer="/nodes")
-    if definition.settings.offer_as_tool and tool_offers.declared_input_schema(definition) is None:
+    if definition.settings.offer_as_tool and tool_offers.find_declared_input_schema(definition) is None:
         text = "A workflow that is offered as a tool needs a manual or webhook trigger with an inputSchema."
         yield Finding(code="no_input_schema", message=text, pointer="/settings/offerAsTool")
-    if not any(kind and kind.kind == "trigger" for kind in _enabled_kinds(definition)):
+    if not any(kind and kind.kind == "trigger" for kind in _list_enabled_kinds(definition)):
         text = "The workflow has no trigger. Add one, such as a node of the type manual."
         yield Finding(code="no_trigger", message=text, pointer="/nodes")
 
 
-def _enabled_kinds(definition: WorkflowDefinition) -> list[NodeType | None]:
+def _list_enabled_kinds(definition: WorkflowDefinition) -> list[NodeType | None]:
     """Return the types of the enabled nodes; None for an unknown one."""
     return [find_node_type(node.type) for node in definition.nodes if node.is_enabled]
 
@@ -160,7 +160,7 @@ def _check_parameters(node: Node, kind: NodeType, at: str) -> Iterator[Finding]:
                 continue  # the value of an expression is known only during an execution
             pointer = f"{at}/parameters{pointer_of(details['loc'])}"
             code = "missing_parameter" if details["type"] == "missing" else "invalid_parameter"
-            yield _make_finding(code, hints.parameter_message(kind, details), node, pointer)
+            yield _make_finding(code, hints.describe_parameter_error(kind, details), node, pointer)
 
 
 # Connections
@@ -197,12 +197,12 @@ def _check_connections(definition: WorkflowDefinition, graph: Graph) -> Iterator
                 yield _make_finding("unknown_output", text, source, f"{at}/sourceOutput")
         if target is None:
             yield _make_dangling_finding(ends[2], f"{at}/targetNodeId")
-        elif ends[3] not in (names := _inputs_of(target, ends[3])):
+        elif ends[3] not in (names := _list_inputs(target, ends[3])):
             text = f"{target.name!r} has no input {ends[3]!r}. Its inputs: {', '.join(names) or 'none'}."
             yield _make_finding("unknown_input", text, target, f"{at}/targetInput")
 
 
-def _inputs_of(node: Node, requested: str) -> list[str]:
+def _list_inputs(node: Node, requested: str) -> list[str]:
     """Return the inputs of a node; just `requested` where any name is allowed, or the type is unknown."""
     kind = find_node_type(node.type)
     return [requested] if kind is None or kind.inputs is None else list(kind.inputs)
@@ -310,9 +310,11 @@ def _check_expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator
     names = {node.name: node.id for node in definition.nodes}
     for (user, pointer, source), reason in zip(uses, errors, strict=True):
         if reason:
-            yield _make_finding("expression_syntax", hints.syntax_message(source, reason), user, pointer)
+            yield _make_finding(
+                "expression_syntax", hints.describe_syntax_error(source, reason), user, pointer
+            )
             continue
-        for code, text in hints.unknown_names(source):
+        for code, text in hints.find_unknown_names(source):
             yield _make_finding(code, text, user, pointer)
         if user is not None:
             yield from _check_node_references(user, pointer, source, names, graph)
@@ -329,7 +331,7 @@ def _check_node_references(
             hint = (
                 f" This is the ID of {names_by_id[name]!r}: use its name."
                 if name in names_by_id
-                else hints.did_you_mean(name, names)
+                else hints.suggest_name(name, names)
             )
             yield _make_finding("unknown_reference", f"No node is named {name!r}.{hint}", node, pointer)
         elif names[name] not in before:

@@ -59,19 +59,19 @@ def restore(caller: Caller, workflow_id: UUID, number: int, if_match: int | None
 def list_differences(before: WorkflowDefinition, after: WorkflowDefinition) -> list[Difference]:
     """Return the settings, nodes and connections that were added, removed or changed, each with its pointer."""
     differences: list[Difference] = []
-    _compare(_by_identity(before), _by_identity(after), "", differences)
+    _compare(_index_by_identity(before), _index_by_identity(after), "", differences)
     return differences
 
 
-def _by_identity(definition: WorkflowDefinition) -> dict[str, Any]:
+def _index_by_identity(definition: WorkflowDefinition) -> dict[str, Any]:
     """Return the definition with its lists as objects, so that moving a node within its list changes nothing."""
     wire = definition.to_json_dict()
     nodes = {node["id"]: node for node in wire["nodes"]}
-    connections = {_ends(connection): connection for connection in wire["connections"]}
+    connections = {_write_ends(connection): connection for connection in wire["connections"]}
     return {"settings": wire["settings"], "nodes": nodes, "connections": connections}
 
 
-def _ends(connection: dict[str, Any]) -> str:
+def _write_ends(connection: dict[str, Any]) -> str:
     """Return both ends of a connection as text: `a.main->b.main`."""
     source = f"{connection['sourceNodeId']}.{connection['sourceOutput']}"
     return f"{source}->{connection['targetNodeId']}.{connection['targetInput']}"

@@ -14,10 +14,10 @@ from weconnect.executions.entities import OPEN_STATUSES
 from weconnect.executions.errors import ConcurrencyLimitReached, ExecutionNotFound
 from weconnect.executions.followups import cancel_execution, store_execution_once
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.new_executions import build_row, load_active_workflow, retention_days_of
+from weconnect.executions.new_executions import build_row, choose_retention_days, load_active_workflow
 from weconnect.executions.results import ChildResult
 from weconnect.executions.rows import ChildRow, ExecutionRow
-from weconnect.executions.stored_values import days_left, store_value, to_execution
+from weconnect.executions.stored_values import count_days_left, store_value, to_execution
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot, LoopSlice
 from weconnect.workflows.entities import WorkflowSettings, WorkflowVersion
 from weconnect.workflows.node_sdk.node_type import NodeError
@@ -98,6 +98,7 @@ def store_slice(parent: ExecutionRow, name: str, loop_slice: LoopSlice, snapshot
 
 
 def _store(parent: ParentExecution, row: ExecutionRow) -> UUID:
+    """Store a child with the parent's reference to it, and return its ID. Idempotent."""
     # The reference comes first: a cancellation of the parent finds it, or `start` sees that the parent is cancelled.
     pk, sk = ChildRow.at(UUID(parent.organization_id), UUID(parent.id), UUID(row.id))
     table.put(ChildRow(pk=pk, sk=sk, id=row.id, ttl=parent.ttl), ACTOR)
@@ -112,9 +113,9 @@ def start(organization_id: UUID, execution_id: UUID, callback_id: str, *, is_can
     at = ExecutionRow.at(organization_id, execution_id)
     table.touch(ExecutionRow(*at), put={"parent_callback": callback_id})
     row = table.require(ExecutionRow, at, ExecutionNotFound)
-    if row.part and (requested_at := _parent_pause(row)):
+    if row.part and (requested_at := _load_parent_pause(row)):
         table.touch(row, put={"pause_requested_at": requested_at})
-        if not _parent_pause(row):  # it was resumed meanwhile, by a process that did not see this slice
+        if not _load_parent_pause(row):  # it was resumed meanwhile, by a process that did not see this slice
             table.touch(row, put={"pause_requested_at": None})
     if row.status not in OPEN_STATUSES:
         lifecycle.wake_callback(callback_id, {"executionId": row.id})
@@ -161,7 +162,7 @@ def _build_child(
         derive_id(parent, name),
         UUID(parent.user_id),
         value,
-        retention_days_of(settings, days_left(parent)),
+        choose_retention_days(settings, count_days_left(parent)),
         mode="subworkflow",
         settings=settings,
         concurrency=admission.evaluate_concurrency(settings, value),
@@ -172,19 +173,19 @@ def _build_child(
         # Otherwise its own error workflow could lead back to the execution that handles an error.
         handles_error=isinstance(parent, ExecutionRow) and bool(parent.handles_error),
     )
-    if row.concurrency and any(admission.share_semaphore(row, above) for above in _ancestors(parent)):
+    if row.concurrency and any(admission.share_semaphore(row, above) for above in _load_ancestors(parent)):
         row.concurrency = None
     return row
 
 
-def _parent_pause(row: ExecutionRow) -> str | None:
-    """Return when the pause of the execution that a slice is part of was requested."""
+def _load_parent_pause(row: ExecutionRow) -> str | None:
+    """Return the time at which a pause of a slice's parent was requested (ISO 8601); None without one."""
     assert row.parent_key, "a slice has a parent"
     pk, sk = row.parent_key
     return table.require(ExecutionRow, (pk, sk), ExecutionNotFound).pause_requested_at
 
 
-def _ancestors(parent: ParentExecution) -> Iterator[ExecutionRow]:
+def _load_ancestors(parent: ParentExecution) -> Iterator[ExecutionRow]:
     """Yield the workflows' executions that wait for each other, from `parent` upwards, those above agents included."""
     row: Any = parent
     while row is not None:

@@ -53,7 +53,7 @@ def run_workflow(steps: Steps, key: ExecutionKey) -> dict[str, Any]:
     On a replay, the steps that were taken before return what they returned then.
     """
     try:
-        snapshot = steps.step("load", lambda: load_execution(key), _snapshot_adapter())
+        snapshot = steps.step("load", lambda: load_execution(key), _get_snapshot_adapter())
     except StepFailed as failure:
         return _complete_broken(steps, key, failure)
     if snapshot is None:
@@ -68,7 +68,7 @@ def run_workflow(steps: Steps, key: ExecutionKey) -> dict[str, Any]:
 
 
 def load_execution(key: ExecutionKey) -> ExecutionSnapshot | None:
-    """Set an execution to running and return what it works with; None when it has ended. Idempotent."""
+    """Set an execution to running and return its snapshot; None when it has ended. Idempotent."""
     row = key.load()
     if row.status == ExecutionStatus.PENDING:
         started_at = clock.iso(clock.now())
@@ -93,17 +93,19 @@ def load_execution(key: ExecutionKey) -> ExecutionSnapshot | None:
 
 
 @functools.cache
-def _snapshot_adapter() -> TypeAdapter[ExecutionSnapshot | None]:
+def _get_snapshot_adapter() -> TypeAdapter[ExecutionSnapshot | None]:
+    """Return the type of the stored snapshot, which is None for an execution that had ended."""
     return TypeAdapter(ExecutionSnapshot | None)
 
 
-def broken_completion(failure: StepFailed) -> Completion:
-    """Return the end of an execution in which a step of ours, and not a node, has failed."""
+def build_broken_completion(failure: StepFailed) -> Completion:
+    """Return the completion of an execution that failed in a step of the engine, not in a node."""
     return Completion.failed("internal_error", f"Internal error in step {failure}")
 
 
 def _complete_broken(steps: Steps, key: ExecutionKey, failure: StepFailed) -> dict[str, Any]:
-    completion = broken_completion(failure)
+    """Complete an execution that failed in a step of the engine, and return `{"status": …}`."""
+    completion = build_broken_completion(failure)
     steps.step("broken", lambda: complete_execution(key.load(), completion))
     return {"status": str(completion.status)}
 
@@ -128,7 +130,7 @@ class ExecutionLoop(ExecutionState):
         except ExecutionEnded as ended:
             for entry in ended.entries:
                 self.journal.add(entry)
-            return self._ended(ended.status)
+            return self._build_completion(ended.status)
         return Completion(status=ExecutionStatus.COMPLETED, output=output)
 
     def complete(self, completion: Completion) -> bool:
@@ -144,7 +146,7 @@ class ExecutionLoop(ExecutionState):
         return is_first
 
     def unwritten_journal(self) -> UnwrittenJournal:
-        """Return what the completion writes of the journal."""
+        """Return the entries of the journal that are not stored yet."""
         journal = self.journal
         return UnwrittenJournal(journal.entries, journal.batch, dict(journal.counts))
 
@@ -158,7 +160,8 @@ class ExecutionLoop(ExecutionState):
             self.last = stopped.items
         return self.response["body"] if self.response else self.last
 
-    def _ended(self, status: ExecutionStatus) -> Completion:
+    def _build_completion(self, status: ExecutionStatus) -> Completion:
+        """Return the completion of an execution that was cancelled, or that timed out: its error names the limit."""
         if status != ExecutionStatus.TIMEOUT:
             return Completion.cancelled()
         limit = self.snapshot.definition.settings.timeout_seconds
@@ -173,6 +176,7 @@ class ExecutionLoop(ExecutionState):
     # The walk
 
     def walk(self, level: Level) -> Items:
+        """Execute a level's nodes in topological order; return the items that came back to its loop, if any."""
         graph = self.graph
         node_ids = graph.nodes_by_level[level.loop]
         level.open = {
@@ -197,7 +201,7 @@ class ExecutionLoop(ExecutionState):
             elif graph.is_loop(node.id):
                 self._settle(level, loops.execute_loop(self, level, node, inputs), ready)
             elif path in self.snapshot.reused_outputs:
-                self._settle(level, self.reused_entry(self.node_run(node, inputs), path), ready)
+                self._settle(level, self.build_reused_entry(self.node_run(node, inputs), path), ready)
             else:
                 effects.append((node, inputs))
         return level.returned
@@ -222,22 +226,25 @@ class ExecutionLoop(ExecutionState):
             return self.snapshot.trigger_node_id
         enabled = [node for node in self.snapshot.definition.nodes if node.is_enabled]
         triggers = [node for node in enabled if require_node_type(node).kind == "trigger"]
-        matches = [node for node in triggers if node.type == self._trigger_type()] or triggers
+        matches = [
+            node for kind in self._list_trigger_types() for node in triggers if node.type == kind
+        ] or triggers
         return matches[0].id if matches else None
 
-    def _trigger_type(self) -> str:
+    def _list_trigger_types(self) -> list[str]:
+        """Return the types of trigger nodes to begin with, the preferred one first."""
+        kind = TRIGGER_BY_MODE.get(self.snapshot.mode, "manual")
         # A subworkflow of an error workflow has `handles_error` as well, but not the mode.
-        if self.snapshot.handles_error and self.snapshot.mode == "event":
-            return "error"
-        return TRIGGER_BY_MODE.get(self.snapshot.mode, "manual")
+        return ["error", kind] if self.snapshot.handles_error and self.snapshot.mode == "event" else [kind]
 
     def _skip(self, level: Level, node: Node, ready: list[int]) -> None:
+        """Add a node to the journal as skipped, and no items to its connections."""
         entry = build_entry(self.node_run(node, {}), node.id + level.suffix, 1, {}, self.moment, 0)
         self.journal.add({**entry, "status": "skipped"})
         self._pass_on(level, node, {}, ready)
 
     def _settle(self, level: Level, entry: JournalEntry, ready: list[int]) -> None:
-        """Add a node's entry to the journal, and pass its items on. Raises NodeFailed and StoppedByNode."""
+        """Add a node's entry to the journal, and its items to its connections. Raises NodeFailed and StoppedByNode."""
         node = self.graph.nodes[entry["nodeId"]]
         outputs: ItemsByOutput = dict(entry["output"])
         response, stop = outputs.pop(RESPONSE, None), outputs.pop(STOP, None)
@@ -254,13 +261,13 @@ class ExecutionLoop(ExecutionState):
             self.last = outputs.get("main") or next((items for items in outputs.values() if items), [])
 
     def _pass_on(self, level: Level, node: Node, outputs: ItemsByOutput, ready: list[int]) -> bool:
-        """Settle the connections that leave a node; return whether any took items."""
+        """Pass a node's items on; add the nodes that now have all inputs to `ready`. Return whether any took items."""
         was_taken = False
         for index in self.graph.outgoing[node.id]:
             connection = self.graph.connections[index]
             if self.graph.is_loop(node.id) and connection.source_output == BODY_OUTPUT:
                 continue  # an iteration begins with it
-            items = self.items_taken(index, outputs.get(connection.source_output, []))
+            items = self.filter_items(index, outputs.get(connection.source_output, []))
             was_taken = was_taken or bool(items)
             if self.graph.is_return(index) and connection.target_node_id == level.loop:
                 level.returned += items
@@ -305,25 +312,28 @@ class ExecutionLoop(ExecutionState):
         """Execute the effects in parallel branches, a single one without a branch. Raises ExecutionEnded."""
         if len(group) == 1:
             ((node, inputs),) = group
-            executor = self.executor(self.steps, self.node_run(node, inputs), node.id + level.suffix)
+            executor = self.create_executor(self.steps, self.node_run(node, inputs), node.id + level.suffix)
             results = [executor.execute(self.moment)]
         else:
-            branches = [self._branch(level, node, inputs) for node, inputs in group]
+            branches = [self._create_branch(level, node, inputs) for node, inputs in group]
             results = self.steps.parallel(f"branches-{self.groups}", branches, NodeResult)
         if ended := [result.end_status for result in results if result.end_status]:
             raise ExecutionEnded(ended[0], [entry for result in results for entry in result.entries])
         self.suspended_seconds += max(result.suspended_seconds for result in results)
         return results
 
-    def _branch(self, level: Level, node: Node, inputs: dict[str, Items]) -> Callable[[Steps], NodeResult]:
+    def _create_branch(
+        self, level: Level, node: Node, inputs: dict[str, Items]
+    ) -> Callable[[Steps], NodeResult]:
         """Return the parallel branch that executes a node; it returns, and does not raise, that the execution ends."""
 
-        def work(steps: Steps) -> NodeResult:
+        def execute_node(steps: Steps) -> NodeResult:
+            """Execute the node; return ExecutionEnded as a result, because a branch may not raise it."""
             path = node.id + level.suffix
-            executor = self.executor(steps, self.node_run(node, inputs), path, in_branch=True)
+            executor = self.create_executor(steps, self.node_run(node, inputs), path, in_branch=True)
             try:
                 return executor.execute(self.moment)
             except ExecutionEnded as ended:
                 return NodeResult(ended.entries, self.moment, end_status=ended.status)
 
-        return work
+        return execute_node

@@ -9,7 +9,7 @@ from weconnect import clock
 from weconnect.executions import callbacks, journal
 from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.executions.rows import ExecutionRow
-from weconnect.executions.stored_values import days_left, load_value
+from weconnect.executions.stored_values import count_days_left, load_value
 from weconnect.executions.trigger_items import to_items
 from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.node_sdk.node_type import Items, ItemsByOutput
@@ -64,7 +64,7 @@ class ExecutionSnapshot(BaseModel):
     loop_slice: LoopSlice | None = None
 
     def seconds_used_before(self) -> float:
-        """Return the seconds of the allowed time that were over at the start: those of the execution it is part of."""
+        """Return the seconds of the time limit that were used before the start: 0, except in a slice of a loop."""
         return self.loop_slice.seconds_used if self.loop_slice else 0.0
 
     def trigger_items(self) -> Items:
@@ -73,7 +73,7 @@ class ExecutionSnapshot(BaseModel):
 
 
 def take_snapshot(row: ExecutionRow, definition: WorkflowDefinition) -> ExecutionSnapshot:
-    """Return what an execution that begins now works with."""
+    """Return the snapshot of an execution that starts now: its definition, input and variables."""
     organization_id = UUID(row.organization_id)
     reused_from = UUID(row.reuses_outputs_of) if row.reuses_outputs_of else None
     part = load_value(row, "part")
@@ -93,8 +93,8 @@ def take_snapshot(row: ExecutionRow, definition: WorkflowDefinition) -> Executio
         trigger_node_id=row.trigger_node_id,
         reused_outputs=journal.load_outputs(organization_id, reused_from) if reused_from else {},
         reused_from=reused_from,
-        callback_token=_callback_token(row, definition),
-        retention_days=days_left(row),
+        callback_token=_create_callback_token(row, definition),
+        retention_days=count_days_left(row),
         depth=int(row.depth or 0),
         is_express=bool(row.is_express),
         handles_error=bool(row.handles_error),
@@ -105,6 +105,7 @@ def take_snapshot(row: ExecutionRow, definition: WorkflowDefinition) -> Executio
     )
 
 
-def _callback_token(row: ExecutionRow, definition: WorkflowDefinition) -> str:
+def _create_callback_token(row: ExecutionRow, definition: WorkflowDefinition) -> str:
+    """Return the token with which a caller resumes the workflow's wait nodes; empty when it has none."""
     has_callbacks = any(node.type == "wait" for node in definition.nodes)
     return callbacks.create_token(row) if has_callbacks else ""

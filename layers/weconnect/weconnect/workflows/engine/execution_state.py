@@ -93,7 +93,7 @@ class ExecutionState(ABC):
         if not self.steps.step(f"go-on-{self.groups}", lambda: lifecycle.resume_suspended(self.key)):
             raise ExecutionEnded(ExecutionStatus.CANCELLED)
 
-    def executor(
+    def create_executor(
         self, steps: Steps, node_run: NodeRun, path: str, *, in_branch: bool = False
     ) -> NodeExecutor:
         """Return the executor of a node, or of a slice of a loop; `in_branch` when others execute in parallel."""
@@ -110,7 +110,7 @@ class ExecutionState(ABC):
             min(99, completed),
         )
 
-    def reused_entry(self, node_run: NodeRun, path: str) -> JournalEntry:
+    def build_reused_entry(self, node_run: NodeRun, path: str) -> JournalEntry:
         """Return the entry of a node whose outputs are reused from an earlier execution."""
         outputs = self.snapshot.reused_outputs[path]
         entry = build_entry(node_run, path, 1, {"outputs": outputs}, self.moment, 0)
@@ -121,7 +121,7 @@ class ExecutionState(ABC):
         return NodeRun(
             node=node,
             inputs=inputs,
-            scope=self.expression_scope(),
+            scope=self.build_expression_scope(),
             organization_id=self.key.organization_id,
             user_id=self.snapshot.user_id,
             execution_id=self.key.execution_id,
@@ -131,8 +131,8 @@ class ExecutionState(ABC):
             timeout_seconds=node.timeout_seconds or 60,
         )
 
-    def expression_scope(self) -> ExpressionScope:
-        """Return what expressions see; in a slice of a loop, the execution that was asked for."""
+    def build_expression_scope(self) -> ExpressionScope:
+        """Return what expressions see; in a slice of a loop, `$execution` is the execution that it is part of."""
         snapshot, loop_slice = self.snapshot, self.snapshot.loop_slice
         execution = {
             "id": str(loop_slice.execution_id if loop_slice else self.key.execution_id),
@@ -148,12 +148,12 @@ class ExecutionState(ABC):
             execution, snapshot.trigger, self.outputs, moment, variables.values, variables.sealed
         )
 
-    def items_taken(self, index: int, items: Items) -> Items:
+    def filter_items(self, index: int, items: Items) -> Items:
         """Return the items that a connection takes: all, or those for which its condition holds. Raises NodeFailed."""
         connection = self.graph.connections[index]
         if not connection.condition or not items:
             return items
-        scope = self.expression_scope()
+        scope = self.build_expression_scope()
         contexts = [EvaluationContext(item, {"index": number}) for number, item in enumerate(items)]
         template = "{{" + connection.condition + "}}"
         try:

@@ -108,7 +108,7 @@ class FencedSteps:
         """
         for attempt in range(MAX_PAUSES):
             step_name = name if attempt == 0 else f"{name}-again-{attempt}"
-            taken = self.steps.step(step_name, lambda: self._fenced(work, writes_journal), StepResult)
+            taken = self.steps.step(step_name, lambda: self._attempt_fenced(work, writes_journal), StepResult)
             if taken.end_status:
                 raise ExecutionEnded(taken.end_status)
             if not taken.is_paused:
@@ -124,12 +124,13 @@ class FencedSteps:
         Raises ExecutionEnded when it was cancelled.
         """
 
-        def unless_cancelled() -> StepResult:
+        def attempt_unless_cancelled() -> StepResult:
+            """Attempt `work`, unless the execution was cancelled."""
             if not lifecycle.may_continue(table.get(ExecutionRow, self.execution_key.row_key)):
                 return StepResult(end_status=ExecutionStatus.CANCELLED)
             return self.attempt(work)
 
-        taken = self.steps.step(name, unless_cancelled, StepResult)
+        taken = self.steps.step(name, attempt_unless_cancelled, StepResult)
         if taken.end_status:
             raise ExecutionEnded(taken.end_status)
         return taken
@@ -139,7 +140,7 @@ class FencedSteps:
         return self.steps.step(name, lambda: _Moment(clock.now().timestamp()), _Moment).at
 
     def attempt(self, work: Callable[[], StepResult]) -> StepResult:
-        """Return what `work` returns, or its error: an error of a node is a value, and no failure of the step."""
+        """Return the result of `work`; an error that it raises becomes `result.error`, so that the step succeeds."""
         try:
             return work()
         except NodeError as error:
@@ -151,8 +152,8 @@ class FencedSteps:
             logger.exception("node failed", execution_id=str(self.execution_key.execution_id), path=self.path)
             return StepResult(error=to_error(NodeError("internal_error", type(error).__name__)))
 
-    def _fenced(self, work: Callable[[], StepResult], writes_journal: bool) -> StepResult:
-        """Check the fence, write the journal when it is due, then have the effect."""
+    def _attempt_fenced(self, work: Callable[[], StepResult], writes_journal: bool) -> StepResult:
+        """Return the result of `work`, executed after a check of the fence and, when due, a write of the journal."""
         began_at = clock.now().timestamp()
         suspended_seconds = self.suspended_seconds + self.result.suspended_seconds
         if verdict := check_fence(self.execution_key, self.snapshot, suspended_seconds):
@@ -169,9 +170,11 @@ class FencedSteps:
         return taken
 
     def _is_journal_due(self, now: float) -> bool:
+        """Return whether the journal's unwritten entries are due at a time (epoch seconds); never in a branch."""
         return self.unwritten is not None and self.unwritten.is_due(now)
 
     def _pause(self, name: str, since: float) -> None:
+        """Wait until the paused execution is resumed, or may pause no longer; `since` is in epoch seconds."""
         value = self.steps.callback(
             name,
             lambda callback_id: lifecycle.pause(
@@ -183,7 +186,7 @@ class FencedSteps:
         self.result.suspended_seconds += max(0.0, resumed.at - since)
 
     def _resume(self, *, is_over: bool) -> _Moment:
-        """Resume the execution: somebody asked for it, or nobody did within the longest pause (`is_over`)."""
+        """Resume the execution and return the time; `is_over`: nobody resumed it within the longest pause."""
         values = {"pause_requested_at": None} if is_over else {}
         lifecycle.resume_paused(self.execution_key.load(), **values)
         return _Moment(clock.now().timestamp())

@@ -61,7 +61,7 @@ def execute_loop(state: ExecutionState, level: Level, node: Node, inputs: dict[s
     except NodeFailed as failed:
         if node.on_error == "stop":
             raise
-        outcome["error"] = _error_values(failed)
+        outcome["error"] = _convert_error(failed)
     duration_ms = int((state.moment - began_at) * 1000)
     entry = build_entry(node_run, node.id + level.suffix, 1, outcome, began_at, duration_ms)
     if "main" in entry["output"]:  # an error as items: the nodes after a loop follow its output `done`
@@ -82,7 +82,7 @@ def execute_slice(state: ExecutionState, loop_slice: LoopSlice) -> ItemsByOutput
     batches = _split(loop_slice.items, loop_slice.size)
     outputs: ItemsByOutput = {}
     try:
-        if len(batches) == 1 or _fits(state, node, len(batches), levels.PLANNED_OPERATIONS):
+        if len(batches) == 1 or _is_within(state, node, len(batches), levels.PLANNED_OPERATIONS):
             planned = levels.PLANNED_OPERATIONS
             done = _walk_batches(state, node, loop_slice.suffix, batches, loop_slice.first, planned)
         else:
@@ -95,7 +95,7 @@ def execute_slice(state: ExecutionState, loop_slice: LoopSlice) -> ItemsByOutput
     if state.response:
         outputs[RESPONSE] = [state.response]
     body_names = [state.graph.nodes[node_id].name for node_id in state.graph.body_by_loop[node.id]]
-    referenced_names = _referenced_nodes(state.graph, set(state.graph.nodes))
+    referenced_names = _find_referenced_nodes(state.graph, set(state.graph.nodes))
     nodes = {
         name: state.outputs[name]
         for name in sorted({*body_names, node.name})
@@ -119,7 +119,7 @@ def _execute_batches(
         raise NodeError("too_many_iterations", message)
     beside = [each for each in state.graph.nodes_by_level[level.loop] if each != node.id]
     remaining = level.planned_operations - sum(state.planned_operations[each] for each in beside)
-    if state.snapshot.is_express or _fits(state, node, len(batches), remaining):
+    if state.snapshot.is_express or _is_within(state, node, len(batches), remaining):
         return _walk_batches(state, node, level.suffix, batches, 1, remaining)
     whole = LoopSlice(node_id=node.id, suffix=level.suffix, first=1, size=parameters.batch_size)
     return _execute_slices(state, node_run, whole, batches, execution_ids)
@@ -129,14 +129,15 @@ def _split(items: Items, size: int) -> list[Items]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _fits(state: ExecutionState, node: Node, batch_count: int, operations: int) -> bool:
-    """Return whether so many iterations can take no more than `operations`; iterations without any always fit."""
-    each = _iteration_operations(state, node)
+def _is_within(state: ExecutionState, node: Node, batch_count: int, operations: int) -> bool:
+    """Return whether so many iterations can take at most `operations`; iterations without operations always can."""
+    each = _count_iteration_operations(state, node)
     return each == 0 or batch_count * each <= operations
 
 
-def _iteration_operations(state: ExecutionState, node: Node) -> int:
-    return operation_plan.iteration_operations(state.graph, state.planned_operations, node.id)
+def _count_iteration_operations(state: ExecutionState, node: Node) -> int:
+    """Return how many durable operations one iteration of a loop node may take."""
+    return operation_plan.count_iteration_operations(state.graph, state.planned_operations, node.id)
 
 
 def _walk_batches(
@@ -154,7 +155,7 @@ def _walk_batches(
     for number, batch in enumerate(batches, start=first):
         level = Level(node.id, f"{suffix}.{number}", operations // len(batches))
         for index in entries:
-            level.inputs[index] = state.items_taken(index, batch)
+            level.inputs[index] = state.filter_items(index, batch)
         state.outputs[node.name] = {BODY_OUTPUT: batch}
         done += state.walk(level)
     return done
@@ -175,7 +176,7 @@ def _execute_slices(
     The IDs of the slices' executions are appended to `execution_ids`. Raises StoppedByNode, NodeFailed, NodeError.
     """
     most = max(
-        levels.PLANNED_OPERATIONS // _iteration_operations(state, node_run.node),
+        levels.PLANNED_OPERATIONS // _count_iteration_operations(state, node_run.node),
         -(-len(batches) // operation_plan.MAX_SLICES),
         1,
     )
@@ -187,7 +188,7 @@ def _execute_slices(
         last = loop_slice.first + count - 1
         path = f"{loop_slice.node_id}{loop_slice.suffix}.{loop_slice.first}-{last}"
         slice_run = replace(node_run, inputs={"main": items})
-        outputs = _slice_outputs(state, slice_run, path, loop_slice, execution_ids)
+        outputs = _load_slice_outputs(state, slice_run, path, loop_slice, execution_ids)
         for hidden in outputs.get(SLICE_OUTPUT, []):
             state.outputs |= hidden["nodes"]
         for response in outputs.get(RESPONSE, []):
@@ -198,7 +199,7 @@ def _execute_slices(
     return done
 
 
-def _slice_outputs(
+def _load_slice_outputs(
     state: ExecutionState, node_run: NodeRun, path: str, loop_slice: LoopSlice, execution_ids: list[str]
 ) -> ItemsByOutput:
     """Return the outputs of a slice: of an earlier execution that this one retries, or of a new one.
@@ -206,7 +207,7 @@ def _slice_outputs(
     Raises NodeFailed, ExecutionEnded and NodeError, as the body does.
     """
     if path in state.snapshot.reused_outputs:
-        reused = state.reused_entry(node_run, path)
+        reused = state.build_reused_entry(node_run, path)
         state.journal.add({**reused, "itemsOut": len(reused["output"].get("done", []))})
         return reused["output"]
     began_at = state.moment
@@ -222,7 +223,7 @@ def _slice_outputs(
         items_out = len(outputs.get("done", []))
         state.journal.add({**entry, "itemsOut": items_out, "executionIds": [child["executionId"]]})
         return outputs
-    error = _child_error(child)
+    error = _get_child_error(child)
     entry = build_entry(node_run, path, 1, {"error": error}, began_at, duration_ms)
     failed: JournalEntry = {
         **entry,
@@ -237,7 +238,8 @@ def _slice_outputs(
     raise NodeFailed(error)
 
 
-def _child_error(child: ChildResult) -> ErrorValues:
+def _get_child_error(child: ChildResult) -> ErrorValues:
+    """Return the error of a slice's execution that did not complete; a cancelled one has the code `cancelled`."""
     if child["status"] == ExecutionStatus.CANCELLED:
         message = f"The execution {child['executionId']} of its batches was cancelled"
         return {"code": "cancelled", "message": message}
@@ -247,10 +249,10 @@ def _child_error(child: ChildResult) -> ErrorValues:
 
 def _execute_child(state: ExecutionState, node_run: NodeRun, path: str, loop_slice: LoopSlice) -> ChildResult:
     """Execute a slice in an execution of its own, wait for it and return its result. Raises NodeError."""
-    executor = state.executor(state.steps, node_run, path)
+    executor = state.create_executor(state.steps, node_run, path)
     fence_result = NodeResult([], state.moment)
     # Here the execution pauses, is cancelled, or times out.
-    executor.fenced_steps(fence_result).step(f"{path}~fence", StepResult)
+    executor.create_fenced_steps(fence_result).step(f"{path}~fence", StepResult)
     state.advance(fence_result)
     state.suspend([node_run.node.id])
     result = NodeResult([], state.moment)
@@ -270,14 +272,17 @@ def _execute_child(state: ExecutionState, node_run: NodeRun, path: str, loop_sli
 def _run_child(
     state: ExecutionState, executor: NodeExecutor, result: NodeResult, loop_slice: LoopSlice
 ) -> ChildResult:
-    context = executor.step_context(result, 1, suspends=True)
+    """Store a slice as an execution, start it, wait for it and return its result; the times go into `result`."""
+    context = executor.create_step_context(result, 1, suspends=True)
     key = context.execution_key
 
     def store() -> str:
-        with_outputs = _with_outputs(state, loop_slice)
+        """Store the slice's execution and return its ID."""
+        with_outputs = _add_outputs(state, loop_slice)
         return str(child_executions.store_slice(key.load(), context.prefix, with_outputs, state.snapshot))
 
-    def read() -> dict[str, Any]:
+    def load_child() -> dict[str, Any]:
+        """Return `{"child": ChildResult, "at": epoch seconds}`; cancel one that is still open and raise NodeError."""
         child = child_executions.load_result(key.load(), context.prefix)
         if child["status"] in OPEN_STATUSES:
             cancel_execution(ExecutionKey(key.organization_id, UUID(child["executionId"])).load())
@@ -289,17 +294,17 @@ def _run_child(
     context.steps.callback(
         "run", lambda callback_id: context.start_child(execution_id, callback_id), SLICE_TIMEOUT_SECONDS
     )
-    taken = context.step("result", read)
+    taken = context.step("result", load_child)
     result.ended_at = taken["at"]
     child: ChildResult = taken["child"]
     return child
 
 
-def _with_outputs(state: ExecutionState, loop_slice: LoopSlice) -> LoopSlice:
-    """Return the slice with what its body sees of the execution. For use within a step, because it reads the clock."""
+def _add_outputs(state: ExecutionState, loop_slice: LoopSlice) -> LoopSlice:
+    """Return the slice with the outputs that its body may read; within a step only, because it reads the clock."""
     graph, snapshot = state.graph, state.snapshot
     parent_slice = snapshot.loop_slice
-    names = _referenced_nodes(graph, {loop_slice.node_id, *graph.body_by_loop[loop_slice.node_id]})
+    names = _find_referenced_nodes(graph, {loop_slice.node_id, *graph.body_by_loop[loop_slice.node_id]})
     elapsed = clock.now().timestamp() - snapshot.started_at - state.suspended_seconds
     return loop_slice.model_copy(
         update={
@@ -313,17 +318,18 @@ def _with_outputs(state: ExecutionState, loop_slice: LoopSlice) -> LoopSlice:
     )
 
 
-def _referenced_nodes(graph: Graph, node_ids: set[str]) -> set[str] | None:
-    """Return the names of the nodes that expressions of these nodes, and of the connections that leave them, name.
+def _find_referenced_nodes(graph: Graph, node_ids: set[str]) -> set[str] | None:
+    """Return the names of the nodes that these nodes and the connections that leave them read in expressions.
 
-    None when an expression may reach any node.
+    None when an expression may read any node.
     """
     nodes = [graph.nodes[node_id] for node_id in sorted(node_ids)]
     connections = [connection for connection in graph.connections if connection.source_node_id in node_ids]
     return find_used_names(nodes, connections, "nodes")
 
 
-def _error_values(failed: NodeFailed) -> ErrorValues:
+def _convert_error(failed: NodeFailed) -> ErrorValues:
+    """Return the error of a failed node as JSON values."""
     values: Any = failed.error.to_json_dict()
     error: ErrorValues = values
     return error

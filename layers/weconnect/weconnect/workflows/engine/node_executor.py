@@ -46,13 +46,13 @@ class NodeExecutor:
         """
         result = NodeResult([], moment)
         try:
-            self._attempt_all(result)
+            self._execute_attempts(result)
         except ExecutionEnded as ended:
             ended.entries = result.entries
             raise
         return result
 
-    def fenced_steps(self, result: NodeResult) -> FencedSteps:
+    def create_fenced_steps(self, result: NodeResult) -> FencedSteps:
         """Return the steps of the node, which update `result`."""
         return FencedSteps(
             self.steps,
@@ -66,12 +66,13 @@ class NodeExecutor:
             result,
         )
 
-    def step_context(self, result: NodeResult, attempt: int, *, suspends: bool) -> StepContext:
+    def create_step_context(self, result: NodeResult, attempt: int, *, suspends: bool) -> StepContext:
         """Return the context of the steps that an attempt of a `flow` node takes."""
         prefix = f"{self.path}~{attempt}/"
-        return StepContext(self.fenced_steps(result), self.node_run.node.name, prefix, suspends)
+        return StepContext(self.create_fenced_steps(result), self.node_run.node.name, prefix, suspends)
 
-    def _attempt_all(self, result: NodeResult) -> None:
+    def _execute_attempts(self, result: NodeResult) -> None:
+        """Attempt the node until it succeeds or may not be retried; add an entry for each attempt to `result`."""
         retry = self.node_run.node.retry
         kind = require_node_type(self.node_run.node)
         for attempt in range(1, retry.max_attempts + 1):
@@ -84,13 +85,14 @@ class NodeExecutor:
             error = result.last.get("error")
             if error is None or attempt == retry.max_attempts or not is_retryable(retry, error):
                 return
-            self.steps.wait(f"{self.path}~{attempt}-pause", retry_delay_seconds(retry, attempt, key))
+            self.steps.wait(f"{self.path}~{attempt}-pause", compute_retry_delay_seconds(retry, attempt, key))
 
     def _execute_effect(self, kind: NodeType, node_run: NodeRun, attempt: int, result: NodeResult) -> None:
         """Make one attempt of a node that is a single step."""
-        fenced = self.fenced_steps(result)
+        fenced = self.create_fenced_steps(result)
 
-        def work() -> StepResult:
+        def run_node() -> StepResult:
+            """Run the node with its secrets decrypted, and mask them in the result."""
             secrets = Secrets(node_run.organization_id, node_run.scope.sealed, kind.secret_parameters)
             opened = replace(node_run, secrets=secrets)
             with secrets.masked_logs():
@@ -99,7 +101,7 @@ class NodeExecutor:
                 taken.error, taken.log = secrets.mask(taken.error), secrets.mask(taken.log)
                 return taken
 
-        taken = fenced.step(f"{self.path}~{attempt}", work)
+        taken = fenced.step(f"{self.path}~{attempt}", run_node)
         outcome: NodeOutcome = {"outputs": taken.outputs, "error": taken.error, "log": taken.log}
         entry = build_entry(node_run, self.path, attempt, outcome, taken.began_at, taken.duration_ms)
         result.entries.append(entry)
@@ -108,7 +110,7 @@ class NodeExecutor:
         """Make one attempt of a node that takes steps of its own."""
         assert kind.execute, "a flow node executes its own steps"
         began_at = result.ended_at
-        context = self.step_context(result, attempt, suspends=kind.may_suspend)
+        context = self.create_step_context(result, attempt, suspends=kind.may_suspend)
         outcome: NodeOutcome = {}
         try:
             outcome["outputs"] = check_outputs(kind.execute(node_run, context))
@@ -126,7 +128,7 @@ def is_retryable(retry: NodeRetry, error: ErrorValues) -> bool:
     return error["code"] in retry.on if retry.on else bool(error.get("retryable"))
 
 
-def retry_delay_seconds(retry: NodeRetry, attempt: int, key: str) -> int:
+def compute_retry_delay_seconds(retry: NodeRetry, attempt: int, key: str) -> int:
     """Return the whole seconds before the next attempt: the same on every replay, other ones in every execution."""
     delay = retry.delay_seconds * (2 ** (attempt - 1) if retry.backoff == "exponential" else 1)
     jitter = random.Random(hashlib.sha256(key.encode()).digest()).uniform(0, 0.25)

@@ -103,6 +103,7 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
 
 
 def _require_testable(definition: WorkflowDefinition, node_id: str) -> tuple[Node, NodeType]:
+    """Return a node and its type. Raises NodeNotFound, and NotTestable for one that waits or may take long."""
     node = next((node for node in definition.nodes if node.id == node_id), None)
     kind = find_node_type(node.type) if node else None
     if node is None or kind is None:
@@ -113,7 +114,7 @@ def _require_testable(definition: WorkflowDefinition, node_id: str) -> tuple[Nod
 
 
 def _attempt(kind: NodeType, node_run: NodeRun) -> tuple[ItemsByOutput, NodeTestError | None, Items]:
-    """Return the outputs, the error and the log lines of the node."""
+    """Execute the node once; return its outputs, its error (None on success) and its log lines."""
     log: Items = []
     try:
         outputs = kind.run(node_run)

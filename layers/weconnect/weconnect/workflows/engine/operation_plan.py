@@ -25,12 +25,13 @@ def plan_operations(graph: Graph) -> dict[str, int]:
     return planned
 
 
-def iteration_operations(graph: Graph, planned: dict[str, int], loop_id: str) -> int:
+def count_iteration_operations(graph: Graph, planned: dict[str, int], loop_id: str) -> int:
     """Return how many operations one iteration of a loop may take."""
     return sum(planned[node_id] for node_id in graph.nodes_by_level[loop_id])
 
 
 def _plan_node(graph: Graph, node: Node, planned: dict[str, int]) -> int:
+    """Return how many operations a node may take at most, given those `planned` for the nodes in its body."""
     kind = find_node_type(node.type)
     if kind is None or not node.is_enabled or kind.kind in ("pure", "trigger"):
         return 0
@@ -38,7 +39,7 @@ def _plan_node(graph: Graph, node: Node, planned: dict[str, int]) -> int:
         return node.retry.max_attempts * (kind.operations + 1) + 1
     default = LoopParameters.model_fields["max_iterations"].default
     iterations = node.parameters.get("maxIterations", default)
-    whole = iteration_operations(graph, planned, node.id) * (
+    whole = count_iteration_operations(graph, planned, node.id) * (
         iterations if isinstance(iterations, int) else MAX_ITERATIONS
     )
     return min(whole, OPERATIONS_OF_SLICE * min(MAX_SLICES, -(-whole // levels.PLANNED_OPERATIONS)))

@@ -16,7 +16,7 @@ from weconnect.executions import lifecycle
 from weconnect.executions.lifecycle import ACTOR, ExecutionKey
 from weconnect.executions.results import ChildResult
 from weconnect.executions.rows import CallbackRow, ExecutionRow
-from weconnect.executions.stored_values import days_left
+from weconnect.executions.stored_values import count_days_left
 from weconnect.workflows.engine import child_executions
 from weconnect.workflows.engine.fenced_steps import FencedSteps, StepResult
 from weconnect.workflows.node_sdk.node_type import ApprovalRequest, ApprovalResult, Items, NodeError
@@ -45,19 +45,19 @@ class StepContext:
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """Return the JSON value of `work()`. Raises NodeError as `work` does, and ExecutionEnded."""
 
-        def value() -> StepResult:
+        def compute_value() -> StepResult:
             return StepResult(value=work())
 
         if self.suspends:
-            taken = self.fenced.step_while_suspended(f"{self.prefix}{name}", value)
+            taken = self.fenced.step_while_suspended(f"{self.prefix}{name}", compute_value)
         else:
-            taken = self.fenced.step(f"{self.prefix}{name}", value, writes_journal=False)
+            taken = self.fenced.step(f"{self.prefix}{name}", compute_value, writes_journal=False)
         if error := taken.error:
             raise NodeError(error["code"], error["message"], retryable=bool(error.get("retryable")))
         return taken.value
 
     def announce_callback(self, callback_id: str) -> None:
-        """Let whoever has the execution's callback token complete the callback. For use within a step."""
+        """Store the callback, which the holder of the execution's token may complete. For use within a step."""
         key = self.execution_key
         pk, sk = CallbackRow.at(key.organization_id, key.execution_id, self.fenced.path)
         table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, ttl=key.load().ttl), ACTOR)
@@ -65,7 +65,7 @@ class StepContext:
     def request_approval(self, request: ApprovalRequest) -> None:
         """Create an approval request. Idempotent, for use within a step."""
         key, row = self.execution_key, self.execution_key.load()
-        approval_id, moment = self._approval_id(), clock.now()
+        approval_id, moment = self._derive_approval_id(), clock.now()
         approval = Approval(
             id=approval_id,
             created_at=moment,
@@ -86,18 +86,18 @@ class StepContext:
         pk, sk = RequestedApprovalRow.at(key.organization_id, key.execution_id, self.fenced.path)
         reference = RequestedApprovalRow(pk=pk, sk=sk, approval_id=str(approval_id), ttl=row.ttl)
         table.put(reference, ACTOR)
-        approvals.request_approval(approval, days_left(row), int(row.depth or 0), ACTOR)
+        approvals.request_approval(approval, count_days_left(row), int(row.depth or 0), ACTOR)
         # Checked after that: a cancellation finds the reference, or is seen here.
         if not self._may_continue():
             approvals.withdraw(key.organization_id, [approval_id], ACTOR)
 
     def announce_approval(self, callback_id: str) -> None:
-        """Let the decision complete the callback. For use within a step."""
-        approvals.record_callback(self.execution_key.organization_id, self._approval_id(), callback_id)
+        """Let the decision about the request complete the callback. For use within a step."""
+        approvals.record_callback(self.execution_key.organization_id, self._derive_approval_id(), callback_id)
 
     def load_decision(self) -> ApprovalResult:
-        """Return the decision, or that the request has expired. For use within a step."""
-        approval_id = self._approval_id()
+        """Return the decision about the request, or that it has expired. For use within a step."""
+        approval_id = self._derive_approval_id()
         (approval,) = approvals.close_and_load(self.execution_key.organization_id, [approval_id], ACTOR)
         return {
             "approvalId": str(approval_id),
@@ -112,17 +112,19 @@ class StepContext:
         return str(child_executions.store(self.execution_key.load(), self.prefix, workflow_id, items))
 
     def start_child(self, execution_id: str, callback_id: str) -> None:
-        """Start that execution, whose end completes the callback. For use within a step."""
+        """Start a stored child, whose completion completes the callback. For use within a step."""
         organization_id = self.execution_key.organization_id
         is_cancelled = not self._may_continue()
         child_executions.start(organization_id, UUID(execution_id), callback_id, is_cancelled=is_cancelled)
 
     def load_child_result(self) -> ChildResult:
-        """Return the result of that execution as it is now. For use within a step. Raises NodeError."""
+        """Return the current result of the stored child. For use within a step. Raises NodeError."""
         return child_executions.load_result(self.execution_key.load(), self.prefix)
 
     def _may_continue(self) -> bool:
+        """Return whether the execution, as it is stored now, was neither cancelled nor ended."""
         return lifecycle.may_continue(table.get(ExecutionRow, self.execution_key.row_key))
 
-    def _approval_id(self) -> UUID:
+    def _derive_approval_id(self) -> UUID:
+        """Return the ID of the node's approval request: derived from the execution and the path, so always the same."""
         return ids.derived_from(self.execution_key.execution_id, f"approval {self.fenced.path}")

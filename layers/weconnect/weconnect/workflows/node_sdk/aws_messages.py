@@ -29,7 +29,9 @@ def to_message_attributes(attributes: dict[str, str | int | float]) -> dict[str,
     }
 
 
-def fifo_fields(target: str, group_id: str | None, deduplication_id: str | None, key: str) -> dict[str, str]:
+def build_fifo_fields(
+    target: str, group_id: str | None, deduplication_id: str | None, key: str
+) -> dict[str, str]:
     """Return the group and deduplication ID of a message to a queue or topic; by its name it is FIFO or not.
 
     The ID is derived from execution, node and item, not from the attempt, so that a retry sends nothing twice. Raises

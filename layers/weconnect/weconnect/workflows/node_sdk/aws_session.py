@@ -96,22 +96,22 @@ class AwsClients:
 
     def client(self, service: str, parameters: AwsParameters, read_seconds: float = READ_SECONDS) -> Any:
         """Return a client of a service. Raises NodeError for an unknown region, or a role that may not be assumed."""
-        key, seconds = account_key(parameters), min(read_seconds, self._node_run.timeout_seconds)
+        key, seconds = build_account_key(parameters), min(read_seconds, self._node_run.timeout_seconds)
         if key not in self._credentials:
             self._credentials[key] = resolve_credentials(self._node_run, parameters)
         if (service, seconds, *key) not in self._clients:
-            self._clients[service, seconds, *key] = _client(service, self._credentials[key], seconds)
+            self._clients[service, seconds, *key] = _create_client(service, self._credentials[key], seconds)
         return self._clients[service, seconds, *key]
 
 
-def account_key(parameters: AwsParameters) -> tuple[str | None, ...]:
+def build_account_key(parameters: AwsParameters) -> tuple[str | None, ...]:
     """Return a key that is equal for items with the same account, region and role."""
     return tuple(getattr(parameters, name) for name in AwsParameters.model_fields)
 
 
 def resolve_credentials(node_run: NodeRun, parameters: AwsParameters) -> AwsCredentials:
     """Return the credentials of a node: its keys, or those of the role that it assumes with them. Raises NodeError."""
-    if parameters.region not in _regions():
+    if parameters.region not in _list_regions():
         raise NodeError("invalid_parameters", f"/region: {parameters.region!r} is not an AWS region")
     own = AwsCredentials(
         parameters.region, parameters.access_key_id, parameters.secret_access_key, parameters.session_token
@@ -121,8 +121,8 @@ def resolve_credentials(node_run: NodeRun, parameters: AwsParameters) -> AwsCred
     request = {"RoleArn": parameters.role_arn, "RoleSessionName": f"weconnect-{node_run.execution_id}"}
     if parameters.external_id is not None:
         request["ExternalId"] = parameters.external_id
-    client = _client("sts", own, min(READ_SECONDS, node_run.timeout_seconds))
-    with translated_errors():
+    client = _create_client("sts", own, min(READ_SECONDS, node_run.timeout_seconds))
+    with translate_errors():
         temporary = client.assume_role(**request, DurationSeconds=ROLE_SECONDS)["Credentials"]
     if node_run.secrets:  # the token alone grants nothing, and is in every URL that is signed with it
         node_run.secrets.remember([temporary["SecretAccessKey"]])
@@ -132,7 +132,7 @@ def resolve_credentials(node_run: NodeRun, parameters: AwsParameters) -> AwsCred
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise the errors of AWS and botocore as NodeErrors: with AWS's codes, `unreachable` without a response."""
     from botocore import exceptions  # cold start
 
@@ -162,7 +162,7 @@ def to_node_error(code: str | None, message: str | None, status: int = 0) -> Nod
     )
 
 
-def _client(service: str, credentials: AwsCredentials, read_seconds: float) -> Any:
+def _create_client(service: str, credentials: AwsCredentials, read_seconds: float) -> Any:
     """Create a client of a service that uses only these credentials, and never retries."""
     from botocore.config import Config  # cold start
 
@@ -180,7 +180,7 @@ def _client(service: str, credentials: AwsCredentials, read_seconds: float) -> A
         **options,
     )
     with _client_lock:  # botocore's sessions are not thread-safe
-        return _botocore().create_client(
+        return _get_botocore().create_client(
             service,
             region_name=credentials.region,
             aws_access_key_id=credentials.access_key_id,
@@ -192,7 +192,7 @@ def _client(service: str, credentials: AwsCredentials, read_seconds: float) -> A
 
 
 @functools.cache
-def _botocore() -> Any:
+def _get_botocore() -> Any:
     """Return a session without credentials that reads nothing of its environment: no variable, no file."""
     from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as VARIABLES  # cold start
     from botocore.session import Session  # cold start
@@ -203,7 +203,7 @@ def _botocore() -> Any:
 
 
 @functools.cache
-def _regions() -> frozenset[str]:
+def _list_regions() -> frozenset[str]:
     """Return the names of all AWS regions that botocore knows."""
-    partitions = _botocore().get_component("data_loader").load_data("partitions")["partitions"]
+    partitions = _get_botocore().get_component("data_loader").load_data("partitions")["partitions"]
     return frozenset(name for each in partitions for name in each["regions"] if not name.endswith("-global"))

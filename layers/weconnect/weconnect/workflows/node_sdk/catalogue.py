@@ -38,7 +38,7 @@ class NodeTypes(ApiModel):
 
 
 @cache
-def node_type_names() -> frozenset[str]:
+def list_node_type_names() -> frozenset[str]:
     """Return the names of all node types, without importing them."""
     return frozenset(module.name for module in pkgutil.iter_modules(nodes.__path__))
 
@@ -46,7 +46,7 @@ def node_type_names() -> frozenset[str]:
 @cache
 def find_node_type(name: str) -> NodeType | None:
     """Return the node type with this name, or None."""
-    if name not in node_type_names():
+    if name not in list_node_type_names():
         return None
     kind: NodeType = importlib.import_module(f"{nodes.__name__}.{name}").NODE
     return kind
@@ -54,7 +54,7 @@ def find_node_type(name: str) -> NodeType | None:
 
 def list_node_types() -> NodeTypes:
     """Return all node types, by category and name."""
-    summaries = [_summarize(name) for name in sorted(node_type_names())]
+    summaries = [_summarize(name) for name in sorted(list_node_type_names())]
     order = ("trigger", "flow", "data", "http", "mail", "aws", "database", "ai", "code")
     return NodeTypes(items=sorted(summaries, key=lambda summary: order.index(summary.category)))
 

@@ -86,7 +86,7 @@ class ExpressionScope:
         node_names = find_members(sources, "nodes")
         if node_names is None or node_names:
             bindings["nodes"] = {
-                name: visible_outputs(outputs)
+                name: build_visible_outputs(outputs)
                 for name, outputs in self.nodes.items()
                 if node_names is None or name in node_names
             }
@@ -200,14 +200,14 @@ class NodeRun:
             unnamed = each.pointer if names is None else unnamed
             for name in sorted((names or set()) & self.scope.sealed.keys()):
                 if self.secrets is None or each.pointer.split("/")[1] not in self.secrets.allowed_parameters:
-                    raise NodeError("secret_not_allowed", self._refused_secret(each.pointer, name))
+                    raise NodeError("secret_not_allowed", self._describe_refused_secret(each.pointer, name))
                 names_by_pointer.setdefault(each.pointer, set()).add(name)
         if names_by_pointer and unnamed is not None:
             text = f"{unnamed}: an expression beside a secret must name its variables: $vars.name"
             raise NodeError("secret_not_allowed", text)
         return names_by_pointer
 
-    def _refused_secret(self, pointer: str, name: str) -> str:
+    def _describe_refused_secret(self, pointer: str, name: str) -> str:
         """Return the message about a secret that an expression may not use at its pointer."""
         allowed = sorted(self.secrets.allowed_parameters) if self.secrets else []
         rule = f"only in {', '.join(allowed)}" if allowed else "in no parameter of this node"
@@ -261,10 +261,10 @@ class FlowContext(Protocol):
         """Store an execution of another workflow and return its ID; within a step. Raises NodeError. Idempotent."""
 
     def start_child(self, execution_id: str, callback_id: str) -> None:
-        """Start that execution, whose completion completes the callback; within a step."""
+        """Start a stored child, whose completion completes the callback; within a step."""
 
     def load_child_result(self) -> ChildResult:
-        """Return the result of that execution as it is now; within a step."""
+        """Return the current result of the stored child; within a step."""
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,7 @@ def validate_parameters(model: type[P], value: Any) -> P:
         raise NodeError("invalid_parameters", f"{pointer_of(first['loc'])}: {message}") from error
 
 
-def visible_outputs(outputs: ItemsByOutput) -> dict[str, Any]:
+def build_visible_outputs(outputs: ItemsByOutput) -> dict[str, Any]:
     """Return a node's result as expressions see it: `{"output": first item, "items": […], "outputs": {…}}`.
 
     `items` are those of `main`, else of the first output that has some.

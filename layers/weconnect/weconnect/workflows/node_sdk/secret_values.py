@@ -67,7 +67,7 @@ class Secrets:
 
     def _remember(self, text: str) -> None:
         """Mask a text, in all of its encodings that are long enough, from now on."""
-        self._texts |= {form for form in _encodings(text) if len(form) >= MIN_CHARACTERS}
+        self._texts |= {form for form in _list_encodings(text) if len(form) >= MIN_CHARACTERS}
 
     def mask(self, value: Any) -> Any:
         """Return a JSON value with all that was remembered masked, in keys as in values."""
@@ -94,7 +94,7 @@ class Secrets:
             yield
 
 
-def _encodings(text: str) -> Iterator[str]:
+def _list_encodings(text: str) -> Iterator[str]:
     """Yield a text in all encodings in which services commonly return it: JSON, URL, base64, hexadecimal."""
     content = text.encode(errors="replace")
     yield text

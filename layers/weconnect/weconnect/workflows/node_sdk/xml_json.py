@@ -83,14 +83,14 @@ def write(value: dict[str, Any]) -> str:
         raise NodeError("invalid_parameters", "/value: must be an object with one field, the root element")
     parts = ['<?xml version="1.0" encoding="UTF-8"?>\n']
     for name, content in value.items():
-        _element(parts, name, content, f"/value/{name}", 1)
+        _write_element(parts, name, content, f"/value/{name}", 1)
     text = "".join(parts)
     if len(text) > MAX_CHARACTERS:
         raise NodeError("too_large", f"The document would exceed {MAX_CHARACTERS} characters")
     return text
 
 
-def _element(parts: list[str], name: str, value: Any, pointer: str, depth: int) -> None:
+def _write_element(parts: list[str], name: str, value: Any, pointer: str, depth: int) -> None:
     """Append an element and its children to the parts of a document. Raises NodeError with the pointer."""
     if depth > MAX_DEPTH:
         raise NodeError("too_large", f"{pointer}: is nested more than {MAX_DEPTH} deep")
@@ -101,18 +101,18 @@ def _element(parts: list[str], name: str, value: Any, pointer: str, depth: int) 
                 raise NodeError(
                     "invalid_parameters", f"{pointer}/{index}: a list in a list cannot be an element"
                 )
-            _element(parts, name, each, f"{pointer}/{index}", depth)
+            _write_element(parts, name, each, f"{pointer}/{index}", depth)
         return
     inner = value if isinstance(value, dict) else {"#text": value}
     parts.append(f"<{name}")
     for key, each in inner.items():
         if key.startswith("@"):
             _require_name(key[1:], f"{pointer}/{key}")
-            parts.append(f" {key[1:]}={quoteattr(_text(each, f'{pointer}/{key}'))}")
-    parts.append(">" + escape(_text(inner.get("#text"), pointer)))
+            parts.append(f" {key[1:]}={quoteattr(_write_text(each, f'{pointer}/{key}'))}")
+    parts.append(">" + escape(_write_text(inner.get("#text"), pointer)))
     for key, each in inner.items():
         if key != "#text" and not key.startswith("@"):
-            _element(parts, key, each, f"{pointer}/{key}", depth + 1)
+            _write_element(parts, key, each, f"{pointer}/{key}", depth + 1)
     parts.append(f"</{name}>")
 
 
@@ -122,7 +122,7 @@ def _require_name(name: str, pointer: str) -> None:
         raise NodeError("invalid_parameters", f"{pointer}: is not an XML name")
 
 
-def _text(value: Any, pointer: str) -> str:
+def _write_text(value: Any, pointer: str) -> str:
     """Return the text of a JSON value in XML. Raises NodeError for objects, lists and forbidden characters."""
     if isinstance(value, dict | list):
         raise NodeError("invalid_parameters", f"{pointer}: must be a text, a number or a boolean")

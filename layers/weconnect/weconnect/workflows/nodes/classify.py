@@ -29,10 +29,12 @@ class ClassifyParameters(model_calls.ModelParameters):
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with its label added; a response that is none of the labels is an error."""
     effects = node_run.resolve_effects(ClassifyParameters)
-    return {"main": [_label(parameters, item, node_run.timeout_seconds) for parameters, item, _ in effects]}
+    return {
+        "main": [_add_label(parameters, item, node_run.timeout_seconds) for parameters, item, _ in effects]
+    }
 
 
-def _label(parameters: ClassifyParameters, item: Item, timeout_seconds: float) -> Item:
+def _add_label(parameters: ClassifyParameters, item: Item, timeout_seconds: float) -> Item:
     """Return an item with the label that the model chooses for it."""
     schema: dict[str, Any] = {
         "type": "object",

@@ -109,7 +109,7 @@ def unavailable() -> str:
 
 
 @functools.cache
-def _client() -> Any:
+def _get_client() -> Any:
     """Return a Lambda client that waits as long as code may take, and never retries."""
     import boto3  # cold start
     from botocore.config import Config  # cold start
@@ -132,7 +132,7 @@ def _invoke(organization_id: UUID, request: Item) -> Any:
         text = f"Items, trigger and variables have more than {MAX_REQUEST_BYTES >> 20} MB together. Pass on fewer."
         raise NodeError("too_large", text)
     try:
-        invocation = _client().invoke(
+        invocation = _get_client().invoke(
             FunctionName=settings.run_code_function, TenantId=str(organization_id), Payload=payload
         )
         response = json.loads(invocation["Payload"].read())

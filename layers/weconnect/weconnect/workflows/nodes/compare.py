@@ -21,12 +21,12 @@ class CompareParameters(Parameters):
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return pairs as `same` (item of `a`) or `different` (`{"a", "b", "fields"}`), others as `only_a` and `only_b`."""
     parameters = node_run.resolve_once(CompareParameters)
-    left, right = (_by_key(node_run.inputs.get(name, []), parameters.keys, name) for name in ("a", "b"))
+    left, right = (_index_by_key(node_run.inputs.get(name, []), parameters.keys, name) for name in ("a", "b"))
     outputs: ItemsByOutput = {"same": [], "different": [], "only_a": [], "only_b": []}
     for key, item in left.items():
         if key not in right:
             outputs["only_a"].append(item)
-        elif names := _differing_fields(item, right[key], parameters.fields):
+        elif names := _find_differing_fields(item, right[key], parameters.fields):
             outputs["different"].append({"a": item, "b": right[key], "fields": names})
         else:
             outputs["same"].append(item)
@@ -34,7 +34,7 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     return outputs
 
 
-def _by_key(items: Items, keys: list[str], name: str) -> dict[Any, Item]:
+def _index_by_key(items: Items, keys: list[str], name: str) -> dict[Any, Item]:
     """Return the items of an input by the values of the key fields. Raises NodeError for duplicates."""
     items_by_key: dict[Any, Item] = {}
     for item in items:
@@ -48,7 +48,7 @@ def _by_key(items: Items, keys: list[str], name: str) -> dict[Any, Item]:
     return items_by_key
 
 
-def _differing_fields(left: Item, right: Item, paths: list[str]) -> list[str]:
+def _find_differing_fields(left: Item, right: Item, paths: list[str]) -> list[str]:
     """Return the fields in which two items differ; without paths, all their fields are compared."""
     names = paths or sorted({*left, *right})
     find = fields.get if paths else dict.get

@@ -40,13 +40,13 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the result added: a text, or a boolean for `compare`."""
     return {
         "main": [
-            field_paths.put(item, parameters.into, _result(parameters))
+            field_paths.put(item, parameters.into, _compute_result(parameters))
             for parameters, item in node_run.resolve_each(CryptoParameters)
         ]
     }
 
 
-def _result(parameters: CryptoParameters) -> str | bool:
+def _compute_result(parameters: CryptoParameters) -> str | bool:
     """Return the result of the operation on one text."""
     content = parameters.text.encode(errors="replace")
     match parameters.operation:

@@ -38,11 +38,13 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     if node_run.node.parameters.get("operation") == "write":
         return {"main": [_write(node_run.resolve_once(CsvParameters), node_run.items)]}
     return {
-        "main": [row for parameters, _ in node_run.resolve_each(CsvParameters) for row in _rows(parameters)]
+        "main": [
+            row for parameters, _ in node_run.resolve_each(CsvParameters) for row in _read_rows(parameters)
+        ]
     }
 
 
-def _rows(parameters: CsvParameters) -> Iterator[Item]:
+def _read_rows(parameters: CsvParameters) -> Iterator[Item]:
     """Yield an item for each row of the text. Raises NodeError with the row."""
     reader = csv.reader(
         io.StringIO(parameters.text.removeprefix("\ufeff")), delimiter=parameters.delimiter, strict=True
@@ -56,7 +58,7 @@ def _rows(parameters: CsvParameters) -> Iterator[Item]:
                 )
                 raise NodeError("too_large", text)
             if names is None:
-                names = _names(cells, parameters.header)
+                names = _name_columns(cells, parameters.header)
                 if parameters.header:
                     continue
             if len(cells) > len(names):
@@ -68,7 +70,7 @@ def _rows(parameters: CsvParameters) -> Iterator[Item]:
         raise NodeError("invalid_csv", f"/text: line {reader.line_num}: {error}") from error
 
 
-def _names(cells: list[str], header: bool) -> list[str]:
+def _name_columns(cells: list[str], header: bool) -> list[str]:
     """Return the columns' names: the cells of the header, else column1, column2, …"""
     if not header:
         return [f"column{number}" for number in range(1, len(cells) + 1)]
@@ -88,15 +90,15 @@ def _write(parameters: CsvParameters, items: Items) -> Item:
     file = io.StringIO()
     writer = csv.writer(file, delimiter=parameters.delimiter)
     if parameters.header:
-        writer.writerow([_cell(name, parameters.safe) for name in columns])
+        writer.writerow([_write_cell(name, parameters.safe) for name in columns])
     for item in items:
-        writer.writerow([_cell(item.get(name), parameters.safe) for name in columns])
+        writer.writerow([_write_cell(item.get(name), parameters.safe) for name in columns])
         if file.tell() > MAX_CHARACTERS:
             raise NodeError("too_large", f"The text would exceed {MAX_CHARACTERS} characters")
     return {parameters.into: file.getvalue()}
 
 
-def _cell(value: Any, safe: bool) -> str:
+def _write_cell(value: Any, safe: bool) -> str:
     """Return the text of a cell; `safe` puts an apostrophe before formulas."""
     if value is None:
         return ""

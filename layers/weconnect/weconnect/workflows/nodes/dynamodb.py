@@ -76,7 +76,7 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     outputs: ItemsByOutput = {"main": [], "missing": []}
     for parameters, item, _ in node_run.resolve_effects(DynamodbParameters):
         client = clients.client("dynamodb", parameters)
-        with aws_session.translated_errors():
+        with aws_session.translate_errors():
             items = _FUNCTIONS[parameters.operation](client, parameters, item)
         outputs["main"] += items
         outputs["missing"] += [] if items or parameters.operation == "query" else [item]
@@ -96,7 +96,7 @@ def _get(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
 def _put(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
     """Put an item and return it."""
     value = item if parameters.item is None else parameters.item
-    client.put_item(TableName=parameters.table, Item=_to_dynamodb(value), **_condition(parameters))
+    client.put_item(TableName=parameters.table, Item=_to_dynamodb(value), **_build_condition(parameters))
     return [value]
 
 
@@ -125,7 +125,7 @@ def _update(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
         Key=_to_dynamodb(parameters.key),
         UpdateExpression=" ".join(parts),
         ReturnValues="ALL_NEW",
-        **_condition(parameters, names, values),
+        **_build_condition(parameters, names, values),
     )
     return _from_dynamodb(response["Attributes"])
 
@@ -133,7 +133,7 @@ def _update(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
 def _delete(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
     """Delete the item with a key and return it as it was, or none."""
     request = {"TableName": parameters.table, "Key": _to_dynamodb(parameters.key), "ReturnValues": "ALL_OLD"}
-    return _from_dynamodb(client.delete_item(**request, **_condition(parameters)).get("Attributes"))
+    return _from_dynamodb(client.delete_item(**request, **_build_condition(parameters)).get("Attributes"))
 
 
 def _query(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
@@ -145,7 +145,7 @@ def _query(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
         "ConsistentRead": parameters.consistent,
         **({"IndexName": parameters.index} if parameters.index else {}),
         **({"FilterExpression": parameters.filter} if parameters.filter else {}),
-        **_placeholders(parameters.names, parameters.values),
+        **_build_placeholders(parameters.names, parameters.values),
     }
     items: Items = []
     size = None if parameters.filter else parameters.limit
@@ -161,13 +161,13 @@ def _query(client: Any, parameters: DynamodbParameters, item: Item) -> Items:
     return items
 
 
-def _condition(parameters: DynamodbParameters, names: Any = None, values: Any = None) -> dict[str, Any]:
-    """Return the condition of a write, with the placeholders in it and in the update."""
+def _build_condition(parameters: DynamodbParameters, names: Any = None, values: Any = None) -> dict[str, Any]:
+    """Return a request's parameters for the condition and the placeholders; `names` and `values` add to the node's."""
     fields = {"ConditionExpression": parameters.condition} if parameters.condition else {}
-    return fields | _placeholders(parameters.names | (names or {}), parameters.values | (values or {}))
+    return fields | _build_placeholders(parameters.names | (names or {}), parameters.values | (values or {}))
 
 
-def _placeholders(names: dict[str, str], values: dict[str, Any]) -> dict[str, Any]:
+def _build_placeholders(names: dict[str, str], values: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a request for placeholders of names and values."""
     fields: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
     return fields | ({"ExpressionAttributeValues": _to_dynamodb(values)} if values else {})
@@ -217,7 +217,7 @@ def _to_json(value: Any) -> Any:
     """Return a value of DynamoDB as JSON."""
     match value:
         case Decimal():
-            return _number(value)
+            return _convert_number(value)
         case dict():
             return {name: _to_json(inner) for name, inner in value.items()}
         case list():
@@ -229,7 +229,7 @@ def _to_json(value: Any) -> Any:
     )
 
 
-def _number(value: Decimal) -> int | float | str:
+def _convert_number(value: Decimal) -> int | float | str:
     """Return a decimal as a number, or as text if JSON cannot represent it exactly."""
     if abs(value) < MAX_INTEGER and value == value.to_integral_value(context=_EXACT):
         return int(value)

@@ -30,17 +30,17 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     clients = aws_session.AwsClients(node_run)
     effects = [(parameters, item) for parameters, item, _ in node_run.resolve_effects(EventbridgeParameters)]
     items: Items = []
-    for _, group in groupby(effects, key=lambda effect: aws_session.account_key(effect[0])):
+    for _, group in groupby(effects, key=lambda effect: aws_session.build_account_key(effect[0])):
         while batch := list(islice(group, BATCH)):
             client = clients.client("events", batch[0][0])
-            with aws_session.translated_errors():
-                response = client.put_events(Entries=[_entry(*each) for each in batch])
+            with aws_session.translate_errors():
+                response = client.put_events(Entries=[_build_entry(*each) for each in batch])
             require_no_failure([each for each in response["Entries"] if "ErrorCode" in each], len(batch))
             items += [{"eventId": each["EventId"]} for each in response["Entries"]]
     return {"main": items}
 
 
-def _entry(parameters: EventbridgeParameters, item: Item) -> dict[str, Any]:
+def _build_entry(parameters: EventbridgeParameters, item: Item) -> dict[str, Any]:
     """Return the entry of one event in a request."""
     return {
         "EventBusName": parameters.bus,

@@ -63,12 +63,14 @@ def _extract(parameters: HtmlParameters) -> dict[str, Any]:
             ) from error
         if len(elements) > MAX_MATCHES:
             raise NodeError("too_large", f"/extract/{path}: the selector has more than {MAX_MATCHES} matches")
-        values = [_value(element, extraction) for element in (elements if extraction.all else elements[:1])]
+        values = [
+            _read_value(element, extraction) for element in (elements if extraction.all else elements[:1])
+        ]
         values_by_path[path] = values if extraction.all else (values[0] if values else None)
     return values_by_path
 
 
-def _value(element: Any, extraction: Extraction) -> str | None:
+def _read_value(element: Any, extraction: Extraction) -> str | None:
     """Return an element's attribute, HTML or text."""
     if extraction.attribute is not None:
         value = element.attributes.get(extraction.attribute)

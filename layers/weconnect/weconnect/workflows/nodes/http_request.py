@@ -86,12 +86,12 @@ def _send(node_run: NodeRun, parameters: HttpRequestParameters, key: str) -> Ite
             f"The response has the status {response.status}: {excerpt}",
             retryable=is_temporary,
         )
-    return {"status": response.status, "headers": response.headers} | _body(
+    return {"status": response.status, "headers": response.headers} | _read_body(
         node_run, parameters, key, response
     )
 
 
-def _body(node_run: NodeRun, parameters: HttpRequestParameters, key: str, response: Any) -> Item:
+def _read_body(node_run: NodeRun, parameters: HttpRequestParameters, key: str, response: Any) -> Item:
     """Return the response's body, or the reference to a file that stores it. Raises NodeError."""
     kind = response.headers.get("content-type", "")
     if parameters.response_format == "file" or (
@@ -99,7 +99,7 @@ def _body(node_run: NodeRun, parameters: HttpRequestParameters, key: str, respon
     ):
         from weconnect.executions import files  # cold start
 
-        name = _file_name(response.headers, response.url or parameters.url)
+        name = _find_file_name(response.headers, response.url or parameters.url)
         return {"file": files.store(node_run, key, name, kind, response.body)}
     if len(response.body) > MAX_BODY_BYTES:
         text = f"The response has more than {MAX_BODY_BYTES >> 20} MB of text. Set responseFormat to file."
@@ -118,7 +118,7 @@ def _is_text(kind: str, body: bytes) -> bool:
     return b"\0" not in body
 
 
-def _file_name(headers: dict[str, str], url: str) -> str:
+def _find_file_name(headers: dict[str, str], url: str) -> str:
     """Return the file name in the response's headers, else the last part of the URL's path."""
     disposition = headers.get("content-disposition", "")
     if match := re.search(r"filename\*=(?:UTF-8|utf-8)''([^;]+)", disposition):

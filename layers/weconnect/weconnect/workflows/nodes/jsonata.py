@@ -37,18 +37,18 @@ def run(node_run: NodeRun) -> ItemsByOutput:
         values = rendering.render(template, contexts, shared, node_run.scope.moment)
     except ExpressionError as error:
         raise NodeError("expression_failed", f"/expression: {error}") from error
-    return {"main": [item for value in values for item in _items(value)]}
+    return {"main": [item for value in values for item in _list_items(value)]}
 
 
-def _items(value: Any) -> Items:
+def _list_items(value: Any) -> Items:
     """Return the items of one result of the expression."""
     if value is None:
         return []
     elements = value if isinstance(value, list) else [value]
-    return [_item(each) for each in elements]
+    return [_convert_item(each) for each in elements]
 
 
-def _item(value: Any) -> Item:
+def _convert_item(value: Any) -> Item:
     """Return an object as it is, any other value as `{"value": …}`."""
     return value if isinstance(value, dict) else {"value": value}
 

@@ -42,7 +42,7 @@ def _invoke(clients: aws_session.AwsClients, parameters: LambdaParameters, item:
     options = {"Qualifier": parameters.qualifier} if parameters.qualifier else {}
     waits = parameters.invocation == "request_response"
     client = clients.client("lambda", parameters, parameters.timeout_seconds)
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         response = client.invoke(
             FunctionName=parameters.function,
             InvocationType="RequestResponse" if waits else "Event",
@@ -56,11 +56,11 @@ def _invoke(clients: aws_session.AwsClients, parameters: LambdaParameters, item:
         raise NodeError("too_large", f"The function returned more than {MAX_PAYLOAD_BYTES >> 20} MB")
     value = parse_json_or_text(content.decode(errors="replace")) if content else None
     if "FunctionError" in response:
-        raise _error(value)
+        raise _read_error(value)
     return {"status": response["StatusCode"], "payload": value}
 
 
-def _error(value: Any) -> NodeError:
+def _read_error(value: Any) -> NodeError:
     """Return the error that a function reported."""
     details = value if isinstance(value, dict) else {}
     kind, message = details.get("errorType", "Error"), details.get("errorMessage", "the function failed")

@@ -61,14 +61,14 @@ def run(node_run: NodeRun) -> ItemsByOutput:
 def _get(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> Iterator[Item]:
     """Read an object, as text, base64 or a file of the execution."""
     max_bytes = MAX_FILE_BYTES if parameters.content_as == "file" else MAX_INLINE_BYTES
-    with aws_session.translated_errors():  # only for this client: storing the file below is our own call
+    with aws_session.translate_errors():  # only for this client: storing the file below is our own call
         response = client.get_object(Bucket=parameters.bucket, Key=parameters.key)
         with response["Body"] as body:
             if response["ContentLength"] > max_bytes:
                 hint = "" if parameters.content_as == "file" else " Set contentAs to file."
                 raise NodeError("too_large", f"The object has more than {max_bytes >> 20} MB.{hint}")
             content = body.read()
-    item = _object(parameters) | {
+    item = _build_object(parameters) | {
         "size": len(content),
         "contentType": response.get("ContentType", ""),
         "etag": response["ETag"].strip('"'),
@@ -90,14 +90,14 @@ def _get(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> 
 
 def _put(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> Iterator[Item]:
     """Write an object."""
-    content, kind = _content(node_run, parameters)
+    content, kind = _load_content(node_run, parameters)
     options = {"Body": content, "ContentType": parameters.content_type or kind}
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         response = client.put_object(Bucket=parameters.bucket, Key=parameters.key, **options)
-    yield _object(parameters) | {"size": len(content), "etag": response["ETag"].strip('"')}
+    yield _build_object(parameters) | {"size": len(content), "etag": response["ETag"].strip('"')}
 
 
-def _content(node_run: NodeRun, parameters: S3Parameters) -> tuple[bytes, str]:
+def _load_content(node_run: NodeRun, parameters: S3Parameters) -> tuple[bytes, str]:
     """Return the content to write, and its content type. Raises NodeError."""
     if parameters.content_as == "file":
         from weconnect.executions import files  # cold start
@@ -124,15 +124,15 @@ def _content(node_run: NodeRun, parameters: S3Parameters) -> tuple[bytes, str]:
 
 def _delete(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> Iterator[Item]:
     """Delete an object."""
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         client.delete_object(Bucket=parameters.bucket, Key=parameters.key)
-    yield _object(parameters) | {"deleted": True}
+    yield _build_object(parameters) | {"deleted": True}
 
 
 def _list(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> Iterator[Item]:
     """Yield the properties of each object with a prefix."""
     options = {"StartAfter": parameters.start_after} if parameters.start_after else {}
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         response = client.list_objects_v2(
             Bucket=parameters.bucket, Prefix=parameters.prefix, MaxKeys=parameters.max_items, **options
         )
@@ -153,17 +153,17 @@ def _presign(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str)
         raise NodeError("invalid_parameters", text)
     target = {"Bucket": parameters.bucket, "Key": parameters.key}
     until = clock.now() + timedelta(seconds=parameters.expires_seconds)
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         url = client.generate_presigned_url(
             f"{parameters.method}_object", Params=target, ExpiresIn=parameters.expires_seconds
         )
     if node_run.secrets and node_run.secrets.mask(url) != url:
         text = "The URL would contain a secret. Give accessKeyId as text, and no sessionToken."
         raise NodeError("secret_in_address", text)
-    yield _object(parameters) | {"method": parameters.method, "url": url, "expiresAt": clock.iso(until)}
+    yield _build_object(parameters) | {"method": parameters.method, "url": url, "expiresAt": clock.iso(until)}
 
 
-def _object(parameters: S3Parameters) -> Item:
+def _build_object(parameters: S3Parameters) -> Item:
     """Return the bucket and the key of the object."""
     return {"bucket": parameters.bucket, "key": parameters.key}
 

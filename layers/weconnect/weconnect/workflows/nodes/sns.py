@@ -8,7 +8,7 @@ from weconnect.workflows.node_sdk import aws_session
 from weconnect.workflows.node_sdk.aws_messages import (
     FifoId,
     MessageAttributes,
-    fifo_fields,
+    build_fifo_fields,
     to_message_attributes,
     to_text,
 )
@@ -51,9 +51,9 @@ def _publish(clients: aws_session.AwsClients, parameters: SnsParameters, key: st
         request["Subject"] = parameters.subject
     if parameters.attributes:
         request["MessageAttributes"] = to_message_attributes(parameters.attributes)
-    request |= fifo_fields(parameters.topic_arn, parameters.group_id, parameters.deduplication_id, key)
+    request |= build_fifo_fields(parameters.topic_arn, parameters.group_id, parameters.deduplication_id, key)
     client = clients.client("sns", parameters)
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         response = client.publish(**request)
     return {"messageId": response["MessageId"], "sequenceNumber": response.get("SequenceNumber")}
 

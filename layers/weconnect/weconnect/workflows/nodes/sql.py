@@ -54,30 +54,33 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """Return the rows as items, or `{"updated", "generated"}` for a statement without rows."""
     clients = aws_session.AwsClients(node_run)
     if node_run.node.parameters.get("operation") == "batch":
-        return {"main": _batch(clients, node_run)}
+        return {"main": _execute_batch(clients, node_run)}
     effects = node_run.resolve_effects(SqlParameters)
     return {"main": [row for parameters, _, _ in effects for row in _execute(clients, parameters)]}
 
 
 def _execute(clients: aws_session.AwsClients, parameters: SqlParameters) -> Items:
-    """Execute the statement once and return its rows, or the numbers of its effect."""
+    """Execute the statement once; return its rows, or `{"updated", "generated"}` for a statement without rows."""
     client = clients.client("rds-data", parameters, READ_SECONDS)
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         response = client.execute_statement(
-            **_request(parameters), parameters=_bind_all(parameters), includeResultMetadata=True
+            **_build_request(parameters), parameters=_bind_all(parameters), includeResultMetadata=True
         )
     columns = response.get("columnMetadata")
     if columns:
-        names = _names(columns)
+        names = _name_columns(columns)
         return [
-            {name: _value(cell, column) for name, cell, column in zip(names, row, columns, strict=True)}
+            {
+                name: _convert_value(cell, column)
+                for name, cell, column in zip(names, row, columns, strict=True)
+            }
             for row in response.get("records", [])
         ]
-    generated = [_value(cell, {}) for cell in response.get("generatedFields", [])]
+    generated = [_convert_value(cell, {}) for cell in response.get("generatedFields", [])]
     return [{"updated": response.get("numberOfRecordsUpdated", 0), "generated": generated}]
 
 
-def _batch(clients: aws_session.AwsClients, node_run: NodeRun) -> Items:
+def _execute_batch(clients: aws_session.AwsClients, node_run: NodeRun) -> Items:
     """Execute the statement once with the parameters of all items."""
     sets = [parameters for parameters, _ in node_run.resolve_each(SqlParameters)]
     if not sets:
@@ -89,25 +92,25 @@ def _batch(clients: aws_session.AwsClients, node_run: NodeRun) -> Items:
         )
     first = sets[0]
     if any(
-        aws_session.account_key(parameters) != aws_session.account_key(first)
-        or _request(parameters) != _request(first)
+        aws_session.build_account_key(parameters) != aws_session.build_account_key(first)
+        or _build_request(parameters) != _build_request(first)
         for parameters in sets
     ):
         raise NodeError(
             "invalid_parameters", "/parameters: only these may differ between the items of a batch"
         )
     client = clients.client("rds-data", first, READ_SECONDS)
-    with aws_session.translated_errors():
+    with aws_session.translate_errors():
         response = client.batch_execute_statement(
-            **_request(first), parameterSets=[_bind_all(parameters) for parameters in sets]
+            **_build_request(first), parameterSets=[_bind_all(parameters) for parameters in sets]
         )
     return [
-        {"generated": [_value(cell, {}) for cell in each.get("generatedFields", [])]}
+        {"generated": [_convert_value(cell, {}) for cell in each.get("generatedFields", [])]}
         for each in response.get("updateResults", [])
     ]
 
 
-def _request(parameters: SqlParameters) -> dict[str, Any]:
+def _build_request(parameters: SqlParameters) -> dict[str, Any]:
     """Return the parts of a request that are equal for all items of a batch."""
     request = {
         "resourceArn": parameters.cluster_arn,
@@ -150,7 +153,7 @@ def _bind(value: Any, kind: str | None, name: str) -> dict[str, Any]:
     return {"value": {"stringValue": value}} | ({"typeHint": kind.upper()} if kind else {})
 
 
-def _names(columns: list[dict[str, Any]]) -> list[str]:
+def _name_columns(columns: list[dict[str, Any]]) -> list[str]:
     """Return the columns' names as in the statement, made unique: the second `id` is `id_2`."""
     names: list[str] = []
     for column in columns:
@@ -163,7 +166,7 @@ def _names(columns: list[dict[str, Any]]) -> list[str]:
     return names
 
 
-def _value(cell: dict[str, Any], column: dict[str, Any]) -> Any:
+def _convert_value(cell: dict[str, Any], column: dict[str, Any]) -> Any:
     """Return a cell as JSON: decimals, dates and times as text, binary as base64, JSON parsed."""
     if cell.get("isNull"):
         return None
@@ -171,16 +174,18 @@ def _value(cell: dict[str, Any], column: dict[str, Any]) -> Any:
     if kind == "blobValue":
         return base64.b64encode(value).decode()
     if kind == "arrayValue":
-        return _array(value)
+        return _convert_array(value)
     if kind == "stringValue" and str(column.get("typeName", "")).lower() in ("json", "jsonb"):
         return parse_json_or_text(value)
     return value
 
 
-def _array(value: dict[str, Any]) -> list[Item | Any]:
+def _convert_array(value: dict[str, Any]) -> list[Item | Any]:
     """Return an array of the Data API as a list."""
     flat = next((value[name] for name in _ARRAYS if name in value), None)
-    return list(flat) if flat is not None else [_array(inner) for inner in value.get("arrayValues", [])]
+    return (
+        list(flat) if flat is not None else [_convert_array(inner) for inner in value.get("arrayValues", [])]
+    )
 
 
 NODE = NodeType(

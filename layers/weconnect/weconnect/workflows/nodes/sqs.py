@@ -10,7 +10,7 @@ from weconnect.workflows.node_sdk import aws_session
 from weconnect.workflows.node_sdk.aws_messages import (
     FifoId,
     MessageAttributes,
-    fifo_fields,
+    build_fifo_fields,
     require_no_failure,
     to_message_attributes,
     to_text,
@@ -60,16 +60,16 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     effects = [(parameters, key) for parameters, _, key in node_run.resolve_effects(SqsParameters)]
     items: list[Item] = []
     for _, group in groupby(
-        effects, key=lambda effect: (aws_session.account_key(effect[0]), effect[0].queue_url)
+        effects, key=lambda effect: (aws_session.build_account_key(effect[0]), effect[0].queue_url)
     ):
-        for batch in _batches(group):
+        for batch in _split_batches(group):
             client = clients.client("sqs", batch[0][0])
-            with aws_session.translated_errors():
+            with aws_session.translate_errors():
                 items += _FUNCTIONS[batch[0][0].operation](client, batch)
     return {"main": items}
 
 
-def _batches(effects: Iterator[KeyedParameters]) -> Iterator[list[KeyedParameters]]:
+def _split_batches(effects: Iterator[KeyedParameters]) -> Iterator[list[KeyedParameters]]:
     """Yield batches of at most ten effects and 256 KB, as one request takes; each `receive` by itself."""
     batch: list[KeyedParameters] = []
     size = 0
@@ -88,21 +88,23 @@ def _batches(effects: Iterator[KeyedParameters]) -> Iterator[list[KeyedParameter
 
 def _send(client: Any, batch: list[KeyedParameters]) -> list[Item]:
     """Send a batch of messages and return their IDs."""
-    entries = [_entry(number, parameters, key) for number, (parameters, key) in enumerate(batch)]
+    entries = [_build_entry(number, parameters, key) for number, (parameters, key) in enumerate(batch)]
     response = client.send_message_batch(QueueUrl=batch[0][0].queue_url, Entries=entries)
     require_no_failure(response.get("Failed", []), len(batch))
     sent = sorted(response["Successful"], key=lambda each: int(each["Id"]))
     return [{"messageId": each["MessageId"], "sequenceNumber": each.get("SequenceNumber")} for each in sent]
 
 
-def _entry(number: int, parameters: SqsParameters, key: str) -> dict[str, Any]:
+def _build_entry(number: int, parameters: SqsParameters, key: str) -> dict[str, Any]:
     """Return the entry of one message in a request."""
     entry: dict[str, Any] = {"Id": str(number), "MessageBody": to_text(parameters.body)}
     if parameters.attributes:
         entry["MessageAttributes"] = to_message_attributes(parameters.attributes)
     if parameters.delay_seconds is not None:
         entry["DelaySeconds"] = parameters.delay_seconds
-    return entry | fifo_fields(parameters.queue_url, parameters.group_id, parameters.deduplication_id, key)
+    return entry | build_fifo_fields(
+        parameters.queue_url, parameters.group_id, parameters.deduplication_id, key
+    )
 
 
 def _receive(client: Any, batch: list[KeyedParameters]) -> list[Item]:
@@ -119,10 +121,10 @@ def _receive(client: Any, batch: list[KeyedParameters]) -> list[Item]:
         MessageAttributeNames=["All"],
         **options,
     )
-    return [_received(message) for message in response.get("Messages", [])]
+    return [_convert_message(message) for message in response.get("Messages", [])]
 
 
-def _received(message: dict[str, Any]) -> Item:
+def _convert_message(message: dict[str, Any]) -> Item:
     """Return a received message as an item, its body parsed if it is a JSON object or list."""
     attributes, body = message.get("MessageAttributes", {}), message["Body"]
     return {

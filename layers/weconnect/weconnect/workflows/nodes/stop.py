@@ -23,7 +23,7 @@ class StopParameters(Parameters):
 
 
 def run(node_run: NodeRun) -> ItemsByOutput:
-    """End the execution; its output are the items of this node."""
+    """End the execution with the items as its output. Raises NodeError `stopped` for the outcome failed."""
     parameters = node_run.resolve_once(StopParameters)
     if parameters.outcome == "failed":
         raise NodeError("stopped", parameters.message)

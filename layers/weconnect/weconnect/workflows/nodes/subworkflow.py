@@ -43,10 +43,10 @@ def execute(node_run: NodeRun, context: FlowContext) -> ItemsByOutput:
             "subworkflow_failed", f"The execution {result['executionId']} is {result['status']}: {code}"
         )
     output = result.get("output")
-    return {"main": [_item(value) for value in (output if isinstance(output, list) else [output])]}
+    return {"main": [_convert_item(value) for value in (output if isinstance(output, list) else [output])]}
 
 
-def _item(value: Any) -> dict[str, Any]:
+def _convert_item(value: Any) -> dict[str, Any]:
     """Return an object as it is, any other value as `{"value": …}`."""
     return value if isinstance(value, dict) else {"value": value}
 

@@ -30,13 +30,13 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the result added."""
     return {
         "main": [
-            field_paths.put(item, parameters.into, _result(parameters))
+            field_paths.put(item, parameters.into, _compute_result(parameters))
             for parameters, item in node_run.resolve_each(TextParameters)
         ]
     }
 
 
-def _result(parameters: TextParameters) -> Any:
+def _compute_result(parameters: TextParameters) -> Any:
     """Return the result of the operation on one text."""
     text = parameters.text
     if parameters.operation == "join":

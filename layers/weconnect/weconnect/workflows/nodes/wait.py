@@ -34,12 +34,12 @@ def execute(node_run: NodeRun, context: FlowContext) -> ItemsByOutput:
     parameters = node_run.resolve_once(WaitParameters)
     if parameters.until == "callback":
         value = context.steps.callback("callback", context.announce_callback, parameters.seconds)
-        return {"timeout": node_run.items} if value is None else {"main": [_item(value)]}
+        return {"timeout": node_run.items} if value is None else {"main": [_convert_item(value)]}
     if parameters.until == "moment":
         if parameters.moment is None:
             raise NodeError("invalid_parameters", "/moment: is required to wait for a moment")
         moment = parameters.moment
-        seconds = context.step("look", lambda: _seconds_until(moment))
+        seconds = context.step("look", lambda: _count_seconds_until(moment))
     else:
         seconds = parameters.seconds
     if seconds > 0:
@@ -47,7 +47,7 @@ def execute(node_run: NodeRun, context: FlowContext) -> ItemsByOutput:
     return pass_through(node_run)
 
 
-def _seconds_until(moment: datetime) -> int:
+def _count_seconds_until(moment: datetime) -> int:
     """Return the seconds until a moment, negative for a past one. Raises NodeError for one too far away."""
     seconds = ceil((moment - clock.now().astimezone(UTC)).total_seconds())
     if seconds > MAX_SECONDS:
@@ -55,7 +55,7 @@ def _seconds_until(moment: datetime) -> int:
     return seconds
 
 
-def _item(value: Any) -> dict[str, Any]:
+def _convert_item(value: Any) -> dict[str, Any]:
     """Return an object as it is, any other value as `{"value": …}`."""
     return value if isinstance(value, dict) else {"value": value}
 

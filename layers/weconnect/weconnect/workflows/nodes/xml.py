@@ -24,13 +24,13 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the result added: elements by name (a list for several), `@name` attributes, `#text`."""
     return {
         "main": [
-            field_paths.put(item, parameters.into, _result(parameters))
+            field_paths.put(item, parameters.into, _compute_result(parameters))
             for parameters, item in node_run.resolve_each(XmlParameters)
         ]
     }
 
 
-def _result(parameters: XmlParameters) -> Any:
+def _compute_result(parameters: XmlParameters) -> Any:
     """Return the parsed or written document."""
     return (
         xml_json.parse(parameters.text)

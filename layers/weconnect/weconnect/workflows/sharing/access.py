@@ -60,10 +60,10 @@ def require(caller: Caller, row: Row | None, required: RequiredAccess) -> Workfl
     """
     if not isinstance(row, WorkflowRow):
         raise WorkflowNotFound()
-    if allowed_by_role(caller, row, required):
+    if is_allowed_by_role(caller, row, required):
         return row
     share = None if row.deleted_at else find_best_share(caller, UUID(row.id))
-    if allowed_by_share(caller, share, required):
+    if is_allowed_by_share(caller, share, required):
         return row
     may_see = caller.has_permission(VIEW.permission) or caller.has_permission(required.permission)
     if share is None and not may_see:
@@ -73,7 +73,7 @@ def require(caller: Caller, row: Row | None, required: RequiredAccess) -> Workfl
             f"Your share has the level {share.level}, but this needs {required.level}. "
             "Ask a person who manages the workflow for a higher level."
         )
-    raise _refusal(caller, row, required)
+    raise _find_refusal(caller, row, required)
 
 
 def require_execution(caller: Caller, row: ExecutionRow, required: RequiredAccess) -> None:
@@ -82,17 +82,17 @@ def require_execution(caller: Caller, row: ExecutionRow, required: RequiredAcces
     It is granted by the role, or by a share that is still valid to the caller who started the execution by it. Raises
     ExecutionNotFound when the caller may not even see it, else Forbidden.
     """
-    if allowed_by_role(caller, row, required):
+    if is_allowed_by_role(caller, row, required):
         return
     is_own = row.user_id == str(caller.user_id)
-    if is_own and allowed_by_share(
+    if is_own and is_allowed_by_share(
         caller, _find_share_unless_trashed(caller, UUID(row.workflow_id)), required
     ):
         return
     may_see = caller.has_permission(VIEW_EXECUTION.permission) or caller.has_permission(required.permission)
     if not may_see:
         raise ExecutionNotFound()
-    raise _refusal(caller, row, required)
+    raise _find_refusal(caller, row, required)
 
 
 def require_may_grant(caller: Caller, row: WorkflowRow, level: ShareLevel) -> datetime | None:
@@ -105,20 +105,20 @@ def require_may_grant(caller: Caller, row: WorkflowRow, level: ShareLevel) -> da
         by_role = access.permission in permissions
         if not by_role or (access.own_only and not may_change_entity_of(caller, UUID(row.user_id))):
             share = share or find_best_share(caller, UUID(row.id))
-            if share is None or not allowed_by_share(caller, share, access):
+            if share is None or not is_allowed_by_share(caller, share, access):
                 raise CannotGrant(f"You do not have the level {access.level} yourself. Share a lower level.")
             until = share.expires_at
     return until
 
 
-def allowed_by_role(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> bool:
+def is_allowed_by_role(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> bool:
     """Return whether the caller's role grants the access, without a call to the table."""
     if not caller.has_permission(required.permission):
         return False
     return not required.own_only or may_change_entity_of(caller, UUID(row.user_id))
 
 
-def allowed_by_share(caller: Caller, share: WorkflowShare | None, required: RequiredAccess) -> bool:
+def is_allowed_by_share(caller: Caller, share: WorkflowShare | None, required: RequiredAccess) -> bool:
     """Return whether a share grants the access. The scopes of an API key bound it."""
     if share is None or share.level.rank < required.level.rank:
         return False
@@ -132,31 +132,31 @@ def find_best_share(caller: Caller, workflow_id: UUID) -> WorkflowShare | None:
     at_user = WorkflowShareRow.at_user(organization_id, workflow_id, caller.user_id)
     at_role = WorkflowShareRow.at_role(organization_id, workflow_id, caller.role)
     rows_by_key = table.get_many([at_member, at_user, at_role])
-    member = active_member(rows_by_key.get(at_member))
+    member = get_active_member(rows_by_key.get(at_member))
     if member is None:
         return None
-    role = sharing_role(caller, member)
+    role = get_sharing_role(caller, member)
     if role:
         at_current_role = WorkflowShareRow.at_role(organization_id, workflow_id, role)
         if at_current_role != at_role:  # the caller's token is older than their role
             rows_by_key |= table.get_many([at_current_role])
             at_role = at_current_role
     rows = [rows_by_key.get(at_user), rows_by_key.get(at_role) if role else None]
-    return best_of([share for row in rows if (share := share_in_force(row, member))])
+    return select_best_share([share for row in rows if (share := get_share_in_force(row, member))])
 
 
-def active_member(row: Row | None) -> OrganizationMember | None:
+def get_active_member(row: Row | None) -> OrganizationMember | None:
     """Return the member of a row, or None when they were deactivated, left, or have not joined yet."""
     member = row.to_entity() if isinstance(row, MemberRow) else None
     return member if member and member.is_active and not member.is_pending else None
 
 
-def sharing_role(caller: Caller, member: OrganizationMember) -> str | None:
+def get_sharing_role(caller: Caller, member: OrganizationMember) -> str | None:
     """Return the role whose shares count for the caller: a custom role if they have one; None for a guest."""
     return None if caller.is_guest else str(member.custom_role_id or member.role.value)
 
 
-def share_in_force(row: Row | None, member: OrganizationMember | None = None) -> WorkflowShare | None:
+def get_share_in_force(row: Row | None, member: OrganizationMember | None = None) -> WorkflowShare | None:
     """Return the share of a row, or None when it has expired.
 
     With `member`, None also for a share with them that is older than their present membership.
@@ -172,13 +172,13 @@ def share_in_force(row: Row | None, member: OrganizationMember | None = None) ->
     return share
 
 
-def best_of(shares: list[WorkflowShare]) -> WorkflowShare | None:
+def select_best_share(shares: list[WorkflowShare]) -> WorkflowShare | None:
     """Return the share of the highest level, and among those the one that lasts longest."""
 
-    def worth(share: WorkflowShare) -> tuple[int, float]:
+    def rank_share(share: WorkflowShare) -> tuple[int, float]:
         return share.level.rank, share.expires_at.timestamp() if share.expires_at else float("inf")
 
-    return max(shares, key=worth, default=None)
+    return max(shares, key=rank_share, default=None)
 
 
 def _find_share_unless_trashed(caller: Caller, workflow_id: UUID) -> WorkflowShare | None:
@@ -187,7 +187,7 @@ def _find_share_unless_trashed(caller: Caller, workflow_id: UUID) -> WorkflowSha
     return find_best_share(caller, workflow_id) if row else None
 
 
-def _refusal(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> Forbidden:
+def _find_refusal(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> Forbidden:
     """Return the error of the permission or the ownership that the caller lacks."""
     try:
         caller.require_permission(required.permission)

@@ -36,7 +36,7 @@ def read_shared_workflow(token: str) -> WorkflowExport:
     organization = rows_by_key.get(at_organization)
     row, newest = rows_by_key.get(at_workflow), rows_by_key.get(at_newest)
     if (
-        access.share_in_force(rows_by_key.get(at_share)) is None
+        access.get_share_in_force(rows_by_key.get(at_share)) is None
         or not isinstance(organization, OrganizationRow)
         or not organization.is_active
         or not isinstance(row, WorkflowRow)

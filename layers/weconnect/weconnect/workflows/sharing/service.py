@@ -46,7 +46,7 @@ def find(caller: Caller, workflow_id: UUID, *, limit: int, cursor: str | None) -
         prefix,
         limit=limit,
         cursor=cursor,
-        keep=lambda row: access.share_in_force(row) is not None,
+        keep=lambda row: access.get_share_in_force(row) is not None,
     )
     return Page(items=[row.to_entity() for row in rows], next_cursor=next_cursor)
 
@@ -64,7 +64,7 @@ def create(caller: Caller, workflow_id: UUID, new: NewWorkflowShare) -> CreatedW
     share_id, moment = replay_safe_id(), clock.now()
     values = new.model_dump() | {
         "shared_with_role": _normalize_role(new.shared_with_role),
-        "expires_at": _default_end(until, link=new.link)
+        "expires_at": _compute_default_end(until, link=new.link)
         if new.expires_at is None
         else _require_allowed_end(new.expires_at, until, link=new.link),
     }
@@ -82,9 +82,9 @@ def create(caller: Caller, workflow_id: UUID, new: NewWorkflowShare) -> CreatedW
         at = WorkflowRow.at(caller.organization_id, workflow_id)
         writes.check(WorkflowRow, at, WorkflowRow.pk.exists(), WorkflowNotFound())
         _check_recipient(writes, share)
-        writes.create(_share_row(share, token), AlreadyShared())
+        writes.create(_build_share_row(share, token), AlreadyShared())
         if token:
-            writes.create(_token_row(token, share))
+            writes.create(_build_token_row(token, share))
     return CreatedWorkflowShare(**share.model_dump(), token=token)
 
 
@@ -110,12 +110,12 @@ def update(
     values: dict[str, Any] = {
         "level": level.value,
         "expires_at": clock.iso(expires_at) if expires_at else None,
-        "ttl": _ttl(expires_at),
+        "ttl": _compute_ttl(expires_at),
     }
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
         if row.token_hash:
-            writes.touch(_token_key(row.token_hash), {}, {"ttl": values["ttl"]}, ShareNotFound())
+            writes.touch(_build_token_key(row.token_hash), {}, {"ttl": values["ttl"]}, ShareNotFound())
     return row.to_entity()
 
 
@@ -127,7 +127,7 @@ def revoke(caller: Caller, workflow_id: UUID, share_id: UUID, if_match: int | No
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
         if row.token_hash:
-            writes.discard(_token_key(row.token_hash))
+            writes.discard(_build_token_key(row.token_hash))
 
 
 def delete_all(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
@@ -136,7 +136,7 @@ def delete_all(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
     rows = list(WorkflowShareRow.query(pk, WorkflowShareRow.sk.startswith(prefix)))
     for row in rows:
         if row.token_hash:
-            batch.delete(_token_key(row.token_hash))
+            batch.delete(_build_token_key(row.token_hash))
         batch.delete(row)
     return len(rows)
 
@@ -146,7 +146,7 @@ def _check_recipient(writes: table.Transaction, share: WorkflowShare) -> None:
     organization_id = share.organization_id
     if share.shared_with_user_id:
         at = MemberRow.at(organization_id, share.shared_with_user_id)
-        if access.active_member(table.get(MemberRow, at)) is None:
+        if access.get_active_member(table.get(MemberRow, at)) is None:
             raise MemberNotFound()
         writes.check(MemberRow, at, MemberRow.is_active == True, MemberNotFound())  # noqa: E712
     elif share.shared_with_role and share.shared_with_role not in PERMISSIONS_BY_ROLE:
@@ -166,7 +166,7 @@ def _normalize_role(name: str | None) -> str | None:
         raise RoleNotFound() from None
 
 
-def _default_end(until: datetime | None, *, link: bool) -> datetime | None:
+def _compute_default_end(until: datetime | None, *, link: bool) -> datetime | None:
     """Return when a share ends that names no end: a link after 7 days, and none after its giver's access."""
     end = clock.now() + timedelta(days=LINK_DAYS) if link else until
     return min(end, until) if end and until else end
@@ -186,12 +186,12 @@ def _require_allowed_end(end: datetime | None, until: datetime | None, *, link: 
     return end
 
 
-def _ttl(moment: datetime | None) -> int | None:
+def _compute_ttl(moment: datetime | None) -> int | None:
     """Return the first whole second, in Unix time, at which the share has expired."""
     return math.ceil(moment.timestamp()) if moment else None
 
 
-def _share_row(share: WorkflowShare, token: str | None) -> WorkflowShareRow:
+def _build_share_row(share: WorkflowShare, token: str | None) -> WorkflowShareRow:
     """Return the row of a share, keyed by its recipient."""
     organization_id, workflow_id = share.organization_id, share.workflow_id
     index: dict[str, str] = {}
@@ -207,19 +207,19 @@ def _share_row(share: WorkflowShare, token: str | None) -> WorkflowShareRow:
         index["gsi1sk"] = str(workflow_id)
     token_hash = hashlib.sha256(token.encode()).hexdigest() if token else None
     return WorkflowShareRow.of(
-        share, pk=pk, sk=sk, ttl=_ttl(share.expires_at), token_hash=token_hash, **index
+        share, pk=pk, sk=sk, ttl=_compute_ttl(share.expires_at), token_hash=token_hash, **index
     )
 
 
-def _token_row(token: str, share: WorkflowShare) -> TokenRow:
+def _build_token_row(token: str, share: WorkflowShare) -> TokenRow:
     """Return the row by which a link's token is looked up."""
     names = ("organization_id", "workflow_id", "id")
     details = {name: str(getattr(share, name)) for name in names}
     pk, sk = TokenRow.at(token)
-    return TokenRow(pk=pk, sk=sk, purpose=TOKEN_PURPOSE, details=details, ttl=_ttl(share.expires_at))
+    return TokenRow(pk=pk, sk=sk, purpose=TOKEN_PURPOSE, details=details, ttl=_compute_ttl(share.expires_at))
 
 
-def _token_key(token_hash: str) -> TokenRow:
+def _build_token_key(token_hash: str) -> TokenRow:
     """Return the row (not read) of a token with this hash."""
     return TokenRow(*TokenRow.at_hash(token_hash))
 
@@ -228,7 +228,7 @@ def _load_in_force(caller: Caller, workflow_id: UUID) -> list[WorkflowShareRow]:
     """Return the rows of a workflow's valid shares."""
     pk, prefix = WorkflowShareRow.of_workflow(caller.organization_id, workflow_id)
     rows = WorkflowShareRow.query(pk, WorkflowShareRow.sk.startswith(prefix), consistent_read=True)
-    return [row for row in rows if access.share_in_force(row)]
+    return [row for row in rows if access.get_share_in_force(row)]
 
 
 def _require_share(caller: Caller, workflow_id: UUID, share_id: UUID) -> WorkflowShareRow:

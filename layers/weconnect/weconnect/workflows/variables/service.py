@@ -51,7 +51,7 @@ def create(caller: Caller, new: NewVariable) -> WorkflowVariable:
     )
     pk, sk = VariableRow.at(caller.organization_id, new.workflow_id, new.name)
     row = VariableRow.of(variable, pk=pk, sk=sk)
-    row.set(**_stored_value(row, new.value))
+    row.set(**_build_stored_value(row, new.value))
     id_pk, id_sk = VariableIdRow.at(caller.organization_id, variable_id)
     limit_reached = VariableLimitReached(
         f"The scope has {MAX_VARIABLES} variables, the maximum. Delete one first."
@@ -94,7 +94,7 @@ def update(
             check_value(VariableType(row.type), changes.value)
         except ValueError as error:
             raise InvalidVariableValue(str(error), pointer="/value") from error
-        values |= _stored_value(row, changes.value)
+        values |= _build_stored_value(row, changes.value)
     if changes.description is not None:
         values["description"] = changes.description
     return to_variable(table.change(row, values, caller.actor(), if_match=if_match))
@@ -121,7 +121,7 @@ def count_row(organization_id: UUID, workflow_id: UUID | None) -> CountRow:
     return CountRow(pk=pk, sk=sk)
 
 
-def _stored_value(row: VariableRow, value: Any) -> dict[str, Any]:
+def _build_stored_value(row: VariableRow, value: Any) -> dict[str, Any]:
     """Return the fields of the row for a value: JSON, or encrypted for a secret."""
     if row.type != VariableType.SECRET:
         return {"content": json.dumps(value, ensure_ascii=True)}

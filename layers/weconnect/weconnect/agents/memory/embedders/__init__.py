@@ -23,7 +23,8 @@ class Embedder(Protocol):
     NAME: str
     MIN_COSINE: float
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]: ...
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector for each text, in order."""
 
 
 class Embeddings(NamedTuple):

@@ -27,6 +27,7 @@ def embed(texts: Sequence[str]) -> list[list[float]]:
 
 
 def _embed(text: str) -> list[float]:
+    """Return the text's vector by Titan: 256 numbers, of length 1."""
     body = {"inputText": text or " ", "dimensions": 256, "normalize": True}
     response = client().invoke_model(
         modelId=MODEL, body=json.dumps(body), contentType="application/json", accept="application/json"

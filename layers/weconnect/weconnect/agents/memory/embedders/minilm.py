@@ -24,6 +24,7 @@ def embed(texts: Sequence[str]) -> list[list[float]]:
 
 
 def _embed(text: str) -> list[float]:
+    """Return the text's vector: the mean of the token states of MiniLM, rotated to 256 numbers, with length 1."""
     import numpy as np  # cold start
 
     weights, tokenizer, rotation = _model()
@@ -31,11 +32,11 @@ def _embed(text: str) -> list[float]:
     words = weights["embeddings.word_embeddings.weight"][ids]
     positions = weights["embeddings.position_embeddings.weight"][: len(ids)]
     state = words + positions + weights["embeddings.token_type_embeddings.weight"][0]
-    state = _norm(weights, "embeddings.LayerNorm", state)
+    state = _apply_layer_norm(weights, "embeddings.LayerNorm", state)
     for number in range(LAYERS):
         layer = f"encoder.layer.{number}."
         query, key, value = (
-            _linear(weights, f"{layer}attention.self.{name}", state)
+            _apply_linear(weights, f"{layer}attention.self.{name}", state)
             .reshape(len(ids), HEADS, -1)
             .transpose(1, 0, 2)
             for name in ("query", "key", "value")
@@ -44,20 +45,22 @@ def _embed(text: str) -> list[float]:
         scores = np.exp(scores - scores.max(-1, keepdims=True))
         attended = (scores / scores.sum(-1, keepdims=True)) @ value
         attended = attended.transpose(1, 0, 2).reshape(len(ids), WIDTH)
-        attended = _linear(weights, f"{layer}attention.output.dense", attended)
-        state = _norm(weights, f"{layer}attention.output.LayerNorm", state + attended)
-        inner = _gelu(_linear(weights, f"{layer}intermediate.dense", state))
-        inner = _linear(weights, f"{layer}output.dense", inner)
-        state = _norm(weights, f"{layer}output.LayerNorm", state + inner)
+        attended = _apply_linear(weights, f"{layer}attention.output.dense", attended)
+        state = _apply_layer_norm(weights, f"{layer}attention.output.LayerNorm", state + attended)
+        inner = _gelu(_apply_linear(weights, f"{layer}intermediate.dense", state))
+        inner = _apply_linear(weights, f"{layer}output.dense", inner)
+        state = _apply_layer_norm(weights, f"{layer}output.LayerNorm", state + inner)
     reduced = state.mean(0) @ rotation
     return [float(number) for number in reduced / np.linalg.norm(reduced)]
 
 
-def _linear(weights: dict[str, Any], name: str, state: Any) -> Any:
+def _apply_linear(weights: dict[str, Any], name: str, state: Any) -> Any:
+    """Return the linear layer `name` applied to the state of each token."""
     return state @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
 
-def _norm(weights: dict[str, Any], name: str, state: Any) -> Any:
+def _apply_layer_norm(weights: dict[str, Any], name: str, state: Any) -> Any:
+    """Return the layer normalization `name` applied to the state of each token."""
     import numpy as np  # cold start
 
     centred = state - state.mean(-1, keepdims=True)

@@ -18,8 +18,8 @@ _TYPES = {"string": "string", "number": "number", "boolean": "boolean", "date": 
 
 
 def chain(reader: NodeReader) -> MappedNode:
-    """Convert chainLlm: one question, whose answer is in `text`."""
-    _without(reader, "ai_memory", "ai_tool", "ai_document", "ai_retriever")
+    """Convert n8n's chainLlm node: one prompt, with the answer in the field that the node's version uses."""
+    _refuse_parts(reader, "ai_memory", "ai_tool", "ai_document", "ai_retriever")
     system = ""
     for index, row in reader.read_rows("messages", "messageValues"):
         if str(row.get("type", "SystemMessagePromptTemplate")) != "SystemMessagePromptTemplate" or system:
@@ -34,11 +34,11 @@ def chain(reader: NodeReader) -> MappedNode:
         answer = '{"text": $string({"output": structuredOutput})}'
     else:
         answer = '{"output": structuredOutput}'
-    return _prompt(reader, system, answer, "prompt", parsed)
+    return _build_prompt(reader, system, answer, "prompt", parsed)
 
 
 def agent(reader: NodeReader) -> MappedNode:
-    """Convert an agent: one question without tools and memory, otherwise an agent of the organization."""
+    """Convert n8n's agent node: to a prompt node, or to an agent node when it has tools, memory or its own endpoint."""
     kind = reader.read_constant(
         "agent", default="conversationalAgent" if reader.version < 1.6 else "toolsAgent"
     )
@@ -47,14 +47,14 @@ def agent(reader: NodeReader) -> MappedNode:
     if any(reader.attached.get(kind) for kind in ("ai_tool", "ai_memory")) or model_nodes.has_own_endpoint(
         reader
     ):
-        return _of_the_organization(reader)
+        return _convert_to_agent(reader)
     system = reader.read_template("options", "systemMessage", default="You are a helpful assistant")
     parsed = model_nodes.read_answer_schema(reader)
     answer = '{"output": text}' if parsed is None else '{"output": structuredOutput}'
-    return _prompt(reader, system, answer, "text", parsed)
+    return _build_prompt(reader, system, answer, "text", parsed)
 
 
-def _of_the_organization(reader: NodeReader) -> MappedNode:
+def _convert_to_agent(reader: NodeReader) -> MappedNode:
     """Convert to an agent node with the same input; the user must create the agent with its model, tools and memory."""
     if reader.attached.get("ai_outputParser"):
         raise NotConvertible("an agent with tools returns an object: create the agent and parse its output")
@@ -62,21 +62,23 @@ def _of_the_organization(reader: NodeReader) -> MappedNode:
     names = [node.name[:40] for kind in kinds for _, node in reader.attached.get(kind, [])]
     why = f"create an agent with its system message and its parts ({', '.join(names)[:300]}) and set its id here"
     steps = [
-        ("agent", {"input": _prompt_text(reader, "text")}),
+        ("agent", {"input": _read_prompt_text(reader, "text")}),
         ("jsonata", {"expression": '{"output": output}'}),
     ]
     reader.read("hasOutputParser")
     return MappedNode(steps, missing={"agentId": why})
 
 
-def _without(reader: NodeReader, *kinds: str) -> None:
+def _refuse_parts(reader: NodeReader, *kinds: str) -> None:
+    """Raise NotConvertible when parts of these kinds, such as `ai_memory`, are attached to the node."""
     kinds_present = [kind.removeprefix("ai_") for kind in kinds if reader.attached.get(kind)]
     if kinds_present:
         text = "create an agent with them and use an agent node"
         raise NotConvertible(f"it has parts that are independent here ({', '.join(kinds_present)}): {text}")
 
 
-def _prompt_text(reader: NodeReader, old_field: str) -> Any:
+def _read_prompt_text(reader: NodeReader, old_field: str) -> Any:
+    """Return the template of the user's message: n8n's own text, or the chat message of the item."""
     defined = (
         reader.read_constant("promptType", default="auto" if reader.version >= 1.4 else "define") == "define"
     )
@@ -84,16 +86,17 @@ def _prompt_text(reader: NodeReader, old_field: str) -> Any:
     return text if defined and text not in (None, "") else "{{ $json.chatInput }}"
 
 
-def _prompt(
+def _build_prompt(
     reader: NodeReader,
     system: str,
     answer: str,
     old_field: str,
     parsed: tuple[list[int], dict[str, Any]] | None,
 ) -> MappedNode:
+    """Return a prompt node and a jsonata node with the expression `answer`; `parsed` is of read_answer_schema."""
     index, settings = model_nodes.read_model(reader)
     parameters = (
-        settings | {"prompt": _prompt_text(reader, old_field)} | ({"system": system} if system else {})
+        settings | {"prompt": _read_prompt_text(reader, old_field)} | ({"system": system} if system else {})
     )
     parsers, schema = parsed or ([], None)
     parameters |= {"outputSchema": schema} if schema else {}
@@ -105,11 +108,11 @@ def _prompt(
 
 
 def extractor(reader: NodeReader) -> MappedNode:
-    """Convert informationExtractor: described fields, an example, or a schema."""
+    """Convert n8n's informationExtractor node: described fields, an example, or a schema."""
     index, settings = model_nodes.read_model(reader)
     kind = reader.read_constant("schemaType", default="fromAttributes")
     if kind == "fromAttributes":
-        schema = _of_attributes(reader)
+        schema = _read_attribute_schema(reader)
     else:
         for key in ("jsonSchemaExample", "inputSchema"):
             reader.read(key)
@@ -124,7 +127,8 @@ def extractor(reader: NodeReader) -> MappedNode:
     return MappedNode(steps, absorbed=[index])
 
 
-def _of_attributes(reader: NodeReader) -> dict[str, Any]:
+def _read_attribute_schema(reader: NodeReader) -> dict[str, Any]:
+    """Return the JSON Schema of the described fields; raise NotConvertible without any, or for an expression."""
     fields: dict[str, Any] = {}
     required = []
     for _, row in reader.read_rows("attributes", "attributes"):
@@ -143,7 +147,7 @@ def _of_attributes(reader: NodeReader) -> dict[str, Any]:
 
 
 def classifier(reader: NodeReader) -> MappedNode:
-    """Convert textClassifier, with an output for each category."""
+    """Convert n8n's textClassifier node, with an output for each category."""
     labels: dict[str, str] = {}
     for _, row in reader.read_rows("categories", "categories"):
         name, description = row.get("category"), row.get("description", "")
@@ -158,19 +162,20 @@ def classifier(reader: NodeReader) -> MappedNode:
         reader.report_left_out(
             "options.fallback", "each text gets one of the categories; n8n drops texts that match none"
         )
-    return _classified(reader, labels, "classifiedAs")
+    return _build_classification(reader, labels, "classifiedAs")
 
 
 def sentiment(reader: NodeReader) -> MappedNode:
-    """Convert sentimentAnalysis, with an output for each sentiment."""
+    """Convert n8n's sentimentAnalysis node, with an output for each sentiment."""
     messages = reader.read_constant("options", "categories", default="Positive, Neutral, Negative")
     labels = dict.fromkeys((name.strip() for name in str(messages).split(",") if name.strip()), "")
     if reader.read_constant("options", "includeDetailedResults", default=False):
         raise NotConvertible("it returns strength and confidence of the sentiment")
-    return _classified(reader, labels, "sentimentAnalysis.category")
+    return _build_classification(reader, labels, "sentimentAnalysis.category")
 
 
-def _classified(reader: NodeReader, labels: dict[str, str], field: str) -> MappedNode:
+def _build_classification(reader: NodeReader, labels: dict[str, str], field: str) -> MappedNode:
+    """Return a classify node that puts the label into `field`, and a switch node with an output for each label."""
     if not 2 <= len(labels) <= 20 or any("{{" in name for name in labels):
         raise NotConvertible(f"{len(labels)} categories are not supported (2 to 20)")
     index, settings = model_nodes.read_model(reader)
@@ -194,7 +199,7 @@ def _classified(reader: NodeReader, labels: dict[str, str], field: str) -> Mappe
 
 
 def openai(reader: NodeReader) -> MappedNode:
-    """Convert OpenAI's node: one question to a model; its other operations have no equivalent."""
+    """Convert n8n's openAi node: one prompt to a model; its other operations raise NotConvertible."""
     resource, operation = (
         reader.read_constant("resource", default="text"),
         reader.read_constant("operation", default=""),

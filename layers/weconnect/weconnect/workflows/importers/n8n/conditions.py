@@ -51,7 +51,7 @@ def convert_filter(reader: NodeReader) -> str:
 def convert_rows(
     reader: NodeReader, conditions: dict[str, Any], path: tuple[Any, ...], *, ignore_case: bool = False
 ) -> str:
-    """Return the version 2 conditions at a path; raise NotConvertible."""
+    """Return the version 2 conditions at a path as one expression; raise NotConvertible."""
     options = conditions.get("options")
     if isinstance(options, dict) and options.get("caseSensitive") is False:
         ignore_case = True
@@ -66,8 +66,8 @@ def convert_rows(
         kind, operation = str(operator.get("type", "string")), str(operator.get("operation", "equals"))
         left = reader.to_term(row.get("leftValue"), (*path_of_row, "leftValue"))
         right = reader.to_term(row.get("rightValue"), (*path_of_row, "rightValue"))
-        checks.append(_check(kind, operation, left, right, sensitive=not ignore_case))
-    return _joined(checks, either=conditions.get("combinator") == "or")
+        checks.append(_build_check(kind, operation, left, right, sensitive=not ignore_case))
+    return _join_checks(checks, either=conditions.get("combinator") == "or")
 
 
 def convert_by_kind(reader: NodeReader) -> str:
@@ -78,26 +78,29 @@ def convert_by_kind(reader: NodeReader) -> str:
             default = {"number": "smaller", "dateTime": "after"}.get(kind, "equal")
             left = reader.to_term(row.get("value1"), (*path_of_row, "value1"))
             right = reader.to_term(row.get("value2"), (*path_of_row, "value2"))
-            checks.append(_check(kind, str(row.get("operation", default)), left, right))
+            checks.append(_build_check(kind, str(row.get("operation", default)), left, right))
     either = reader.read_constant("combineOperation", default="all") == "any"
-    return _joined(checks, either=either or reader.read_constant("combineConditions", default="AND") == "OR")
+    return _join_checks(
+        checks, either=either or reader.read_constant("combineConditions", default="AND") == "OR"
+    )
 
 
 def convert_rule(
     reader: NodeReader, kind: str, path_of_row: tuple[Any, ...], row: dict[str, Any], left: Term
 ) -> str:
-    """Return a rule of a switch of version 1 or 2; raise NotConvertible."""
+    """Return the condition of a rule of a switch node of version 1 or 2; raise NotConvertible."""
     default = {"number": "smaller", "dateTime": "after"}.get(kind, "equal")
     right = reader.to_term(row.get("value2"), (*path_of_row, "value2"))
-    return wrap_condition(_check(kind, str(row.get("operation", default)), left, right))
+    return wrap_condition(_build_check(kind, str(row.get("operation", default)), left, right))
 
 
 def wrap_condition(source: str) -> str:
-    """Return a condition as a parameter of ours."""
+    """Return a condition's JSONata as a parameter, `{{ … }}`."""
     return wrap_expression(source)
 
 
-def _joined(checks: list[str], *, either: bool) -> str:
+def _join_checks(checks: list[str], *, either: bool) -> str:
+    """Return the checks, joined by `or` (`either`) or `and`, as a parameter; raise NotConvertible for none."""
     if not checks:
         raise NotConvertible("it has no conditions")
     return wrap_condition(
@@ -105,7 +108,8 @@ def _joined(checks: list[str], *, either: bool) -> str:
     )
 
 
-def _check(kind: str, operation: str, left: Term, right: Term, *, sensitive: bool = True) -> str:
+def _build_check(kind: str, operation: str, left: Term, right: Term, *, sensitive: bool = True) -> str:
+    """Return one check as JSONata; `kind` is n8n's type of the operands. Raise NotConvertible."""
     operation = _NAMES.get(operation, operation)
     negative = operation in _NEGATIVE
     operation = _NEGATIVE.get(operation, operation)
@@ -114,14 +118,14 @@ def _check(kind: str, operation: str, left: Term, right: Term, *, sensitive: boo
     elif operation == "empty":
         source = _call("empty", left)
     elif operation == "regex":
-        source = f"$contains({_as_text(left)}, {_pattern(right)})"
+        source = f"$contains({_as_text(left)}, {_read_pattern(right)})"
     else:
         source = _KINDS.get(kind, _raise_unsupported)(operation, left, right, sensitive)
     return f"$not({source})" if negative else source
 
 
-def _pattern(right: Term) -> str:
-    """Return a constant regular expression, with slashes and flags or without; raise NotConvertible."""
+def _read_pattern(right: Term) -> str:
+    """Return a constant regular expression, with or without slashes and flags, as JSONata; raise NotConvertible."""
     try:
         text = json.loads(right.source) if right.kind == "text" and right.source.startswith('"') else None
     except ValueError:
@@ -136,7 +140,8 @@ def _pattern(right: Term) -> str:
     return pattern
 
 
-def _text(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+def _compare_texts(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    """Return JSONata that compares two operands as texts; raise NotConvertible for another operation."""
     one, other = _as_text(left), _as_text(right)
     if not sensitive:
         one, other = f"$lowercase({one})", f"$lowercase({other})"
@@ -152,21 +157,24 @@ def _text(operation: str, left: Term, right: Term, sensitive: bool) -> str:
     return _raise_unsupported(operation, left, right, sensitive)
 
 
-def _number(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+def _compare_numbers(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    """Return JSONata that compares two operands as numbers; raise NotConvertible for another operation."""
     one, other = _as_number(left), _as_number(right)
     if operation == "equals":
         return f"({one} = {other})"
-    return _compared(operation, one, other)
+    return _compare_order(operation, one, other)
 
 
-def _moment(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+def _compare_moments(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    """Return JSONata that compares two operands as times; raise NotConvertible for another operation."""
     one, other = _as_moment(left), _as_moment(right)
     if operation == "equals":
         return f"({one} = {other})"
-    return _compared(operation, one, other)
+    return _compare_order(operation, one, other)
 
 
-def _truth(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+def _compare_booleans(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    """Return JSONata that compares two operands as booleans; raise NotConvertible for another operation."""
     if operation == "true":
         return f"({_as_truth(left)} = true)"
     if operation == "equals":
@@ -174,7 +182,8 @@ def _truth(operation: str, left: Term, right: Term, sensitive: bool) -> str:
     return _raise_unsupported(operation, left, right, sensitive)
 
 
-def _list(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+def _check_list(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    """Return JSONata that checks a list's elements or length; raise NotConvertible for another operation."""
     if operation == "contains" and sensitive:
         return f"({right.source} in {left.source})"
     ways = {"lengthEquals": "=", "lengthGt": ">", "lengthLt": "<", "lengthGte": ">=", "lengthLte": "<="}
@@ -185,34 +194,37 @@ def _list(operation: str, left: Term, right: Term, sensitive: bool) -> str:
     return _raise_unsupported(operation, left, right, sensitive)
 
 
-def _any(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+def _compare_any(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    """Return JSONata that compares operands of any type for equality; raise NotConvertible for another operation."""
     if operation == "equals":
         return f"({left.source} = {right.source})"
     return _raise_unsupported(operation, left, right, sensitive)
 
 
 def _raise_unsupported(operation: str, left: Term, right: Term, sensitive: bool) -> str:
+    """Raise NotConvertible for an operation without an equivalent; its signature is that of a comparison."""
     raise NotConvertible(f"the condition {operation!r} has no equivalent")
 
 
 _KINDS: dict[str, Callable[[str, Term, Term, bool], str]] = {
-    "string": _text,
-    "number": _number,
-    "boolean": _truth,
-    "dateTime": _moment,
-    "array": _list,
-    "any": _any,
+    "string": _compare_texts,
+    "number": _compare_numbers,
+    "boolean": _compare_booleans,
+    "dateTime": _compare_moments,
+    "array": _check_list,
+    "any": _compare_any,
 }
 
 
-def _compared(operation: str, one: str, other: str) -> str:
+def _compare_order(operation: str, one: str, other: str) -> str:
+    """Return JSONata for an operation that orders two numbers, such as `gt`; raise NotConvertible for another one."""
     if operation not in _COMPARED:
         raise NotConvertible(f"the condition {operation!r} has no equivalent")
     return f"({one} {_COMPARED[operation]} {other} ? true : false)"
 
 
 def _call(helper: str, term: Term) -> str:
-    """Return a call of a helper that is defined in path_of_row, because a condition calls only one or two of them."""
+    """Return JSONata that defines a helper and calls it; inline, because a condition calls only one or two helpers."""
     defined = {"absent": "function($x) { $not($exists($x)) or $x = null }", **HELPERS}
     inner = "; ".join(
         f"${name} := {defined[name]}" for name in (*HELPER_DEPENDENCIES.get(helper, ()), helper)
@@ -221,6 +233,7 @@ def _call(helper: str, term: Term) -> str:
 
 
 def _as_text(term: Term) -> str:
+    """Return JSONata for a term's value as text; a missing value and null become the empty text."""
     if term.kind == "text":
         return term.source
     if term.kind in ("number", "boolean"):
@@ -231,12 +244,14 @@ def _as_text(term: Term) -> str:
 
 
 def _as_number(term: Term) -> str:
+    """Return JSONata for a term's value as a number."""
     if term.kind == "number":
         return term.source
     return _call("num", term)
 
 
 def _as_moment(term: Term) -> str:
+    """Return JSONata for a term's value in epoch milliseconds; a text must be in ISO 8601."""
     if term.kind in ("moment", "date", "number"):
         return term.source
     source = f"({term.source})"
@@ -244,6 +259,7 @@ def _as_moment(term: Term) -> str:
 
 
 def _as_truth(term: Term) -> str:
+    """Return JSONata for a term's value as a boolean: true, "true", 1 and "1" are true."""
     if term.kind == "boolean":
         return term.source
     if term.kind == "text":

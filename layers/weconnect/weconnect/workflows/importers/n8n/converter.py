@@ -56,6 +56,7 @@ class Draft:
     slots: list[str] = field(default_factory=list)
 
     def build_report(self, others: list[str]) -> ImportReport:
+        """Return the report of the import; `others` are the names of the file's other workflows."""
         counts = {status: sum(node.status == status for node in self.nodes) for status in _STATUSES}
         taken = counts["mapped"] + counts["translated"]
         gone = {node.pointer for node in self.nodes if node.status in ("placeholder", "note")}
@@ -68,8 +69,8 @@ class Draft:
                 placeholders=counts["placeholder"],
                 notes=counts["note"],
                 nodes=share(taken, taken + counts["incomplete"] + counts["placeholder"]),
-                expressions=_translated(self.expressions),
-                expressions_of_taken=_translated(expressions),
+                expressions=_compute_translated_share(self.expressions),
+                expressions_of_taken=_compute_translated_share(expressions),
             ),
             nodes=self.nodes,
             expressions=self.expressions[:MAX_LISTED],
@@ -83,7 +84,8 @@ class Draft:
 _STATUSES = ("mapped", "translated", "incomplete", "placeholder", "note")
 
 
-def _translated(expressions: list[ImportedExpression]) -> Any:
+def _compute_translated_share(expressions: list[ImportedExpression]) -> Any:
+    """Return the share of the expressions that were translated."""
     return share(sum(each.status == "translated" for each in expressions), len(expressions))
 
 
@@ -96,30 +98,34 @@ def convert(workflow: N8nWorkflow) -> Draft:
     first: Draft | None = None
     while True:
         conversion = _Conversion(workflow, rejected)
-        draft = conversion.draft()
+        draft = conversion.build_draft()
         first = first or draft
         broken = conversion.find_broken_loops(draft)
         if not broken:
-            return first if _errors(first) <= _errors(draft) else draft
+            return first if _count_errors(first) <= _count_errors(draft) else draft
         rejected |= broken
 
 
-def _errors(draft: Draft) -> int:
+def _count_errors(draft: Draft) -> int:
+    """Return the number of a draft's validation errors."""
     return sum(finding.severity == "error" for finding in draft.validation.findings)
 
 
 class _Conversion:
+    """One pass over a workflow; the nodes in `rejected` (reason by index) become placeholders."""
+
     def __init__(self, workflow: N8nWorkflow, rejected: dict[int, str]) -> None:
         self.workflow = workflow
         self.rejected = rejected
         self.links, self.lost = read_links(workflow)
         self.names = nodes.make_unique_names(workflow.nodes)
         self.timezone = whole.read_timezone(workflow)
-        self.readers = self._readings()
+        self.readers = self._create_readers()
         self.mapped: dict[int, MappedNode] = {}
         self.why: dict[int, str] = {}
 
-    def draft(self) -> Draft:
+    def build_draft(self) -> Draft:
+        """Return the draft with its validation and the entries of its report."""
         for index, node in enumerate(self.workflow.nodes):
             if node.type != node_mapping.STICKY:
                 self._convert_node(index, node)
@@ -129,7 +135,7 @@ class _Conversion:
             for index in mapped.absorbed
             if self._is_only_attached(index)
         }
-        nodes_by_index, first = self._nodes(absorbed_by)
+        nodes_by_index, first = self._build_nodes(absorbed_by)
         draft = Draft(
             name=whole.read_name(self.workflow),
             description="",
@@ -142,8 +148,8 @@ class _Conversion:
             validation=Validation(valid=True, express=False, findings=[]),
         )
         draft.dropped += [Dropped(pointer=pointer, what="connection", why=why) for pointer, why in self.lost]
-        draft.definition.connections += list(self._connections(draft, absorbed_by, first))
-        draft.description = self._description(draft)
+        draft.definition.connections += list(self._build_connections(draft, absorbed_by, first))
+        draft.description = self._build_description(draft)
         for index, node in enumerate(self.workflow.nodes):
             self._report_node(draft, index, node, nodes_by_index, absorbed_by)
         draft.dropped += list(whole.list_dropped(self.workflow))
@@ -174,17 +180,18 @@ class _Conversion:
 
     # Nodes
 
-    def _readings(self) -> list[NodeReader]:
+    def _create_readers(self) -> list[NodeReader]:
+        """Return a reader for each node, with the nodes attached to it by connections of other kinds than main."""
         all_names: dict[str, str] = {}
         for node, name in zip(self.workflow.nodes, self.names, strict=True):
             all_names.setdefault(node.name, name)
         lineage = ItemLineage(self.workflow.nodes, self.links)
 
-        def surroundings(index: int) -> ExpressionScope:
+        def create_scope(index: int) -> ExpressionScope:
             return ExpressionScope(all_names, lambda name: lineage.item_of_node(index, name), self.timezone)
 
         readers = [
-            NodeReader(node, index, _version(node), surroundings(index))
+            NodeReader(node, index, _read_version(node), create_scope(index))
             for index, node in enumerate(self.workflow.nodes)
         ]
         for link in self.links:
@@ -194,6 +201,7 @@ class _Conversion:
         return readers
 
     def _convert_node(self, index: int, node: N8nNode) -> None:
+        """Store a node's equivalent in `mapped`, or in `why` the reason why it gets a placeholder."""
         reader = self.readers[index]
         maker = node_mapping.CONVERTERS.get(node.type)
         if index in self.rejected or maker is None:
@@ -212,7 +220,7 @@ class _Conversion:
         """Return whether a model is attached only to converted nodes, so that it needs no node of its own."""
         return all(link.target in self.mapped for link in self.links if link.source == index)
 
-    def _nodes(self, absorbed_by: dict[int, int]) -> tuple[dict[int, list[Node]], dict[int, str]]:
+    def _build_nodes(self, absorbed_by: dict[int, int]) -> tuple[dict[int, list[Node]], dict[int, str]]:
         """Return the nodes by index in the file, and the id of the first step of each."""
         taken = {name.casefold() for name in self.names}
         placeholder_count = len(self.why) + sum(bool(mapped.missing) for mapped in self.mapped.values())
@@ -228,16 +236,16 @@ class _Conversion:
                     groups[index].append(nodes.build_original(reader, name, self.mapped[index], room, taken))
             else:
                 outputs = sorted(
-                    {self._output(link) for link in self.links if link.source == index} - {"main"}
+                    {self._find_output(link) for link in self.links if link.source == index} - {"main"}
                 )
                 groups[index] = [nodes.build_placeholder(reader, name, self.why[index], outputs, room)]
         return groups, {index: group[0].id for index, group in groups.items()}
 
-    def _output(self, link: Link) -> str:
-        """Return the source output of a connection, empty when it does not exist."""
+    def _find_output(self, link: Link) -> str:
+        """Return the name of the output at which a connection begins; empty when it does not exist."""
         mapped = self.mapped.get(link.source)
         if link.kind != "main":
-            return "" if mapped else _port(link.kind)
+            return "" if mapped else _convert_port(link.kind)
         outputs = mapped.outputs if mapped else ("main",)
         on_error = (self.workflow.nodes[link.source].model_extra or {}).get("onError")
         if on_error == "continueErrorOutput" and link.output >= len(outputs) and (mapped or link.output == 1):
@@ -246,9 +254,10 @@ class _Conversion:
             return outputs[link.output] if link.output < len(outputs) else ""
         return "main" if link.output == 0 else f"output{link.output}"
 
-    def _connections(
+    def _build_connections(
         self, draft: Draft, absorbed_by: dict[int, int], first: dict[int, str]
     ) -> Iterator[Connection]:
+        """Yield the draft's connections, those between a node's steps included; record the others as dropped."""
         seen: set[tuple[str, ...]] = set()
         for index, mapped in self.mapped.items():
             count = len(mapped.steps)
@@ -262,7 +271,7 @@ class _Conversion:
         for link in self.links:
             if link.source in absorbed_by:
                 continue
-            output = self._output(link)
+            output = self._find_output(link)
             why = ""
             if link.source not in first or link.target not in first:
                 why = "belongs to a sticky note or to a node that became a part of another one"
@@ -273,8 +282,8 @@ class _Conversion:
             if why:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why=why))
                 continue
-            source = self._error_source(link.source) if output == "error" else f"node-{link.source}"
-            ends = (source, output, first[link.target], self._input(link))
+            source = self._find_error_source_id(link.source) if output == "error" else f"node-{link.source}"
+            ends = (source, output, first[link.target], self._find_input(link))
             if ends in seen:
                 draft.dropped.append(Dropped(pointer=link.pointer, what="connection", why="is a duplicate"))
                 continue
@@ -288,10 +297,10 @@ class _Conversion:
                 is_enabled=link.kind == "main",
             )
 
-    def _error_source(self, index: int) -> str:
-        """Return the id of the node that has the error output."""
+    def _find_error_source_id(self, index: int) -> str:
+        """Return the id of the node with the error output, of those that n8n's node at `index` became."""
         mapped = self.mapped.get(index)
-        number = nodes.acting_step(mapped) if mapped else 1
+        number = nodes.find_acting_step(mapped) if mapped else 1
         return f"node-{index}" if mapped is None or number == len(mapped.steps) else f"node-{index}-{number}"
 
     def _is_trigger(self, index: int) -> bool:
@@ -300,10 +309,11 @@ class _Conversion:
         kind = find_node_type(mapped.steps[0][0]) if mapped else None
         return kind is not None and kind.inputs == ()
 
-    def _input(self, link: Link) -> str:
+    def _find_input(self, link: Link) -> str:
+        """Return the name of the input at which a connection ends."""
         mapped = self.mapped.get(link.target)
         if link.target_kind != "main":
-            return "main" if mapped else _port(link.target_kind)
+            return "main" if mapped else _convert_port(link.target_kind)
         if mapped is None:
             return "main" if link.input == 0 else f"input{link.input}"
         return mapped.inputs[min(link.input, len(mapped.inputs) - 1)] if mapped.inputs else "main"
@@ -318,6 +328,7 @@ class _Conversion:
         nodes_by_index: dict[int, list[Node]],
         absorbed_by: dict[int, int],
     ) -> None:
+        """Add a node's entry, its expressions, dropped settings and credential slot to the draft."""
         reader, mapped = self.readers[index], self.mapped.get(index)
         status, why = "placeholder", self.why.get(index)
         ids = [each.id for each in nodes_by_index.get(absorbed_by.get(index, index), [])]
@@ -338,7 +349,7 @@ class _Conversion:
         draft.expressions += reader.expressions
         draft.nodes.append(
             ImportedNode(
-                pointer=reader.pointer(),
+                pointer=reader.build_pointer(),
                 name=node.name,
                 type=node.type,
                 type_version=reader.version,
@@ -352,13 +363,13 @@ class _Conversion:
         extra = node.model_extra or {}
         for key, reason in _NODE_DROPS.items():
             if extra.get(key):
-                draft.dropped.append(Dropped(pointer=reader.pointer(key), what=key, why=reason))
+                draft.dropped.append(Dropped(pointer=reader.build_pointer(key), what=key, why=reason))
         if extra.get("credentials") and ids:
             draft.slots.append(ids[0])
 
     # Description
 
-    def _description(self, draft: Draft) -> str:
+    def _build_description(self, draft: Draft) -> str:
         """Return the description in the file, followed by its sticky notes."""
         extra = self.workflow.model_extra or {}
         texts = [extra["description"]] if isinstance(extra.get("description"), str) else []
@@ -373,10 +384,12 @@ class _Conversion:
         return whole[:MAX_DESCRIPTION]
 
 
-def _version(node: N8nNode) -> float:
+def _read_version(node: N8nNode) -> float:
+    """Return a node's typeVersion; 1.0 when it is missing or invalid."""
     version = (node.model_extra or {}).get("typeVersion")
     return float(version) if isinstance(version, int | float) and 0 < version < 100 else 1.0
 
 
-def _port(kind: str) -> str:
+def _convert_port(kind: str) -> str:
+    """Return the name of a placeholder's port for a kind of connection: letters, digits and underscores."""
     return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in kind)[:64] or "main"

@@ -17,7 +17,7 @@ _TYPED = {"stringValue", "numberValue", "booleanValue", "arrayValue", "objectVal
 
 
 def set_(reader: NodeReader) -> MappedNode:
-    """Convert a set node of any version: fields by name, or one JSON object."""
+    """Convert n8n's set node of any version: fields by name, or one JSON object."""
     values: dict[str, Any] = {}
     remove: list[str] = []
     if reader.version < 3:
@@ -28,20 +28,20 @@ def set_(reader: NodeReader) -> MappedNode:
                     reader,
                     values,
                     row.get("name"),
-                    _typed(reader, kind, row.get("value"), (*path, "value")),
+                    _convert_typed(reader, kind, row.get("value"), (*path, "value")),
                 )
     else:
-        keep, remove = _keeps(reader, values)
+        keep, remove = _read_kept_fields(reader, values)
         if reader.read_constant("mode", default="manual") in ("raw", "json"):
             source_json = read_json_parameter(reader, "jsonOutput")
             if not isinstance(source_json, dict):
                 if not isinstance(source_json, str) or not source_json.startswith("{{"):
                     raise NotConvertible("its JSON is not an object")
-                return MappedNode([("jsonata", {"expression": _merged(source_json, keep=keep)})])
+                return MappedNode([("jsonata", {"expression": _build_merge(source_json, keep=keep)})])
             for name, value in source_json.items():
                 _put(reader, values, name, value)
         else:
-            _fields(reader, values)
+            _read_assignments(reader, values)
     if reader.read("options", "dotNotation") is False and any("." in name for name in values):
         raise NotConvertible("the name of a field has a dot, which separates the parts of a path here")
     reader.read("duplicateItem"), reader.read("options", "ignoreConversionErrors")
@@ -50,7 +50,7 @@ def set_(reader: NodeReader) -> MappedNode:
     )
 
 
-def _keeps(reader: NodeReader, values: dict[str, Any]) -> tuple[bool, list[str]]:
+def _read_kept_fields(reader: NodeReader, values: dict[str, Any]) -> tuple[bool, list[str]]:
     """Return whether other fields are kept, and those to remove; adds to `values` when only some are kept."""
     include = reader.read_constant("include", default="all" if reader.version < 3.3 else "")
     others = reader.read_constant("includeOtherFields", default=None)
@@ -72,18 +72,22 @@ def _keeps(reader: NodeReader, values: dict[str, Any]) -> tuple[bool, list[str]]
     return False, []
 
 
-def _fields(reader: NodeReader, values: dict[str, Any]) -> None:
+def _read_assignments(reader: NodeReader, values: dict[str, Any]) -> None:
+    """Add the assigned fields of a set node of version 3 to `values`."""
     for path, row in reader.read_rows("assignments", "assignments"):
         kind = str(row.get("type", "string"))
-        _put(reader, values, row.get("name"), _typed(reader, kind, row.get("value"), (*path, "value")))
+        _put(
+            reader, values, row.get("name"), _convert_typed(reader, kind, row.get("value"), (*path, "value"))
+        )
     for path, row in reader.read_rows("fields", "values"):
         kind = str(row.get("type", "stringValue"))
         if kind in _TYPED:
-            value = _typed(reader, kind.removesuffix("Value"), row.get(kind), (*path, kind))
+            value = _convert_typed(reader, kind.removesuffix("Value"), row.get(kind), (*path, kind))
             _put(reader, values, row.get("name"), value)
 
 
 def _put(reader: NodeReader, values: dict[str, Any], name: Any, value: Any) -> None:
+    """Set a field by its path; raise NotConvertible for an invalid name."""
     values[field_name(name)] = value
 
 
@@ -97,7 +101,7 @@ def field_name(name: Any) -> str:
     return name
 
 
-def _typed(reader: NodeReader, kind: str, value: Any, path: tuple[Any, ...]) -> Any:
+def _convert_typed(reader: NodeReader, kind: str, value: Any, path: tuple[Any, ...]) -> Any:
     """Return a value in the type that n8n converts it to; texts are converted now."""
     if isinstance(value, str) and not is_expression(value):
         try:
@@ -121,17 +125,20 @@ def _typed(reader: NodeReader, kind: str, value: Any, path: tuple[Any, ...]) -> 
     return reader.convert(value, path)
 
 
-def _merged(source_json: str, *, keep: bool) -> str:
+def _build_merge(source_json: str, *, keep: bool) -> str:
+    """Return the jsonata node's expression for a JSON object, merged into the item when `keep`."""
     source = source_json.removeprefix("{{").removesuffix("}}").strip()
     return f"$merge([$json, {source}])" if keep else source
 
 
 def split_out(reader: NodeReader) -> MappedNode:
+    """Convert n8n's splitOut node."""
     field = reader.read_constant("fieldToSplitOut")
-    return _split(reader, field, reader.read_constant("include", default="noOtherFields"))
+    return _convert_split(reader, field, reader.read_constant("include", default="noOtherFields"))
 
 
-def _split(reader: NodeReader, field: Any, include: Any) -> MappedNode:
+def _convert_split(reader: NodeReader, field: Any, include: Any) -> MappedNode:
+    """Return a split node for the list at `field`, or a jsonata node when the elements replace the item."""
     if (
         not isinstance(field, str)
         or not field.strip()
@@ -155,6 +162,7 @@ def _split(reader: NodeReader, field: Any, include: Any) -> MappedNode:
 
 
 def aggregate(reader: NodeReader) -> MappedNode:
+    """Convert n8n's aggregate node: lists of all items or of fields."""
     way = reader.read_constant("aggregate", default="aggregateIndividualFields")
     if way == "aggregateAllItemData":
         if reader.read_constant("include", default="allFields") != "allFields":
@@ -178,10 +186,12 @@ def aggregate(reader: NodeReader) -> MappedNode:
 
 
 def limit(reader: NodeReader) -> MappedNode:
-    return _limited(reader, reader.read_constant("keep", default="firstItems"))
+    """Convert n8n's limit node."""
+    return _convert_limit(reader, reader.read_constant("keep", default="firstItems"))
 
 
-def _limited(reader: NodeReader, keep: Any) -> MappedNode:
+def _convert_limit(reader: NodeReader, keep: Any) -> MappedNode:
+    """Return a limit node; `keep` is n8n's "firstItems" or "lastItems"."""
     maximum = reader.read_constant("maxItems", default=1)
     if not isinstance(maximum, int) or not 1 <= maximum <= 100_000:
         raise NotConvertible(f"it keeps {maximum} items; 1 to 100,000 are supported")
@@ -189,6 +199,7 @@ def _limited(reader: NodeReader, keep: Any) -> MappedNode:
 
 
 def sort(reader: NodeReader) -> MappedNode:
+    """Convert n8n's sort node: by fields; raise NotConvertible for a random order or code."""
     if reader.read_constant("type", default="simple") != "simple":
         raise NotConvertible("it sorts randomly or by code")
     by = []
@@ -208,6 +219,7 @@ def sort(reader: NodeReader) -> MappedNode:
 
 
 def deduplicate(reader: NodeReader) -> MappedNode:
+    """Convert n8n's removeDuplicates node, unless it compares with earlier executions."""
     operation = reader.read_constant("operation", default="removeDuplicateInputItems")
     if operation not in ("removeDuplicateInputItems", "removeDuplicates"):
         raise NotConvertible("it compares with items of earlier executions")
@@ -225,14 +237,14 @@ def deduplicate(reader: NodeReader) -> MappedNode:
 
 
 def item_lists(reader: NodeReader) -> MappedNode:
-    """Convert the older node, which had the operations of five current nodes."""
+    """Convert n8n's itemLists node, which had the operations of five current nodes."""
     operation = reader.read_constant("operation", default="splitOutItems")
     match operation:
         case "splitOutItems":
             field = reader.read_constant("fieldToSplitOut")
-            return _split(reader, field, reader.read_constant("include", default="noOtherFields"))
+            return _convert_split(reader, field, reader.read_constant("include", default="noOtherFields"))
         case "limit":
-            return _limited(reader, reader.read_constant("keep", default="firstItems"))
+            return _convert_limit(reader, reader.read_constant("keep", default="firstItems"))
         case "sort":
             return sort(reader)
         case "removeDuplicates":

@@ -58,7 +58,7 @@ def read_links(workflow: N8nWorkflow) -> tuple[list[Link], list[tuple[str, str]]
         indexes.setdefault(node.name, index)
     result: list[Link] = []
     lost: list[tuple[str, str]] = []
-    for pointer, source, kind, output, end in _ends(workflow):
+    for pointer, source, kind, output, end in _iterate_ends(workflow):
         target = end.get("node")
         if source not in indexes or not isinstance(target, str) or target not in indexes:
             lost.append((pointer, "its source or target node does not exist"))
@@ -84,7 +84,8 @@ def read_links(workflow: N8nWorkflow) -> tuple[list[Link], list[tuple[str, str]]
     return result, lost
 
 
-def _ends(workflow: N8nWorkflow) -> Iterator[tuple[str, str, str, int, dict[str, Any]]]:
+def _iterate_ends(workflow: N8nWorkflow) -> Iterator[tuple[str, str, str, int, dict[str, Any]]]:
+    """Yield (pointer, source's name, kind, output's number, target) for each connection in the file."""
     for source, kinds in workflow.connections.items():
         for kind, outputs in kinds.items():
             for output, ends in enumerate(outputs or []):

@@ -18,7 +18,7 @@ from weconnect.workflows.importers.n8n.jsonata_terms import (
     quote_field,
     variable_name,
 )
-from weconnect.workflows.importers.n8n.operators import OPERATORS, conditional
+from weconnect.workflows.importers.n8n.operators import OPERATORS, translate_conditional
 from weconnect.workflows.importers.n8n.syntax_tree import (
     Arrow,
     Binary,
@@ -58,6 +58,7 @@ class ExpressionTranslator:
         self._local: dict[str, Term] = {}
 
     def call_helper(self, name: str, *arguments: Term) -> str:
+        """Return JSONata that calls a helper, and note that the expression needs it."""
         for needed in (*HELPER_DEPENDENCIES.get(name, ()), name):
             self._helpers[needed] = None
         return f"${name}({', '.join(argument.source for argument in arguments)})"
@@ -68,6 +69,7 @@ class ExpressionTranslator:
         return Term(self.define_helpers(source), term.kind)
 
     def define_helpers(self, source: str) -> str:
+        """Return JSONata that defines the helpers called so far, then evaluates `source`."""
         if not self._helpers:
             return source
         defined = "; ".join(f"${name} := {HELPERS[name]}" for name in self._helpers)
@@ -79,35 +81,37 @@ class ExpressionTranslator:
             case Constant():
                 return constant(tree.value)
             case Name():
-                return self._name(tree.name)
+                return self._translate_name(tree.name)
             case Member():
-                return self._member(tree)
+                return self._translate_member(tree)
             case Invoke():
-                return self._invoke(tree)
+                return self._translate_call(tree)
             case Unary():
-                return self._unary(tree)
+                return self._translate_unary(tree)
             case Binary():
-                return self._binary(tree)
+                return self._translate_binary(tree)
             case Conditional():
                 test = as_condition(self, self.translate(tree.test))
-                return conditional(test, self.translate(tree.then), self.translate(tree.otherwise))
+                return translate_conditional(test, self.translate(tree.then), self.translate(tree.otherwise))
             case Element():
-                return self._element(tree)
+                return self._translate_element(tree)
             case Bound():
-                return self._bound(tree)
+                return self._translate_bound(tree)
             case ListOf():
                 return Term(
-                    f"[{', '.join(self._list_element(element) for element in tree.elements)}]", "list"
+                    f"[{', '.join(self._translate_list_element(element) for element in tree.elements)}]",
+                    "list",
                 )
             case ObjectOf():
-                return self._object(tree)
+                return self._translate_object(tree)
             case Joined():
-                return self._template(tree)
+                return self._translate_template(tree)
             case Regex():
                 raise Unsupported("a regular expression as a value")
         raise Unsupported("a function as a value")
 
     def translate_callback(self, tree: Tree, of: Term, *, same: bool = False) -> tuple[str, Term]:
+        """Return a callback's head, `function($x)`, and body; with `same`, its 2nd parameter is not an index."""
         if isinstance(tree, Name) and tree.name in ("Boolean", "String", "Number"):
             tree = Arrow(("x",), Invoke(tree, (Name("x"),)))
         if not isinstance(tree, Arrow) or not (not same) <= len(tree.parameters) <= 2:
@@ -128,7 +132,7 @@ class ExpressionTranslator:
         finally:
             self._local = before
 
-    def _bound(self, tree: Bound) -> Term:
+    def _translate_bound(self, tree: Bound) -> Term:
         """Bind a name to a value within parentheses."""
         if isinstance(tree.value, Arrow):
             head, body = self.translate_callback(tree.value, Term("", "any"), same=True)
@@ -142,7 +146,7 @@ class ExpressionTranslator:
                 return self.translate(tree.body)
             finally:
                 self._local = before
-        name = self._new_variable(tree.name)
+        name = self._create_variable(tree.name)
         self._local = before | {tree.name: Term(name, bound.kind)}
         try:
             body = self.translate(tree.body)
@@ -150,7 +154,7 @@ class ExpressionTranslator:
             self._local = before
         return Term(f"({name} := {bound.source}; {body.source})", body.kind)
 
-    def _new_variable(self, name: str) -> str:
+    def _create_variable(self, name: str) -> str:
         """Return a variable that means nothing else in this expression."""
         variable = variable_name(name).rstrip("_") + "_"
         if self._is_taken(variable, name):
@@ -161,7 +165,7 @@ class ExpressionTranslator:
         """Return whether another name than `name` uses the variable."""
         return any(term.source == variable for other, term in self._local.items() if other != name)
 
-    def _list_element(self, tree: Tree) -> str:
+    def _translate_list_element(self, tree: Tree) -> str:
         """Return the JSONata of a list's element; a list within the list stays one, unless it is spread."""
         if isinstance(tree, Spread):
             term = self.translate(tree.of)
@@ -175,7 +179,8 @@ class ExpressionTranslator:
             else self.call_helper("one", Term(as_value(term)))
         )
 
-    def _object(self, tree: ObjectOf) -> Term:
+    def _translate_object(self, tree: ObjectOf) -> Term:
+        """Translate an object literal; raise Unsupported."""
         parts: list[str] = []
         fields: list[str] = []
         for name, inner in tree.fields:
@@ -193,7 +198,8 @@ class ExpressionTranslator:
 
     # Names and paths
 
-    def _name(self, name: str) -> Term:
+    def _translate_name(self, name: str) -> Term:
+        """Translate a name that is not called, such as `$json`; raise Unsupported."""
         if name in self._local:
             return self._local[name]
         match name:
@@ -202,7 +208,7 @@ class ExpressionTranslator:
             case "$now":
                 return Term("$millis()", "moment")
             case "$today":
-                return functions.today(self)
+                return functions.translate_today(self)
             case "$itemIndex" if not self.scope.sees_all_items:
                 return Term("$index", "number")
             case "items" if self.scope.sees_all_items:
@@ -211,11 +217,12 @@ class ExpressionTranslator:
                 return Term("()", "missing")
         raise Unsupported(name if name.startswith("$") else f"the name {name}")
 
-    def _member(self, tree: Member) -> Term:
+    def _translate_member(self, tree: Member) -> Term:
+        """Translate `of.key` with a constant key; raise Unsupported."""
         of, key = tree.of, tree.key
         if isinstance(of, Name) and of.name not in self._local:
             if of.name == "$node" and isinstance(key, str):
-                return self._node(key)
+                return self._translate_node(key)
             if of.name == "$input" and key == "item" and not self.scope.sees_all_items:
                 return Term("$json", "item")
             if field := _EXECUTION_FIELDS.get(f"{of.name}.{key}"):
@@ -229,15 +236,15 @@ class ExpressionTranslator:
                 raise Unsupported(f"{of.name}.{key}")
         term = self.translate(of)
         if term.kind == "node":
-            return self._node_item(term, key)
+            return self._translate_node_item(term, key)
         if term.kind == "item":
             if key == "json":
                 return Term(term.source, "object")
             raise Unsupported(f".{key} of an item")
         if key == "length":
-            return methods.length(self, term)
+            return methods.translate_length(self, term)
         if term.kind == "moment":
-            return functions.moment_part(self, term, key)
+            return functions.translate_moment_part(self, term, key)
         if term.kind == "match":
             if not isinstance(key, int) or key < 0:
                 raise Unsupported(f".{key} of the result of .match()")
@@ -258,19 +265,21 @@ class ExpressionTranslator:
             raise Unsupported(f".{key} of an object literal")
         return Term(f"{term.source}.{plain}")
 
-    def _element(self, tree: Element) -> Term:
+    def _translate_element(self, tree: Element) -> Term:
         """Translate `of[key]`: an index into a list or a text, or a field."""
         term, key = self.translate(tree.of), self.translate(tree.key)
         if term.kind not in ("any", "list", "object", "text") or key.kind not in ("any", "number", "text"):
             raise Unsupported("a computed key in brackets")
         return Term(self.call_helper("at", term, key))
 
-    def _node(self, name: str) -> Term:
+    def _translate_node(self, name: str) -> Term:
+        """Return the term of a node by n8n's name; raise Unsupported when it does not exist."""
         if name not in self.scope.names:
             raise Unsupported(f"the node {name!r}, which does not exist")
         return Term(f"$nodes.{quote_field(self.scope.names[name])}", "node", name)
 
-    def _node_item(self, node: Term, key: str | int) -> Term:
+    def _translate_node_item(self, node: Term, key: str | int) -> Term:
+        """Translate `.item` or `.json` of a node; note in the report that its first item is assumed."""
         if key not in ("item", "json"):
             raise Unsupported(f".{key} of a node")
         which = self.scope.item_of_node(node.name)
@@ -284,7 +293,8 @@ class ExpressionTranslator:
 
     # Calls
 
-    def _invoke(self, tree: Invoke) -> Term:
+    def _translate_call(self, tree: Invoke) -> Term:
+        """Translate a call of a function or a method; raise Unsupported."""
         function = tree.function
         if tree.new:
             return functions.translate_new(self, tree)
@@ -305,7 +315,7 @@ class ExpressionTranslator:
                 named = tree.arguments[0]
                 if not isinstance(named, Constant) or not isinstance(named.value, str):
                     raise Unsupported("a node with a computed name")
-                node = self._node(named.value)
+                node = self._translate_node(named.value)
                 return node if function.name == "$" else Term(f"{node.source}.items", "items")
             return functions.translate_call(self, function.name, tree.arguments)
         if not isinstance(function, Member) or not isinstance(function.key, str):
@@ -315,11 +325,12 @@ class ExpressionTranslator:
             return functions.translate_call(self, f"{of.name}.{name}", tree.arguments)
         term = self.translate(of)
         if term.kind == "node":
-            return self._node_items(term, name, tree.arguments)
+            return self._translate_node_method(term, name, tree.arguments)
         return methods.translate_method(self, term, name, tree.arguments)
 
     @staticmethod
-    def _node_items(node: Term, name: str, arguments: tuple[Tree, ...]) -> Term:
+    def _translate_node_method(node: Term, name: str, arguments: tuple[Tree, ...]) -> Term:
+        """Translate `.first()`, `.last()` or `.all()` of a node; raise Unsupported."""
         if arguments or name not in ("first", "last", "all"):
             raise Unsupported(f".{name}({'…' if arguments else ''}) of a node")
         if name == "all":
@@ -328,7 +339,8 @@ class ExpressionTranslator:
 
     # Operators
 
-    def _template(self, tree: Joined) -> Term:
+    def _translate_template(self, tree: Joined) -> Term:
+        """Translate a template string."""
         parts = [
             constant(part).source if isinstance(part, str) else as_text(self, self.translate(part))
             for part in tree.parts
@@ -336,14 +348,16 @@ class ExpressionTranslator:
         parts = parts if len(parts) > 1 else ['""', *parts]
         return Term(f"({' & '.join(parts)})", "text")
 
-    def _unary(self, tree: Unary) -> Term:
+    def _translate_unary(self, tree: Unary) -> Term:
+        """Translate `!`, `-` or `+` of an operand."""
         operand = self.translate(tree.operand)
         if tree.operator == "!":
             return Term(f"$not({as_condition(self, operand)})", "boolean")
         source = as_number(self, operand)
         return Term(f"(-{source})" if tree.operator == "-" else source, "number")
 
-    def _binary(self, tree: Binary) -> Term:
+    def _translate_binary(self, tree: Binary) -> Term:
+        """Translate a binary operator; raise Unsupported."""
         left, right = self.translate(tree.left), self.translate(tree.right)
         return OPERATORS[tree.operator](self, left, right)
 

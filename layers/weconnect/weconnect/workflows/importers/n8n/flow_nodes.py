@@ -20,6 +20,7 @@ _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 
 
 def if_(reader: NodeReader) -> MappedNode:
+    """Convert n8n's if node."""
     condition = (
         conditions.convert_filter(reader) if reader.version >= 2 else conditions.convert_by_kind(reader)
     )
@@ -27,12 +28,14 @@ def if_(reader: NodeReader) -> MappedNode:
 
 
 def filter_(reader: NodeReader) -> MappedNode:
+    """Convert n8n's filter node."""
     if reader.version >= 2:
         return MappedNode([("filter", {"condition": conditions.convert_filter(reader)})])
     return MappedNode([("filter", {"condition": conditions.convert_by_kind(reader)})])
 
 
 def switch(reader: NodeReader) -> MappedNode:
+    """Convert n8n's switch node; its cases and outputs are named `output0`, `output1`, …"""
     if reader.read_constant("mode", default="rules") != "rules":
         raise NotConvertible("its output is computed by an expression")
     if reader.version < 3:
@@ -62,6 +65,7 @@ def switch(reader: NodeReader) -> MappedNode:
 
 
 def _convert_numbered_switch(reader: NodeReader) -> MappedNode:
+    """Convert n8n's switch node of version 1 or 2, whose rules name an output by its number."""
     kind = str(reader.read_constant("dataType", default="number"))
     cases: list[dict[str, str]] = []
     used = -1
@@ -92,6 +96,7 @@ def _convert_numbered_switch(reader: NodeReader) -> MappedNode:
 
 
 def merge(reader: NodeReader) -> MappedNode:
+    """Convert n8n's merge node, with inputs named `input0`, `input1`, …"""
     mode = reader.read_constant("mode", default="append")
     count = reader.read_constant("numberInputs", default=2)
     if not isinstance(count, int) or not 1 <= count <= MAX_INPUTS:
@@ -100,9 +105,11 @@ def merge(reader: NodeReader) -> MappedNode:
     if mode == "append":
         return MappedNode([("merge", {"mode": "append"})], inputs=inputs)
     if mode == "chooseBranch":
-        return MappedNode([("merge", {"mode": "one", "input": _chosen(reader, inputs)})], inputs=inputs)
+        return MappedNode(
+            [("merge", {"mode": "one", "input": _read_chosen_input(reader, inputs)})], inputs=inputs
+        )
     if reader.version < 2:
-        return _old_merge(reader, mode, inputs)
+        return _convert_old_merge(reader, mode, inputs)
     way = reader.read_constant(
         "combineBy", default=reader.read_constant("combinationMode", default="combineByFields")
     )
@@ -113,11 +120,11 @@ def merge(reader: NodeReader) -> MappedNode:
         raise NotConvertible(
             f"the mode {mode!r}{f' with {way!r}' if mode == 'combine' else ''} has no equivalent"
         )
-    return MappedNode([("merge", {"mode": "by_key", **_by_key(reader)})], inputs=inputs)
+    return MappedNode([("merge", {"mode": "by_key", **_read_key_parameters(reader)})], inputs=inputs)
 
 
-def _old_merge(reader: NodeReader, mode: Any, inputs: tuple[str, ...]) -> MappedNode:
-    """Convert version 1, which has other names for the modes."""
+def _convert_old_merge(reader: NodeReader, mode: Any, inputs: tuple[str, ...]) -> MappedNode:
+    """Convert n8n's merge node of version 1, which has other names for the modes."""
     if mode == "passThrough":
         second = reader.read_constant("output", default="input1") == "input2"
         return MappedNode([("merge", {"mode": "one", "input": inputs[int(second)]})], inputs=inputs)
@@ -129,7 +136,8 @@ def _old_merge(reader: NodeReader, mode: Any, inputs: tuple[str, ...]) -> Mapped
     raise NotConvertible(f"the mode {mode!r} has no equivalent")
 
 
-def _chosen(reader: NodeReader, inputs: tuple[str, ...]) -> str:
+def _read_chosen_input(reader: NodeReader, inputs: tuple[str, ...]) -> str:
+    """Return the name of the input whose items a merge node passes on; raise NotConvertible."""
     reader.read("chooseBranchMode")
     chosen_output = reader.read_constant("output", default="specifiedInput")
     number = {"input1": 1, "input2": 2}.get(str(chosen_output)) or reader.read_constant(
@@ -156,7 +164,8 @@ def _merge_by_position(reader: NodeReader, inputs: tuple[str, ...], keep: str) -
     return MappedNode([("merge", {"mode": "by_position", "keep": keep})], inputs=inputs)
 
 
-def _by_key(reader: NodeReader) -> dict[str, Any]:
+def _read_key_parameters(reader: NodeReader) -> dict[str, Any]:
+    """Return the parameters `key` and `keep` of a merge by one field; raise NotConvertible."""
     named = reader.read_constant("fieldsToMatchString", default="")
     pairs = [(row.get("field1"), row.get("field2")) for _, row in reader.read_rows("mergeByFields", "values")]
     if reader.read_constant("advanced", default=False) is False and named:
@@ -176,6 +185,7 @@ def _by_key(reader: NodeReader) -> dict[str, Any]:
 
 
 def loop(reader: NodeReader) -> MappedNode:
+    """Convert n8n's splitInBatches node."""
     if reader.version < 2:
         raise NotConvertible("version 1 has no output for the end of the loop")
     if reader.read("options", "reset"):
@@ -187,8 +197,8 @@ def loop(reader: NodeReader) -> MappedNode:
     return MappedNode([("loop", {"batchSize": size, "maxIterations": MAX_ITERATIONS})], outputs)
 
 
-def called(reader: NodeReader) -> MappedNode:
-    """Convert executeWorkflow; the file does not contain the other workflow, unless it is the workflow itself."""
+def convert_execute_workflow(reader: NodeReader) -> MappedNode:
+    """Convert n8n's executeWorkflow node; the file lacks the other workflow, unless the workflow calls itself."""
     if reader.read_constant("mode", default="once") != "once":
         raise NotConvertible(
             "it executes the other workflow for each item: use a loop with a subworkflow node"
@@ -215,10 +225,12 @@ def called(reader: NodeReader) -> MappedNode:
 
 
 def noop(reader: NodeReader) -> MappedNode:
+    """Convert n8n's noOp node."""
     return MappedNode([("noop", {})])
 
 
 def wait(reader: NodeReader) -> MappedNode:
+    """Convert n8n's wait node: for a duration of at most 30 days, or until a moment."""
     resume = reader.read_constant("resume", default="timeInterval")
     if resume == "specificTime":
         return MappedNode([("wait", {"until": "moment", "moment": reader.read_template("dateTime")})])
@@ -241,6 +253,7 @@ def wait(reader: NodeReader) -> MappedNode:
 
 
 def stop(reader: NodeReader) -> MappedNode:
+    """Convert n8n's stopAndError node."""
     if reader.read_constant("errorType", default="errorMessage") == "errorMessage":
         message = reader.read_template("errorMessage", default="")
     else:
@@ -250,6 +263,7 @@ def stop(reader: NodeReader) -> MappedNode:
 
 
 def respond(reader: NodeReader) -> MappedNode:
+    """Convert n8n's respondToWebhook node."""
     way = reader.read_constant("respondWith", default="firstIncomingItem")
     status = reader.read_template("options", "responseCode", default=200)
     parameters: dict[str, Any] = {"status": status}

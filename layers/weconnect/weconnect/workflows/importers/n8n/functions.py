@@ -65,7 +65,7 @@ def translate_call(translator: TermTranslator, name: str, arguments: tuple[Tree,
     )
     space, _, function = name.partition(".")
     if space == "Math":
-        return _math(translator, function, terms)
+        return _translate_math(translator, function, terms)
     if space == "$input" and function in _INPUT and not terms:
         source, kind = _INPUT[function]
         return Term(source, "items" if kind == "items" else "item")
@@ -120,12 +120,12 @@ def translate_call(translator: TermTranslator, name: str, arguments: tuple[Tree,
             test = translator.call_helper("empty", Term(as_value(terms[0])))
             return Term(f"({test} ? {as_value(terms[1])} : {as_value(terms[0])})")
         case (("$min" | "$max"), count) if count:
-            return _math(translator, name[1:], terms)
+            return _translate_math(translator, name[1:], terms)
     raise Unsupported(f"{name}()")
 
 
 def as_json(translator: TermTranslator, term: Term) -> Term:
-    """Return a term as JSON text."""
+    """Return JSONata for a term as JSON text."""
     if term.kind in ("object", "list"):
         return Term(f"$string({term.source})", "text")
     if term.kind in ("number", "boolean"):
@@ -133,7 +133,8 @@ def as_json(translator: TermTranslator, term: Term) -> Term:
     return Term(translator.call_helper("toJson", Term(as_value(term))), "text")
 
 
-def _math(translator: TermTranslator, name: str, terms: list[Term]) -> Term:
+def _translate_math(translator: TermTranslator, name: str, terms: list[Term]) -> Term:
+    """Return the JSONata for `Math.name(terms)`; raise Unsupported."""
     numbers = [as_number(translator, term) for term in terms]
     if name in _MATH and len(numbers) == 1:
         return Term(f"{_MATH[name]}({numbers[0]})", "number")
@@ -158,6 +159,7 @@ def translate_reduce(translator: TermTranslator, of: Term, arguments: tuple[Tree
 
 
 def _parse_number(translator: TermTranslator, term: Term, digits: str) -> Term:
+    """Return JSONata for the number that a text begins with; `digits` is the pattern of an unsigned number."""
     text = term.source if term.kind == "text" else f"$string({as_value(term)})"
     match = f"$match({text}, /^\\s*[-+]?{digits}/)[0].match"
     return Term(f'$number($replace({match}, /^\\s*\\+|^\\s+/, ""))')
@@ -175,11 +177,12 @@ def require_utc(translator: TermTranslator) -> None:
 
 
 def read_millis(source: str) -> str:
-    """Return milliseconds of a number, or of a text in ISO 8601; another text is an error at execution."""
+    """Return JSONata for a value in milliseconds: a number, or a text in ISO 8601; other texts fail the execution."""
     return f'(function($x) {{ $type($x) = "string" ? $toMillis($x) : $x }}({source}))'
 
 
-def today(translator: TermTranslator) -> Term:
+def translate_today(translator: TermTranslator) -> Term:
+    """Return JSONata for the start of today in UTC, in epoch milliseconds; raise Unsupported for another time zone."""
     require_utc(translator)
     return Term('$toMillis($now("[Y0001]-[M01]-[D01]"))', "moment")
 
@@ -194,7 +197,7 @@ def translate_new(translator: TermTranslator, tree: Invoke) -> Term:
 
 
 def as_millis(translator: TermTranslator, term: Term) -> str:
-    """Return a term in milliseconds; a text that is not ISO 8601 is an error at execution, never another time."""
+    """Return JSONata for a term in milliseconds; a text that is not ISO 8601 fails the execution. Raise Unsupported."""
     if term.kind in ("moment", "date") or term.source.isdecimal():
         return term.source
     if term.kind not in ("any", "text", "number"):
@@ -204,8 +207,8 @@ def as_millis(translator: TermTranslator, term: Term) -> str:
     return translator.call_helper("date", term)
 
 
-def moment_part(translator: TermTranslator, term: Term, key: str | int) -> Term:
-    """Translate `$now.year` and its like."""
+def translate_moment_part(translator: TermTranslator, term: Term, key: str | int) -> Term:
+    """Translate a property of a moment, such as `$now.year`; raise Unsupported."""
     if key not in _PARTS:
         raise Unsupported(f".{key} of a moment")
     require_utc(translator)
@@ -234,7 +237,7 @@ def translate_moment_method(
         return _format_moment(translator, of, "[Y0001]-[M01]-[D01]")
     if name in ("plus", "minus"):
         sign = "+" if name == "plus" else "-"
-        return Term(f"({of.source} {sign} {_duration(translator, arguments)})", "moment")
+        return Term(f"({of.source} {sign} {_translate_duration(translator, arguments)})", "moment")
     if name == "toSeconds" and not arguments:
         return Term(f"({of.source} / 1000)", "number")
     if name == "startOf" and len(arguments) == 1 and arguments[0] == Constant("day"):
@@ -244,6 +247,7 @@ def translate_moment_method(
 
 
 def _format_moment(translator: TermTranslator, of: Term, shape: str) -> Term:
+    """Return JSONata for a moment as text; `shape` is a JSONata picture string. Raise Unsupported, unless in UTC."""
     require_utc(translator)
     if of.source == "$millis()":
         return Term(f'$now("{shape}")', "text")
@@ -268,7 +272,8 @@ def format_picture(tree: Tree) -> str:
     return picture
 
 
-def _duration(translator: TermTranslator, arguments: tuple[Tree, ...]) -> str:
+def _translate_duration(translator: TermTranslator, arguments: tuple[Tree, ...]) -> str:
+    """Return JSONata for a duration in milliseconds: `({days: 1})` or `(1, "days")`; raise Unsupported."""
     pairs: list[tuple[Tree, str]]
     if len(arguments) == 1 and isinstance(arguments[0], ObjectOf):
         pairs = [(inner, unit) for unit, inner in arguments[0].fields]

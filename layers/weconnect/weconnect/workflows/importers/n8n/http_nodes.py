@@ -20,6 +20,7 @@ FULL = '{"body": body, "headers": headers, "statusCode": status}'
 
 
 def request(reader: NodeReader) -> MappedNode:
+    """Convert n8n's httpRequest node of any version."""
     old = reader.version < 3
     method = reader.read_constant("requestMethod" if old else "method", default="GET")
     if method not in _METHODS:
@@ -30,25 +31,30 @@ def request(reader: NodeReader) -> MappedNode:
     parameters: dict[str, Any] = {"method": method, "url": reader.read_template("url", default="")}
     if not parameters["url"]:
         raise NotConvertible("it has no address")
-    headers = _pairs(reader, "header", old=old)
-    query = _pairs(reader, "query", old=old)
+    headers = _read_headers_or_query(reader, "header", old=old)
+    query = _read_headers_or_query(reader, "query", old=old)
     parameters |= {"headers": headers} if headers else {}
     parameters |= {"query": query} if query else {}
     if method not in ("GET", "HEAD"):
-        body = _old_body(reader, headers) if old else _body(reader, headers)
+        body = _read_old_body(reader, headers) if old else _read_body(reader, headers)
         parameters |= {"body": body} if body is not None else {}
         parameters |= {"headers": headers} if headers else {}
-    _options(reader, parameters, old=old)
+    _read_options(reader, parameters, old=old)
     if reader.read_constant("authentication", default="none") != "none" or reader.read("nodeCredentialType"):
         reader.report_left_out(
             "authentication", "the file does not contain its credential: set the header that it sends"
         )
         reader.read("genericAuthType")
-    return MappedNode([("http_request", parameters), ("jsonata", {"expression": _answer(reader, old=old)})])
+    return MappedNode(
+        [
+            ("http_request", parameters),
+            ("jsonata", {"expression": _build_response_expression(reader, old=old)}),
+        ]
+    )
 
 
-def _pairs(reader: NodeReader, what: str, *, old: bool) -> dict[str, Any]:
-    """Return the headers, or the parameters of the query."""
+def _read_headers_or_query(reader: NodeReader, what: str, *, old: bool) -> dict[str, Any]:
+    """Return the headers (`what`: "header") or the parameters of the query ("query"), by name."""
     key = f"{what}Parameters"
     if old:
         if reader.read("jsonParameters") is True:
@@ -69,12 +75,14 @@ def _pairs(reader: NodeReader, what: str, *, old: bool) -> dict[str, Any]:
 
 
 def _require_object(value: Any) -> dict[str, Any]:
+    """Return a value that is an object; raise NotConvertible for another one."""
     if not isinstance(value, dict):
         raise NotConvertible("its headers or its query are computed by an expression")
     return value
 
 
 def read_pairs(reader: NodeReader, *path: str) -> dict[str, Any]:
+    """Return the values by name in a list of `{name, value}`; raise NotConvertible for a name that occurs twice."""
     pairs: dict[str, Any] = {}
     for path_of_row, row in reader.read_rows(*path):
         name = row.get("name")
@@ -88,13 +96,14 @@ def read_pairs(reader: NodeReader, *path: str) -> dict[str, Any]:
     return pairs
 
 
-def _body(reader: NodeReader, headers: dict[str, Any]) -> Any:
+def _read_body(reader: NodeReader, headers: dict[str, Any]) -> Any:
+    """Return the body in version 3 or later, None without one; may add the content type to `headers`."""
     if not reader.read("sendBody"):
         return None
     kind = reader.read_constant("contentType", default="json")
     way = reader.read_constant("specifyBody", default="keypair")
     if kind == "raw":
-        _type(headers, reader.read_template("rawContentType", default="text/html"))
+        _set_content_type(headers, reader.read_template("rawContentType", default="text/html"))
         return reader.read_template("body", default="")
     if kind not in ("json", "form-urlencoded"):
         raise NotConvertible(f"a body of the type {kind!r} has no equivalent")
@@ -104,26 +113,29 @@ def _body(reader: NodeReader, headers: dict[str, Any]) -> Any:
             if way == "json"
             else read_pairs(reader, "bodyParameters", "parameters")
         )
-    _type(headers, _FORM)
+    _set_content_type(headers, _FORM)
     if way == "string":
         return reader.read_template("body", default="")
-    return _form(reader, "bodyParameters", "parameters")
+    return _read_form(reader, "bodyParameters", "parameters")
 
 
-def _old_body(reader: NodeReader, headers: dict[str, Any]) -> Any:
+def _read_old_body(reader: NodeReader, headers: dict[str, Any]) -> Any:
+    """Return the body in version 1 or 2, None without one; may add the content type to `headers`."""
     kind = reader.read_constant("options", "bodyContentType", default="json")
     if kind not in ("json", "form-urlencoded", "raw"):
         raise NotConvertible(f"a body of the type {kind!r} has no equivalent")
     if reader.read("sendBinaryData"):
         raise NotConvertible("it sends a file")
     if kind == "raw":
-        _type(headers, reader.read_template("options", "bodyContentCustomMimeType", default="text/plain"))
+        _set_content_type(
+            headers, reader.read_template("options", "bodyContentCustomMimeType", default="text/plain")
+        )
         return reader.read_template("bodyParametersJson", default="")
     if kind == "form-urlencoded":
-        _type(headers, _FORM)
+        _set_content_type(headers, _FORM)
         if reader.read("jsonParameters") is True:
             raise NotConvertible("it encodes JSON as a form")
-        return _form(reader, "bodyParametersUi", "parameter")
+        return _read_form(reader, "bodyParametersUi", "parameter")
     if reader.read("jsonParameters") is True:
         return (
             read_json_parameter(reader, "bodyParametersJson") if reader.read("bodyParametersJson") else None
@@ -131,7 +143,8 @@ def _old_body(reader: NodeReader, headers: dict[str, Any]) -> Any:
     return read_pairs(reader, "bodyParametersUi", "parameter") or None
 
 
-def _form(reader: NodeReader, *path: str) -> str:
+def _read_form(reader: NodeReader, *path: str) -> str:
+    """Return the template of a form-encoded body from a list of `{name, value}`."""
     pairs = []
     for path_of_row, row in reader.read_rows(*path):
         name = reader.to_term(row.get("name"), (*path_of_row, "name"))
@@ -141,12 +154,14 @@ def _form(reader: NodeReader, *path: str) -> str:
     return "&".join(pairs)
 
 
-def _type(headers: dict[str, Any], kind: Any) -> None:
+def _set_content_type(headers: dict[str, Any], kind: Any) -> None:
+    """Add the header `content-type`, unless there is one."""
     if not any(name.lower() == "content-type" for name in headers):
         headers["content-type"] = kind
 
 
-def _options(reader: NodeReader, parameters: dict[str, Any], *, old: bool) -> None:
+def _read_options(reader: NodeReader, parameters: dict[str, Any], *, old: bool) -> None:
+    """Add timeout, redirects and the treatment of error statuses to `parameters`."""
     timeout = reader.read_constant("options", "timeout", default=None)
     seconds = timeout / 1000 if isinstance(timeout, int | float) and timeout > 0 else MAX_SECONDS
     parameters["timeoutSeconds"] = max(1, min(MAX_SECONDS, round(seconds)))
@@ -168,7 +183,7 @@ def _options(reader: NodeReader, parameters: dict[str, Any], *, old: bool) -> No
         reader.report_left_out("allowUnauthorizedCerts", "certificates are always checked")
 
 
-def _answer(reader: NodeReader, *, old: bool) -> str:
+def _build_response_expression(reader: NodeReader, *, old: bool) -> str:
     """Return the expression for n8n's output: the body's objects as items, or the complete response."""
     shape = reader.read("options", "response", "response", default={})
     shape = shape if isinstance(shape, dict) else {}

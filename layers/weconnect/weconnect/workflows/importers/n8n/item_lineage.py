@@ -42,7 +42,7 @@ class ItemLineage:
                 self._before[link.target].append(link.source)
 
     def item_of_node(self, here: int, name: str) -> Literal["first", "index", "assumed"]:
-        """Return which item of the named node belongs to an item of the node at index `here`."""
+        """Return which item of the named node belongs to one of the node at index `here`; "assumed" when unsure."""
         wanted = self._index_by_name[name]
         if self._has_one_item(wanted):
             return "first"

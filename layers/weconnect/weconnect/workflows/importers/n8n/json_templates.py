@@ -16,12 +16,12 @@ _MARK = "\ue000{}\ue001"
 
 
 def read_json_parameter(reader: NodeReader, *path: str) -> Any:
-    """Return a parameter with JSON text as a value; raise NotConvertible if only evaluation makes it JSON."""
+    """Return a parameter's JSON text as a value; raise NotConvertible when only its evaluation makes it JSON."""
     return to_json_template(reader, reader.read(*path), path)
 
 
 def to_json_template(reader: NodeReader, text: Any, path: tuple[Any, ...]) -> Any:
-    """Return the JSON text of a parameter at `path` as a value, as `read_json_parameter` does."""
+    """Return JSON text at a path as a value with translated expressions; raise NotConvertible."""
     if not isinstance(text, str):
         return reader.convert(text, path)
     if not is_expression(text):
@@ -48,6 +48,7 @@ def to_json_template(reader: NodeReader, text: Any, path: tuple[Any, ...]) -> An
 
 
 def _parse_json(text: str) -> Any:
+    """Return the value of JSON text, `{}` of blank text; raise NotConvertible."""
     try:
         return json.loads(text, strict=False) if text.strip() else {}
     except (ValueError, RecursionError):
@@ -55,7 +56,7 @@ def _parse_json(text: str) -> Any:
 
 
 def _translate_json_value(reader: NodeReader, source: str, path: tuple[Any, ...]) -> str:
-    """Translate an expression for a JSON value; of one that turns a value into JSON text, take the value."""
+    """Return JSONata for an expression's value; of a conversion to JSON text, such as JSON.stringify, its operand."""
     term = reader.translate(source, path)
     wrapped = _unwrap_stringify(source.strip())
     if wrapped is None or term.source.startswith("$error("):
@@ -69,12 +70,13 @@ def _unwrap_stringify(source: str) -> str | None:
     if source.endswith(".toJsonString()"):
         return source.removesuffix(".toJsonString()")
     inner = source.removeprefix("JSON.stringify(").removesuffix(")")
-    if len(inner) == len(source) - 16 and "," not in inner and _balanced(inner):
+    if len(inner) == len(source) - 16 and "," not in inner and _is_balanced(inner):
         return inner
     return None
 
 
-def _balanced(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
+    """Return whether a text closes as many brackets, of any kind, as it opens, and none before it opens one."""
     depth = 0
     for letter in text:
         depth += (letter in "([{") - (letter in ")]}")
@@ -84,7 +86,7 @@ def _balanced(text: str) -> bool:
 
 
 def _ends_within_quotes(text: str, inside: bool) -> bool:
-    """Return whether a text ends within quotes; `inside`: it began there."""
+    """Return whether a text ends within quotes, when it begins within quotes (`inside`) or outside."""
     position = 0
     while position < len(text):
         if text[position] == "\\" and inside:
@@ -96,6 +98,7 @@ def _ends_within_quotes(text: str, inside: bool) -> bool:
 
 
 def _insert_expressions(value: Any, sources: list[str]) -> Any:
+    """Return a value in which expressions replace their marks; raise NotConvertible for a mark in a key."""
     if isinstance(value, dict):
         if any("\ue000" in key for key in value):
             raise NotConvertible("the name of a field in its JSON is an expression")

@@ -222,7 +222,7 @@ def variable_name(name: str) -> str:
 
 
 def as_text(translator: TermTranslator, term: Term) -> str:
-    """Return a term as it appears within a text; raise Unsupported."""
+    """Return JSONata for a term as it appears within a text; raise Unsupported."""
     if term.kind in ("text", "number", "boolean"):
         return term.source
     if term.kind == "moment":
@@ -233,7 +233,7 @@ def as_text(translator: TermTranslator, term: Term) -> str:
 
 
 def as_number(translator: TermTranslator, term: Term) -> str:
-    """Return a term converted to a number; raise Unsupported."""
+    """Return JSONata for a term converted to a number; raise Unsupported."""
     if term.kind in ("number", "moment", "date"):
         return term.source
     if term.kind in ("list", "object", "node", "item", "items", "function", "match"):
@@ -242,7 +242,7 @@ def as_number(translator: TermTranslator, term: Term) -> str:
 
 
 def as_condition(translator: TermTranslator, term: Term) -> str:
-    """Return a term as a condition, which is always true or false."""
+    """Return JSONata for a term as a condition, which is always true or false."""
     if term.kind == "boolean":
         return term.source
     if term.kind in ("list", "object", "moment", "date", "node", "items", "function"):
@@ -253,7 +253,7 @@ def as_condition(translator: TermTranslator, term: Term) -> str:
 
 
 def as_value(term: Term) -> str:
-    """Return a term as the value of an expression; raise Unsupported."""
+    """Return JSONata for a term as the value of an expression; raise Unsupported."""
     if term.kind in ("moment", "date"):
         return moment_as_text(term)
     if term.kind == "match":
@@ -264,4 +264,5 @@ def as_value(term: Term) -> str:
 
 
 def moment_as_text(term: Term) -> str:
+    """Return JSONata for a moment as text in ISO 8601."""
     return "$now()" if term.source == "$millis()" else f"$fromMillis({term.source})"

@@ -40,7 +40,7 @@ def translate_method(translator: TermTranslator, of: Term, name: str, arguments:
     return method(translator, of, arguments)
 
 
-def length(translator: TermTranslator, of: Term) -> Term:
+def translate_length(translator: TermTranslator, of: Term) -> Term:
     """Translate `of.length`; raise Unsupported."""
     if of.kind in ("list", "items"):
         return Term(f"$count({of.source})", "number")
@@ -51,14 +51,15 @@ def length(translator: TermTranslator, of: Term) -> Term:
     return Term(translator.call_helper("size", of))
 
 
-def _constant_text(tree: Tree) -> str:
+def _read_constant_text(tree: Tree) -> str:
     """Return an argument that must be a constant text; raise Unsupported."""
     if isinstance(tree, Constant) and isinstance(tree.value, str):
         return tree.value
     raise Unsupported("an argument that is not a constant text")
 
 
-def _whole_number(tree: Tree) -> int:
+def _read_whole_number(tree: Tree) -> int:
+    """Return an argument that must be a constant integer; raise Unsupported."""
     value = tree.value if isinstance(tree, Constant) else None
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -69,11 +70,14 @@ def _whole_number(tree: Tree) -> int:
 
 
 def _expect_arguments(arguments: tuple[Tree, ...], least: int, most: int) -> None:
+    """Raise Unsupported unless there are `least` to `most` arguments."""
     if not least <= len(arguments) <= most:
         raise Unsupported(f"{len(arguments)} arguments")
 
 
-def _text_method(function: str) -> Method:
+def _create_text_method(function: str) -> Method:
+    """Return the translator of a method without arguments; `function` is JSONata with `{0}` for the text."""
+
     def apply(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
         _expect_arguments(arguments, 0, 0)
         return Term(function.format(of.source), "text")
@@ -84,6 +88,7 @@ def _text_method(function: str) -> Method:
 def _replace(
     translator: TermTranslator, of: Term, arguments: tuple[Tree, ...], *, every: bool = False
 ) -> Term:
+    """Translate `.replace(wanted, put)`, or with `every` `.replaceAll`; raise Unsupported."""
     _expect_arguments(arguments, 2, 2)
     wanted, put = arguments
     with_what = translator.translate(put)
@@ -100,11 +105,12 @@ def _replace(
         raise Unsupported("a replacement that is not plain text")
     if not isinstance(put, Constant):
         raise Unsupported("a replacement that is computed: a dollar sign in it has a meaning")
-    if not _constant_text(wanted):
+    if not _read_constant_text(wanted):
         raise Unsupported("replacing an empty text")
     limit = "" if every else ", 1"
     return Term(
-        f"$replace({of.source}, {constant(_constant_text(wanted)).source}, {with_what.source}{limit})", "text"
+        f"$replace({of.source}, {constant(_read_constant_text(wanted)).source}, {with_what.source}{limit})",
+        "text",
     )
 
 
@@ -113,21 +119,23 @@ def _replace_all(translator: TermTranslator, of: Term, arguments: tuple[Tree, ..
 
 
 def _split(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.split(separator)` by a text or a regular expression; raise Unsupported."""
     _expect_arguments(arguments, 1, 1)
     if isinstance(arguments[0], Regex) and "(" not in arguments[0].pattern:
         separator = to_jsonata(arguments[0])
         if re.search(r"[*?]|\{0", arguments[0].pattern):
             raise Unsupported("splitting at an empty match")
         return Term(f"$split({of.source}, {separator})", "list")
-    by = _constant_text(arguments[0])
+    by = _read_constant_text(arguments[0])
     if not by:
         raise Unsupported("splitting into letters")
     return Term(f"$split({of.source}, {constant(by).source})", "list")
 
 
 def _join(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.join(separator)` of a list; raise Unsupported."""
     _expect_arguments(arguments, 0, 1)
-    by = constant(_constant_text(arguments[0]) if arguments else ",").source
+    by = constant(_read_constant_text(arguments[0]) if arguments else ",").source
     if of.kind == "text":
         raise Unsupported(".join() of a text")
     inner = translator.call_helper("text", Term("$y"))
@@ -135,6 +143,7 @@ def _join(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> 
 
 
 def _includes(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.includes(value)` of a text or a list; raise Unsupported."""
     _expect_arguments(arguments, 1, 1)
     wanted = translator.translate(arguments[0])
     if of.kind == "text" and wanted.kind == "text":
@@ -147,22 +156,25 @@ def _includes(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...])
 
 
 def _starts_with(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.startsWith(text)`; raise Unsupported for a computed text."""
     _expect_arguments(arguments, 1, 1)
-    wanted = _constant_text(arguments[0])
+    wanted = _read_constant_text(arguments[0])
     return Term(f"($substring({of.source}, 0, {len(wanted)}) = {constant(wanted).source})", "boolean")
 
 
 def _ends_with(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.endsWith(text)`; raise Unsupported for a computed or empty text."""
     _expect_arguments(arguments, 1, 1)
-    wanted = _constant_text(arguments[0])
+    wanted = _read_constant_text(arguments[0])
     if not wanted:
         raise Unsupported("an empty end")
     return Term(f"($substring({of.source}, -{len(wanted)}) = {constant(wanted).source})", "boolean")
 
 
 def _slice(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.slice(start, end)` of a text or a list; raise Unsupported."""
     _expect_arguments(arguments, 1, 2)
-    start, *ends = [_whole_number(argument) for argument in arguments]
+    start, *ends = [_read_whole_number(argument) for argument in arguments]
     end = ends[0] if ends else None
     if end is not None and end < 0 <= start and of.kind in ("any", "text", "list"):
         return _slice_before_end(of, start, -end)
@@ -194,28 +206,32 @@ def _slice_before_end(of: Term, start: int, left: int) -> Term:
 
 
 def _substring(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.substring(start, end)`; raise Unsupported."""
     _expect_arguments(arguments, 1, 2)
-    start, *ends = sorted(max(0, _whole_number(argument)) for argument in arguments)
+    start, *ends = sorted(max(0, _read_whole_number(argument)) for argument in arguments)
     long = f", {ends[0] - start}" if ends else ""
     return Term(f"$substring({of.source}, {start}{long})", "text")
 
 
 def _substr(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.substr(start, length)`; raise Unsupported."""
     _expect_arguments(arguments, 1, 2)
-    start, *long = [_whole_number(argument) for argument in arguments]
+    start, *long = [_read_whole_number(argument) for argument in arguments]
     more = f", {max(0, long[0])}" if long else ""
     return Term(f"$substring({of.source}, {start}{more})", "text")
 
 
 def _char_at(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.charAt(index)`; raise Unsupported."""
     _expect_arguments(arguments, 1, 1)
-    index = _whole_number(arguments[0])
+    index = _read_whole_number(arguments[0])
     if index < 0:
         raise Unsupported("a negative index")
     return Term(f"$substring({of.source}, {index}, 1)", "text")
 
 
 def _map(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.map(function)`; raise Unsupported when it would return lists."""
     _expect_arguments(arguments, 1, 1)
     head, body = translator.translate_callback(arguments[0], of)
     if body.kind in ("list", "missing"):
@@ -223,26 +239,31 @@ def _map(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> T
     return Term(f"[$map({of.source}, {head} {{ {as_value(body)} }})]", "list")
 
 
-def _filtered(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> str:
+def _build_filter(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> str:
+    """Return JSONata for the elements for which the callback, the only argument, is true; raise Unsupported."""
     _expect_arguments(arguments, 1, 1)
     head, body = translator.translate_callback(arguments[0], of)
     return f"$filter({of.source}, {head} {{ {as_condition(translator, body)} }})"
 
 
 def _filter(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"[{_filtered(translator, of, arguments)}]", "items" if of.kind == "items" else "list")
+    """Translate `.filter(function)`."""
+    return Term(f"[{_build_filter(translator, of, arguments)}]", "items" if of.kind == "items" else "list")
 
 
 def _find(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"[{_filtered(translator, of, arguments)}][0]", "item" if of.kind == "items" else "any")
+    """Translate `.find(function)`."""
+    return Term(f"[{_build_filter(translator, of, arguments)}][0]", "item" if of.kind == "items" else "any")
 
 
 def _some(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"($count([{_filtered(translator, of, arguments)}]) > 0)", "boolean")
+    """Translate `.some(function)`."""
+    return Term(f"($count([{_build_filter(translator, of, arguments)}]) > 0)", "boolean")
 
 
 def _every(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
-    return Term(f"($count([{_filtered(translator, of, arguments)}]) = $count({of.source}))", "boolean")
+    """Translate `.every(function)`."""
+    return Term(f"($count([{_build_filter(translator, of, arguments)}]) = $count({of.source}))", "boolean")
 
 
 def _match(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
@@ -257,6 +278,7 @@ def _match(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) ->
 
 
 def _reverse(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.reverse()`; raise Unsupported for a value that may not be a new list."""
     _expect_arguments(arguments, 0, 0)
     if of.kind not in ("list", "items"):
         raise Unsupported(".reverse() of a list that it may change in place")
@@ -264,13 +286,15 @@ def _reverse(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) 
 
 
 def _unique(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.unique()` and `.removeDuplicates()`."""
     _expect_arguments(arguments, 0, 0)
     return Term(f"[$distinct({of.source})]", "list")
 
 
 def _index_of(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.indexOf(text)` of a text; raise Unsupported."""
     _expect_arguments(arguments, 1, 1)
-    wanted = constant(_constant_text(arguments[0])).source
+    wanted = constant(_read_constant_text(arguments[0])).source
     if of.kind != "text" or wanted == '""':
         raise Unsupported(".indexOf() of a value that may be a list")
     index = f"$length($substringBefore({of.source}, {wanted}))"
@@ -278,11 +302,13 @@ def _index_of(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...])
 
 
 def _to_date_time(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.toDateTime()`."""
     _expect_arguments(arguments, 0, 0)
     return Term(functions.as_millis(translator, of), "moment")
 
 
 def _keys(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.keys()` of an object; raise Unsupported."""
     _expect_arguments(arguments, 0, 0)
     if of.kind != "object":
         raise Unsupported(".keys() of a value that may be a list")
@@ -290,47 +316,54 @@ def _keys(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> 
 
 
 def _first(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.first()`."""
     _expect_arguments(arguments, 0, 0)
     return Term(f"({of.source})[0]", "item" if of.kind == "items" else "any")
 
 
 def _last(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.last()`, and `.pop()`, whose effect on the list is lost."""
     _expect_arguments(arguments, 0, 0)
     return Term(f"({of.source})[-1]", "item" if of.kind == "items" else "any")
 
 
 def _to_text(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate `.toString()`."""
     _expect_arguments(arguments, 0, 0)
     source = as_text(translator, of)
     return Term(f"$string({source})" if of.kind in ("number", "boolean") else source, "text")
 
 
 def _to_json(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.toJsonString()`."""
     _expect_arguments(arguments, 0, 0)
     return functions.as_json(translator, of)
 
 
 def _to_number(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.toNumber()`."""
     _expect_arguments(arguments, 0, 0)
     return Term(as_number(translator, of))
 
 
 def _is_empty(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.isEmpty()`."""
     _expect_arguments(arguments, 0, 0)
     return Term(translator.call_helper("empty", of), "boolean")
 
 
 def _is_not_empty(translator: TermTranslator, of: Term, arguments: tuple[Tree, ...]) -> Term:
+    """Translate n8n's `.isNotEmpty()`."""
     _expect_arguments(arguments, 0, 0)
     return Term(f"$not({translator.call_helper('empty', of)})", "boolean")
 
 
 _METHODS: dict[str, Method] = {
-    "toLowerCase": _text_method("$lowercase({0})"),
-    "toUpperCase": _text_method("$uppercase({0})"),
-    "trim": _text_method(TRIM_TEMPLATE),
-    "base64Encode": _text_method("$base64encode({0})"),
-    "urlEncode": _text_method("$encodeUrlComponent({0})"),
+    "toLowerCase": _create_text_method("$lowercase({0})"),
+    "toUpperCase": _create_text_method("$uppercase({0})"),
+    "trim": _create_text_method(TRIM_TEMPLATE),
+    "base64Encode": _create_text_method("$base64encode({0})"),
+    "urlEncode": _create_text_method("$encodeUrlComponent({0})"),
     "replace": _replace,
     "replaceAll": _replace_all,
     "split": _split,

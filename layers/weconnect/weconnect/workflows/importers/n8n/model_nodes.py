@@ -119,6 +119,7 @@ def parse_schema(text: Any) -> dict[str, Any]:
 
 
 def _parse_json(text: Any) -> Any:
+    """Return the value of constant JSON text; raise NotConvertible."""
     if not isinstance(text, str) or not text.strip():
         raise NotConvertible("its output parser has no schema")
     if is_expression(text):
@@ -132,6 +133,7 @@ def _parse_json(text: Any) -> Any:
 
 
 def _derive_schema(value: Any, *, every: bool) -> dict[str, Any]:
+    """Return the JSON Schema of an example; with `every`, all of its fields are required."""
     match value:
         case bool():
             return {"type": "boolean"}
@@ -149,6 +151,7 @@ def _derive_schema(value: Any, *, every: bool) -> dict[str, Any]:
 
 
 def _check_schema(schema: Any) -> dict[str, Any]:
+    """Return a JSON Schema without expressions in its texts; raise NotConvertible unless it describes an object."""
     if not isinstance(schema, dict) or schema.get("type", "object") != "object":
         raise NotConvertible("the schema of its answer does not describe an object")
     try:

@@ -22,7 +22,7 @@ _COORDINATE = 1_000_000
 
 
 def make_unique_names(nodes: list[N8nNode]) -> list[str]:
-    """Return a name for each node: its own, shortened and mapped unique without regard to case."""
+    """Return a name for each node: its own, shortened, and made unique without regard to case."""
     used: set[str] = set()
     names = []
     for node in nodes:
@@ -42,9 +42,9 @@ def make_unique_names(nodes: list[N8nNode]) -> list[str]:
 
 def build_nodes(reader: NodeReader, mapped: MappedNode, name: str, taken: set[str]) -> list[Node]:
     """Return the nodes for one of n8n's; the last one has its name, because expressions refer to that."""
-    count, acts = len(mapped.steps), acting_step(mapped)
+    count, acts = len(mapped.steps), find_acting_step(mapped)
     nodes = []
-    continues = _on_error(reader.node) == "continue"
+    continues = _read_on_error(reader.node) == "continue"
     for number, (kind, parameters) in enumerate(mapped.steps, start=1):
         last = number == count
         if number > acts and continues and kind == "jsonata":
@@ -53,7 +53,7 @@ def build_nodes(reader: NodeReader, mapped: MappedNode, name: str, taken: set[st
         own = (
             name
             if last
-            else _unique_name(f"{name[: MAX_NAME - 12].strip()} ({kind.replace('_', ' ')[:8]})", taken)
+            else _make_unique_name(f"{name[: MAX_NAME - 12].strip()} ({kind.replace('_', ' ')[:8]})", taken)
         )
         nodes.append(
             Node(
@@ -61,17 +61,17 @@ def build_nodes(reader: NodeReader, mapped: MappedNode, name: str, taken: set[st
                 name=own,
                 type=kind,
                 parameters=parameters,
-                position=_position(reader.node, count - number),
-                is_enabled=_extra(reader.node, "disabled") is not True,
-                retry=_retry(reader.node) if number == acts else NodeRetry(),
-                on_error=_on_error(reader.node) if number == acts else "stop",
-                notes=_notes(reader.node) if last else None,
+                position=_read_position(reader.node, count - number),
+                is_enabled=_read_extra(reader.node, "disabled") is not True,
+                retry=_read_retry(reader.node) if number == acts else NodeRetry(),
+                on_error=_read_on_error(reader.node) if number == acts else "stop",
+                notes=_read_notes(reader.node) if last else None,
             )
         )
     return nodes
 
 
-def acting_step(mapped: MappedNode) -> int:
+def find_acting_step(mapped: MappedNode) -> int:
     """Return the number, from 1, of the step that does the actual work, may fail and is retried."""
     return next((number for number, (kind, _) in enumerate(mapped.steps, start=1) if kind != "set"), 1)
 
@@ -96,10 +96,10 @@ def check_parameters(mapped: MappedNode) -> None:
 
 def build_placeholder(reader: NodeReader, name: str, why: str, outputs: list[str], budget: int) -> Node:
     """Return a disabled node that stores the original; one larger than `budget` characters is cut."""
-    original, is_cut = _original(reader.node, budget)
+    original, is_cut = _write_original(reader.node, budget)
     parameters: dict[str, Any] = {
-        "originalType": _unbraced(reader.node.type[:200]),
-        "reason": _unbraced(why[:1_000]),
+        "originalType": _replace_braces(reader.node.type[:200]),
+        "reason": _replace_braces(why[:1_000]),
         "original": original,
     }
     if is_cut:
@@ -114,29 +114,30 @@ def build_placeholder(reader: NodeReader, name: str, why: str, outputs: list[str
         name=name,
         type="placeholder",
         parameters=parameters,
-        position=_position(reader.node, 0),
+        position=_read_position(reader.node, 0),
         is_enabled=False,
-        retry=_retry(reader.node),
-        on_error=_on_error(reader.node),
-        notes=_notes(reader.node),
+        retry=_read_retry(reader.node),
+        on_error=_read_on_error(reader.node),
+        notes=_read_notes(reader.node),
     )
 
 
 def build_original(reader: NodeReader, name: str, mapped: MappedNode, budget: int, taken: set[str]) -> Node:
     """Return a placeholder next to an incomplete node, so that nothing of the file is lost."""
     node = build_placeholder(
-        reader, _unique_name(f"{name[: MAX_NAME - 20].strip()} (original)", taken), "", [], budget
+        reader, _make_unique_name(f"{name[: MAX_NAME - 20].strip()} (original)", taken), "", [], budget
     )
-    node.parameters["reason"] = _unbraced(
+    node.parameters["reason"] = _replace_braces(
         f"{', '.join(mapped.missing)} must be set in {name!r}; this is the original node"
     )
     node.id = f"node-{reader.index}-original"
     node.on_error, node.retry, node.notes = "stop", NodeRetry(), None
-    node.position = _position(reader.node, -1)
+    node.position = _read_position(reader.node, -1)
     return node
 
 
-def _unique_name(wanted: str, taken: set[str]) -> str:
+def _make_unique_name(wanted: str, taken: set[str]) -> str:
+    """Return a name that is not in `taken`, without regard to case, and add it."""
     name, number = wanted, 1
     while name.casefold() in taken:
         number += 1
@@ -145,13 +146,14 @@ def _unique_name(wanted: str, taken: set[str]) -> str:
     return name
 
 
-def _extra(node: N8nNode, key: str) -> Any:
+def _read_extra(node: N8nNode, key: str) -> Any:
+    """Return a field of n8n's node that the model does not declare; None without it."""
     return (node.model_extra or {}).get(key)
 
 
-def _position(node: N8nNode, back: int) -> Position:
+def _read_position(node: N8nNode, back: int) -> Position:
     """Return a node's position; the steps before the last are a little to the left."""
-    position = _extra(node, "position")
+    position = _read_extra(node, "position")
     pair = position if isinstance(position, list) and len(position) == 2 else [0, 0]
     numbers = [
         max(-_COORDINATE, min(_COORDINATE, value)) if isinstance(value, int | float) else 0 for value in pair
@@ -159,10 +161,11 @@ def _position(node: N8nNode, back: int) -> Position:
     return Position(x=float(numbers[0]) - 90 * back, y=float(numbers[1]) + 60 * back)
 
 
-def _retry(node: N8nNode) -> NodeRetry:
-    if _extra(node, "retryOnFail") is not True:
+def _read_retry(node: N8nNode) -> NodeRetry:
+    """Return a node's retries: n8n's number of attempts, and the pause rounded up to seconds."""
+    if _read_extra(node, "retryOnFail") is not True:
         return NodeRetry()
-    tries, pause = _extra(node, "maxTries"), _extra(node, "waitBetweenTries")
+    tries, pause = _read_extra(node, "maxTries"), _read_extra(node, "waitBetweenTries")
     tries = tries if isinstance(tries, int) and not isinstance(tries, bool) else 3
     pause = pause if isinstance(pause, int | float) and not isinstance(pause, bool) else 1_000
     return NodeRetry(
@@ -170,49 +173,55 @@ def _retry(node: N8nNode) -> NodeRetry:
     )
 
 
-def _on_error(node: N8nNode) -> Any:
+def _read_on_error(node: N8nNode) -> Any:
+    """Return the node's treatment of errors: "continue", "error_output" or "stop"."""
     modes = {"continueRegularOutput": "continue", "continueErrorOutput": "error_output"}
-    mode = _extra(node, "onError")
+    mode = _read_extra(node, "onError")
     if isinstance(mode, str) and mode in modes:
         return modes[mode]
-    return "continue" if mode is None and _extra(node, "continueOnFail") is True else "stop"
+    return "continue" if mode is None and _read_extra(node, "continueOnFail") is True else "stop"
 
 
-def _notes(node: N8nNode) -> str | None:
-    notes = _extra(node, "notes")
+def _read_notes(node: N8nNode) -> str | None:
+    """Return a node's notes, shortened; None without any."""
+    notes = _read_extra(node, "notes")
     return notes[:MAX_NOTES] if isinstance(notes, str) and notes else None
 
 
-def _original(node: N8nNode, budget: int) -> tuple[str, bool]:
+def _write_original(node: N8nNode, budget: int) -> tuple[str, bool]:
     """Return the node as JSON text without double braces, and whether it was cut."""
-    whole = _written(_without_credentials(node))
+    whole = _write_json(_dump_without_credentials(node))
     if len(whole) <= budget:
         return whole, False
-    shorter = _written(_cut(_without_credentials(node)))
+    shorter = _write_json(_cut_values(_dump_without_credentials(node)))
     return (shorter if len(shorter) <= budget else shorter[:budget]), True
 
 
-def _without_credentials(node: N8nNode) -> dict[str, Any]:
+def _dump_without_credentials(node: N8nNode) -> dict[str, Any]:
+    """Return a node as JSON values, without its credentials."""
     values = node.model_dump()
     values.pop("credentials", None)  # names of accounts; the report lists the nodes that need credentials
     return values
 
 
-def _written(value: Any) -> str:
-    return _unbraced(json.dumps(value, ensure_ascii=False, separators=(",", ":")), "{\\u007b")
+def _write_json(value: Any) -> str:
+    """Return a value as compact JSON text in which double braces do not begin an expression."""
+    return _replace_braces(json.dumps(value, ensure_ascii=False, separators=(",", ":")), "{\\u007b")
 
 
-def _unbraced(text: str, instead: str = "{ {") -> str:
+def _replace_braces(text: str, instead: str = "{ {") -> str:
+    """Return a text in which `instead` replaces each pair of opening braces."""
     while "{{" in text:
         text = text.replace("{{", instead)
     return text
 
 
-def _cut(value: Any) -> Any:
+def _cut_values(value: Any) -> Any:
+    """Return a JSON value with long texts, lists and objects cut."""
     if isinstance(value, dict):
-        return {key: _cut(inner) for key, inner in list(value.items())[:100]}
+        return {key: _cut_values(inner) for key, inner in list(value.items())[:100]}
     if isinstance(value, list):
-        return [_cut(inner) for inner in value[:50]]
+        return [_cut_values(inner) for inner in value[:50]]
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"{value[:MAX_TEXT]}… (cut from {len(value)} characters)"
     return value

@@ -20,7 +20,7 @@ STICKY = f"{BASE}stickyNote"
 CONVERTERS: dict[str, Callable[[NodeReader], MappedNode]] = {
     f"{BASE}manualTrigger": trigger_nodes.manual,
     f"{BASE}start": trigger_nodes.manual,
-    f"{BASE}executeWorkflowTrigger": trigger_nodes.called,
+    f"{BASE}executeWorkflowTrigger": trigger_nodes.convert_execute_workflow_trigger,
     f"{BASE}errorTrigger": trigger_nodes.error,
     f"{BASE}webhook": trigger_nodes.webhook,
     f"{BASE}scheduleTrigger": trigger_nodes.schedule,
@@ -43,7 +43,7 @@ CONVERTERS: dict[str, Callable[[NodeReader], MappedNode]] = {
     f"{BASE}wait": flow_nodes.wait,
     f"{BASE}stopAndError": flow_nodes.stop,
     f"{BASE}respondToWebhook": flow_nodes.respond,
-    f"{BASE}executeWorkflow": flow_nodes.called,
+    f"{BASE}executeWorkflow": flow_nodes.convert_execute_workflow,
     f"{BASE}formTrigger": trigger_nodes.form,
     f"{LANGCHAIN}chatTrigger": trigger_nodes.chat,
     f"{LANGCHAIN}manualChatTrigger": trigger_nodes.chat,

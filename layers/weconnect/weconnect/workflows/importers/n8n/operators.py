@@ -16,7 +16,8 @@ from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
 MAX_REPEATED_LENGTH = 80
 
 
-def _add(translator: TermTranslator, left: Term, right: Term) -> Term:
+def _translate_add(translator: TermTranslator, left: Term, right: Term) -> Term:
+    """Translate `+`: a concatenation when an operand is a text; raise Unsupported."""
     if "text" in (left.kind, right.kind):
         return Term(f"({as_text(translator, left)} & {as_text(translator, right)})", "text")
     if left.kind == right.kind == "number":
@@ -26,15 +27,22 @@ def _add(translator: TermTranslator, left: Term, right: Term) -> Term:
     return Term(translator.call_helper("plus", left, right))
 
 
-def _arithmetic(operator: str) -> Callable[[TermTranslator, Term, Term], Term]:
+def _create_arithmetic(operator: str) -> Callable[[TermTranslator, Term, Term], Term]:
+    """Return the translator of an arithmetic operator."""
+
     def apply(translator: TermTranslator, left: Term, right: Term) -> Term:
         return Term(f"({as_number(translator, left)} {operator} {as_number(translator, right)})", "number")
 
     return apply
 
 
-def _comparison(helper: str, operator: str, *, turned: bool) -> Callable[[TermTranslator, Term, Term], Term]:
+def _create_comparison(
+    helper: str, operator: str, *, turned: bool
+) -> Callable[[TermTranslator, Term, Term], Term]:
+    """Return the translator of `operator`: of numbers and times as it is, else with `helper`, `turned` or not."""
+
     def apply(translator: TermTranslator, left: Term, right: Term) -> Term:
+        """Translate the comparison of two terms; raise Unsupported."""
         if {left.kind, right.kind} & {"node", "item", "items", "list", "object", "missing"}:
             raise Unsupported("a comparison of lists, objects or undefined")
         if left.kind in ("number", "moment", "date") and right.kind in ("number", "moment", "date"):
@@ -45,7 +53,8 @@ def _comparison(helper: str, operator: str, *, turned: bool) -> Callable[[TermTr
     return apply
 
 
-def _strict(translator: TermTranslator, left: Term, right: Term) -> Term:
+def _compare_strictly(translator: TermTranslator, left: Term, right: Term) -> Term:
+    """Translate `===`; raise Unsupported."""
     if left.kind == "missing" or right.kind == "missing":
         other = right if left.kind == "missing" else left
         return Term(f"$not($exists({as_value(other)}))", "boolean")
@@ -56,20 +65,21 @@ def _strict(translator: TermTranslator, left: Term, right: Term) -> Term:
     return Term(f"({left.source} = {right.source})", "boolean")
 
 
-def _loose(translator: TermTranslator, left: Term, right: Term) -> Term:
+def _compare_loosely(translator: TermTranslator, left: Term, right: Term) -> Term:
+    """Translate `==`; raise Unsupported."""
     for one, other in ((left, right), (right, left)):
         if one.kind == "missing" or one.source == "null":
             return Term(f"($not($exists({as_value(other)})) or {as_value(other)} = null)", "boolean")
     if left.kind == right.kind and left.kind in SCALARS:
         return Term(f"({left.source} = {right.source})", "boolean")
     for one, other in ((left, right), (right, left)):
-        if other.kind == "any" and one.kind in SCALARS and (source := _loosely_equal_to_constant(one, other)):
+        if other.kind == "any" and one.kind in SCALARS and (source := _compare_with_constant(one, other)):
             return Term(source, "boolean")
     raise Unsupported("== of two values that are both unknown")
 
 
-def _loosely_equal_to_constant(one: Term, other: Term) -> str | None:
-    """Return `==` with a constant, which JavaScript also finds equal to values of other types; None when unsure."""
+def _compare_with_constant(one: Term, other: Term) -> str | None:
+    """Return JSONata for JavaScript's `other == one`, where `one` is a constant; None when unsure."""
     if one.kind == "text" and one.source.startswith('"') and one.source.strip('"').strip():
         plain = one.source.strip('"')
         if not plain[0].isdigit() and plain[0] not in "-+. \\" and plain != "Infinity":
@@ -82,14 +92,15 @@ def _loosely_equal_to_constant(one: Term, other: Term) -> str | None:
     return None
 
 
-def _negated(
+def _negate(
     equal: Callable[[TermTranslator, Term, Term], Term],
 ) -> Callable[[TermTranslator, Term, Term], Term]:
+    """Return the translator of the negation of a comparison."""
     return lambda translator, left, right: Term(f"$not({equal(translator, left, right).source})", "boolean")
 
 
-def conditional(test: str, then: Term, otherwise: Term) -> Term:
-    """Return `test ? then : otherwise`; raise Unsupported for a choice between items."""
+def translate_conditional(test: str, then: Term, otherwise: Term) -> Term:
+    """Return JSONata for `test ? then : otherwise`; raise Unsupported for a choice between items."""
     kinds = {then.kind, otherwise.kind}
     if "match" in kinds:
         then, otherwise = Term(as_value(then)), Term(as_value(otherwise))
@@ -102,28 +113,31 @@ def conditional(test: str, then: Term, otherwise: Term) -> Term:
     return Term(f"({test} ? {then.source} : {otherwise.source})", then.kind if len(kinds) == 1 else "any")
 
 
-def _or(translator: TermTranslator, left: Term, right: Term) -> Term:
-    return _use_twice(left, lambda one: conditional(as_condition(translator, one), one, right))
+def _translate_or(translator: TermTranslator, left: Term, right: Term) -> Term:
+    """Translate `||`."""
+    return _use_twice(left, lambda one: translate_conditional(as_condition(translator, one), one, right))
 
 
-def _and(translator: TermTranslator, left: Term, right: Term) -> Term:
+def _translate_and(translator: TermTranslator, left: Term, right: Term) -> Term:
+    """Translate `&&`."""
     if left.kind == right.kind == "boolean":
         return Term(f"({left.source} and {right.source})", "boolean")
-    return _use_twice(left, lambda one: conditional(as_condition(translator, one), right, one))
+    return _use_twice(left, lambda one: translate_conditional(as_condition(translator, one), right, one))
 
 
-def _nullish_or(translator: TermTranslator, left: Term, right: Term) -> Term:
+def _translate_nullish_or(translator: TermTranslator, left: Term, right: Term) -> Term:
+    """Translate `??`."""
     if left.kind in SCALARS:
         return left
 
     def choose(one: Term) -> Term:
-        return conditional(f"$exists({one.source}) and {one.source} != null", one, right)
+        return translate_conditional(f"$exists({one.source}) and {one.source} != null", one, right)
 
     return _use_twice(left, choose)
 
 
 def _use_twice(term: Term, use: Callable[[Term], Term]) -> Term:
-    """Apply `use`, which writes its term twice; name a long term, lest nesting doubles it."""
+    """Return the result of `use`, which writes its term twice; a long term is bound to `$v` first."""
     if len(term.source) <= MAX_REPEATED_LENGTH:
         return use(term)
     result = use(Term("$v", term.kind))
@@ -131,20 +145,20 @@ def _use_twice(term: Term, use: Callable[[Term], Term]) -> Term:
 
 
 OPERATORS: dict[str, Callable[[TermTranslator, Term, Term], Term]] = {
-    "||": _or,
-    "&&": _and,
-    "??": _nullish_or,
-    "+": _add,
-    "-": _arithmetic("-"),
-    "*": _arithmetic("*"),
-    "/": _arithmetic("/"),
-    "%": _arithmetic("%"),
-    "<": _comparison("less", "<", turned=False),
-    ">": _comparison("less", ">", turned=True),
-    "<=": _comparison("upto", "<=", turned=False),
-    ">=": _comparison("upto", ">=", turned=True),
-    "===": _strict,
-    "!==": _negated(_strict),
-    "==": _loose,
-    "!=": _negated(_loose),
+    "||": _translate_or,
+    "&&": _translate_and,
+    "??": _translate_nullish_or,
+    "+": _translate_add,
+    "-": _create_arithmetic("-"),
+    "*": _create_arithmetic("*"),
+    "/": _create_arithmetic("/"),
+    "%": _create_arithmetic("%"),
+    "<": _create_comparison("less", "<", turned=False),
+    ">": _create_comparison("less", ">", turned=True),
+    "<=": _create_comparison("upto", "<=", turned=False),
+    ">=": _create_comparison("upto", ">=", turned=True),
+    "===": _compare_strictly,
+    "!==": _negate(_compare_strictly),
+    "==": _compare_loosely,
+    "!=": _negate(_compare_loosely),
 }

@@ -97,5 +97,5 @@ class ImportedWorkflow(Workflow):
 
 
 def share(taken: int, total: int) -> Share:
-    """Return a share between 0 and 1; 1 without any parts."""
+    """Return the share of `taken` in `total`, from 0 to 1; 1 without any parts."""
     return Share(total=total, taken=taken, share=round(taken / total, 4) if total else 1)

@@ -53,7 +53,7 @@ class NodeReader:
     _read_names: set[tuple[str, ...]] = field(default_factory=set)
 
     def read(self, *path: str, default: Any = None) -> Any:
-        """Return a parameter as it is in the file."""
+        """Return a parameter as it is in the file, by the keys on the way to it."""
         self._read_names.add(path[:2] if path[0] in GROUPS else path[:1])
         value: Any = self.node.parameters
         for key in path:
@@ -72,17 +72,17 @@ class NodeReader:
         return value
 
     def read_rows(self, *path: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-        """Return the objects of a list, each with its path."""
+        """Return the objects of a list as (path, object)."""
         value = self.read(*path, default=[])
         rows = value if isinstance(value, list) else [value]
         return [((*path, number), row) for number, row in enumerate(rows) if isinstance(row, dict)]
 
     def read_template(self, *path: str, default: Any = None) -> Any:
-        """Return a parameter in our terms."""
+        """Return a parameter as one of ours, with its expressions translated."""
         return self.convert(self.read(*path, default=default), path)
 
     def convert(self, value: Any, path: tuple[Any, ...]) -> Any:
-        """Return a value of a parameter in our terms, with every expression in it translated."""
+        """Return a value of a parameter as one of ours, with every expression in it translated."""
         if isinstance(value, dict):
             return {key: self.convert(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list):
@@ -113,12 +113,12 @@ class NodeReader:
 
     def translate(self, source: str, path: tuple[Any, ...]) -> Term:
         """Translate one expression; one that is not translatable fails the execution with its text as the error."""
-        pointer = self.pointer("parameters", *path)
+        pointer = self.build_pointer("parameters", *path)
         self.is_rewritten = True
         try:
             term, notes = translate(source, self.scope)
         except Unsupported as error:
-            self.expressions.append(untranslated(pointer, source, f"{error} is not translated"))
+            self.expressions.append(describe_untranslated(pointer, source, f"{error} is not translated"))
             text = f"Not translated from n8n: {source.strip()[:500]}"
             return Term(f"$error({constant(text).source})")
         self.expressions.append(
@@ -147,20 +147,23 @@ class NodeReader:
     def list_untranslated(self, why: str) -> list[ImportedExpression]:
         """Return all expressions of the node as not translated."""
         return [
-            untranslated(self.pointer("parameters", *path), source, why)
+            describe_untranslated(self.build_pointer("parameters", *path), source, why)
             for path, text in find_texts(self.node.parameters)
             for source in find_sources(text)
         ]
 
-    def pointer(self, *path: Any) -> str:
+    def build_pointer(self, *path: Any) -> str:
+        """Return the JSON pointer (RFC 6901) to the node, or to a part of it, in the file."""
         return f"/nodes/{self.index}" + "".join(f"/{escape_pointer(part)}" for part in path)
 
 
-def untranslated(pointer: str, source: str, why: str) -> ImportedExpression:
+def describe_untranslated(pointer: str, source: str, why: str) -> ImportedExpression:
+    """Return the report's entry of an expression that was not translated."""
     return ImportedExpression(pointer=pointer, expression=shorten(source), status="left", reason=why[:500])
 
 
 def shorten(source: str) -> str:
+    """Return an expression as the report shows it: at most 300 characters, then an ellipsis."""
     source = source.strip()
     return source if len(source) <= MAX_SHOWN else source[:MAX_SHOWN] + "…"
 

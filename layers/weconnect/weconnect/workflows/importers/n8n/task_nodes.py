@@ -29,6 +29,7 @@ _RENAMED = (
 
 
 def html(reader: NodeReader) -> MappedNode:
+    """Convert n8n's html node: a template, or the extraction by selectors."""
     operation = reader.read_constant("operation", default="generateHtmlTemplate")
     if operation == "extractHtmlContent":
         return extract(reader)
@@ -41,7 +42,7 @@ def html(reader: NodeReader) -> MappedNode:
 
 
 def extract(reader: NodeReader) -> MappedNode:
-    """Convert the extraction of texts and attributes by selectors; the item has only these fields."""
+    """Convert n8n's htmlExtract node: texts and attributes by selectors; the item has only these fields."""
     if reader.read_constant("sourceData", default="json") != "json":
         raise NotConvertible("it reads a file")
     extractions: dict[str, Any] = {}
@@ -55,7 +56,9 @@ def extract(reader: NodeReader) -> MappedNode:
         if kind not in ("text", "attribute") or row.get("skipSelectors"):
             raise NotConvertible("it extracts HTML or an input's value, or skips a part of the match")
         many = row.get("returnArray") is True
-        extractions[field_name(row.get("key"))] = {"selector": selector, "all": many} | _attribute(row, kind)
+        extractions[field_name(row.get("key"))] = {"selector": selector, "all": many} | _read_attribute(
+            row, kind
+        )
         if kind == "text" and not many:
             reader.report_left_out(
                 row["key"], "has the text of the first match; n8n joins those of all matches"
@@ -67,7 +70,7 @@ def extract(reader: NodeReader) -> MappedNode:
         reader.report_left_out(
             "text", "is unchanged; n8n writes headings in capitals and links with their addresses"
         )
-    source = field_path(_field(reader, "dataPropertyName"))
+    source = field_path(_read_field_name(reader, "dataPropertyName"))
     return MappedNode(
         [("html", {"text": wrap_expression(source), "extract": extractions, "keepInput": False})]
     )
@@ -78,7 +81,8 @@ def _is_computed(text: str) -> bool:
     return is_expression(text) or "{{" in text
 
 
-def _attribute(row: dict[str, Any], kind: Any) -> dict[str, Any]:
+def _read_attribute(row: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """Return `{"attribute": name}` of a value to extract, `{}` for another kind; raise NotConvertible."""
     if kind != "attribute":
         return {}
     name = row.get("attribute")
@@ -87,12 +91,13 @@ def _attribute(row: dict[str, Any], kind: Any) -> dict[str, Any]:
     return {"attribute": name[:100]}
 
 
-def _field(reader: NodeReader, key: str, default: str = "data") -> str:
+def _read_field_name(reader: NodeReader, key: str, default: str = "data") -> str:
     """Return the path of a field; raise NotConvertible."""
     return field_name(reader.read(key, default=default) or default)
 
 
 def crypto(reader: NodeReader) -> MappedNode:
+    """Convert n8n's crypto node: a hash, an HMAC or a UUID."""
     action = reader.read_constant("action", default="hash")
     if reader.read_constant("binaryData", default=False):
         raise NotConvertible("it reads a file")
@@ -100,7 +105,9 @@ def crypto(reader: NodeReader) -> MappedNode:
         if reader.read_constant("encodingType", default="uuid") != "uuid":
             raise NotConvertible("it generates random text other than a UUID")
         reader.report_left_out("encodingType", "the UUIDs are random and ordered by time")
-        return MappedNode([("crypto", {"operation": "id", "as": _field(reader, "dataPropertyName")})])
+        return MappedNode(
+            [("crypto", {"operation": "id", "as": _read_field_name(reader, "dataPropertyName")})]
+        )
     kind = reader.read_constant("type", default="MD5")
     form = reader.read_constant("encoding", default="hex")
     if action not in ("hash", "hmac") or kind not in _HASHES or form not in ("hex", "base64"):
@@ -111,11 +118,11 @@ def crypto(reader: NodeReader) -> MappedNode:
     parameters = {"operation": action, "text": value, "algorithm": _HASHES[kind], "format": form}
     if action == "hmac":
         parameters["key"] = reader.read_template("secret", default="")
-    return MappedNode([("crypto", parameters | {"as": _field(reader, "dataPropertyName")})])
+    return MappedNode([("crypto", parameters | {"as": _read_field_name(reader, "dataPropertyName")})])
 
 
 def date_time(reader: NodeReader) -> MappedNode:
-    """Convert version 2, with the functions that expressions use."""
+    """Convert n8n's dateTime node of version 2, with the functions that expressions use."""
     if reader.version < 2:
         raise NotConvertible("version 1 parses dates in any format")
     operation = reader.read_constant("operation", default="getCurrentDate")
@@ -126,10 +133,12 @@ def date_time(reader: NodeReader) -> MappedNode:
     if operation == "getCurrentDate":
         whole = reader.read_constant("includeTime", default=True) is not False
         source = "$now()" if whole else '$now("[Y0001]-[M01]-[D01]") & "T00:00:00.000Z"'
-        return _timed(reader, "currentDate", source, keep=keep)
-    moment = _moment(reader, "magnitude" if operation in ("addToDate", "subtractFromDate") else "date")
+        return _build_time_field(reader, "currentDate", source, keep=keep)
+    moment = _read_moment(reader, "magnitude" if operation in ("addToDate", "subtractFromDate") else "date")
     if operation == "formatDate":
-        return _timed(reader, "formattedDate", f'$fromMillis({moment}, "{_picture(reader)}")', keep=keep)
+        return _build_time_field(
+            reader, "formattedDate", f'$fromMillis({moment}, "{_read_picture(reader)}")', keep=keep
+        )
     if operation in ("addToDate", "subtractFromDate"):
         unit, amount = (
             reader.read_constant("timeUnit", default="days"),
@@ -140,18 +149,19 @@ def date_time(reader: NodeReader) -> MappedNode:
             raise NotConvertible(f"it calculates with the unit {unit!r} or with an expression")
         sign = "+" if operation == "addToDate" else "-"
         millis = round(amount * functions.MILLIS_BY_UNIT[unit])
-        return _timed(reader, "newDate", f"$fromMillis({moment} {sign} {millis})", keep=keep)
+        return _build_time_field(reader, "newDate", f"$fromMillis({moment} {sign} {millis})", keep=keep)
     raise NotConvertible(f"the operation {operation!r} has no equivalent")
 
 
-def _timed(reader: NodeReader, default: str, source: str, *, keep: bool) -> MappedNode:
+def _build_time_field(reader: NodeReader, default: str, source: str, *, keep: bool) -> MappedNode:
+    """Return a set node that puts the time computed by JSONata into the output field, named `default` by default."""
     if getattr(reader.scope, "timezone", None) not in ("UTC", "Etc/UTC", "GMT"):
         reader.report_left_out("timezone", "the time is in UTC")
-    name = _field(reader, "outputFieldName", default)
+    name = _read_field_name(reader, "outputFieldName", default)
     return MappedNode([("set", {"values": {name: wrap_expression(source)}, "keepInput": keep})])
 
 
-def _moment(reader: NodeReader, key: str) -> str:
+def _read_moment(reader: NodeReader, key: str) -> str:
     """Return the expression for milliseconds; a value that is neither a number nor ISO 8601 fails the execution."""
     value_read = reader.read(key)
     if value_read in (None, ""):
@@ -162,7 +172,8 @@ def _moment(reader: NodeReader, key: str) -> str:
     return term.source if term.kind in ("moment", "date", "number") else functions.read_millis(term.source)
 
 
-def _picture(reader: NodeReader) -> str:
+def _read_picture(reader: NodeReader) -> str:
+    """Return JSONata's picture string for the format of a date; raise NotConvertible."""
     form = reader.read_constant("format", default="MM/dd/yyyy")
     form = reader.read_constant("customFormat", default="") if form == "custom" else form
     try:
@@ -172,15 +183,16 @@ def _picture(reader: NodeReader) -> str:
 
 
 def xml(reader: NodeReader) -> MappedNode:
+    """Convert n8n's xml node: XML to JSON, with n8n's names of texts and attributes."""
     if reader.read_constant("mode", default="xmlToJson") != "xmlToJson" or reader.read("options"):
         raise NotConvertible("it writes XML, or parses it with custom options")
-    source = field_path(_field(reader, "dataPropertyName"))
+    source = field_path(_read_field_name(reader, "dataPropertyName"))
     steps = [("xml", {"operation": "parse", "text": wrap_expression(source), "as": "xml"})]
     return MappedNode([*steps, ("jsonata", {"expression": _RENAMED})])
 
 
 def mail(reader: NodeReader) -> MappedNode:
-    """Convert a plain-text mail, sent from the deployment's own address; HTML mails have no equivalent."""
+    """Convert n8n's emailSend node: plain text, sent from the deployment's own address; HTML is not convertible."""
     operation = reader.read_constant("operation", default="send")
     form = reader.read_constant("emailFormat", default="html" if reader.version >= 2.1 else "text")
     if operation != "send" or form != "text" or reader.read("html"):
@@ -191,14 +203,15 @@ def mail(reader: NodeReader) -> MappedNode:
     subject, text = reader.read_template("subject", default=""), reader.read_template("text", default="")
     if not subject or not text:
         raise NotConvertible("it has no subject or no text")
-    parameters = {"to": _addresses(reader), "subject": subject, "text": text}
+    parameters = {"to": _read_addresses(reader), "subject": subject, "text": text}
     reader.read("fromEmail"), reader.read("options", "appendAttribution")
     reader.report_left_out("fromEmail", "mails are sent from the deployment's own address")
     reader.report_left_out("the answer", "is {messageId, to}")
     return MappedNode([("email_send", parameters)])
 
 
-def _addresses(reader: NodeReader) -> list[str] | str:
+def _read_addresses(reader: NodeReader) -> list[str] | str:
+    """Return the recipients, or the expression that splits them; raise NotConvertible unless there are 1 to 10."""
     value_read = reader.read("toEmail")
     if is_expression(value_read):
         return wrap_expression(f"[$split({reader.to_term(value_read, ('toEmail',)).source}, /\\s*,\\s*/)]")
@@ -209,7 +222,7 @@ def _addresses(reader: NodeReader) -> list[str] | str:
 
 
 def graphql(reader: NodeReader) -> MappedNode:
-    """Convert to an HTTP request with the query as JSON."""
+    """Convert n8n's graphql node to an HTTP request with the query as JSON."""
     if reader.read_constant("requestMethod", default="GET" if reader.version < 1.1 else "POST") != "POST":
         raise NotConvertible("it sends the query in the URL (GET)")
     if reader.read_constant("requestFormat", default="json") != "json":
@@ -235,7 +248,7 @@ def graphql(reader: NodeReader) -> MappedNode:
 
 
 def summarize(reader: NodeReader) -> MappedNode:
-    """Convert aggregations over all items or groups, with the field names of n8n."""
+    """Convert n8n's summarize node: aggregations over all items or groups, with the field names of n8n."""
     if reader.read_constant("options", "outputFormat", default="separateItems") != "separateItems":
         raise NotConvertible("it combines all groups in one item")
     operations = []

@@ -10,20 +10,23 @@ _MODES = {"onReceived": "immediately", "lastNode": "last_node", "responseNode": 
 
 
 def manual(reader: NodeReader) -> MappedNode:
+    """Convert n8n's manualTrigger node."""
     return MappedNode([("manual", {})])
 
 
-def called(reader: NodeReader) -> MappedNode:
-    """Convert executeWorkflowTrigger: the items are the input of the sub-workflow's execution."""
+def convert_execute_workflow_trigger(reader: NodeReader) -> MappedNode:
+    """Convert n8n's executeWorkflowTrigger node: the items are the input of the sub-workflow's execution."""
     reader.read("inputSource"), reader.read("workflowInputs"), reader.read("jsonExample")
     return MappedNode([("manual", {})])
 
 
 def error(reader: NodeReader) -> MappedNode:
+    """Convert n8n's errorTrigger node."""
     return MappedNode([("error", {})])
 
 
 def webhook(reader: NodeReader) -> MappedNode:
+    """Convert n8n's webhook node; its address changes."""
     methods = reader.read_constant("httpMethod", default="GET")
     methods = methods if isinstance(methods, list) else [methods]
     if not set(methods) <= {"GET", "POST", "PUT", "PATCH", "DELETE"}:
@@ -41,7 +44,7 @@ def webhook(reader: NodeReader) -> MappedNode:
 
 
 def chat(reader: NodeReader) -> MappedNode:
-    """Convert chatTrigger to a webhook that receives messages as n8n's chat window posts them."""
+    """Convert n8n's chatTrigger node to a webhook that receives messages as n8n's chat window posts them."""
     mode = reader.read_constant("options", "responseMode", default="lastNode")
     modes = {"lastNode": "last_node", "streaming": "last_node", "responseNode": "respond"}
     if mode not in modes:
@@ -50,11 +53,11 @@ def chat(reader: NodeReader) -> MappedNode:
     reader.report_left_out("chat", text)
     if mode == "streaming":
         reader.report_left_out("options.responseMode", "the response is not streamed")
-    return _posted(reader, modes[mode], '{"action": "sendMessage"}')
+    return _build_post_webhook(reader, modes[mode], '{"action": "sendMessage"}')
 
 
 def form(reader: NodeReader) -> MappedNode:
-    """Convert formTrigger to a webhook that receives the fields by name."""
+    """Convert n8n's formTrigger node to a webhook that receives the fields by name."""
     mode = reader.read_constant("responseMode", default="onReceived")
     if mode not in _MODES:
         raise NotConvertible(f"the response mode {mode!r} has no equivalent")
@@ -67,10 +70,11 @@ def form(reader: NodeReader) -> MappedNode:
     reader.report_left_out("form", text)
     for key in ("formTitle", "formDescription", "path"):
         reader.read(key)
-    return _posted(reader, _MODES[mode], '{"submittedAt": $now(), "formMode": "production"}')
+    return _build_post_webhook(reader, _MODES[mode], '{"submittedAt": $now(), "formMode": "production"}')
 
 
-def _posted(reader: NodeReader, mode: str, added: str) -> MappedNode:
+def _build_post_webhook(reader: NodeReader, mode: str, added: str) -> MappedNode:
+    """Return a webhook for POST, and a jsonata node that merges the object `added` (JSONata) into the posted one."""
     if reader.read("authentication", default="none") != "none":
         reader.report_left_out("authentication", "the address is secret, or requires signed calls")
     # The input of a manual execution is the fields themselves, not an HTTP request.
@@ -81,25 +85,28 @@ def _posted(reader: NodeReader, mode: str, added: str) -> MappedNode:
 
 
 def schedule(reader: NodeReader) -> MappedNode:
+    """Convert n8n's scheduleTrigger node."""
     rules = [row for _, row in reader.read_rows("rule", "interval")]
-    return _schedule(reader, [_rule(rule) for rule in rules or [{}]])
+    return _build_schedule(reader, [_convert_rule(rule) for rule in rules or [{}]])
 
 
 def cron(reader: NodeReader) -> MappedNode:
-    """Convert the older node, with its times of day."""
+    """Convert n8n's cron node, the predecessor of scheduleTrigger, with its times of day."""
     rules = [row for _, row in reader.read_rows("triggerTimes", "item")]
-    return _schedule(reader, [_time(rule) for rule in rules or [{}]])
+    return _build_schedule(reader, [_convert_time(rule) for rule in rules or [{}]])
 
 
 def interval(reader: NodeReader) -> MappedNode:
+    """Convert n8n's interval node."""
     unit, amount = (
         reader.read_constant("unit", default="seconds"),
         reader.read_constant("interval", default=1),
     )
-    return _schedule(reader, [_rate(amount, str(unit))])
+    return _build_schedule(reader, [_build_rate(amount, str(unit))])
 
 
-def _schedule(reader: NodeReader, expressions: list[str]) -> MappedNode:
+def _build_schedule(reader: NodeReader, expressions: list[str]) -> MappedNode:
+    """Return a schedule node for the only one of the expressions; raise NotConvertible for different ones."""
     if len(set(expressions)) > 1:
         raise NotConvertible(
             f"it has {len(expressions)} times; a schedule here has one, so create a node for each"
@@ -110,7 +117,8 @@ def _schedule(reader: NodeReader, expressions: list[str]) -> MappedNode:
     return MappedNode([("schedule", {"expression": expressions[0], "timezone": zone or "UTC"})])
 
 
-def _rate(amount: Any, unit: str) -> str:
+def _build_rate(amount: Any, unit: str) -> str:
+    """Return an expression such as `rate(5 minutes)`; raise NotConvertible for less than a minute."""
     if unit == "seconds" and isinstance(amount, int) and amount and amount % 60 == 0:
         amount, unit = amount // 60, "minutes"
     if unit not in _UNITS or not isinstance(amount, int) or amount < 1:
@@ -118,18 +126,19 @@ def _rate(amount: Any, unit: str) -> str:
     return f"rate({amount} {_UNITS[unit]}{'s' if amount > 1 else ''})"
 
 
-def _rule(rule: dict[str, Any]) -> str:
+def _convert_rule(rule: dict[str, Any]) -> str:
+    """Return the schedule expression of one of scheduleTrigger's rules; raise NotConvertible."""
     field = rule.get("field", "days")
     minute, hour = rule.get("triggerAtMinute", 0), rule.get("triggerAtHour", 0)
     if field == "cronExpression":
-        return _fields(rule.get("expression"))
+        return _read_cron_fields(rule.get("expression"))
     amount = rule.get(f"{field}Interval", {"minutes": 5, "seconds": 30}.get(str(field), 1))
     if not all(isinstance(value, int) for value in (minute, hour, amount)):
         raise NotConvertible("a time of the schedule is an expression")
     if field in ("seconds", "minutes"):
-        return _rate(amount, str(field))
+        return _build_rate(amount, str(field))
     if field == "hours":
-        return f"{minute} * * * *" if amount == 1 else _stepped(amount, 24, f"{minute} */{{}} * * *")
+        return f"{minute} * * * *" if amount == 1 else _fill_step(amount, 24, f"{minute} */{{}} * * *")
     if field == "days" and amount == 1:
         return f"{minute} {hour} * * *"
     days = rule.get("triggerAtDay", [0] if field == "weeks" else 1)
@@ -145,21 +154,23 @@ def _rule(rule: dict[str, Any]) -> str:
     raise NotConvertible(f"every {amount} {field} cannot be written in five cron fields")
 
 
-def _stepped(amount: int, whole: int, shape: str) -> str:
+def _fill_step(amount: int, whole: int, shape: str) -> str:
+    """Return a cron expression with `amount` in its `{}`; raise NotConvertible unless that divides `whole`."""
     if amount < 1 or whole % amount:
         raise NotConvertible(f"every {amount} hours cannot be written in five cron fields")
     return shape.format(amount)
 
 
-def _time(rule: dict[str, Any]) -> str:
+def _convert_time(rule: dict[str, Any]) -> str:
+    """Return the schedule expression of one of the cron node's times; raise NotConvertible."""
     mode = rule.get("mode", "everyDay")
     minute, hour = rule.get("minute", 0), rule.get("hour", 14)
     if mode == "everyMinute":
         return "rate(1 minute)"
     if mode == "everyX":
-        return _rate(rule.get("value", 2), str(rule.get("unit", "hours")))
+        return _build_rate(rule.get("value", 2), str(rule.get("unit", "hours")))
     if mode == "custom":
-        return _fields(rule.get("cronExpression"))
+        return _read_cron_fields(rule.get("cronExpression"))
     shapes = {
         "everyHour": f"{minute} * * * *",
         "everyDay": f"{minute} {hour} * * *",
@@ -171,7 +182,7 @@ def _time(rule: dict[str, Any]) -> str:
     return shapes[mode]
 
 
-def _fields(text: Any) -> str:
+def _read_cron_fields(text: Any) -> str:
     """Return the five fields of a cron expression that may begin with seconds; raise NotConvertible."""
     fields = text.removeprefix("=").split() if isinstance(text, str) else []
     if len(fields) == 6 and fields[0] == "0":
