@@ -282,3 +282,16 @@ def test_any_junk_is_a_schema_or_refused(junk: Any, value: Any) -> None:
     except json_schema.UnusableSchema as refused:
         assert refused.detail
     mismatch(junk, value)
+
+
+class PanicException(BaseException):
+    """The class that a panic of a Rust library has in Python, by its name."""
+
+
+def test_a_panic_of_the_library_is_a_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic() -> None:
+        raise PanicException
+
+    monkeypatch.setattr(json_schema, "_build_validator_class", panic)
+    mismatch = json_schema.find_mismatch({"type": "object"}, {})
+    assert mismatch and mismatch.detail == "the value takes too long to check"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.agents.memory_owner import Owner, memory_of
 from tests.factories import RegisteredUser
+from tests.soak import SOAK
 from weconnect import clock
 from weconnect.agents import purge
 from weconnect.agents.memory import facts, rejections, search, writing
@@ -81,7 +82,9 @@ def test_pairs_that_the_rules_were_written_for_are_decided_correctly(aws: None, 
     assert decide(pair) == pair["decision"]
 
 
-@pytest.mark.parametrize(("of", "embedder"), MIN_CORRECT)
+@pytest.mark.parametrize(
+    ("of", "embedder"), [key for key in MIN_CORRECT if SOAK or key != ("first held out", "bundled")]
+)
 def test_enough_pairs_of_each_set_are_decided_correctly(
     aws: None, of: str, embedder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

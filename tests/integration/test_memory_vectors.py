@@ -36,7 +36,8 @@ def embedder() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make search read only a part of an agent's memories, although there are few."""
-    for name, number in {"ALL": 6, "NEWEST": 2, "PAGE": 2, "FOLD_AT": 2, "FOLDED": 2}.items():
+    sizes = {"MAX_LOADED": 6, "NEWEST_LOADED": 2, "PAGE_ENTRIES": 2, "FOLD_AT_ROWS": 2, "MAX_FOLDED_ROWS": 2}
+    for name, number in sizes.items():
         monkeypatch.setattr(lexicon, name, number)
 
 

@@ -87,6 +87,11 @@ def find_mismatch(schema: Any, value: Any) -> Mismatch | None:
         return Mismatch("", "a number is too large to be checked")
     except (AttributeError, TypeError, UnknownType):
         return Mismatch("", "the schema is not usable")  # it was never checked
+    except BaseException as panic:
+        # A RecursionError within a Rust map of `referencing` is a panic there, which is not an Exception.
+        if type(panic).__name__ != "PanicException":
+            raise
+        return Mismatch("", "the value takes too long to check")
     finally:
         _remaining_steps.reset(token)
     return error and Mismatch(_to_pointer(error.absolute_path), error.message[:MAX_MESSAGE_LENGTH])
