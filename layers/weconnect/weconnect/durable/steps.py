@@ -8,7 +8,7 @@ clock, the table or the network.
 import functools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID
 
@@ -244,8 +244,19 @@ def to_json(value: T, result: ResultType[T] | None) -> Any:
     """Return the JSON that a step's result is stored as."""
     kind: Any = result
     if is_dataclass(kind):  # pydantic would copy its values, and refuse half a surrogate pair in a key
-        return vars(value)
+        return {
+            item.name: field
+            for item in fields(kind)
+            if not _is_default(item, field := getattr(value, item.name))
+        }
     return value if kind is None else _to_adapter(kind).dump_python(value, mode="json")
+
+
+def _is_default(item: Field[Any], value: Any) -> bool:
+    """Return whether a field has its default value, so that a checkpoint need not store it."""
+    if item.default_factory is not MISSING:
+        return bool(value == item.default_factory())
+    return item.default is not MISSING and bool(value == item.default)
 
 
 def from_json(value: Any, result: ResultType[T] | None) -> T:
