@@ -1,10 +1,10 @@
 """GET /v1/model-providers"""
 
-from weconnect.agents.models import catalogue
-from weconnect.agents.models.provider_registry import ModelProvider
 from weconnect.agents.permissions import AgentsRead
 from weconnect.api.pagination import Page
 from weconnect.api.resolver import app, handler
+from weconnect.models import catalogue
+from weconnect.models.provider_registry import ModelProvider
 
 __all__ = ["handler"]
 

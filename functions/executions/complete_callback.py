@@ -1,9 +1,9 @@
 """POST /v1/callbacks/{token}"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions import callbacks
 from weconnect.executions.entities import CallbackAnswer, CallbackValue
 from weconnect.executions.parameters import CallbackToken
+from weconnect.workflows.executions import callbacks
 
 __all__ = ["handler"]
 

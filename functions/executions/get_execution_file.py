@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/files/{fileId}"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions import files
 from weconnect.executions.entities import ExecutionFile
 from weconnect.executions.parameters import ExecutionId, FileId
 from weconnect.executions.permissions import ExecutionsRead
+from weconnect.workflows.executions import files
 
 __all__ = ["handler"]
 

@@ -7,7 +7,7 @@ from weconnect.api.resolver import app, handler
 from weconnect.executions.entities import Timeline
 from weconnect.executions.parameters import ExecutionId, build_timeline_response
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.executions.views import history
+from weconnect.workflows.executions import history
 
 __all__ = ["handler"]
 

@@ -4,7 +4,7 @@ from weconnect.api.resolver import app, handler
 from weconnect.executions.entities import NodeExecution
 from weconnect.executions.parameters import ExecutionId, NodeExecutionId
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.executions.views import history
+from weconnect.workflows.executions import history
 
 __all__ = ["handler"]
 

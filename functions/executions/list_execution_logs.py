@@ -3,8 +3,8 @@
 from weconnect.api.resolver import app, handler
 from weconnect.executions.parameters import ExecutionId, LevelFilter, NodeFilter
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.executions.views import history
-from weconnect.executions.views.history import ExecutionLogs
+from weconnect.workflows.executions import history
+from weconnect.workflows.executions.history import ExecutionLogs
 
 __all__ = ["handler"]
 

@@ -3,8 +3,8 @@
 from weconnect.api.resolver import app, handler
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.executions.views import history
-from weconnect.executions.views.history import NodeExecutions
+from weconnect.workflows.executions import history
+from weconnect.workflows.executions.history import NodeExecutions
 
 __all__ = ["handler"]
 

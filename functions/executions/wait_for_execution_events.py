@@ -6,7 +6,7 @@ from weconnect.api.resolver import app, handler
 from weconnect.executions.entities import ExecutionEvents
 from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
-from weconnect.executions.views import long_poll
+from weconnect.workflows.executions import long_poll
 
 __all__ = ["handler"]
 

@@ -2,8 +2,8 @@
 
 from weconnect.api.caller import SignedIn
 from weconnect.api.resolver import app, handler
-from weconnect.workflows.node_sdk import catalogue
-from weconnect.workflows.node_sdk.catalogue import NodeTypeDescription
+from weconnect.workflows import node_catalogue
+from weconnect.workflows.node_catalogue import NodeTypeDescription
 from weconnect.workflows.parameters import NodeTypeName
 
 __all__ = ["handler"]
@@ -12,4 +12,4 @@ __all__ = ["handler"]
 @app.get("/v1/node-types/<type>", tags=["Node types"])
 def get_node_type(type: NodeTypeName, caller: SignedIn) -> NodeTypeDescription:
     """Get a node type with the JSON Schema of its parameters."""
-    return catalogue.describe_node_type(type)
+    return node_catalogue.describe_node_type(type)

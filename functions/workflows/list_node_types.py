@@ -2,8 +2,8 @@
 
 from weconnect.api.caller import SignedIn
 from weconnect.api.resolver import app, handler
-from weconnect.workflows.node_sdk import catalogue
-from weconnect.workflows.node_sdk.catalogue import NodeTypes
+from weconnect.workflows import node_catalogue
+from weconnect.workflows.node_catalogue import NodeTypes
 
 __all__ = ["handler"]
 
@@ -11,4 +11,4 @@ __all__ = ["handler"]
 @app.get("/v1/node-types", tags=["Node types"])
 def list_node_types(caller: SignedIn) -> NodeTypes:
     """List node types by category."""
-    return catalogue.list_node_types()
+    return node_catalogue.list_node_types()

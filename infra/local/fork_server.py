@@ -33,7 +33,7 @@ COMMON_MODULES = (
 # Dependencies of the model providers, imported when no worker was requested for a while: otherwise each new worker
 # would take seconds for them at its first request to a model.
 LATER_MODULES = (
-    "weconnect.agents.models.pydantic_ai_adapter", "pydantic_ai.models.openai", "pydantic_ai.models.anthropic",
+    "weconnect.models.pydantic_ai_adapter", "pydantic_ai.models.openai", "pydantic_ai.models.anthropic",
     "pydantic_ai.models.google", "pydantic_ai.models.bedrock",
 )  # fmt: skip
 QUIET_SECONDS = 2.0

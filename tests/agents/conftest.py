@@ -6,34 +6,13 @@ from typing import Any
 import pytest
 
 from tests.agents.fake_http_api import KEY, FakeApi
-from tests.agents.fake_model_servers import FakeModels, Script
-from tests.agents.provider_requests import StartServer
 from tests.agents.tool_call_helpers import create_guarded_agent, create_guarded_pair
 from tests.factories import RegisteredUser
+from tests.models.conftest import start_server
 from weconnect.agents.tools import http_tool
 from weconnect.settings import settings
 
-
-@pytest.fixture
-def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
-    """Return a function that starts a server with a script and points every provider's address at it."""
-    from weconnect.agents.models import pydantic_ai_adapter
-
-    servers: list[FakeModels] = []
-
-    def start(*script: Script) -> FakeModels:
-        server = FakeModels(list(script)).__enter__()
-        servers.append(server)
-        addresses = {"openai": f"{server.url}/v1", "anthropic": server.url, "google": server.url}
-        monkeypatch.setattr(pydantic_ai_adapter, "BASE_URLS", addresses | {"bedrock": server.url})
-        return server
-
-    allowed = settings.outbound_allowed_hosts
-    object.__setattr__(settings, "outbound_allowed_hosts", allowed | {"127.0.0.1"})
-    yield start
-    object.__setattr__(settings, "outbound_allowed_hosts", allowed)
-    for server in servers:
-        server.__exit__()
+__all__ = ["start_server"]
 
 
 @pytest.fixture

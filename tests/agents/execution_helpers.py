@@ -11,8 +11,8 @@ from tests.in_memory_steps import InMemorySteps, Suspended
 from weconnect.agents.engine import model_requests
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
-from weconnect.agents.models.messages import ModelReply, ModelRequest
 from weconnect.executions.lifecycle import ExecutionKey
+from weconnect.models.messages import ModelReply, ModelRequest
 from weconnect.workflows.engine.execution_loop import run_workflow
 
 

@@ -19,11 +19,11 @@ from tests.in_memory_steps import InMemorySteps
 from weconnect.agents.engine import model_requests, sub_agents, sweeper
 from weconnect.agents.engine.delegated_calls import PendingCall, StartedCall
 from weconnect.agents.engine.execution_context import Ended
-from weconnect.agents.models.messages import ModelReply
 from weconnect.agents.rows import AgentExecutionRow
 from weconnect.api.caller import Caller
 from weconnect.approvals import service as approvals
 from weconnect.approvals.entities import Decision
+from weconnect.models.messages import ModelReply
 
 
 def caller_of(me: RegisteredUser) -> Caller:

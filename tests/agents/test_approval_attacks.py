@@ -18,12 +18,12 @@ from tests.factories import RegisteredUser
 from tests.gateway import Client
 from tests.organizations import organization_helpers
 from weconnect.agents.engine import executions, sweeper
-from weconnect.agents.models.messages import ModelReply, ToolCall
 from weconnect.agents.rows import AgentExecutionRow
 from weconnect.agents.tools import invocation
 from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import ApprovalRow
 from weconnect.db import payloads
+from weconnect.models.messages import ModelReply, ToolCall
 
 
 def test_invalid_arguments_do_not_bypass_an_approval(

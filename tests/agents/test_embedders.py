@@ -10,7 +10,7 @@ import pytest
 from tests.agents.memory_owner import Owner
 from weconnect.agents.memory import embedders
 from weconnect.agents.memory.embedders import bedrock, minilm
-from weconnect.agents.models import deployment_keys
+from weconnect.models import deployment_keys
 from weconnect.outbound import client as outbound
 from weconnect.settings import settings
 

@@ -9,9 +9,9 @@ from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from weconnect import clock
 from weconnect.agents.engine import executions, model_requests, sweeper
-from weconnect.agents.models import ProviderError
-from weconnect.agents.models.messages import ModelReply, ModelRequest, ToolCall
 from weconnect.api import idempotency
+from weconnect.models import ProviderError
+from weconnect.models.messages import ModelReply, ModelRequest, ToolCall
 
 
 def test_an_execution_uses_a_tool_and_is_counted(me: RegisteredUser, starter: Starter) -> None:

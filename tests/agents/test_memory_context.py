@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from tests.agents.memory_owner import Owner
 from tests.soak import example_count
 from weconnect import clock, ids
-from weconnect.agents.embedded_model import memory_requests
 from weconnect.agents.entities import AgentConfiguration
 from weconnect.agents.memory import context, episodes, search, service
 from weconnect.agents.memory.context import MemoryContext
 from weconnect.agents.memory.entities import MemoryConfig, MemorySearch, MemoryType
 from weconnect.agents.memory.tokenizer import estimate_tokens
+from weconnect.models.embedded import memory_requests
 
 
 @pytest.fixture

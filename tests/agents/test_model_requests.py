@@ -11,8 +11,8 @@ from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from weconnect.agents.engine import monthly_budgets
 from weconnect.agents.engine.monthly_budgets import RequestCost
-from weconnect.agents.models import ProviderError, pricing
-from weconnect.agents.models.messages import ModelReply, ToolCall
+from weconnect.models import ProviderError, pricing
+from weconnect.models.messages import ModelReply, ToolCall
 
 ORGANIZATION = UUID(int=1)
 EXECUTION_IDS = [UUID(int=number) for number in range(2, 12)]

@@ -11,8 +11,8 @@ from tests.factories import RegisteredUser, register
 from weconnect import clock
 from weconnect.agents.engine import loop, recall, sweeper
 from weconnect.agents.memory.context import MemoryContext
-from weconnect.agents.models.messages import ModelReply
 from weconnect.agents.tools import invocation
+from weconnect.models.messages import ModelReply
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from tests.agents.tool_call_helpers import (
 )
 from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
-from weconnect.agents.models import ProviderError
-from weconnect.agents.models.messages import ModelReply, ToolCall
 from weconnect.agents.tools import http_tool, mcp_tool
+from weconnect.models import ProviderError
+from weconnect.models.messages import ModelReply, ToolCall
 from weconnect.outbound.client import OutboundResponse
 
 DEEP = b'{"a":' * 300 + b"1" + b"}" * 300

@@ -14,9 +14,9 @@ from tests.agents.execution_helpers import Starter
 from tests.factories import RegisteredUser
 from tests.infra.test_sample_events import load_event
 from weconnect.agents.engine import model_requests
-from weconnect.agents.models import send_request
 from weconnect.agents.tools import invocation
 from weconnect.durable import client as durable_client
+from weconnect.models import send_request
 
 STEPS = ["load", "model-1", "tool-1-1", "model-2", "finish"]
 

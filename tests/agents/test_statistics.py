@@ -17,9 +17,9 @@ from weconnect.agents import statistics
 from weconnect.agents.engine import completion, model_requests
 from weconnect.agents.engine.completion import AgentOutcome
 from weconnect.agents.entities import AgentExecutionStatus
-from weconnect.agents.models.messages import ModelReply
 from weconnect.agents.rows import BUCKETS, AgentExecutionRow
 from weconnect.db import table
+from weconnect.models.messages import ModelReply
 
 DAY = 86_400_000
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.agents.fake_model_servers import Call, Say
-from tests.agents.provider_requests import (
+from tests.models.fake_model_servers import Call, Say
+from tests.models.provider_requests import (
     CITY,
     KEY,
     MODELS,
@@ -17,8 +17,8 @@ from tests.agents.provider_requests import (
     build_request,
     read_native_schema,
 )
-from weconnect.agents.models import ProviderError, send_request, structured_output
-from weconnect.agents.models.messages import Message, ModelRequest, ToolSpec
+from weconnect.models import ProviderError, send_request, structured_output
+from weconnect.models.messages import Message, ModelRequest, ToolSpec
 
 OPEN = {
     "type": "object",

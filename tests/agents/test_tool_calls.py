@@ -12,12 +12,12 @@ from tests.gateway import Client
 from tests.organizations import organization_helpers
 from weconnect import clock
 from weconnect.agents.engine import sweeper
-from weconnect.agents.models.messages import ModelReply, ToolCall
 from weconnect.agents.tools import invocation
 from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import ApprovalRow
 from weconnect.db.table import get
 from weconnect.durable import client as durable_client
+from weconnect.models.messages import ModelReply, ToolCall
 
 
 def test_the_results_of_one_reply_keep_the_order_of_its_calls(

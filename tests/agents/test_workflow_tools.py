@@ -14,8 +14,8 @@ from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.organizations.organization_helpers import client_with_new_key
 from tests.workflows.definitions import definition, node
-from weconnect.agents.models.messages import ModelReply, ToolCall
 from weconnect.executions import lifecycle
+from weconnect.models.messages import ModelReply, ToolCall
 from weconnect.workflows.engine import child_executions
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}

@@ -9,7 +9,7 @@ from tests.agents.execution_helpers import Starter, create_agent, execute
 from tests.factories import RegisteredUser
 from tests.gateway import ApiResponse, Client
 from weconnect import clock
-from weconnect.agents.models.messages import ModelReply, ToolCall
+from weconnect.models.messages import ModelReply, ToolCall
 
 
 def calculator_calls(*expressions: str, tool: str = "calculator") -> ModelReply:

@@ -24,16 +24,16 @@ from weconnect.auth.sso import oidc
 from weconnect.db import table
 from weconnect.db.table import create
 from weconnect.durable import client as durable_client
-from weconnect.executions import files
 from weconnect.executions.rows import ExecutionRow
 from weconnect.identity.rows import UserRow
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import ExpressionScope, NodeRun
 from weconnect.organizations.billing import billing
 from weconnect.organizations.entities import OrganizationMember
 from weconnect.organizations.rows import MemberRow
 from weconnect.security import encryption, signing
 from weconnect.settings import settings
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.node_type import ExpressionScope, NodeRun
+from weconnect.workflows.executions import files
 
 ENDPOINTS = oidc.Endpoints(f"{ISSUER}/authorize", f"{ISSUER}/token", f"{ISSUER}/keys", False, False)
 ALL_FLAGS = {"canRead": True, "canWrite": True, "canDelete": True, "canExecute": True}

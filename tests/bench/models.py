@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.cloudformation import ROOT
-from tests.agents.fake_model_servers import FakeModels, Say
-from tests.agents.provider_requests import KEY, PROVIDERS, WEATHER, build_request
 from tests.bench import starts
 from tests.bench.rows import Line, median
-from weconnect.agents.models import pydantic_ai_adapter, send_request
-from weconnect.agents.models.messages import Message
+from tests.models.fake_model_servers import FakeModels, Say
+from tests.models.provider_requests import KEY, PROVIDERS, WEATHER, build_request
+from weconnect.models import pydantic_ai_adapter, send_request
+from weconnect.models.messages import Message
 from weconnect.settings import settings
 
 ROUNDS, PROCESSES = 25, 3

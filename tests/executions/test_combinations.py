@@ -31,7 +31,7 @@ from tests.workflows.test_shares import person_of, shared
 from tests.workflows.test_variables import CANARY, create_variable
 from weconnect.db import table
 from weconnect.errors import NotFound
-from weconnect.executions import event_starts, sweeper
+from weconnect.executions import sweeper
 from weconnect.executions.concurrency import admission
 from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.executions.rows import ExecutionRow
@@ -42,6 +42,7 @@ from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.trash import purge
 from weconnect.workflows.engine.execution_loop import run_workflow
+from weconnect.workflows.executions import event_starts
 
 FAILS = definition([node("s", "stop", outcome="failed")], "start > s")
 HANDLER = {"nodes": [node("on", "error"), node("a", "noop")], "connections": [connect("on > a")]}

@@ -18,12 +18,13 @@ from tests.factories import RegisteredUser, register
 from tests.infra.stack import FUNCTIONS
 from tests.infra.test_sample_events import invoke, load_event
 from tests.workflows.definitions import connect, definition, node
-from weconnect.agents.models.messages import ModelReply
 from weconnect.db import table
 from weconnect.errors import NotFound
 from weconnect.events import publisher, subscriptions
-from weconnect.executions import event_starts, new_executions
+from weconnect.executions import new_executions
 from weconnect.executions.rows import ExecutionRow
+from weconnect.models.messages import ModelReply
+from weconnect.workflows.executions import event_starts
 
 NUMBERS = itertools.count(1)
 

@@ -15,11 +15,12 @@ from tests.executions.execution_helpers import (
 )
 from tests.factories import RegisteredUser
 from tests.workflows.definitions import definition, node
-from weconnect.executions import journal, sweeper
+from weconnect.executions import sweeper
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine import express as inline
 from weconnect.workflows.engine import levels
+from weconnect.workflows.executions import journal
 
 
 def test_a_short_execution_completes_within_its_callers_request(

@@ -21,10 +21,10 @@ from tests.workflows.test_variables import CANARY, create_variable
 from weconnect import clock
 from weconnect.db import payloads
 from weconnect.db.table import Row
-from weconnect.executions import files
 from weconnect.executions.rows import ExecutionRow, FileRow
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
+from weconnect.workflows.executions import files
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\xff"
 LONG = base64.b64encode(

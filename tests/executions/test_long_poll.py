@@ -61,7 +61,7 @@ def test_polling_waits_for_the_next_event(
         if len(slept) == 3:
             starter.run_pending()
 
-    monkeypatch.setattr("weconnect.executions.views.long_poll.time", Clock(sleep))
+    monkeypatch.setattr("weconnect.workflows.executions.long_poll.time", Clock(sleep))
     events = me.client.get(f"{execution}/events?cursor={cursor}", headers={"Prefer": "wait=25"}).json
     assert types(events)[-1] == "execution.completed" and len(slept) == 3
 
@@ -72,7 +72,7 @@ def test_polling_waits_no_longer_than_requested(
     execution = start_execution(me, create_workflow(me, definition([node("a", "noop")], "start > a")))
     cursor = me.client.get(f"{execution}/events").json["nextCursor"]
     slept: list[float] = []
-    monkeypatch.setattr("weconnect.executions.views.long_poll.time", Clock(slept.append))
+    monkeypatch.setattr("weconnect.workflows.executions.long_poll.time", Clock(slept.append))
     events = me.client.get(f"{execution}/events?cursor={cursor}", headers={"Prefer": "wait=5"}).json
     assert (events["items"], events["nextCursor"], events["isFinal"]) == ([], cursor, False)
     assert sum(slept) == pytest.approx(5)

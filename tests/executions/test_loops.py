@@ -20,10 +20,10 @@ from tests.in_memory_steps import InMemorySteps
 from tests.workflows.definitions import connect, definition, node
 from weconnect import clock
 from weconnect.durable import client as durable_client
-from weconnect.executions import journal
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine import levels, loops, operation_plan
+from weconnect.workflows.executions import journal
 
 
 class Calls:

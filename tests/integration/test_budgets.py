@@ -6,15 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from tests.agents.fake_model_servers import Call, FakeModels, Say
 from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.integration.racing import owner_caller, run_concurrently
+from tests.models.fake_model_servers import Call, FakeModels, Say
 from weconnect.agents.engine import executions
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
 from weconnect.agents.entities import NewAIAgentExecution
-from weconnect.agents.models import deployment_keys, pydantic_ai_adapter
+from weconnect.models import deployment_keys, pydantic_ai_adapter
 from weconnect.settings import settings
 
 EXECUTIONS = 10

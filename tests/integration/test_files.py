@@ -12,14 +12,14 @@ from infra.local.settings import CREDENTIALS, REGION
 from tests.factories import RegisteredUser, register
 from weconnect import clock, ids
 from weconnect.db import payloads
-from weconnect.executions import files
 from weconnect.executions.rows import FileRow
+from weconnect.node_sdk import aws_session as nodes_aws
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
+from weconnect.node_sdk.secret_values import Secrets
 from weconnect.settings import settings
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk import aws_session as nodes_aws
-from weconnect.workflows.node_sdk import catalogue
-from weconnect.workflows.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
-from weconnect.workflows.node_sdk.secret_values import Secrets
+from weconnect.workflows import node_catalogue
+from weconnect.workflows.executions import files
 
 KEY = "a-secret-access-key-of-the-tenant's"
 
@@ -54,7 +54,7 @@ def call(
 ) -> NodeRun:
     organization_id = UUID(me.organization["id"])
     scope = ExpressionScope({"id": str(run_id)}, None, {}, clock.now(), {}, {"key": None})  # type: ignore[dict-item]
-    kind = catalogue.find_node_type(type)
+    kind = node_catalogue.find_node_type(type)
     assert kind
     return NodeRun(
         node=Node(id="n", name="N", type=type, parameters=parameters),
@@ -108,7 +108,7 @@ def test_nodes_reach_the_endpoint_that_the_operator_configured(
     run_id = ids.new_id()
 
     def ran(type: str, items: Any = ({},), **parameters: Any) -> Any:
-        kind = catalogue.find_node_type(type)
+        kind = node_catalogue.find_node_type(type)
         assert kind
         return kind.run(call(me, type, run_id, keys | parameters, items))["main"]
 

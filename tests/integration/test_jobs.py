@@ -20,9 +20,9 @@ from tests.jobs.bulk_helpers import (
     summarize_job,
 )
 from weconnect import queues
-from weconnect.executions import bulk_job
 from weconnect.jobs import worker
 from weconnect.settings import settings
+from weconnect.workflows.executions import bulk_job
 
 WORKER_COUNT = 4
 

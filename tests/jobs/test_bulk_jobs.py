@@ -23,7 +23,7 @@ from tests.jobs.bulk_helpers import (
 )
 from tests.jobs.job_queue import Deliveries
 from weconnect import clock, ids
-from weconnect.executions import bulk_actions, bulk_job
+from weconnect.workflows.executions import bulk_actions, bulk_job
 
 
 def test_a_filter_cancels_the_open_executions(

@@ -4,7 +4,7 @@ from typing import Any
 
 from weconnect.workflows.importers.n8n.converter import Draft, convert
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow
-from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_catalogue import find_node_type
 
 BASE = "n8n-nodes-base."
 LANGCHAIN = "@n8n/n8n-nodes-langchain."

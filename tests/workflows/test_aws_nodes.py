@@ -23,12 +23,14 @@ from tests.in_memory_steps import InMemorySteps
 from tests.workflows.definitions import definition, node
 from tests.workflows.test_variables import create_variable, find_stored
 from weconnect import clock
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
+from weconnect.node_sdk.secret_values import SealedSecret, Secrets
 from weconnect.settings import settings
+from weconnect.workflows import node_catalogue
 from weconnect.workflows.definition.validation import check
-from weconnect.workflows.entities import Node, WorkflowDefinition
-from weconnect.workflows.node_sdk import aws_session, catalogue
-from weconnect.workflows.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
-from weconnect.workflows.node_sdk.secret_values import SealedSecret, Secrets
+from weconnect.workflows.entities import WorkflowDefinition
 
 REGION = "eu-west-1"
 KEYS = {
@@ -68,7 +70,7 @@ def client(service: str) -> Any:
 
 def execute(type: str, parameters: dict[str, Any], items: Any = ({},), **more: Any) -> Any:
     """Execute a node with secret keys and return its outputs; a parameter that is None is omitted."""
-    kind = catalogue.find_node_type(type)
+    kind = node_catalogue.find_node_type(type)
     assert kind
     present = {name: value for name, value in (KEYS | parameters).items() if value is not None}
     sealed = dict.fromkeys(("key", "token"), SealedSecret(id=UUID(int=1), text=""))
@@ -780,9 +782,9 @@ def test_the_catalogue_does_not_import_aws() -> None:
     code = """
 import sys
 def loaded(): return {name for name in sys.modules if name.startswith(("boto", "s3transfer", "pynamodb", "httpx2"))}
-from weconnect.workflows.node_sdk import catalogue, node_type
+from weconnect.node_sdk import node_catalogue, node_type
 before = loaded()
-catalogue.list_node_types()
+node_catalogue.list_node_types()
 print(loaded() - before)
 """
     here = {"PYTHONPATH": str(ROOT / "layers" / "weconnect"), "PATH": "/usr/bin:/bin"}
@@ -792,7 +794,7 @@ print(loaded() - before)
 
 @pytest.mark.parametrize("type", TYPES)
 def test_each_node_names_its_secret_parameters(type: str) -> None:
-    kind = catalogue.find_node_type(type)
+    kind = node_catalogue.find_node_type(type)
     assert kind and kind.secret_parameters == SECRET_PARAMETERS and kind.kind == "effect"
     assert issubclass(kind.parameters, aws_session.AwsParameters)
 

@@ -9,10 +9,10 @@ from tests.executions.execution_helpers import execute_workflow
 from tests.factories import RegisteredUser
 from tests.workflows.definitions import definition, node
 from weconnect import clock
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import ExpressionScope, NodeRun
 from weconnect.workflows.engine import journal_entries
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.catalogue import find_node_type
-from weconnect.workflows.node_sdk.node_type import ExpressionScope, NodeRun
+from weconnect.workflows.node_catalogue import find_node_type
 
 
 def nested(depth: int) -> Any:

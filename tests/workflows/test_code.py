@@ -16,10 +16,10 @@ from tests.executions.execution_helpers import execute_workflow, statuses_by_pat
 from tests.factories import RegisteredUser
 from tests.workflows.definitions import definition, node
 from tests.workflows.test_nodes import A, B, execute, make_node_run
+from weconnect.node_sdk.node_type import LOG, NodeError
 from weconnect.settings import settings
 from weconnect.workflows.definition.validation import check
 from weconnect.workflows.entities import WorkflowDefinition
-from weconnect.workflows.node_sdk.node_type import LOG, NodeError
 from weconnect.workflows.nodes import code
 
 ORGANIZATION = UUID(int=7)

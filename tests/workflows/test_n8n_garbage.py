@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from tests.factories import RegisteredUser
 from tests.workflows.n8n_files import LANGCHAIN, file, n8n
 from weconnect.errors import Invalid
-from weconnect.workflows.entities import Node
+from weconnect.node_sdk.entities import Node
 from weconnect.workflows.importers.n8n import node_mapping
 from weconnect.workflows.importers.n8n.converter import Draft, convert
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow, check_depth
-from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_catalogue import find_node_type
 
 EXPRESSIONS = [
     "={{ $json.a ?? 'b' }}",

@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 
 from tests.workflows.definitions import connect, node
-from weconnect.workflows.entities import Connection, Node
-from weconnect.workflows.node_sdk.catalogue import find_node_type
-from weconnect.workflows.node_sdk.node_expressions import find_used_names
-from weconnect.workflows.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
-from weconnect.workflows.node_sdk.secret_values import SealedSecret, Secrets
+from weconnect.node_sdk.entities import Connection, Node
+from weconnect.node_sdk.node_expressions import find_used_names
+from weconnect.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
+from weconnect.node_sdk.secret_values import SealedSecret, Secrets
+from weconnect.workflows.node_catalogue import find_node_type
 
 SECRET = "a secret of 1 canary"
 

@@ -12,13 +12,13 @@ from jsonschema import Draft202012Validator
 from tests.factories import RegisteredUser
 from weconnect import mail
 from weconnect.errors import UpstreamFailed
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import LOG, RESPONSE, STOP, ExpressionScope, NodeError, NodeRun
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.outbound.errors import OutboundRefused
 from weconnect.settings import settings
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk import catalogue
-from weconnect.workflows.node_sdk.node_type import LOG, RESPONSE, STOP, ExpressionScope, NodeError, NodeRun
+from weconnect.workflows import node_catalogue
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 A, B, C = {"n": 1, "k": "x"}, {"n": 3, "k": "y"}, {"n": 2, "k": "x"}
@@ -32,7 +32,7 @@ def make_node_run(type: str, parameters: dict[str, Any], inputs: Any, **more: An
 
 
 def execute(type: str, parameters: dict[str, Any], inputs: Any, **more: Any) -> Any:
-    kind = catalogue.find_node_type(type)
+    kind = node_catalogue.find_node_type(type)
     assert kind
     outputs = {
         name: items
@@ -493,11 +493,11 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("type", sorted(catalogue.list_node_type_names()))
+@pytest.mark.parametrize("type", sorted(node_catalogue.list_node_type_names()))
 def test_every_type_has_a_description_and_tests(type: str) -> None:
-    kind = catalogue.find_node_type(type)
+    kind = node_catalogue.find_node_type(type)
     assert kind and kind.label and kind.description.endswith(".")
-    description = catalogue.describe_node_type(type)
+    description = node_catalogue.describe_node_type(type)
     Draft202012Validator.check_schema(description.parameters)
     tested = {row[0] for row in PURE} | EFFECTS
     tested |= {"placeholder", *AWS}  # the first only fails
@@ -508,7 +508,7 @@ def test_every_type_has_a_description_and_tests(type: str) -> None:
 
 @pytest.mark.parametrize("type", [*TRIGGERS, "wait", "approval", "subworkflow", "agent", "noop"])
 def test_unknown_parameters_are_refused(type: str) -> None:
-    kind = catalogue.find_node_type(type)
+    kind = node_catalogue.find_node_type(type)
     assert kind
     with pytest.raises(ValueError, match="more"):
         kind.parameters.model_validate(TRIGGERS.get(type, {}) | {"more": 1})
@@ -602,8 +602,8 @@ def test_compare_requires_unique_keys() -> None:
 
 def respond_with(monkeypatch: pytest.MonkeyPatch, *texts: str) -> list[Any]:
     """Have models return these texts; return the list of the requests to them."""
-    from weconnect.agents import models
-    from weconnect.agents.models.messages import ModelReply
+    from weconnect import models
+    from weconnect.models.messages import ModelReply
 
     requests: list[Any] = []
     remaining = list(texts)

@@ -15,11 +15,11 @@ from tests.in_memory_steps import InMemorySteps
 from tests.workflows.definitions import definition, node
 from weconnect.db.table import Row
 from weconnect.errors import UpstreamFailed
+from weconnect.node_sdk.secret_values import SealedSecret, Secrets
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.security.errors import SecretUnreadable
 from weconnect.workflows import purge
-from weconnect.workflows.node_sdk.secret_values import SealedSecret, Secrets
 from weconnect.workflows.rows import WorkflowRow
 from weconnect.workflows.variables.rows import VariableRow
 

@@ -57,7 +57,7 @@ PURGES_BY_KIND = {
 """Functions that delete the belongings of a row that left the trash, by the kind in its key there:
 `purge(trash: tuple[str, str]) -> bool`, False when there is more to delete."""
 
-JOB_TYPES = {"bulk_executions": "weconnect.executions.bulk_job:JOB"}
+JOB_TYPES = {"bulk_executions": "weconnect.workflows.executions.bulk_job:JOB"}
 """The `JobType` of each type of job."""
 
 EXPORT_PARTS = {
@@ -73,6 +73,9 @@ ORGANIZATION_PURGES = (
 )
 """Erase the rows of a deleted organization outside of its own partition, in this order:
 `erase_organization(organization_id: UUID, eraser: Eraser) -> None`."""
+
+NODE_PACKAGES = ("weconnect.workflows.nodes", "weconnect.agents.nodes")
+"""Packages in which each file is a node type: it has a `NODE`."""
 
 MEMBER_PURGES = ("weconnect.workflows.sharing.purge:delete_shares_with",)
 """Delete the belongings of a former member: `purge(organization_id: UUID, user_id: UUID) -> None`."""

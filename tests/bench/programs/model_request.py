@@ -23,8 +23,8 @@ def kilobytes() -> int:
 import httpx2  # noqa: E402
 
 before, started = kilobytes(), time.process_time()
-from weconnect.agents.models import pydantic_ai_adapter, send_request  # noqa: E402
-from weconnect.agents.models.messages import ModelRequest  # noqa: E402
+from weconnect.models import pydantic_ai_adapter, send_request  # noqa: E402
+from weconnect.models.messages import ModelRequest  # noqa: E402
 from weconnect.outbound.guard import ssl_context  # noqa: E402
 
 measured: dict[str, Any] = {

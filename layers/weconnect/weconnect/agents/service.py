@@ -16,7 +16,6 @@ from weconnect.agents.entities import (
     NewAIAgent,
 )
 from weconnect.agents.errors import AgentNotFound
-from weconnect.agents.models.provider_registry import validate_model_choice
 from weconnect.agents.rows import AgentRow, AgentVersionRow
 from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
@@ -24,6 +23,7 @@ from weconnect.api.pagination import Page, query_page
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.identity.permissions import require_own_entity
+from weconnect.models.provider_registry import validate_model_choice
 from weconnect.organizations.plans import quotas
 
 SUMMARY_LENGTH = 500

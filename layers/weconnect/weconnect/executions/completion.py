@@ -12,12 +12,13 @@ from weconnect import clock
 from weconnect.db import table
 from weconnect.db.payloads import StoredText
 from weconnect.errors import Conflict
-from weconnect.executions import journal, lifecycle
+from weconnect.executions import lifecycle
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionError, ExecutionStatus
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.results import JournalEntry
 from weconnect.executions.rows import ExecutionRow, QueueRow
 from weconnect.executions.stored_values import count_days_left, store_value
+from weconnect.workflows.executions import journal
+from weconnect.workflows.executions.journal import JournalEntry
 from weconnect.workflows.rows import WorkflowRow
 
 

@@ -15,13 +15,13 @@ from weconnect.actor import Actor
 from weconnect.db import table
 from weconnect.durable import client as durable_client
 from weconnect.errors import Conflict
-from weconnect.executions import journal
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
-from weconnect.executions.results import JournalEntry
 from weconnect.executions.rows import CallbackRow, ExecutionRow
 from weconnect.executions.stored_values import count_days_left
 from weconnect.log import logger
+from weconnect.workflows.executions import journal
+from weconnect.workflows.executions.journal import JournalEntry
 
 ACTOR: Actor = {"system": "run_workflow"}
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from weconnect.api.parameters import path_id
 from weconnect.executions.entities import Execution, ExecutionMode, ExecutionStatus, Timeline
-from weconnect.executions.views import timeline_chart
+from weconnect.workflows.executions import timeline_chart
 
 ExecutionId = path_id("executionId")
 FileId = path_id("fileId")

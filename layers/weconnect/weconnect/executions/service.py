@@ -10,7 +10,7 @@ from weconnect.api.pagination import Page, query_page
 from weconnect.db import payloads, table
 from weconnect.db.table import Row
 from weconnect.errors import AlreadyFinished, Unavailable
-from weconnect.executions import followups, journal, lifecycle
+from weconnect.executions import followups, lifecycle
 from weconnect.executions.children import iterate_open_slices
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import (
@@ -24,6 +24,7 @@ from weconnect.executions.errors import ExecutionNotFound, ExpressExecution, Not
 from weconnect.executions.lifecycle import get_key
 from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow, partition_of
 from weconnect.executions.stored_values import to_execution
+from weconnect.workflows.executions import journal
 from weconnect.workflows.sharing import access, listing
 from weconnect.workflows.sharing.access import RequiredAccess
 

@@ -7,11 +7,12 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.caller import Caller
 from weconnect.executions.errors import ExecutionNotFound
+from weconnect.node_sdk.entities import Connection, Node
 from weconnect.svg import COLOURS, Drawing
 from weconnect.workflows import service
 from weconnect.workflows.definition import stored_versions
 from weconnect.workflows.definition.graph import Graph, build_graph
-from weconnect.workflows.entities import Connection, Node, WorkflowDefinition
+from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.sharing import access
 
 WIDTH, HEIGHT, ACROSS, DOWN = 170.0, 48.0, 240.0, 80.0
@@ -34,8 +35,8 @@ def draw(caller: Caller, workflow_id: UUID, execution_id: UUID | None, as_svg: b
     if execution_id is None:
         _, _, definition = service.load_for(caller, workflow_id, access.VIEW)
         return render(definition, {}, as_svg)
-    from weconnect.executions import journal  # cold start
     from weconnect.executions import service as executions  # cold start
+    from weconnect.workflows.executions import journal  # cold start
 
     service.require(caller, workflow_id, access.VIEW)
     execution = executions.require_execution(caller, execution_id, access.VIEW_EXECUTION)

@@ -12,12 +12,12 @@ from weconnect.actor import Actor
 from weconnect.agents.engine import completion
 from weconnect.agents.engine.completion import CANCELLED, AgentOutcome
 from weconnect.agents.entities import OPEN_STATUSES, AgentDefinition, AgentExecutionStatus, AgentExecutionStep
-from weconnect.agents.models.messages import Message, ModelReply
 from weconnect.agents.rows import AgentExecutionRow, AgentRow, AgentStepRow
 from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.db import payloads, table
 from weconnect.executions.errors import ExecutionNotFound
 from weconnect.executions.rows import ExecutionRow
+from weconnect.models.messages import Message, ModelReply
 
 ACTOR: Actor = {"system": "run_agent"}
 TERMINAL_STATUSES = frozenset(status.value for status in AgentExecutionStatus if status not in OPEN_STATUSES)

@@ -20,7 +20,6 @@ from weconnect.agents.engine.recall import recall, remember, should_remember
 from weconnect.agents.engine.tool_calls import execute_tool_calls
 from weconnect.agents.engine.usage import BudgetShare, Usage
 from weconnect.agents.entities import AgentExecutionStatus
-from weconnect.agents.models.messages import Message, ModelReply
 from weconnect.agents.statistics import ExecutionTotals
 from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.api import request_body
@@ -29,6 +28,7 @@ from weconnect.db import table
 from weconnect.durable.steps import StepFailed, Steps
 from weconnect.errors import BadRequest, Conflict
 from weconnect.log import logger
+from weconnect.models.messages import Message, ModelReply
 from weconnect.organizations.entities import AgentSettings
 from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.rows import OrganizationRow

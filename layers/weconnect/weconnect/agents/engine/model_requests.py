@@ -23,10 +23,10 @@ from weconnect.agents.engine.execution_context import (
 from weconnect.agents.engine.monthly_budgets import MonthlyBudget, RequestCost
 from weconnect.agents.engine.usage import Usage
 from weconnect.agents.entities import AgentExecutionStatus, AgentExecutionStep
-from weconnect.agents.models import ProviderError, deployment_keys, send_request
-from weconnect.agents.models.messages import Message, ModelReply, ModelRequest, ModelSettings
 from weconnect.api import request_body
 from weconnect.durable.steps import Steps
+from weconnect.models import ProviderError, deployment_keys, send_request
+from weconnect.models.messages import Message, ModelReply, ModelRequest, ModelSettings
 
 REQUEST_TIMEOUT_SECONDS = 300.0  # one step must fit into one invocation of the function
 ATTEMPTS = 4
@@ -157,7 +157,7 @@ class _Attempt:
         has_cost_limit = limits.max_cost_usd is not None or self.snapshot.max_cost_micros is not None
         if not budgets and not has_cost_limit:
             return RequestCost(0, 0)
-        from weconnect.agents.models import pricing  # cold start
+        from weconnect.models import pricing  # cold start
 
         bound = pricing.compute_bound(request)
         cost_budgets = [str(budget) for budget in budgets if budget.max_cost_micros is not None]

@@ -31,7 +31,6 @@ from weconnect.agents.engine.execution_context import (
 from weconnect.agents.engine.sub_agents import AgentRunner
 from weconnect.agents.engine.usage import BudgetShare, Usage
 from weconnect.agents.entities import AgentExecutionStep, AgentStepApproval
-from weconnect.agents.models.messages import Message, ToolCall
 from weconnect.agents.rows import AgentExecutionRow
 from weconnect.agents.tools import invocation
 from weconnect.agents.tools import usage as tool_usage
@@ -42,6 +41,7 @@ from weconnect.approvals import service as approvals
 from weconnect.approvals.entities import Approval, ApprovalStatus, Approvers
 from weconnect.base_entity import JsonObject
 from weconnect.durable.steps import Steps
+from weconnect.models.messages import Message, ToolCall
 
 Branch = Callable[[Steps], ToolResult | Ended]
 

@@ -9,7 +9,7 @@ from weconnect import clock
 from weconnect.agents.engine.completion import AgentOutcome
 from weconnect.agents.engine.execution_context import AgentSnapshot, Charge
 from weconnect.agents.entities import AgentExecutionStatus
-from weconnect.agents.models.messages import ModelReply
+from weconnect.models.messages import ModelReply
 
 
 class BudgetShare(BaseModel):

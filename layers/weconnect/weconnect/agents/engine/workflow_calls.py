@@ -25,9 +25,9 @@ from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.base_entity import JsonObject
 from weconnect.durable.steps import Steps
 from weconnect.executions.entities import OPEN_STATUSES
+from weconnect.node_sdk.node_type import NodeError
 from weconnect.workflows import service as workflows
 from weconnect.workflows.engine import child_executions
-from weconnect.workflows.node_sdk.node_type import NodeError
 
 DEFAULT_TIMEOUT_SECONDS = 3_600
 

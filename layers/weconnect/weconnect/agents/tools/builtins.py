@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from weconnect.agents.tools import calculator, date_time, http_tool, json_query, memory_tools, text
+from weconnect.agents.tools import http_tool, json_query, memory_tools, text
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.errors import ToolError
+from weconnect.calculations import calculator, date_time
+from weconnect.calculations.errors import CalculationError
 
 ASK_AGENT = "ask_agent"
 RUN_WORKFLOW = "run_workflow"
@@ -27,18 +29,30 @@ def _refuse(arguments: dict[str, Any], context: ToolContext) -> Any:
     raise ToolError("This tool works within an execution only. Start the agent or the workflow itself")
 
 
+def _to_tool(calculate: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any], ToolContext], Any]:
+    """Return a calculation as a tool's `execute`."""
+
+    def execute(arguments: dict[str, Any], _: ToolContext) -> Any:
+        try:
+            return calculate(arguments)
+        except CalculationError as failure:
+            raise ToolError(str(failure)) from failure
+
+    return execute
+
+
 BUILTINS: dict[str, BuiltinTool] = {
     calculator.NAME: BuiltinTool(
         calculator.DISPLAY_NAME,
         calculator.DESCRIPTION,
         calculator.INPUT_SCHEMA,
-        lambda arguments, _: calculator.run(arguments),
+        _to_tool(calculator.run),
     ),
     date_time.NAME: BuiltinTool(
         date_time.DISPLAY_NAME,
         date_time.DESCRIPTION,
         date_time.INPUT_SCHEMA,
-        lambda arguments, _: date_time.run(arguments),
+        _to_tool(date_time.run),
     ),
     http_tool.NAME: BuiltinTool(
         http_tool.DISPLAY_NAME,

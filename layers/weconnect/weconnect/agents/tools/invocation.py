@@ -7,7 +7,6 @@ from pydantic import BaseModel
 
 from weconnect import json_schema
 from weconnect.agents.mcp import tool_names
-from weconnect.agents.models.messages import ToolSpec
 from weconnect.agents.tools import http_tool, mcp_tool
 from weconnect.agents.tools.builtins import ASK_AGENT, BUILTINS, RUN_WORKFLOW
 from weconnect.agents.tools.context import ToolContext
@@ -22,6 +21,7 @@ from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.rows import AgentToolRow
 from weconnect.base_entity import JsonObject
 from weconnect.errors import Problem
+from weconnect.models.messages import ToolSpec
 from weconnect.security import encryption
 
 ANY_OBJECT_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}

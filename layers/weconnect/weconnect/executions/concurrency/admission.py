@@ -36,13 +36,13 @@ from weconnect.executions.errors import (
 )
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import ConcurrencyLimit, ExecutionRow, QueueRow, SemaphoreRow
-from weconnect.executions.trigger_items import to_items
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import EvaluationContext, ExpressionError
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
 from weconnect.workflows.entities import WorkflowSettings
+from weconnect.workflows.executions.trigger_items import to_items
 
 MAX_KEY_LENGTH = 200
 

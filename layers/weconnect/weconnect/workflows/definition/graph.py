@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from weconnect.workflows.entities import Connection, Node, WorkflowDefinition
+from weconnect.node_sdk.entities import Connection, Node
+from weconnect.workflows.entities import WorkflowDefinition
 
 LOOP_TYPE = "loop"
 BODY_OUTPUT = "loop"

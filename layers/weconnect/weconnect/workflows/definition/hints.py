@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from weconnect.expressions.evaluator import REFUSED_FUNCTIONS, build_refusal_message
 from weconnect.expressions.rendering import SKIPPED
 from weconnect.expressions.variables import find_variables
-from weconnect.workflows.node_sdk.node_type import NodeType
+from weconnect.node_sdk.node_type import NodeType
 
 VARIABLES = frozenset({"json", "input", "index", "execution", "trigger", "nodes", "vars"})
 NODE_FIELDS = frozenset({"output", "items", "outputs"})

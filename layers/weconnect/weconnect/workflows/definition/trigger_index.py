@@ -8,7 +8,8 @@ from uuid import UUID
 
 from weconnect.db import table
 from weconnect.events import subscriptions
-from weconnect.workflows.entities import Node, WorkflowDefinition
+from weconnect.node_sdk.entities import Node
+from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.rows import WorkflowRow
 
 # A transaction takes 100 writes: the types of the version before are removed, those of the new one added.

@@ -11,16 +11,9 @@ from weconnect.errors import FieldError
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.expressions.variables import find_members
-from weconnect.workflows import service
-from weconnect.workflows.definition import hints, tool_offers
-from weconnect.workflows.definition import trigger_index as triggers
-from weconnect.workflows.definition.graph import Graph, build_graph
-from weconnect.workflows.entities import Finding, Node, Validation, WorkflowDefinition
-from weconnect.workflows.errors import WorkflowInvalid
-from weconnect.workflows.node_sdk import catalogue
-from weconnect.workflows.node_sdk.catalogue import find_node_type
-from weconnect.workflows.node_sdk.node_expressions import find_node_expressions
-from weconnect.workflows.node_sdk.node_parameters import (
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_expressions import find_node_expressions
+from weconnect.node_sdk.node_parameters import (
     ExpressionRule,
     find_misplaced,
     names_with_rule,
@@ -28,7 +21,14 @@ from weconnect.workflows.node_sdk.node_parameters import (
     split_verbatim,
     value_at,
 )
-from weconnect.workflows.node_sdk.node_type import NodeType
+from weconnect.node_sdk.node_type import NodeType
+from weconnect.workflows import node_catalogue, service
+from weconnect.workflows.definition import hints, tool_offers
+from weconnect.workflows.definition import trigger_index as triggers
+from weconnect.workflows.definition.graph import Graph, build_graph
+from weconnect.workflows.entities import Finding, Validation, WorkflowDefinition
+from weconnect.workflows.errors import WorkflowInvalid
+from weconnect.workflows.node_catalogue import find_node_type
 from weconnect.workflows.sharing import access
 
 MAX_DEPTH = 4
@@ -111,7 +111,7 @@ def _check_nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
         kind = find_node_type(node.type)
         if kind is None:
             like = (
-                hints.suggest_name(node.type, catalogue.list_node_type_names())
+                hints.suggest_name(node.type, node_catalogue.list_node_type_names())
                 or " GET /v1/node-types lists them."
             )
             text = f"Unknown node type {node.type!r}.{like}"

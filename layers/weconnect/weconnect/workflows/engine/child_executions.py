@@ -18,9 +18,9 @@ from weconnect.executions.new_executions import build_row, choose_retention_days
 from weconnect.executions.results import ChildResult
 from weconnect.executions.rows import ChildRow, ExecutionRow
 from weconnect.executions.stored_values import count_days_left, store_value, to_execution
+from weconnect.node_sdk.node_type import NodeError
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot, LoopSlice
 from weconnect.workflows.entities import WorkflowSettings, WorkflowVersion
-from weconnect.workflows.node_sdk.node_type import NodeError
 from weconnect.workflows.rows import WorkflowRow
 
 

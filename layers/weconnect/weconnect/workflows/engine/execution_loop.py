@@ -21,8 +21,9 @@ from weconnect.executions.completion import Completion, UnwrittenJournal
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
 from weconnect.executions.followups import complete_execution
 from weconnect.executions.lifecycle import ExecutionKey
-from weconnect.executions.results import JournalEntry
 from weconnect.log import logger
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import RESPONSE, STOP, Items, ItemsByOutput
 from weconnect.workflows.definition import stored_versions
 from weconnect.workflows.definition.graph import BODY_OUTPUT
 from weconnect.workflows.engine import levels, loops
@@ -37,8 +38,7 @@ from weconnect.workflows.engine.journal_entries import (
     require_node_type,
 )
 from weconnect.workflows.engine.levels import Level, NodeFailed, StoppedByNode
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.node_type import RESPONSE, STOP, Items, ItemsByOutput
+from weconnect.workflows.executions.journal import JournalEntry
 
 TRIGGER_BY_MODE = {"webhook": "webhook", "schedule": "schedule", "event": "event"}
 """The type of the trigger node that an execution begins with, by its mode; `manual` for all others."""

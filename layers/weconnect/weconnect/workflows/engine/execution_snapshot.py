@@ -6,13 +6,13 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from weconnect import clock
-from weconnect.executions import callbacks, journal
 from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.executions.rows import ExecutionRow
 from weconnect.executions.stored_values import count_days_left, load_value
-from weconnect.executions.trigger_items import to_items
+from weconnect.node_sdk.node_type import Items, ItemsByOutput
 from weconnect.workflows.entities import WorkflowDefinition
-from weconnect.workflows.node_sdk.node_type import Items, ItemsByOutput
+from weconnect.workflows.executions import callbacks, journal
+from weconnect.workflows.executions.trigger_items import to_items
 from weconnect.workflows.variables import snapshot as variables
 from weconnect.workflows.variables.snapshot import VariableSnapshot
 

@@ -8,11 +8,11 @@ from typing import Any
 from weconnect.durable.steps import Steps
 from weconnect.executions import lifecycle
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.journal import Journal
 from weconnect.executions.lifecycle import ExecutionKey
-from weconnect.executions.results import JournalEntry
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import EvaluationContext, ExpressionError
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import ExpressionScope, Items, ItemsByOutput, NodeError, NodeRun
 from weconnect.workflows.definition.graph import Graph, build_graph
 from weconnect.workflows.engine import levels
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
@@ -21,14 +21,7 @@ from weconnect.workflows.engine.journal_entries import build_entry, to_error
 from weconnect.workflows.engine.levels import Level, NodeFailed, OperationsExhausted
 from weconnect.workflows.engine.node_executor import NodeExecutor
 from weconnect.workflows.engine.operation_plan import plan_operations
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.node_type import (
-    ExpressionScope,
-    Items,
-    ItemsByOutput,
-    NodeError,
-    NodeRun,
-)
+from weconnect.workflows.executions.journal import Journal, JournalEntry
 
 
 class ExecutionState(ABC):

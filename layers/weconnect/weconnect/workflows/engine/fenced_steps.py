@@ -14,15 +14,15 @@ from weconnect.durable.steps import Steps
 from weconnect.errors import Problem
 from weconnect.executions import lifecycle
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.journal import Journal
 from weconnect.executions.lifecycle import ExecutionKey
-from weconnect.executions.results import ErrorValues, JournalEntry, LogLine
+from weconnect.executions.results import ErrorValues
 from weconnect.executions.rows import ExecutionRow
 from weconnect.log import logger
+from weconnect.node_sdk.node_type import ItemsByOutput, NodeError
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
 from weconnect.workflows.engine.fence import check_fence
 from weconnect.workflows.engine.journal_entries import to_error
-from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeError
+from weconnect.workflows.executions.journal import Journal, JournalEntry, LogLine
 
 MAX_PAUSE_SECONDS = 30 * 86_400
 MAX_PAUSES = 1_000

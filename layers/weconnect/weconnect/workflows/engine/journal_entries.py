@@ -6,18 +6,12 @@ from typing import Any, TypedDict, cast
 
 from weconnect import clock
 from weconnect.api import request_body
-from weconnect.executions.results import ErrorValues, JournalEntry, LogLine
+from weconnect.executions.results import ErrorValues
 from weconnect.log import logger
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.catalogue import find_node_type
-from weconnect.workflows.node_sdk.node_type import (
-    LOG,
-    ItemsByOutput,
-    NodeError,
-    NodeRun,
-    NodeType,
-    pass_through,
-)
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import LOG, ItemsByOutput, NodeError, NodeRun, NodeType, pass_through
+from weconnect.workflows.executions.journal import JournalEntry, LogLine
+from weconnect.workflows.node_catalogue import find_node_type
 
 MAX_OUTPUT_BYTES = 4 * 2**20
 MAX_MESSAGE_LENGTH = 2_000

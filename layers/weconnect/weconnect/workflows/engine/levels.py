@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from weconnect.executions.entities import ExecutionError
 from weconnect.executions.results import ErrorValues
-from weconnect.workflows.node_sdk.node_type import Items
+from weconnect.node_sdk.node_type import Items
 
 MAX_OPERATIONS = 2_900
 """The platform ends an execution at 3,000 operations; ours ends before, with an error that says why."""

@@ -14,7 +14,10 @@ from weconnect import clock
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.followups import cancel_execution
 from weconnect.executions.lifecycle import ExecutionKey
-from weconnect.executions.results import ChildResult, ErrorValues, JournalEntry
+from weconnect.executions.results import ChildResult, ErrorValues
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_expressions import find_used_names
+from weconnect.node_sdk.node_type import RESPONSE, STOP, Items, ItemsByOutput, NodeError, NodeRun
 from weconnect.workflows.definition.graph import BODY_OUTPUT, Graph
 from weconnect.workflows.engine import child_executions, levels, operation_plan
 from weconnect.workflows.engine.execution_snapshot import LoopSlice
@@ -23,16 +26,7 @@ from weconnect.workflows.engine.fenced_steps import ExecutionEnded, NodeResult, 
 from weconnect.workflows.engine.journal_entries import NodeOutcome, build_entry, check_outputs, to_error
 from weconnect.workflows.engine.levels import Level, NodeFailed, OperationsExhausted, StoppedByNode
 from weconnect.workflows.engine.node_executor import NodeExecutor
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.node_expressions import find_used_names
-from weconnect.workflows.node_sdk.node_type import (
-    RESPONSE,
-    STOP,
-    Items,
-    ItemsByOutput,
-    NodeError,
-    NodeRun,
-)
+from weconnect.workflows.executions.journal import JournalEntry
 from weconnect.workflows.nodes.loop import LoopParameters
 
 SLICE_OUTPUT = "$slice"

@@ -5,9 +5,11 @@ import random
 from dataclasses import dataclass, replace
 
 from weconnect.durable.steps import Steps
-from weconnect.executions.journal import Journal
 from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.executions.results import ErrorValues
+from weconnect.node_sdk.entities import NodeRetry
+from weconnect.node_sdk.node_type import NodeError, NodeRun, NodeType
+from weconnect.node_sdk.secret_values import Secrets
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
 from weconnect.workflows.engine.fenced_steps import ExecutionEnded, FencedSteps, NodeResult, StepResult
 from weconnect.workflows.engine.journal_entries import (
@@ -18,9 +20,7 @@ from weconnect.workflows.engine.journal_entries import (
     to_error,
 )
 from weconnect.workflows.engine.step_context import StepContext
-from weconnect.workflows.entities import NodeRetry
-from weconnect.workflows.node_sdk.node_type import NodeError, NodeRun, NodeType
-from weconnect.workflows.node_sdk.secret_values import Secrets
+from weconnect.workflows.executions.journal import Journal
 
 
 @dataclass(frozen=True)

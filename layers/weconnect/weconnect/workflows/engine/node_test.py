@@ -11,11 +11,8 @@ from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel
 from weconnect.errors import Problem
 from weconnect.log import logger
-from weconnect.workflows import service
-from weconnect.workflows.entities import Node, WorkflowDefinition
-from weconnect.workflows.errors import NodeNotFound, NotTestable
-from weconnect.workflows.node_sdk.catalogue import find_node_type
-from weconnect.workflows.node_sdk.node_type import (
+from weconnect.node_sdk.entities import Node
+from weconnect.node_sdk.node_type import (
     LOG,
     ExpressionScope,
     Items,
@@ -24,7 +21,11 @@ from weconnect.workflows.node_sdk.node_type import (
     NodeRun,
     NodeType,
 )
-from weconnect.workflows.node_sdk.secret_values import Secrets
+from weconnect.node_sdk.secret_values import Secrets
+from weconnect.workflows import service
+from weconnect.workflows.entities import WorkflowDefinition
+from weconnect.workflows.errors import NodeNotFound, NotTestable
+from weconnect.workflows.node_catalogue import find_node_type
 from weconnect.workflows.sharing import access
 from weconnect.workflows.variables import snapshot
 

@@ -1,9 +1,9 @@
 """The number of operations that the nodes of a graph may take, with which loops plan."""
 
+from weconnect.node_sdk.entities import Node
 from weconnect.workflows.definition.graph import Graph
 from weconnect.workflows.engine import levels
-from weconnect.workflows.entities import Node
-from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_catalogue import find_node_type
 from weconnect.workflows.nodes.loop import MAX_ITERATIONS, LoopParameters
 
 OPERATIONS_OF_SLICE = 8

@@ -17,9 +17,9 @@ from weconnect.executions.lifecycle import ACTOR, ExecutionKey
 from weconnect.executions.results import ChildResult
 from weconnect.executions.rows import CallbackRow, ExecutionRow
 from weconnect.executions.stored_values import count_days_left
+from weconnect.node_sdk.node_type import ApprovalRequest, ApprovalResult, Items, NodeError
 from weconnect.workflows.engine import child_executions
 from weconnect.workflows.engine.fenced_steps import FencedSteps, StepResult
-from weconnect.workflows.node_sdk.node_type import ApprovalRequest, ApprovalResult, Items, NodeError
 
 
 @dataclass(frozen=True)

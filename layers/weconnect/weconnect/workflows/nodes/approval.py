@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import (
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import (
     ApprovalRequest,
     FlowContext,
     ItemsByOutput,

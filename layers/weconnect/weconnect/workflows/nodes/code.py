@@ -10,9 +10,9 @@ from uuid import UUID
 from pydantic import Field, field_validator
 
 from weconnect import clock
+from weconnect.node_sdk.node_parameters import ExpressionRule, Parameters
+from weconnect.node_sdk.node_type import LOG, Item, ItemsByOutput, NodeError, NodeRun, NodeType
 from weconnect.settings import settings
-from weconnect.workflows.node_sdk.node_parameters import ExpressionRule, Parameters
-from weconnect.workflows.node_sdk.node_type import LOG, Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_CODE_BYTES = 64 * 1024
 MAX_REQUEST_BYTES = 5 * 2**20

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import field_paths as fields
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk import field_paths as fields
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 Path = Annotated[str, Field(min_length=1, max_length=255)]
 

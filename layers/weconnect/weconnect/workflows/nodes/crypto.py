@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from weconnect import ids
-from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_parameters import ExpressionRule, Parameters
-from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk import field_paths
+from weconnect.node_sdk.node_parameters import ExpressionRule, Parameters
+from weconnect.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
 
 Text = Annotated[str, Field(max_length=1_000_000)]
 

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from weconnect.agents.tools.errors import ToolError
-from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.calculations.errors import CalculationError
+from weconnect.node_sdk import field_paths
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
 
 Amount = Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
 Moment = Annotated[str, Field(max_length=40)]
@@ -38,7 +38,7 @@ class DateTimeParameters(Parameters):
 
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the result added, an object as the agents' tool of this name returns it."""
-    from weconnect.agents.tools import date_time  # cold start
+    from weconnect.calculations import date_time  # cold start
 
     items = []
     for parameters, item in node_run.resolve_each(DateTimeParameters):
@@ -47,7 +47,7 @@ def run(node_run: NodeRun) -> ItemsByOutput:
             items.append(
                 field_paths.put(item, parameters.into, date_time.run(arguments, node_run.scope.moment))
             )
-        except ToolError as error:
+        except CalculationError as error:
             raise NodeError("invalid_parameters", str(error)) from error
     return {"main": items}
 

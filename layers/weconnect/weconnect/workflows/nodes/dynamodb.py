@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.node_parameters import ExpressionRule
-from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.node_parameters import ExpressionRule
+from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 Condition = Annotated[str, Field(min_length=1, max_length=4_096)]
 Names = Annotated[

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_MAILS = 20
 MAX_RECIPIENTS = 10

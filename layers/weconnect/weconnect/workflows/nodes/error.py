@@ -1,7 +1,7 @@
 """error: starts the workflow when an execution of another workflow has failed."""
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import NodeType, pass_through
 
 
 class ErrorParameters(Parameters):

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import NodeType, pass_through
 
 EventType = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 

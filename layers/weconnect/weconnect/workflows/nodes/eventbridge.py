@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.aws_messages import require_no_failure, to_text
-from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.aws_messages import require_no_failure, to_text
+from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeRun, NodeType
 
 BATCH = 10
 

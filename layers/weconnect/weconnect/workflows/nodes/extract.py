@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import field_paths, model_calls
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk import field_paths, model_calls
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
 
 SYSTEM = (
     "Take what the schema asks for out of the text. Invent nothing: what the text does not say is left out, or null "

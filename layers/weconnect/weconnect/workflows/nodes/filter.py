@@ -1,7 +1,7 @@
 """filter: passes on the items that meet a condition."""
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class FilterParameters(Parameters):

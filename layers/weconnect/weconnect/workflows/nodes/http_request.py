@@ -7,10 +7,10 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from weconnect.errors import UpstreamFailed
+from weconnect.node_sdk.field_paths import parse_json_or_text
+from weconnect.node_sdk.node_parameters import ExpressionRule, Parameters
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 from weconnect.outbound.errors import OutboundRefused
-from weconnect.workflows.node_sdk.field_paths import parse_json_or_text
-from weconnect.workflows.node_sdk.node_parameters import ExpressionRule, Parameters
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -97,7 +97,7 @@ def _read_body(node_run: NodeRun, parameters: HttpRequestParameters, key: str, r
     if parameters.response_format == "file" or (
         parameters.response_format == "auto" and not _is_text(kind, response.body)
     ):
-        from weconnect.executions import files  # cold start
+        from weconnect.workflows.executions import files  # cold start
 
         name = _find_file_name(response.headers, response.url or parameters.url)
         return {"file": files.store(node_run, key, name, kind, response.body)}

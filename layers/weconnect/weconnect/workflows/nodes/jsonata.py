@@ -6,8 +6,8 @@ from pydantic import Field
 
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import EvaluationContext, ExpressionError
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import (
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import (
     Item,
     Items,
     ItemsByOutput,

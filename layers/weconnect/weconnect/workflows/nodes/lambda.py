@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.aws_messages import to_text
-from weconnect.workflows.node_sdk.field_paths import parse_json_or_text
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.aws_messages import to_text
+from weconnect.node_sdk.field_paths import parse_json_or_text
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class LimitParameters(Parameters):

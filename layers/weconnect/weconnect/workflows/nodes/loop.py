@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 MAX_ITERATIONS = 10_000
 

@@ -1,8 +1,8 @@
 """manual: starts the workflow on request of a person or a program."""
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
-from weconnect.workflows.node_sdk.trigger_inputs import InputSchema
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import NodeType, pass_through
+from weconnect.node_sdk.trigger_inputs import InputSchema
 
 
 class ManualParameters(Parameters):

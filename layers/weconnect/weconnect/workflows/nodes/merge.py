@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import field_paths
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk import field_paths
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class MergeParameters(Parameters):

@@ -1,7 +1,7 @@
 """noop: passes items on unchanged."""
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import NodeType, pass_through
 
 
 class NoopParameters(Parameters):

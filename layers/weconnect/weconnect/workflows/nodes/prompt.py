@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import model_calls
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk import model_calls
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
 
 
 class PromptParameters(model_calls.ModelParameters):

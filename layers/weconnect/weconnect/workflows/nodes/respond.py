@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import RESPONSE, ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import RESPONSE, ItemsByOutput, NodeRun, NodeType
 
 
 class RespondParameters(Parameters):

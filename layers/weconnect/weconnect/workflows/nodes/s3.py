@@ -10,8 +10,8 @@ from pydantic import Field
 
 from weconnect import clock
 from weconnect.executions.entities import FileReference
-from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_INLINE_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -75,7 +75,7 @@ def _get(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> 
         "lastModified": clock.iso(response["LastModified"]),
     }
     if parameters.content_as == "file":
-        from weconnect.executions import files  # cold start
+        from weconnect.workflows.executions import files  # cold start
 
         yield item | {"file": files.store(node_run, key, str(parameters.key), item["contentType"], content)}
     elif parameters.content_as == "base64":
@@ -100,7 +100,7 @@ def _put(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> 
 def _load_content(node_run: NodeRun, parameters: S3Parameters) -> tuple[bytes, str]:
     """Return the content to write, and its content type. Raises NodeError."""
     if parameters.content_as == "file":
-        from weconnect.executions import files  # cold start
+        from weconnect.workflows.executions import files  # cold start
 
         if parameters.file is None:
             raise NodeError("invalid_parameters", "/file: is required to put a file")

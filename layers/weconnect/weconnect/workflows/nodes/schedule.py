@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import NodeType, pass_through
 
 
 class ScheduleParameters(Parameters):

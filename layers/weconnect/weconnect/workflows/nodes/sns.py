@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.aws_messages import (
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.aws_messages import (
     FifoId,
     MessageAttributes,
     build_fifo_fields,
     to_message_attributes,
     to_text,
 )
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
 
 
 class SnsParameters(aws_session.AwsParameters):

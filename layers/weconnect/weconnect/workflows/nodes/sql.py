@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.field_paths import parse_json_or_text
-from weconnect.workflows.node_sdk.node_parameters import ExpressionRule
-from weconnect.workflows.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.field_paths import parse_json_or_text
+from weconnect.node_sdk.node_parameters import ExpressionRule
+from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
 MAX_SETS = 1_000
 READ_SECONDS = 50  # the service ends a statement after 45

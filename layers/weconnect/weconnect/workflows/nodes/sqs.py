@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from weconnect.workflows.node_sdk import aws_session
-from weconnect.workflows.node_sdk.aws_messages import (
+from weconnect.node_sdk import aws_session
+from weconnect.node_sdk.aws_messages import (
     FifoId,
     MessageAttributes,
     build_fifo_fields,
@@ -15,8 +15,8 @@ from weconnect.workflows.node_sdk.aws_messages import (
     to_message_attributes,
     to_text,
 )
-from weconnect.workflows.node_sdk.field_paths import parse_json_or_text
-from weconnect.workflows.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk.field_paths import parse_json_or_text
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeRun, NodeType
 
 BATCH = 10
 BATCH_BYTES = 256 * 1024

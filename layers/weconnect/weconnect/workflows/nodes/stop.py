@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import STOP, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import STOP, ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class StopParameters(Parameters):

@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import Field
 
-from weconnect.workflows.entities import Port
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
+from weconnect.node_sdk.entities import Port
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
 
 class Case(Parameters):

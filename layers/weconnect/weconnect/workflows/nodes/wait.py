@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from weconnect import clock
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import (
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import (
     FlowContext,
     ItemsByOutput,
     NodeError,

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from weconnect.workflows.node_sdk.node_parameters import Parameters
-from weconnect.workflows.node_sdk.node_type import NodeType, pass_through
-from weconnect.workflows.node_sdk.trigger_inputs import InputSchema
+from weconnect.node_sdk.node_parameters import Parameters
+from weconnect.node_sdk.node_type import NodeType, pass_through
+from weconnect.node_sdk.trigger_inputs import InputSchema
 
 
 class WebhookParameters(Parameters):

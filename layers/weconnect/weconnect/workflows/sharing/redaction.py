@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from weconnect.log import MASK, redact
-from weconnect.workflows.entities import Node, WorkflowDefinition, WorkflowExport, WorkflowSettings
+from weconnect.node_sdk.entities import Node
+from weconnect.workflows.entities import WorkflowDefinition, WorkflowExport, WorkflowSettings
 
 _ONLY_EXPRESSION = re.compile(r"""(?i)\s*((bearer|basic|token)\s+)?\{\{[^"'{}]*\}\}\s*""")
 """A text that is one expression without a string literal, such as `Bearer {{ $vars.token }}`."""

@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from weconnect.db import table
+from weconnect.node_sdk.node_expressions import find_used_names
+from weconnect.node_sdk.secret_values import SealedSecret
 from weconnect.workflows.entities import WorkflowDefinition
-from weconnect.workflows.node_sdk.node_expressions import find_used_names
-from weconnect.workflows.node_sdk.secret_values import SealedSecret
 from weconnect.workflows.variables.rows import VariableRow
 
 BATCH = 50

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from weconnect.agents.models import deployment_keys
 from weconnect.errors import NotConfigured, UpstreamFailed
+from weconnect.models import deployment_keys
 from weconnect.outbound import client as outbound
 
 NAME = "openai"

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from weconnect.node_sdk.entities import Connection, Node
 from weconnect.workflows.definition.validation import check
-from weconnect.workflows.entities import Connection, Node, Validation, WorkflowDefinition
+from weconnect.workflows.entities import Validation, WorkflowDefinition
 from weconnect.workflows.importers.n8n import node_builder as nodes
 from weconnect.workflows.importers.n8n import node_mapping
 from weconnect.workflows.importers.n8n import workflow_settings as whole
@@ -24,7 +25,7 @@ from weconnect.workflows.importers.n8n.report import (
 )
 from weconnect.workflows.importers.n8n.source_node import MappedNode, NodeReader, NotConvertible
 from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
-from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_catalogue import find_node_type
 
 MAX_LISTED = 2_000
 MAX_DESCRIPTION = 10_000

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
-from weconnect.workflows.entities import Node, NodeRetry, Position
+from weconnect.node_sdk.entities import Node, NodeRetry, Position
 from weconnect.workflows.importers.n8n.export_file import N8nNode
 from weconnect.workflows.importers.n8n.source_node import MappedNode, NodeReader, NotConvertible
-from weconnect.workflows.node_sdk.catalogue import find_node_type
+from weconnect.workflows.node_catalogue import find_node_type
 
 MAX_NAME = 100
 MAX_NOTES = 2_000

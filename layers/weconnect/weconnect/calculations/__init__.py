@@ -1,0 +1,1 @@
+"""Calculations that agents call as tools and workflows use in nodes: arithmetic, and dates and times."""

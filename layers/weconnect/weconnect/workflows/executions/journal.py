@@ -1,0 +1,135 @@
+"""The node runs of an execution: collected in memory, and written in batches at least two seconds apart."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Literal, NotRequired, TypedDict
+from uuid import UUID
+
+from pydantic.alias_generators import to_camel
+
+from weconnect.db import compression
+from weconnect.executions.entities import NodeExecution, NodeExecutionSummary
+from weconnect.executions.results import ErrorValues
+from weconnect.executions.rows import NodeRunsRow
+
+WRITE_AFTER_SECONDS = 2.0
+WRITE_AFTER_ENTRIES = 100
+WRITE_AFTER_BYTES = 512 * 1024
+MAX_BATCHES = 999_999
+MAX_SHOWN = 10_000
+
+
+class LogLine(TypedDict):
+    """A line that a node logged."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+
+
+class JournalEntry(TypedDict):
+    """One attempt of a node, with the keys of a `NodeExecution` as JSON, and the lines that it logged."""
+
+    id: NotRequired[str]
+    nodeId: str
+    nodeName: str
+    nodeType: str
+    path: str
+    attempt: int
+    status: Literal["completed", "failed", "skipped"]
+    startedAt: str
+    durationMs: int
+    itemsIn: int
+    itemsOut: int
+    input: dict[str, list[dict[str, Any]]]
+    output: dict[str, list[dict[str, Any]]]
+    error: NotRequired[ErrorValues]
+    logs: NotRequired[list[LogLine]]
+    retriedFrom: NotRequired[str]
+    executionIds: NotRequired[list[str]]
+
+
+@dataclass
+class Journal:
+    """The node runs that are not written yet, and the number of the batch that they will be written as."""
+
+    written_at: float
+    entries: list[JournalEntry] = field(default_factory=list)
+    batch: int = 1
+    bytes: int = 0
+    counts: "Counter[str]" = field(default_factory=Counter)
+    """All node runs so far, by status."""
+
+    def add(self, entry: JournalEntry) -> None:
+        """Add a node run and count its size and status."""
+        self.entries.append(entry)
+        self.bytes += len(json.dumps([entry["output"], entry.get("logs")]))
+        self.counts[entry["status"]] += 1
+
+    def is_due(self, now: float) -> bool:
+        """Return whether to write before the next effect; `now` in epoch seconds."""
+        is_full = len(self.entries) >= WRITE_AFTER_ENTRIES or self.bytes >= WRITE_AFTER_BYTES
+        return bool(self.entries) and (is_full or now - self.written_at >= WRITE_AFTER_SECONDS)
+
+    def mark_written(self, now: float) -> None:
+        """Begin the next batch, after the present one was written; `now` in epoch seconds."""
+        self.entries, self.bytes = [], 0
+        self.batch += 1
+        self.written_at = now
+
+
+def build_row(
+    organization_id: UUID, execution_id: UUID, batch: int, entries: list[JournalEntry], days: int, ttl: int
+) -> NodeRunsRow:
+    """Return the row of a batch; a long batch is stored outside of it for `days`."""
+    pk, sk = NodeRunsRow.at(organization_id, execution_id, batch)
+    storage_name = f"runs/{execution_id}/nodes-{batch}"
+    return NodeRunsRow(
+        pk=pk, sk=sk, ttl=ttl, **compression.pack(organization_id, storage_name, entries, days)
+    )
+
+
+def load_batches(organization_id: UUID, execution_id: UUID, after: int = 0) -> list[NodeRunsRow]:
+    """Return the batches of an execution in order, those after number `after`."""
+    pk, first = NodeRunsRow.at(organization_id, execution_id, after + 1)
+    _, last = NodeRunsRow.at(organization_id, execution_id, MAX_BATCHES)
+    return list(NodeRunsRow.query(pk, NodeRunsRow.sk.between(first, last), consistent_read=True))
+
+
+def get_batch_number(row: NodeRunsRow) -> int:
+    """Return the number of a batch, from its key."""
+    return int(row.sk.rpartition("#")[2])
+
+
+def load_entries(organization_id: UUID, execution_id: UUID, after: int = 0) -> list[JournalEntry]:
+    """Return the node runs of an execution in order, with their IDs; those of the batches after number `after`."""
+    entries: list[JournalEntry] = []
+    for row in load_batches(organization_id, execution_id, after):
+        batch: list[JournalEntry] = compression.unpack(organization_id, row.packed, row.pointer)
+        number = get_batch_number(row)
+        entries += [{**entry, "id": f"{number:06d}-{index:03d}"} for index, entry in enumerate(batch)]
+    return entries
+
+
+def load_outputs(organization_id: UUID, execution_id: UUID) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return the outputs of the completed nodes by path, which a retry of the execution can reuse."""
+    entries = load_entries(organization_id, execution_id)
+    return {entry["path"]: entry["output"] for entry in entries if entry["status"] == "completed"}
+
+
+def load_summaries(organization_id: UUID, execution_id: UUID) -> list[NodeExecutionSummary]:
+    """Return the node runs of an execution, oldest first: at most the last 10,000, for Lambda returns at most 6 MB."""
+    return [to_summary(entry) for entry in load_entries(organization_id, execution_id)[-MAX_SHOWN:]]
+
+
+def to_summary(entry: JournalEntry) -> NodeExecutionSummary:
+    """Return the node run as the API shows it, without its items."""
+    names = {to_camel(name) for name in NodeExecutionSummary.model_fields}
+    return NodeExecutionSummary.model_validate(
+        {name: value for name, value in entry.items() if name in names}
+    )
+
+
+def to_node_execution(entry: JournalEntry) -> NodeExecution:
+    """Return the node run as the API shows it, with its items."""
+    return NodeExecution.model_validate({name: value for name, value in entry.items() if name != "logs"})

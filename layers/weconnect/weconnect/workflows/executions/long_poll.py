@@ -1,0 +1,50 @@
+"""Long polling of an execution: its events after a cursor, or the next ones when there are none yet."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+from weconnect.api.caller import Caller
+from weconnect.api.pagination import open_cursor, seal_cursor
+from weconnect.executions import service
+from weconnect.executions.entities import Execution, ExecutionEvent, ExecutionEvents
+from weconnect.executions.stored_values import to_execution
+from weconnect.workflows.executions import journal
+from weconnect.workflows.sharing import access
+
+
+def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -> ExecutionEvents:
+    """Return the events after `cursor` once there are any, the execution has ended, or `seconds` are over.
+
+    Raises ExecutionNotFound, Forbidden, InvalidCursor.
+    """
+    scope = f"events {execution_id}"
+    position = open_cursor(cursor, scope) if cursor else {"batch": 0, "status": None}
+    until, pause = time.monotonic() + seconds, 0.1
+    while True:
+        row = service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+        events = _load_events(caller, to_execution(row, with_values=False), position, scope)
+        seconds_left = until - time.monotonic()
+        if events.items or events.is_final or seconds_left <= 0:
+            return events
+        time.sleep(min(pause, seconds_left))
+        pause = min(1.0, pause * 1.5)
+
+
+def _load_events(
+    caller: Caller, execution: Execution, position: dict[str, Any], scope: str
+) -> ExecutionEvents:
+    """Return the node runs after `position` (`{"batch", "status"}`), then the execution when its status has changed."""
+    # The execution was read first: a batch that is written meanwhile comes before the status that follows it.
+    entries = journal.load_entries(caller.organization_id, execution.id, position["batch"])
+    items = [
+        ExecutionEvent(type=f"node.{entry['status']}", node=journal.to_summary(entry)) for entry in entries
+    ]
+    if execution.status != position["status"]:
+        items.append(ExecutionEvent(type=f"execution.{execution.status}", execution=execution))
+    last_batch = int(entries[-1]["id"].partition("-")[0]) if entries else position["batch"]
+    return ExecutionEvents(
+        items=items,
+        next_cursor=seal_cursor({"batch": last_batch, "status": execution.status}, scope),
+        is_final=not execution.is_running(),
+    )
