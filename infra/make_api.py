@@ -23,7 +23,6 @@ from weconnect.api.operation import Operation
 from weconnect.api.resolver import app
 
 API = ROOT / "infra" / "api.yaml"
-EXAMPLES = ROOT / "infra" / "examples.yaml"
 OPENAPI = ROOT / "layers" / "weconnect" / "weconnect" / "api" / "openapi.json"
 PYPROJECT = ROOT / "pyproject.toml"
 VERSION_MODULE = ROOT / "layers" / "weconnect" / "weconnect" / "version.py"
@@ -177,7 +176,7 @@ def build_openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
-    examples = yaml.safe_load(EXAMPLES.read_text())
+    examples = read_examples()
     for operation in operations.values():
         entry = document["paths"].get(operation.path, {}).get(operation.method.lower())
         if entry is not None:
@@ -209,6 +208,14 @@ def _complete_entry(entry: dict[str, Any], operation: Operation, example: Any) -
         paragraphs.append(f"Requires the permission `{operation.permission}`.")
     if description := "\n\n".join(filter(None, paragraphs)):
         entry["description"] = description
+
+
+def read_examples() -> dict[str, Any]:
+    """Return an example of each body by the name of its operation, from functions/*/examples.yaml."""
+    examples: dict[str, Any] = {}
+    for path in sorted(routes.FUNCTIONS.glob("*/examples.yaml")):
+        examples |= yaml.safe_load(path.read_text())
+    return examples
 
 
 def read_version() -> str:
