@@ -1,4 +1,4 @@
-"""Requests made invalid: the cases come from the OpenAPI document, the valid requests from `matrix_requests`."""
+"""Requests made invalid: the cases come from the OpenAPI document, the valid requests from the modules."""
 
 import copy
 import json
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra import routes
-from tests.api.matrix_requests import REQUESTS
-from tests.api.matrix_world import Side
+from tests.api.matrices import ATTEMPT_COUNTERS, REQUESTS
+from tests.api.module_matrix import Side
 from tests.gateway import ApiResponse
 from tests.moto_table import table_items
 from weconnect.api.health import openapi_document
@@ -22,8 +22,8 @@ DEEP = 100_000
 
 
 def items_without_attempt_counters() -> dict[str, Any]:
-    """Return the table's items without the counts of failed sign-ins, which a refusal may change."""
-    return {key: item for key, item in table_items().items() if not key.startswith(("LOGIN#", "LOGINS#"))}
+    """Return the table's items without the counts of attempts, which a refusal may change."""
+    return {key: item for key, item in table_items().items() if not key.startswith(ATTEMPT_COUNTERS)}
 
 
 def send(side: Side, name: str, **options: Any) -> ApiResponse:
@@ -63,6 +63,11 @@ def alternatives(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 def object_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return next(branch for branch in alternatives(schema) if branch.get("type") == "object")
+
+
+def is_free_text(branch: dict[str, Any]) -> bool:
+    """Return whether an alternative of a schema accepts texts in general, not just times, ids or an enumeration."""
+    return branch.get("type") == "string" and not {"enum", "const", "format"} & branch.keys()
 
 
 FieldPath = tuple[str | int, ...]

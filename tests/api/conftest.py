@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.matrix_world import Side, create_side, mocked_services
+from tests.api.matrix_world import create_side, mocked_services
+from tests.api.module_matrix import Side
 from tests.factories import set_user_role
 from tests.moto_table import TableSnapshot
 

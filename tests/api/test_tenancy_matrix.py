@@ -1,6 +1,6 @@
 """The access of every caller to every route: tenants, roles, API keys, replays and cursors.
 
-No test names a route. The expected outcome is a cell of `OUTCOMES`; the request comes from `matrix_requests`.
+No test names a route. The expected outcome is a cell of `OUTCOMES`; the request comes from the module's matrix.py.
 """
 
 import json
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from infra import routes
-from tests.api.matrix_requests import NOT_IDS, REQUESTS
-from tests.api.matrix_world import Side, World, build_world, mocked_services
+from tests.api.matrices import MATRICES, NAMES, REQUESTS
+from tests.api.matrix_world import build_world, mocked_services
+from tests.api.module_matrix import KINDS, Side, World
 from tests.gateway import ApiResponse, Client
 from tests.moto_table import TableSnapshot, table_items
 from weconnect import ids
@@ -23,45 +24,13 @@ from weconnect.api.operation import Operation
 from weconnect.api.problems import PROBLEM_JSON
 
 OPERATIONS = {operation.function.__name__: operation for operation in routes.load_operations().values()}
+PUBLIC = {name for name, request in REQUESTS.items() if request.is_public}
 PRIVATE = {name: operation for name, operation in OPERATIONS.items() if not operation.public}
-OPERATORS = {name for name, operation in PRIVATE.items() if operation.permission == OPERATOR} | {"put_plan"}
+OPERATORS = {name for name, operation in PRIVATE.items() if operation.permission == OPERATOR}
+OPERATORS |= {name for name, request in REQUESTS.items() if request.kind == "operator"}
 TENANTS = [name for name in PRIVATE if name not in OPERATORS]
 PERMISSIONS = {PRIVATE[name].permission or "agents:read" for name in TENANTS}
 
-# The public routes; a new one must be added here on purpose.
-PUBLIC = {"get_health", "get_readiness", "get_openapi", "get_docs", "register", "login", "refresh_session"}
-PUBLIC |= {"finish_sso", "start_sso", "verify_email"}
-PUBLIC |= {"decline_invitation", "receive_stripe_event"}
-PUBLIC |= {"complete_callback"}
-PUBLIC |= {"get_shared_workflow"}
-PUBLIC |= {"open_mcp_stream"}  # always 405
-PUBLIC |= {"forgot_password", "resend_verification", "reset_password"}
-# Routes for persons, not API keys, besides /v1/auth and /v1/api-keys.
-FOR_PERSONS = {"switch_organization", "update_me", "delete_me", "export_me"}
-FOR_PERSONS |= {"accept_invitation", "create_organization", "leave_organization"}
-# Routes for the owner of an organization, in person.
-FOR_OWNERS = {"delete_organization", "export_organization", "transfer_ownership"}
-# POST routes that change nothing.
-READING_POSTS = {"search_agent_memories", "validate_workflow"}
-# Routes whose permission depends on the entity: a member has it for entities that they created.
-REQUIRED_BY_ENTITY = {"get_job": "executions:update", "cancel_job": "executions:update"}
-# Updates of many entities, each of which may still be refused.
-BULK_UPDATES = {"bulk_executions"}
-
-KINDS = (
-    "read",
-    "create",
-    "update",
-    "delete",
-    "execute",
-    "manage",
-    "signed in",
-    "person",
-    "own",
-    "operator",
-    "owner",
-    "billing",
-)
 OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
 OUTCOMES = {
     # role:              read, create, update, delete, execute, manage, signed in, person, own, operator, owner, billing
@@ -87,24 +56,13 @@ OUTCOMES = {
 
 
 def kind_of(operation: Operation) -> str:
-    """Return the operation's column of `OUTCOMES`, from its permission and path."""
-    if operation.function.__name__ in OPERATORS:
+    """Return the operation's column of `OUTCOMES`: the one that its module declares, else that of its permission."""
+    if declared := REQUESTS[operation.function.__name__].kind:
+        return declared
+    if operation.permission == OPERATOR:
         return "operator"
-    if "{apiKeyId}" in operation.path or "{sessionId}" in operation.path:
-        return "own"
-    if operation.function.__name__ == "restore_organization":
-        return "own"
-    if operation.function.__name__ in FOR_OWNERS:
-        return "owner"
     if operation.permission == "organization:billing":
         return "billing"
-    for_person = operation.path.startswith(("/v1/auth/", "/v1/api-keys"))
-    if for_person or operation.function.__name__ in FOR_PERSONS:
-        return "person"
-    if operation.function.__name__ in REQUIRED_BY_ENTITY:
-        return "update"
-    if operation.function.__name__ in BULK_UPDATES:
-        return "create"
     if operation.permission is None:
         return "signed in"
     resource, _, action = operation.permission.partition(":")
@@ -134,7 +92,7 @@ def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
 def tenant_parameters(operation: Operation) -> list[str]:
     """Return the path parameters that name an entity of a tenant."""
     parts = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
-    return [part for part in parts if part not in NOT_IDS]
+    return [part for part in parts if part not in NAMES]
 
 
 def send(name: str, client: Client, side: Side, **options: Any) -> ApiResponse:
@@ -181,7 +139,7 @@ def client_of(role: str, world: World, operation: Operation) -> Client:
     if role == "owner":
         return world.owner.client
     if role == "key with the scope":
-        permission = REQUIRED_BY_ENTITY.get(operation.function.__name__, operation.permission or "")
+        permission = REQUESTS[operation.function.__name__].permission or operation.permission or ""
         return world.keys.get(permission, world.keys["agents:read"])
     if role == "key of another scope":
         others = (operation.permission, "no flags")
@@ -190,18 +148,25 @@ def client_of(role: str, world: World, operation: Operation) -> Client:
 
 
 def test_every_route_is_in_the_matrix() -> None:
-    assert sorted(OPERATIONS.keys() - REQUESTS.keys()) == [], "add these to tests/api/matrix_requests.py"
-    assert sorted(REQUESTS.keys() - OPERATIONS.keys()) == [], "these routes do not exist any more"
-    assert {name for name, operation in OPERATIONS.items() if operation.public} == PUBLIC
+    routes_by_module: dict[str, set[str]] = {module: set() for module in MATRICES}
+    for name, operation in OPERATIONS.items():
+        routes_by_module.setdefault(operation.function.__module__.partition(".")[0], set()).add(name)
+    for module, names in routes_by_module.items():
+        path = f"tests/{module}/matrix.py"
+        assert module in MATRICES, f"{path} is missing; it has a request for each of {sorted(names)}"
+        requests = MATRICES[module].requests.keys()
+        assert sorted(names - requests) == [], f"these routes of functions/{module} have no request in {path}"
+        assert sorted(requests - names) == [], f"{path} has requests for routes that functions/{module} lacks"
+    public = {name for name, operation in OPERATIONS.items() if operation.public}
+    assert public == PUBLIC, "a public route says `is_public=True` in its module's matrix.py too, on purpose"
 
 
 @pytest.mark.parametrize("name", PRIVATE)
 def test_a_permission_to_read_belongs_to_a_reading_method(name: str) -> None:
     operation = OPERATIONS[name]
     assert kind_of(operation) in KINDS
-    reads = operation.method == "GET" or name in READING_POSTS
     if operation.permission and kind_of(operation) not in ("manage", "billing", "operator"):
-        assert operation.permission.endswith(":read") == reads
+        assert operation.permission.endswith(":read") != operation.writes
 
 
 @pytest.mark.parametrize("role", OUTCOMES)
@@ -213,7 +178,7 @@ def test_each_role_gets_its_outcome(world: World, name: str, role: str) -> None:
     response = send(name, client_of(role, world, operation), world.owner)
     if expected == OK:
         assert 200 <= response.status < 300, response.text
-        if operation.method == "GET" or name in READING_POSTS:
+        if not operation.writes:
             assert all_rows() == before
         elif operation.method in ("PUT", "PATCH", "DELETE"):
             assert all_rows() != before, "the test proves nothing, because its request changes nothing"
@@ -273,7 +238,7 @@ def test_a_stranger_with_the_owners_ids_sees_and_changes_nothing(world: World, n
     if tenant_parameters(operation):
         assert response.status == NOT_FOUND, response.text
         unknown = {
-            key: value if key in NOT_IDS else str(ids.new_id()) for key, value in world.owner.ids.items()
+            key: value if key in NAMES else str(ids.new_id()) for key, value in world.owner.ids.items()
         }
         missing = REQUESTS[name].send(world.stranger.client, operation, unknown)
         assert comparable_text(missing) == comparable_text(response), (
@@ -351,7 +316,7 @@ def test_idempotency_keys_belong_to_one_caller(world: World, name: str) -> None:
     first = send(name, world.owner.client, world.owner, headers=header)
     assert 200 <= first.status < 300, first.text
     repeated = send(name, world.owner.client, world.owner, headers=header)
-    if OPERATIONS[name].path.startswith("/v1/auth/"):
+    if not OPERATIONS[name].replays:
         assert "Idempotent-Replayed" not in repeated.headers
         return
     assert repeated.headers["Idempotent-Replayed"] == "true"
@@ -364,5 +329,5 @@ def test_idempotency_keys_belong_to_one_caller(world: World, name: str) -> None:
     assert "Idempotent-Replayed" not in foreign.headers
     viewer = send(name, world.colleagues["viewer"], world.owner, headers=header)
     assert "Idempotent-Replayed" not in viewer.headers
-    if OPERATIONS[name].permission and name not in READING_POSTS:
+    if OPERATIONS[name].permission and OPERATIONS[name].writes:
         assert viewer.status == FORBIDDEN, "the permission is checked before the replay"

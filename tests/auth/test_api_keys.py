@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from infra import routes
-from tests.api.matrix_requests import REQUESTS
+from tests.api.matrices import REQUESTS
 from tests.factories import RegisteredUser, add_member, register
 from tests.gateway import Client
 from weconnect import clock

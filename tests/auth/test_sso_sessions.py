@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from infra import routes
-from tests.api.matrix_requests import REQUESTS
+from tests.api.matrices import REQUESTS
 from tests.auth import fake_identity_provider
 from tests.auth.fake_identity_provider import (
     FakeIdentityProvider,

@@ -5,9 +5,11 @@ from typing import Any
 from tests.auth.sent_mails import last_token
 from tests.factories import RegisteredUser, add_member, register
 from tests.gateway import ApiResponse, Client
+from weconnect import clock
 from weconnect.db import table
 from weconnect.identity.rows import UserRow
-from weconnect.organizations.rows import MemberCountRow, OrganizationRow
+from weconnect.organizations.entities import OrganizationMember
+from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow
 
 
 def register_verified(email: str | None = None, **more: Any) -> RegisteredUser:
@@ -21,6 +23,23 @@ def verify_email(person: RegisteredUser) -> None:
     """Mark a user's e-mail address as verified."""
     row = UserRow.get(*UserRow.at(person.user["id"]))
     table.change(row, {"email_verified": True}, {})
+
+
+def create_membership(organization_id: str, user_id: str, role: str) -> None:
+    """Make a user a member of an organization, without counting them against its plan and without a switch to it."""
+    moment = clock.now()
+    member = OrganizationMember(
+        id=user_id,
+        created_at=moment,
+        updated_at=moment,
+        organization_id=organization_id,
+        user_id=user_id,
+        role=role,
+        joined_at=moment,
+    )
+    pk, sk = MemberRow.at(organization_id, user_id)
+    index = {"gsi1pk": MemberRow.of_user(user_id), "gsi1sk": MemberRow.of_user_order(organization_id)}
+    table.create(MemberRow.of(member, pk=pk, sk=sk, **index), {})
 
 
 def register_member(owner: RegisteredUser, role: str) -> RegisteredUser:
