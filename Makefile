@@ -52,7 +52,8 @@ soak: .venv/test.stamp .venv-ministack/stamp  ## run what takes longer: kills of
 validate: .venv-sam/stamp  ## validate template.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 
-api: .venv/run.stamp  ## write infra/api.yaml, the OpenAPI document and docs/errors.md from the code
+api: .venv/run.stamp  ## write what is generated from code and manifests: template, gateway, documents, index
+	$(BIN)/python -m infra.manifests  # first: the code reads the index
 	$(BIN)/python -m infra.make_api
 
 openapi: api  ## copy the OpenAPI document to build/

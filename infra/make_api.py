@@ -1,14 +1,16 @@
-"""`make api`: write what is generated from the code of the routes and errors, and from pyproject.toml.
+"""`make api`: write what is generated from the manifests, from the code of routes and errors, and from pyproject.toml.
 
+weconnect/registry_index.py what the manifests declare, for the layer
 infra/api.yaml              paths, integrations, authorizer and CORS, included by template.yaml
 weconnect/api/openapi.json  the OpenAPI document, served at /openapi.json
 weconnect/version.py        the version of pyproject.toml, for the layer
 docs/errors.md              the codes of all problems
-template.yaml               the routes' functions, between two markers
+template.yaml               the routes' functions and the stream's filters, each between two markers
 """
 
 import json
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -17,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from infra import error_docs, route_resources, routes
+from infra import error_docs, manifests, route_resources, routes, stream_filters
 from infra.cloudformation import ROOT
 from weconnect.api.operation import Operation
 from weconnect.api.resolver import app
@@ -36,31 +38,6 @@ DESCRIPTION = (
     "`X-API-Key: wc_…`. Errors are RFC 9457 problems. Lists take `limit` and `cursor`. Entities have an `ETag`, which "
     "changes take as `If-Match`."
 )
-TAGS = {
-    "Agents": "Agents, their published versions, and the model providers that they use.",
-    "Agent tools": "The tools of an agent: HTTP requests, MCP servers, workflows, other agents, and built-in ones.",
-    "Agent memory": "The memories and sessions of an agent.",
-    "Agent executions": "Executions of an agent, with their steps.",
-    "MCP": "The Model Context Protocol server that offers active agents and workflows as tools.",
-    "Workflows": "Workflows, their versions, validation, import and export.",
-    "Workflow shares": "Shares of a workflow with members, with roles, and by link.",
-    "Variables": "Variables and secrets of workflows and of the organization.",
-    "Node types": "The catalogue of node types.",
-    "Executions": "Executions of workflows: starting, observing and controlling them.",
-    "Approvals": "Decisions by people about tool calls and nodes.",
-    "Jobs": "Long-running jobs, such as bulk operations.",
-    "Organizations": "Organizations, their settings, usage and export.",
-    "Members": "Members of an organization and their permissions.",
-    "Roles": "Built-in and custom roles.",
-    "Invitations": "Invitations to an organization.",
-    "Billing": "Plans and payments.",
-    "Authentication": "Registration, login, sessions, passwords and multi-factor authentication.",
-    "Single sign-on": "OpenID Connect sign-in through an organization's identity provider.",
-    "API keys": "API keys of a user in an organization.",
-    "Users": "The caller's account, and the administration of users by operators.",
-    "Execution limits": "Limits of what a member may execute.",
-    "Service": "Health of the service.",
-}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -163,7 +140,7 @@ def build_openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(re.sub(r"\bPage_(\w+)_(?=\")", r"\1Page", text))
     document["paths"] = dict(sorted(document["paths"].items()))
     document["servers"] = [{"url": "/"}]
-    document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    document["tags"] = [{"name": name, "description": text} for name, text in list_tags().items()]
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
@@ -182,6 +159,12 @@ def build_openapi_document(operations: dict[str, Operation]) -> dict[str, Any]:
         if entry is not None:
             _complete_entry(entry, operation, examples.get(operation.function.__name__))
     return document
+
+
+def list_tags() -> dict[str, str]:
+    """Return the tags of the document in its order, with their descriptions, from the manifests."""
+    modules = sorted(manifests.load_manifests().values(), key=lambda module: module.tags_rank)
+    return {name: text for module in modules for name, text in module.tags.items()}
 
 
 def _replace_field_names(text: str, properties: Iterable[str]) -> str:
@@ -231,19 +214,24 @@ def _build_schema_ref(name: str) -> dict[str, str]:
 def generate_texts() -> dict[Path, str]:
     """Return the content of each generated file by its path."""
     operations = routes.load_operations()
+    modules = manifests.load_manifests()
+    template = route_resources.write_routes(
+        route_resources.TEMPLATE.read_text(), operations.values(), modules
+    )
     comment = "# Written by `make api` from functions/*/*.py. Change the routes, not this file.\n"
     return {
+        manifests.INDEX: manifests.render_index(modules),
         API: comment + yaml.safe_dump(build_gateway_definition(operations), sort_keys=False, width=1_000),
         OPENAPI: json.dumps(build_openapi_document(operations), indent=1, ensure_ascii=False) + "\n",
         VERSION_MODULE: VERSION_TEXT.format(version=read_version()),
         error_docs.ERRORS: error_docs.render_errors_page(),
-        route_resources.TEMPLATE: route_resources.write_routes(
-            route_resources.TEMPLATE.read_text(), operations.values()
-        ),
+        route_resources.TEMPLATE: stream_filters.write_filters(template, modules.values()),
     }
 
 
 if __name__ == "__main__":
+    if manifests.write_index():  # this process has imported what was made of the index before
+        sys.exit(subprocess.call([sys.executable, "-m", "infra.make_api"]))
     for path, text in generate_texts().items():
         path.write_text(text)
         sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")

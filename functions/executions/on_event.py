@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-from weconnect.events.publisher import EventMessage
+from weconnect.events.messages import EventMessage
 from weconnect.workflows.executions import event_starts
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

@@ -1,4 +1,4 @@
-"""Row classes: their declared fields, and the registry by which each kind is found."""
+"""Row classes: their declared fields, and the index by which each kind is found."""
 
 import ast
 import importlib
@@ -15,14 +15,14 @@ from pydantic import BaseModel
 from pynamodb.attributes import Attribute
 
 from infra.cloudformation import ROOT
-from weconnect import registry
+from weconnect import registry_index
 from weconnect.db.table import EntityRow, Row, stored
 from weconnect.trash import purge
 
 LAYER = ROOT / "layers" / "weconnect"
 PLAIN_TYPES = (bool, int, float)
 
-for module in set(registry.MODULES_BY_KIND.values()):
+for module in set(registry_index.MODULES_BY_KIND.values()):
     importlib.import_module(module)
 
 
@@ -128,17 +128,17 @@ def test_fields_are_stored_by_their_annotation() -> None:
     assert (row.names, row.count) == ([], None)
 
 
-def test_every_row_class_is_in_the_registry() -> None:
+def test_every_row_class_is_in_a_manifest() -> None:
     sources = {path: path.read_text() for path in (LAYER / "weconnect").rglob("*.py")}
     declared = {
         kind: ".".join(path.relative_to(LAYER).with_suffix("").parts)
         for path, source in sources.items()
         for kind in re.findall(r'^class \w+\(.*\bdiscriminator="(\w+)"\)', source, re.M)
     }
-    assert declared == registry.MODULES_BY_KIND
+    assert declared == registry_index.MODULES_BY_KIND
 
 
-@pytest.mark.parametrize("kind", sorted(registry.MODULES_BY_KIND))
+@pytest.mark.parametrize("kind", sorted(registry_index.MODULES_BY_KIND))
 def test_a_row_of_any_kind_is_read_by_a_process_that_has_imported_only_the_table(kind: str) -> None:
     """All kinds in one process would import each other's modules: a fork for each, of a process without any."""
     assert kind in _kinds_read_alone()
@@ -150,7 +150,7 @@ def _kinds_read_alone() -> set[str]:
 import os
 from weconnect.db import table
 
-for kind in {sorted(registry.MODULES_BY_KIND)!r}:
+for kind in {sorted(registry_index.MODULES_BY_KIND)!r}:
     child = os.fork()
     if child == 0:
         row = table.Row.from_raw_data({{"pk": {{"S": "p"}}, "sk": {{"S": "s"}}, "kind": {{"S": kind}}}})
@@ -178,18 +178,7 @@ def test_the_table_imports_no_row_class() -> None:
     program = "import sys, weconnect.db.table; print(*(name for name in sys.modules if name.startswith('weconnect')))"
     environment = {"PYTHONPATH": str(LAYER), "PATH": "/usr/bin:/bin"}
     imported = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True).split()
-    assert not {*imported} & {*registry.MODULES_BY_KIND.values()}
-
-
-def test_every_name_in_the_registry_resolves() -> None:
-    names = [
-        *registry.PURGES_BY_KIND.values(),
-        *registry.JOB_TYPES.values(),
-        *registry.EXPORT_PARTS.values(),
-        *registry.ORGANIZATION_PURGES,
-        *registry.MEMBER_PURGES,
-    ]
-    assert all(registry.resolve(name) is not None for name in names)
+    assert not {*imported} & {*registry_index.MODULES_BY_KIND.values()}
 
 
 def test_a_kind_without_belongings_needs_no_purge() -> None:

@@ -21,9 +21,11 @@ from tests.workflows.definitions import connect, definition, node
 from weconnect.db import table
 from weconnect.errors import NotFound
 from weconnect.events import publisher, subscriptions
+from weconnect.events.messages import Event, EventMessage
 from weconnect.executions import new_executions
 from weconnect.executions.rows import ExecutionRow
 from weconnect.models.messages import ModelReply
+from weconnect.registry_index import EVENT_TYPES
 from weconnect.workflows.executions import event_starts
 
 NUMBERS = itertools.count(1)
@@ -40,7 +42,7 @@ def subscribe_workflow(me: RegisteredUser, *types: str, name: str = "Listener", 
     return create_workflow(me, value, name)
 
 
-def publish_event(me: RegisteredUser, type: str, data: Any = None, depth: int = 0) -> publisher.Event:
+def publish_event(me: RegisteredUser, type: str, data: Any = None, depth: int = 0) -> Event:
     return publisher.publish(UUID(me.organization["id"]), type, data or {}, depth)
 
 
@@ -484,7 +486,7 @@ def test_changes_that_are_not_published_as_events(
     me: RegisteredUser, starter: Starter, queue_of_events: str
 ) -> None:
     """Test executions, children, cancelled ones, and changes of an execution after its end."""
-    subscribe_workflow(me, *publisher.EVENT_TYPES)
+    subscribe_workflow(me, *EVENT_TYPES)
     inner = create_workflow(me, definition([], name="x") | {"settings": {}}, "Inner")
     sub = definition([node("sub", "subworkflow", workflowId=inner.rpartition("/")[2])], "start > sub")
     execute_new_workflow(me, starter, sub, "Outer")
@@ -534,8 +536,8 @@ def test_an_event_below_the_depth_limit_starts_nothing(
     publish_event(me, "a", depth=5)
     assert receive_messages(queue_of_events) == []
     values = {"type": "a", "id": UUID(int=1), "time": "2026-11-22T13:00:00Z", "data": {}}
-    event = publisher.Event.model_validate(values | {"organizationId": me.organization["id"]})
-    assert event_starts.start_all(publisher.EventMessage(event=event, depth=5)) == 0
+    event = Event.model_validate(values | {"organizationId": me.organization["id"]})
+    assert event_starts.start_all(EventMessage(event=event, depth=5)) == 0
     publish_event(me, "a", depth=4)
     deliver(*receive_messages(queue_of_events))
     (execution,) = list_event_executions(me)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from weconnect.api.caller import Caller
 from weconnect.errors import Forbidden
 from weconnect.identity.permissions import (
-    ACTIONS,
     ALL_PERMISSIONS,
     PERMISSIONS_BY_ROLE,
     effective_permissions,
@@ -19,6 +18,7 @@ from weconnect.identity.permissions import (
     require_own_entity,
 )
 from weconnect.organizations.member_permissions import MemberPermissions
+from weconnect.registry_index import PERMISSIONS
 
 permission_sets = st.frozensets(st.sampled_from(sorted(ALL_PERMISSIONS)))
 key_flags = st.dictionaries(
@@ -26,7 +26,7 @@ key_flags = st.dictionaries(
     st.sampled_from([True, False, None]),
 )
 member_flags = st.dictionaries(
-    st.sampled_from(sorted(ACTIONS)),
+    st.sampled_from(sorted(PERMISSIONS)),
     st.dictionaries(
         st.sampled_from(["create", "read", "update", "delete", "execute", "billing"]), st.booleans()
     ),
@@ -54,7 +54,7 @@ def test_the_built_in_roles_have_their_permissions() -> None:
 
 
 def test_a_members_flags_cover_every_permission() -> None:
-    for resource, actions in ACTIONS.items():
+    for resource, actions in PERMISSIONS.items():
         kind = MemberPermissions.model_fields[resource].annotation.__args__[0]  # type: ignore[union-attr]
         assert set(actions) <= set(kind.model_fields), resource
 

@@ -1,11 +1,31 @@
 """The base classes of entities and of the bodies of requests and responses."""
 
 import json
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, create_model
 from pydantic.alias_generators import to_camel
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def with_fields(fields: Mapping[str, Any]) -> Callable[[type[M]], type[M]]:
+    """Return a decorator that adds fields to a model: those that only the manifests of other modules know.
+
+    `fields` are pydantic's definitions by name, such as `{"agents": (list[JsonObject], Field(description="…"))}`.
+    """
+
+    def extend(model: type[M]) -> type[M]:
+        """Return a model of the same name with the fields, or the model itself when there are none."""
+        if not fields:
+            return model
+        return create_model(
+            model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **fields
+        )
+
+    return extend
 
 
 class ApiModel(BaseModel):

@@ -24,9 +24,11 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.identity.permissions import require_own_entity
 from weconnect.models.provider_registry import validate_model_choice
+from weconnect.organizations.errors import AgentLimitReached
 from weconnect.organizations.plans import quotas
 
 SUMMARY_LENGTH = 500
+QUOTA = quotas.Quota("agents", "an agent", AgentLimitReached)
 REMOVABLE = {"base_url", "output_schema", "published_version"}
 
 
@@ -43,7 +45,7 @@ def create(
     _check(definition)
     row = _build_row(caller, replay_safe_id(), new.name, new.is_active, definition)
     agent_id = UUID(row.id)
-    with quotas.reserve(caller, quotas.AGENTS, row.name) as writes:
+    with quotas.reserve(caller, QUOTA, row.name) as writes:
         writes.create(row)
         tools = write_tools(writes, agent_id)
         versions.write_version(writes, caller, agent_id, 1, definition, tools, [])
@@ -155,7 +157,7 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
         if "published_version" in values:
             pk, sk = AgentVersionRow.at(organization_id, agent_id, "published")
             writes.discard(AgentVersionRow(pk=pk, sk=sk))
-        quotas.rename(writes, organization_id, quotas.AGENTS, old_name, values.get("name", old_name))
+        quotas.rename(writes, organization_id, QUOTA, old_name, values.get("name", old_name))
     return to_entity(row, definition)
 
 
@@ -173,7 +175,7 @@ def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool 
     trash_key = AgentRow.in_trash(caller.organization_id, agent_id)
     with table.transaction(caller.actor()) as writes:
         table.move_to_trash(writes, row, trash_key, if_match=if_match)
-        quotas.release(writes, caller.organization_id, quotas.AGENTS, row.name)
+        quotas.release(writes, caller.organization_id, QUOTA, row.name)
 
 
 def restore(caller: Caller, agent_id: UUID) -> AIAgent:
@@ -184,7 +186,7 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
     row = _require_in_trash(caller, agent_id)
     pk, sk = AgentRow.by_model(caller.organization_id, row.provider, row.model, agent_id)
     key = AgentRow.at(caller.organization_id, agent_id)
-    with quotas.reserve(caller, quotas.AGENTS, row.name) as writes:
+    with quotas.reserve(caller, QUOTA, row.name) as writes:
         table.restore_from_trash(writes, row, key, gsi1pk=pk, gsi1sk=sk)
     return get(caller, agent_id)
 

@@ -26,7 +26,7 @@ def unsubscribe(
     writes: Transaction, organization_id: UUID, workflow_id: UUID, event_types: Iterable[str]
 ) -> None:
     """Remove subscriptions of a workflow in a transaction. Idempotent."""
-    for event_type in sorted(event_types):
+    for event_type in event_types:
         writes.discard(EventTriggerRow(*EventTriggerRow.at(organization_id, event_type, workflow_id)))
 
 

@@ -6,6 +6,7 @@ A permission is `resource:action`, such as `agents:read`; the scopes of API keys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from weconnect import registry_index
 from weconnect.identity.errors import NotOwnEntity
 
 if TYPE_CHECKING:
@@ -15,19 +16,8 @@ if TYPE_CHECKING:
 
 EVERYTHING = "*"
 
-ACTIONS: dict[str, tuple[str, ...]] = {
-    "workflows": ("create", "read", "update", "delete", "execute"),
-    "agents": ("create", "read", "update", "delete", "execute"),
-    "credentials": ("create", "read", "update", "delete", "use"),
-    "organization": ("invite", "manage", "billing"),
-    "executions": ("read", "update", "delete"),
-    "templates": ("create", "read", "update", "delete"),
-    "webhooks": ("create", "read", "update", "delete"),
-    "schedules": ("create", "read", "update", "delete", "execute"),
-    "monitoring": ("read", "manage"),
-}
 ALL_PERMISSIONS = frozenset(
-    f"{resource}:{action}" for resource, actions in ACTIONS.items() for action in actions
+    f"{resource}:{action}" for resource, actions in registry_index.PERMISSIONS.items() for action in actions
 )
 
 _MEMBER_ACTIONS = {"create", "read", "update", "execute", "use"}

@@ -1,11 +1,11 @@
-"""Job types: each is a `JobType` in the module whose work it does; `registry.JOB_TYPES` names them."""
+"""Job types: each is a `JobType` in the module whose work it does; a manifest names it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from weconnect import registry
+from weconnect import registry, registry_index
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.jobs.entities import JobFailure
@@ -56,5 +56,5 @@ class JobType:
 
 def load_job_type(name: str) -> JobType:
     """Return the job type of that name, such as `bulk_executions`."""
-    job_type: JobType = registry.resolve(registry.JOB_TYPES[name])
+    job_type: JobType = registry.resolve(registry_index.JOB_TYPES[name])
     return job_type

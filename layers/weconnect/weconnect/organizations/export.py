@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from weconnect import clock, registry
+from weconnect import clock, registry, registry_index
 from weconnect.api.caller import Caller
 from weconnect.db import payloads
 from weconnect.db.table import EntityRow
@@ -36,7 +36,7 @@ def create_export(caller: Caller, organization_id: UUID) -> ExportResult:
         invitations=[
             row.to_entity() for row in _load_rows(InvitationRow, InvitationRow.PREFIX, organization_id)
         ],
-        **{field: registry.resolve(export)(caller) for field, export in registry.EXPORT_PARTS.items()},
+        **{field: registry.resolve(export)(caller) for field, export in registry_index.EXPORT_PARTS.items()},
     )
     text = document.model_dump_json(by_alias=True, exclude_none=True)
     size = len(text.encode())

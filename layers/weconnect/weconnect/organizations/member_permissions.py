@@ -1,6 +1,19 @@
 """The permission flags of a single member, by resource: true grants, false denies, and both win over the role."""
 
-from weconnect.base_entity import ApiModel
+from typing import Any
+
+from pydantic import create_model
+
+from weconnect.base_entity import ApiModel, with_fields
+from weconnect.registry_index import PERMISSIONS
+
+
+def _define_flags(resource: str) -> tuple[Any, None]:
+    """Return the field of a resource that this file does not know, with a flag for each of its actions."""
+    flags: dict[str, Any] = dict.fromkeys(PERMISSIONS[resource], (bool | None, None))
+    name = f"{resource.title()}Permissions"
+    model = create_model(name, __base__=ApiModel, __doc__=f"Flags for {resource}.", **flags)
+    return (model | None, None)
 
 
 class WorkflowPermissions(ApiModel):
@@ -55,8 +68,8 @@ class MonitoringPermissions(ApiModel):
     manage: bool | None = None
 
 
-class MemberPermissions(ApiModel):
-    """Permission flags of one member; a missing flag leaves the decision to the role."""
+class _DeclaredPermissions(ApiModel):
+    """The flags of the resources that this file knows."""
 
     workflows: WorkflowPermissions | None = None
     credentials: CredentialPermissions | None = None
@@ -67,3 +80,14 @@ class MemberPermissions(ApiModel):
     webhooks: ContentPermissions | None = None
     schedules: WorkflowPermissions | None = None
     monitoring: MonitoringPermissions | None = None
+
+
+@with_fields(
+    {
+        resource: _define_flags(resource)
+        for resource in PERMISSIONS
+        if resource not in _DeclaredPermissions.model_fields
+    }
+)
+class MemberPermissions(_DeclaredPermissions):
+    """Permission flags of one member; a missing flag leaves the decision to the role."""

@@ -10,7 +10,7 @@ mails and sign-ins.
 
 from uuid import UUID
 
-from weconnect import registry
+from weconnect import registry, registry_index
 from weconnect.db import payloads, table
 from weconnect.db.erasure import Eraser, QuotaSpent, list_keys
 from weconnect.identity.rows import ApiKeyRow
@@ -43,7 +43,7 @@ def _erase(organization_id: UUID, eraser: Eraser) -> None:
     """Delete the organization's API keys, what other modules hold, then its own partition. Raises QuotaSpent."""
     for pk, _ in list_keys(ApiKeyRow.by_expiry(organization_id), index="gsi2"):
         eraser.erase(list_keys(pk))  # the key, and the windows of its limits
-    for erase in registry.ORGANIZATION_PURGES:
+    for erase in registry_index.ORGANIZATION_PURGES:
         registry.resolve(erase)(organization_id, eraser)
     pk, _ = OrganizationRow.at(organization_id)
     eraser.erase(list_keys(pk))

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
-from weconnect.base_entity import ApiModel, JsonObject
+from weconnect import registry_index
+from weconnect.base_entity import ApiModel, JsonObject, with_fields
 from weconnect.identity.email_addresses import normalize_email
 from weconnect.identity.permissions import ALL_PERMISSIONS
 from weconnect.organizations.entities import (
@@ -228,6 +229,12 @@ class EventReceipt(ApiModel):
     received: Literal[True] = True
 
 
+@with_fields(
+    {
+        field: (list[JsonObject], Field(description=text))
+        for field, text in registry_index.EXPORT_DESCRIPTIONS.items()
+    }
+)
 class OrganizationExport(ApiModel):
     """The exportable data of an organization."""
 
@@ -236,8 +243,6 @@ class OrganizationExport(ApiModel):
     members: list[Member]
     roles: list[CustomRole]
     invitations: list[Invitation]
-    agents: list[JsonObject] = Field(description="Each agent with its tools and memories; secrets are masked")
-    workflows: list[JsonObject] = Field(description="Each workflow as `POST /v1/workflows/import` accepts it")
 
 
 class ExportResult(ApiModel):

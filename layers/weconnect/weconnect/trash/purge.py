@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypedDict
 
-from weconnect import queues, registry
+from weconnect import queues, registry, registry_index
 from weconnect.settings import settings
 
 
@@ -32,7 +32,7 @@ def purge(trash: TrashKey) -> bool:
     Kinds without belongings, such as API keys and members, need nothing.
     """
     kind = trash["sk"].split("#")[1]
-    if kind not in registry.PURGES_BY_KIND:
+    if kind not in registry_index.PURGES_BY_KIND:
         return True
-    purge_kind: Callable[[tuple[str, str]], bool] = registry.resolve(registry.PURGES_BY_KIND[kind])
+    purge_kind: Callable[[tuple[str, str]], bool] = registry.resolve(registry_index.PURGES_BY_KIND[kind])
     return purge_kind((trash["pk"], trash["sk"]))

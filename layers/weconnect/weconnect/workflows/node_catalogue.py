@@ -6,7 +6,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from weconnect import registry
+from weconnect import registry_index
 from weconnect.base_entity import ApiModel
 from weconnect.node_sdk.node_type import NodeType
 from weconnect.workflows.errors import NodeTypeNotFound
@@ -42,7 +42,7 @@ class NodeTypes(ApiModel):
 def _list_modules() -> dict[str, str]:
     """Return the module of each node type by the type's name, without importing it."""
     modules: dict[str, str] = {}
-    for package in registry.NODE_PACKAGES:
+    for package in registry_index.NODE_PACKAGES:
         spec = importlib.util.find_spec(package)
         assert spec and spec.submodule_search_locations, f"{package} is not a package"
         names = [module.name for module in pkgutil.iter_modules(spec.submodule_search_locations)]

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from weconnect.db import payloads, table
 from weconnect.db.erasure import Eraser, list_keys
-from weconnect.events.rows import EventTriggerRow
 from weconnect.executions.concurrency import admission
 from weconnect.identity.rows import TokenRow
 from weconnect.log import logger
+from weconnect.workflows.definition import trigger_index
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, workflow_partition
 from weconnect.workflows.sharing import service as shares
 from weconnect.workflows.sharing.rows import WorkflowShareRow
@@ -59,10 +59,7 @@ def erase_organization(organization_id: UUID, eraser: Eraser) -> None:
             workflow_id = UUID(row.id)
             eraser.erase(_list_link_tokens(organization_id, workflow_id))
             eraser.erase(list_keys(workflow_partition(organization_id, workflow_id)))
-            eraser.erase(
-                EventTriggerRow.at(organization_id, event_type, workflow_id)
-                for event_type in row.event_types or []
-            )
+            eraser.erase(trigger_index.list_rows(row))
 
 
 def _list_link_tokens(organization_id: UUID, workflow_id: UUID) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,8 @@ from weconnect.workflows.entities import WorkflowSummary, WorkflowVersionSummary
 class WorkflowRow(EntityRow[WorkflowSummary], discriminator="WORKFLOW"):
     """A workflow without its definition. Each execution that ends updates its counters.
 
-    `event_types` are the types of events that start its active version; `offered` says that it is offered as a tool.
+    `trigger_keys` are the keys of the triggers of its active version, by their kind: `{"event": ["order.created"]}`;
+    `offered` says that it is offered as a tool.
     """
 
     id: Attribute[str]
@@ -26,7 +27,7 @@ class WorkflowRow(EntityRow[WorkflowSummary], discriminator="WORKFLOW"):
     latest_version: Attribute[int]
     active_version: Attribute[int | None]
     execution_count: Attribute[int] = stored(default=0)
-    event_types: Attribute[list[str] | None] = stored()
+    trigger_keys: Attribute[dict[str, list[str]] | None] = stored()
     offered: Attribute[bool | None] = stored()
 
     @staticmethod

@@ -10,7 +10,7 @@ from weconnect.api.pagination import Page, page_of, query_page
 from weconnect.db import table
 from weconnect.executions.errors import WorkflowNotFound
 from weconnect.organizations.entities import Organization
-from weconnect.organizations.errors import OrganizationNotFound
+from weconnect.organizations.errors import OrganizationNotFound, WorkflowLimitReached
 from weconnect.organizations.plans import quotas
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.workflows.definition import stored_versions, trigger_index
@@ -29,7 +29,7 @@ from weconnect.workflows.sharing import access, listing
 from weconnect.workflows.sharing.access import RequiredAccess
 
 SUMMARY_LENGTH = 500
-QUOTA = quotas.WORKFLOWS
+QUOTA = quotas.Quota("workflows", "a workflow", WorkflowLimitReached)
 
 
 def create(caller: Caller, new: NewWorkflow, changelog: str | None = None) -> Workflow:

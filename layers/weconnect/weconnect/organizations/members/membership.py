@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from weconnect import registry
+from weconnect import registry, registry_index
 from weconnect.actor import Actor
 from weconnect.api.caller import Caller
 from weconnect.db import table
@@ -256,7 +256,7 @@ def delete_execution_limits(organization_id: UUID, user_id: UUID) -> None:
 
 def delete_shares(organization_id: UUID, user_id: UUID) -> None:
     """Delete everything that was shared with a user in an organization; what they shared with others stays."""
-    for purge in registry.MEMBER_PURGES:
+    for purge in registry_index.MEMBER_PURGES:
         registry.resolve(purge)(organization_id, user_id)
 
 

@@ -11,27 +11,31 @@ from weconnect.db import table
 from weconnect.db.table import EntityRow
 from weconnect.errors import LimitReached, NameTaken
 from weconnect.organizations.entities import LIMIT_THRESHOLDS, Organization
-from weconnect.organizations.errors import AgentLimitReached, OrganizationNotFound, WorkflowLimitReached
+from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.rows import CountRow, NameRow, OrganizationRow
+from weconnect.registry_index import QUOTA_KEY_PARTS, QUOTA_LIMIT_FIELDS
 
 
 @dataclass(frozen=True)
 class Quota:
-    """A type of resource that a plan limits.
+    """A type of resource that a plan limits and counts, declared by the `PlanQuota` of a manifest.
 
-    `key_part` names it in keys of the table, `resource` in the usage, `limit_field` is the field of PlanLimits, `noun`
-    has its article, such as `an agent`.
+    `resource` is its name there, `noun` has its article, such as `an agent`.
     """
 
-    key_part: str
     resource: str
-    limit_field: str
     noun: str
     exceeded: type[LimitReached]
 
+    @property
+    def key_part(self) -> str:
+        """Return its name in keys of the table."""
+        return QUOTA_KEY_PARTS[self.resource]
 
-AGENTS = Quota("AGENT", "agents", "max_agents", "an agent", AgentLimitReached)
-WORKFLOWS = Quota("WORKFLOW", "workflows", "max_workflows", "a workflow", WorkflowLimitReached)
+    @property
+    def limit_field(self) -> str:
+        """Return the field of PlanLimits."""
+        return QUOTA_LIMIT_FIELDS[self.resource]
 
 
 @contextmanager

@@ -23,18 +23,10 @@ from weconnect.organizations.rows import (
     UsageRow,
 )
 from weconnect.organizations.schemas import OrganizationUsage, ResourceUsage
+from weconnect.registry_index import QUOTA_KEY_PARTS, QUOTA_LIMIT_FIELDS, QUOTA_NOUNS
 
 RETENTION_SECONDS = 31 * 86_400  # no month is longer, so no event is emitted twice in one
 MAX_REMEMBERED = 10_000
-LIMIT_FIELDS = {
-    "executions": "max_executions_per_month",
-    "teamMembers": "max_team_members",
-    "agents": "max_agents",
-    "workflows": "max_workflows",
-    "credentials": "max_credentials",
-}
-_KEY_PARTS = {"agents": "AGENT", "workflows": "WORKFLOW", "credentials": "CREDENTIAL"}
-_NOUNS = {"teamMembers": "members and open invitations", "executions": "executions this month"}
 
 
 class _Threshold(NamedTuple):
@@ -73,14 +65,14 @@ def measure(organization: Organization) -> list[ResourceUsage]:
     keys_by_resource = {
         "executions": UsageRow.at(organization.id, _format_current_month()),
         "teamMembers": MemberCountRow.at(organization.id),
-        **{resource: CountRow.at(organization.id, part) for resource, part in _KEY_PARTS.items()},
+        **{resource: CountRow.at(organization.id, part) for resource, part in QUOTA_KEY_PARTS.items()},
     }
     rows_by_key = table.get_many(list(keys_by_resource.values()))
     limits = organization.get_plan_limits()
     usages = []
     for resource, at in keys_by_resource.items():
         used = _get_count(rows_by_key.get(at))
-        limit = getattr(limits, LIMIT_FIELDS[resource])
+        limit = getattr(limits, QUOTA_LIMIT_FIELDS[resource])
         percent = round(100 * used / limit, 1) if limit > 0 else None
         usages.append(ResourceUsage(resource=resource, used=used, limit=limit, percent=percent))
     return usages
@@ -104,7 +96,7 @@ def emit_limit_events(organization: Organization, resource: str, used: int) -> N
 
     Call it after counting. It never raises: an event that cannot be written is logged.
     """
-    limit = getattr(organization.get_plan_limits(), LIMIT_FIELDS[resource])
+    limit = getattr(organization.get_plan_limits(), QUOTA_LIMIT_FIELDS[resource])
     if limit <= 0:
         return
     month = _format_current_month()
@@ -149,7 +141,7 @@ def _store_event(
 
 def _mail_owners(organization: Organization, resource: str, percent: int, used: int, limit: int) -> None:
     """Mail the active owners, at most 50, that `used` of `limit` (`percent` or more) are used."""
-    noun = _NOUNS.get(resource, resource)
+    noun = QUOTA_NOUNS[resource]
     hint = "" if percent < 100 else "\n\nNo more can be added until some are removed or the plan is changed."
     text = (
         f"Hello,\n\n{organization.name} uses {used} of the {limit} {noun} that its plan {organization.plan}"

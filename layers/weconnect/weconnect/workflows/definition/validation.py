@@ -128,15 +128,26 @@ def _check_nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
                 node,
                 f"{at}/onError",
             )
-    if len(triggers.list_event_types(definition)) > triggers.MAX_TYPES:
-        text = f"The event nodes list more than {triggers.MAX_TYPES} types of events. Remove some."
-        yield Finding(code="too_many_event_types", message=text, pointer="/nodes")
+    yield from _check_triggers(definition)
     if definition.settings.offer_as_tool and tool_offers.find_declared_input_schema(definition) is None:
         text = "A workflow that is offered as a tool needs a manual or webhook trigger with an inputSchema."
         yield Finding(code="no_input_schema", message=text, pointer="/settings/offerAsTool")
     if not any(kind and kind.kind == "trigger" for kind in _list_enabled_kinds(definition)):
         text = "The workflow has no trigger. Add one, such as a node of the type manual."
         yield Finding(code="no_trigger", message=text, pointer="/nodes")
+
+
+def _check_triggers(definition: WorkflowDefinition) -> Iterator[Finding]:
+    """Yield a finding for a kind of triggers with too many keys, or else for too many of all kinds together."""
+    keys_by_kind = triggers.list_keys(definition)
+    excess = [name for name, keys in keys_by_kind.items() if len(keys) > triggers.MAX_KEYS]
+    for name in excess:
+        kind = triggers.get_kind(name)
+        text = f"The {name} nodes list more than {triggers.MAX_KEYS} {kind.noun}. Remove some."
+        yield Finding(code=kind.too_many, message=text, pointer="/nodes")
+    if not excess and sum(map(len, keys_by_kind.values())) > triggers.MAX_KEYS:
+        text = f"The trigger nodes need more than {triggers.MAX_KEYS} triggers together. Remove some."
+        yield Finding(code="too_many_triggers", message=text, pointer="/nodes")
 
 
 def _list_enabled_kinds(definition: WorkflowDefinition) -> list[NodeType | None]:

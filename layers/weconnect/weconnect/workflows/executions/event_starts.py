@@ -11,7 +11,7 @@ from weconnect.db import payloads, table
 from weconnect.db.errors import PayloadExpired
 from weconnect.errors import Problem
 from weconnect.events import subscriptions
-from weconnect.events.publisher import Event, EventMessage
+from weconnect.events.messages import Event, EventMessage
 from weconnect.events.subscriptions import MAX_DEPTH
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import ExecutionStatus
@@ -25,7 +25,7 @@ from weconnect.expressions.rendering import ExpressionError
 from weconnect.log import logger
 from weconnect.node_sdk.node_type import NodeError
 from weconnect.organizations.members import membership
-from weconnect.workflows.definition import trigger_index
+from weconnect.workflows.definition import event_trigger
 from weconnect.workflows.entities import WorkflowDefinition
 
 MAX_REFUSAL_SECONDS = 10.0
@@ -149,7 +149,7 @@ def _was_started(organization_id: UUID, execution_id: UUID) -> bool:
 
 def _choose_trigger(definition: WorkflowDefinition, event: Event) -> str | None:
     """Return the ID of the first trigger node for the event whose condition holds."""
-    nodes = trigger_index.find_event_nodes(definition, event.type)
+    nodes = event_trigger.find_nodes(definition, event.type)
     return next(
         (node.id for node in nodes if _is_condition_met(node.parameters.get("condition"), event)), None
     )

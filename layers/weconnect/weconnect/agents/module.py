@@ -1,0 +1,43 @@
+"""The manifest of the agents."""
+
+from weconnect.manifest import EventSource, ExportPart, Module, PlanQuota
+
+MODULE = Module(
+    permissions={"agents": ("create", "read", "update", "delete", "execute")},
+    rows=("weconnect.agents.memory.rows", "weconnect.agents.rows", "weconnect.agents.tools.rows"),
+    trash={"AGENT": "weconnect.agents.purge:purge"},
+    erase_organization="weconnect.agents.purge:erase_organization",
+    export={
+        "agents": ExportPart(
+            function="weconnect.agents.export:export_agents",
+            description="Each agent with its tools and memories; secrets are masked",
+        )
+    },
+    events={
+        "AGENTEXECUTION": EventSource(
+            change={
+                "eventName": ["MODIFY"],
+                "dynamodb": {
+                    "NewImage": {"status": {"S": ["completed", "failed", "timeout"]}},
+                    "OldImage": {"status": {"S": ["pending", "running", "waiting", "paused"]}},
+                },
+            },
+            types={
+                "agent.run.completed": "An execution of an agent completed; not one that another execution started",
+                "agent.run.failed": "An execution of an agent failed or timed out",
+            },
+            build="weconnect.agents.events:build_message",
+        )
+    },
+    quotas={"agents": PlanQuota(limit_field="max_agents", noun="agents", key_part="AGENT")},
+    node_packages=("weconnect.agents.nodes",),
+    tags={
+        "Agents": "Agents, their published versions, and the model providers that they use.",
+        "Agent tools": "The tools of an agent: HTTP requests, MCP servers, workflows, other agents, and built-in ones.",
+        "Agent memory": "The memories and sessions of an agent.",
+        "Agent executions": "Executions of an agent, with their steps.",
+        "MCP": "The Model Context Protocol server that offers active agents and workflows as tools.",
+    },
+    tags_rank=10,
+    role="AgentsRole",
+)

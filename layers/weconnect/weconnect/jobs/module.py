@@ -1,0 +1,9 @@
+"""The manifest of the jobs."""
+
+from weconnect.manifest import Module
+
+MODULE = Module(
+    rows=("weconnect.jobs.rows",),
+    tags={"Jobs": "Long-running jobs, such as bulk operations."},
+    tags_rank=50,
+)

@@ -1,0 +1,22 @@
+"""The manifest of the organizations."""
+
+from weconnect.manifest import Module, PlanQuota
+
+MODULE = Module(
+    permissions={"organization": ("invite", "manage", "billing")},
+    rows=("weconnect.organizations.rows",),
+    trash={"ORG": "weconnect.organizations.purge:purge"},
+    quotas={
+        "executions": PlanQuota(limit_field="max_executions_per_month", noun="executions this month"),
+        "teamMembers": PlanQuota(limit_field="max_team_members", noun="members and open invitations"),
+    },
+    tags={
+        "Organizations": "Organizations, their settings, usage and export.",
+        "Members": "Members of an organization and their permissions.",
+        "Roles": "Built-in and custom roles.",
+        "Invitations": "Invitations to an organization.",
+        "Billing": "Plans and payments.",
+    },
+    tags_rank=60,
+    role="OrganizationsRole",
+)

@@ -1,0 +1,37 @@
+"""The manifest of the workflows."""
+
+from weconnect.manifest import ExportPart, Module, PlanQuota
+
+MODULE = Module(
+    permissions={"workflows": ("create", "read", "update", "delete", "execute")},
+    rows=(
+        "weconnect.workflows.rows",
+        "weconnect.workflows.sharing.rows",
+        "weconnect.workflows.variables.rows",
+    ),
+    trash={"WORKFLOW": "weconnect.workflows.purge:purge"},
+    erase_organization="weconnect.workflows.purge:erase_organization",
+    erase_member="weconnect.workflows.sharing.purge:delete_shares_with",
+    export={
+        "workflows": ExportPart(
+            function="weconnect.workflows.export:export_workflows",
+            description="Each workflow as `POST /v1/workflows/import` accepts it",
+        )
+    },
+    job_types={"bulk_executions": "weconnect.workflows.executions.bulk_job:JOB"},
+    quotas={
+        "workflows": PlanQuota(limit_field="max_workflows", noun="workflows", key_part="WORKFLOW"),
+        # Plans limit them already; until a module stores credentials, none are counted.
+        "credentials": PlanQuota(limit_field="max_credentials", noun="credentials", key_part="CREDENTIAL"),
+    },
+    triggers={"event": "weconnect.workflows.definition.event_trigger:TRIGGER"},
+    node_packages=("weconnect.workflows.nodes",),
+    tags={
+        "Workflows": "Workflows, their versions, validation, import and export.",
+        "Workflow shares": "Shares of a workflow with members, with roles, and by link.",
+        "Variables": "Variables and secrets of workflows and of the organization.",
+        "Node types": "The catalogue of node types.",
+    },
+    tags_rank=20,
+    role="WorkflowsRole",
+)

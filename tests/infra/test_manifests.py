@@ -1,0 +1,186 @@
+"""The manifests of the modules, and what `make api` writes from them."""
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra import manifests, route_resources, stream_filters
+from infra.cloudformation import ROOT
+from infra.manifests import LAYER, ManifestError
+from tests.infra.stack import FUNCTIONS, OPERATIONS, ROLES
+from weconnect import registry, registry_index
+from weconnect.identity.permissions import ALL_PERMISSIONS
+from weconnect.jobs.job_type import JobType
+from weconnect.manifest import EventSource, Module
+from weconnect.node_sdk.trigger_kind import TriggerKind
+from weconnect.organizations.entities import PlanLimits
+from weconnect.workflows import node_catalogue
+
+MODULES = manifests.load_manifests()
+
+
+def list_names() -> Iterator[str]:
+    """Yield every `package.module:attribute` of every manifest."""
+    for module in MODULES.values():
+        yield from module.trash.values()
+        yield from filter(None, [module.erase_organization, module.erase_member])
+        yield from (part.function for part in module.export.values())
+        yield from module.job_types.values()
+        yield from (source.build for source in module.events.values())
+        yield from module.triggers.values()
+        yield from module.execution_kinds.values()
+
+
+@pytest.mark.parametrize("name", [*list_names()])
+def test_every_name_in_a_manifest_resolves(name: str) -> None:
+    assert registry.resolve(name) is not None
+
+
+def test_job_types_and_trigger_kinds_are_what_they_are_registered_as() -> None:
+    for name in registry_index.JOB_TYPES.values():
+        assert isinstance(registry.resolve(name), JobType)
+    for type, name in registry_index.TRIGGERS.items():
+        assert isinstance(registry.resolve(name), TriggerKind)
+        kind = node_catalogue.find_node_type(type)
+        assert kind and kind.kind == "trigger"
+
+
+def test_node_packages_share_no_type() -> None:
+    packages = [importlib.import_module(package) for package in registry_index.NODE_PACKAGES]
+    files = [path.stem for package in packages for path in Path(package.__path__[0]).glob("[!_]*.py")]
+    assert len(files) == len(set(files)) == len(node_catalogue.list_node_type_names())
+
+
+def test_quotas_are_limited_by_fields_of_the_plan() -> None:
+    assert set(registry_index.QUOTA_LIMIT_FIELDS.values()) <= set(PlanLimits.model_fields)
+    parts = list(registry_index.QUOTA_KEY_PARTS.values())
+    assert len(parts) == len(set(parts)), "two resources would share a counter"
+
+
+def test_every_permission_of_a_route_is_declared() -> None:
+    required = {operation.permission for operation in OPERATIONS.values() if operation.permission}
+    assert required - {"operator"} <= ALL_PERMISSIONS
+
+
+def test_roles_and_memory_are_those_of_existing_routes_and_roles() -> None:
+    routes = {operation.function.__name__ for operation in OPERATIONS.values()}
+    for module in MODULES.values():
+        assert {*module.roles_by_route, *module.memory_by_route} <= routes
+        assert {module.role, *module.roles_by_route.values()} <= set(ROLES)
+
+
+def test_the_streams_filters_fit_and_are_those_of_the_manifests() -> None:
+    properties = FUNCTIONS["OnTableChange"]["Events"]["Stream"]["Properties"]
+    patterns = [json.loads(each["Pattern"]) for each in properties["FilterCriteria"]["Filters"]]
+    assert patterns == stream_filters.build_patterns(MODULES.values())
+    assert len(patterns) <= stream_filters.MAX_FILTERS
+
+
+def test_a_manifest_and_the_index_import_nothing_of_their_modules() -> None:
+    """The authorizer imports the index at each cold start."""
+    program = (
+        "import sys, weconnect.registry_index, weconnect.agents.module, weconnect.workflows.module\n"
+        "print(*(name for name in sys.modules if name.startswith('weconnect')), 'pydantic' in sys.modules)"
+    )
+    environment = {"PYTHONPATH": str(LAYER), "PATH": "/usr/bin:/bin"}
+    names = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True).split()
+    assert {*names} == {
+        *("weconnect", "weconnect.registry_index", "weconnect.manifest", "False"),
+        *("weconnect.agents", "weconnect.agents.module", "weconnect.workflows", "weconnect.workflows.module"),
+    }
+
+
+# A directory with a module of its own
+
+
+NOTES = """
+from weconnect.manifest import EventSource, ExportPart, Module
+
+MODULE = Module(
+    permissions={"notes": ("read",)},
+    rows=("weconnect.notes.rows",),
+    erase_organization="weconnect.notes.purge:erase_organization",
+    export={"notes": ExportPart(function="weconnect.notes.export:export_notes", description="Each note")},
+    events={
+        "NOTE": EventSource(
+            change={"eventName": ["INSERT"]}, types={"note.created": "A note"}, build="weconnect.notes.events:build"
+        )
+    },
+    triggers={"note": "weconnect.notes.trigger:TRIGGER"},
+    tags={"Notes": "Notes."},
+    role="NotesRole",
+)
+"""
+ROWS = 'class NoteRow(Row, discriminator="NOTE"):\n    pass\n'
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> Path:
+    """Return a layer with one module, `notes`."""
+    folder = tmp_path / "weconnect" / "notes"
+    folder.mkdir(parents=True)
+    (folder / "module.py").write_text(NOTES)
+    (folder / "rows.py").write_text(ROWS)
+    return tmp_path
+
+
+def test_the_index_is_rendered_from_the_manifests_of_a_directory(layer: Path) -> None:
+    modules = manifests.load_manifests(layer)
+    source = manifests.render_index(modules, layer)
+    tables: dict[str, object] = {}
+    exec(source, tables)
+    assert tables["MODULES_BY_KIND"] == {"NOTE": "weconnect.notes.rows"}
+    assert tables["PERMISSIONS"] == {"notes": ("read",)}
+    assert tables["ORGANIZATION_PURGES"] == ("weconnect.notes.purge:erase_organization",)
+    assert tables["EXPORT_DESCRIPTIONS"] == {"notes": "Each note"}
+    assert tables["EVENT_TYPES"] == {"note.created": "A note"}
+    assert tables["TRIGGERS"] == {"note": "weconnect.notes.trigger:TRIGGER"}
+    assert (tables["MEMBER_PURGES"], tables["JOB_TYPES"]) == ((), {})
+    assert set(tables) >= {name for name in vars(registry_index) if name.isupper()}
+
+
+def test_the_index_is_formatted_as_the_linter_requires() -> None:
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--quiet", str(manifests.INDEX)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_events_with_the_same_change_share_a_filter(layer: Path) -> None:
+    modules = [*MODULES.values(), *manifests.load_manifests(layer).values()]
+    patterns = stream_filters.build_patterns(modules)
+    assert patterns[-1] == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"NewImage": {"kind": {"S": ["APPROVAL", "NOTE"]}}},
+    }
+    assert len(patterns) == len(stream_filters.build_patterns(MODULES.values()))
+    template = route_resources.TEMPLATE.read_text()
+    assert '["APPROVAL", "NOTE"]' in stream_filters.write_filters(template, modules)
+    assert stream_filters.write_filters(template, MODULES.values()) == template
+
+
+def test_more_filters_than_lambda_allows_are_refused() -> None:
+    sources = {
+        f"KIND{number}": EventSource(change={"eventName": [str(number)]}, types={}, build="x:y")
+        for number in range(5)
+    }
+    with pytest.raises(ValueError, match="Lambda allows 5"):
+        stream_filters.write_filters("", [Module(events=sources)])
+
+
+def test_manifests_that_contradict_each_other_are_refused(layer: Path) -> None:
+    (module,) = manifests.load_manifests(layer).values()
+    other = Module(permissions=module.permissions)
+    assert manifests.render_index({"notes": module, "other": other}, layer)
+    for contradiction in (
+        Module(permissions={"notes": ("read", "create")}),
+        Module(triggers=module.triggers),
+        Module(rows=module.rows),
+    ):
+        with pytest.raises(ManifestError, match="declared twice"):
+            manifests.render_index({"notes": module, "other": contradiction}, layer)
+    with pytest.raises(ManifestError, match=r"weconnect\.notes\.gone"):
+        manifests.render_index({"notes": Module(rows=("weconnect.notes.gone",))}, layer)
