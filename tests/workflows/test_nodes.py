@@ -1,7 +1,9 @@
-"""Every node type: its outputs, its errors and its edge cases; a type without a row fails."""
+"""Every node type of workflows and agents: its outputs, its errors and its edge cases; a type without a row fails."""
 
+import importlib.util
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
+from infra.cloudformation import ROOT
 from tests.factories import RegisteredUser
-from weconnect import mail
+from weconnect import mail, registry_index
 from weconnect.errors import UpstreamFailed
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import LOG, RESPONSE, STOP, ExpressionScope, NodeError, NodeRun
@@ -493,6 +496,15 @@ EFFECTS = {
 }
 
 
+def find_tests_beside_module(type: str) -> Path | None:
+    """Return the folder with the tests of a node type of a module that this file does not test, else None."""
+    for package in registry_index.NODE_PACKAGES:
+        module = package.split(".")[1]
+        if module not in ("agents", "workflows") and importlib.util.find_spec(f"{package}.{type}"):
+            return ROOT / "tests" / module
+    return None
+
+
 @pytest.mark.parametrize("type", sorted(node_catalogue.list_node_type_names()))
 def test_every_type_has_a_description_and_tests(type: str) -> None:
     kind = node_catalogue.find_node_type(type)
@@ -501,6 +513,11 @@ def test_every_type_has_a_description_and_tests(type: str) -> None:
     Draft202012Validator.check_schema(description.parameters)
     tested = {row[0] for row in PURE} | EFFECTS
     tested |= {"placeholder", *AWS}  # the first only fails
+    if type not in tested and (folder := find_tests_beside_module(type)):
+        assert any(f'"{type}"' in path.read_text() for path in folder.glob("test_*.py")), (
+            f"test it in {folder}"
+        )
+        return
     assert type in tested or kind.kind == "flow", "tests/executions has those that take steps of their own"
     refused = {row[0] for row in REFUSED}
     assert type in refused or not kind.parameters.model_fields or kind.kind in ("flow", "trigger")
