@@ -16,7 +16,7 @@ from weconnect.manifest import Module
 
 LAYER = ROOT / "layers" / "weconnect"
 INDEX = LAYER / "weconnect" / "registry_index.py"
-HEADER = '"""What the modules\' manifests declare. Written by `make api` from `weconnect/*/module.py`."""\n'
+HEADER = '"""The declarations of all manifests. Written by `make api` from `weconnect/*/module.py`."""\n'
 LINE_LENGTH = 110
 
 V = TypeVar("V")

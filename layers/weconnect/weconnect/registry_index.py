@@ -1,4 +1,4 @@
-"""What the modules' manifests declare. Written by `make api` from `weconnect/*/module.py`."""
+"""The declarations of all manifests. Written by `make api` from `weconnect/*/module.py`."""
 
 MODULES_BY_KIND: dict[str, str] = {
     "AGENTMEMORY": "weconnect.agents.memory.rows",
