@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import Field, ValidationError
 
 from infra import manifests, route_resources, stream_filters
 from infra.cloudformation import ROOT
 from infra.manifests import LAYER, ManifestError
 from tests.infra.stack import FUNCTIONS, OPERATIONS, ROLES
 from weconnect import registry, registry_index
+from weconnect.base_entity import ApiModel, with_fields
 from weconnect.identity.permissions import ALL_PERMISSIONS
 from weconnect.jobs.job_type import JobType
 from weconnect.manifest import EventSource, Module
@@ -93,6 +95,23 @@ def test_a_manifest_and_the_index_import_nothing_of_their_modules() -> None:
         *("weconnect", "weconnect.registry_index", "weconnect.manifest", "False"),
         *("weconnect.agents", "weconnect.agents.module", "weconnect.workflows", "weconnect.workflows.module"),
     }
+
+
+def test_a_model_gets_the_fields_that_manifests_declare() -> None:
+    class Report(ApiModel):
+        """A report."""
+
+        title: str
+
+    assert with_fields({})(Report) is Report
+    extended = with_fields({"note_list": (list[str], Field(description="Notes"))})(Report)
+    schema = extended.model_json_schema(by_alias=True)
+    assert (schema["title"], schema["description"]) == ("Report", "A report.")
+    assert schema["properties"]["noteList"]["description"] == "Notes"
+    report = extended.model_validate({"title": "x", "noteList": ["y"]})
+    assert isinstance(report, Report) and report.to_json_dict() == {"title": "x", "noteList": ["y"]}
+    with pytest.raises(ValidationError):
+        extended.model_validate({"title": "x", "noteList": [], "other": 1})
 
 
 # A directory with a module of its own
