@@ -35,6 +35,7 @@ TEXTS: dict[str, Callable[[Module], Mapping[str, str]]] = {
     "QUOTA_NOUNS": lambda module: {name: quota.noun for name, quota in module.quotas.items()},
     "TRIGGERS": lambda module: module.triggers,
     "EXECUTION_KINDS": lambda module: module.execution_kinds,
+    "TOOL_OFFERS": lambda module: module.tool_offers,
 }
 """The tables from names to texts, with their part of one manifest."""
 

@@ -1,7 +1,7 @@
 """POST /v1/agents/{agentId}/executions/{executionId}/cancel"""
 
-from weconnect.agents.engine import cancellation
 from weconnect.agents.entities import AIAgentExecution
+from weconnect.agents.executions import service
 from weconnect.agents.parameters import AgentId, ExecutionId
 from weconnect.agents.permissions import AgentsExecute
 from weconnect.api.resolver import app, handler
@@ -23,4 +23,4 @@ def cancel_agent_execution(
 
     It ends at once when it has not started, else before its next step. Cancelling a finished one returns 409.
     """
-    return cancellation.cancel(caller, agent_id, execution_id)
+    return service.cancel(caller, agent_id, execution_id)

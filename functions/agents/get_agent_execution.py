@@ -1,7 +1,7 @@
 """GET /v1/agents/{agentId}/executions/{executionId}"""
 
-from weconnect.agents.engine import executions
 from weconnect.agents.entities import AIAgentExecutionWithSteps
+from weconnect.agents.executions import service
 from weconnect.agents.parameters import AgentId, ExecutionId
 from weconnect.agents.permissions import AgentsRead
 from weconnect.api.resolver import app, handler
@@ -14,4 +14,4 @@ def get_agent_execution(
     agent_id: AgentId, execution_id: ExecutionId, caller: AgentsRead
 ) -> AIAgentExecutionWithSteps:
     """Get an agent's execution with its steps."""
-    return executions.get(caller, agent_id, execution_id)
+    return service.get(caller, agent_id, execution_id)

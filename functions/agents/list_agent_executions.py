@@ -1,7 +1,7 @@
 """GET /v1/agents/{agentId}/executions"""
 
-from weconnect.agents.engine import executions
 from weconnect.agents.entities import AIAgentExecution
+from weconnect.agents.executions import service
 from weconnect.agents.parameters import (
     AfterFilter,
     AgentId,
@@ -30,7 +30,7 @@ def list_agent_executions(
     sort: SortOrder = "newest",
 ) -> Page[AIAgentExecution]:
     """List an agent's executions, newest or slowest first."""
-    return executions.find(
+    return service.find(
         caller,
         agent_id,
         limit=limit,

@@ -2,8 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from weconnect.agents.engine import executions
 from weconnect.agents.entities import AIAgentExecution, NewAIAgentExecution
+from weconnect.agents.executions import service
 from weconnect.agents.parameters import AgentId, execution_response
 from weconnect.agents.permissions import AgentsExecute
 from weconnect.api.parameters import PreferWait
@@ -26,6 +26,4 @@ def start_agent_execution(
 
     Returns 202 with the execution, or 200 when it finished within `Prefer: wait=N`.
     """
-    return execution_response(
-        executions.wait(caller, executions.start(caller, agent_id, body), prefer), prefer
-    )
+    return execution_response(service.start_for_caller(caller, agent_id, body, prefer), prefer)

@@ -3,11 +3,11 @@
 from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions.entities import Bulk, BulkPreview
 from weconnect.executions.permissions import ExecutionsUpdateMany
 from weconnect.jobs.entities import Job
 from weconnect.jobs.parameters import job_response
 from weconnect.workflows.executions import bulk_actions
+from weconnect.workflows.executions.entities import Bulk, BulkPreview
 
 __all__ = ["handler"]
 

@@ -1,9 +1,9 @@
 """POST /v1/callbacks/{token}"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions.entities import CallbackAnswer, CallbackValue
-from weconnect.executions.parameters import CallbackToken
 from weconnect.workflows.executions import callbacks
+from weconnect.workflows.executions.entities import CallbackAnswer, CallbackValue
+from weconnect.workflows.executions.parameters import CallbackToken
 
 __all__ = ["handler"]
 

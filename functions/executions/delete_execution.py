@@ -4,9 +4,9 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.resolver import app, handler
 from weconnect.api.responses import no_content
-from weconnect.executions import service
-from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsDelete
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.parameters import ExecutionId
 
 __all__ = ["handler"]
 

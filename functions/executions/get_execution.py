@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions import service
-from weconnect.executions.entities import ExecutionWithNodes
-from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import ExecutionWithNodes
+from weconnect.workflows.executions.parameters import ExecutionId
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/files/{fileId}"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions.entities import ExecutionFile
-from weconnect.executions.parameters import ExecutionId, FileId
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.workflows.executions import files
+from weconnect.workflows.executions.entities import ExecutionFile
+from weconnect.workflows.executions.parameters import ExecutionId, FileId
 
 __all__ = ["handler"]
 

@@ -4,10 +4,10 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.parameters import Accept
 from weconnect.api.resolver import app, handler
-from weconnect.executions.entities import Timeline
-from weconnect.executions.parameters import ExecutionId, build_timeline_response
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.workflows.executions import history
+from weconnect.workflows.executions.entities import Timeline
+from weconnect.workflows.executions.parameters import ExecutionId, build_timeline_response
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/nodes/{nodeExecutionId}"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions.entities import NodeExecution
-from weconnect.executions.parameters import ExecutionId, NodeExecutionId
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.workflows.executions import history
+from weconnect.workflows.executions.entities import NodeExecution
+from weconnect.workflows.executions.parameters import ExecutionId, NodeExecutionId
 
 __all__ = ["handler"]
 

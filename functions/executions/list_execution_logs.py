@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/logs"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions.parameters import ExecutionId, LevelFilter, NodeFilter
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.workflows.executions import history
 from weconnect.workflows.executions.history import ExecutionLogs
+from weconnect.workflows.executions.parameters import ExecutionId, LevelFilter, NodeFilter
 
 __all__ = ["handler"]
 

@@ -2,16 +2,16 @@
 
 from weconnect.api.pagination import Cursor, Limit, Page
 from weconnect.api.resolver import app, handler
-from weconnect.executions import service
-from weconnect.executions.entities import Execution
-from weconnect.executions.parameters import (
+from weconnect.executions.permissions import ExecutionsRead
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import Execution
+from weconnect.workflows.executions.parameters import (
     AfterFilter,
     BeforeFilter,
     ModeFilter,
     StatusFilter,
     WorkflowFilter,
 )
-from weconnect.executions.permissions import ExecutionsRead
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """GET /v1/executions/{executionId}/nodes"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.workflows.executions import history
 from weconnect.workflows.executions.history import NodeExecutions
+from weconnect.workflows.executions.parameters import ExecutionId
 
 __all__ = ["handler"]
 

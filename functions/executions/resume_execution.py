@@ -1,10 +1,10 @@
 """POST /v1/executions/{executionId}/resume"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions import service
-from weconnect.executions.entities import Execution
-from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsUpdate
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import Execution
+from weconnect.workflows.executions.parameters import ExecutionId
 
 __all__ = ["handler"]
 

@@ -1,10 +1,10 @@
 """POST /v1/executions/{executionId}/retry"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.executions import starting
-from weconnect.executions.entities import Execution, RetryRequest
-from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsUpdate
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import Execution, RetryRequest
+from weconnect.workflows.executions.parameters import ExecutionId
 
 __all__ = ["handler"]
 
@@ -23,4 +23,4 @@ def retry_execution(
 
     Keeps the results of the nodes that succeeded, or starts from the beginning.
     """
-    return starting.retry(caller, execution_id, body or RetryRequest())
+    return service.retry(caller, execution_id, body or RetryRequest())

@@ -6,8 +6,8 @@ from uuid import UUID
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
 from weconnect.durable.steps import DurableSteps
-from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.workflows.engine.execution_loop import run_workflow
+from weconnect.workflows.executions.rows import ExecutionKey
 
 
 @durable_execution

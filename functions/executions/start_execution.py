@@ -4,9 +4,9 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.parameters import PreferWait
 from weconnect.api.resolver import app, handler
-from weconnect.executions import starting
-from weconnect.executions.entities import Execution, NewWorkflowExecution
-from weconnect.executions.parameters import build_started_response
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import Execution, NewWorkflowExecution
+from weconnect.workflows.executions.parameters import build_started_response
 from weconnect.workflows.parameters import WorkflowId
 from weconnect.workflows.permissions import MayExecute
 
@@ -25,5 +25,5 @@ def start_execution(
     Returns 202 with the execution, or 200 when it finished within `Prefer: wait=N`.
     """
     return build_started_response(
-        starting.start(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer
+        service.start_for_caller(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer
     )

@@ -3,10 +3,10 @@
 from weconnect.api.pagination import Cursor
 from weconnect.api.parameters import PreferWait
 from weconnect.api.resolver import app, handler
-from weconnect.executions.entities import ExecutionEvents
-from weconnect.executions.parameters import ExecutionId
 from weconnect.executions.permissions import ExecutionsRead
 from weconnect.workflows.executions import long_poll
+from weconnect.workflows.executions.entities import ExecutionEvents
+from weconnect.workflows.executions.parameters import ExecutionId
 
 __all__ = ["handler"]
 

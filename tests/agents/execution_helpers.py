@@ -11,9 +11,11 @@ from tests.in_memory_steps import InMemorySteps, Suspended
 from weconnect.agents.engine import model_requests
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
-from weconnect.executions.lifecycle import ExecutionKey
+from weconnect.executions import sweeper
+from weconnect.executions.rows import SweptState
 from weconnect.models.messages import ModelReply, ModelRequest
 from weconnect.workflows.engine.execution_loop import run_workflow
+from weconnect.workflows.executions.rows import ExecutionKey
 
 
 class Starter:
@@ -118,3 +120,9 @@ def execute_immediately(starter: Starter, monkeypatch: pytest.MonkeyPatch) -> No
         return response
 
     monkeypatch.setattr(starter, "invoke", invoke_and_execute)
+
+
+def sweep_early(monkeypatch: pytest.MonkeyPatch, *states: SweptState) -> None:
+    """Let the sweeper look at executions in these states at once."""
+    for state in states:
+        monkeypatch.setitem(sweeper.SWEEP_AFTER_SECONDS, state, -5)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.agents.execution_helpers import Starter, execute, script_replies
+from tests.agents.execution_helpers import Starter, execute, script_replies, sweep_early
 from tests.agents.tool_call_helpers import (
     DONE,
     agent_call,
@@ -16,13 +16,14 @@ from tests.agents.tool_call_helpers import (
 )
 from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
-from weconnect.agents.engine import model_requests, sub_agents, sweeper
+from weconnect.agents.engine import model_requests, sub_agents
 from weconnect.agents.engine.delegated_calls import PendingCall, StartedCall
 from weconnect.agents.engine.execution_context import Ended
 from weconnect.agents.rows import AgentExecutionRow
 from weconnect.api.caller import Caller
 from weconnect.approvals import service as approvals
 from weconnect.approvals.entities import Decision
+from weconnect.executions import sweeper
 from weconnect.models.messages import ModelReply
 
 
@@ -40,7 +41,7 @@ def test_only_the_calling_function_runs_a_nested_execution(
 ) -> None:
     """A nested execution has its caller's time in its id, so that it looks as old as that one from the start."""
     path, _ = pair
-    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
+    sweep_early(monkeypatch, "pending", "nested")
     start = sub_agents._start
 
     def sweep_meanwhile(call: PendingCall) -> StartedCall | Ended:
@@ -63,7 +64,7 @@ def test_an_execution_with_a_suspended_nested_one_is_not_lost(
     execution = execute(me, starter, path, "go")
     assert (execution["status"], only_execution(me, expert)["status"]) == ("running", "waiting")
     (approval,) = me.client.get("/v1/approvals").json["items"]
-    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
+    sweep_early(monkeypatch, "pending", "nested")
     with monkeypatch.context() as days:
         move_clock(days, days=3)
         assert sweeper.sweep() == 0

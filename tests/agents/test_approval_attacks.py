@@ -17,12 +17,13 @@ from tests.agents.tool_call_helpers import (
 from tests.factories import RegisteredUser
 from tests.gateway import Client
 from tests.organizations import organization_helpers
-from weconnect.agents.engine import executions, sweeper
 from weconnect.agents.rows import AgentExecutionRow
 from weconnect.agents.tools import invocation
 from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import ApprovalRow
 from weconnect.db import payloads
+from weconnect.executions import service as executions
+from weconnect.executions import sweeper
 from weconnect.models.messages import ModelReply, ToolCall
 
 
@@ -124,7 +125,7 @@ def test_an_api_key_without_agents_read_cannot_see_the_arguments(
     assert keys[1].get(path_of_approval).json["arguments"] == {"expression": "6*7"}
 
 
-def test_an_execution_cancelled_before_it_suspends_withdraws_its_requests(
+def test_an_execution_cancelled_while_it_suspends_withdraws_its_requests(
     me: RegisteredUser, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script_replies(monkeypatch, calculator_calls("6*7"), DONE)
@@ -146,16 +147,16 @@ def test_a_cancellation_during_the_suspension_is_not_lost(
 ) -> None:
     script_replies(monkeypatch, calculator_calls("6*7"), DONE)
     started = me.client.post(f"{guarded}/executions", {"input": "go"})
-    require_execution = executions.require_execution
+    require = executions.require
 
     def read_stale_row(*at: Any) -> AgentExecutionRow:
-        monkeypatch.setattr(executions, "require_execution", require_execution)
-        row = require_execution(*at)
+        monkeypatch.setattr(executions, "require", require)
+        row: AgentExecutionRow = require(*at)
         row.set(status="running")
         starter.run_pending()  # it suspends before the cancellation is written
         return row
 
-    monkeypatch.setattr(executions, "require_execution", read_stale_row)
+    monkeypatch.setattr(executions, "require", read_stale_row)
     cancelled = me.client.post(f"{started.headers['Location']}/cancel")
     assert (cancelled.status, cancelled.json["status"]) == (202, "cancelled"), cancelled.text
 

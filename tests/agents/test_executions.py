@@ -1,15 +1,24 @@
 """Executions of agents through their routes, with the loop executed in memory."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
-from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
+from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies, sweep_early
 from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from weconnect import clock
-from weconnect.agents.engine import executions, model_requests, sweeper
+from weconnect.agents.engine import loop, model_requests
+from weconnect.agents.engine.execution_context import ExecutionContext
+from weconnect.agents.engine.usage import Usage
+from weconnect.agents.rows import AgentExecutionRow
 from weconnect.api import idempotency
+from weconnect.db import table
+from weconnect.executions import start as starting
+from weconnect.executions import sweeper
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.results import Completion
 from weconnect.models import ProviderError
 from weconnect.models.messages import ModelReply, ModelRequest, ToolCall
 
@@ -163,6 +172,42 @@ def test_pending_and_running_executions_can_be_cancelled(
     assert (done["status"], [step["type"] for step in done["steps"]]) == ("cancelled", ["model"])
 
 
+def test_an_execution_cancelled_in_its_last_step_ends_as_cancelled(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_agent(me)
+    created = me.client.post(f"{path}/executions", {"input": "hello"})
+    started = created.headers["Location"]
+
+    def cancel_during_the_request(request: ModelRequest, key: str | None) -> ModelReply:
+        assert me.client.post(f"{started}/cancel").status == 202
+        return ModelReply(text="hello", input_tokens=3, output_tokens=2)
+
+    monkeypatch.setattr(model_requests, "send_request", cancel_during_the_request)
+    starter.run_pending()
+    done = me.client.get(started).json
+    assert (done["status"], done["errorCode"], done["output"]) == ("cancelled", "cancelled", None)
+    assert done["cancelRequestedAt"] and (done["inputTokens"], done["outputTokens"]) == (3, 2)
+    assert me.client.get(f"{path}/stats").json["runs"]["cancelled"] == 1
+    agent_id, execution_id = (UUID(created.json[name]) for name in ("agentId", "id"))
+    context = ExecutionContext(UUID(me.organization["id"]), agent_id, execution_id)
+    completion = Completion(status=ExecutionStatus.COMPLETED, output="hello")
+    assert loop._finish(context, completion, Usage(), is_structured=False) == "cancelled", "a repeated step"
+
+
+def test_a_cancellation_that_crashed_before_its_end_is_completed_by_the_function(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    path = create_agent(me)
+    started = me.client.post(f"{path}/executions", {"input": "hello"})
+    agent_id, execution_id = (UUID(started.json[name]) for name in ("agentId", "id"))
+    key = AgentExecutionRow.at(UUID(me.organization["id"]), agent_id, execution_id)
+    table.touch(AgentExecutionRow(*key), put={"cancel_requested_at": clock.iso(clock.now())})
+    starter.run_pending()
+    done = me.client.get(started.headers["Location"]).json
+    assert (done["status"], done["steps"]) == ("cancelled", [])
+
+
 def test_executions_are_listed_by_status_start_and_execution_time(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +254,7 @@ def test_a_retry_after_a_crash_returns_the_same_execution(
     start = f"{path}/executions", {"input": "x"}
     key = {"Idempotency-Key": "once"}
     with monkeypatch.context() as crash:
-        crash.setattr(executions, "invoke", lambda row: (_ for _ in ()).throw(SystemExit()))
+        crash.setattr(starting, "invoke", lambda row: (_ for _ in ()).throw(SystemExit()))
         crash.setattr(idempotency, "_release", lambda row: None)
         with pytest.raises(SystemExit):
             me.client.post(*start, headers=key)
@@ -231,7 +276,7 @@ def test_the_sweeper_starts_stored_executions_that_never_began(
     assert started.status == 202
     starter.is_unavailable = False
     assert sweeper.sweep() == 0, "younger than 30 s"
-    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
+    sweep_early(monkeypatch, "pending", "nested")
     assert sweeper.sweep() == 1
     starter.run_pending()
     assert me.client.get(started.headers["Location"]).json["status"] == "completed"
@@ -241,7 +286,7 @@ def test_the_sweeper_starts_stored_executions_that_never_began(
 def test_an_execution_is_closed_when_its_durable_function_has_ended(
     me: RegisteredUser, starter: Starter
 ) -> None:
-    from agents.on_agent_execution_ended import handler
+    from executions.on_execution_ended import handler
 
     path = create_agent(me)
     started = me.client.post(f"{path}/executions", {"input": "hello"})
@@ -250,6 +295,11 @@ def test_an_execution_is_closed_when_its_durable_function_has_ended(
     assert handler(event, None) == {"closed": False}
     assert me.client.get(started.headers["Location"]).json["status"] == "timeout"
     assert me.client.get(path).json["totalExecutions"] == 1
+
+
+@pytest.mark.parametrize("name", ["f" * 64, "0199aa00-0000-7000-8000-000000000001", "nightly"])
+def test_a_durable_execution_without_an_execution_closes_nothing(aws: None, name: str) -> None:
+    assert sweeper.close(name, "FAILED", "gone") is False
 
 
 def test_long_texts_are_stored_outside_of_the_row(

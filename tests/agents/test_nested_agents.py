@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
+from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies, sweep_early
 from tests.agents.tool_call_helpers import DONE, agent_call, calculator_calls, decide
 from tests.factories import RegisteredUser, register
 from weconnect import clock
-from weconnect.agents.engine import loop, recall, sweeper
+from weconnect.agents.engine import loop, model_requests, recall
 from weconnect.agents.memory.context import MemoryContext
 from weconnect.agents.tools import invocation
-from weconnect.models.messages import ModelReply
+from weconnect.executions import sweeper
+from weconnect.models.messages import ModelReply, ModelRequest
 
 
 @pytest.fixture
@@ -164,12 +165,32 @@ def test_the_sweeper_does_not_start_a_nested_execution_but_closes_it(
     started = me.client.post(f"{path}/executions", {"input": "ask the expert"})
     with pytest.raises(Killed):
         starter.run_pending()
-    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
+    sweep_early(monkeypatch, "pending", "nested")
     assert sweeper.sweep() == 0 and starter.invocations == [], "the calling function may still resume it"
     assert sweeper.close(started.json["id"], "FAILED", "gone")
     (child,) = me.client.get(f"{expert}/executions").json["items"]
     assert (child["status"], child["errorCode"]) == ("failed", "platform_failed")
     assert sweeper.sweep() == 0
+
+
+def test_a_nested_execution_cancelled_in_its_last_step_returns_no_output(
+    me: RegisteredUser, starter: Starter, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, expert = pair
+    requests = script_replies(monkeypatch, agent_call("6*7?"), ModelReply(text="42"), DONE)
+    send = vars(model_requests)["send_request"]  # the scripted replies
+
+    def cancel_the_nested_one(request: ModelRequest, key: str | None) -> ModelReply:
+        reply: ModelReply = send(request, key)
+        if reply.text == "42":
+            (nested,) = me.client.get(f"{expert}/executions").json["items"]
+            assert me.client.post(f"{expert}/executions/{nested['id']}/cancel").status == 202
+        return reply
+
+    monkeypatch.setattr(model_requests, "send_request", cancel_the_nested_one)
+    assert execute(me, starter, path, "ask the expert")["status"] == "completed"
+    assert me.client.get(f"{expert}/executions").json["items"][0]["status"] == "cancelled"
+    assert requests[2].messages[-1].content == "The execution was cancelled"
 
 
 def test_waiting_for_an_approval_does_not_count_towards_the_callers_timeout(

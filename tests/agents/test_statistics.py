@@ -14,11 +14,11 @@ from tests.agents.execution_helpers import Starter
 from tests.factories import RegisteredUser
 from weconnect import clock
 from weconnect.agents import statistics
-from weconnect.agents.engine import completion, model_requests
-from weconnect.agents.engine.completion import AgentOutcome
-from weconnect.agents.entities import AgentExecutionStatus
+from weconnect.agents.engine import model_requests
 from weconnect.agents.rows import BUCKETS, AgentExecutionRow
 from weconnect.db import table
+from weconnect.executions.followups import complete_execution
+from weconnect.executions.results import Completion
 from weconnect.models.messages import ModelReply
 
 DAY = 86_400_000
@@ -98,7 +98,7 @@ def test_an_execution_that_finishes_twice_is_counted_once(
     starter.run_pending()
     agent, execution_id = (UUID(location.split("/")[number]) for number in (3, 5))
     row = table.get(AgentExecutionRow, AgentExecutionRow.at(UUID(me.organization["id"]), agent, execution_id))
-    assert row and completion.finish(row, AgentOutcome(status=AgentExecutionStatus.FAILED)) is False
+    assert row and complete_execution(row, Completion.failed("late", "Too late")) is False
     stats = me.client.get(f"{path}/stats").json
     assert sum(stats["runs"].values()) == 1 and [item["runs"] for item in stats["models"]] == [1]
 

@@ -12,8 +12,8 @@ from tests.agents.tool_call_helpers import (
     only_execution,
 )
 from tests.factories import RegisteredUser
-from weconnect.agents.engine import sweeper
 from weconnect.agents.tools import invocation
+from weconnect.executions import sweeper
 
 
 class RacedExecution:

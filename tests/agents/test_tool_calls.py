@@ -6,17 +6,19 @@ from uuid import UUID
 import pytest
 
 from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
-from tests.agents.tool_call_helpers import DONE, calculator_calls, decide, start_and_suspend
+from tests.agents.tool_call_helpers import DONE, calculator_calls, decide, only_execution, start_and_suspend
+from tests.executions.execution_helpers import create_workflow
 from tests.factories import RegisteredUser, register
 from tests.gateway import Client
 from tests.organizations import organization_helpers
+from tests.workflows.definitions import definition, node
 from weconnect import clock
-from weconnect.agents.engine import sweeper
 from weconnect.agents.tools import invocation
 from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import ApprovalRow
 from weconnect.db.table import get
 from weconnect.durable import client as durable_client
+from weconnect.executions import sweeper
 from weconnect.models.messages import ModelReply, ToolCall
 
 
@@ -241,6 +243,22 @@ def test_the_api_key_that_started_an_execution_cannot_approve_its_calls(
     assert (refused.status, refused.json["code"]) == (403, "own_run")
     decided = decide(keys[1], approval)
     assert decided.status == 200 and decided.json["decidedByApiKeyId"]
+
+
+def test_the_api_key_that_started_a_workflow_cannot_approve_what_its_agents_do(
+    me: RegisteredUser, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = node("ask", "agent", agentId=guarded.rpartition("/")[2], input="work it out")
+    workflow = create_workflow(me, definition([asks], "start > ask"))
+    starting, approving = (organization_helpers.client_with_new_key(me, "*") for _ in range(2))
+    script_replies(monkeypatch, calculator_calls("6*7"), DONE)
+    assert starting.post(f"{workflow}/executions", {}).status == 202
+    starter.run_pending()
+    (approval,) = me.client.get("/v1/approvals").json["items"]
+    refused = decide(starting, approval)
+    assert (refused.status, refused.json["code"]) == (403, "own_run")
+    assert decide(approving, approval).status == 200
+    assert only_execution(me, guarded)["status"] == "completed"
 
 
 def test_only_members_can_be_approvers(me: RegisteredUser) -> None:

@@ -7,16 +7,24 @@ from typing import Any
 import pytest
 
 from tests.agents import execution_helpers
-from tests.agents.execution_helpers import Starter, create_agent, execute, execute_immediately, script_replies
+from tests.agents.execution_helpers import (
+    Starter,
+    create_agent,
+    execute,
+    execute_immediately,
+    script_replies,
+    sweep_early,
+)
 from tests.agents.tool_call_helpers import DONE
 from tests.executions.execution_helpers import create_workflow
 from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.organizations.organization_helpers import client_with_new_key
 from tests.workflows.definitions import definition, node
-from weconnect.executions import lifecycle
+from weconnect.durable import callbacks
+from weconnect.executions import child_calls, sweeper
 from weconnect.models.messages import ModelReply, ToolCall
-from weconnect.workflows.engine import child_executions
+from weconnect.workflows.executions.rows import ExecutionKey
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NUMBERS = itertools.count(1)
@@ -279,19 +287,19 @@ def test_a_repeated_step_executes_the_workflow_once(
     class Killed(BaseException):
         pass
 
-    start_child = child_executions.start
+    start_child = child_calls.start_child
     for effect in ("stored", "announced"):
         script_replies(monkeypatch, workflow_call(n=1), DONE)
         started = me.client.post(f"{path}/executions", {"input": effect})
         request, steps = starter.invocations.pop(), Numbered()
 
-        def kill(*args: Any, effect: str = effect) -> None:
+        def kill(*args: Any, effect: str = effect, **options: Any) -> None:
             if effect == "announced":
-                start_child(*args)
+                start_child(*args, **options)
             raise Killed
 
         with monkeypatch.context() as patched:
-            patched.setattr(child_executions, "start", kill)
+            patched.setattr(child_calls, "start_child", kill)
             with pytest.raises(Killed):
                 starter._execute(request, steps)
         if effect == "stored":
@@ -312,19 +320,19 @@ def test_a_workflow_that_completes_before_the_agent_waits_resumes_it(
         woken.append(callback_id)
         return True
 
-    monkeypatch.setattr(lifecycle, "wake_callback", record_callback)
-    start_child = child_executions.start
+    monkeypatch.setattr(callbacks, "wake", record_callback)
+    start_child = child_calls.start_child
 
-    def complete_first(organization_id: Any, execution_id: Any, callback_id: str) -> None:
+    def complete_first(organization_id: Any, execution_id: Any, callback_id: str, **options: Any) -> None:
         from weconnect.workflows.engine.execution_loop import run_workflow
 
-        run_workflow(InMemorySteps(), lifecycle.ExecutionKey(organization_id, execution_id))
+        run_workflow(InMemorySteps(), ExecutionKey(organization_id, execution_id))
         assert woken == []
-        start_child(organization_id, execution_id, callback_id)
+        start_child(organization_id, execution_id, callback_id, **options)
 
     path = create_agent_with_workflow(me, create_doubling_workflow(me))
     script_replies(monkeypatch, workflow_call(n=1), DONE)
-    monkeypatch.setattr(child_executions, "start", complete_first)
+    monkeypatch.setattr(child_calls, "start_child", complete_first)
     assert me.client.post(f"{path}/executions", {"input": "go"}).status == 202
     starter.run_pending()
     assert len(woken) == 1 and woken[0].endswith("tool-1-1-run")
@@ -345,15 +353,13 @@ def test_testing_a_workflow_tool_starts_an_execution(
 def test_an_execution_with_an_open_workflow_is_not_lost(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from weconnect.agents.engine import sweeper
-
     path = create_agent_with_workflow(
         me, create_doubling_workflow(me, node("wait", "wait", until="callback"))
     )
     script_replies(monkeypatch, workflow_call(n=1), DONE)
     started = me.client.post(f"{path}/executions", {"input": "go"})
     starter.run_pending()
-    monkeypatch.setattr(sweeper, "LOST_AFTER_SECONDS", -5)
+    sweep_early(monkeypatch, "running")
     assert sweeper.sweep() == 0
     assert sweeper.close(started.json["id"], "FAILED", "gone")
     assert me.client.get("/v1/executions").json["items"][0]["status"] == "cancelled", "with its caller"

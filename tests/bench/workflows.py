@@ -18,7 +18,6 @@ from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.factories import RegisteredUser, register
 from tests.workflows.definitions import definition, node
 from weconnect.durable import client as durable_client
-from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine import fenced_steps
@@ -26,6 +25,7 @@ from weconnect.workflows.engine.execution_loop import ExecutionLoop
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
 from weconnect.workflows.engine.express import InlineSteps
 from weconnect.workflows.entities import WorkflowDefinition
+from weconnect.workflows.executions.rows import ExecutionKey
 
 FEW, MANY, ROUNDS = 40, 400, 9
 

@@ -31,7 +31,7 @@ def row_classes() -> list[type[Row]]:
     bases: list[type[Row]] = [Row]
     while bases:
         subclasses = bases.pop().__subclasses__()
-        classes += [kind for kind in subclasses if kind is not EntityRow]
+        classes += [kind for kind in subclasses if not issubclass(kind, EntityRow) or hasattr(kind, "entity")]
         bases += subclasses
     ours = (kind for kind in classes if kind.__module__.startswith("weconnect."))
     return sorted(ours, key=lambda kind: kind.__name__)

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from tests.api.module_matrix import ExampleRequest, ModuleMatrix, Side, created
 from weconnect import clock
-from weconnect.executions.rows import ExecutionRow
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import ExpressionScope, NodeRun
 from weconnect.workflows.executions import files
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 OF_COMPLETED = {"executionId": "workflowExecutionId"}
 
@@ -36,7 +36,7 @@ def _store_file(side: Side, execution_id: str) -> str:
         scope=ExpressionScope({}, None, {}, clock.now()),
         organization_id=organization_id,
         execution_id=execution_uuid,
-        execution_key=ExecutionRow.at(organization_id, execution_uuid),
+        execution_key=WorkflowExecutionRow.at(organization_id, execution_uuid),
     )
     return str(files.store(node_run, "key", "a.bin", "", b"\0")["fileId"])
 

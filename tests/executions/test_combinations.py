@@ -32,9 +32,7 @@ from tests.workflows.test_variables import CANARY, create_variable
 from weconnect.db import table
 from weconnect.errors import NotFound
 from weconnect.executions import sweeper
-from weconnect.executions.concurrency import admission
-from weconnect.executions.lifecycle import ExecutionKey
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.invocation import invoke
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.organizations.rows import OrganizationRow
@@ -43,6 +41,7 @@ from weconnect.outbound.client import OutboundResponse
 from weconnect.trash import purge
 from weconnect.workflows.engine.execution_loop import run_workflow
 from weconnect.workflows.executions import event_starts
+from weconnect.workflows.executions.rows import ExecutionKey, WorkflowExecutionRow
 
 FAILS = definition([node("s", "stop", outcome="failed")], "start > s")
 HANDLER = {"nodes": [node("on", "error"), node("a", "noop")], "connections": [connect("on > a")]}
@@ -177,9 +176,9 @@ def test_nothing_is_admitted_while_the_organization_is_in_the_trash(
     assert [bool(row_of(me, execution).queued_at) for execution in executions] == [False, True, True]
 
 
-def row_of(me: RegisteredUser, execution: str) -> ExecutionRow:
-    at = ExecutionRow.at(UUID(me.organization["id"]), UUID(id_of(execution)))
-    return table.require(ExecutionRow, at, NotFound)
+def row_of(me: RegisteredUser, execution: str) -> WorkflowExecutionRow:
+    at = WorkflowExecutionRow.at(UUID(me.organization["id"]), UUID(id_of(execution)))
+    return table.require(WorkflowExecutionRow, at, NotFound)
 
 
 def test_cancel_running_keeps_the_execution_that_was_created_last(
@@ -215,7 +214,7 @@ def test_purging_a_workflow_deletes_its_semaphores_and_wakes_waiting_parents(
     left = rows_with(f"#WORKFLOW#{id_of(flow)}")
     assert not [sort_key for sort_key in left if "SLOTS" in sort_key or "QUEUE" in sort_key], left
     for execution in (*executions[1:], queued):
-        admission.invoke(row_of(me, execution))  # as the sweeper does half a minute later
+        invoke(row_of(me, execution))  # as the sweeper does half a minute later
     starter.run_pending()
     ended = [me.client.get(execution).json for execution in (*executions[1:], queued)]
     assert [(execution["status"], execution["error"]["code"]) for execution in ended] == [

@@ -23,11 +23,15 @@ from weconnect import clock, fault_injection, ids
 from weconnect.db import counters, table
 from weconnect.durable import client as durable_client
 from weconnect.errors import Conflict, NotFound
-from weconnect.executions import service, starting, sweeper
+from weconnect.executions import service as executions
+from weconnect.executions import sweeper
 from weconnect.executions.concurrency import semaphores
-from weconnect.executions.entities import OPEN_STATUSES, NewWorkflowExecution
-from weconnect.executions.rows import ExecutionRow, QueueRow, SemaphoreRow
+from weconnect.executions.entities import OPEN_STATUSES
+from weconnect.executions.rows import QueueRow, SemaphoreRow
 from weconnect.trash import purge
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import NewWorkflowExecution
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 WAITED_FOR = {"Prefer": "wait=1"}  # long enough for an express execution
 
@@ -151,7 +155,9 @@ def test_cancel_running_queues_the_newest_until_a_running_execution_has_ended(
     path = limited_workflow(me, limit=1, policy="cancel_running")
     first = start_execution(me, path)
     row = table.require(
-        ExecutionRow, ExecutionRow.at(UUID(me.organization["id"]), UUID(id_of(first))), NotFound
+        WorkflowExecutionRow,
+        WorkflowExecutionRow.at(UUID(me.organization["id"]), UUID(id_of(first))),
+        NotFound,
     )
     table.change(row, {"status": "running"}, {})
     second, third = start_execution(me, path), start_execution(me, path)
@@ -360,9 +366,9 @@ class World:
         now = clock.now
         patch.setattr(clock, "now", lambda: now() + timedelta(seconds=self.late))
         patch.setattr(fault_injection, "kill_point", self.point)
-        patch.setattr(sweeper, "SHARDS", "0")
-        patch.setattr(ExecutionRow, "shard", staticmethod(lambda _: "0"))
-        patch.setattr(service, "wait", lambda caller, execution, seconds: execution)
+        patch.setattr(sweeper, "SWEEPER_SHARDS", "0")
+        patch.setattr(WorkflowExecutionRow, "shard", staticmethod(lambda _: "0"))
+        patch.setattr(executions, "wait", lambda row, seconds: row)
 
     def point(self, name: str) -> None:
         self.left -= 1
@@ -379,7 +385,9 @@ class World:
     def start(self, which: int) -> None:
         new = NewWorkflowExecution(input={"key": "ab"[which % 2]})
         workflow_id = UUID(id_of(self.paths[which // 2 % 3]))
-        self.accepted.append(starting.start(self.caller, workflow_id, new, 5 if which > 5 else 0).id)
+        self.accepted.append(
+            service.start_for_caller(self.caller, workflow_id, new, 5 if which > 5 else 0).id
+        )
 
     def carry(self, which: int) -> None:
         if not self.starter.invocations:
@@ -400,10 +408,11 @@ class World:
     def later(self, which: int) -> None:
         self.late += 61
 
-    def rows(self) -> list[ExecutionRow]:
+    def rows(self) -> list[WorkflowExecutionRow]:
         return list(
-            ExecutionRow.gsi1.query(
-                ExecutionRow.of_organization(self.organization_id), ExecutionRow.gsi1sk > self.first
+            WorkflowExecutionRow.gsi1.query(
+                WorkflowExecutionRow.of_organization(self.organization_id),
+                WorkflowExecutionRow.gsi1sk > self.first,
             )
         )
 

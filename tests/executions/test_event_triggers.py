@@ -18,15 +18,15 @@ from tests.factories import RegisteredUser, register
 from tests.infra.stack import FUNCTIONS
 from tests.infra.test_sample_events import invoke, load_event
 from tests.workflows.definitions import connect, definition, node
+from weconnect.auth.limits import enforcement
 from weconnect.db import table
 from weconnect.errors import NotFound
 from weconnect.events import publisher, subscriptions
 from weconnect.events.messages import Event, EventMessage
-from weconnect.executions import new_executions
-from weconnect.executions.rows import ExecutionRow
 from weconnect.models.messages import ModelReply
 from weconnect.registry_index import EVENT_TYPES
 from weconnect.workflows.executions import event_starts
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 NUMBERS = itertools.count(1)
 
@@ -95,7 +95,7 @@ def dispatch(record: dict[str, Any]) -> None:
 
 
 def workflow_execution_key(me: RegisteredUser, execution: str) -> tuple[str, str]:
-    return ExecutionRow.at(UUID(me.organization["id"]), UUID(execution.rpartition("/")[2]))
+    return WorkflowExecutionRow.at(UUID(me.organization["id"]), UUID(execution.rpartition("/")[2]))
 
 
 def agent_execution_key(me: RegisteredUser, execution: Any) -> tuple[str, str]:
@@ -257,9 +257,10 @@ def test_two_parallel_deliveries_count_one_execution(
         if not deliveries:
             deliveries.append(body)
             assert deliver(body) == {"batchItemFailures": []}
-        return new_executions.build_row(*args, **more)
+        return count_execution(*args, **more)
 
-    monkeypatch.setattr(event_starts, "build_row", slow)
+    count_execution = enforcement.count_execution
+    monkeypatch.setattr(enforcement, "count_execution", slow)
     assert deliver(body) == {"batchItemFailures": []}
     starter.run_pending()
     assert len(list_event_executions(me)) == 1
@@ -296,10 +297,10 @@ def test_one_workflow_that_cannot_start_does_not_block_the_others(
     publish_event(me, "a")
     (body,) = receive_messages(queue_of_events)
     create = table.create
-    failed: list[ExecutionRow] = []
+    failed: list[WorkflowExecutionRow] = []
 
     def flaky(row: Any, *args: Any) -> Any:
-        if isinstance(row, ExecutionRow) and not failed:
+        if isinstance(row, WorkflowExecutionRow) and not failed:
             failed.append(row)
             raise ConnectionError("the table is away")
         return create(row, *args)
@@ -541,4 +542,6 @@ def test_an_event_below_the_depth_limit_starts_nothing(
     publish_event(me, "a", depth=4)
     deliver(*receive_messages(queue_of_events))
     (execution,) = list_event_executions(me)
-    assert table.require(ExecutionRow, workflow_execution_key(me, execution["id"]), NotFound).depth == 5
+    assert (
+        table.require(WorkflowExecutionRow, workflow_execution_key(me, execution["id"]), NotFound).depth == 5
+    )

@@ -15,7 +15,8 @@ from tests.executions.execution_helpers import (
 )
 from tests.factories import RegisteredUser
 from tests.workflows.definitions import definition, node
-from weconnect.executions import sweeper
+from weconnect.executions import followups, sweeper
+from weconnect.executions.rows import AnyRow
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine import express as inline
@@ -60,13 +61,36 @@ def test_the_sweeper_starts_pending_executions_and_completes_interrupted_ones(
     left = me.client.post(f"{path}/executions", {}, headers={"Prefer": "wait=1"}).headers["Location"]
     assert me.client.get(left).json["status"] == "running"
     assert sweeper.sweep() == 0
-    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
-    monkeypatch.setattr(sweeper, "INTERRUPTED_AFTER_SECONDS", -5)
+    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", dict.fromkeys(sweeper.SWEEP_AFTER_SECONDS, -5))
     assert sweeper.sweep() == 2
     starter.run_pending()
     assert me.client.get(execution).json["status"] == "completed"
     ended = me.client.get(left).json
     assert (ended["status"], ended["error"]["code"]) == ("failed", "interrupted")
+
+
+def test_an_execution_that_cannot_be_swept_does_not_keep_others_from_it(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_workflow(me, definition([node("a", "noop")], "start > a"))
+    monkeypatch.setattr(inline, "execute_express", lambda *_: None)  # as if its function were gone
+    for _ in range(2):
+        me.client.post(f"{path}/executions", {}, headers={"Prefer": "wait=1"})
+    complete = followups.complete_execution
+    broken: list[str] = []
+
+    def fail_once(row: AnyRow, *args: Any) -> bool:
+        if not broken:
+            broken.append(row.id)
+            raise ConnectionError("this row cannot be written")
+        return complete(row, *args)
+
+    monkeypatch.setattr(followups, "complete_execution", fail_once)
+    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", dict.fromkeys(sweeper.SWEEP_AFTER_SECONDS, -5))
+    with pytest.raises(ConnectionError):
+        sweeper.sweep()
+    statuses = {each["id"]: each["status"] for each in me.client.get("/v1/executions").json["items"]}
+    assert statuses.pop(broken[0]) == "running" and set(statuses.values()) == {"failed"}
 
 
 def test_an_execution_is_completed_when_the_platform_has_ended_its_function(

@@ -21,10 +21,10 @@ from tests.workflows.test_variables import CANARY, create_variable
 from weconnect import clock
 from weconnect.db import payloads
 from weconnect.db.table import Row
-from weconnect.executions.rows import ExecutionRow, FileRow
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.executions import files
+from weconnect.workflows.executions.rows import FileRow, WorkflowExecutionRow
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\xff"
 LONG = base64.b64encode(
@@ -107,7 +107,7 @@ def test_a_binary_response_becomes_a_file(me: RegisteredUser, starter: Starter, 
     row = Row.get(*FileRow.at(organization_id, execution_uuid, UUID(file["fileId"])))
     days = [
         (int(each.ttl or 0) - clock.epoch_seconds()) / 86_400
-        for each in (row, Row.get(*ExecutionRow.at(organization_id, execution_uuid)))
+        for each in (row, Row.get(*WorkflowExecutionRow.at(organization_id, execution_uuid)))
     ]
     assert days[1] - 1 <= days[0] <= int(tags[0]["Value"]), (
         "as long as its execution, and no longer than its content"

@@ -26,11 +26,11 @@ from tests.in_memory_steps import InMemorySteps, Suspended
 from tests.soak import example_count
 from tests.workflows.definitions import definition, node
 from weconnect.durable import client as durable_client
-from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine import levels
 from weconnect.workflows.engine.execution_loop import run_workflow
+from weconnect.workflows.executions.rows import ExecutionKey
 
 ENDED = {"completed", "failed", "cancelled", "timeout"}
 

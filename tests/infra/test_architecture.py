@@ -166,7 +166,7 @@ def test_every_import_within_a_function_is_listed_with_its_milliseconds() -> Non
     [
         ("agents.get_agent_memory", "boto3"),
         ("agents.list_agent_tools", "boto3"),
-        ("workflows.get_workflow_diagram", "weconnect.executions.service"),
+        ("workflows.get_workflow_diagram", "weconnect.workflows.executions.service"),
     ],
 )
 def test_a_route_that_reads_starts_without_what_it_seldom_needs(function: str, module: str) -> None:

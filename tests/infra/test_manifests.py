@@ -36,6 +36,7 @@ def list_names() -> Iterator[str]:
         yield from (source.build for source in module.events.values())
         yield from module.triggers.values()
         yield from module.execution_kinds.values()
+        yield from module.tool_offers.values()
 
 
 @pytest.mark.parametrize("name", [*list_names()])

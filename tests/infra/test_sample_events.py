@@ -14,7 +14,7 @@ from tests.factories import RegisteredUser, register
 from tests.gateway import CONTEXT
 from tests.infra.stack import FUNCTIONS, OPERATIONS
 from weconnect import queues
-from weconnect.agents.engine import sweeper
+from weconnect.executions import sweeper
 
 EVENTS = ROOT / "tests" / "sample_events"
 ORGANIZATION, AGENT, EXECUTION, USER = (f"01930000-0000-7000-8000-00000000000{digit}" for digit in "abcd")
@@ -186,11 +186,11 @@ def test_an_execution_is_closed_when_its_durable_execution_has_ended(
 ) -> None:
     path, _ = create_agent(me)
     started = me.client.post(f"{path}/executions", {"input": "hello"})
-    ended = load_event("on_agent_execution_ended", execution=started.json["id"])
-    assert invoke("on_agent_execution_ended", ended) == {"closed": True}
+    ended = load_event("on_execution_ended", execution=started.json["id"])
+    assert invoke("on_execution_ended", ended) == {"closed": True}
     assert me.client.get(started.headers["Location"]).json["status"] == "timeout"
-    assert invoke("on_agent_execution_ended", ended) == {"closed": False}
-    assert invoke("on_agent_execution_ended", load_event("on_agent_execution_ended")) == {"closed": False}, (
+    assert invoke("on_execution_ended", ended) == {"closed": False}
+    assert invoke("on_execution_ended", load_event("on_execution_ended")) == {"closed": False}, (
         "another stack's execution"
     )
 
@@ -202,9 +202,9 @@ def test_the_sweeper_starts_an_execution_that_was_stored_but_not_started(
     starter.is_unavailable = True
     started = me.client.post(f"{path}/executions", {"input": "hello"})
     starter.is_unavailable = False
-    monkeypatch.setattr(sweeper, "SWEEP_AFTER_SECONDS", -5)
-    assert invoke("on_agent_sweep", load_event("on_agent_sweep")) == {"swept": 1}
+    monkeypatch.setitem(sweeper.SWEEP_AFTER_SECONDS, "pending", -5)
+    assert invoke("on_sweep", load_event("on_sweep")) == {"swept": 1}
     assert [request["DurableExecutionName"] for request in starter.invocations] == [started.json["id"]]
     starter.run_pending()
     assert me.client.get(started.headers["Location"]).json["status"] == "completed"
-    assert invoke("on_agent_sweep", load_event("on_agent_sweep")) == {"swept": 0}
+    assert invoke("on_sweep", load_event("on_sweep")) == {"swept": 0}

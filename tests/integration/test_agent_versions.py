@@ -6,21 +6,17 @@ from tests.agents.execution_helpers import Starter
 from tests.factories import RegisteredUser, register
 from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
 from weconnect.agents import duplication, publication, service, statistics
-from weconnect.agents.engine import completion, executions
-from weconnect.agents.engine.completion import AgentOutcome
-from weconnect.agents.entities import (
-    AgentExecutionStatus,
-    AIAgent,
-    AIAgentChanges,
-    NewAIAgent,
-    NewAIAgentExecution,
-)
+from weconnect.agents.entities import AIAgent, AIAgentChanges, NewAIAgent, NewAIAgentExecution
+from weconnect.agents.executions.service import start_for_caller
 from weconnect.agents.rows import AgentExecutionRow, AgentRow
 from weconnect.agents.tools import service as tools
 from weconnect.agents.tools.entities import AgentToolConfiguration, AIAgentToolChanges, NewAIAgentTool
 from weconnect.api.caller import Caller
 from weconnect.db import table
+from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
+from weconnect.executions.followups import complete_execution
+from weconnect.executions.results import Completion
 
 
 @pytest.fixture
@@ -121,19 +117,19 @@ def test_executions_use_the_version_published_last(caller: Caller, agent: AIAgen
         run_concurrently(5, lambda number: publication.publish(caller, agent.id, number + 1, None))
     )
     assert outcomes["ok"] >= 1 and set(outcomes) <= {"ok", "version_conflict"}
-    started = executions.start(caller, agent.id, NewAIAgentExecution(input="x"))
+    started = start_for_caller(caller, agent.id, NewAIAgentExecution(input="x"), 0)
     assert started.agent_version == service.get(caller, agent.id).published_version
 
 
 def test_ten_executions_finished_twice_are_counted_once_each(
     caller: Caller, agent: AIAgent, starter: Starter
 ) -> None:
-    started = [executions.start(caller, agent.id, NewAIAgentExecution(input="x")) for _ in range(10)]
+    started = [start_for_caller(caller, agent.id, NewAIAgentExecution(input="x"), 0) for _ in range(10)]
 
     def finish(number: int) -> bool:
         key = AgentExecutionRow.at(caller.organization_id, agent.id, started[number % 10].id)
         row = table.require(AgentExecutionRow, key, ExecutionNotFound)
-        return completion.finish(row, AgentOutcome(status=AgentExecutionStatus.COMPLETED))
+        return complete_execution(row, Completion(status=ExecutionStatus.COMPLETED))
 
     assert sorted(run_concurrently(20, finish)) == [False] * 10 + [True] * 10
     stats = statistics.load_statistics(caller, agent.id)

@@ -10,10 +10,10 @@ from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.integration.racing import owner_caller, run_concurrently
 from tests.models.fake_model_servers import Call, FakeModels, Say
-from weconnect.agents.engine import executions
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
 from weconnect.agents.entities import NewAIAgentExecution
+from weconnect.agents.executions.service import start_for_caller
 from weconnect.models import deployment_keys, pydantic_ai_adapter
 from weconnect.settings import settings
 
@@ -52,7 +52,8 @@ def test_ten_executions_exceed_a_budget_by_less_than_one_request(
     agent_id = UUID(path.rpartition("/")[2])
     assert me.client.post(f"{path}/tools", {"toolName": "calculator"}).status == 201
     caller = owner_caller(me)
-    started = [executions.start(caller, agent_id, NewAIAgentExecution(input="go")) for _ in range(EXECUTIONS)]
+    new = NewAIAgentExecution(input="go")
+    started = [start_for_caller(caller, agent_id, new, 0) for _ in range(EXECUTIONS)]
 
     def execute(number: int) -> Any:
         return run_agent(

@@ -10,9 +10,10 @@ from tests.factories import RegisteredUser, register
 from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
 from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
-from weconnect.executions import starting
-from weconnect.executions.entities import OPEN_STATUSES, NewWorkflowExecution
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.entities import OPEN_STATUSES
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import NewWorkflowExecution
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 MANY = 25
 
@@ -28,13 +29,15 @@ def flow(me: RegisteredUser, **settings: object) -> UUID:
 
 
 def count_admitted(me: RegisteredUser, workflow: UUID) -> int:
-    pk = ExecutionRow.of_workflow(UUID(me.organization["id"]), workflow)
-    return sum(row.status in OPEN_STATUSES and not row.queued_at for row in ExecutionRow.gsi3.query(pk))
+    pk = WorkflowExecutionRow.of_workflow(UUID(me.organization["id"]), workflow)
+    return sum(
+        row.status in OPEN_STATUSES and not row.queued_at for row in WorkflowExecutionRow.gsi3.query(pk)
+    )
 
 
 def start_many(me: RegisteredUser, workflow: UUID) -> list[object]:
     caller, new = owner_caller(me), NewWorkflowExecution(input={"key": "k"})
-    return run_concurrently(MANY, lambda _: starting.start(caller, workflow, new, 0))
+    return run_concurrently(MANY, lambda _: service.start_for_caller(caller, workflow, new, 0))
 
 
 @pytest.mark.parametrize("bound", ["workflow", "organization"])

@@ -12,7 +12,6 @@ from infra.local.settings import CREDENTIALS, REGION
 from tests.factories import RegisteredUser, register
 from weconnect import clock, ids
 from weconnect.db import payloads
-from weconnect.executions.rows import FileRow
 from weconnect.node_sdk import aws_session as nodes_aws
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
@@ -20,6 +19,7 @@ from weconnect.node_sdk.secret_values import Secrets
 from weconnect.settings import settings
 from weconnect.workflows import node_catalogue
 from weconnect.workflows.executions import files
+from weconnect.workflows.executions.rows import FileRow
 
 KEY = "a-secret-access-key-of-the-tenant's"
 

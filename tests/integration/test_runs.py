@@ -11,20 +11,23 @@ from tests.agents.execution_helpers import Starter
 from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
-from weconnect.agents.engine import cancellation, completion, executions, sweeper
-from weconnect.agents.engine.completion import AgentOutcome
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
-from weconnect.agents.entities import AgentExecutionStatus, NewAIAgentExecution
+from weconnect.agents.entities import NewAIAgentExecution
+from weconnect.agents.executions import service
+from weconnect.agents.executions.kind import AgentDetails
 from weconnect.agents.memory import service as memories
 from weconnect.agents.memory.entities import NewAIAgentMemory
 from weconnect.agents.memory.rows import MemoryRow
 from weconnect.agents.rows import AgentExecutionRow, AgentRow
-from weconnect.agents.statistics import ExecutionTotals
 from weconnect.api import idempotency
 from weconnect.api.responses import GatewayResponse
 from weconnect.db import table
 from weconnect.errors import Problem
+from weconnect.executions import sweeper
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.followups import complete_execution
+from weconnect.executions.results import Completion
 from weconnect.identity.rows import ExecutionLimitRow
 from weconnect.organizations.rows import UsageRow
 
@@ -46,8 +49,8 @@ def load_agent_row(me: RegisteredUser, agent: UUID) -> AgentRow:
 
 
 def load_execution_rows(me: RegisteredUser, agent: UUID) -> list[AgentExecutionRow]:
-    pk = AgentExecutionRow.of_agent(UUID(me.organization["id"]), agent)
-    return list(AgentExecutionRow.query(pk, table.Row.sk.startswith("EXECUTION#"), consistent_read=True))
+    pk, prefix = AgentExecutionRow.of_agent(UUID(me.organization["id"]), agent)
+    return list(AgentExecutionRow.query(pk, table.Row.sk.startswith(prefix), consistent_read=True))
 
 
 def count_started(me: RegisteredUser) -> int:
@@ -63,7 +66,9 @@ def test_a_limit_of_ten_admits_ten_of_forty_concurrent_starts(
     caller = owner_caller(me)
     limit = me.client.put(f"/v1/execution-limits/{me.user['id']}/hourly", {"maxExecutions": 10})
     assert limit.status == 200
-    outcomes = count_outcomes(run_concurrently(40, lambda _: executions.start(caller, agent, START)))
+    outcomes = count_outcomes(
+        run_concurrently(40, lambda _: service.start_for_caller(caller, agent, START, 0))
+    )
     assert outcomes == {"ok": 10, "execution_limit_reached": 30}
     assert len(load_execution_rows(me, agent)) == len(starter.invocations) == count_started(me) == 10
     row = ExecutionLimitRow.query(f"ORG#{me.organization['id']}", table.Row.sk.startswith("LIMIT#"))
@@ -79,7 +84,7 @@ def test_one_idempotency_key_starts_one_execution(me: RegisteredUser, agent: UUI
     }
 
     def work() -> GatewayResponse:
-        body = json.dumps({"id": str(executions.start(caller, agent, START).id)})
+        body = json.dumps({"id": str(service.start_for_caller(caller, agent, START, 0).id)})
         return {"statusCode": 202, "headers": {}, "body": body, "isBase64Encoded": False, "cookies": []}
 
     def start(_: int) -> Any:
@@ -98,20 +103,19 @@ def test_one_idempotency_key_starts_one_execution(me: RegisteredUser, agent: UUI
 def test_executions_that_finish_at_the_same_time_are_all_counted(me: RegisteredUser, agent: UUID) -> None:
     caller = owner_caller(me)
     for _ in range(25):
-        executions.start(caller, agent, START)
+        service.start_for_caller(caller, agent, START, 0)
     rows = load_execution_rows(me, agent)
-    timeout = AgentOutcome(status=AgentExecutionStatus.TIMEOUT)
-    totals: ExecutionTotals = {"input_tokens": 3, "output_tokens": 2, "cost_micros": 7}
+    timeout = Completion(status=ExecutionStatus.TIMEOUT)
+    details = AgentDetails({"input_tokens": 3, "output_tokens": 2, "cost_micros": 7})
 
     def finish(number: int) -> bool:
-        status = AgentExecutionStatus.COMPLETED if number % 5 else AgentExecutionStatus.FAILED
-        outcome = AgentOutcome(status=status, output="4")
-        return completion.finish(rows[number], outcome, totals=totals)
+        status = ExecutionStatus.COMPLETED if number % 5 else ExecutionStatus.FAILED
+        return complete_execution(rows[number], Completion(status=status, output="4"), details)
 
     assert run_concurrently(25, finish) == [True] * 25
     rows_read_again = [AgentExecutionRow.get(row.pk, row.sk, consistent_read=True) for row in rows]
     assert (
-        run_concurrently(25, lambda number: completion.finish(rows_read_again[number], timeout))
+        run_concurrently(25, lambda number: complete_execution(rows_read_again[number], timeout))
         == [False] * 25
     )
     row = load_agent_row(me, agent)
@@ -129,7 +133,7 @@ def test_an_execution_finishes_once_under_concurrent_ends(me: RegisteredUser, ag
     """The execution, the platform, a cancellation and the sweeper end it at the same time: one of them counts."""
     caller = owner_caller(me)
     for _ in range(4):
-        execution = executions.start(caller, agent, START)
+        execution = service.start_for_caller(caller, agent, START, 0)
         row = load_execution_rows(me, agent)[-1]
         assert row.id == str(execution.id)
 
@@ -137,10 +141,10 @@ def test_an_execution_finishes_once_under_concurrent_ends(me: RegisteredUser, ag
             if number % 4 == 0:
                 return sweeper.close(row.id, "FAILED", "x")
             if number % 4 == 1:
-                return cancellation.cancel(caller, agent, execution.id)
+                return service.cancel(caller, agent, execution.id)
             own_row = AgentExecutionRow.get(row.pk, row.sk, consistent_read=True)
-            status = AgentExecutionStatus.COMPLETED if number % 4 == 2 else AgentExecutionStatus.TIMEOUT
-            return completion.finish(own_row, AgentOutcome(status=status, output="4"))
+            status = ExecutionStatus.COMPLETED if number % 4 == 2 else ExecutionStatus.TIMEOUT
+            return complete_execution(own_row, Completion(status=status, output="4"))
 
         run_concurrently(12, finish)
     agent_row = load_agent_row(me, agent)
@@ -153,12 +157,12 @@ def test_an_execution_finishes_once_under_concurrent_ends(me: RegisteredUser, ag
 
 def test_a_cancellation_races_with_the_execution(me: RegisteredUser, agent: UUID) -> None:
     caller = owner_caller(me)
-    started = [executions.start(caller, agent, START).id for _ in range(8)]
+    started = [service.start_for_caller(caller, agent, START, 0).id for _ in range(8)]
 
     def work(number: int) -> Any:
         execution = started[number // 2]
         if number % 2:
-            return cancellation.cancel(caller, agent, execution)
+            return service.cancel(caller, agent, execution)
         return run_agent(InMemorySteps(), ExecutionContext(caller.organization_id, agent, execution))
 
     results = run_concurrently(16, work)

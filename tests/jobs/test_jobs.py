@@ -21,11 +21,11 @@ from tests.jobs.bulk_helpers import (
 )
 from tests.jobs.job_queue import Deliveries, sweep
 from weconnect import clock, queues
-from weconnect.executions import service as executions
 from weconnect.jobs import service, worker
 from weconnect.jobs.job_type import JobType
 from weconnect.organizations import purge
 from weconnect.workflows.executions import bulk_job
+from weconnect.workflows.executions import service as executions
 
 
 @pytest.fixture(autouse=True)

@@ -18,14 +18,16 @@ from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.workflows.definitions import connect, definition, node
 from weconnect.db import table
+from weconnect.durable import callbacks as durable_callbacks
 from weconnect.durable.steps import StepFailed
 from weconnect.executions import completion, followups, lifecycle, sweeper
-from weconnect.executions.completion import Completion, Followups
+from weconnect.executions.completion import Followups
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.lifecycle import ExecutionKey
+from weconnect.executions.results import Completion
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.workflows.engine.execution_loop import run_workflow
+from weconnect.workflows.executions.rows import ExecutionKey
 
 
 class Watched(InMemorySteps):
@@ -224,6 +226,31 @@ def test_a_cancellation_survives_the_crash_of_its_caller(
     assert [me.client.get(execution).json["status"] for execution in executions] == ["cancelled", "cancelled"]
 
 
+def test_an_execution_that_the_platform_ended_ends_what_it_waits_for(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    execution = start_execution(me, calling(me)[0])
+    name = starter.invocations[0]["DurableExecutionName"]
+    starter.run_pending()
+    assert sweeper.close(name, "TIMED_OUT", "it took too long")
+    assert me.client.get(execution).json["error"]["code"] == "platform_timed_out"
+    assert [each["status"] for each in children(me)] == ["cancelled"]
+
+
+def test_the_platforms_event_changes_nothing_of_an_execution_that_has_ended(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    execution = start_execution(me, calling(me)[0])
+    name = starter.invocations[0]["DurableExecutionName"]
+    starter.run_pending()
+    assert followups.complete_execution(
+        key_of(me, execution).load(), Completion.failed("broken", "by a node")
+    )
+    assert not sweeper.close(name, "SUCCEEDED", "it has ended")
+    assert me.client.get(execution).json["error"]["code"] == "broken"
+    assert [each["status"] for each in children(me)] == ["waiting"]
+
+
 def test_branches_before_a_cancellation_are_in_the_journal(
     me: RegisteredUser, starter: Starter, calls: list[str]
 ) -> None:
@@ -244,8 +271,8 @@ def test_a_cancellation_just_before_a_pause_ends_the_execution(
     steps = Watched({"a~1-paused-announced": cancelled(me, execution)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            lifecycle,
-            "wake_callback",
+            durable_callbacks,
+            "wake",
             lambda callback, value: steps.callback_values.setdefault(callback, value),
         )
         run_workflow(steps, key_of(me, execution))
@@ -265,7 +292,7 @@ def test_an_execution_with_a_running_branch_is_not_cancelled_at_once(
     def cancelling(method: str, url: str, **options: Any) -> OutboundResponse:
         if url.endswith("/b"):
             me.client.post(f"{execution}/pause")
-            lifecycle.pause(key_of(me, execution), "a", "branches-1-1/a~1-paused", is_branch=True)
+            lifecycle.pause(key_of(me, execution).load(), "a", "branches-1-1/a~1-paused", is_branch=True)
             assert me.client.get(execution).json["status"] == "paused"
             seen.append(me.client.post(f"{execution}/cancel").json["status"])
         return send(method, url, **options)
@@ -296,8 +323,8 @@ def test_a_withdrawn_pause_has_no_effect(me: RegisteredUser, starter: Starter, c
     steps = Watched({"a~1-paused-announced": lambda: me.client.post(f"{execution}/resume")})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            lifecycle,
-            "wake_callback",
+            durable_callbacks,
+            "wake",
             lambda callback, value: steps.callback_values.setdefault(callback, value),
         )
         run_workflow(steps, key_of(me, execution))
@@ -339,7 +366,7 @@ def test_a_callback_can_be_completed_again_after_a_crash(
 
     with monkeypatch.context() as patch, pytest.raises(ProcessKilled):
         patch.setattr(starter, "send_durable_execution_callback_success", die)
-        patch.setattr(lifecycle, "send_callback", die)
+        patch.setattr(durable_callbacks, "send", die)
         me.client.post(f"/v1/callbacks/{token}", {"value": {"n": 1}})
     assert me.client.post(f"/v1/callbacks/{token}", {"value": {"n": 1}}).status == 200
     assert me.client.get(execution).json["output"] == [{"n": 1}]
@@ -349,7 +376,7 @@ def test_a_callback_that_comes_too_late_is_refused(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, token = waiting_for_a_callback(me, starter)
-    monkeypatch.setattr(lifecycle, "send_callback", lambda *_: "gone")
+    monkeypatch.setattr(durable_callbacks, "send", lambda *_: "gone")
     late = me.client.post(f"/v1/callbacks/{token}", {"value": 1})
     assert (late.status, late.json["code"]) == (409, "already_completed")
 
@@ -417,5 +444,5 @@ def test_a_completed_execution_never_changes(me: RegisteredUser, starter: Starte
     done, row = me.client.get(execution).json, key_of(me, execution).load()
     assert not followups.complete_execution(row, Completion(status=ExecutionStatus.FAILED))
     assert not followups.cancel_execution(row)
-    assert not lifecycle.resume_paused(row) and not lifecycle.resume_suspended(key_of(me, execution))
+    assert not lifecycle.resume_paused(row) and not lifecycle.resume(key_of(me, execution).load())
     assert me.client.get(execution).json == done

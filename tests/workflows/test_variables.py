@@ -242,7 +242,7 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> Echo:
 def find_stored(text: str) -> list[str]:
     """Return the keys of the rows and payloads that contain a text, in any form that JSON can write it in."""
     from weconnect.db import compression
-    from weconnect.executions.rows import NodeRunsRow
+    from weconnect.workflows.executions.rows import NodeRunsRow
 
     forms = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     keys = []

@@ -71,7 +71,9 @@ class Module:
     node_packages: tuple[str, ...] = ()
     """Packages in which each file is a node type: it has a `NODE`."""
     execution_kinds: Mapping[str, str] = field(default_factory=dict)
-    """The object that describes each kind of executions."""
+    """The `ExecutionKind` of each kind of executions."""
+    tool_offers: Mapping[str, str] = field(default_factory=dict)
+    """The module that tells what may be called as a tool, such as the workflows that an organization offers."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of the OpenAPI document with their descriptions."""
     tags_rank: int = 50

@@ -2,8 +2,8 @@
 
 A lower module must not import a higher one: the table would know the workflows, and deleting an organization the
 agents. It looks the name up in `registry_index` instead, which `make api` writes from the modules' manifests, and the
-module is imported at first use, so that nothing costs cold start. Names are dotted, `package.module:attribute`; a test
-resolves all of them.
+module is imported at first use, so that nothing costs cold start. Names are dotted, `package.module:attribute` or a
+whole `package.module`; a test resolves all of them.
 """
 
 import importlib
@@ -13,9 +13,10 @@ from weconnect import registry_index
 
 
 def resolve(name: str) -> Any:
-    """Return the attribute that a dotted name names, importing its module at first use."""
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    """Return the attribute that a dotted name names, or the module without one, importing it at first use."""
+    module_name, _, attribute = name.partition(":")
+    module = importlib.import_module(module_name)
+    return getattr(module, attribute) if attribute else module
 
 
 def import_rows(kind: str) -> None:

@@ -11,7 +11,6 @@ MODULES_BY_KIND: dict[str, str] = {
     "AGENT": "weconnect.agents.rows",
     "AGENTBUDGET": "weconnect.agents.rows",
     "AGENTEXECUTION": "weconnect.agents.rows",
-    "AGENTNESTED": "weconnect.agents.rows",
     "AGENTSTATS": "weconnect.agents.rows",
     "AGENTSTEP": "weconnect.agents.rows",
     "AGENTVERSION": "weconnect.agents.rows",
@@ -30,9 +29,6 @@ MODULES_BY_KIND: dict[str, str] = {
     "CALLBACK": "weconnect.executions.rows",
     "CHILD": "weconnect.executions.rows",
     "DELETEDRUN": "weconnect.executions.rows",
-    "EXECUTION": "weconnect.executions.rows",
-    "FILE": "weconnect.executions.rows",
-    "NODERUNS": "weconnect.executions.rows",
     "QUEUE": "weconnect.executions.rows",
     "SEMAPHORE": "weconnect.executions.rows",
     "APIKEY": "weconnect.identity.rows",
@@ -58,6 +54,9 @@ MODULES_BY_KIND: dict[str, str] = {
     "STRIPEEVENT": "weconnect.organizations.rows",
     "USAGE": "weconnect.organizations.rows",
     "DATAKEY": "weconnect.security.encryption",
+    "EXECUTION": "weconnect.workflows.executions.rows",
+    "FILE": "weconnect.workflows.executions.rows",
+    "NODERUNS": "weconnect.workflows.executions.rows",
     "WORKFLOW": "weconnect.workflows.rows",
     "WORKFLOWVERSION": "weconnect.workflows.rows",
     "WORKFLOWSHARE": "weconnect.workflows.sharing.rows",
@@ -100,7 +99,7 @@ JOB_TYPES: dict[str, str] = {
 EVENT_BUILDERS: dict[str, str] = {
     "AGENTEXECUTION": "weconnect.agents.events:build_message",
     "APPROVAL": "weconnect.approvals.events:build_message",
-    "EXECUTION": "weconnect.executions.events:build_message",
+    "EXECUTION": "weconnect.workflows.executions.events:build_message",
 }
 
 EVENT_TYPES: dict[str, str] = {
@@ -137,11 +136,17 @@ TRIGGERS: dict[str, str] = {
     "event": "weconnect.workflows.definition.event_trigger:TRIGGER",
 }
 
-EXECUTION_KINDS: dict[str, str] = {}
+EXECUTION_KINDS: dict[str, str] = {
+    "agent": "weconnect.agents.executions.kind:AGENT",
+    "workflow": "weconnect.workflows.executions.kind:WORKFLOW",
+}
+
+TOOL_OFFERS: dict[str, str] = {
+    "workflow": "weconnect.workflows.definition.tool_offers",
+}
 
 ORGANIZATION_PURGES: tuple[str, ...] = (
     "weconnect.agents.purge:erase_organization",
-    "weconnect.executions.purge:erase_organization",
     "weconnect.workflows.purge:erase_organization",
 )
 

@@ -1,10 +1,10 @@
 """AI agents, their versions, statistics and executions."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
+from typing_extensions import TypeAliasType
 
 from weconnect.agents.memory.entities import MemoryConfig, MemoryType, SessionId
 from weconnect.agents.tools.entities import AgentVersionTool
@@ -17,6 +17,7 @@ from weconnect.base_entity import (
     max_json_bytes,
     trimmed_text,
 )
+from weconnect.executions.entities import ExecutionStatus
 
 PROMPT_BYTES = 300_000
 
@@ -24,21 +25,26 @@ PROMPT_BYTES = 300_000
 Prompt = Annotated[str, StringConstraints(max_length=100_000), max_json_bytes(PROMPT_BYTES)]
 
 
-class AgentExecutionStatus(StrEnum):
-    """The status of an execution. It is final unless it is `pending`, `running` or `waiting` (for an approval)."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    WAITING = "waiting"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-    CANCELLED = "cancelled"
-
-
-OPEN_STATUSES = frozenset(
-    {AgentExecutionStatus.PENDING, AgentExecutionStatus.RUNNING, AgentExecutionStatus.WAITING}
+AgentExecutionStatus = TypeAliasType(
+    "AgentExecutionStatus",
+    Annotated[
+        Literal[
+            ExecutionStatus.PENDING,
+            ExecutionStatus.RUNNING,
+            ExecutionStatus.WAITING,
+            ExecutionStatus.COMPLETED,
+            ExecutionStatus.FAILED,
+            ExecutionStatus.TIMEOUT,
+            ExecutionStatus.CANCELLED,
+        ],
+        Field(
+            title="AgentExecutionStatus",
+            description="The status of an execution. It is final unless it is `pending`, `running` or `waiting` "
+            "(for an approval).",
+        ),
+    ],
 )
+"""The status of an agent's execution, which is never paused."""
 
 
 # Agents
@@ -222,7 +228,7 @@ class AIAgentExecution(TenantEntity):
 
     agent_id: UUID
     agent_version: int = 1
-    status: AgentExecutionStatus = AgentExecutionStatus.PENDING
+    status: AgentExecutionStatus = ExecutionStatus.PENDING
     input: str
     output: str | None = None
     structured_output: Any = Field(

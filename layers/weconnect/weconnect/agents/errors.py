@@ -19,9 +19,3 @@ class AgentInactive(Conflict):
     """The agent is not active, so it cannot be executed. Set `isActive` to true first."""
 
     code, title = "agent_inactive", "The agent is not active"
-
-
-class TooDeep(Conflict):
-    """Agents and workflows that call each other have reached the deepest nesting level allowed."""
-
-    code, title = "too_deep", "Executions are nested too deeply"

@@ -31,6 +31,7 @@ MODULE = Module(
     },
     quotas={"agents": PlanQuota(limit_field="max_agents", noun="agents", key_part="AGENT")},
     node_packages=("weconnect.agents.nodes",),
+    execution_kinds={"agent": "weconnect.agents.executions.kind:AGENT"},
     tags={
         "Agents": "Agents, their published versions, and the model providers that they use.",
         "Agent tools": "The tools of an agent: HTTP requests, MCP servers, workflows, other agents, and built-in ones.",

@@ -6,10 +6,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
-from weconnect.agents.entities import OPEN_STATUSES, AgentExecutionStatus, AIAgentExecution
+from weconnect.agents.entities import AgentExecutionStatus, AIAgentExecution
 from weconnect.agents.memory.entities import MemoryType, MemoryWriteResult
 from weconnect.agents.rows import LAST_VERSION
 from weconnect.api.parameters import path_id
+from weconnect.executions.entities import OPEN_STATUSES
 
 AgentId = path_id("agentId")
 ExecutionId = path_id("executionId")

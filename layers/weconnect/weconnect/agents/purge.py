@@ -18,7 +18,6 @@ from weconnect.agents.rows import (
     AgentExecutionRow,
     AgentRow,
     AgentStatsRow,
-    AgentStepRow,
     AgentVersionRow,
     PurgedAgentRow,
     agent_partition,
@@ -28,6 +27,7 @@ from weconnect.db import payloads, table
 from weconnect.db.erasure import Eraser, list_keys
 from weconnect.db.payloads import RETENTIONS
 from weconnect.db.table import Row, key
+from weconnect.executions.rows import partition_of
 from weconnect.log import logger
 
 CHILDREN: dict[type[Row], str] = {
@@ -93,8 +93,7 @@ def erase_organization(organization_id: UUID, eraser: Eraser) -> None:
             sk for _, sk in list_keys(agent_partition(organization_id, agent_id), key("EXECUTION", ""))
         ]
         for sk in executions:
-            steps, _ = AgentStepRow.of_execution(organization_id, UUID(sk.rpartition("#")[2]))
-            eraser.erase(list_keys(steps))
+            eraser.erase(list_keys(partition_of(organization_id, UUID(sk.rpartition("#")[2]))))
         eraser.erase(list_keys(agent_partition(organization_id, agent_id)))
 
 

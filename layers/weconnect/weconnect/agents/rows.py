@@ -1,23 +1,22 @@
 """The rows of agents and their executions, and every key by which they are read."""
 
-from typing import Any
+from typing import Any, Self, cast
 from uuid import UUID
 
 from pynamodb.attributes import Attribute, NumberAttribute
 
 from weconnect.agents.entities import (
-    OPEN_STATUSES,
     AgentDefinition,
-    AgentExecutionStatus,
     AgentExecutionStep,
     AIAgentExecution,
     AIAgentSummary,
 )
 from weconnect.db.payloads import StoredText
 from weconnect.db.table import EntityRow, Row, key, stored
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
+from weconnect.executions.rows import ExecutionRow, FunctionCall, StatusKeys, SweptState, partition_of
+from weconnect.settings import settings
 
-EXECUTION_SHARDS = "0123456789abcdef"
-NESTED = "nested"
 LAST_VERSION = 999_999
 BUCKETS = [f"b{number:03d}" for number in range(200)]
 
@@ -153,32 +152,52 @@ class PurgedAgentRow(Row, discriminator="PURGEDAGENT"):
         return key("ORG", organization_id), key("PURGED", "AGENT", agent_id)
 
 
-class AgentExecutionRow(EntityRow[AIAgentExecution], discriminator="AGENTEXECUTION"):
+class AgentExecutionRow(ExecutionRow[AIAgentExecution], discriminator="AGENTEXECUTION"):
     """An execution of an agent. `input` and `output` are texts, or pointers to longer ones.
 
     `may_run_workflows` is true when the user who started it may execute workflows, so that its tools may, too.
     """
 
+    execution_kind = "agent"
+    swept_states = ("pending", "running", "waiting", "nested")
+    swept_index = "gsi3"
     apart = frozenset({"cost", "structured_output"})
 
-    id: Attribute[str]
-    organization_id: Attribute[str]
-    user_id: Attribute[str]
     agent_id: Attribute[str]
     metadata: Attribute[dict[str, Any]]
-    started_at: Attribute[str | None]
     waiting_for: Attribute[list[str]]
-    parent_execution_id: Attribute[str | None]
-    api_key_id: Attribute[str | None]
-    status: Attribute[str] = stored()
-    input: Attribute[StoredText] = stored()
-    output: Attribute[StoredText | None] = stored()
     is_structured: Attribute[bool] = stored(default=False)
-    depth: Attribute[int] = stored(default=0)
     may_run_workflows: Attribute[bool] = stored(default=False)
-    parent_key: Attribute[list[str] | None] = stored()
-    cancel_requested_at: Attribute[str | None] = stored()
     cost_micros: Attribute[int | None] = stored()
+
+    @classmethod
+    def new(cls, execution: AIAgentExecution, **fields: Any) -> Self:
+        """Return the row of a new execution with all its keys; `fields` are those that the entity does not have."""
+        organization_id, agent_id = execution.organization_id, execution.agent_id
+        pk, sk = cls.at(organization_id, agent_id, execution.id)
+        if session_id := execution.metadata.session_id:
+            gsi1pk = cls.by_session(organization_id, agent_id, session_id)
+            fields |= {"gsi1pk": gsi1pk, "gsi1sk": str(execution.id)}
+        row = cls.of(execution, pk=pk, sk=sk, **fields)
+        row.set(**row.status_keys(execution.status))
+        return row
+
+    @property
+    def target_id(self) -> UUID:
+        return UUID(self.agent_id)
+
+    @property
+    def function_call(self) -> FunctionCall:
+        payload = {"organizationId": self.organization_id, "agentId": self.agent_id, "executionId": self.id}
+        return FunctionCall(settings.run_agent_function, self.id, payload)
+
+    @property
+    def may_start_workflows(self) -> bool:
+        return bool(self.may_run_workflows)
+
+    @property
+    def is_nested(self) -> bool:
+        return self.parent_execution_id is not None
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, execution_id: UUID) -> tuple[str, str]:
@@ -186,9 +205,9 @@ class AgentExecutionRow(EntityRow[AIAgentExecution], discriminator="AGENTEXECUTI
         return agent_partition(organization_id, agent_id), key("EXECUTION", execution_id)
 
     @staticmethod
-    def of_agent(organization_id: UUID, agent_id: UUID) -> str:
-        """Return the partition key of an agent's executions."""
-        return agent_partition(organization_id, agent_id)
+    def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of an agent's executions."""
+        return agent_partition(organization_id, agent_id), key("EXECUTION", "")
 
     @staticmethod
     def by_session(organization_id: UUID, agent_id: UUID, session_id: str) -> str:
@@ -205,49 +224,18 @@ class AgentExecutionRow(EntityRow[AIAgentExecution], discriminator="AGENTEXECUTI
         """Return the gsi3 partition of an agent's finished executions, the slowest last."""
         return key("ORG", organization_id, "AGENT", agent_id, "SLOW")
 
-    @staticmethod
-    def open_executions(status: str, shard: str) -> str:
-        """Return a gsi3 partition of the open executions of all organizations, for the sweeper."""
-        return key("RUN", status, shard)
-
-    @staticmethod
-    def shard(execution_id: object) -> str:
-        """Return the last digit of the id: the first ones of a UUIDv7 are its time, and make one hot partition."""
-        return str(execution_id)[-1]
-
-    def index_keys(self, status: str, milliseconds: int = 0) -> dict[str, str]:
-        """Return the index keys that depend on the status; `milliseconds` is the execution time once it has finished.
+    def status_keys(self, status: str, milliseconds: int = 0) -> StatusKeys:
+        """Return the keys that change with the status; `milliseconds` is the execution time of one that has ended.
 
         The sweeper must not start a nested execution, so open ones are in a partition of their own.
         """
         organization_id, agent_id = UUID(self.organization_id), UUID(self.agent_id)
-        is_open = AgentExecutionStatus(status) in OPEN_STATUSES
-        state = NESTED if self.parent_execution_id else status
-        return {
-            "gsi2pk": self.by_status(organization_id, agent_id, status),
-            "gsi2sk": self.id,
-            "gsi3pk": self.open_executions(state, self.shard(self.id))
-            if is_open
-            else self.by_time(organization_id, agent_id),
-            "gsi3sk": self.id if is_open else key(f"{milliseconds:010d}", self.id),
-        }
-
-
-class NestedExecutionRow(Row, discriminator="AGENTNESTED"):
-    """The name of a nested execution in the partition of the execution that it is part of."""
-
-    id: Attribute[str] = stored()
-    agent_id: Attribute[str] = stored()
-
-    @staticmethod
-    def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        """Return the key of a nested execution's name under its parent."""
-        return key("ORG", organization_id, "RUN", parent_id), key("NESTED", execution_id)
-
-    @staticmethod
-    def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
-        """Return partition key and sort key prefix of the executions that are part of `parent_id`."""
-        return key("ORG", organization_id, "RUN", parent_id), key("NESTED", "")
+        by_status = {"gsi2pk": self.by_status(organization_id, agent_id, status), "gsi2sk": self.id}
+        if ExecutionStatus(status) not in OPEN_STATUSES:
+            by_time = self.by_time(organization_id, agent_id)
+            return {**by_status, "gsi3pk": by_time, "gsi3sk": key(f"{milliseconds:010d}", self.id)}
+        state = cast(SweptState, "nested" if self.is_nested else status)
+        return {**by_status, "gsi3pk": self.sweeper_partition(state, self.shard(self.id)), "gsi3sk": self.id}
 
 
 class AgentStepRow(EntityRow[AgentExecutionStep], discriminator="AGENTSTEP"):
@@ -264,12 +252,12 @@ class AgentStepRow(EntityRow[AgentExecutionStep], discriminator="AGENTSTEP"):
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, number: int) -> tuple[str, str]:
         """Return the key of a step."""
-        return key("ORG", organization_id, "RUN", execution_id), key("STEP", f"{number:04d}")
+        return partition_of(organization_id, execution_id), key("STEP", f"{number:04d}")
 
     @staticmethod
     def of_execution(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         """Return partition key and sort key prefix of an execution's steps."""
-        return key("ORG", organization_id, "RUN", execution_id), key("STEP", "")
+        return partition_of(organization_id, execution_id), key("STEP", "")
 
 
 def agent_partition(organization_id: UUID, agent_id: UUID) -> str:

@@ -5,21 +5,17 @@ Times are counted in buckets whose bounds grow by a factor of 1.1, so that a per
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, TypedDict
 from uuid import UUID
 
 from weconnect import clock
-from weconnect.agents.entities import (
-    OPEN_STATUSES,
-    AgentExecutionStatus,
-    AgentExecutionTimes,
-    AgentModelStats,
-    AgentStats,
-)
+from weconnect.agents.entities import AgentExecutionTimes, AgentModelStats, AgentStats
 from weconnect.agents.errors import AgentNotFound
 from weconnect.agents.rows import BUCKETS, AgentExecutionRow, AgentRow, AgentStatsRow
 from weconnect.api.caller import Caller
 from weconnect.db import table
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 
 BUCKET_RATIO = 1.1
 
@@ -33,26 +29,22 @@ class ExecutionTotals(TypedDict, total=False):
     metadata: dict[str, Any]
 
 
-def count_execution(
-    writes: table.Transaction,
-    row: AgentExecutionRow,
-    status: AgentExecutionStatus,
-    milliseconds: int,
-    totals: ExecutionTotals,
-) -> None:
-    """Add a finished execution to its agent's and its model's counters.
+def count_execution(writes: table.Transaction, row: AgentExecutionRow, values: Mapping[str, Any]) -> None:
+    """Add an execution to its agent's and its model's counters, by the `values` that it ends with.
 
     The transaction raises AgentNotFound when the agent's row is gone.
     """
     organization_id, agent_id = UUID(row.organization_id), UUID(row.agent_id)
+    milliseconds = values["execution_time"]
+    is_without_price = "cost_micros" in values and values["cost_micros"] is None
     used: dict[str, float] = {
-        "input_tokens": totals.get("input_tokens") or 0,
-        "output_tokens": totals.get("output_tokens") or 0,
-        "cost_micros": totals.get("cost_micros") or 0,
-        "without_price": 1 if totals and totals.get("cost_micros") is None else 0,
+        "input_tokens": values.get("input_tokens") or 0,
+        "output_tokens": values.get("output_tokens") or 0,
+        "cost_micros": values.get("cost_micros") or 0,
+        "without_price": 1 if is_without_price else 0,
     }
     head = AgentRow(*AgentRow.at(organization_id, agent_id))
-    counters = {"total_executions": 1, status.value: 1, "total_time": milliseconds, **used}
+    counters = {"total_executions": 1, values["status"]: 1, "total_time": milliseconds, **used}
     writes.touch(head, counters, {"last_executed_at": clock.iso(clock.now())}, if_missing=AgentNotFound())
     metadata = row.metadata or {}
     provider, model = metadata.get("provider") or "", metadata.get("model") or ""
@@ -70,7 +62,7 @@ def load_statistics(caller: Caller, agent_id: UUID) -> AgentStats:
     counts_by_bucket: Counter[int] = Counter()
     for row in rows:
         counts_by_bucket.update({number: int(getattr(row, name) or 0) for number, name in enumerate(BUCKETS)})
-    finished = [status for status in AgentExecutionStatus if status not in OPEN_STATUSES]
+    finished = [status for status in ExecutionStatus if status not in OPEN_STATUSES]
     values = head.rates() | {
         "agent_id": agent_id,
         "runs": {status.value: int(getattr(head, status)) for status in finished},

@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -78,9 +78,30 @@ def pick_runnable(
 
     Raises AgentNotFound.
     """
-    head, newest = pick_current(rows_by_key, organization_id, agent_id)
-    published = rows_by_key.get(AgentVersionRow.at(organization_id, agent_id, "published"))
-    return head, published if isinstance(published, AgentVersionRow) else newest
+    return _pick_runnable(rows_by_key, runnable_keys(organization_id, agent_id))
+
+
+def load_runnable(
+    organization_id: UUID, agent_id: UUID, more_keys: Sequence[tuple[str, str]] = ()
+) -> tuple[AgentRow, AgentVersionRow, RowsByKey]:
+    """Return the agent, the version that an execution uses, and all rows that were read with them, in one call.
+
+    Raises AgentNotFound.
+    """
+    keys = runnable_keys(organization_id, agent_id)
+    rows_by_key = table.get_many([*keys, *more_keys])
+    return *_pick_runnable(rows_by_key, keys), rows_by_key
+
+
+def _pick_runnable(
+    rows_by_key: RowsByKey, keys: Sequence[tuple[str, str]]
+) -> tuple[AgentRow, AgentVersionRow]:
+    """Return the agent and its published version, else its newest, by their three keys. Raises AgentNotFound."""
+    head, newest, published = (rows_by_key.get(key) for key in keys)
+    version = published if isinstance(published, AgentVersionRow) else newest
+    if not isinstance(head, AgentRow) or not isinstance(version, AgentVersionRow):
+        raise AgentNotFound()
+    return head, version
 
 
 def require_version(organization_id: UUID, agent_id: UUID, number: int) -> AgentVersionRow:

@@ -55,13 +55,13 @@ class ApprovalRow(EntityRow[Approval], discriminator="APPROVAL"):
 
 
 class RequestedApprovalRow(Row, discriminator="QUESTION"):
-    """A reference from a workflow's execution to its approval request, which is withdrawn when the execution ends."""
+    """A reference from an execution to its approval request, which is withdrawn when the execution ends."""
 
     approval_id: Attribute[str] = stored()
 
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID, path: str) -> tuple[str, str]:
-        """Return the key (pk, sk) of the reference for the node run at `path` in an execution."""
+        """Return the key (pk, sk) of the reference to the request at a path of an execution."""
         return key("ORG", organization_id, "EXECUTION", execution_id), key("QUESTION", path)
 
     @staticmethod

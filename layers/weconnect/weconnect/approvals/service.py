@@ -25,7 +25,7 @@ from weconnect.approvals.errors import (
 from weconnect.approvals.rows import ApprovalRow, StoredApprovers
 from weconnect.base_entity import JsonObject
 from weconnect.db import payloads, table
-from weconnect.durable import client as durable_client
+from weconnect.durable import callbacks
 from weconnect.errors import Conflict, FieldError, Forbidden, Invalid
 from weconnect.log import logger
 
@@ -207,17 +207,8 @@ def _send_decision(row: ApprovalRow) -> bool:
     """
     if not row.callback_id:
         return False  # the execution does not wait yet, and resumes by itself once it does
-    client = durable_client.lambda_client()
-    try:
-        client.send_durable_execution_callback_success(
-            CallbackId=row.callback_id, Result=json.dumps({"approvalId": row.id})
-        )
-    except Exception as error:
-        if getattr(error, "response", {}).get("Error", {}).get("Code") not in _GONE:
-            logger.warning(
-                "execution not resumed; the sweeper will retry", approval_id=row.id, error=repr(error)
-            )
-            return False
+    if not callbacks.wake(row.callback_id, {"approvalId": row.id}):
+        return False  # the sweeper sends it again
     _mark_delivered(row)
     return True
 
@@ -225,9 +216,6 @@ def _send_decision(row: ApprovalRow) -> bool:
 def _mark_delivered(row: ApprovalRow) -> None:
     """Remove a decision from those that the sweeper sends again."""
     table.touch(row, put={"gsi3pk": None, "gsi3sk": None})
-
-
-_GONE = {"CallbackTimeoutException", "ResourceNotFoundException"}
 
 
 def _check_arguments(arguments: JsonObject, schema: JsonObject) -> None:

@@ -205,12 +205,15 @@ class EntityRow(Row, Generic[E]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         for base in cls.__dict__.get("__orig_bases__", ()):
-            if get_origin(base) is EntityRow:
+            origin = get_origin(base)
+            if not (isinstance(origin, type) and issubclass(origin, EntityRow)):
+                continue
+            if not isinstance(get_args(base)[0], TypeVar):  # else it is a base of rows of several entities
                 cls.entity = get_args(base)[0]
                 for name, field in cls.entity.model_fields.items():
                     if (
                         name not in cls.apart
-                        and name not in Row.get_attributes()
+                        and name not in cls.get_attributes()  # so far, those of its bases
                         and name not in cls.__dict__
                     ):
                         setattr(cls, name, _build_entity_attribute(field.annotation, to_camel(name)))

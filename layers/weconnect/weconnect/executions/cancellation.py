@@ -6,10 +6,10 @@ from weconnect import clock
 from weconnect.actor import Actor
 from weconnect.db import table
 from weconnect.executions import completion, lifecycle
-from weconnect.executions.completion import Completion, Followups
+from weconnect.executions.completion import Followups
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.lifecycle import get_key
-from weconnect.executions.rows import CallbackRow, ExecutionRow
+from weconnect.executions.results import Completion
+from weconnect.executions.rows import AnyRow, CallbackRow, ExecutionRow
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cancellation:
     callbacks: list[CallbackRow]
 
 
-def request_cancellation(row: ExecutionRow, actor: Actor) -> Cancellation | None:
+def request_cancellation(row: AnyRow, actor: Actor) -> Cancellation | None:
     """Request the cancellation of an execution; return None when it has ended.
 
     One that has not begun, waits or is paused ends at once, any other at its next step. Where one of several parallel
@@ -33,10 +33,9 @@ def request_cancellation(row: ExecutionRow, actor: Actor) -> Cancellation | None
     request = {"cancel_requested_at": clock.iso(clock.now()), "actor": actor}
     if not table.touch(row, put=request, condition=lifecycle.build_open_condition()):
         return None
-    key = get_key(row)
-    row = key.load()
+    row = lifecycle.reload(row)
     is_waiting = row.status in (ExecutionStatus.WAITING, ExecutionStatus.PAUSED)
-    callbacks = lifecycle.list_open_callbacks(key) if is_waiting else []
+    callbacks = lifecycle.list_open_callbacks(row) if is_waiting else []
     has_active_branch = row.status == ExecutionStatus.PAUSED and any(each.is_branch for each in callbacks)
     followups = None
     if row.status != ExecutionStatus.RUNNING and not has_active_branch:

@@ -1,25 +1,36 @@
-"""The executions of workflows that another execution, of a workflow or an agent, started and waits for."""
+"""References from executions to those that they started and wait for, or that are parts of them."""
 
 from collections.abc import Iterator
 from uuid import UUID
 
 from weconnect.db import table
 from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.executions.rows import ChildRow, ExecutionRow
+from weconnect.executions.lifecycle import ACTOR
+from weconnect.executions.rows import AnyRow, ChildRow, ExecutionRow
 
 
-def list_open_children(organization_id: UUID, parent_id: UUID) -> list[ExecutionRow]:
-    """Return the open executions of workflows that an execution waits for."""
-    pk, prefix = ChildRow.of_parent(organization_id, parent_id)
+def add_reference(parent: AnyRow, child: AnyRow) -> None:
+    """Store the parent's reference to an execution that is about to be stored. Idempotent."""
+    pk, sk = ChildRow.at(UUID(parent.organization_id), UUID(parent.id), UUID(child.id))
+    table.put(ChildRow(pk=pk, sk=sk, execution_key=[child.pk, child.sk], ttl=parent.ttl), ACTOR)
+
+
+def list_open_children(row: AnyRow) -> list[AnyRow]:
+    """Return the open executions that an execution waits for, or that are parts of it."""
+    pk, prefix = ChildRow.of_parent(UUID(row.organization_id), UUID(row.id))
     references = ChildRow.query(pk, ChildRow.sk.startswith(prefix), consistent_read=True)
-    keys = [ExecutionRow.at(organization_id, UUID(reference.id)) for reference in references]
-    rows = [table.get(ExecutionRow, key) for key in keys]
-    return [row for row in rows if row and row.status in OPEN_STATUSES]
+    rows = [load_row(reference.execution_key) for reference in references]
+    return [child for child in rows if child and child.status in OPEN_STATUSES]
 
 
-def iterate_open_slices(organization_id: UUID, execution_id: UUID) -> Iterator[ExecutionRow]:
-    """Yield the open executions that process batches of an execution's loops, and of loops within those."""
-    for row in list_open_children(organization_id, execution_id):
-        if row.part:
-            yield row
-            yield from iterate_open_slices(organization_id, UUID(row.id))
+def list_ancestors(row: AnyRow) -> Iterator[AnyRow]:
+    """Yield an execution and those that wait for it, from itself upwards."""
+    above: AnyRow | None = row
+    while above is not None:
+        yield above
+        above = load_row(above.parent_key) if above.parent_key else None
+
+
+def load_row(key: list[str]) -> AnyRow | None:
+    """Return the execution with this key, of any kind, or None."""
+    return table.get(ExecutionRow, (key[0], key[1]))

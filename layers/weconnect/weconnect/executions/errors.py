@@ -1,42 +1,12 @@
-"""Errors of workflow executions; one class for each code."""
+"""Errors of executions; one class for each code."""
 
-from weconnect.errors import Conflict, Invalid, NotFound, TooLarge
+from weconnect.errors import Conflict, NotFound, TooLarge
 
 
 class ExecutionNotFound(NotFound):
     """The execution does not exist, or the caller may not see it."""
 
     code, title = "execution_not_found", "Execution not found"
-
-
-class NodeExecutionNotFound(NotFound):
-    """The execution has no node run with this ID."""
-
-    code, title = "node_execution_not_found", "Node run not found"
-
-
-class FileNotFound(NotFound):
-    """The execution has no such file, or the file has expired with its execution."""
-
-    code, title = "file_not_found", "File not found"
-
-
-class CallbackNotFound(NotFound):
-    """No node waits for this callback token."""
-
-    code, title = "callback_not_found", "No node waits for this callback"
-
-
-class WorkflowNotFound(NotFound):
-    """The workflow does not exist, or the caller may not see it."""
-
-    code, title = "workflow_not_found", "Workflow not found"
-
-
-class WorkflowInactive(Conflict):
-    """The workflow is not active, so it cannot be executed. Its newest version can be executed with mode `test`."""
-
-    code, title = "workflow_inactive", "The workflow is not active. Activate it, or use mode test"
 
 
 class AlreadyStarted(Conflict):
@@ -51,18 +21,6 @@ class ConcurrencyLimitReached(Conflict):
     code, title = "concurrency_limit", "Concurrency limit reached"
 
 
-class ConcurrencyKeyFailed(Invalid):
-    """The expression of `settings.concurrency.key` could not be evaluated with the execution's input."""
-
-    code, title = "concurrency_key_failed", "The concurrency key could not be evaluated"
-
-
-class TriggerNotFound(Invalid):
-    """`triggerNodeId` names no node of the workflow."""
-
-    code, title = "trigger_not_found", "Trigger node not found"
-
-
 class InputTooLarge(TooLarge):
     """The execution's input exceeds its limit."""
 
@@ -75,10 +33,10 @@ class StillOpen(Conflict):
     code, title = "still_open", "The execution has not finished"
 
 
-class PartOfExecution(Conflict):
-    """The execution processes some batches of a loop for another execution, and cannot be retried alone."""
+class TooDeep(Conflict):
+    """Agents and workflows that call each other have reached the deepest nesting level allowed."""
 
-    code, title = "part_of_run", "The execution is a part of another one"
+    code, title = "too_deep", "Executions are nested too deeply"
 
 
 class ExpressExecution(Conflict):
@@ -91,15 +49,3 @@ class NotPaused(Conflict):
     """The execution is neither paused nor about to be."""
 
     code, title = "not_paused", "The execution is not paused"
-
-
-class AlreadyCompleted(Conflict):
-    """The callback or the execution was completed before."""
-
-    code, title = "already_completed", "Already completed"
-
-
-class AmbiguousCallback(Conflict):
-    """Several nodes of the execution wait. Append a dot and the node's ID to the token."""
-
-    code, title = "ambiguous_callback", "Several nodes wait for a callback"

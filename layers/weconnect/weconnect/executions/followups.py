@@ -6,7 +6,6 @@ whose children end, …), so all of them are here, above the modules that only w
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 from uuid import UUID
 
 from pynamodb.expressions.condition import Condition
@@ -15,36 +14,51 @@ from weconnect.actor import Actor
 from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import RequestedApprovalRow
 from weconnect.db import table
-from weconnect.errors import Conflict, NotFound
-from weconnect.executions import cancellation, completion, lifecycle
+from weconnect.durable import callbacks
+from weconnect.executions import cancellation, completion
 from weconnect.executions.children import list_open_children
-from weconnect.executions.completion import Completion, Followups, UnwrittenJournal
+from weconnect.executions.completion import Followups
 from weconnect.executions.concurrency import admission
-from weconnect.executions.concurrency.admission import StoredExecution
-from weconnect.executions.error_workflows import start_for_error
-from weconnect.executions.errors import ExecutionNotFound
+from weconnect.executions.entities import OPEN_STATUSES
+from weconnect.executions.kinds import kind_of
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.results import Completion
+from weconnect.executions.rows import AnyRow
 from weconnect.log import logger
 
 
 def complete_execution(
-    row: ExecutionRow,
-    end: Completion,
-    unwritten: UnwrittenJournal | None = None,
-    condition: Condition | None = None,
+    row: AnyRow, end: Completion, details: object | None = None, condition: Condition | None = None
 ) -> bool:
-    """Complete an execution, with the rest of its journal, and do what follows.
+    """Complete an execution, with the details that its kind writes, and do what follows.
 
     Return False when it had ended before, or `condition` does not hold; the parent is then woken again, because the
     process that completed it may have crashed before it did so.
     """
-    followups = completion.write_completion(row, end, unwritten, condition)
+    followups = completion.write_completion(row, end, details, condition)
     _execute_followups(followups)
     return followups.is_first
 
 
-def cancel_execution(row: ExecutionRow, actor: Actor = ACTOR) -> bool:
+def close_execution(row: AnyRow, end: Completion) -> bool:
+    """Complete an execution whose function has ended without doing so, with all that it has started.
+
+    Return False when it had ended before; its parent is then woken again.
+    """
+    if row.status not in OPEN_STATUSES:  # as after most executions, whose functions have completed them
+        return complete_execution(row, end)
+    if row.cancel_requested_at:
+        end = Completion.cancelled()
+    children = list_open_children(row)
+    for child in children:
+        if child.is_nested:
+            close_execution(child, end)
+    is_first = complete_execution(row, end)
+    cancel_all(child for child in children if not child.is_nested)
+    return is_first
+
+
+def cancel_execution(row: AnyRow, actor: Actor = ACTOR) -> bool:
     """Cancel an execution with all that it waits for; return False when it has ended.
 
     It ends at once when it has not begun, waits or is paused, else at its next step.
@@ -55,72 +69,20 @@ def cancel_execution(row: ExecutionRow, actor: Actor = ACTOR) -> bool:
     if request.followups:
         _execute_followups(request.followups)
     else:
-        cancel_children(UUID(row.organization_id), UUID(row.id))
+        cancel_children(row)
     for callback in request.callbacks:
-        lifecycle.wake_callback(callback.callback_id, {"cancelled": True})
+        callbacks.wake(callback.callback_id, {"cancelled": True})
     return True
 
 
-def cancel_children(organization_id: UUID, parent_id: UUID) -> None:
-    """Cancel all executions that an execution, of a workflow or an agent, waits for, and what these wait for."""
-    from weconnect.agents.engine import nested_executions  # cold start
-
-    for row in list_open_children(organization_id, parent_id):
-        cancel_execution(row)
-    for nested in nested_executions.list_open(organization_id, parent_id):
-        with suppress(Conflict, NotFound):  # it has ended meanwhile
-            nested_executions.request_cancellation(nested)
-            cancel_children(organization_id, UUID(nested.id))
+def cancel_children(row: AnyRow) -> None:
+    """Cancel all executions that an execution has started and waits for, and what these wait for."""
+    for child in list_open_children(row):
+        cancel_execution(child)
 
 
-def store_execution(row: ExecutionRow, actor: Actor, organization_limit: int) -> ExecutionRow:
-    """Store an execution and return its row: admitted when there are slots, else queued.
-
-    Raises AlreadyStarted, and ConcurrencyLimitReached when no slot is free and the policy is `skip`.
-    """
-    return _make_room(admission.store(row, actor, organization_limit))
-
-
-def store_execution_once(row: ExecutionRow, organization_limit: int) -> ExecutionRow:
-    """Store an execution that a step starts, as `store_execution` does. Idempotent."""
-    return _make_room(admission.store_once(row, organization_limit))
-
-
-def admit_all_queued() -> int:
-    """Admit the queued executions of all organizations for which there are slots; return how many."""
-    result = admission.admit_all_queued()
-    _cancel_all(result.to_cancel)
-    return result.admitted
-
-
-def _execute_followups(followups: Followups) -> None:
-    """Do what `followups` names, then wake the parent, start the error workflow and release the slots."""
-    row = followups.row
-    if row is None:
-        return
-    organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
-    if followups.withdraws_approvals:
-        _withdraw_approvals(organization_id, execution_id)
-    if followups.cancels_children:
-        cancel_children(organization_id, execution_id)
-    if callback_id := _find_parent_callback(row):
-        lifecycle.wake_callback(callback_id, {"executionId": row.id})
-    if followups.starts_error_workflow:
-        _cancel_all(start_for_error(row))
-    if followups.is_first:
-        _cancel_all(admission.release_slots(row).to_cancel)
-
-
-def _make_room(stored: StoredExecution) -> ExecutionRow:
-    """Cancel the executions that make room for a stored one, and return its present row. Raises ExecutionNotFound."""
-    if not stored.to_cancel:
-        return stored.row
-    _cancel_all(stored.to_cancel)
-    return table.require(ExecutionRow, (stored.row.pk, stored.row.sk), ExecutionNotFound)
-
-
-def _cancel_all(rows: Iterable[ExecutionRow]) -> None:
-    """Cancel the executions that admission has found; what fails is left to the sweeper, as admission itself is."""
+def cancel_all(rows: Iterable[AnyRow]) -> None:
+    """Cancel executions that are in the way or for nobody; what fails is logged, and left to the sweeper."""
     for row in rows:
         try:
             cancel_execution(row)
@@ -130,19 +92,44 @@ def _cancel_all(rows: Iterable[ExecutionRow]) -> None:
             )
 
 
-def _withdraw_approvals(organization_id: UUID, execution_id: UUID) -> None:
+def admit_all_queued() -> int:
+    """Admit the queued executions of all organizations for which there are slots; return how many."""
+    result = admission.admit_all_queued()
+    cancel_all(result.to_cancel)
+    return result.admitted
+
+
+def _execute_followups(followups: Followups) -> None:
+    """Do what `followups` names, then wake the parent, start the error workflow and release the slots."""
+    row = followups.row
+    if row is None:
+        return
+    if followups.withdraws_approvals:
+        _withdraw_approvals(row)
+    if followups.cancels_children:
+        cancel_children(row)
+    if callback_id := _find_parent_callback(row):
+        callbacks.wake(callback_id, {"executionId": row.id})
+    if followups.starts_error_workflow:
+        kind_of(row).start_error_workflow(row)
+    if followups.is_first:
+        cancel_all(admission.release_slots(row).to_cancel)
+
+
+def _withdraw_approvals(row: AnyRow) -> None:
     """Withdraw the approval requests of an execution that nobody has decided."""
-    pk, prefix = RequestedApprovalRow.of_execution(organization_id, execution_id)
+    organization_id = UUID(row.organization_id)
+    pk, prefix = RequestedApprovalRow.of_execution(organization_id, UUID(row.id))
     rows = RequestedApprovalRow.query(pk, RequestedApprovalRow.sk.startswith(prefix), consistent_read=True)
-    approvals.withdraw(organization_id, [UUID(row.approval_id) for row in rows], ACTOR)
+    approvals.withdraw(organization_id, [UUID(each.approval_id) for each in rows], ACTOR)
 
 
-def _find_parent_callback(row: ExecutionRow) -> str | None:
+def _find_parent_callback(row: AnyRow) -> str | None:
     """Return the callback that the parent waits for.
 
     The row is read again where it has none: the parent may have begun to wait since it was read.
     """
-    if row.parent_callback or row.mode != "subworkflow":
+    if row.parent_callback or row.parent_key is None or row.is_nested:
         return row.parent_callback
-    present = table.get(ExecutionRow, (row.pk, row.sk))
+    present = table.get(type(row), (row.pk, row.sk))
     return present.parent_callback if present else None

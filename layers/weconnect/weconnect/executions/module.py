@@ -1,29 +1,10 @@
-"""The manifest of the executions of workflows."""
+"""The manifest of the executions."""
 
-from weconnect.manifest import EventSource, Module
+from weconnect.manifest import Module
 
 MODULE = Module(
     permissions={"executions": ("read", "update", "delete")},
     rows=("weconnect.executions.rows",),
-    erase_organization="weconnect.executions.purge:erase_organization",
-    events={
-        "EXECUTION": EventSource(
-            change={
-                "eventName": ["MODIFY"],
-                "dynamodb": {
-                    "NewImage": {"status": {"S": ["completed", "failed", "timeout"]}},
-                    "OldImage": {"status": {"S": ["pending", "running", "waiting", "paused"]}},
-                },
-            },
-            types={
-                "workflow.run.completed": (
-                    "An execution of a workflow completed; no test, and not one that another waited for"
-                ),
-                "workflow.run.failed": "An execution of a workflow failed or timed out",
-            },
-            build="weconnect.executions.events:build_message",
-        )
-    },
     tags={"Executions": "Executions of workflows: starting, observing and controlling them."},
     tags_rank=30,
     role="ExecutionsRole",

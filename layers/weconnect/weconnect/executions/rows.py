@@ -1,13 +1,23 @@
-"""The rows of workflow executions, and every key that they are found by."""
+"""The rows that executions of workflows and of agents have, and every key that they are found by."""
 
-from typing import Literal, TypedDict
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypedDict, TypeVar
 from uuid import UUID
 
+from pydantic import BaseModel
 from pynamodb.attributes import Attribute
 
-from weconnect.db.payloads import Pointer, StoredText
+from weconnect.db.payloads import StoredText
 from weconnect.db.table import EntityRow, Row, key, stored
-from weconnect.executions.entities import Execution, ExecutionStatus
+
+E = TypeVar("E", bound=BaseModel)
+
+StatusKeys = dict[str, str | None]
+"""The index keys of an execution's row that depend on its status; None removes the row from the index."""
+
+SweptState = Literal["pending", "running", "waiting", "express", "nested"]
+"""The states in which the sweeper looks for executions that nobody works on."""
+
+SWEEPER_SHARDS = "0123456789abcdef"
 
 
 class ConcurrencyLimit(TypedDict):
@@ -18,80 +28,91 @@ class ConcurrencyLimit(TypedDict):
     policy: Literal["queue", "skip", "cancel_running"]
 
 
-class StatusKeys(TypedDict):
-    """The keys of an execution's row in gsi2; None removes the row from the index."""
+class FunctionCall(NamedTuple):
+    """A durable function, the name of the durable execution to start, and its payload as JSON."""
 
-    gsi2pk: str | None
-    gsi2sk: str | None
+    function: str
+    durable_name: str
+    payload: dict[str, str]
 
 
-class ExecutionRow(EntityRow[Execution], discriminator="EXECUTION"):
-    """An execution of a workflow. `input` and `output` are JSON texts, or pointers to longer ones.
+class ExecutionRow(EntityRow[E], Generic[E]):
+    """An execution of a workflow or of an agent: what both have.
 
-    - `callback_hash`: the hash of the token that completes the execution's callbacks.
-    - `parent_key` and `parent_callback`: the execution that waits for this one, and the callback that it waits for.
-    - `concurrency`: set when the workflow limits its executions. `queued_at`: the key of the queue's row, until the
-      execution is admitted.
-    - `reuses_outputs_of`: the earlier execution of a retry; its completed nodes are not executed again.
-    - `part`: for an execution that processes batches of another one's loop, `{"part", "variables"}` as stored JSON.
+    - `parent_key`: the row of the execution that waits for this one; `parent_callback`: the callback that it waits for.
+    - `concurrency`: the limit of executions that it counts for. `queued_at`: the key of the queue's row, until the
+      execution is admitted; `waits_for`: the semaphore of that queue.
+    - `handles_error`: it was started because another execution failed.
     """
 
-    id: Attribute[str]
-    organization_id: Attribute[str]
-    user_id: Attribute[str]
-    workflow_id: Attribute[str]
-    workflow_name: Attribute[str]
-    workflow_version: Attribute[int]
-    mode: Attribute[str]
-    started_at: Attribute[str | None]
-    current_node_ids: Attribute[list[str]]
-    retry_count: Attribute[int]
-    waits_for: Attribute[str | None]
-    api_key_id: Attribute[str | None]
+    execution_kind: ClassVar[str]
+    """The name of its ExecutionKind: `workflow` or `agent`."""
+    swept_states: ClassVar[tuple[SweptState, ...]]
+    swept_index: ClassVar[str]
+    """The index that has the executions which the sweeper looks for."""
+
+    id: Attribute[str] = stored()
+    organization_id: Attribute[str] = stored()
+    user_id: Attribute[str] = stored()
+    api_key_id: Attribute[str | None] = stored()
+    parent_execution_id: Attribute[str | None] = stored()
     status: Attribute[str] = stored()
+    started_at: Attribute[str | None] = stored()
+    cancel_requested_at: Attribute[str | None] = stored()
     input: Attribute[StoredText | None] = stored()
     output: Attribute[StoredText | None] = stored()
+    depth: Attribute[int] = stored(default=0)
     is_express: Attribute[bool] = stored(default=False)
-    cancel_requested_at: Attribute[str | None] = stored()
     pause_requested_at: Attribute[str | None] = stored()
     parent_key: Attribute[list[str] | None] = stored()
     parent_callback: Attribute[str | None] = stored()
-    trigger_node_id: Attribute[str | None] = stored()
-    reuses_outputs_of: Attribute[str | None] = stored()
-    callback_hash: Attribute[str | None] = stored()
-    error_workflow_id: Attribute[str | None] = stored()
-    depth: Attribute[int] = stored(default=0)
     concurrency: Attribute[ConcurrencyLimit | None] = stored()
     queued_at: Attribute[list[str] | None] = stored()
+    waits_for: Attribute[str | None] = stored()
     handles_error: Attribute[bool] = stored(default=False)
-    part: Attribute[StoredText | None] = stored()
+
+    @property
+    def target_id(self) -> UUID:
+        """The ID of the workflow or the agent that is executed."""
+        raise NotImplementedError
+
+    @property
+    def function_call(self) -> FunctionCall:
+        """The call of the durable function that executes it. Its name leads from the platform's events to the row."""
+        raise NotImplementedError
+
+    @property
+    def may_start_workflows(self) -> bool:
+        """True when the user who started it may execute workflows, so that it may, too."""
+        raise NotImplementedError
+
+    @property
+    def needs_slot(self) -> bool:
+        """True when it counts for the limit of the organization's open executions."""
+        return False
+
+    @property
+    def is_nested(self) -> bool:
+        """True when the function of another execution executes it, so that it needs no function of its own."""
+        return False
+
+    @property
+    def is_part(self) -> bool:
+        """True when it does a part of its parent's work: it is not counted, and pauses with the parent."""
+        return False
+
+    @property
+    def may_start_again(self) -> bool:
+        """True when what started it may do so again, so that its ID is remembered when it is deleted."""
+        return False
+
+    def status_keys(self, status: str, milliseconds: int = 0) -> StatusKeys:
+        """Return the keys that change with the status; `milliseconds` is the duration of one that has ended."""
+        raise NotImplementedError
 
     @staticmethod
-    def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
-        """Return the key (pk, sk) of an execution."""
-        return partition_of(organization_id, execution_id), key("EXECUTION")
-
-    @staticmethod
-    def of_organization(organization_id: UUID) -> str:
-        """Return the gsi1 partition of an organization's executions, sorted by ID."""
-        return key("ORG", organization_id, "EXECUTION")
-
-    @staticmethod
-    def by_status(organization_id: UUID, status: str) -> str:
-        """Return the gsi2 partition of an organization's executions in one status.
-
-        Pending, completed and running express executions are not in it.
-        """
-        return key("ORG", organization_id, "STATUS", status)
-
-    @staticmethod
-    def of_workflow(organization_id: UUID, workflow_id: UUID) -> str:
-        """Return the gsi3 partition of a workflow's executions, sorted by ID."""
-        return key("ORG", organization_id, "WORKFLOW", workflow_id, "EXECUTION")
-
-    @staticmethod
-    def sweeper_partition(state: Literal["pending", "express"], shard: str) -> str:
-        """Return the gsi2 partition of all organizations' pending, or running express, executions in one shard."""
+    def sweeper_partition(state: SweptState, shard: str) -> str:
+        """Return the partition of the executions of all organizations that are in a state, for the sweeper."""
         return key("RUN", state, shard)
 
     @staticmethod
@@ -99,20 +120,9 @@ class ExecutionRow(EntityRow[Execution], discriminator="EXECUTION"):
         """Return the last digit of the ID: the first ones of a UUIDv7 are its time, and would make a hot partition."""
         return str(execution_id)[-1]
 
-    @classmethod
-    def status_keys(
-        cls, organization_id: UUID, execution_id: UUID, status: str, is_express: bool
-    ) -> StatusKeys:
-        """Return the keys that change with the status."""
-        if status == ExecutionStatus.PENDING:
-            pk: str | None = cls.sweeper_partition("pending", cls.shard(execution_id))
-        elif status == ExecutionStatus.RUNNING and is_express:
-            pk = cls.sweeper_partition("express", cls.shard(execution_id))
-        elif status == ExecutionStatus.COMPLETED:
-            pk = None
-        else:
-            pk = cls.by_status(organization_id, status)
-        return {"gsi2pk": pk, "gsi2sk": str(execution_id) if pk else None}
+
+AnyRow = ExecutionRow[Any]
+"""An execution of any kind."""
 
 
 class SemaphoreRow(Row, discriminator="SEMAPHORE"):
@@ -162,32 +172,6 @@ class QueueRow(Row, discriminator="QUEUE"):
         return key("ORG", organization_id), key("QUEUE", "")
 
 
-class NodeRunsRow(Row, discriminator="NODERUNS"):
-    """A batch of an execution's journal: the node runs between two writes, compressed."""
-
-    packed: Attribute[bytes | None] = stored()
-    pointer: Attribute[Pointer | None] = stored()
-
-    @staticmethod
-    def at(organization_id: UUID, execution_id: UUID, batch: int) -> tuple[str, str]:
-        """Return the key (pk, sk) of a batch of node runs; `batch` counts from 1."""
-        return partition_of(organization_id, execution_id), key("NODES", f"{batch:06d}")
-
-
-class FileRow(Row, discriminator="FILE"):
-    """A file that a node has received; `pointer` leads to its content."""
-
-    name: Attribute[str] = stored()
-    content_type: Attribute[str] = stored()
-    size: Attribute[int] = stored()
-    pointer: Attribute[Pointer] = stored()
-
-    @staticmethod
-    def at(organization_id: UUID, execution_id: UUID, file_id: UUID) -> tuple[str, str]:
-        """Return the key (pk, sk) of a file."""
-        return partition_of(organization_id, execution_id), key("FILE", file_id)
-
-
 class CallbackRow(Row, discriminator="CALLBACK"):
     """A callback that a waiting node, or a paused execution (`is_branch`: one of its parallel branches), waits for."""
 
@@ -217,19 +201,19 @@ class CallbackRow(Row, discriminator="CALLBACK"):
 
 
 class ChildRow(Row, discriminator="CHILD"):
-    """A reference from an execution to a workflow's execution that it started and waits for."""
+    """A reference from an execution to one that it started and waits for, or that is a part of it."""
 
-    id: Attribute[str] = stored()
+    execution_key: Attribute[list[str]] = stored()
 
     @staticmethod
     def at(organization_id: UUID, parent_id: UUID, execution_id: UUID) -> tuple[str, str]:
         """Return the key (pk, sk) of the reference from a parent to an execution that it started."""
-        return key("ORG", organization_id, "RUN", parent_id), key("CHILD", execution_id)
+        return partition_of(organization_id, parent_id), key("CHILD", execution_id)
 
     @staticmethod
     def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
         """Return the partition and the sort key prefix of the references of an execution."""
-        return key("ORG", organization_id, "RUN", parent_id), key("CHILD", "")
+        return partition_of(organization_id, parent_id), key("CHILD", "")
 
 
 class DeletedExecutionRow(Row, discriminator="DELETEDRUN"):
@@ -244,3 +228,8 @@ class DeletedExecutionRow(Row, discriminator="DELETEDRUN"):
 def partition_of(organization_id: UUID, execution_id: UUID) -> str:
     """Return the partition of everything that belongs to one execution."""
     return key("ORG", organization_id, "EXECUTION", execution_id)
+
+
+def key_with_slots(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+    """Return the key (pk, sk) of an execution that may hold slots of semaphores: one of a workflow."""
+    return partition_of(organization_id, execution_id), key("EXECUTION")

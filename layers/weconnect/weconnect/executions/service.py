@@ -1,218 +1,192 @@
-"""Executions of workflows: read, list, cancel, pause, resume and delete them. `starting` starts them."""
+"""Executions of every kind: read, wait for, list, cancel, pause, resume and delete them. `start` starts them."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
+
+from pydantic import BaseModel
 
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import payloads, table
 from weconnect.db.table import Row
+from weconnect.durable import callbacks
 from weconnect.errors import AlreadyFinished, Unavailable
 from weconnect.executions import followups, lifecycle
-from weconnect.executions.children import iterate_open_slices
-from weconnect.executions.concurrency import admission
-from weconnect.executions.entities import (
-    OPEN_STATUSES,
-    Execution,
-    ExecutionMode,
-    ExecutionStatus,
-    ExecutionWithNodes,
-)
+from weconnect.executions.children import list_open_children
+from weconnect.executions.entities import ACTIVE_STATUSES, OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound, ExpressExecution, NotPaused, StillOpen
-from weconnect.executions.lifecycle import get_key
-from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow, partition_of
-from weconnect.executions.stored_values import to_execution
-from weconnect.workflows.executions import journal
-from weconnect.workflows.sharing import access, listing
-from weconnect.workflows.sharing.access import RequiredAccess
+from weconnect.executions.kinds import ExecutionKind, Key, Operation
+from weconnect.executions.lifecycle import reload
+from weconnect.executions.rows import AnyRow, DeletedExecutionRow, partition_of
 
 REMEMBER_DELETED_SECONDS = 5 * 86_400  # longer than stream and queue keep an event
-ACTIVE = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
+MAX_SECONDS = 2**33  # beyond any ID
+
+R = TypeVar("R", bound=AnyRow)
+E = TypeVar("E", bound=BaseModel)
 
 
-def wait(caller: Caller, execution: Execution, seconds: int) -> Execution:
-    """Return the execution once it has ended or waits for something, or else as it is after `seconds`.
+class Source(NamedTuple):
+    """The source of a list of executions: an index (None: the table itself), a partition, and a sort key prefix."""
+
+    index_name: str | None
+    pk: str
+    prefix: str = ""
+
+
+def require(kind: ExecutionKind[R, Any, Any], caller: Caller, key: Key, operation: Operation) -> R:
+    """Return the row of an execution that the caller may view, control or delete.
+
+    Raises ExecutionNotFound, and Forbidden where the caller may at least see it.
+    """
+    row = table.require(kind.row_class, key, ExecutionNotFound)
+    kind.require_access(caller, row, operation)
+    return row
+
+
+def wait(row: R, seconds: float) -> R:
+    """Return an execution's row once it has ended or waits for something, or else as it is after `seconds`.
 
     It is polled, at growing intervals.
     """
-    until, pause = time.monotonic() + seconds, 0.05
-    while execution.status in ACTIVE and time.monotonic() < until:
-        time.sleep(max(0, min(pause, until - time.monotonic())))
-        pause = min(1.0, pause * 1.5)
-        execution = to_execution(_load(caller, execution.id))
-    return execution
-
-
-def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
-    """Return an execution with a summary of each node run and, while it is queued, its position in the queue.
-
-    Raises ExecutionNotFound, Forbidden.
-    """
-    row = require_execution(caller, execution_id, access.VIEW_EXECUTION)
-    nodes = journal.load_summaries(caller.organization_id, execution_id)
-    position = admission.get_queue_position(row) if row.waits_for else None
-    return ExecutionWithNodes(**to_execution(row).model_dump(), nodes=nodes, queue_position=position)
+    until, pause_seconds = time.monotonic() + seconds, 0.05
+    while row.status in ACTIVE_STATUSES and time.monotonic() < until:
+        time.sleep(max(0, min(pause_seconds, until - time.monotonic())))
+        pause_seconds = min(1.0, pause_seconds * 1.5)
+        row = reload(row)
+    return row
 
 
 def find(
-    caller: Caller,
+    kind: ExecutionKind[R, E, Any],
+    source: Source,
     *,
     limit: int,
     cursor: str | None,
-    workflow_id: UUID | None = None,
     status: ExecutionStatus | None = None,
-    mode: ExecutionMode | None = None,
     after: datetime | None = None,
     before: datetime | None = None,
-) -> Page[Execution]:
-    """Return a page of the organization's executions, newest first, without their input and output.
+    keep: Callable[[R], bool] | None = None,
+    filters: list[object],
+    is_sorted_by_id: bool = True,
+) -> Page[E]:
+    """Return a page of executions, without their long values; newest first where the source is sorted by their IDs.
 
-    `after` and `before` bound their start. A caller without the permission to read all of them gets those that they
-    started, of workflows that are shared with them for execution.
+    `after` and `before` bound their start; `keep` filters further, by the values in `filters`.
     """
-    index, pk = choose_index(caller.organization_id, workflow_id, status)
-    shared_ids = None
-    if not caller.has_permission(access.VIEW_EXECUTION.permission):
-        shared_ids = {str(row.id) for row in listing.list_shared_workflows(caller, access.VIEW_EXECUTION)}
-    low, high = after.timestamp() if after else 0, before.timestamp() if before else 2**33
+    low = after.timestamp() if after else 0
+    high = before.timestamp() if before else MAX_SECONDS
+    is_bounded = after is not None or before is not None
 
-    def keep(row: ExecutionRow) -> bool:
-        """Return whether an execution matches all filters and the caller may see it."""
+    def is_match(row: R) -> bool:
+        """Return whether an execution has the status, started in the period, and is to be kept."""
         return (
-            (shared_ids is None or (row.user_id == str(caller.user_id) and row.workflow_id in shared_ids))
-            and (status is None or row.status == status)
-            and (mode is None or row.mode == mode)
+            (status is None or row.status == status)
             and low <= ids.timestamp_of(UUID(row.id)) < high
+            and (keep is None or keep(row))
         )
 
-    filters = [workflow_id, status, mode, after, before, None if shared_ids is None else caller.user_id]
-    needs_filter = shared_ids is not None or any(value is not None for value in filters[1:])
+    bounds = [source.prefix + str(ids.lowest_id(seconds)) for seconds in (low, min(high, MAX_SECONDS))]
     rows, next_cursor = query_page(
-        ExecutionRow,
-        pk,
-        index=index,
+        kind.row_class,
+        source.pk,
+        source.prefix,
+        index=source.index_name,
         limit=limit,
         cursor=cursor,
-        keep=keep if needs_filter else None,
-        filters=filters,
-        between=(str(ids.lowest_id(low)), str(ids.lowest_id(min(high, 2**33)))) if after or before else None,
+        keep=is_match if keep or status is not None or is_bounded else None,
+        filters=[status, after, before, *filters],
+        between=(bounds[0], bounds[1]) if is_bounded and is_sorted_by_id else None,
     )
-    return Page(items=[to_execution(row, with_values=False) for row in rows], next_cursor=next_cursor)
+    return Page(items=[kind.to_entity(row, with_values=False) for row in rows], next_cursor=next_cursor)
 
 
-def choose_index(
-    organization_id: UUID, workflow_id: UUID | None, status: ExecutionStatus | None
-) -> tuple[str, str]:
-    """Return the index and the partition with all matching executions and the fewest others: `("gsi3", pk)`.
+def cancel(kind: ExecutionKind[R, E, Any], caller: Caller, key: Key) -> E:
+    """Cancel an execution and those it has started: at once unless it is executing, else at its next step.
 
-    A partition holds the executions of one workflow, of one status, or of the whole organization.
+    Raises ExecutionNotFound, Forbidden, AlreadyFinished.
     """
-    if workflow_id:
-        return "gsi3", ExecutionRow.of_workflow(organization_id, workflow_id)
-    if status and status not in (*ACTIVE, ExecutionStatus.COMPLETED):
-        return "gsi2", ExecutionRow.by_status(organization_id, status)
-    return "gsi1", ExecutionRow.of_organization(organization_id)
+    row = require(kind, caller, key, "control")
+    if not followups.cancel_execution(row, caller.actor()):
+        raise _build_finished_error(row)
+    return kind.to_entity(reload(row))
 
 
-def delete(caller: Caller, execution_id: UUID) -> None:
-    """Delete a finished execution with its journal, files and checkpoints.
+def pause(kind: ExecutionKind[R, E, Any], caller: Caller, key: Key) -> E:
+    """Pause an execution, and those that process batches of its loops, at the next step.
+
+    Raises ExecutionNotFound, Forbidden, ExpressExecution, AlreadyFinished.
+    """
+    row = require(kind, caller, key, "control")
+    if row.is_express:
+        raise ExpressExecution("The execution runs within its caller's request, so it cannot be paused.")
+    values = {"pause_requested_at": clock.iso(clock.now())}
+    if not table.touch(row, put=values, condition=lifecycle.build_open_condition()):
+        raise _build_finished_error(row)
+    for part in _list_open_parts(row):
+        table.touch(part, put=values, condition=lifecycle.build_open_condition())
+    return kind.to_entity(reload(row))
+
+
+def resume(kind: ExecutionKind[R, E, Any], caller: Caller, key: Key) -> E:
+    """Resume a paused execution, or withdraw a pause that has not taken effect yet.
+
+    Raises ExecutionNotFound, Forbidden, NotPaused.
+    """
+    row = require(kind, caller, key, "control")
+    is_paused = row.status == ExecutionStatus.PAUSED or row.pause_requested_at
+    if row.status not in OPEN_STATUSES or not is_paused:
+        raise NotPaused(f"The execution is {row.status}. Only a paused one can be resumed.")
+    paused: list[AnyRow] = [row, *_list_open_parts(row)]
+    for each in paused:
+        _resume(each)
+    return kind.to_entity(reload(row))
+
+
+def delete(kind: ExecutionKind[R, Any, Any], caller: Caller, key: Key) -> None:
+    """Delete a finished execution with all that belongs to it, checkpoints and files included.
 
     Raises ExecutionNotFound, Forbidden, StillOpen.
     """
-    row = require_execution(caller, execution_id, access.DELETE_EXECUTION)
+    row = require(kind, caller, key, "delete")
     if row.status in OPEN_STATUSES:
         raise StillOpen(f"The execution is {row.status}. Cancel it first.")
-    payloads.discard_all(caller.organization_id, f"runs/{execution_id}/")
-    pk = partition_of(caller.organization_id, execution_id)
-    others = [each for each in Row.query(pk, consistent_read=True) if each.sk != row.sk]
+    organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
+    payloads.discard_all(organization_id, f"runs/{execution_id}/")
+    rows = Row.query(partition_of(organization_id, execution_id), consistent_read=True)
+    others = [each for each in rows if (each.pk, each.sk) != (row.pk, row.sk)]
     with Row.batch_write() as batch:
         for other in others:
             batch.delete(other)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row)
-        if row.mode == "event":  # the event may be delivered again, and would start it anew
-            pk, sk = DeletedExecutionRow.at(caller.organization_id, execution_id)
+        if row.may_start_again:
+            pk, sk = DeletedExecutionRow.at(organization_id, execution_id)
             ttl = clock.epoch_seconds() + REMEMBER_DELETED_SECONDS
             writes.put(DeletedExecutionRow(pk=pk, sk=sk, ttl=ttl))
 
 
-def cancel(caller: Caller, execution_id: UUID) -> Execution:
-    """Cancel an execution: at once when it has not begun, waits or is paused, else at its next step.
-
-    Raises ExecutionNotFound, Forbidden, AlreadyFinished.
-    """
-    row = require_execution(caller, execution_id, access.CONTROL_EXECUTION)
-    if not followups.cancel_execution(row, caller.actor()):
-        raise _build_finished_error(caller, execution_id)
-    return to_execution(_load(caller, execution_id))
-
-
-def pause(caller: Caller, execution_id: UUID) -> Execution:
-    """Pause an execution, and those that process batches of its loops, at the next step.
-
-    Raises ExecutionNotFound, Forbidden, ExpressExecution, AlreadyFinished.
-    """
-    row = require_execution(caller, execution_id, access.CONTROL_EXECUTION)
-    if row.is_express:
-        raise ExpressExecution("The execution runs within its caller's request, so it cannot be paused.")
-    values = {"pause_requested_at": clock.iso(clock.now())}
-    if not table.touch(row, put=values, condition=lifecycle.build_open_condition()):
-        raise _build_finished_error(caller, execution_id)
-    for part in _list_open_slices(row):
-        table.touch(part, put=values, condition=lifecycle.build_open_condition())
-    return to_execution(_load(caller, execution_id))
-
-
-def resume(caller: Caller, execution_id: UUID) -> Execution:
-    """Resume a paused execution, or withdraw a pause that has not taken effect yet.
-
-    Raises ExecutionNotFound, Forbidden, NotPaused.
-    """
-    row = require_execution(caller, execution_id, access.CONTROL_EXECUTION)
-    if row.status not in OPEN_STATUSES or not (
-        row.status == ExecutionStatus.PAUSED or row.pause_requested_at
-    ):
-        raise NotPaused(f"The execution is {row.status}. Only a paused one can be resumed.")
-    for each in [row, *_list_open_slices(row)]:
-        _resume(each)
-    return to_execution(_load(caller, execution_id))
-
-
-def _resume(row: ExecutionRow) -> None:
+def _resume(row: AnyRow) -> None:
     """Wake one execution and set it to running, unless a new pause was requested meanwhile. Raises Unavailable."""
     table.touch(row, put={"pause_requested_at": None})  # first, or a branch that reaches it now would pause
-    key = get_key(row)
-    for callback in lifecycle.list_open_callbacks(key, paused_only=True):
-        if not lifecycle.wake_callback(callback.callback_id, {"resumed": True}):
+    for callback in lifecycle.list_open_callbacks(row, paused_only=True):
+        if not callbacks.wake(callback.callback_id, {"resumed": True}):
             raise Unavailable("The execution could not be resumed. Try again shortly.")
-    row = key.load()
+    row = reload(row)
     if not row.pause_requested_at:  # otherwise it woke up and is to pause anew
         lifecycle.resume_paused(row)
 
 
-def _list_open_slices(row: ExecutionRow) -> list[ExecutionRow]:
-    """Return the open executions that process batches of an execution's loops."""
-    return list(iterate_open_slices(UUID(row.organization_id), UUID(row.id)))
+def _list_open_parts(row: AnyRow) -> list[AnyRow]:
+    """Return the open executions that process batches of an execution's loops, and of loops within those."""
+    parts = [child for child in list_open_children(row) if child.is_part]
+    return [each for part in parts for each in (part, *_list_open_parts(part))]
 
 
-def require_execution(caller: Caller, execution_id: UUID, required: RequiredAccess) -> ExecutionRow:
-    """Return the row of an execution when the caller has the required access.
-
-    Raises ExecutionNotFound, and Forbidden where the caller may at least see it.
-    """
-    row = _load(caller, execution_id)
-    access.require_execution(caller, row, required)
-    return row
-
-
-def _load(caller: Caller, execution_id: UUID) -> ExecutionRow:
-    """Return the row of an execution of the caller's organization. Raises ExecutionNotFound."""
-    at = ExecutionRow.at(caller.organization_id, execution_id)
-    return table.require(ExecutionRow, at, ExecutionNotFound)
-
-
-def _build_finished_error(caller: Caller, execution_id: UUID) -> AlreadyFinished:
+def _build_finished_error(row: AnyRow) -> AlreadyFinished:
     """Return the error that an execution has already finished, with its status. Raises ExecutionNotFound."""
-    return AlreadyFinished(f"The execution is already {_load(caller, execution_id).status}.")
+    return AlreadyFinished(f"The execution is already {reload(row).status}.")

@@ -7,8 +7,7 @@ from uuid import UUID
 from weconnect import clock
 from weconnect.db import payloads
 from weconnect.db.payloads import StoredText
-from weconnect.executions.entities import Execution
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.rows import AnyRow
 
 MAX_INLINE_BYTES = 4_000  # three indexes copy the execution's row, so longer texts are stored outside of it
 
@@ -20,13 +19,17 @@ class HasTtl(Protocol):
     def ttl(self) -> int | None: ...
 
 
+def store_text(organization_id: UUID, execution_id: UUID, name: str, text: str, days: int) -> StoredText:
+    """Store a text and return it, or the pointer to it when it is long. Kept for `days`."""
+    return payloads.store(organization_id, f"runs/{execution_id}/{name}", text, days, MAX_INLINE_BYTES)
+
+
 def store_value(organization_id: UUID, execution_id: UUID, name: str, value: Any, days: int) -> StoredText:
     """Store a JSON value and return it as text, or the pointer to it when it is long. Kept for `days`."""
-    storage_name = f"runs/{execution_id}/{name}"
-    return payloads.store(organization_id, storage_name, json.dumps(value), days, MAX_INLINE_BYTES)
+    return store_text(organization_id, execution_id, name, json.dumps(value), days)
 
 
-def load_value(row: ExecutionRow, name: str) -> Any:
+def load_value(row: AnyRow, name: str) -> Any:
     """Return the JSON value of the field `name` of an execution, or None when it has none.
 
     A long value is read from the payload store, to which the row then points.
@@ -38,13 +41,3 @@ def load_value(row: ExecutionRow, name: str) -> Any:
 def count_days_left(row: HasTtl) -> int:
     """Return the days until a row expires, rounded up and at least 1."""
     return max(1, -((clock.epoch_seconds() - int(row.ttl or 0)) // 86_400))
-
-
-def to_execution(row: ExecutionRow, *, with_values: bool = True) -> Execution:
-    """Return the execution as the API shows it; lists omit input and output (`with_values=False`)."""
-    values = row.values()
-    for name in ("input", "output"):
-        values.pop(name, None)
-        if with_values:
-            values[name] = load_value(row, name)
-    return Execution.model_validate(values, by_name=True)

@@ -1,59 +1,142 @@
-"""Executions of workflows that nothing executes any more: started again, or completed."""
+"""Executions that nothing executes any more: started again, or completed."""
 
-from typing import Literal
-from uuid import UUID
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from weconnect import clock, ids
+from weconnect.approvals import service as approvals
 from weconnect.db import table
-from weconnect.executions import followups
-from weconnect.executions.completion import Completion
-from weconnect.executions.concurrency import admission
-from weconnect.executions.entities import ExecutionError, ExecutionStatus
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions import children, followups
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
+from weconnect.executions.invocation import invoke
+from weconnect.executions.kinds import find_by_durable_name, list_kinds
+from weconnect.executions.results import Completion
+from weconnect.executions.rows import SWEEPER_SHARDS, AnyRow, ExecutionRow, SweptState
+from weconnect.log import logger
 
-SWEEP_AFTER_SECONDS = 30
-INTERRUPTED_AFTER_SECONDS = 60
-SHARDS = "0123456789abcdef"
+SWEEP_AFTER_SECONDS: dict[SweptState, int] = {
+    "pending": 30,
+    "express": 60,
+    "nested": 30,
+    "running": 2 * 3_600,
+    "waiting": 8 * 86_400,  # longer than a durable function may live
+}
+"""The age at which the sweeper looks at an execution, by its state."""
+BATCH_SIZE = 100  # keys of one read
+
+T = TypeVar("T")
 
 
 def sweep() -> int:
-    """Admit queued executions, start pending ones again, and complete interrupted express ones; return how many.
+    """Admit queued executions, start or complete those that nobody works on, and send undelivered decisions.
 
-    An express execution is interrupted when the function of its caller ended before it.
+    Return how many executions and decisions were handled. What cannot be handled does not keep the rest from it: the
+    first failure is raised when all were tried.
     """
-    swept = followups.admit_all_queued()
-    for shard in SHARDS:
-        for row in _list_older("pending", shard, SWEEP_AFTER_SECONDS):
-            admission.invoke(row)
-            swept += 1
-        for row in _list_older("express", shard, INTERRUPTED_AFTER_SECONDS):
-            message = "The function that executed it has ended; its result was reported to nobody"
-            swept += followups.complete_execution(
-                row, Completion.failed("interrupted", message, retryable=True)
-            )
+    failures: list[Exception] = []
+    swept = _try(followups.admit_all_queued, 0, failures) + _try(approvals.retry_deliveries, 0, failures)
+    for state, handle in _HANDLERS.items():
+        for kind in list_kinds():
+            if state in kind.row_class.swept_states:
+                for shard in SWEEPER_SHARDS:
+                    rows = _try(partial(_list_rows, kind.row_class, state, shard), [], failures)
+                    swept += sum(_try(partial(handle, row), 0, failures) for row in rows)
+    if failures:
+        raise failures[0]
     return swept
+
+
+def _try(work: Callable[[], T], default: T, failures: list[Exception]) -> T:
+    """Return what `work` returns; when it fails, log that, add it to `failures` and return `default`."""
+    try:
+        return work()
+    except Exception as failure:
+        logger.exception("executions not swept; the next sweep tries again")
+        failures.append(failure)
+        return default
 
 
 def close(durable_name: str, platform_status: str, message: str) -> bool:
     """Complete an execution whose durable function ended without doing so.
 
     `platform_status` is that of the durable execution, such as `TIMED_OUT` or `FAILED`. Return False when the
-    execution was completed before, or the name is not one of a workflow's execution.
+    execution was completed before, or the name is not one of an execution.
     """
-    if len(durable_name) != 64:
-        return False
-    row = table.get(ExecutionRow, ExecutionRow.at(UUID(durable_name[:32]), UUID(durable_name[32:])))
+    row = find_by_durable_name(durable_name)
     if row is None:
         return False
-    if row.cancel_requested_at:
-        return followups.complete_execution(row, Completion.cancelled())
     status = ExecutionStatus.TIMEOUT if platform_status == "TIMED_OUT" else ExecutionStatus.FAILED
-    error = ExecutionError(code="platform_" + platform_status.lower(), message=message, retryable=True)
-    return followups.complete_execution(row, Completion(status=status, error=error))
+    code = "platform_" + platform_status.lower()
+    return followups.close_execution(row, Completion.with_error(status, code, message, retryable=True))
 
 
-def _list_older(state: Literal["pending", "express"], shard: str, seconds: int) -> list[ExecutionRow]:
-    """Return the executions of a state that were started more than `seconds` ago."""
-    oldest = str(ids.lowest_id(clock.epoch_seconds() - seconds))
-    partition = ExecutionRow.sweeper_partition(state, shard)
-    return list(ExecutionRow.gsi2.query(partition, ExecutionRow.gsi2sk < oldest))
+def _list_rows(rows: type[AnyRow], state: SweptState, shard: str) -> list[AnyRow]:
+    """Return the executions in a state that the sweeper handles: those old enough, of nested ones the orphans."""
+    oldest = str(ids.lowest_id(clock.epoch_seconds() - SWEEP_AFTER_SECONDS[state]))
+    index, sort_key = getattr(rows, rows.swept_index), getattr(rows, f"{rows.swept_index}sk")
+    older = list(index.query(rows.sweeper_partition(state, shard), sort_key < oldest))
+    return _list_orphans(older) if state == "nested" else older
+
+
+def _start_again(row: AnyRow) -> int:
+    """Start an execution that was stored and has not begun."""
+    invoke(row)
+    return 1
+
+
+def _interrupt(row: AnyRow) -> int:
+    """Complete an express execution: the function of its caller has ended before it."""
+    message = "The function that executed it has ended; its result was reported to nobody"
+    return followups.complete_execution(row, Completion.failed("interrupted", message, retryable=True))
+
+
+def _close_if_lost(row: AnyRow) -> int:
+    """Close an execution that has not changed for long, unless one that it has started is still open."""
+    seconds = SWEEP_AFTER_SECONDS["waiting" if row.status == ExecutionStatus.WAITING else "running"]
+    if str(row.updated_at) > clock.iso(clock.now() - timedelta(seconds=seconds)):
+        return 0
+    present = children.load_row([row.pk, row.sk])  # an index lags behind
+    if present is None or children.list_open_children(present):
+        return 0
+    error = f"The execution made no progress for {seconds // 3_600} hours"
+    return followups.close_execution(present, Completion.with_error(ExecutionStatus.TIMEOUT, "lost", error))
+
+
+def _close_orphan(row: AnyRow) -> int:
+    """Complete a nested execution whose parent has ended without it."""
+    error = "The calling execution has finished"
+    return followups.complete_execution(
+        row, Completion.with_error(ExecutionStatus.CANCELLED, "parent_ended", error)
+    )
+
+
+def _list_orphans(rows: list[AnyRow]) -> list[AnyRow]:
+    """Return those nested executions whose parents have ended or are gone."""
+    orphans = []
+    for start in range(0, len(rows), BATCH_SIZE):
+        batch = rows[start : start + BATCH_SIZE]
+        parents = table.get_many([_get_parent_key(row) for row in batch])
+        for row in batch:
+            parent = parents.get(_get_parent_key(row))
+            if not (isinstance(parent, ExecutionRow) and parent.status in OPEN_STATUSES):
+                orphans.append(row)
+    return orphans
+
+
+def _get_parent_key(row: AnyRow) -> tuple[str, str]:
+    """Return the key of the execution that a nested one is a part of."""
+    assert row.parent_key, "a nested execution has a parent"
+    pk, sk = row.parent_key
+    return pk, sk
+
+
+_HANDLERS: dict[SweptState, Callable[[AnyRow], int]] = {
+    "pending": _start_again,
+    "express": _interrupt,
+    "nested": _close_orphan,
+    "running": _close_if_lost,
+    "waiting": _close_if_lost,
+}
+"""Functions that handle one execution and return whether they changed it, as 0 or 1."""

@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from weconnect.durable.steps import Steps
-from weconnect.executions.results import ChildResult
+from weconnect.executions.results import ExecutionResult
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import EvaluationContext, Expression, ExpressionError
 from weconnect.expressions.variables import find_members
@@ -263,7 +263,7 @@ class FlowContext(Protocol):
     def start_child(self, execution_id: str, callback_id: str) -> None:
         """Start a stored child, whose completion completes the callback; within a step."""
 
-    def load_child_result(self) -> ChildResult:
+    def load_child_result(self) -> ExecutionResult:
         """Return the current result of the stored child; within a step."""
 
 

@@ -35,11 +35,11 @@ def draw(caller: Caller, workflow_id: UUID, execution_id: UUID | None, as_svg: b
     if execution_id is None:
         _, _, definition = service.load_for(caller, workflow_id, access.VIEW)
         return render(definition, {}, as_svg)
-    from weconnect.executions import service as executions  # cold start
     from weconnect.workflows.executions import journal  # cold start
+    from weconnect.workflows.executions import service as executions  # cold start
 
     service.require(caller, workflow_id, access.VIEW)
-    execution = executions.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    execution = executions.require(caller, execution_id, "view")
     if UUID(execution.workflow_id) != workflow_id:
         raise ExecutionNotFound()
     definition = stored_versions.load_version(

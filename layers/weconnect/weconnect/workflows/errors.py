@@ -3,6 +3,18 @@
 from weconnect.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound, TooLarge
 
 
+class WorkflowNotFound(NotFound):
+    """The workflow does not exist, or the caller may not see it."""
+
+    code, title = "workflow_not_found", "Workflow not found"
+
+
+class WorkflowInactive(Conflict):
+    """The workflow is not active, so it cannot be executed. Its newest version can be executed with mode `test`."""
+
+    code, title = "workflow_inactive", "The workflow is not active. Activate it, or use mode test"
+
+
 class WorkflowVersionNotFound(NotFound):
     """The workflow has no version with this number."""
 

@@ -1,10 +1,11 @@
 """The manifest of the workflows."""
 
-from weconnect.manifest import ExportPart, Module, PlanQuota
+from weconnect.manifest import EventSource, ExportPart, Module, PlanQuota
 
 MODULE = Module(
     permissions={"workflows": ("create", "read", "update", "delete", "execute")},
     rows=(
+        "weconnect.workflows.executions.rows",
         "weconnect.workflows.rows",
         "weconnect.workflows.sharing.rows",
         "weconnect.workflows.variables.rows",
@@ -18,6 +19,24 @@ MODULE = Module(
             description="Each workflow as `POST /v1/workflows/import` accepts it",
         )
     },
+    events={
+        "EXECUTION": EventSource(
+            change={
+                "eventName": ["MODIFY"],
+                "dynamodb": {
+                    "NewImage": {"status": {"S": ["completed", "failed", "timeout"]}},
+                    "OldImage": {"status": {"S": ["pending", "running", "waiting", "paused"]}},
+                },
+            },
+            types={
+                "workflow.run.completed": (
+                    "An execution of a workflow completed; no test, and not one that another waited for"
+                ),
+                "workflow.run.failed": "An execution of a workflow failed or timed out",
+            },
+            build="weconnect.workflows.executions.events:build_message",
+        )
+    },
     job_types={"bulk_executions": "weconnect.workflows.executions.bulk_job:JOB"},
     quotas={
         "workflows": PlanQuota(limit_field="max_workflows", noun="workflows", key_part="WORKFLOW"),
@@ -26,6 +45,8 @@ MODULE = Module(
     },
     triggers={"event": "weconnect.workflows.definition.event_trigger:TRIGGER"},
     node_packages=("weconnect.workflows.nodes",),
+    execution_kinds={"workflow": "weconnect.workflows.executions.kind:WORKFLOW"},
+    tool_offers={"workflow": "weconnect.workflows.definition.tool_offers"},
     tags={
         "Workflows": "Workflows, their versions, validation, import and export.",
         "Workflow shares": "Shares of a workflow with members, with roles, and by link.",

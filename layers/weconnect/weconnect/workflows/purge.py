@@ -9,6 +9,7 @@ from weconnect.executions.concurrency import admission
 from weconnect.identity.rows import TokenRow
 from weconnect.log import logger
 from weconnect.workflows.definition import trigger_index
+from weconnect.workflows.executions import purge as executions
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, workflow_partition
 from weconnect.workflows.sharing import service as shares
 from weconnect.workflows.sharing.rows import WorkflowShareRow
@@ -51,7 +52,8 @@ def purge(trash: tuple[str, str]) -> bool:
 
 
 def erase_organization(organization_id: UUID, eraser: Eraser) -> None:
-    """Delete everything about the workflows of a deleted organization that is outside of its own partition."""
+    """Delete all workflows and executions of a deleted organization that are outside of its own partition."""
+    executions.erase_organization(organization_id, eraser)
     pk, _ = WorkflowRow.of_organization(organization_id)
     for deleted in (False, True):
         _, prefix = WorkflowRow.of_organization(organization_id, deleted=deleted)

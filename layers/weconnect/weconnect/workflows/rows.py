@@ -52,6 +52,7 @@ class WorkflowVersionRow(EntityRow[WorkflowVersionSummary], discriminator="WORKF
     Copies of the newest and of the active version have keys of their own, to be read together with the workflow's row.
     """
 
+    number: Attribute[int]
     packed: Attribute[bytes | None] = stored()
     pointer: Attribute[Pointer | None] = stored()
 

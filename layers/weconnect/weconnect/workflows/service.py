@@ -8,7 +8,6 @@ from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, page_of, query_page
 from weconnect.db import table
-from weconnect.executions.errors import WorkflowNotFound
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.errors import OrganizationNotFound, WorkflowLimitReached
 from weconnect.organizations.plans import quotas
@@ -23,7 +22,12 @@ from weconnect.workflows.entities import (
     WorkflowStatus,
     WorkflowSummary,
 )
-from weconnect.workflows.errors import DefinitionTooLarge, WorkflowArchived, WorkflowTooComplex
+from weconnect.workflows.errors import (
+    DefinitionTooLarge,
+    WorkflowArchived,
+    WorkflowNotFound,
+    WorkflowTooComplex,
+)
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 from weconnect.workflows.sharing import access, listing
 from weconnect.workflows.sharing.access import RequiredAccess
@@ -90,11 +94,6 @@ def require(caller: Caller, workflow_id: UUID, required: RequiredAccess) -> Work
     """Return a workflow's row, if the caller has the required access. Raises as `access.require` does."""
     row = table.get(WorkflowRow, WorkflowRow.at(caller.organization_id, workflow_id))
     return access.require(caller, row, required)
-
-
-def find_by_name(organization_id: UUID, name: str) -> UUID | None:
-    """Return the ID of the workflow with this name, whatever its case."""
-    return quotas.find_by_name(WorkflowRow, WorkflowRow.of_organization(organization_id), name)
 
 
 def find(

@@ -1,4 +1,4 @@
-"""Tool calls that are executions of their own, of another agent or of a workflow: the parts that both share."""
+"""The tool calls of a reply, and the parts that calls of agents and of workflows share: executions of their own."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from weconnect import clock, ids
+from weconnect import clock
 from weconnect.agents.engine.execution_context import (
     AgentSnapshot,
     Charge,
@@ -21,6 +21,17 @@ from weconnect.agents.tools import usage
 from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.base_entity import JsonObject
+from weconnect.models.messages import ToolCall
+
+
+@dataclass(frozen=True)
+class ToolRound:
+    """The tool calls of one reply. `number` counts the replies; it makes the steps' names unique."""
+
+    context: ExecutionContext
+    snapshot: AgentSnapshot
+    number: int
+    calls: list[ToolCall]
 
 
 @dataclass(frozen=True)
@@ -54,11 +65,6 @@ class ToolResult(BaseModel):
     is_error: bool
     charge: Charge | None = None
     suspended_seconds: float = 0
-
-
-def derive_id(context: ExecutionContext, name: str) -> UUID:
-    """Return the id of what an execution creates under `name`; the same at each attempt."""
-    return ids.derived_from(context.execution_id, name)
 
 
 def record_call(call: PendingCall, started: StartedCall, failure: str | None, result: Any) -> float:

@@ -8,19 +8,18 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from weconnect.actor import Actor
-from weconnect.agents.engine import completion
-from weconnect.agents.engine.completion import CANCELLED, AgentOutcome
-from weconnect.agents.entities import OPEN_STATUSES, AgentDefinition, AgentExecutionStatus, AgentExecutionStep
+from weconnect.agents.entities import AgentDefinition, AgentExecutionStep
 from weconnect.agents.rows import AgentExecutionRow, AgentRow, AgentStepRow
 from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.db import payloads, table
+from weconnect.executions import lifecycle
+from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
+from weconnect.executions.lifecycle import ACTOR
+from weconnect.executions.results import Completion
 from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.stored_values import count_days_left
 from weconnect.models.messages import Message, ModelReply
-
-ACTOR: Actor = {"system": "run_agent"}
-TERMINAL_STATUSES = frozenset(status.value for status in AgentExecutionStatus if status not in OPEN_STATUSES)
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Ended(BaseModel):
     """The result of a step that ends its execution; `charge` is what the step cost nevertheless."""
 
     type: Literal["ended"] = "ended"
-    outcome: AgentOutcome
+    completion: Completion
     charge: Charge | None = None
 
 
@@ -113,37 +112,33 @@ class AgentResult(BaseModel):
 
     @property
     def is_completed(self) -> bool:
-        return self.status == AgentExecutionStatus.COMPLETED
+        return self.status == ExecutionStatus.COMPLETED
 
 
 @dataclass(frozen=True)
 class FenceVerdict:
-    """The execution's row, and its outcome if it must end before it has another effect."""
+    """The execution's row, and its completion if it must end before it has another effect."""
 
     row: AgentExecutionRow
-    outcome: AgentOutcome | None = None
+    completion: Completion | None = None
 
 
 def check_fence(context: ExecutionContext) -> FenceVerdict:
-    """Return the execution's row, and the outcome `cancelled` when it must not have another effect.
+    """Return the execution's row, and the completion as cancelled when it must not have another effect.
 
     That is so once it, or an execution that waits for it, has ended or is to be cancelled, or its agent is gone.
     """
-    keys = [
-        key for each in context.with_ancestors() for key in (each.key, each.workflow_execution_key) if key
-    ]
+    contexts = context.with_ancestors()
+    keys = [key for above in contexts for key in (above.key, above.workflow_execution_key) if key]
     agent_key = AgentRow.at(context.organization_id, context.agent_id)
     rows_by_key = table.get_many([*keys, agent_key])
     if agent_key not in rows_by_key:
-        error = "The agent was deleted"
-        outcome = AgentOutcome(status=AgentExecutionStatus.CANCELLED, error=error, code="agent_deleted")
-        return FenceVerdict(context.load_row(), outcome)
+        deleted = Completion.with_error(ExecutionStatus.CANCELLED, "agent_deleted", "The agent was deleted")
+        return FenceVerdict(context.load_row(), deleted)
     for key in keys:
-        row = rows_by_key.get(key)
-        if not isinstance(row, AgentExecutionRow | ExecutionRow):
-            return FenceVerdict(context.load_row(), CANCELLED)
-        if row.cancel_requested_at or row.status in TERMINAL_STATUSES:
-            return FenceVerdict(context.load_row(), CANCELLED)
+        each = rows_by_key.get(key)
+        if not isinstance(each, ExecutionRow) or not lifecycle.may_continue(each):
+            return FenceVerdict(context.load_row(), Completion.cancelled())
     row = rows_by_key[context.key]
     assert isinstance(row, AgentExecutionRow)
     return FenceVerdict(row)
@@ -158,6 +153,6 @@ def record_step(
     text = None
     if result is not None:
         name = f"runs/{row.id}/step-{step.number}"
-        text = payloads.store(organization_id, name, json.dumps(result), completion.count_days_left(row))
+        text = payloads.store(organization_id, name, json.dumps(result), count_days_left(row))
     values: dict[str, Any] = {"result": text, "cost_micros": cost_micros, "ttl": row.ttl}
     table.put(AgentStepRow.of(step, pk=pk, sk=sk, **values), ACTOR)

@@ -12,21 +12,24 @@ from pydantic import TypeAdapter
 
 from weconnect import clock, json_schema, metrics
 from weconnect.agents import versions
-from weconnect.agents.engine import completion, executions
-from weconnect.agents.engine.completion import AgentOutcome
-from weconnect.agents.engine.execution_context import ACTOR, AgentResult, AgentSnapshot, ExecutionContext
+from weconnect.agents.engine.execution_context import AgentResult, AgentSnapshot, ExecutionContext
 from weconnect.agents.engine.model_requests import request_reply
 from weconnect.agents.engine.recall import recall, remember, should_remember
 from weconnect.agents.engine.tool_calls import execute_tool_calls
 from weconnect.agents.engine.usage import BudgetShare, Usage
-from weconnect.agents.entities import AgentExecutionStatus
+from weconnect.agents.executions.conversion import to_execution
+from weconnect.agents.executions.kind import AgentDetails
 from weconnect.agents.statistics import ExecutionTotals
 from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.api import request_body
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.durable.steps import StepFailed, Steps
-from weconnect.errors import BadRequest, Conflict
+from weconnect.errors import BadRequest
+from weconnect.executions import lifecycle
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.followups import complete_execution
+from weconnect.executions.results import Completion
 from weconnect.log import logger
 from weconnect.models.messages import Message, ModelReply
 from weconnect.organizations.entities import AgentSettings
@@ -48,38 +51,32 @@ def run_agent(steps: Steps, context: ExecutionContext, share: BudgetShare = NO_L
         snapshot = steps.step("load", lambda: _begin(context, share), _build_snapshot_adapter())
         if snapshot is None:
             return AgentResult(status="closed")
-        outcome = _converse(steps, context, snapshot, total)
+        completion = _converse(steps, context, snapshot, total)
     except StepFailed as failure:
-        outcome = AgentOutcome(
-            status=AgentExecutionStatus.FAILED,
-            error=f"Internal error in step {failure}",
-            code="internal_error",
-        )
-    if snapshot and should_remember(snapshot, outcome):
-        steps.step("remember", partial(remember, context, snapshot, outcome, total.tools_used))
-    steps.step("finish", lambda: _finish(context, outcome, total))
+        completion = Completion.failed("internal_error", f"Internal error in step {failure}")
+    if snapshot and should_remember(snapshot, completion):
+        steps.step("remember", partial(remember, context, snapshot, completion, total.tools_used))
+    is_structured = snapshot is not None and snapshot.definition.output_schema is not None
+    status = steps.step("finish", lambda: _finish(context, completion, total, is_structured=is_structured))
+    if status != completion.status:  # its cancellation was requested in its last step
+        completion = Completion.cancelled()
     return AgentResult(
-        status=str(outcome.status),
-        output=outcome.output,
-        error=outcome.error,
+        status=str(completion.status),
+        output=completion.output,
+        error=completion.error.message if completion.error else None,
         charge=total.total_charge(),
         suspended_seconds=total.suspended_seconds,
     )
 
 
 def _begin(context: ExecutionContext, share: BudgetShare) -> AgentSnapshot | None:
-    """Move an execution to `running` and return its snapshot; None when it has finished already."""
-    row = context.load_row()
-    if row.status == AgentExecutionStatus.PENDING:
-        values = {"status": AgentExecutionStatus.RUNNING.value, "started_at": clock.iso(clock.now())}
-        values |= row.index_keys(AgentExecutionStatus.RUNNING)
-        try:
-            row = table.change(row, values, ACTOR)
-        except Conflict:
-            row = context.load_row()
-    if row.status != AgentExecutionStatus.RUNNING:
+    """Set an execution to running and return its snapshot; None when it has ended. Idempotent."""
+    row = lifecycle.begin(context.load_row())
+    if row.status != ExecutionStatus.RUNNING:
+        if not lifecycle.may_continue(row):  # cancelled while pending, by a process that crashed in doing so
+            complete_execution(row, Completion.cancelled())
         return None
-    execution = executions.to_entity(row)
+    execution = to_execution(row)
     organization_id = context.organization_id
     version = versions.require_version(organization_id, context.agent_id, execution.agent_version)
     tools = [PinnedTool.model_validate(tool) for tool in versions.load_tools(organization_id, version)]
@@ -112,31 +109,27 @@ def _load_agent_settings(context: ExecutionContext) -> AgentSettings:
     return organization.custom_settings.agents or AgentSettings()
 
 
-def _converse(steps: Steps, context: ExecutionContext, snapshot: AgentSnapshot, total: Usage) -> AgentOutcome:
-    """Alternate between model requests and tool calls until the execution has an outcome."""
+def _converse(steps: Steps, context: ExecutionContext, snapshot: AgentSnapshot, total: Usage) -> Completion:
+    """Alternate between model requests and tool calls until the execution ends."""
     messages = [*snapshot.history, Message(role="user", content=snapshot.input)]
     corrections = 0
     while True:
         reply = request_reply(steps, context, snapshot, total, messages)
-        if isinstance(reply, AgentOutcome):
+        if isinstance(reply, Completion):
             return reply
         messages.append(Message(role="assistant", content=reply.text, tool_calls=reply.tool_calls))
         if reply.tool_calls:
             results = execute_tool_calls(steps, context, snapshot, total, reply.tool_calls, run_agent)
-            if isinstance(results, AgentOutcome):
+            if isinstance(results, Completion):
                 return results
             messages += results
             continue
-        outcome, mismatch = _to_outcome(reply, snapshot.definition.output_schema)
+        completion, mismatch = _to_completion(reply, snapshot.definition.output_schema)
         if not mismatch:
-            return outcome
+            return completion
         if corrections == MAX_CORRECTIONS:
-            return AgentOutcome(
-                status=AgentExecutionStatus.FAILED,
-                output=reply.text,
-                error=f"The model's answer does not match the agent's schema: {mismatch}",
-                code="output_invalid",
-            )
+            error = f"The model's answer does not match the agent's schema: {mismatch}"
+            return Completion.failed("output_invalid", error).model_copy(update={"output": reply.text})
         corrections += 1
         advice = (
             f"Your answer does not match the schema: {mismatch}. Answer again, with the JSON value alone."
@@ -144,22 +137,25 @@ def _converse(steps: Steps, context: ExecutionContext, snapshot: AgentSnapshot, 
         messages.append(Message(role="user", content=advice))
 
 
-def _to_outcome(reply: ModelReply, schema: JsonObject | None) -> tuple[AgentOutcome, str | None]:
-    """Return the outcome of a final reply, and its mismatch with the agent's output schema; None without one."""
+def _to_completion(reply: ModelReply, schema: JsonObject | None) -> tuple[Completion, str | None]:
+    """Return the completion with a final reply, and its mismatch with the agent's output schema; None without one."""
     if schema is None:
-        return AgentOutcome(status=AgentExecutionStatus.COMPLETED, output=reply.text), None
+        return Completion(status=ExecutionStatus.COMPLETED, output=reply.text), None
     text = re.sub(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", r"\1", reply.text, flags=re.DOTALL)
-    outcome = AgentOutcome(status=AgentExecutionStatus.COMPLETED, output=text, is_structured=True)
+    completion = Completion(status=ExecutionStatus.COMPLETED, output=text)
     try:
         mismatch = json_schema.find_mismatch(schema, request_body.parse_json(text))
     except BadRequest as error:
         reason = error.errors[0]["detail"] if error.errors else error.detail
-        return outcome, f"it is not JSON: {reason}"
-    return outcome, str(mismatch) if mismatch else None
+        return completion, f"it is not JSON: {reason}"
+    return completion, str(mismatch) if mismatch else None
 
 
-def _finish(context: ExecutionContext, outcome: AgentOutcome, total: Usage) -> bool:
-    """Write the end of an execution and count it; return False when it had already finished."""
+def _finish(context: ExecutionContext, completion: Completion, total: Usage, *, is_structured: bool) -> str:
+    """Write the end of an execution and count it; return the status that it ends with.
+
+    That is another one when its cancellation was requested meanwhile.
+    """
     row = context.load_row()
     totals: ExecutionTotals = {
         "input_tokens": total.input_tokens,
@@ -167,14 +163,15 @@ def _finish(context: ExecutionContext, outcome: AgentOutcome, total: Usage) -> b
         "cost_micros": total.cost_micros,
         "metadata": dict(row.metadata) | {"tools_used": total.tools_used, "warnings": total.warnings},
     }
-    is_finished = completion.finish(row, outcome, suspended_seconds=total.suspended_seconds, totals=totals)
-    if is_finished:
-        metrics.count_finished_execution(str(outcome.status), total.requests, total.tokens)
-    status = str(outcome.status)
+    details = AgentDetails(totals, total.suspended_seconds, is_structured)
+    is_first = complete_execution(row, completion, details)
+    status = row.status if is_first else lifecycle.reload(row).status  # a repeated step finds it ended
+    if is_first:
+        metrics.count_finished_execution(status, total.requests, total.tokens)
     logger.info(
-        "execution finished", execution_id=str(context.execution_id), status=status, recorded=is_finished
+        "execution finished", execution_id=str(context.execution_id), status=status, recorded=is_first
     )
-    return is_finished
+    return status
 
 
 @functools.cache

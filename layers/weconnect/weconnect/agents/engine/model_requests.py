@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from weconnect import clock, fault_injection
 from weconnect.agents.engine import monthly_budgets, usage
-from weconnect.agents.engine.completion import AgentOutcome
 from weconnect.agents.engine.execution_context import (
     AgentSnapshot,
     Charge,
@@ -22,9 +21,11 @@ from weconnect.agents.engine.execution_context import (
 )
 from weconnect.agents.engine.monthly_budgets import MonthlyBudget, RequestCost
 from weconnect.agents.engine.usage import Usage
-from weconnect.agents.entities import AgentExecutionStatus, AgentExecutionStep
+from weconnect.agents.entities import AgentExecutionStep
 from weconnect.api import request_body
 from weconnect.durable.steps import Steps
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.results import Completion
 from weconnect.models import ProviderError, deployment_keys, send_request
 from weconnect.models.messages import Message, ModelReply, ModelRequest, ModelSettings
 
@@ -55,10 +56,10 @@ ModelStep = Annotated[Reply | Pause | Ended, Field(discriminator="type")]
 
 def request_reply(
     steps: Steps, context: ExecutionContext, snapshot: AgentSnapshot, total: Usage, messages: list[Message]
-) -> ModelReply | AgentOutcome:
-    """Return the model's reply, or the execution's outcome. Retries passing failures after the provider's Retry-After.
+) -> ModelReply | Completion:
+    """Return the model's reply, or the execution's completion. Adds to `total` what the requests have used.
 
-    Adds to `total` what the requests have used.
+    Passing failures are retried, after the provider's Retry-After.
     """
     name = f"model-{total.requests + 1}"
     for attempt in range(1, ATTEMPTS + 1):
@@ -71,7 +72,7 @@ def request_reply(
         if result.charge:
             total.add_charge(result.charge)
         if isinstance(result, Ended):
-            return result.outcome
+            return result.completion
         steps.wait(f"{step_name}-pause", result.seconds)
     raise AssertionError("the last attempt ends the execution")
 
@@ -98,8 +99,8 @@ class _Attempt:
     def send(self) -> Reply | Pause | Ended:
         """Send the request within the limits and budgets, and record its step."""
         verdict = check_fence(self.context)
-        if outcome := verdict.outcome or usage.find_exceeded_limit(self.snapshot, self.used):
-            return Ended(outcome=outcome)
+        if completion := verdict.completion or usage.find_exceeded_limit(self.snapshot, self.used):
+            return Ended(completion=completion)
         budgets = _monthly_budgets(self.context, self.snapshot)
         request = self._build_request(is_bounded=bool(budgets))
         try:
@@ -107,7 +108,7 @@ class _Attempt:
         except monthly_budgets.BudgetExceeded as error:
             if isinstance(error, monthly_budgets.BudgetReserved) and self.attempt < ATTEMPTS:
                 return Pause(seconds=RESERVED_PAUSE_SECONDS)
-            return Ended(outcome=usage.budget_exceeded(str(error)))
+            return Ended(completion=usage.budget_exceeded(str(error)))
         started, began = clock.now(), time.monotonic()
         reply, failure = _send(request)
         fault_injection.kill_point(f"after-effect:model-{self.used.requests + 1}")
@@ -175,13 +176,9 @@ class _Attempt:
         seconds = _pause_seconds(failure, self.attempt, usage.seconds_left(self.snapshot, self.used))
         if seconds is not None:
             return Pause(seconds=seconds, charge=charge)
-        is_timeout = failure.code == "timeout"
-        outcome = AgentOutcome(
-            status=AgentExecutionStatus.TIMEOUT if is_timeout else AgentExecutionStatus.FAILED,
-            error=failure.message,
-            code=f"provider_{failure.code}",
-        )
-        return Ended(outcome=outcome, charge=charge)
+        status = ExecutionStatus.TIMEOUT if failure.code == "timeout" else ExecutionStatus.FAILED
+        completion = Completion.with_error(status, f"provider_{failure.code}", failure.message)
+        return Ended(completion=completion, charge=charge)
 
 
 def _send(request: ModelRequest) -> tuple[ModelReply, ProviderError | None]:

@@ -2,15 +2,14 @@
 
 from uuid import UUID
 
-from weconnect import ids
-from weconnect.actor import Actor
 from weconnect.agents.tools.context import ToolContext
 from weconnect.db import table
 from weconnect.durable import steps as durable_steps
 from weconnect.errors import Problem
+from weconnect.executions.errors import ExecutionNotFound
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.rows import ExecutionRow
 from weconnect.node_sdk.node_type import FlowContext, Item, NodeError, NodeRun
-
-ACTOR: Actor = {"system": "run_workflow"}
 
 
 def load_tool_context(node_run: NodeRun, agent_id: UUID, key: str) -> ToolContext:
@@ -45,21 +44,13 @@ def run_agent_for_item(
 
 
 def _store(node_run: NodeRun, agent_id: UUID, question: str, index: int) -> UUID:
-    """Store the agent's execution under an ID that a repeated step derives again."""
-    from weconnect.agents.engine import executions  # cold start
+    """Store the agent's execution under an ID that a repeated step derives again. Raises NodeError."""
+    from weconnect.executions.start import start  # cold start
 
     assert node_run.execution_key, "a test of a single node executes no agent"
-    execution_id = ids.derived_from(node_run.execution_id, f"{node_run.key}:{index}")
-    parent = executions.CallingExecution(
-        organization_id=node_run.organization_id,
-        execution_id=node_run.execution_id,
-        key=node_run.execution_key,
-        depth=node_run.depth,
-        retention_days=node_run.retention_days,
-        may_run_workflows=True,  # or the workflow would not be executed
-    )
+    parent = table.require(ExecutionRow, node_run.execution_key, ExecutionNotFound)
+    request = StartExecution.by_parent(parent, f"{node_run.key}:{index}", "agent", agent_id, question)
     try:
-        executions.store_nested(parent, agent_id, question, execution_id, node_run.user_id, ACTOR)
+        return UUID(start(request).row.id)
     except Problem as problem:
         raise NodeError(problem.code, problem.detail) from problem
-    return execution_id

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from weconnect import ids, json_schema
 from weconnect.agents import service
-from weconnect.agents.engine import executions, sub_agents, workflow_calls
-from weconnect.agents.entities import AgentExecutionStatus, NewAIAgentExecution
+from weconnect.agents.engine import sub_agents, workflow_calls
+from weconnect.agents.entities import NewAIAgentExecution
+from weconnect.agents.executions.service import start_for_caller
 from weconnect.agents.tools import invocation
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import AgentToolTest, AgentToolTestResult
@@ -20,9 +21,11 @@ from weconnect.approvals.entities import Approvers
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.errors import Invalid
-from weconnect.executions import service as workflow_executions
-from weconnect.executions import starting
-from weconnect.executions.entities import NewWorkflowExecution
+from weconnect.executions import service as executions
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.kinds import kind_of
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.start import start
 
 TIMEOUT_SECONDS = 20  # a route has 29
 
@@ -68,8 +71,8 @@ def _ask_agent(caller: Caller, tool: PinnedTool, arguments: JsonObject) -> JsonO
     _require_match(tool, arguments)
     agent_id = sub_agents.resolve_agent(caller.organization_id, tool, arguments)
     new = NewAIAgentExecution(input=sub_agents.input_text(arguments))
-    execution = executions.wait(caller, executions.start(caller, agent_id, new), TIMEOUT_SECONDS)
-    if execution.status != AgentExecutionStatus.COMPLETED:
+    execution = start_for_caller(caller, agent_id, new, TIMEOUT_SECONDS)
+    if execution.status != ExecutionStatus.COMPLETED:
         raise ToolError(execution.error or f"The agent's execution {execution.id} is {execution.status}")
     return {"output": execution.output}
 
@@ -78,14 +81,15 @@ def _run_workflow(caller: Caller, tool: PinnedTool, arguments: JsonObject) -> An
     """Start an execution of the tool's workflow, wait for it, and return its output. Raises ToolError."""
     _require_match(tool, arguments)
     caller.require_permission("workflows:execute")
-    new = NewWorkflowExecution(input=workflow_calls.workflow_input(tool, arguments))
     workflow_id = workflow_calls.resolve_workflow(caller.organization_id, tool, arguments)
-    started = starting.start(caller, workflow_id, new, 0, may_be_express=False)
-    execution = workflow_executions.wait(caller, started, TIMEOUT_SECONDS)
-    if not execution.is_completed():
-        error = execution.error.message if execution.error else f"The execution is {execution.status}"
-        raise ToolError(error)
-    return workflow_calls.checked_output(tool, execution.output)
+    value = workflow_calls.workflow_input(tool, arguments)
+    started = start(StartExecution.by_caller(caller, "workflow", workflow_id, value)).row
+    row = executions.wait(started, TIMEOUT_SECONDS)
+    result = kind_of(row).load_result(row)
+    if result["status"] != ExecutionStatus.COMPLETED:
+        error = result["error"]
+        raise ToolError(error["message"] if error else f"The execution is {result['status']}")
+    return workflow_calls.checked_output(tool, result["output"])
 
 
 def _require_match(tool: PinnedTool, arguments: JsonObject) -> None:

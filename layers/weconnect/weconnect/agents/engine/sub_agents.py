@@ -13,23 +13,19 @@ from pydantic import TypeAdapter
 
 from weconnect import clock, json_schema
 from weconnect.agents import service
-from weconnect.agents.engine import executions
 from weconnect.agents.engine.delegated_calls import (
     PendingCall,
     StartedCall,
     ToolResult,
-    derive_id,
     record_call,
     resolve_reference,
 )
 from weconnect.agents.engine.execution_context import (
-    ACTOR,
     AgentResult,
     Ended,
     ExecutionContext,
     check_fence,
 )
-from weconnect.agents.engine.executions import CallingExecution
 from weconnect.agents.engine.usage import BudgetShare
 from weconnect.agents.rows import AgentExecutionRow
 from weconnect.agents.tools.errors import ToolError
@@ -37,6 +33,8 @@ from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.base_entity import JsonObject
 from weconnect.durable.steps import Steps
 from weconnect.errors import Problem
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.start import start
 
 AgentRunner = Callable[[Steps, ExecutionContext, BudgetShare], AgentResult]
 """Runs an execution to its end: `loop.run_agent`, which is passed in because the loop uses this module."""
@@ -77,8 +75,8 @@ def input_text(arguments: JsonObject) -> str:
 def _start(call: PendingCall) -> StartedCall | Ended:
     """Store the called agent's execution, which `call_agent` runs; an error is part of the result."""
     verdict = check_fence(call.context)
-    if verdict.outcome:
-        return Ended(outcome=verdict.outcome)
+    if verdict.completion:
+        return Ended(completion=verdict.completion)
     started = clock.now().timestamp()
     try:
         if mismatch := json_schema.find_mismatch(call.tool.input_schema, call.arguments):
@@ -92,10 +90,8 @@ def _start(call: PendingCall) -> StartedCall | Ended:
 def _store(call: PendingCall, row: AgentExecutionRow) -> tuple[UUID, UUID]:
     """Store the called agent's execution and return its id and the agent's. Raises ToolError, Problem. Idempotent."""
     agent_id = resolve_agent(call.context.organization_id, call.tool, call.arguments)
-    execution_id = derive_id(call.context, call.step_name)
-    text, user_id = input_text(call.arguments), call.snapshot.user_id
-    executions.store_nested(CallingExecution.of_agent(row), agent_id, text, execution_id, user_id, ACTOR)
-    return execution_id, agent_id
+    request = StartExecution.by_parent(row, call.step_name, "agent", agent_id, input_text(call.arguments))
+    return UUID(start(request).row.id), agent_id
 
 
 def _finish(call: PendingCall, started: StartedCall, result: AgentResult) -> ToolResult:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from weconnect import clock
-from weconnect.agents.engine.completion import AgentOutcome
 from weconnect.agents.engine.execution_context import AgentSnapshot, Charge
-from weconnect.agents.entities import AgentExecutionStatus
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.results import Completion
 from weconnect.models.messages import ModelReply
 
 
@@ -70,15 +70,15 @@ def seconds_left(snapshot: AgentSnapshot, usage: Usage) -> float:
     return timeout_seconds + usage.suspended_seconds - (clock.now().timestamp() - snapshot.started)
 
 
-def find_exceeded_limit(snapshot: AgentSnapshot, usage: Usage) -> AgentOutcome | None:
-    """Return the outcome of an execution that has reached a limit; None when it may ask its model again.
+def find_exceeded_limit(snapshot: AgentSnapshot, usage: Usage) -> Completion | None:
+    """Return the completion of an execution that has reached a limit; None when it may ask its model again.
 
     Fails closed: where money is limited, a model with an unknown price is not asked.
     """
     limits = snapshot.definition.limits
     if seconds_left(snapshot, usage) <= 0:
         error = f"The execution took longer than {limits.timeout_seconds} s"
-        return AgentOutcome(status=AgentExecutionStatus.TIMEOUT, error=error, code="timeout")
+        return Completion.with_error(ExecutionStatus.TIMEOUT, "timeout", error)
     max_tokens, max_cost_micros = _limits(snapshot)
     if usage.requests >= limits.max_steps:
         return budget_exceeded(f"{limits.max_steps} model requests")
@@ -105,10 +105,9 @@ def split_remaining_budget(snapshot: AgentSnapshot, usage: Usage, shares: int) -
     return share
 
 
-def budget_exceeded(limit: str) -> AgentOutcome:
-    """Return the outcome of an execution that has used up a budget; `limit` names it."""
-    error = f"Budget exceeded: {limit}"
-    return AgentOutcome(status=AgentExecutionStatus.FAILED, error=error, code="budget_exceeded")
+def budget_exceeded(limit: str) -> Completion:
+    """Return the completion of an execution that has used up a budget; `limit` names it."""
+    return Completion.failed("budget_exceeded", f"Budget exceeded: {limit}")
 
 
 def _limits(snapshot: AgentSnapshot) -> tuple[int | None, int | None]:

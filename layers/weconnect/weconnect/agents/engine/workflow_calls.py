@@ -22,12 +22,15 @@ from weconnect.agents.engine.delegated_calls import (
 from weconnect.agents.engine.execution_context import Ended, check_fence
 from weconnect.agents.tools.errors import ToolError
 from weconnect.agents.tools.invocation import PinnedTool
+from weconnect.agents.tools.workflow_offers import get_offers
 from weconnect.base_entity import JsonObject
 from weconnect.durable.steps import Steps
-from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.node_sdk.node_type import NodeError
-from weconnect.workflows import service as workflows
-from weconnect.workflows.engine import child_executions
+from weconnect.errors import Problem
+from weconnect.executions import child_calls
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
+from weconnect.executions.errors import ExecutionNotFound
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.start import start
 
 DEFAULT_TIMEOUT_SECONDS = 3_600
 
@@ -41,8 +44,10 @@ def call_workflow(steps: Steps, call: PendingCall) -> ToolResult | Ended:
     if child_id := started.execution_id:
 
         def announce(callback_id: str) -> None:
-            """Start the workflow's execution, which completes the callback when it ends."""
-            child_executions.start(call.context.organization_id, child_id, callback_id)
+            """Start the workflow's execution, whose end completes the callback; cancel it if this one is to end."""
+            is_cancelled = check_fence(call.context).completion is not None
+            organization_id = call.context.organization_id
+            child_calls.start_child(organization_id, child_id, callback_id, is_cancelled=is_cancelled)
 
         steps.callback(f"{name}-run", announce, timeout_seconds(call.tool))
     return steps.step(name, lambda: _finish(call, started), ToolResult)
@@ -54,7 +59,7 @@ def resolve_workflow(organization_id: UUID, tool: PinnedTool, arguments: JsonObj
     Raises ToolError for an unknown name.
     """
     return tool.configuration.workflow_id or resolve_reference(
-        "workflow", arguments, lambda name: workflows.find_by_name(organization_id, name)
+        "workflow", arguments, lambda name: get_offers().find_by_name(organization_id, name)
     )
 
 
@@ -78,8 +83,8 @@ def timeout_seconds(tool: PinnedTool) -> int:
 def _start(call: PendingCall) -> StartedCall | Ended:
     """Store the called workflow's execution; an error of the call is part of the result."""
     verdict = check_fence(call.context)
-    if verdict.outcome:
-        return Ended(outcome=verdict.outcome)
+    if verdict.completion:
+        return Ended(completion=verdict.completion)
     started = clock.now().timestamp()
     tool, arguments = call.tool, call.arguments
     try:
@@ -90,14 +95,17 @@ def _start(call: PendingCall) -> StartedCall | Ended:
                 "The user who started this execution may not run workflows: it needs workflows:execute"
             )
         workflow_id = resolve_workflow(call.context.organization_id, tool, arguments)
-        child_id = child_executions.store(
-            verdict.row, call.step_name, workflow_id, workflow_input(tool, arguments)
-        )
-    except NodeError as error:
-        return StartedCall(started=started, error=f"{error.code}: {error.message}")
+        value = workflow_input(tool, arguments)
+        child = start(
+            StartExecution.by_parent(verdict.row, call.step_name, "workflow", workflow_id, value)
+        ).row
     except ToolError as error:
         return StartedCall(started=started, error=str(error))
-    return StartedCall(started=started, execution_id=child_id)
+    except Problem as problem:
+        if problem.status >= 500:
+            raise
+        return StartedCall(started=started, error=f"{problem.code}: {problem.detail}")
+    return StartedCall(started=started, execution_id=UUID(child.id))
 
 
 def _finish(call: PendingCall, started: StartedCall) -> ToolResult:
@@ -106,7 +114,7 @@ def _finish(call: PendingCall, started: StartedCall) -> ToolResult:
     if started.execution_id:
         try:
             result = checked_output(call.tool, _load_output(call))
-        except (ToolError, NodeError) as error:
+        except ToolError as error:
             failure = str(error)
     seconds = record_call(call, started, failure, result)
     return ToolResult(
@@ -118,16 +126,18 @@ def _finish(call: PendingCall, started: StartedCall) -> ToolResult:
 
 def _load_output(call: PendingCall) -> Any:
     """Return the output of the workflow's execution. Raises ToolError when it has not completed."""
-    child = child_executions.load_result(call.context.load_row(), call.step_name)
-    if child["status"] in OPEN_STATUSES:
+    try:
+        result = child_calls.load_child_result(call.context.load_row(), call.step_name)
+    except ExecutionNotFound as problem:
+        raise ToolError("The child execution was deleted or has expired") from problem
+    if result["status"] in OPEN_STATUSES:
         raise ToolError(f"Its execution took longer than {timeout_seconds(call.tool)} s and was cancelled")
-    if child["status"] != "completed":
-        error = child["error"] or {
-            "code": child["status"],
-            "message": f"The execution is {child['status']}",
-        }
-        raise ToolError(f"{error['code']}: {error['message']}")
-    return child["output"]
+    if result["status"] != ExecutionStatus.COMPLETED:
+        error = result["error"]
+        code = error["code"] if error else result["status"]
+        message = error["message"] if error else f"The execution is {result['status']}"
+        raise ToolError(f"{code}: {message}")
+    return result["output"]
 
 
 @functools.cache

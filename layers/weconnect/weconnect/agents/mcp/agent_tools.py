@@ -9,21 +9,22 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from weconnect.agents import service, versions
-from weconnect.agents.engine import executions
 from weconnect.agents.entities import (
-    OPEN_STATUSES,
-    AgentExecutionStatus,
     AIAgentExecution,
     AIAgentSummary,
     NewAIAgentExecution,
 )
+from weconnect.agents.executions import service as agent_executions
+from weconnect.agents.executions.conversion import to_execution
 from weconnect.agents.mcp import tool_names, workflow_tools
 from weconnect.agents.mcp.results import build_text_block, error_result, own_metadata
-from weconnect.agents.rows import AgentRow, AgentVersionRow
+from weconnect.agents.rows import AgentExecutionRow, AgentRow, AgentVersionRow
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.db import table
 from weconnect.errors import NotFound, Problem
+from weconnect.executions import service as executions
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
 
 AGENT = "a"
@@ -104,14 +105,15 @@ def call_tool(caller: Caller, name: str, arguments: JsonObject, seconds: int) ->
         if is_workflow and caller.has_permission(workflow_tools.PERMISSION):
             return workflow_tools.call_tool(caller, agent_id, arguments, seconds)
         if name == GET_EXECUTION:
-            execution = _load_execution(caller, GetAgentExecution.model_validate(arguments))
-            return _to_result(executions.wait(caller, execution, seconds))
+            row = _load_execution(caller, GetAgentExecution.model_validate(arguments))
+            return _to_result(to_execution(executions.wait(row, seconds)))
         if kind == AGENT and agent_id:
+            new = NewAIAgentExecution.model_validate(arguments)
             try:
-                execution = executions.start(caller, agent_id, NewAIAgentExecution.model_validate(arguments))
+                execution = agent_executions.start_for_caller(caller, agent_id, new, seconds)
             except NotFound:
                 return None
-            return _to_result(executions.wait(caller, execution, seconds), is_first_call=True)
+            return _to_result(execution, is_first_call=True)
     except ValidationError as error:
         mismatches = [f"/{'/'.join(map(str, item['loc']))} {item['msg']}" for item in error.errors()[:3]]
         return error_result(f"The arguments do not match the schema: {'; '.join(mismatches)}", "invalid")
@@ -135,12 +137,15 @@ def _describe(agent: AIAgentSummary, _: AgentRow, version: AgentVersionRow) -> J
     return tool if schema is None else {**tool, "outputSchema": {"type": "object", **schema}}
 
 
-def _load_execution(caller: Caller, arguments: GetAgentExecution) -> AIAgentExecution:
-    """Return an execution that the caller may see: any with agents:read, else their own. Raises ExecutionNotFound."""
-    execution = executions.get(caller, arguments.agent_id, arguments.execution_id)
-    if not caller.has_permission("agents:read") and execution.user_id != caller.user_id:
+def _load_execution(caller: Caller, arguments: GetAgentExecution) -> AgentExecutionRow:
+    """Return the row of an execution that the caller may see: any with agents:read, else their own.
+
+    Raises ExecutionNotFound.
+    """
+    row = agent_executions.require(caller, arguments.agent_id, arguments.execution_id, "view")
+    if not caller.has_permission("agents:read") and row.user_id != str(caller.user_id):
         raise ExecutionNotFound()
-    return execution
+    return row
 
 
 def _to_result(execution: AIAgentExecution, *, is_first_call: bool = False) -> JsonObject:
@@ -157,7 +162,7 @@ def _to_result(execution: AIAgentExecution, *, is_first_call: bool = False) -> J
             # A tool with an output schema must return a value of that schema or an error.
             return error_result(text, "not_over", ids)
         return {"content": [build_text_block(text)], "structuredContent": ids, "isError": False}
-    if status == AgentExecutionStatus.COMPLETED:
+    if status == ExecutionStatus.COMPLETED:
         result: JsonObject = {
             "content": [build_text_block(execution.output or "")],
             "isError": False,

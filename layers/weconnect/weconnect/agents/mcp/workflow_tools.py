@@ -6,17 +6,18 @@ from uuid import UUID
 from weconnect import json_schema
 from weconnect.agents.mcp import tool_names
 from weconnect.agents.mcp.results import build_text_block, error_result, own_metadata
+from weconnect.agents.tools.workflow_offers import OfferedWorkflow, get_offers
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.db import table
 from weconnect.errors import NotFound
-from weconnect.executions import service, starting
-from weconnect.executions.entities import OPEN_STATUSES, Execution, NewWorkflowExecution
+from weconnect.executions import service
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
-from weconnect.executions.rows import ExecutionRow
-from weconnect.executions.stored_values import to_execution
-from weconnect.workflows.definition import tool_offers
-from weconnect.workflows.definition.tool_offers import OfferedWorkflow
+from weconnect.executions.kinds import kind_of
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.rows import AnyRow, ExecutionRow, key_with_slots
+from weconnect.executions.start import start
 
 WORKFLOW = "w"
 GET_EXECUTION = "get_workflow_run"
@@ -51,7 +52,7 @@ def list_tools(caller: Caller, cursor: str | None) -> tuple[list[JsonObject], st
     """
     caller.require_permission(PERMISSION)
     inner_cursor = cursor.removeprefix(CURSOR_PREFIX) if cursor else None
-    workflows, next_cursor = tool_offers.list_offered(caller, limit=PAGE_SIZE, cursor=inner_cursor or None)
+    workflows, next_cursor = get_offers().list_offered(caller, limit=PAGE_SIZE, cursor=inner_cursor or None)
     tools = [_describe(workflow) for workflow in workflows]
     if tools and not inner_cursor:
         tools = [GET_EXECUTION_TOOL, *tools]
@@ -66,18 +67,17 @@ def call_tool(
     Waits at most `seconds`. Return None when the workflow is not offered as a tool.
     """
     if workflow_id is None:
-        execution = _load_execution(caller, GetWorkflowExecution.model_validate(arguments))
-        return _to_result(service.wait(caller, execution, seconds))
+        row = _load_execution(caller, GetWorkflowExecution.model_validate(arguments))
+        return _to_result(service.wait(row, seconds))
     try:
-        workflow = tool_offers.require_offered(caller, workflow_id)
+        workflow = get_offers().require_offered(caller, workflow_id)
     except NotFound:
         return None
     if mismatch := json_schema.find_mismatch(workflow.input_schema, arguments):
         return error_result(f"The arguments do not match the schema: {mismatch}", "invalid")
-    new = NewWorkflowExecution(input=arguments)
     # Not express: an execution may take longer than the time that is left for this call.
-    execution = starting.start(caller, workflow_id, new, 0, may_be_express=False)
-    return _to_result(service.wait(caller, execution, seconds))
+    started = start(StartExecution.by_caller(caller, "workflow", workflow_id, arguments, express="never"))
+    return _to_result(service.wait(started.row, seconds))
 
 
 def _describe(workflow: OfferedWorkflow) -> JsonObject:
@@ -91,32 +91,29 @@ def _describe(workflow: OfferedWorkflow) -> JsonObject:
     }
 
 
-def _load_execution(caller: Caller, arguments: GetWorkflowExecution) -> Execution:
-    """Return an execution that the caller may see: any with executions:read, else their own.
+def _load_execution(caller: Caller, arguments: GetWorkflowExecution) -> AnyRow:
+    """Return the row of an execution that the caller may see: any with executions:read, else their own.
 
     Raises ExecutionNotFound.
     """
-    key = ExecutionRow.at(caller.organization_id, arguments.execution_id)
+    key = key_with_slots(caller.organization_id, arguments.execution_id)
     row = table.require(ExecutionRow, key, ExecutionNotFound)
     if not caller.has_permission("executions:read") and row.user_id != str(caller.user_id):
         raise ExecutionNotFound()
-    return to_execution(row)
+    return row
 
 
-def _to_result(execution: Execution) -> JsonObject:
+def _to_result(row: AnyRow) -> JsonObject:
     """Return an execution as an MCP result: its output as JSON text."""
-    status = execution.status
-    ids = {
-        "workflowId": str(execution.workflow_id),
-        "executionId": str(execution.id),
-        "status": str(status),
-    }
+    result = kind_of(row).load_result(row)
+    status = result["status"]
+    ids = {"workflowId": str(row.target_id), "executionId": row.id, "status": status}
     if status in OPEN_STATUSES:
-        text = f"The execution has not finished. Call {GET_EXECUTION} with executionId {execution.id}."
+        text = f"The execution has not finished. Call {GET_EXECUTION} with executionId {row.id}."
         return {"content": [build_text_block(text)], "structuredContent": ids, "isError": False}
-    if execution.is_completed():
-        text = json.dumps(execution.output, ensure_ascii=False)
+    if status == ExecutionStatus.COMPLETED:
+        text = json.dumps(result["output"], ensure_ascii=False)
         return {"content": [build_text_block(text)], "isError": False, "_meta": own_metadata(ids)}
-    if error := execution.error:
-        return error_result(error.message, error.code, ids)
+    if error := result["error"]:
+        return error_result(error["message"], error["code"], ids)
     return error_result(f"The execution is {status}", status, ids)

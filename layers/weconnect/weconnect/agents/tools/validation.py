@@ -15,13 +15,12 @@ from weconnect.agents.tools.entities import (
     McpServer,
 )
 from weconnect.agents.tools.errors import McpServerUnusable, ToolError, ToolNameTaken
+from weconnect.agents.tools.workflow_offers import get_offers
 from weconnect.api.caller import Caller
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.errors import FieldError, Invalid
 from weconnect.organizations.rows import MemberRow
-from weconnect.workflows.definition import tool_offers
-from weconnect.workflows.rows import WorkflowRow
 
 _HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
 _HEADER_VALUE = {"type": ["string", "number", "boolean"], "pattern": "^[^\\r\\n\\x00]*$", "maxLength": 8_000}
@@ -95,7 +94,7 @@ def check_configuration(caller: Caller, configuration: AgentToolConfiguration) -
         raise Invalid("The agent does not exist.", pointer="/configuration/agentId")
     if workflow_id := configuration.workflow_id:
         caller.require_permission("workflows:execute")
-        if not table.get(WorkflowRow, WorkflowRow.at(organization_id, workflow_id)):
+        if not get_offers().exists(organization_id, workflow_id):
             raise Invalid("The workflow does not exist.", pointer="/configuration/workflowId")
     for name, value in (configuration.parameters or {}).items():
         if name in PARAMETERS and (mismatch := json_schema.find_mismatch(PARAMETERS[name], value)):
@@ -115,7 +114,7 @@ def check_target(tool_type: AgentToolType, configuration: AgentToolConfiguration
 def load_workflow_schema(caller: Caller, configuration: AgentToolConfiguration) -> JsonObject:
     """Return the JSON Schema of a workflow's input, from its active version, else from its newest."""
     assert configuration.workflow_id
-    return tool_offers.load_input_schema(caller.organization_id, configuration.workflow_id)
+    return get_offers().load_input_schema(caller.organization_id, configuration.workflow_id)
 
 
 def check_approvers(caller: Caller, approval: AgentToolApproval | None) -> None:

@@ -12,39 +12,25 @@ crash at any point: the next call, or the sweeper, repeats what it did, with the
 Nothing here cancels executions: the functions return which ones have to be cancelled, and `followups` does that.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 from uuid import UUID
 
-from weconnect import clock, fault_injection
+from weconnect import fault_injection
 from weconnect.actor import Actor
 from weconnect.db import counters, table
-from weconnect.durable import client as durable_client
-from weconnect.errors import Conflict, FieldError
+from weconnect.errors import Conflict
 from weconnect.executions.concurrency import semaphores
 from weconnect.executions.concurrency.semaphores import Semaphore
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
-from weconnect.executions.errors import (
-    AlreadyStarted,
-    ConcurrencyKeyFailed,
-    ConcurrencyLimitReached,
-    ExecutionNotFound,
-)
+from weconnect.executions.errors import AlreadyStarted, ConcurrencyLimitReached, ExecutionNotFound
+from weconnect.executions.invocation import invoke
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import ConcurrencyLimit, ExecutionRow, QueueRow, SemaphoreRow
-from weconnect.expressions import rendering
-from weconnect.expressions.rendering import EvaluationContext, ExpressionError
+from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, key_with_slots
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
-from weconnect.settings import settings
-from weconnect.workflows.entities import WorkflowSettings
-from weconnect.workflows.executions.trigger_items import to_items
-
-MAX_KEY_LENGTH = 200
 
 
 @dataclass
@@ -52,7 +38,7 @@ class AdmissionResult:
     """The number of admitted executions, and the executions that have to be cancelled now."""
 
     admitted: int = 0
-    to_cancel: list[ExecutionRow] = field(default_factory=list)
+    to_cancel: list[AnyRow] = field(default_factory=list)
 
     def add(self, other: "AdmissionResult") -> None:
         """Add the counts and executions of another result to this one."""
@@ -64,8 +50,8 @@ class AdmissionResult:
 class StoredExecution:
     """An execution as it was stored, and the executions that have to be cancelled to make room for it."""
 
-    row: ExecutionRow
-    to_cancel: list[ExecutionRow] = field(default_factory=list)
+    row: AnyRow
+    to_cancel: list[AnyRow] = field(default_factory=list)
 
 
 class _Queued(TypedDict):
@@ -73,28 +59,6 @@ class _Queued(TypedDict):
 
     waits_for: str | None
     queued_at: list[str] | None
-
-
-def evaluate_concurrency(settings: WorkflowSettings, value: Any) -> ConcurrencyLimit | None:
-    """Return the limit that the settings set for an execution with this input; None when they set none.
-
-    Raises ConcurrencyKeyFailed.
-    """
-    concurrency = settings.concurrency
-    if concurrency is None:
-        return None
-    items = to_items(value)
-    try:
-        variables = {"trigger": value, "input": items}
-        contexts = [EvaluationContext((items or [{}])[0])]
-        (key,) = rendering.render(concurrency.key, contexts, variables, clock.now())
-    except ExpressionError as error:
-        errors: list[FieldError] = [{"pointer": "/settings/concurrency/key", "detail": str(error)}]
-        raise ConcurrencyKeyFailed(errors=errors) from error
-    text = key if isinstance(key, str) else "" if key is None else json.dumps(key, sort_keys=True)
-    if len(text) > MAX_KEY_LENGTH:
-        text = hashlib.sha256(text.encode()).hexdigest()
-    return {"key": text, "limit": concurrency.limit, "policy": concurrency.policy}
 
 
 def load_execution_limit(organization_id: UUID) -> int:
@@ -106,13 +70,16 @@ def load_execution_limit(organization_id: UUID) -> int:
 # Starting
 
 
-def store(row: ExecutionRow, actor: Actor, organization_limit: int) -> StoredExecution:
+def store(row: AnyRow, actor: Actor, organization_limit: int | None = None) -> StoredExecution:
     """Store an execution: admitted when there are slots, else queued.
 
-    Raises AlreadyStarted, and ConcurrencyLimitReached when no slot is free and the policy is `skip`.
+    `organization_limit` is the plan's, read when it is None and needed. Raises AlreadyStarted, and
+    ConcurrencyLimitReached when no slot is free and the policy is `skip`.
     """
     for semaphore in _list_semaphores(row):
-        limit = _get_limit(semaphore, row, organization_limit)
+        if semaphore.workflow_id is None and organization_limit is None:
+            organization_limit = load_execution_limit(semaphore.organization_id)
+        limit = _get_limit(semaphore, row, -1 if organization_limit is None else organization_limit)
         if not semaphores.acquire(semaphore, UUID(row.id), limit):
             if _is_skipped(semaphore, row):
                 raise _build_limit_error(semaphore, row)
@@ -120,61 +87,28 @@ def store(row: ExecutionRow, actor: Actor, organization_limit: int) -> StoredExe
     return StoredExecution(table.create(row, actor, AlreadyStarted()))
 
 
-def store_once(row: ExecutionRow, organization_limit: int) -> StoredExecution:
-    """Store an execution that a step starts, as `store` does. Idempotent, because the step may be repeated."""
-    try:
-        return store(row, ACTOR, organization_limit)
-    except AlreadyStarted:
-        return StoredExecution(_reload(row))
-
-
-def invoke(row: ExecutionRow) -> None:
-    """Start the durable function of an admitted execution, by its name. Idempotent; the sweeper retries a failure."""
-    if row.queued_at:
-        return
-    payload = {"organizationId": row.organization_id, "executionId": row.id}
-    fault_injection.kill_point("before:invoke")
-    try:
-        durable_client.lambda_client().invoke(
-            FunctionName=settings.run_workflow_function,
-            InvocationType="Event",
-            DurableExecutionName=get_durable_name(row),
-            Payload=json.dumps(payload),
-        )
-    except Exception as error:
-        logger.warning("execution not started; the sweeper will", execution_id=row.id, error=repr(error))
-    fault_injection.kill_point("after:invoke")
-
-
-def get_durable_name(row: ExecutionRow) -> str:
-    """Return the name of the durable execution: the IDs of organization and execution in hexadecimal.
-
-    They lead from the platform's event of its end to the row.
-    """
-    return UUID(row.organization_id).hex + UUID(row.id).hex
-
-
-def share_semaphore(row: ExecutionRow, other: ExecutionRow) -> bool:
-    """Return whether two executions are limited by the same workflow's semaphore."""
+def share_slot(row: AnyRow, ancestors: Iterable[AnyRow]) -> None:
+    """Let an execution use the slot of its workflow's semaphore that one of its ancestors holds."""
     semaphore = _get_workflow_semaphore(row)
-    return semaphore is not None and semaphore == _get_workflow_semaphore(other)
+    if semaphore and any(semaphore == _get_workflow_semaphore(above) for above in ancestors):
+        row.concurrency = None
 
 
-def _list_semaphores(row: ExecutionRow) -> list[Semaphore]:
+def _list_semaphores(row: AnyRow) -> list[Semaphore]:
     """Return the semaphores that an execution has to pass, in order."""
     semaphore = _get_workflow_semaphore(row)
     passed = [semaphore] if semaphore else []
-    return passed if row.parent_key else [*passed, Semaphore(UUID(row.organization_id))]
+    return [*passed, Semaphore(UUID(row.organization_id))] if row.needs_slot else passed
 
 
-def _get_workflow_semaphore(row: ExecutionRow) -> Semaphore | None:
+def _get_workflow_semaphore(row: AnyRow) -> Semaphore | None:
     """Return the semaphore of an execution's concurrency key, or None when its workflow sets no limit."""
     if not row.concurrency:
         return None
-    return Semaphore(UUID(row.organization_id), UUID(row.workflow_id), row.concurrency["key"])
+    return Semaphore(UUID(row.organization_id), row.target_id, row.concurrency["key"])
 
 
-def _get_limit(semaphore: Semaphore, row: ExecutionRow, organization_limit: int) -> int:
+def _get_limit(semaphore: Semaphore, row: AnyRow, organization_limit: int) -> int:
     """Return how many slots a semaphore has for an execution (-1: unlimited), by its settings or by the plan."""
     if not semaphore.workflow_id:
         return organization_limit
@@ -182,18 +116,18 @@ def _get_limit(semaphore: Semaphore, row: ExecutionRow, organization_limit: int)
     return int(row.concurrency["limit"])
 
 
-def _has_policy(semaphore: Semaphore, row: ExecutionRow, policy: str) -> bool:
+def _has_policy(semaphore: Semaphore, row: AnyRow, policy: str) -> bool:
     """Return whether a semaphore is a workflow's, and the execution's concurrency limit has this policy."""
     limit = row.concurrency if semaphore.workflow_id else None
     return limit is not None and limit["policy"] == policy
 
 
-def _is_skipped(semaphore: Semaphore, row: ExecutionRow) -> bool:
+def _is_skipped(semaphore: Semaphore, row: AnyRow) -> bool:
     """Return whether an execution is refused instead of queued when a semaphore has no free slot."""
     return _has_policy(semaphore, row, "skip")
 
 
-def _build_limit_error(semaphore: Semaphore, row: ExecutionRow) -> Conflict:
+def _build_limit_error(semaphore: Semaphore, row: AnyRow) -> Conflict:
     """Return ConcurrencyLimitReached, or AlreadyStarted when the execution was stored by an earlier attempt."""
     if table.get(ExecutionRow, (row.pk, row.sk)):
         return AlreadyStarted()
@@ -203,7 +137,7 @@ def _build_limit_error(semaphore: Semaphore, row: ExecutionRow) -> Conflict:
     return ConcurrencyLimitReached(detail)
 
 
-def _store_queued(semaphore: Semaphore, row: ExecutionRow, actor: Actor) -> StoredExecution:
+def _store_queued(semaphore: Semaphore, row: AnyRow, actor: Actor) -> StoredExecution:
     """Store an execution in the queue of a semaphore, then admit who is next there.
 
     It becomes a durable one, because its caller may not wait so long.
@@ -219,34 +153,33 @@ def _store_queued(semaphore: Semaphore, row: ExecutionRow, actor: Actor) -> Stor
     return StoredExecution(_reload(row), result.to_cancel)
 
 
-def _reload(row: ExecutionRow) -> ExecutionRow:
+def _reload(row: AnyRow) -> AnyRow:
     """Return the stored row of an execution. Raises ExecutionNotFound."""
     return table.require(ExecutionRow, (row.pk, row.sk), ExecutionNotFound)
 
 
-def _build_queued_values(semaphore: Semaphore, row: ExecutionRow) -> _Queued:
+def _build_queued_values(semaphore: Semaphore, row: AnyRow) -> _Queued:
     """Return the values that put an execution's row into the queue of a semaphore."""
     return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row.id))}
 
 
-def _build_admitted_values(row: ExecutionRow) -> dict[str, Any]:
+def _build_admitted_values(row: AnyRow) -> dict[str, Any]:
     """Return the values that take an execution's row out of its queue and let the sweeper find it as pending."""
-    keys = ExecutionRow.status_keys(UUID(row.organization_id), UUID(row.id), ExecutionStatus.PENDING, False)
-    return {"waits_for": None, "queued_at": None, **keys}
+    return {"waits_for": None, "queued_at": None, **row.status_keys(ExecutionStatus.PENDING)}
 
 
-def _build_queue_row(semaphore: Semaphore, row: ExecutionRow) -> QueueRow:
+def _build_queue_row(semaphore: Semaphore, row: AnyRow) -> QueueRow:
     """Return the row of an execution in the queue of a semaphore; it expires with the execution."""
     pk, sk = semaphore.queue_key_of(row.id)
     return QueueRow(pk=pk, sk=sk, execution_id=row.id, ttl=row.ttl)
 
 
-def _is_queued_at(row: ExecutionRow | None, pk: str, sk: str) -> bool:
+def _is_queued_at(row: AnyRow | None, pk: str, sk: str) -> bool:
     """Return whether an execution exists and is queued by the queue's row with this key."""
     return row is not None and row.queued_at == [pk, sk]
 
 
-def get_queue_position(row: ExecutionRow) -> int | None:
+def get_queue_position(row: AnyRow) -> int | None:
     """Return the position of an execution in the queue that it waits in (1 is next); None when it is not queued."""
     if not row.queued_at:
         return None
@@ -258,7 +191,7 @@ def get_queue_position(row: ExecutionRow) -> int | None:
 # Slots that are freed
 
 
-def release_slots(row: ExecutionRow) -> AdmissionResult:
+def release_slots(row: AnyRow) -> AdmissionResult:
     """Free the slots of an execution that has ended, and admit queued ones."""
     result = AdmissionResult()
     for semaphore in _list_semaphores(row):
@@ -315,17 +248,17 @@ def _admit_queued(semaphore: Semaphore, item: dict[str, Any], result: AdmissionR
     semaphores.clear_queued_mark(semaphore, item)
 
 
-def _list_queued(semaphore: Semaphore) -> Iterator[ExecutionRow]:
+def _list_queued(semaphore: Semaphore) -> Iterator[AnyRow]:
     """Yield the executions that are queued for a slot of a semaphore, oldest first."""
     pk, prefix = semaphore.queue_prefix
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True, page_size=25):
-        at = ExecutionRow.at(semaphore.organization_id, UUID(queue_row.execution_id))
+        at = key_with_slots(semaphore.organization_id, UUID(queue_row.execution_id))
         row = table.get(ExecutionRow, at)
         if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             yield row
 
 
-def _pass_semaphore(semaphore: Semaphore, row: ExecutionRow, result: AdmissionResult) -> None:
+def _pass_semaphore(semaphore: Semaphore, row: AnyRow, result: AdmissionResult) -> None:
     """Pass an execution that holds a slot of a semaphore to the next semaphore's queue, or admit it.
 
     Does nothing when another process passed it meanwhile. One whose cancellation was requested is to be cancelled.
@@ -357,12 +290,12 @@ def _pass_semaphore(semaphore: Semaphore, row: ExecutionRow, result: AdmissionRe
         invoke(row)
 
 
-def _acquire_next(semaphore: Semaphore, row: ExecutionRow) -> bool:
+def _acquire_next(semaphore: Semaphore, row: AnyRow) -> bool:
     """Acquire a slot of a semaphore that follows in an execution's order: the organization's."""
     return semaphores.acquire(semaphore, UUID(row.id), load_execution_limit(semaphore.organization_id))
 
 
-def _list_superseded(semaphore: Semaphore, holders: list[ExecutionRow]) -> list[ExecutionRow]:
+def _list_superseded(semaphore: Semaphore, holders: list[AnyRow]) -> list[AnyRow]:
     """Return the open executions that a `cancel_running` policy cancels: all but the newest, as many as may be open."""
     candidates = [
         row
@@ -385,7 +318,7 @@ def delete_semaphores(organization_id: UUID, workflow_id: UUID, batch: Any) -> i
     """
     pk, prefix = QueueRow.of_all_keys(organization_id, workflow_id)
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
-        row = table.get(ExecutionRow, ExecutionRow.at(organization_id, UUID(queue_row.execution_id)))
+        row = table.get(ExecutionRow, key_with_slots(organization_id, UUID(queue_row.execution_id)))
         if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             with suppress(Conflict):  # it ended meanwhile
                 table.change(

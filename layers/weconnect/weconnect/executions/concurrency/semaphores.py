@@ -15,7 +15,7 @@ from uuid import UUID
 from weconnect import clock, fault_injection
 from weconnect.db import counters, table
 from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.executions.rows import ExecutionRow, QueueRow, SemaphoreRow
+from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, key_with_slots
 
 ATTEMPTS = 5
 MAX_RELEASED_AT_ONCE = 50  # an expression has at most 4 KB, and each name takes 42 bytes of it
@@ -164,9 +164,9 @@ def read_acquired_at(item: dict[str, Any]) -> dict[UUID, int]:
     return {UUID(name[1:]): int(acquired_at["N"]) for name, acquired_at in holders.items()}
 
 
-def load_executions(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[UUID, ExecutionRow]:
+def load_executions(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[UUID, AnyRow]:
     """Return the rows of those executions that are stored, by their IDs."""
-    keys = [ExecutionRow.at(semaphore.organization_id, execution_id) for execution_id in execution_ids]
+    keys = [key_with_slots(semaphore.organization_id, execution_id) for execution_id in execution_ids]
     rows = [
         row
         for start in range(0, len(keys), MAX_ROWS_READ)
@@ -176,7 +176,7 @@ def load_executions(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict
 
 
 def free_slots(
-    semaphore: Semaphore, acquired_at: dict[UUID, int], rows: dict[UUID, ExecutionRow] | None = None
+    semaphore: Semaphore, acquired_at: dict[UUID, int], rows: dict[UUID, AnyRow] | None = None
 ) -> bool:
     """Free the slots of executions that have ended, or were never stored; return whether there were any."""
     rows = load_executions(semaphore, acquired_at) if rows is None else rows

@@ -10,9 +10,10 @@ from weconnect.api.caller import Caller
 from weconnect.api.pagination import query_page
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
-from weconnect.executions.errors import WorkflowNotFound
+from weconnect.organizations.plans import quotas
 from weconnect.workflows.definition import stored_versions
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowStatus
+from weconnect.workflows.errors import WorkflowNotFound
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 
 ANY_OBJECT: JsonObject = {"type": "object", "properties": {}}
@@ -35,6 +36,16 @@ def find_declared_input_schema(definition: WorkflowDefinition) -> JsonObject | N
         if triggers := [node for node in enabled if node.type == trigger_type]:
             return triggers[0].parameters.get("inputSchema")
     return None
+
+
+def exists(organization_id: UUID, workflow_id: UUID) -> bool:
+    """Return whether the organization has a workflow with this ID."""
+    return table.get(WorkflowRow, WorkflowRow.at(organization_id, workflow_id)) is not None
+
+
+def find_by_name(organization_id: UUID, name: str) -> UUID | None:
+    """Return the ID of the workflow with this name, whatever its case."""
+    return quotas.find_by_name(WorkflowRow, WorkflowRow.of_organization(organization_id), name)
 
 
 def load_input_schema(organization_id: UUID, workflow_id: UUID) -> JsonObject:

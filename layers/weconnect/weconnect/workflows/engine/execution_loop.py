@@ -13,14 +13,12 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from weconnect import clock
 from weconnect.durable.steps import StepFailed, Steps
 from weconnect.errors import NotFound
 from weconnect.executions import lifecycle
-from weconnect.executions.completion import Completion, UnwrittenJournal
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
 from weconnect.executions.followups import complete_execution
-from weconnect.executions.lifecycle import ExecutionKey
+from weconnect.executions.results import Completion
 from weconnect.log import logger
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import RESPONSE, STOP, Items, ItemsByOutput
@@ -38,7 +36,8 @@ from weconnect.workflows.engine.journal_entries import (
     require_node_type,
 )
 from weconnect.workflows.engine.levels import Level, NodeFailed, StoppedByNode
-from weconnect.workflows.executions.journal import JournalEntry
+from weconnect.workflows.executions.journal import JournalEntry, UnwrittenJournal
+from weconnect.workflows.executions.rows import ExecutionKey
 
 TRIGGER_BY_MODE = {"webhook": "webhook", "schedule": "schedule", "event": "event"}
 """The type of the trigger node that an execution begins with, by its mode; `manual` for all others."""
@@ -69,13 +68,7 @@ def run_workflow(steps: Steps, key: ExecutionKey) -> dict[str, Any]:
 
 def load_execution(key: ExecutionKey) -> ExecutionSnapshot | None:
     """Set an execution to running and return its snapshot; None when it has ended. Idempotent."""
-    row = key.load()
-    if row.status == ExecutionStatus.PENDING:
-        started_at = clock.iso(clock.now())
-        is_running = lifecycle.change_status(
-            row, ExecutionStatus.PENDING, ExecutionStatus.RUNNING, started_at=started_at
-        )
-        row = row if is_running else key.load()
+    row = lifecycle.begin(key.load())
     if row.status != ExecutionStatus.RUNNING:
         if not lifecycle.may_continue(row):  # cancelled while pending, by a process that crashed in doing so
             complete_execution(row, Completion.cancelled())

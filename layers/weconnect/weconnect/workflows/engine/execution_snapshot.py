@@ -6,12 +6,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from weconnect import clock
-from weconnect.executions.lifecycle import ExecutionKey
-from weconnect.executions.rows import ExecutionRow
 from weconnect.executions.stored_values import count_days_left, load_value
 from weconnect.node_sdk.node_type import Items, ItemsByOutput
 from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.executions import callbacks, journal
+from weconnect.workflows.executions.rows import ExecutionKey, WorkflowExecutionRow
 from weconnect.workflows.executions.trigger_items import to_items
 from weconnect.workflows.variables import snapshot as variables
 from weconnect.workflows.variables.snapshot import VariableSnapshot
@@ -72,7 +71,7 @@ class ExecutionSnapshot(BaseModel):
         return to_items(self.trigger)
 
 
-def take_snapshot(row: ExecutionRow, definition: WorkflowDefinition) -> ExecutionSnapshot:
+def take_snapshot(row: WorkflowExecutionRow, definition: WorkflowDefinition) -> ExecutionSnapshot:
     """Return the snapshot of an execution that starts now: its definition, input and variables."""
     organization_id = UUID(row.organization_id)
     reused_from = UUID(row.reuses_outputs_of) if row.reuses_outputs_of else None
@@ -105,7 +104,7 @@ def take_snapshot(row: ExecutionRow, definition: WorkflowDefinition) -> Executio
     )
 
 
-def _create_callback_token(row: ExecutionRow, definition: WorkflowDefinition) -> str:
+def _create_callback_token(row: WorkflowExecutionRow, definition: WorkflowDefinition) -> str:
     """Return the token with which a caller resumes the workflow's wait nodes; empty when it has none."""
     has_callbacks = any(node.type == "wait" for node in definition.nodes)
     return callbacks.create_token(row) if has_callbacks else ""

@@ -8,7 +8,6 @@ from typing import Any
 from weconnect.durable.steps import Steps
 from weconnect.executions import lifecycle
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import EvaluationContext, ExpressionError
 from weconnect.node_sdk.entities import Node
@@ -21,7 +20,9 @@ from weconnect.workflows.engine.journal_entries import build_entry, to_error
 from weconnect.workflows.engine.levels import Level, NodeFailed, OperationsExhausted
 from weconnect.workflows.engine.node_executor import NodeExecutor
 from weconnect.workflows.engine.operation_plan import plan_operations
+from weconnect.workflows.executions import journal
 from weconnect.workflows.executions.journal import Journal, JournalEntry
+from weconnect.workflows.executions.rows import ExecutionKey
 
 
 class ExecutionState(ABC):
@@ -73,17 +74,20 @@ class ExecutionState(ABC):
         """Set the execution to waiting for these nodes, after its journal is written. Raises ExecutionEnded."""
         self.groups += 1
         entries, batch = self.journal.entries, self.journal.batch
-        is_suspended = self.steps.step(
-            f"hold-{self.groups}", lambda: lifecycle.suspend(self.key, entries, batch, node_ids)
-        )
+        is_suspended = self.steps.step(f"hold-{self.groups}", lambda: self._suspend(entries, batch, node_ids))
         if not is_suspended:
             raise ExecutionEnded(ExecutionStatus.CANCELLED)
         if entries:
             self.journal.mark_written(self.moment)
 
+    def _suspend(self, entries: list[JournalEntry], batch: int, node_ids: list[str]) -> bool:
+        """Write the journal and set the execution to waiting; return False when it was cancelled. Idempotent."""
+        journal.write(self.key.load(), entries, batch, node_ids)
+        return lifecycle.suspend(self.key.load())
+
     def resume(self) -> None:
         """Set the execution to running again, after `suspend`. Raises ExecutionEnded."""
-        if not self.steps.step(f"go-on-{self.groups}", lambda: lifecycle.resume_suspended(self.key)):
+        if not self.steps.step(f"go-on-{self.groups}", lambda: lifecycle.resume(self.key.load())):
             raise ExecutionEnded(ExecutionStatus.CANCELLED)
 
     def create_executor(

@@ -12,13 +12,12 @@ from weconnect import fault_injection
 from weconnect.durable.steps import MAX_PARALLEL_BRANCHES, ResultType, StepFailed, Steps
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.followups import complete_execution
-from weconnect.executions.lifecycle import get_key
-from weconnect.executions.rows import ExecutionRow
 from weconnect.workflows.engine.execution_loop import ExecutionLoop, build_broken_completion
 from weconnect.workflows.engine.execution_snapshot import take_snapshot
 from weconnect.workflows.engine.fence import EXPRESS_SECONDS
 from weconnect.workflows.engine.fenced_steps import ExecutionEnded
 from weconnect.workflows.entities import WorkflowDefinition
+from weconnect.workflows.executions.rows import ExecutionKey, WorkflowExecutionRow
 
 T = TypeVar("T")
 
@@ -68,9 +67,9 @@ class InlineSteps:
         raise AssertionError("validation keeps nodes that wait out of express executions")
 
 
-def execute_express(row: ExecutionRow, definition: WorkflowDefinition) -> None:
+def execute_express(row: WorkflowExecutionRow, definition: WorkflowDefinition) -> None:
     """Execute an execution that was stored as running, and complete it."""
-    loop = ExecutionLoop(InlineSteps(), get_key(row), take_snapshot(row, definition))
+    loop = ExecutionLoop(InlineSteps(), ExecutionKey.of(row), take_snapshot(row, definition))
     try:
         completion = loop.execute()
     except StepFailed as failure:

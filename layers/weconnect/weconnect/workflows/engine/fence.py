@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from weconnect import clock
 from weconnect.db import table
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.lifecycle import ExecutionKey, may_continue
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.lifecycle import may_continue
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
+from weconnect.workflows.executions.rows import ExecutionKey, WorkflowExecutionRow
 
 EXPRESS_SECONDS = 25.0  # a route has 29
 
@@ -27,7 +27,7 @@ def check_fence(
 
     Its time limit leaves out the `suspended_seconds` in which it waited.
     """
-    row = table.get(ExecutionRow, key.row_key)
+    row = table.get(WorkflowExecutionRow, key.row_key)
     if row is None or not may_continue(row):
         return FenceVerdict(ExecutionStatus.CANCELLED)
     used = snapshot.seconds_used_before() + clock.now().timestamp() - snapshot.started_at

@@ -14,15 +14,15 @@ from weconnect.durable.steps import Steps
 from weconnect.errors import Problem
 from weconnect.executions import lifecycle
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.executions.results import ErrorValues
-from weconnect.executions.rows import ExecutionRow
 from weconnect.log import logger
 from weconnect.node_sdk.node_type import ItemsByOutput, NodeError
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
 from weconnect.workflows.engine.fence import check_fence
 from weconnect.workflows.engine.journal_entries import to_error
+from weconnect.workflows.executions import journal
 from weconnect.workflows.executions.journal import Journal, JournalEntry, LogLine
+from weconnect.workflows.executions.rows import ExecutionKey, WorkflowExecutionRow
 
 MAX_PAUSE_SECONDS = 30 * 86_400
 MAX_PAUSES = 1_000
@@ -126,7 +126,7 @@ class FencedSteps:
 
         def attempt_unless_cancelled() -> StepResult:
             """Attempt `work`, unless the execution was cancelled."""
-            if not lifecycle.may_continue(table.get(ExecutionRow, self.execution_key.row_key)):
+            if not lifecycle.may_continue(table.get(WorkflowExecutionRow, self.execution_key.row_key)):
                 return StepResult(end_status=ExecutionStatus.CANCELLED)
             return self.attempt(work)
 
@@ -161,7 +161,7 @@ class FencedSteps:
         writes_now = writes_journal and not self.result.wrote_journal and self._is_journal_due(began_at)
         if writes_now and self.unwritten:
             entries, batch = self.unwritten.entries, self.unwritten.batch
-            lifecycle.write_journal(self.execution_key, entries, batch, [self.node_id], self.progress)
+            journal.write(self.execution_key.load(), entries, batch, [self.node_id], self.progress)
         clocked = time.monotonic()
         taken = self.attempt(work)
         taken.duration_ms = int((time.monotonic() - clocked) * 1000)
@@ -178,7 +178,7 @@ class FencedSteps:
         value = self.steps.callback(
             name,
             lambda callback_id: lifecycle.pause(
-                self.execution_key, self.path, callback_id, is_branch=self.unwritten is None
+                self.execution_key.load(), self.path, callback_id, is_branch=self.unwritten is None
             ),
             MAX_PAUSE_SECONDS,
         )

@@ -8,13 +8,10 @@ execution, and is sliced itself where it must be.
 
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from weconnect import clock
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
-from weconnect.executions.followups import cancel_execution
-from weconnect.executions.lifecycle import ExecutionKey
-from weconnect.executions.results import ChildResult, ErrorValues
+from weconnect.executions.results import ErrorValues, ExecutionResult
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_expressions import find_used_names
 from weconnect.node_sdk.node_type import RESPONSE, STOP, Items, ItemsByOutput, NodeError, NodeRun
@@ -232,7 +229,7 @@ def _load_slice_outputs(
     raise NodeFailed(error)
 
 
-def _get_child_error(child: ChildResult) -> ErrorValues:
+def _get_child_error(child: ExecutionResult) -> ErrorValues:
     """Return the error of a slice's execution that did not complete; a cancelled one has the code `cancelled`."""
     if child["status"] == ExecutionStatus.CANCELLED:
         message = f"The execution {child['executionId']} of its batches was cancelled"
@@ -241,7 +238,9 @@ def _get_child_error(child: ChildResult) -> ErrorValues:
     return child["error"]
 
 
-def _execute_child(state: ExecutionState, node_run: NodeRun, path: str, loop_slice: LoopSlice) -> ChildResult:
+def _execute_child(
+    state: ExecutionState, node_run: NodeRun, path: str, loop_slice: LoopSlice
+) -> ExecutionResult:
     """Execute a slice in an execution of its own, wait for it and return its result. Raises NodeError."""
     executor = state.create_executor(state.steps, node_run, path)
     fence_result = NodeResult([], state.moment)
@@ -265,7 +264,7 @@ def _execute_child(state: ExecutionState, node_run: NodeRun, path: str, loop_sli
 
 def _run_child(
     state: ExecutionState, executor: NodeExecutor, result: NodeResult, loop_slice: LoopSlice
-) -> ChildResult:
+) -> ExecutionResult:
     """Store a slice as an execution, start it, wait for it and return its result; the times go into `result`."""
     context = executor.create_step_context(result, 1, suspends=True)
     key = context.execution_key
@@ -276,10 +275,9 @@ def _run_child(
         return str(child_executions.store_slice(key.load(), context.prefix, with_outputs, state.snapshot))
 
     def load_child() -> dict[str, Any]:
-        """Return `{"child": ChildResult, "at": epoch seconds}`; cancel one that is still open and raise NodeError."""
+        """Return `{"child": ExecutionResult, "at": epoch seconds}`. Raises NodeError for one that is still open."""
         child = child_executions.load_result(key.load(), context.prefix)
         if child["status"] in OPEN_STATUSES:
-            cancel_execution(ExecutionKey(key.organization_id, UUID(child["executionId"])).load())
             message = f"The execution of its batches took longer than {SLICE_TIMEOUT_SECONDS} s"
             raise NodeError("loop_timeout", message)
         return {"child": child, "at": clock.now().timestamp()}
@@ -290,7 +288,7 @@ def _run_child(
     )
     taken = context.step("result", load_child)
     result.ended_at = taken["at"]
-    child: ChildResult = taken["child"]
+    child: ExecutionResult = taken["child"]
     return child
 
 

@@ -5,7 +5,6 @@ import random
 from dataclasses import dataclass, replace
 
 from weconnect.durable.steps import Steps
-from weconnect.executions.lifecycle import ExecutionKey
 from weconnect.executions.results import ErrorValues
 from weconnect.node_sdk.entities import NodeRetry
 from weconnect.node_sdk.node_type import NodeError, NodeRun, NodeType
@@ -21,6 +20,7 @@ from weconnect.workflows.engine.journal_entries import (
 )
 from weconnect.workflows.engine.step_context import StepContext
 from weconnect.workflows.executions.journal import Journal
+from weconnect.workflows.executions.rows import ExecutionKey
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock, ids
-from weconnect.approvals import service as approvals
-from weconnect.approvals.entities import Approval, Approvers
-from weconnect.approvals.rows import RequestedApprovalRow
+from weconnect.approvals.entities import Approvers
 from weconnect.db import table
 from weconnect.durable.steps import PrefixedSteps
-from weconnect.executions import lifecycle
-from weconnect.executions.lifecycle import ACTOR, ExecutionKey
-from weconnect.executions.results import ChildResult
-from weconnect.executions.rows import CallbackRow, ExecutionRow
-from weconnect.executions.stored_values import count_days_left
+from weconnect.executions import approval_requests, child_calls, lifecycle
+from weconnect.executions.approval_requests import NewApproval
+from weconnect.executions.lifecycle import ACTOR
+from weconnect.executions.results import ExecutionResult
+from weconnect.executions.rows import CallbackRow
 from weconnect.node_sdk.node_type import ApprovalRequest, ApprovalResult, Items, NodeError
 from weconnect.workflows.engine import child_executions
 from weconnect.workflows.engine.fenced_steps import FencedSteps, StepResult
+from weconnect.workflows.executions.rows import ExecutionKey, WorkflowExecutionRow
 
 
 @dataclass(frozen=True)
@@ -63,44 +60,31 @@ class StepContext:
         table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, ttl=key.load().ttl), ACTOR)
 
     def request_approval(self, request: ApprovalRequest) -> None:
-        """Create an approval request. Idempotent, for use within a step."""
-        key, row = self.execution_key, self.execution_key.load()
-        approval_id, moment = self._derive_approval_id(), clock.now()
-        approval = Approval(
-            id=approval_id,
-            created_at=moment,
-            updated_at=moment,
-            organization_id=key.organization_id,
-            user_id=UUID(row.user_id),
-            run_type="workflow",
-            workflow_id=UUID(row.workflow_id),
-            execution_id=key.execution_id,
+        """Create an approval request, unless the execution may not continue. Idempotent, for use within a step."""
+        new = NewApproval(
+            path=self.fenced.path,
             tool_name=self.node_name,
-            message=request.message,
             arguments=request.values,
             input_schema={"type": "object"},
             approvers=Approvers(users=request.users, roles=request.roles),
-            expires_at=moment + timedelta(seconds=request.expires_in_seconds),
-            api_key_id=UUID(row.api_key_id) if row.api_key_id else None,
+            expires_in_seconds=request.expires_in_seconds,
+            message=request.message,
         )
-        pk, sk = RequestedApprovalRow.at(key.organization_id, key.execution_id, self.fenced.path)
-        reference = RequestedApprovalRow(pk=pk, sk=sk, approval_id=str(approval_id), ttl=row.ttl)
-        table.put(reference, ACTOR)
-        approvals.request_approval(approval, count_days_left(row), int(row.depth or 0), ACTOR)
-        # Checked after that: a cancellation finds the reference, or is seen here.
-        if not self._may_continue():
-            approvals.withdraw(key.organization_id, [approval_id], ACTOR)
+        approval_requests.create(self.execution_key.load(), [new])
 
     def announce_approval(self, callback_id: str) -> None:
         """Let the decision about the request complete the callback. For use within a step."""
-        approvals.record_callback(self.execution_key.organization_id, self._derive_approval_id(), callback_id)
+        key = self.execution_key
+        approval_requests.announce(key.organization_id, key.execution_id, self.fenced.path, callback_id)
 
     def load_decision(self) -> ApprovalResult:
         """Return the decision about the request, or that it has expired. For use within a step."""
-        approval_id = self._derive_approval_id()
-        (approval,) = approvals.close_and_load(self.execution_key.organization_id, [approval_id], ACTOR)
+        key = self.execution_key
+        (approval,) = approval_requests.load_decisions(
+            key.organization_id, key.execution_id, [self.fenced.path]
+        )
         return {
-            "approvalId": str(approval_id),
+            "approvalId": str(approval.id),
             "status": approval.status.value,
             "arguments": approval.final_arguments(),
             "note": approval.note,
@@ -115,16 +99,12 @@ class StepContext:
         """Start a stored child, whose completion completes the callback. For use within a step."""
         organization_id = self.execution_key.organization_id
         is_cancelled = not self._may_continue()
-        child_executions.start(organization_id, UUID(execution_id), callback_id, is_cancelled=is_cancelled)
+        child_calls.start_child(organization_id, UUID(execution_id), callback_id, is_cancelled=is_cancelled)
 
-    def load_child_result(self) -> ChildResult:
+    def load_child_result(self) -> ExecutionResult:
         """Return the current result of the stored child. For use within a step. Raises NodeError."""
         return child_executions.load_result(self.execution_key.load(), self.prefix)
 
     def _may_continue(self) -> bool:
         """Return whether the execution, as it is stored now, was neither cancelled nor ended."""
-        return lifecycle.may_continue(table.get(ExecutionRow, self.execution_key.row_key))
-
-    def _derive_approval_id(self) -> UUID:
-        """Return the ID of the node's approval request: derived from the execution and the path, so always the same."""
-        return ids.derived_from(self.execution_key.execution_id, f"approval {self.fenced.path}")
+        return lifecycle.may_continue(table.get(WorkflowExecutionRow, self.execution_key.row_key))

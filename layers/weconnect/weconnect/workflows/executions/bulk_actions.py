@@ -8,11 +8,12 @@ from uuid import UUID
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.db.table import get_many
-from weconnect.executions import service
-from weconnect.executions.entities import Bulk, BulkFilter, BulkPreview, ExecutionStatus
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.entities import ExecutionStatus
 from weconnect.jobs import service as jobs
 from weconnect.jobs.entities import Job
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import Bulk, BulkFilter, BulkPreview
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 JOB_TYPE = "bulk_executions"
 MAX_COUNTED_ROWS = 5_000
@@ -42,7 +43,7 @@ def request(caller: Caller, body: Bulk) -> Job | BulkPreview:
 def preview(organization_id: UUID, body: Bulk) -> BulkPreview:
     """Count the matching executions, among the newest 5,000 at most."""
     moment, filters = clock.now(), body.filter
-    matches: list[ExecutionRow] = []
+    matches: list[WorkflowExecutionRow] = []
     is_lower_bound = False
     if filters.execution_ids:
         rows = load_by_id(organization_id, filters.execution_ids).values()
@@ -64,36 +65,41 @@ def preview(organization_id: UUID, body: Bulk) -> BulkPreview:
     )
 
 
-def load_by_id(organization_id: UUID, execution_ids: list[UUID]) -> dict[UUID, ExecutionRow]:
+def load_by_id(organization_id: UUID, execution_ids: list[UUID]) -> dict[UUID, WorkflowExecutionRow]:
     """Return the executions that exist with these IDs, in their order."""
-    rows_by_id: dict[UUID, ExecutionRow] = {}
+    rows_by_id: dict[UUID, WorkflowExecutionRow] = {}
     for start in range(0, len(execution_ids), MAX_KEYS_READ):
         chosen = execution_ids[start : start + MAX_KEYS_READ]
-        keys = {execution_id: ExecutionRow.at(organization_id, execution_id) for execution_id in chosen}
+        keys = {
+            execution_id: WorkflowExecutionRow.at(organization_id, execution_id) for execution_id in chosen
+        }
         rows = get_many(list(keys.values()))
-        rows_by_id |= {each: row for each in chosen if isinstance(row := rows.get(keys[each]), ExecutionRow)}
+        rows_by_id |= {
+            each: row for each in chosen if isinstance(row := rows.get(keys[each]), WorkflowExecutionRow)
+        }
     return rows_by_id
 
 
 def list_below(
     organization_id: UUID, filters: BulkFilter, upper: UUID, page_size: int
-) -> Iterator[ExecutionRow]:
+) -> Iterator[WorkflowExecutionRow]:
     """Yield executions with IDs below `upper`, newest first; `is_match` tells which of them match the filter."""
     low = ids.lowest_id(_to_epoch_seconds(filters.from_, 0))
     upper = min(upper, ids.lowest_id(_to_epoch_seconds(filters.to, MAX_SECONDS)))
     if upper <= low:
         return
-    index, pk = service.choose_index(organization_id, filters.workflow_id, filters.status)
-    sort_key = getattr(ExecutionRow, f"{index}sk")
-    yield from getattr(ExecutionRow, index).query(
-        pk,
+    source = service.choose_source(organization_id, filters.workflow_id, filters.status)
+    index = source.index_name
+    sort_key = getattr(WorkflowExecutionRow, f"{index}sk")
+    yield from getattr(WorkflowExecutionRow, str(index)).query(
+        source.pk,
         sort_key.between(str(low), str(UUID(int=upper.int - 1))),
         scan_index_forward=False,
         page_size=page_size,
     )
 
 
-def is_match(row: ExecutionRow, filters: BulkFilter, moment: datetime) -> bool:
+def is_match(row: WorkflowExecutionRow, filters: BulkFilter, moment: datetime) -> bool:
     """Return whether an execution matches the filter, and existed at the `moment` of the request.
 
     The latter depends on `created_at`: the ID of an execution that another one started has the other one's time.

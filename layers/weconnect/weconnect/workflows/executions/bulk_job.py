@@ -6,14 +6,14 @@ from weconnect import clock, ids
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.errors import AlreadyFinished, NotFound
-from weconnect.executions import service, starting
-from weconnect.executions.entities import Bulk, ExecutionStatus, RetryRequest
-from weconnect.executions.errors import AlreadyCompleted, ExecutionNotFound
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.errors import ExecutionNotFound
 from weconnect.jobs.entities import JobFailure
 from weconnect.jobs.job_type import BatchPlan, JobContext, JobType
-from weconnect.workflows.executions import bulk_actions
-from weconnect.workflows.sharing import access
+from weconnect.workflows.executions import bulk_actions, service
+from weconnect.workflows.executions.entities import Bulk, RetryRequest
+from weconnect.workflows.executions.errors import AlreadyCompleted
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 BATCH_SIZE = 25
 PAGE_SIZE = 100
@@ -78,7 +78,7 @@ def _cancel(job: JobContext, execution_id: UUID) -> str:
     try:
         service.cancel(job.caller, execution_id)
     except AlreadyFinished:
-        row = service.require_execution(job.caller, execution_id, access.CONTROL_EXECUTION)
+        row = service.require(job.caller, execution_id, "control")
         requested_at = row.cancel_requested_at
         if not (job.is_repeated and requested_at and requested_at >= clock.iso(job.created_at)):
             raise
@@ -98,13 +98,13 @@ def _delete(job: JobContext, execution_id: UUID) -> str:
 def _retry(job: JobContext, execution_id: UUID, *, retries_completed: bool) -> str:
     """Retry an execution once: the ID of the retry is derived from the job and the execution."""
     retry_id = ids.derived_from(job.job_id, f"retry {execution_id}")
-    at = ExecutionRow.at(job.caller.organization_id, retry_id)
-    if job.is_repeated and table.get(ExecutionRow, at):
+    at = WorkflowExecutionRow.at(job.caller.organization_id, retry_id)
+    if job.is_repeated and table.get(WorkflowExecutionRow, at):
         return "retried"
-    row = service.require_execution(job.caller, execution_id, access.CONTROL_EXECUTION)
+    row = service.require(job.caller, execution_id, "control")
     if row.status == ExecutionStatus.COMPLETED and not retries_completed:
         raise AlreadyCompleted("The execution has completed. Filter by status completed to retry it.")
-    starting.retry(job.caller, execution_id, RetryRequest(), retry_id)
+    service.retry(job.caller, execution_id, RetryRequest(), retry_id)
     return "retried"
 
 

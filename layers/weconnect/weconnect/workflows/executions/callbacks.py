@@ -14,17 +14,19 @@ from uuid import UUID
 
 from weconnect import clock
 from weconnect.db import table
+from weconnect.durable import callbacks
 from weconnect.errors import TooLarge, Unavailable
 from weconnect.executions import lifecycle
-from weconnect.executions.entities import CallbackAnswer
-from weconnect.executions.errors import AlreadyCompleted, AmbiguousCallback, CallbackNotFound
-from weconnect.executions.rows import CallbackRow, ExecutionRow
+from weconnect.executions.rows import CallbackRow
+from weconnect.workflows.executions.entities import CallbackAnswer
+from weconnect.workflows.executions.errors import AlreadyCompleted, AmbiguousCallback, CallbackNotFound
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 MAX_BYTES = 128 * 1024
 _TOKEN = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{1,64}))?")
 
 
-def create_token(row: ExecutionRow) -> str:
+def create_token(row: WorkflowExecutionRow) -> str:
     """Return a new token that completes the execution's callbacks. Only its hash is stored."""
     secret = secrets.token_urlsafe(32)
     table.touch(row, put={"callback_hash": _hash_secret(secret)})
@@ -43,7 +45,7 @@ def complete(token: str, value: Any) -> CallbackAnswer:
     if callback.completed_at:
         raise AlreadyCompleted("The callback was already completed.")
     # The platform accepts one value. It is recorded afterwards: a crash in between has not lost the value.
-    outcome = lifecycle.send_callback(callback.callback_id, {} if value is None else value)
+    outcome = callbacks.send(callback.callback_id, {} if value is None else value)
     if outcome == "failed":
         raise Unavailable("The execution could not be resumed. Try again shortly.")
     table.touch(callback, put={"completed_at": clock.iso(clock.now())})
@@ -52,17 +54,17 @@ def complete(token: str, value: Any) -> CallbackAnswer:
     return CallbackAnswer()
 
 
-def _find_execution(token: str) -> tuple[ExecutionRow, str | None]:
+def _find_execution(token: str) -> tuple[WorkflowExecutionRow, str | None]:
     """Return the execution of a token, and the node that it names. Every wrong token raises the same error."""
     match = _TOKEN.fullmatch(token)
     if match:
-        row = table.get(ExecutionRow, ExecutionRow.at(UUID(match[1]), UUID(match[2])))
+        row = table.get(WorkflowExecutionRow, WorkflowExecutionRow.at(UUID(match[1]), UUID(match[2])))
         if row and row.callback_hash and hmac.compare_digest(row.callback_hash, _hash_secret(match[3])):
             return row, match[4]
     raise CallbackNotFound()
 
 
-def _find_callback(row: ExecutionRow, node_id: str | None) -> CallbackRow:
+def _find_callback(row: WorkflowExecutionRow, node_id: str | None) -> CallbackRow:
     """Return the callback of the named node, in its newest iteration, or else of the only node that waits."""
     pk, prefix = CallbackRow.of_execution(UUID(row.organization_id), UUID(row.id))
     rows = CallbackRow.query(pk, CallbackRow.sk.startswith(prefix), consistent_read=True)

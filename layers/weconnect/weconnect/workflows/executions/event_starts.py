@@ -6,27 +6,25 @@ from uuid import UUID
 
 from weconnect import ids, metrics
 from weconnect.api.caller import Caller
-from weconnect.auth.limits import enforcement
 from weconnect.db import payloads, table
 from weconnect.db.errors import PayloadExpired
 from weconnect.errors import Problem
 from weconnect.events import subscriptions
 from weconnect.events.messages import Event, EventMessage
 from weconnect.events.subscriptions import MAX_DEPTH
-from weconnect.executions.concurrency import admission
-from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.errors import AlreadyStarted
-from weconnect.executions.followups import store_execution
-from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.new_executions import build_row, choose_retention_days, load_active_workflow
-from weconnect.executions.rows import DeletedExecutionRow, ExecutionRow
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.rows import DeletedExecutionRow
+from weconnect.executions.start import begin, start
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.log import logger
 from weconnect.node_sdk.node_type import NodeError
 from weconnect.organizations.members import membership
-from weconnect.workflows.definition import event_trigger
-from weconnect.workflows.entities import WorkflowDefinition
+from weconnect.workflows.definition import event_trigger, stored_versions
+from weconnect.workflows.entities import WorkflowDefinition, WorkflowStatus
+from weconnect.workflows.errors import WorkflowInactive, WorkflowNotFound
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
+from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 
 MAX_REFUSAL_SECONDS = 10.0
 """How long the workflows that refuse one event may take together: the expressions of each may take 3 s."""
@@ -101,50 +99,42 @@ def start_for_event(event: Event, workflow_id: UUID, execution_id: UUID, depth: 
     inactive organization, LimitReached, InputTooLarge, ExpressionError for a condition that cannot be evaluated.
     """
     organization_id = event.organization_id
-    if _was_started(organization_id, execution_id):
+    at = WorkflowRow.at(organization_id, workflow_id)
+    at_active = WorkflowVersionRow.at_active(organization_id, workflow_id)
+    at_execution = WorkflowExecutionRow.at(organization_id, execution_id)
+    at_deleted = DeletedExecutionRow.at(organization_id, execution_id)
+    rows = table.get_many([at, at_active, at_execution, at_deleted])
+    stored = rows.get(at_execution)
+    if isinstance(stored, WorkflowExecutionRow):  # by an earlier delivery of the event
+        begin(stored)
         return True
-    head, version = load_active_workflow(organization_id, workflow_id)
-    trigger_node_id = _choose_trigger(version.definition, event)
+    if at_deleted in rows:
+        return True
+    head, version = rows.get(at), rows.get(at_active)
+    if not isinstance(head, WorkflowRow):
+        raise WorkflowNotFound()
+    if head.status != WorkflowStatus.ACTIVE or not isinstance(version, WorkflowVersionRow):
+        raise WorkflowInactive()
+    _, definition = stored_versions.unpack_definition(organization_id, version)
+    trigger_node_id = _choose_trigger(definition, event)
     if trigger_node_id is None:
         return False
-    settings, value = version.definition.settings, event.to_json_dict()
-    concurrency = admission.evaluate_concurrency(settings, value)
     user_id = membership.resolve_acting_user(organization_id, UUID(head.user_id))
-    owner = Caller(user_id, organization_id, "", frozenset())
-    counted = enforcement.count_execution(owner, table.get_many(enforcement.keys_to_read(owner)))
-    try:
-        row = build_row(
-            head,
-            version.number,
-            execution_id,
-            owner.user_id,
-            value,
-            choose_retention_days(settings, counted.retention_days),
-            mode="event",
-            settings=settings,
-            concurrency=concurrency,
-            trigger_node_id=trigger_node_id,
-            depth=depth,
-        )
-        row = store_execution(row, ACTOR, counted.max_concurrent)
-    except AlreadyStarted:  # by another delivery of the event
-        counted.undo()
-        return True
-    except BaseException:
-        counted.undo()
-        raise
-    admission.invoke(row)
+    request = StartExecution(
+        kind="workflow",
+        organization_id=organization_id,
+        target_id=workflow_id,
+        execution_id=execution_id,
+        user_id=user_id,
+        input=event.to_json_dict(),
+        mode="event",
+        version=version.number,
+        counted_for=Caller(user_id, organization_id, "", frozenset()),
+        depth=depth,
+        trigger_node_id=trigger_node_id,
+    )
+    start(request)
     return True
-
-
-def _was_started(organization_id: UUID, execution_id: UUID) -> bool:
-    """Return whether the event was delivered before; start an execution again that has not begun since."""
-    at = ExecutionRow.at(organization_id, execution_id)
-    rows = table.get_many([at, DeletedExecutionRow.at(organization_id, execution_id)])
-    row = rows.get(at)
-    if isinstance(row, ExecutionRow) and row.status == ExecutionStatus.PENDING:
-        admission.invoke(row)
-    return bool(rows)
 
 
 def _choose_trigger(definition: WorkflowDefinition, event: Event) -> str | None:

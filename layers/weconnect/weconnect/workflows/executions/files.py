@@ -13,13 +13,12 @@ from uuid import UUID
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.db import payloads, table
-from weconnect.executions import service
-from weconnect.executions.entities import ExecutionFile, FileReference
-from weconnect.executions.errors import FileNotFound
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import FileRow
 from weconnect.node_sdk.node_type import Item, NodeError, NodeRun
-from weconnect.workflows.sharing import access
+from weconnect.workflows.executions import service
+from weconnect.workflows.executions.entities import ExecutionFile, FileReference
+from weconnect.workflows.executions.errors import FileNotFound
+from weconnect.workflows.executions.rows import FileRow
 
 DOWNLOAD_SECONDS = 300
 UNKNOWN_TYPE = "application/octet-stream"
@@ -65,7 +64,7 @@ def create_download(caller: Caller, execution_id: UUID, file_id: UUID) -> Execut
 
     Raises ExecutionNotFound, Forbidden, FileNotFound.
     """
-    service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    service.require(caller, execution_id, "view")
     at = FileRow.at(caller.organization_id, execution_id, file_id)
     row = table.require(FileRow, at, FileNotFound)
     return ExecutionFile(

@@ -10,8 +10,9 @@ from weconnect import clock
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel, JsonObject
 from weconnect.db import payloads
-from weconnect.executions import service
-from weconnect.executions.entities import (
+from weconnect.workflows.executions import files, journal, service
+from weconnect.workflows.executions.conversion import to_execution
+from weconnect.workflows.executions.entities import (
     ExecutionLog,
     NodeExecution,
     NodeExecutionSummary,
@@ -19,11 +20,8 @@ from weconnect.executions.entities import (
     Timeline,
     TimelineBar,
 )
-from weconnect.executions.errors import NodeExecutionNotFound
-from weconnect.executions.stored_values import to_execution
-from weconnect.workflows.executions import files, journal
+from weconnect.workflows.executions.errors import NodeExecutionNotFound
 from weconnect.workflows.executions.journal import JournalEntry
-from weconnect.workflows.sharing import access
 
 MAX_RESPONSE_BYTES = 4 * 2**20  # Lambda returns at most 6 MB
 LEVEL_BY_STATUS: dict[NodeStatus, Literal["debug", "info", "error"]] = {
@@ -47,7 +45,7 @@ class ExecutionLogs(ApiModel):
 
 def list_nodes(caller: Caller, execution_id: UUID) -> NodeExecutions:
     """Return the node runs of an execution in order. Raises ExecutionNotFound, Forbidden."""
-    service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    service.require(caller, execution_id, "view")
     return NodeExecutions(items=journal.load_summaries(caller.organization_id, execution_id))
 
 
@@ -96,7 +94,7 @@ def list_logs(
 
 def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
     """Return a bar for each node run that was not skipped. Raises ExecutionNotFound, Forbidden."""
-    row = service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    row = service.require(caller, execution_id, "view")
     execution = to_execution(row, with_values=False)
     summaries = journal.load_summaries(caller.organization_id, execution_id)
     node_runs = [each for each in summaries if each.status != "skipped"]
@@ -125,7 +123,7 @@ def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
 
 def _load_entries(caller: Caller, execution_id: UUID) -> list[JournalEntry]:
     """Return the node runs of an execution in order. Raises ExecutionNotFound, Forbidden."""
-    service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+    service.require(caller, execution_id, "view")
     return journal.load_entries(caller.organization_id, execution_id)
 
 

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from pydantic.alias_generators import to_camel
 
-from weconnect.db import compression
-from weconnect.executions.entities import NodeExecution, NodeExecutionSummary
+from weconnect.db import compression, table
+from weconnect.executions.lifecycle import ACTOR, build_open_condition
 from weconnect.executions.results import ErrorValues
-from weconnect.executions.rows import NodeRunsRow
+from weconnect.executions.stored_values import count_days_left
+from weconnect.workflows.executions.entities import NodeExecution, NodeExecutionSummary
+from weconnect.workflows.executions.rows import NodeRunsRow, WorkflowExecutionRow
 
 WRITE_AFTER_SECONDS = 2.0
 WRITE_AFTER_ENTRIES = 100
@@ -78,15 +80,44 @@ class Journal:
         self.written_at = now
 
 
-def build_row(
-    organization_id: UUID, execution_id: UUID, batch: int, entries: list[JournalEntry], days: int, ttl: int
-) -> NodeRunsRow:
-    """Return the row of a batch; a long batch is stored outside of it for `days`."""
+@dataclass(frozen=True)
+class UnwrittenJournal:
+    """The rest of a journal, written with the completion: its last batch, and the number of node runs by status."""
+
+    entries: list[JournalEntry]
+    batch: int
+    counts: dict[str, int]
+
+
+def write(
+    row: WorkflowExecutionRow,
+    entries: list[JournalEntry],
+    batch: int,
+    node_ids: list[str],
+    progress: int | None = None,
+) -> None:
+    """Write a batch of node runs, the IDs of the present nodes and the progress (percent). Idempotent."""
+    if entries:
+        table.put(_build_row(row, batch, entries), ACTOR)
+    values: dict[str, Any] = {"current_node_ids": node_ids}
+    if progress is not None:
+        values["progress"] = progress
+    table.touch(row, put=values, condition=build_open_condition())
+
+
+def build_last_row(row: WorkflowExecutionRow, unwritten: UnwrittenJournal) -> NodeRunsRow:
+    """Return the row of the last batch of node runs."""
+    return _build_row(row, unwritten.batch, unwritten.entries)
+
+
+def _build_row(row: WorkflowExecutionRow, batch: int, entries: list[JournalEntry]) -> NodeRunsRow:
+    """Return the row of a batch, which expires with the execution; a long batch is stored outside of it."""
+    organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
     pk, sk = NodeRunsRow.at(organization_id, execution_id, batch)
-    storage_name = f"runs/{execution_id}/nodes-{batch}"
-    return NodeRunsRow(
-        pk=pk, sk=sk, ttl=ttl, **compression.pack(organization_id, storage_name, entries, days)
+    packed = compression.pack(
+        organization_id, f"runs/{execution_id}/nodes-{batch}", entries, count_days_left(row)
     )
+    return NodeRunsRow(pk=pk, sk=sk, ttl=int(row.ttl or 0), **packed)
 
 
 def load_batches(organization_id: UUID, execution_id: UUID, after: int = 0) -> list[NodeRunsRow]:

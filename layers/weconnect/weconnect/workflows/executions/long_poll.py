@@ -6,11 +6,9 @@ from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import open_cursor, seal_cursor
-from weconnect.executions import service
-from weconnect.executions.entities import Execution, ExecutionEvent, ExecutionEvents
-from weconnect.executions.stored_values import to_execution
-from weconnect.workflows.executions import journal
-from weconnect.workflows.sharing import access
+from weconnect.workflows.executions import journal, service
+from weconnect.workflows.executions.conversion import to_execution
+from weconnect.workflows.executions.entities import Execution, ExecutionEvent, ExecutionEvents
 
 
 def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -> ExecutionEvents:
@@ -22,7 +20,7 @@ def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -
     position = open_cursor(cursor, scope) if cursor else {"batch": 0, "status": None}
     until, pause = time.monotonic() + seconds, 0.1
     while True:
-        row = service.require_execution(caller, execution_id, access.VIEW_EXECUTION)
+        row = service.require(caller, execution_id, "view")
         events = _load_events(caller, to_execution(row, with_values=False), position, scope)
         seconds_left = until - time.monotonic()
         if events.items or events.is_final or seconds_left <= 0:

@@ -1,7 +1,7 @@
 """The timeline of an execution as an SVG chart: one bar for each node run."""
 
-from weconnect.executions.entities import Timeline
 from weconnect.svg import Drawing
+from weconnect.workflows.executions.entities import Timeline
 
 LEFT, WIDTH, ROW = 190.0, 600.0, 24.0
 

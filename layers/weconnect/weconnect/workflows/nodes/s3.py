@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from weconnect import clock
-from weconnect.executions.entities import FileReference
 from weconnect.node_sdk import aws_session
 from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.workflows.executions.entities import FileReference
 
 MAX_INLINE_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024

@@ -13,13 +13,13 @@ from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.db.table import Row
 from weconnect.errors import Forbidden
-from weconnect.executions.errors import ExecutionNotFound, WorkflowNotFound
-from weconnect.executions.rows import ExecutionRow
+from weconnect.executions.errors import ExecutionNotFound
 from weconnect.identity.permissions import may_change_entity_of, require_own_entity
 from weconnect.organizations.entities import OrganizationMember
 from weconnect.organizations.errors import CannotGrant
 from weconnect.organizations.rows import MemberRow
-from weconnect.workflows.errors import ShareLevelTooLow
+from weconnect.workflows.errors import ShareLevelTooLow, WorkflowNotFound
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 from weconnect.workflows.rows import WorkflowRow
 from weconnect.workflows.sharing.entities import ShareLevel, WorkflowShare
 from weconnect.workflows.sharing.rows import WorkflowShareRow
@@ -76,7 +76,7 @@ def require(caller: Caller, row: Row | None, required: RequiredAccess) -> Workfl
     raise _find_refusal(caller, row, required)
 
 
-def require_execution(caller: Caller, row: ExecutionRow, required: RequiredAccess) -> None:
+def require_execution(caller: Caller, row: WorkflowExecutionRow, required: RequiredAccess) -> None:
     """Raise unless the caller has the required access to an execution.
 
     It is granted by the role, or by a share that is still valid to the caller who started the execution by it. Raises
@@ -111,7 +111,9 @@ def require_may_grant(caller: Caller, row: WorkflowRow, level: ShareLevel) -> da
     return until
 
 
-def is_allowed_by_role(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> bool:
+def is_allowed_by_role(
+    caller: Caller, row: WorkflowRow | WorkflowExecutionRow, required: RequiredAccess
+) -> bool:
     """Return whether the caller's role grants the access, without a call to the table."""
     if not caller.has_permission(required.permission):
         return False
@@ -187,7 +189,9 @@ def _find_share_unless_trashed(caller: Caller, workflow_id: UUID) -> WorkflowSha
     return find_best_share(caller, workflow_id) if row else None
 
 
-def _find_refusal(caller: Caller, row: WorkflowRow | ExecutionRow, required: RequiredAccess) -> Forbidden:
+def _find_refusal(
+    caller: Caller, row: WorkflowRow | WorkflowExecutionRow, required: RequiredAccess
+) -> Forbidden:
     """Return the error of the permission or the ownership that the caller lacks."""
     try:
         caller.require_permission(required.permission)

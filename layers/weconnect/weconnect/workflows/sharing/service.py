@@ -13,13 +13,12 @@ from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
 from weconnect.errors import Invalid
-from weconnect.executions.errors import WorkflowNotFound
 from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
 from weconnect.identity.rows import TokenRow
 from weconnect.organizations.errors import CannotGrant, MemberNotFound, RoleNotFound
 from weconnect.organizations.rows import MemberRow, RoleRow
 from weconnect.workflows import service as workflows
-from weconnect.workflows.errors import AlreadyShared, ShareLimitReached, ShareNotFound
+from weconnect.workflows.errors import AlreadyShared, ShareLimitReached, ShareNotFound, WorkflowNotFound
 from weconnect.workflows.rows import WorkflowRow
 from weconnect.workflows.sharing import access
 from weconnect.workflows.sharing.entities import (

@@ -1,4 +1,4 @@
-"""EventBridge `Durable Execution Status Change`: close a workflow's execution that its function could not close."""
+"""EventBridge `Durable Execution Status Change`: close an execution that its function could not close."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from weconnect.log import logger
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Close the execution that the durable execution is named after, unless it is closed already or an agent's."""
+    """Close the execution that the durable execution is named after, unless it is closed already."""
     detail = event["detail"]
     message = f"The platform ended the execution: {detail['status']}"
     closed = sweeper.close(detail["durableExecutionName"], detail["status"], message)

@@ -8,8 +8,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
 from weconnect.api.parameters import path_id
-from weconnect.executions.entities import Execution, ExecutionMode, ExecutionStatus, Timeline
+from weconnect.executions.entities import ExecutionMode, ExecutionStatus
 from weconnect.workflows.executions import timeline_chart
+from weconnect.workflows.executions.entities import Execution, Timeline
 
 ExecutionId = path_id("executionId")
 FileId = path_id("fileId")

@@ -1,4 +1,4 @@
-"""Every minute: start or close the workflows' executions that were stored but never started, or were abandoned."""
+"""Every minute: start or close the executions that were stored but never started, or were abandoned."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from weconnect.log import logger
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Sweep once; return the number of executions that were started or closed."""
+    """Sweep once; return the number of executions, and of decisions about them, that were handled."""
     swept = sweeper.sweep()
     if swept:
         logger.warning("executions swept", count=swept)

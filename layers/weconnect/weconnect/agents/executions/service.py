@@ -1,0 +1,110 @@
+"""Executions of agents for callers: start, read, list and cancel them."""
+
+from datetime import datetime
+from typing import Literal, cast
+from uuid import UUID
+
+from weconnect.agents import service as agents
+from weconnect.agents.entities import (
+    AgentExecutionStatus,
+    AIAgentExecution,
+    AIAgentExecutionWithSteps,
+    NewAIAgentExecution,
+)
+from weconnect.agents.executions.conversion import to_execution, to_step
+from weconnect.agents.executions.kind import AGENT
+from weconnect.agents.rows import AgentExecutionRow, AgentStepRow
+from weconnect.api.caller import Caller
+from weconnect.api.pagination import Page
+from weconnect.executions import service
+from weconnect.executions.kinds import Operation
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.service import Source
+from weconnect.executions.start import start
+
+SortOrder = Literal["newest", "slowest"]
+
+
+def start_for_caller(
+    caller: Caller, agent_id: UUID, new: NewAIAgentExecution, wait_seconds: int
+) -> AIAgentExecution:
+    """Start an execution and return it after at most `wait_seconds`, or as soon as it has ended or waits.
+
+    Raises AgentNotFound, AgentInactive, and LimitReached with its Retry-After.
+    """
+    request = StartExecution.by_caller(caller, "agent", agent_id, new.input, session_id=new.session_id)
+    row = cast("AgentExecutionRow", start(request).row)
+    return to_execution(service.wait(row, wait_seconds))
+
+
+def require(caller: Caller, agent_id: UUID, execution_id: UUID, operation: Operation) -> AgentExecutionRow:
+    """Return the row of an execution. Raises ExecutionNotFound."""
+    key = AgentExecutionRow.at(caller.organization_id, agent_id, execution_id)
+    return service.require(AGENT, caller, key, operation)
+
+
+def get(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecutionWithSteps:
+    """Return an execution with its steps. Raises ExecutionNotFound."""
+    row = require(caller, agent_id, execution_id, "view")
+    pk, prefix = AgentStepRow.of_execution(caller.organization_id, execution_id)
+    rows = AgentStepRow.query(pk, AgentStepRow.sk.startswith(prefix), consistent_read=True)
+    steps = [to_step(step) for step in rows]
+    return AIAgentExecutionWithSteps(**to_execution(row).model_dump(), steps=steps)
+
+
+def find(
+    caller: Caller,
+    agent_id: UUID,
+    *,
+    limit: int,
+    cursor: str | None,
+    status: AgentExecutionStatus | None = None,
+    session_id: str | None = None,
+    after: datetime | None = None,
+    before: datetime | None = None,
+    sort: SortOrder = "newest",
+) -> Page[AIAgentExecution]:
+    """Return a page of an agent's executions, their input and output cut. Raises AgentNotFound.
+
+    `after` and `before` bound their start; `slowest` lists finished executions only.
+    """
+    agents.require_agent(caller, agent_id)
+
+    def is_in_session(row: AgentExecutionRow) -> bool:
+        """Return whether an execution belongs to the session."""
+        return bool(row.metadata.get("session_id") == session_id)
+
+    return service.find(
+        AGENT,
+        _choose_source(caller.organization_id, agent_id, status, session_id, sort),
+        limit=limit,
+        cursor=cursor,
+        status=status,
+        after=after,
+        before=before,
+        keep=is_in_session if session_id is not None else None,
+        filters=[session_id, sort],
+        is_sorted_by_id=sort == "newest",
+    )
+
+
+def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
+    """Cancel an execution. Raises ExecutionNotFound, AlreadyFinished."""
+    return service.cancel(AGENT, caller, AgentExecutionRow.at(caller.organization_id, agent_id, execution_id))
+
+
+def _choose_source(
+    organization_id: UUID,
+    agent_id: UUID,
+    status: AgentExecutionStatus | None,
+    session_id: str | None,
+    sort: SortOrder,
+) -> Source:
+    """Return the index and the partition with all matching executions and the fewest others."""
+    if sort == "slowest":
+        return Source("gsi3", AgentExecutionRow.by_time(organization_id, agent_id))
+    if session_id:
+        return Source("gsi1", AgentExecutionRow.by_session(organization_id, agent_id, session_id))
+    if status:
+        return Source("gsi2", AgentExecutionRow.by_status(organization_id, agent_id, status))
+    return Source(None, *AgentExecutionRow.of_agent(organization_id, agent_id))

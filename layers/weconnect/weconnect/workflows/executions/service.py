@@ -1,0 +1,177 @@
+"""Executions of workflows for callers: start and retry them, read and list them."""
+
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from weconnect.api.caller import Caller
+from weconnect.api.idempotency import replay_safe_id
+from weconnect.api.pagination import Page
+from weconnect.executions import service
+from weconnect.executions.concurrency import admission
+from weconnect.executions.entities import ACTIVE_STATUSES, OPEN_STATUSES, ExecutionMode, ExecutionStatus
+from weconnect.executions.errors import StillOpen
+from weconnect.executions.kinds import Operation
+from weconnect.executions.requests import StartExecution
+from weconnect.executions.service import Source
+from weconnect.executions.start import start
+from weconnect.executions.stored_values import load_value
+from weconnect.workflows.executions import journal
+from weconnect.workflows.executions.conversion import to_execution
+from weconnect.workflows.executions.entities import (
+    Execution,
+    ExecutionWithNodes,
+    NewWorkflowExecution,
+    RetryRequest,
+)
+from weconnect.workflows.executions.errors import PartOfExecution
+from weconnect.workflows.executions.kind import WORKFLOW
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
+from weconnect.workflows.sharing import access, listing
+
+
+def start_for_caller(
+    caller: Caller, workflow_id: UUID, new: NewWorkflowExecution, wait_seconds: int
+) -> Execution:
+    """Start an execution and return it after at most `wait_seconds`, or as soon as it has ended.
+
+    An express execution runs within the call. Without a free slot the execution is pending until it is admitted.
+    Raises WorkflowNotFound, Forbidden, WorkflowInactive, TriggerNotFound, InputTooLarge, ConcurrencyKeyFailed,
+    ConcurrencyLimitReached, Invalid `workflow_invalid` for a test, and LimitReached with its Retry-After.
+    """
+    request = StartExecution.by_caller(
+        caller,
+        "workflow",
+        workflow_id,
+        new.input,
+        mode=new.mode,
+        trigger_node_id=new.trigger_node_id,
+        express="preferred" if wait_seconds else "as_set",
+    )
+    row = cast("WorkflowExecutionRow", start(request).row)
+    return to_execution(service.wait(row, wait_seconds))
+
+
+def retry(caller: Caller, execution_id: UUID, body: RetryRequest, retry_id: UUID | None = None) -> Execution:
+    """Execute the version and the input of a finished execution again, and return the new execution.
+
+    From the failed node on, the outputs of completed nodes are reused. With the ID of a retry that was started before
+    (`retry_id`), that one is returned. Raises ExecutionNotFound, Forbidden, StillOpen, PartOfExecution,
+    WorkflowNotFound, WorkflowInactive, ConcurrencyLimitReached, LimitReached.
+    """
+    earlier = require(caller, execution_id, "control")
+    if earlier.status in OPEN_STATUSES:
+        raise StillOpen(f"The execution is {earlier.status}. Retry it when it has finished.")
+    if earlier.is_part:
+        detail = "The execution processes batches of a loop for another execution. Retry that one."
+        raise PartOfExecution(detail)
+    request = StartExecution(
+        kind="workflow",
+        organization_id=caller.organization_id,
+        target_id=UUID(earlier.workflow_id),
+        execution_id=retry_id or replay_safe_id(),
+        user_id=caller.user_id,
+        input=load_value(earlier, "input"),
+        mode=cast(ExecutionMode, earlier.mode),
+        version=int(earlier.workflow_version),
+        counted_for=caller,
+        actor=caller.actor(),
+        api_key_id=caller.api_key_id,
+        depth=int(earlier.depth or 0),
+        trigger_node_id=earlier.trigger_node_id,
+        retry_of=earlier,
+        reuses_outputs_of=execution_id if body.from_ == "failed_node" else None,
+    )
+    return to_execution(cast("WorkflowExecutionRow", start(request).row))
+
+
+def require(caller: Caller, execution_id: UUID, operation: Operation) -> WorkflowExecutionRow:
+    """Return the row of an execution that the caller may view, control or delete.
+
+    Raises ExecutionNotFound, and Forbidden where the caller may at least see it.
+    """
+    key = WorkflowExecutionRow.at(caller.organization_id, execution_id)
+    return service.require(WORKFLOW, caller, key, operation)
+
+
+def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
+    """Return an execution with a summary of each node run and, while it is queued, its position in the queue.
+
+    Raises ExecutionNotFound, Forbidden.
+    """
+    row = require(caller, execution_id, "view")
+    nodes = journal.load_summaries(caller.organization_id, execution_id)
+    position = admission.get_queue_position(row) if row.waits_for else None
+    return ExecutionWithNodes(**to_execution(row).model_dump(), nodes=nodes, queue_position=position)
+
+
+def find(
+    caller: Caller,
+    *,
+    limit: int,
+    cursor: str | None,
+    workflow_id: UUID | None = None,
+    status: ExecutionStatus | None = None,
+    mode: ExecutionMode | None = None,
+    after: datetime | None = None,
+    before: datetime | None = None,
+) -> Page[Execution]:
+    """Return a page of the organization's executions, newest first, without their input and output.
+
+    `after` and `before` bound their start. A caller without the permission to read all of them gets those that they
+    started, of workflows that are shared with them for execution.
+    """
+    shared_ids = None
+    if not caller.has_permission(access.VIEW_EXECUTION.permission):
+        shared_ids = {str(row.id) for row in listing.list_shared_workflows(caller, access.VIEW_EXECUTION)}
+
+    def is_visible(row: WorkflowExecutionRow) -> bool:
+        """Return whether an execution has the mode, and the caller may see it."""
+        is_shared = shared_ids is None or (
+            row.user_id == str(caller.user_id) and row.workflow_id in shared_ids
+        )
+        return is_shared and (mode is None or row.mode == mode)
+
+    return service.find(
+        WORKFLOW,
+        choose_source(caller.organization_id, workflow_id, status),
+        limit=limit,
+        cursor=cursor,
+        status=status,
+        after=after,
+        before=before,
+        keep=is_visible if mode or shared_ids is not None else None,
+        filters=[workflow_id, mode, None if shared_ids is None else caller.user_id],
+    )
+
+
+def choose_source(organization_id: UUID, workflow_id: UUID | None, status: ExecutionStatus | None) -> Source:
+    """Return the index and the partition with all matching executions and the fewest others.
+
+    A partition holds the executions of one workflow, of one status, or of the whole organization.
+    """
+    if workflow_id:
+        return Source("gsi3", WorkflowExecutionRow.of_workflow(organization_id, workflow_id))
+    if status and status not in (*ACTIVE_STATUSES, ExecutionStatus.COMPLETED):
+        return Source("gsi2", WorkflowExecutionRow.by_status(organization_id, status))
+    return Source("gsi1", WorkflowExecutionRow.of_organization(organization_id))
+
+
+def cancel(caller: Caller, execution_id: UUID) -> Execution:
+    """Cancel an execution. Raises ExecutionNotFound, Forbidden, AlreadyFinished."""
+    return service.cancel(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
+
+
+def delete(caller: Caller, execution_id: UUID) -> None:
+    """Delete a finished execution. Raises ExecutionNotFound, Forbidden, StillOpen."""
+    service.delete(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
+
+
+def pause(caller: Caller, execution_id: UUID) -> Execution:
+    """Pause an execution at its next step. Raises ExecutionNotFound, Forbidden, ExpressExecution, AlreadyFinished."""
+    return service.pause(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
+
+
+def resume(caller: Caller, execution_id: UUID) -> Execution:
+    """Resume a paused execution. Raises ExecutionNotFound, Forbidden, NotPaused."""
+    return service.resume(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
