@@ -113,8 +113,7 @@ class Effect(NamedTuple, Generic[P]):
 class NodeRun:
     """One attempt of a node within an execution. `key` is the same whenever the attempt's step is repeated.
 
-    `execution_id` and `execution_key` are those of the execution; a test of a single node has no key. `depth` is its
-    nesting level.
+    `execution_id` and `execution_key` are those of the execution; a test of a single node has no key.
     """
 
     node: Node
@@ -125,7 +124,6 @@ class NodeRun:
     execution_id: UUID = field(default=UUID(int=0))
     execution_key: tuple[str, str] | None = None
     retention_days: int = 7
-    depth: int = 0
     key: str = ""
     timeout_seconds: float = 60
     secrets: Secrets | None = None

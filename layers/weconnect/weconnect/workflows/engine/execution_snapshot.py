@@ -56,7 +56,6 @@ class ExecutionSnapshot(BaseModel):
     reused_from: UUID | None = None
     callback_token: str = ""
     retention_days: int
-    depth: int = 0
     is_express: bool = False
     handles_error: bool = False
     variables: VariableSnapshot = VariableSnapshot()
@@ -94,7 +93,6 @@ def take_snapshot(row: WorkflowExecutionRow, definition: WorkflowDefinition) -> 
         reused_from=reused_from,
         callback_token=_create_callback_token(row, definition),
         retention_days=count_days_left(row),
-        depth=int(row.depth or 0),
         is_express=bool(row.is_express),
         handles_error=bool(row.handles_error),
         variables=VariableSnapshot(**part["variables"])

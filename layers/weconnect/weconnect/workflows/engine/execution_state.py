@@ -124,7 +124,6 @@ class ExecutionState(ABC):
             execution_id=self.key.execution_id,
             execution_key=self.key.row_key,
             retention_days=self.snapshot.retention_days,
-            depth=self.snapshot.depth,
             timeout_seconds=node.timeout_seconds or 60,
         )
 
