@@ -33,7 +33,7 @@ def build_patterns(modules: Iterable[Module]) -> list[dict[str, Any]]:
     kinds_by_change: dict[str, list[str]] = {}
     for module in modules:
         for kind, source in module.events.items():
-            kinds_by_change.setdefault(json.dumps(source.change), []).append(kind)
+            kinds_by_change.setdefault(json.dumps(source.change, sort_keys=True), []).append(kind)
     return [LEFT_TRASH, *(_add_kinds(json.loads(change), kinds) for change, kinds in kinds_by_change.items())]
 
 

@@ -14,7 +14,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if closed:
         logger.warning(
             "execution closed after its durable execution ended",
-            execution_id=detail["durableExecutionName"],
+            durable_name=detail["durableExecutionName"],
             status=detail["status"],
         )
     return {"closed": closed}

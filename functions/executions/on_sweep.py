@@ -1,4 +1,4 @@
-"""Every minute: start or close the executions that were stored but never started, or were abandoned."""
+"""Every minute: admit queued executions, start or close those that nobody works on, send undelivered decisions."""
 
 from typing import Any
 

@@ -41,7 +41,7 @@ class ExampleRequest:
 
     - `ids`: the ids to use for path parameters instead of those of the same name.
     - `prepare` replaces `body` where the body depends on the caller: it prepares the caller and returns the body.
-    - `is_public`: no caller is needed. The route says so too; it must be said twice, so that nothing becomes public by
+    - `is_public`: no caller is needed. The route says so too; it is repeated here, so that nothing becomes public by
       accident.
     - `kind`: the callers that the route is for, where that does not follow from its permission.
     - `permission`: what a caller needs for an entity that others created, where the service checks that by itself.

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from pydantic import BaseModel
 
-from infra import list_lazy_imports, routes
+from infra import routes
 from infra.cloudformation import ROOT
 from tests.agents.execution_helpers import Starter
 from tests.factories import register
@@ -153,12 +153,6 @@ def _imports_within_functions(path: Path) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", [*MODULES, *FUNCTIONS], ids=_name)
 def test_an_import_within_a_function_is_for_cold_start_alone(path: Path) -> None:
     assert [line for line in _imports_within_functions(path) if not line[1].endswith("  # cold start")] == []
-
-
-def test_every_import_within_a_function_is_listed_with_its_milliseconds() -> None:
-    """`make cold-start` writes the list."""
-    listed = re.findall(r"^\| `([\w.]+)` \| `([\w.]+)` \|", list_lazy_imports.DOCUMENT.read_text(), re.M)
-    assert set(listed) == {(item.around, item.module) for item in list_lazy_imports.find_lazy_imports()}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The manifest of a module: what it adds to the tables that modules below it read.
 
 It is `MODULE` in `<module>/module.py`, and names functions, classes and modules by text (`package.module:attribute`),
-so that reading it imports nothing. `make api` writes `registry_index` from all of them; nothing else reads them.
+so that reading it imports nothing. From all of them `make api` writes `registry_index`, which alone the layer reads,
+the tags of the OpenAPI document and parts of `template.yaml`.
 """
 
 from collections.abc import Mapping
@@ -71,9 +72,9 @@ class Module:
     node_packages: tuple[str, ...] = ()
     """Packages in which each file is a node type: it has a `NODE`."""
     execution_kinds: Mapping[str, str] = field(default_factory=dict)
-    """The `ExecutionKind` of each kind of executions."""
+    """The `ExecutionKind` of each kind of executions. Another one needs a name in `KindName`, too."""
     tool_offers: Mapping[str, str] = field(default_factory=dict)
-    """The module that tells what may be called as a tool, such as the workflows that an organization offers."""
+    """The module that tells which workflows may be called as tools, as `workflow`; nothing else is read."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of the OpenAPI document with their descriptions."""
     tags_rank: int = 50

@@ -1,9 +1,9 @@
 """Names by which lower modules reach higher ones, resolved when they are used.
 
-A lower module must not import a higher one: the table would know the workflows, and deleting an organization the
-agents. It looks the name up in `registry_index` instead, which `make api` writes from the modules' manifests, and the
-module is imported at first use, so that nothing costs cold start. Names are dotted, `package.module:attribute` or a
-whole `package.module`; a test resolves all of them.
+A lower module must not import a higher one, although the table reads rows of workflows, and deleting an organization
+erases agents. It looks the name up in `registry_index` instead, which `make api` writes from the modules' manifests,
+and the module is imported at first use, so that nothing costs cold start. Names are dotted, `package.module:attribute`
+or a whole `package.module`; a test resolves all of them.
 """
 
 import importlib

@@ -104,10 +104,10 @@ EVENT_BUILDERS: dict[str, str] = {
 
 EVENT_TYPES: dict[str, str] = {
     "agent.run.completed": "An execution of an agent completed; not one that another execution started",
-    "agent.run.failed": "An execution of an agent failed or timed out",
+    "agent.run.failed": "An execution of an agent failed or timed out; not one that another one started",
     "approval.requested": "An execution waits for a decision",
     "workflow.run.completed": "An execution of a workflow completed; no test, and not one that another waited for",
-    "workflow.run.failed": "An execution of a workflow failed or timed out",
+    "workflow.run.failed": "An execution of a workflow failed or timed out; no test, and not one that another waited for",
 }
 
 QUOTA_LIMIT_FIELDS: dict[str, str] = {

@@ -24,7 +24,7 @@ MODULE = Module(
             },
             types={
                 "agent.run.completed": "An execution of an agent completed; not one that another execution started",
-                "agent.run.failed": "An execution of an agent failed or timed out",
+                "agent.run.failed": "An execution of an agent failed or timed out; not one that another one started",
             },
             build="weconnect.agents.events:build_message",
         )

@@ -1,4 +1,4 @@
-"""The approval requests of an execution, each under a path within it: made, announced, decided and withdrawn.
+"""Create the approval requests of an execution, each under a path within it, and read their decisions.
 
 An execution refers to its requests, so that `followups` withdraws those that are undecided when it ends.
 """
@@ -6,7 +6,6 @@ An execution refers to its requests, so that `followups` withdraws those that ar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
 from uuid import UUID
 
 from weconnect import clock, ids
@@ -17,7 +16,6 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.executions import lifecycle
 from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.requests import KindName
 from weconnect.executions.rows import AnyRow
 from weconnect.executions.stored_values import count_days_left
 
@@ -70,7 +68,7 @@ def load_decisions(organization_id: UUID, execution_id: UUID, paths: Sequence[st
 
 def _build_approval(row: AnyRow, request: NewApproval) -> Approval:
     """Return the pending approval of a request."""
-    moment, kind = clock.now(), cast("KindName", row.execution_kind)
+    moment, kind = clock.now(), row.execution_kind
     return Approval(
         id=derive_approval_id(UUID(row.id), request.path),
         created_at=moment,

@@ -1,4 +1,4 @@
-"""Calls of executions: one step stores a child, a second starts it with a callback, a third reads its result."""
+"""Calls of workflows' executions: a step stores a child, a second starts it, a third reads its result."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from weconnect.executions.invocation import invoke
 from weconnect.executions.kinds import kind_of
 from weconnect.executions.requests import derive_child_id
 from weconnect.executions.results import ExecutionResult
-from weconnect.executions.rows import AnyRow, ExecutionRow, key_with_slots
+from weconnect.executions.rows import AnyRow, ExecutionRow, workflow_execution_key
 
 
 def start_child(
@@ -22,7 +22,7 @@ def start_child(
     One that has ended meanwhile completes the callback at once, and a part of a paused parent is paused with it. Raises
     ExecutionNotFound.
     """
-    key = key_with_slots(organization_id, execution_id)
+    key = workflow_execution_key(organization_id, execution_id)
     row = table.require(ExecutionRow, key, ExecutionNotFound)
     table.touch(row, put={"parent_callback": callback_id})  # which reads the row again
     if row.is_part and (requested_at := _load_parent_pause(row)):
@@ -44,7 +44,7 @@ def load_child_result(parent: AnyRow, name: str) -> ExecutionResult:
     expired.
     """
     organization_id = UUID(parent.organization_id)
-    key = key_with_slots(organization_id, derive_child_id(UUID(parent.id), name))
+    key = workflow_execution_key(organization_id, derive_child_id(UUID(parent.id), name))
     row = table.require(ExecutionRow, key, ExecutionNotFound)
     result = kind_of(row).load_result(row)
     if row.status in OPEN_STATUSES:

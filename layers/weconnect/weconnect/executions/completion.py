@@ -45,7 +45,7 @@ def write_completion(
     """Write the end of an execution, with what its kind adds to it, in one transaction; return what is to follow.
 
     Nothing is written unless the execution is open and `condition` holds. `details` are what its kind writes beside
-    output and error. An execution whose cancellation was requested ends as cancelled.
+    output and error. After a request to cancel it, an execution ends as cancelled instead of completed or failed.
     """
     if row.cancel_requested_at and completion.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
         completion = Completion.cancelled()

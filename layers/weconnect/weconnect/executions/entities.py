@@ -25,6 +25,9 @@ OPEN_STATUSES = frozenset(
 ACTIVE_STATUSES = frozenset({ExecutionStatus.PENDING, ExecutionStatus.RUNNING})
 """Those in which an execution works, or is about to: it waits for nothing."""
 
+KindName = Literal["workflow", "agent"]
+"""The kinds of executions: of a workflow or of an agent."""
+
 ExecutionMode = Literal["manual", "webhook", "schedule", "event", "test", "api", "subworkflow"]
 
 

@@ -1,4 +1,4 @@
-"""The kinds of executions: those of workflows and those of agents, and all that differs between them.
+"""The kinds of executions, and the operations that differ between them; `ExecutionRow` has the properties that differ.
 
 Each kind is one object in the module of what it executes. The registry names it; nothing here imports that module.
 """

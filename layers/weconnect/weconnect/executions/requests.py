@@ -8,18 +8,17 @@ from weconnect import ids
 from weconnect.actor import Actor
 from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
-from weconnect.executions.entities import ExecutionMode
+from weconnect.executions.entities import ExecutionMode, KindName
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import AnyRow
 from weconnect.executions.stored_values import count_days_left
 
-KindName = Literal["workflow", "agent"]
 Express = Literal["never", "as_set", "preferred"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartExecution:
-    """A request to start an execution; `start` carries it out. Idempotent by the execution's ID.
+    """The request to start an execution, for `start`. Idempotent by the execution's ID.
 
     - `target_id`: the workflow or agent to execute. `version`: its number; None: the one that executions use now.
     - `user_id`: for whom it is executed. `caller`: the one whose access to it is checked, if any.
@@ -28,9 +27,9 @@ class StartExecution:
     - `retry_of`: the execution that it repeats.
     - `reuses_outputs_of`: the execution whose completed nodes are not executed again.
     - `failed`: the execution because of whose failure it is started.
-    - `express`: whether it is executed within this call where its workflow can be: never, as the workflow's settings
-      say, or preferably.
-    - `part`: the batches of a loop that it processes for its parent, as JSON.
+    - `express`: `never`, `as_set` (as the workflow's settings say) or `preferred`: whether it is executed within this
+      call, where its workflow can be.
+    - `part`: the batches of a loop that it processes for its parent, and its variables: `{"part", "variables"}`.
     """
 
     kind: KindName

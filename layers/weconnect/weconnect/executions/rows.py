@@ -8,6 +8,7 @@ from pynamodb.attributes import Attribute
 
 from weconnect.db.payloads import StoredText
 from weconnect.db.table import EntityRow, Row, key, stored
+from weconnect.executions.entities import KindName
 
 E = TypeVar("E", bound=BaseModel)
 
@@ -45,8 +46,8 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     - `handles_error`: it was started because another execution failed.
     """
 
-    execution_kind: ClassVar[str]
-    """The name of its ExecutionKind: `workflow` or `agent`."""
+    execution_kind: ClassVar[KindName]
+    """The name of its ExecutionKind."""
     swept_states: ClassVar[tuple[SweptState, ...]]
     swept_index: ClassVar[str]
     """The index that has the executions which the sweeper looks for."""
@@ -230,6 +231,6 @@ def partition_of(organization_id: UUID, execution_id: UUID) -> str:
     return key("ORG", organization_id, "EXECUTION", execution_id)
 
 
-def key_with_slots(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
-    """Return the key (pk, sk) of an execution that may hold slots of semaphores: one of a workflow."""
+def workflow_execution_key(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+    """Return the key (pk, sk) of a workflow's execution, for semaphores and child calls, which read such rows."""
     return partition_of(organization_id, execution_id), key("EXECUTION")

@@ -1,4 +1,4 @@
-"""Executions of every kind: read, wait for, list, cancel, pause, resume and delete them. `start` starts them."""
+"""Executions: read, wait for, list and cancel those of any kind; pause, resume and delete those of workflows."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The start of an execution: the only way to one, whoever or whatever asks for it.
+"""The start of an execution; every execution is started here.
 
 A caller, a retry, an event, a failed execution, a node, a loop and an agent's tool each make a `StartExecution`. What
 is executed is read in one call together with the limits; the execution is counted, stored and admitted or queued, and
@@ -36,10 +36,10 @@ def start(request: StartExecution) -> StartedExecution:
     """
     if request.depth > MAX_DEPTH:
         raise TooDeep(f"Executions may start each other at most {MAX_DEPTH} levels deep.")
-    payer = request.counted_for
-    limit_keys = enforcement.keys_to_read(payer) if payer else []
+    counted_for = request.counted_for
+    limit_keys = enforcement.keys_to_read(counted_for) if counted_for else []
     prepared = get_kind(request.kind).prepare(request, limit_keys)
-    counted = enforcement.count_execution(payer, prepared.rows) if payer else None
+    counted = enforcement.count_execution(counted_for, prepared.rows) if counted_for else None
     try:
         row = prepared.build_row(counted.retention_days if counted else request.retention_days)
         started = _store(request, row, counted.max_concurrent if counted else None)
@@ -52,12 +52,12 @@ def start(request: StartExecution) -> StartedExecution:
     if started.is_new and started.row.is_express:
         prepared.execute(started.row)
     elif request.parent is None:
-        begin(started.row)
+        invoke_if_pending(started.row)
     return started
 
 
-def begin(row: AnyRow) -> None:
-    """Have an execution executed that was stored before, unless it has begun. Idempotent."""
+def invoke_if_pending(row: AnyRow) -> None:
+    """Invoke the function of an execution that has not begun. Idempotent."""
     if row.status == ExecutionStatus.PENDING:
         invoke(row)
 

@@ -1,7 +1,7 @@
 """Values that belong to an execution: stored as JSON texts, in its row or beside it, and kept as long as its row."""
 
 import json
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from weconnect import clock
@@ -10,13 +10,6 @@ from weconnect.db.payloads import StoredText
 from weconnect.executions.rows import AnyRow
 
 MAX_INLINE_BYTES = 4_000  # three indexes copy the execution's row, so longer texts are stored outside of it
-
-
-class HasTtl(Protocol):
-    """A row that expires; `ttl` in epoch seconds."""
-
-    @property
-    def ttl(self) -> int | None: ...
 
 
 def store_text(organization_id: UUID, execution_id: UUID, name: str, text: str, days: int) -> StoredText:
@@ -38,6 +31,6 @@ def load_value(row: AnyRow, name: str) -> Any:
     return None if text is None else json.loads(payloads.load(UUID(row.organization_id), text))
 
 
-def count_days_left(row: HasTtl) -> int:
+def count_days_left(row: AnyRow) -> int:
     """Return the days until a row expires, rounded up and at least 1."""
     return max(1, -((clock.epoch_seconds() - int(row.ttl or 0)) // 86_400))

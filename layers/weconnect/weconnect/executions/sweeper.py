@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
 
 from weconnect import clock, ids
 from weconnect.approvals import service as approvals
@@ -26,8 +25,6 @@ SWEEP_AFTER_SECONDS: dict[SweptState, int] = {
 """The age at which the sweeper looks at an execution, by its state."""
 BATCH_SIZE = 100  # keys of one read
 
-T = TypeVar("T")
-
 
 def sweep() -> int:
     """Admit queued executions, start or complete those that nobody works on, and send undelivered decisions.
@@ -36,26 +33,38 @@ def sweep() -> int:
     first failure is raised when all were tried.
     """
     failures: list[Exception] = []
-    swept = _try(followups.admit_all_queued, 0, failures) + _try(approvals.retry_deliveries, 0, failures)
+    swept = _try(followups.admit_all_queued, failures) + _try(approvals.retry_deliveries, failures)
     for state, handle in _HANDLERS.items():
         for kind in list_kinds():
             if state in kind.row_class.swept_states:
                 for shard in SWEEPER_SHARDS:
-                    rows = _try(partial(_list_rows, kind.row_class, state, shard), [], failures)
-                    swept += sum(_try(partial(handle, row), 0, failures) for row in rows)
+                    swept += _try(
+                        partial(_sweep_shard, kind.row_class, state, shard, handle, failures), failures
+                    )
     if failures:
         raise failures[0]
     return swept
 
 
-def _try(work: Callable[[], T], default: T, failures: list[Exception]) -> T:
-    """Return what `work` returns; when it fails, log that, add it to `failures` and return `default`."""
+def _sweep_shard(
+    row_class: type[AnyRow],
+    state: SweptState,
+    shard: str,
+    handle: Callable[[AnyRow], bool],
+    failures: list[Exception],
+) -> int:
+    """Handle the executions of a kind in a state and shard, one by one; return how many were handled."""
+    return sum(_try(partial(handle, row), failures) for row in _list_rows(row_class, state, shard))
+
+
+def _try(work: Callable[[], int], failures: list[Exception]) -> int:
+    """Return the number that `work` returns; when it fails, log that, add it to `failures` and return 0."""
     try:
         return work()
     except Exception as failure:
         logger.exception("executions not swept; the next sweep tries again")
         failures.append(failure)
-        return default
+        return 0
 
 
 def close(durable_name: str, platform_status: str, message: str) -> bool:
@@ -72,39 +81,42 @@ def close(durable_name: str, platform_status: str, message: str) -> bool:
     return followups.close_execution(row, Completion.with_error(status, code, message, retryable=True))
 
 
-def _list_rows(rows: type[AnyRow], state: SweptState, shard: str) -> list[AnyRow]:
+def _list_rows(row_class: type[AnyRow], state: SweptState, shard: str) -> list[AnyRow]:
     """Return the executions in a state that the sweeper handles: those old enough, of nested ones the orphans."""
     oldest = str(ids.lowest_id(clock.epoch_seconds() - SWEEP_AFTER_SECONDS[state]))
-    index, sort_key = getattr(rows, rows.swept_index), getattr(rows, f"{rows.swept_index}sk")
-    older = list(index.query(rows.sweeper_partition(state, shard), sort_key < oldest))
+    index, sort_key = (
+        getattr(row_class, row_class.swept_index),
+        getattr(row_class, f"{row_class.swept_index}sk"),
+    )
+    older = list(index.query(row_class.sweeper_partition(state, shard), sort_key < oldest))
     return _list_orphans(older) if state == "nested" else older
 
 
-def _start_again(row: AnyRow) -> int:
+def _invoke_again(row: AnyRow) -> bool:
     """Start an execution that was stored and has not begun."""
     invoke(row)
-    return 1
+    return True
 
 
-def _interrupt(row: AnyRow) -> int:
+def _interrupt(row: AnyRow) -> bool:
     """Complete an express execution: the function of its caller has ended before it."""
     message = "The function that executed it has ended; its result was reported to nobody"
     return followups.complete_execution(row, Completion.failed("interrupted", message, retryable=True))
 
 
-def _close_if_lost(row: AnyRow) -> int:
+def _close_if_lost(row: AnyRow) -> bool:
     """Close an execution that has not changed for long, unless one that it has started is still open."""
     seconds = SWEEP_AFTER_SECONDS["waiting" if row.status == ExecutionStatus.WAITING else "running"]
     if str(row.updated_at) > clock.iso(clock.now() - timedelta(seconds=seconds)):
-        return 0
+        return False
     present = children.load_row([row.pk, row.sk])  # an index lags behind
     if present is None or children.list_open_children(present):
-        return 0
+        return False
     error = f"The execution made no progress for {seconds // 3_600} hours"
     return followups.close_execution(present, Completion.with_error(ExecutionStatus.TIMEOUT, "lost", error))
 
 
-def _close_orphan(row: AnyRow) -> int:
+def _close_orphan(row: AnyRow) -> bool:
     """Complete a nested execution whose parent has ended without it."""
     error = "The calling execution has finished"
     return followups.complete_execution(
@@ -132,11 +144,11 @@ def _get_parent_key(row: AnyRow) -> tuple[str, str]:
     return pk, sk
 
 
-_HANDLERS: dict[SweptState, Callable[[AnyRow], int]] = {
-    "pending": _start_again,
+_HANDLERS: dict[SweptState, Callable[[AnyRow], bool]] = {
+    "pending": _invoke_again,
     "express": _interrupt,
     "nested": _close_orphan,
     "running": _close_if_lost,
     "waiting": _close_if_lost,
 }
-"""Functions that handle one execution and return whether they changed it, as 0 or 1."""
+"""Functions that handle one execution, and return whether they did something."""

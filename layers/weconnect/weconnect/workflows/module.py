@@ -32,7 +32,9 @@ MODULE = Module(
                 "workflow.run.completed": (
                     "An execution of a workflow completed; no test, and not one that another waited for"
                 ),
-                "workflow.run.failed": "An execution of a workflow failed or timed out",
+                "workflow.run.failed": (
+                    "An execution of a workflow failed or timed out; no test, and not one that another waited for"
+                ),
             },
             build="weconnect.workflows.executions.events:build_message",
         )

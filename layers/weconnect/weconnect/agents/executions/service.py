@@ -16,7 +16,7 @@ from weconnect.agents.executions.kind import AGENT
 from weconnect.agents.rows import AgentExecutionRow, AgentStepRow
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page
-from weconnect.executions import service
+from weconnect.executions import service as executions
 from weconnect.executions.kinds import Operation
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.service import Source
@@ -34,13 +34,13 @@ def start_for_caller(
     """
     request = StartExecution.by_caller(caller, "agent", agent_id, new.input, session_id=new.session_id)
     row = cast("AgentExecutionRow", start(request).row)
-    return to_execution(service.wait(row, wait_seconds))
+    return to_execution(executions.wait(row, wait_seconds))
 
 
 def require(caller: Caller, agent_id: UUID, execution_id: UUID, operation: Operation) -> AgentExecutionRow:
     """Return the row of an execution. Raises ExecutionNotFound."""
     key = AgentExecutionRow.at(caller.organization_id, agent_id, execution_id)
-    return service.require(AGENT, caller, key, operation)
+    return executions.require(AGENT, caller, key, operation)
 
 
 def get(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecutionWithSteps:
@@ -74,7 +74,7 @@ def find(
         """Return whether an execution belongs to the session."""
         return bool(row.metadata.get("session_id") == session_id)
 
-    return service.find(
+    return executions.find(
         AGENT,
         _choose_source(caller.organization_id, agent_id, status, session_id, sort),
         limit=limit,
@@ -90,7 +90,9 @@ def find(
 
 def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
     """Cancel an execution. Raises ExecutionNotFound, AlreadyFinished."""
-    return service.cancel(AGENT, caller, AgentExecutionRow.at(caller.organization_id, agent_id, execution_id))
+    return executions.cancel(
+        AGENT, caller, AgentExecutionRow.at(caller.organization_id, agent_id, execution_id)
+    )
 
 
 def _choose_source(

@@ -16,7 +16,7 @@ from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
 from weconnect.executions.kinds import kind_of
 from weconnect.executions.requests import StartExecution
-from weconnect.executions.rows import AnyRow, ExecutionRow, key_with_slots
+from weconnect.executions.rows import AnyRow, ExecutionRow, workflow_execution_key
 from weconnect.executions.start import start
 
 WORKFLOW = "w"
@@ -76,7 +76,7 @@ def call_tool(
     if mismatch := json_schema.find_mismatch(workflow.input_schema, arguments):
         return error_result(f"The arguments do not match the schema: {mismatch}", "invalid")
     # Not express: an execution may take longer than the time that is left for this call.
-    started = start(StartExecution.by_caller(caller, "workflow", workflow_id, arguments, express="never"))
+    started = start(StartExecution.by_caller(caller, "workflow", workflow_id, arguments))
     return _to_result(service.wait(started.row, seconds))
 
 
@@ -96,7 +96,7 @@ def _load_execution(caller: Caller, arguments: GetWorkflowExecution) -> AnyRow:
 
     Raises ExecutionNotFound.
     """
-    key = key_with_slots(caller.organization_id, arguments.execution_id)
+    key = workflow_execution_key(caller.organization_id, arguments.execution_id)
     row = table.require(ExecutionRow, key, ExecutionNotFound)
     if not caller.has_permission("executions:read") and row.user_id != str(caller.user_id):
         raise ExecutionNotFound()

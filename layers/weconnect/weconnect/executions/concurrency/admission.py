@@ -25,10 +25,10 @@ from weconnect.errors import Conflict
 from weconnect.executions.concurrency import semaphores
 from weconnect.executions.concurrency.semaphores import Semaphore
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
-from weconnect.executions.errors import AlreadyStarted, ConcurrencyLimitReached, ExecutionNotFound
+from weconnect.executions.errors import AlreadyStarted, ConcurrencyLimitReached
 from weconnect.executions.invocation import invoke
-from weconnect.executions.lifecycle import ACTOR
-from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, key_with_slots
+from weconnect.executions.lifecycle import ACTOR, reload
+from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, workflow_execution_key
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
 
@@ -150,12 +150,7 @@ def _store_queued(semaphore: Semaphore, row: AnyRow, actor: Actor) -> StoredExec
         writes.put(_build_queue_row(semaphore, row))
     fault_injection.kill_point(f"after:queue:{semaphore.kind}")
     result = admit_queued(semaphore)
-    return StoredExecution(_reload(row), result.to_cancel)
-
-
-def _reload(row: AnyRow) -> AnyRow:
-    """Return the stored row of an execution. Raises ExecutionNotFound."""
-    return table.require(ExecutionRow, (row.pk, row.sk), ExecutionNotFound)
+    return StoredExecution(reload(row), result.to_cancel)
 
 
 def _build_queued_values(semaphore: Semaphore, row: AnyRow) -> _Queued:
@@ -252,7 +247,7 @@ def _list_queued(semaphore: Semaphore) -> Iterator[AnyRow]:
     """Yield the executions that are queued for a slot of a semaphore, oldest first."""
     pk, prefix = semaphore.queue_prefix
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True, page_size=25):
-        at = key_with_slots(semaphore.organization_id, UUID(queue_row.execution_id))
+        at = workflow_execution_key(semaphore.organization_id, UUID(queue_row.execution_id))
         row = table.get(ExecutionRow, at)
         if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             yield row
@@ -318,7 +313,7 @@ def delete_semaphores(organization_id: UUID, workflow_id: UUID, batch: Any) -> i
     """
     pk, prefix = QueueRow.of_all_keys(organization_id, workflow_id)
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
-        row = table.get(ExecutionRow, key_with_slots(organization_id, UUID(queue_row.execution_id)))
+        row = table.get(ExecutionRow, workflow_execution_key(organization_id, UUID(queue_row.execution_id)))
         if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             with suppress(Conflict):  # it ended meanwhile
                 table.change(

@@ -15,7 +15,7 @@ from uuid import UUID
 from weconnect import clock, fault_injection
 from weconnect.db import counters, table
 from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, key_with_slots
+from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, workflow_execution_key
 
 ATTEMPTS = 5
 MAX_RELEASED_AT_ONCE = 50  # an expression has at most 4 KB, and each name takes 42 bytes of it
@@ -166,7 +166,7 @@ def read_acquired_at(item: dict[str, Any]) -> dict[UUID, int]:
 
 def load_executions(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[UUID, AnyRow]:
     """Return the rows of those executions that are stored, by their IDs."""
-    keys = [key_with_slots(semaphore.organization_id, execution_id) for execution_id in execution_ids]
+    keys = [workflow_execution_key(semaphore.organization_id, execution_id) for execution_id in execution_ids]
     rows = [
         row
         for start in range(0, len(keys), MAX_ROWS_READ)

@@ -14,7 +14,7 @@ from weconnect.events.messages import Event, EventMessage
 from weconnect.events.subscriptions import MAX_DEPTH
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.rows import DeletedExecutionRow
-from weconnect.executions.start import begin, start
+from weconnect.executions.start import invoke_if_pending, start
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.log import logger
@@ -27,7 +27,7 @@ from weconnect.workflows.executions.rows import WorkflowExecutionRow
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
 
 MAX_REFUSAL_SECONDS = 10.0
-"""How long the workflows that refuse one event may take together: the expressions of each may take 3 s."""
+"""The seconds that workflows which refuse one event may take together: the expressions of each may take 3 s."""
 MAX_OUTPUT_BYTES = 256 * 1024  # a longer output stays with the execution that the event is about
 
 
@@ -106,7 +106,7 @@ def start_for_event(event: Event, workflow_id: UUID, execution_id: UUID, depth: 
     rows = table.get_many([at, at_active, at_execution, at_deleted])
     stored = rows.get(at_execution)
     if isinstance(stored, WorkflowExecutionRow):  # by an earlier delivery of the event
-        begin(stored)
+        invoke_if_pending(stored)
         return True
     if at_deleted in rows:
         return True

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from weconnect import clock
@@ -13,7 +12,7 @@ from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.errors import InputTooLarge
 from weconnect.executions.kinds import Key, PreparedExecution
 from weconnect.executions.requests import StartExecution
-from weconnect.executions.rows import ConcurrencyLimit
+from weconnect.executions.rows import AnyRow, ConcurrencyLimit
 from weconnect.executions.stored_values import store_value
 from weconnect.workflows.definition import validation
 from weconnect.workflows.engine import express
@@ -80,15 +79,17 @@ class PreparedWorkflowExecution(PreparedExecution):
             else None,
         )
 
-    def execute(self, row: Any) -> None:
+    def execute(self, row: AnyRow) -> None:
         """Execute an express execution, which has ended afterwards."""
-        assert self.definition, "a part of an execution is not express"
+        assert self.definition and isinstance(row, WorkflowExecutionRow), (
+            "a part of an execution is not express"
+        )
         express.execute_express(row, self.definition)
 
     def _is_express(self) -> bool:
         """Return whether the execution is executed within the call that starts it."""
-        wish, as_set = self.request.express, self.settings.execution
-        is_wanted = wish == "preferred" or (wish == "as_set" and as_set == "express")
+        requested, as_set = self.request.express, self.settings.execution
+        is_wanted = requested == "preferred" or (requested == "as_set" and as_set == "express")
         return is_wanted and self.definition is not None and validation.is_express(self.definition)
 
     def _store_input(self, days: int) -> StoredText | None:

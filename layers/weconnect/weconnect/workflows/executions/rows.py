@@ -12,7 +12,13 @@ from weconnect.db.payloads import Pointer, StoredText
 from weconnect.db.table import Row, key, stored
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
-from weconnect.executions.rows import ExecutionRow, FunctionCall, StatusKeys, key_with_slots, partition_of
+from weconnect.executions.rows import (
+    ExecutionRow,
+    FunctionCall,
+    StatusKeys,
+    partition_of,
+    workflow_execution_key,
+)
 from weconnect.settings import settings
 from weconnect.workflows.executions.entities import Execution
 
@@ -81,7 +87,7 @@ class WorkflowExecutionRow(ExecutionRow[Execution], discriminator="EXECUTION"):
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         """Return the key (pk, sk) of an execution."""
-        return key_with_slots(organization_id, execution_id)
+        return workflow_execution_key(organization_id, execution_id)
 
     @staticmethod
     def of_organization(organization_id: UUID) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page
-from weconnect.executions import service
+from weconnect.executions import service as executions
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import ACTIVE_STATUSES, OPEN_STATUSES, ExecutionMode, ExecutionStatus
 from weconnect.executions.errors import StillOpen
@@ -49,7 +49,7 @@ def start_for_caller(
         express="preferred" if wait_seconds else "as_set",
     )
     row = cast("WorkflowExecutionRow", start(request).row)
-    return to_execution(service.wait(row, wait_seconds))
+    return to_execution(executions.wait(row, wait_seconds))
 
 
 def retry(caller: Caller, execution_id: UUID, body: RetryRequest, retry_id: UUID | None = None) -> Execution:
@@ -91,7 +91,7 @@ def require(caller: Caller, execution_id: UUID, operation: Operation) -> Workflo
     Raises ExecutionNotFound, and Forbidden where the caller may at least see it.
     """
     key = WorkflowExecutionRow.at(caller.organization_id, execution_id)
-    return service.require(WORKFLOW, caller, key, operation)
+    return executions.require(WORKFLOW, caller, key, operation)
 
 
 def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
@@ -132,7 +132,7 @@ def find(
         )
         return is_shared and (mode is None or row.mode == mode)
 
-    return service.find(
+    return executions.find(
         WORKFLOW,
         choose_source(caller.organization_id, workflow_id, status),
         limit=limit,
@@ -159,19 +159,19 @@ def choose_source(organization_id: UUID, workflow_id: UUID | None, status: Execu
 
 def cancel(caller: Caller, execution_id: UUID) -> Execution:
     """Cancel an execution. Raises ExecutionNotFound, Forbidden, AlreadyFinished."""
-    return service.cancel(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
+    return executions.cancel(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
 
 
 def delete(caller: Caller, execution_id: UUID) -> None:
     """Delete a finished execution. Raises ExecutionNotFound, Forbidden, StillOpen."""
-    service.delete(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
+    executions.delete(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
 
 
 def pause(caller: Caller, execution_id: UUID) -> Execution:
     """Pause an execution at its next step. Raises ExecutionNotFound, Forbidden, ExpressExecution, AlreadyFinished."""
-    return service.pause(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
+    return executions.pause(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
 
 
 def resume(caller: Caller, execution_id: UUID) -> Execution:
     """Resume a paused execution. Raises ExecutionNotFound, Forbidden, NotPaused."""
-    return service.resume(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
+    return executions.resume(WORKFLOW, caller, WorkflowExecutionRow.at(caller.organization_id, execution_id))
