@@ -90,13 +90,11 @@ def test_only_the_gateway_and_roles_that_start_executions_may_invoke_functions()
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
     may_call = {
-        "AgentsRole": {"run-agent:*", "run-workflow:*"},
+        **dict.fromkeys(("AgentsRole", "ExecutionsRole"), {"run-agent:*", "run-workflow:*"}),
         "RunWorkflowRole": {"run-workflow:*", "run-code"},
     }
     may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}}
-    may_call |= {
-        role: {"run-workflow:*"} for role in ("ExecutionsRole", "JobsRole", "RunAgentRole", "EventsRole")
-    }
+    may_call |= {role: {"run-workflow:*"} for role in ("JobsRole", "RunAgentRole", "EventsRole")}
     assert callers == {"InvokeRole", *may_call}
     invoked: dict[str, set[str]] = {role: set() for role in may_call}
     for role, statement in STATEMENTS:

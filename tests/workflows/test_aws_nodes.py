@@ -782,7 +782,8 @@ def test_the_catalogue_does_not_import_aws() -> None:
     code = """
 import sys
 def loaded(): return {name for name in sys.modules if name.startswith(("boto", "s3transfer", "pynamodb", "httpx2"))}
-from weconnect.node_sdk import node_catalogue, node_type
+from weconnect.node_sdk import node_type
+from weconnect.workflows import node_catalogue
 before = loaded()
 node_catalogue.list_node_types()
 print(loaded() - before)
