@@ -1,7 +1,7 @@
 """Write docs/cold-start.md: every import within a function, and the milliseconds that a cold start saves by it.
 
 Each module is imported in a process of its own, which has imported the file around the function first; the figure is
-the median of three. `make cold-start` runs this; tests/infra/test_architecture.py holds that the list is complete.
+the median of three. `make cold-start` runs this; tests/infra/test_import_circles.py holds that the list is complete.
 """
 
 import ast
