@@ -3,7 +3,7 @@
 from aws_lambda_powertools.event_handler import Response
 
 from weconnect.agents.entities import AIAgentExecution, NewAIAgentExecution
-from weconnect.agents.executions import service
+from weconnect.agents.executions import starts
 from weconnect.agents.parameters import AgentId, execution_response
 from weconnect.agents.permissions import AgentsExecute
 from weconnect.api.parameters import PreferWait
@@ -26,4 +26,4 @@ def start_agent_execution(
 
     Returns 202 with the execution, or 200 when it finished within `Prefer: wait=N`.
     """
-    return execution_response(service.start_for_caller(caller, agent_id, body, prefer), prefer)
+    return execution_response(starts.start_for_caller(caller, agent_id, body, prefer), prefer)

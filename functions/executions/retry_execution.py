@@ -2,7 +2,7 @@
 
 from weconnect.api.resolver import app, handler
 from weconnect.executions.permissions import ExecutionsUpdate
-from weconnect.workflows.executions import service
+from weconnect.workflows.executions import starts
 from weconnect.workflows.executions.entities import Execution, RetryRequest
 from weconnect.workflows.executions.parameters import ExecutionId
 
@@ -23,4 +23,4 @@ def retry_execution(
 
     Keeps the results of the nodes that succeeded, or starts from the beginning.
     """
-    return service.retry(caller, execution_id, body or RetryRequest())
+    return starts.retry(caller, execution_id, body or RetryRequest())

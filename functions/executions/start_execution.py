@@ -4,7 +4,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.parameters import PreferWait
 from weconnect.api.resolver import app, handler
-from weconnect.workflows.executions import service
+from weconnect.workflows.executions import starts
 from weconnect.workflows.executions.entities import Execution, NewWorkflowExecution
 from weconnect.workflows.executions.parameters import build_started_response
 from weconnect.workflows.parameters import WorkflowId
@@ -25,5 +25,5 @@ def start_execution(
     Returns 202 with the execution, or 200 when it finished within `Prefer: wait=N`.
     """
     return build_started_response(
-        service.start_for_caller(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer
+        starts.start_for_caller(caller, workflow_id, body or NewWorkflowExecution(), prefer), prefer
     )

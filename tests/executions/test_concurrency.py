@@ -29,7 +29,7 @@ from weconnect.executions.concurrency import semaphores
 from weconnect.executions.entities import OPEN_STATUSES
 from weconnect.executions.rows import QueueRow, SemaphoreRow
 from weconnect.trash import purge
-from weconnect.workflows.executions import service
+from weconnect.workflows.executions import service, starts
 from weconnect.workflows.executions.entities import NewWorkflowExecution
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
@@ -385,9 +385,7 @@ class World:
     def start(self, which: int) -> None:
         new = NewWorkflowExecution(input={"key": "ab"[which % 2]})
         workflow_id = UUID(id_of(self.paths[which // 2 % 3]))
-        self.accepted.append(
-            service.start_for_caller(self.caller, workflow_id, new, 5 if which > 5 else 0).id
-        )
+        self.accepted.append(starts.start_for_caller(self.caller, workflow_id, new, 5 if which > 5 else 0).id)
 
     def carry(self, which: int) -> None:
         if not self.starter.invocations:

@@ -90,7 +90,8 @@ def test_only_the_gateway_and_roles_that_start_executions_may_invoke_functions()
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
     may_call = {
-        **dict.fromkeys(("AgentsRole", "ExecutionsRole"), {"run-agent:*", "run-workflow:*"}),
+        "AgentsRole": {"run-agent:*", "run-workflow:*"},
+        "ExecutionsRole": {"run-agent:*", "run-workflow:*"},
         "RunWorkflowRole": {"run-workflow:*", "run-code"},
     }
     may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}}

@@ -7,7 +7,7 @@ from tests.factories import RegisteredUser, register
 from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
 from weconnect.agents import duplication, publication, service, statistics
 from weconnect.agents.entities import AIAgent, AIAgentChanges, NewAIAgent, NewAIAgentExecution
-from weconnect.agents.executions.service import start_for_caller
+from weconnect.agents.executions.starts import start_for_caller
 from weconnect.agents.rows import AgentExecutionRow, AgentRow
 from weconnect.agents.tools import service as tools
 from weconnect.agents.tools.entities import AgentToolConfiguration, AIAgentToolChanges, NewAIAgentTool

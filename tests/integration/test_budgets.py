@@ -13,7 +13,7 @@ from tests.models.fake_model_servers import Call, FakeModels, Say
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
 from weconnect.agents.entities import NewAIAgentExecution
-from weconnect.agents.executions.service import start_for_caller
+from weconnect.agents.executions.starts import start_for_caller
 from weconnect.models import deployment_keys, pydantic_ai_adapter
 from weconnect.settings import settings
 

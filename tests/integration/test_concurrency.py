@@ -11,7 +11,7 @@ from tests.integration.racing import count_outcomes, owner_caller, run_concurren
 from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
 from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.workflows.executions import service
+from weconnect.workflows.executions import starts
 from weconnect.workflows.executions.entities import NewWorkflowExecution
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
@@ -37,7 +37,7 @@ def count_admitted(me: RegisteredUser, workflow: UUID) -> int:
 
 def start_many(me: RegisteredUser, workflow: UUID) -> list[object]:
     caller, new = owner_caller(me), NewWorkflowExecution(input={"key": "k"})
-    return run_concurrently(MANY, lambda _: service.start_for_caller(caller, workflow, new, 0))
+    return run_concurrently(MANY, lambda _: starts.start_for_caller(caller, workflow, new, 0))
 
 
 @pytest.mark.parametrize("bound", ["workflow", "organization"])

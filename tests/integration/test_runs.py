@@ -14,7 +14,7 @@ from tests.integration.racing import count_outcomes, owner_caller, run_concurren
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
 from weconnect.agents.entities import NewAIAgentExecution
-from weconnect.agents.executions import service
+from weconnect.agents.executions import service, starts
 from weconnect.agents.executions.kind import AgentDetails
 from weconnect.agents.memory import service as memories
 from weconnect.agents.memory.entities import NewAIAgentMemory
@@ -67,7 +67,7 @@ def test_a_limit_of_ten_admits_ten_of_forty_concurrent_starts(
     limit = me.client.put(f"/v1/execution-limits/{me.user['id']}/hourly", {"maxExecutions": 10})
     assert limit.status == 200
     outcomes = count_outcomes(
-        run_concurrently(40, lambda _: service.start_for_caller(caller, agent, START, 0))
+        run_concurrently(40, lambda _: starts.start_for_caller(caller, agent, START, 0))
     )
     assert outcomes == {"ok": 10, "execution_limit_reached": 30}
     assert len(load_execution_rows(me, agent)) == len(starter.invocations) == count_started(me) == 10
@@ -84,7 +84,7 @@ def test_one_idempotency_key_starts_one_execution(me: RegisteredUser, agent: UUI
     }
 
     def work() -> GatewayResponse:
-        body = json.dumps({"id": str(service.start_for_caller(caller, agent, START, 0).id)})
+        body = json.dumps({"id": str(starts.start_for_caller(caller, agent, START, 0).id)})
         return {"statusCode": 202, "headers": {}, "body": body, "isBase64Encoded": False, "cookies": []}
 
     def start(_: int) -> Any:
@@ -103,7 +103,7 @@ def test_one_idempotency_key_starts_one_execution(me: RegisteredUser, agent: UUI
 def test_executions_that_finish_at_the_same_time_are_all_counted(me: RegisteredUser, agent: UUID) -> None:
     caller = owner_caller(me)
     for _ in range(25):
-        service.start_for_caller(caller, agent, START, 0)
+        starts.start_for_caller(caller, agent, START, 0)
     rows = load_execution_rows(me, agent)
     timeout = Completion(status=ExecutionStatus.TIMEOUT)
     details = AgentDetails({"input_tokens": 3, "output_tokens": 2, "cost_micros": 7})
@@ -133,7 +133,7 @@ def test_an_execution_finishes_once_under_concurrent_ends(me: RegisteredUser, ag
     """The execution, the platform, a cancellation and the sweeper end it at the same time: one of them counts."""
     caller = owner_caller(me)
     for _ in range(4):
-        execution = service.start_for_caller(caller, agent, START, 0)
+        execution = starts.start_for_caller(caller, agent, START, 0)
         row = load_execution_rows(me, agent)[-1]
         assert row.id == str(execution.id)
 
@@ -157,7 +157,7 @@ def test_an_execution_finishes_once_under_concurrent_ends(me: RegisteredUser, ag
 
 def test_a_cancellation_races_with_the_execution(me: RegisteredUser, agent: UUID) -> None:
     caller = owner_caller(me)
-    started = [service.start_for_caller(caller, agent, START, 0).id for _ in range(8)]
+    started = [starts.start_for_caller(caller, agent, START, 0).id for _ in range(8)]
 
     def work(number: int) -> Any:
         execution = started[number // 2]

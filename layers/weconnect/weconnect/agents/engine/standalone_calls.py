@@ -8,7 +8,7 @@ from weconnect import ids, json_schema
 from weconnect.agents import service
 from weconnect.agents.engine import sub_agents, workflow_calls
 from weconnect.agents.entities import NewAIAgentExecution
-from weconnect.agents.executions.service import start_for_caller
+from weconnect.agents.executions.starts import start_for_caller
 from weconnect.agents.tools import invocation
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import AgentToolTest, AgentToolTestResult

@@ -1,7 +1,7 @@
-"""Executions of agents for callers: start, read, list and cancel them."""
+"""Executions of agents for callers: read, list and cancel them. `starts` starts them."""
 
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 from uuid import UUID
 
 from weconnect.agents import service as agents
@@ -9,7 +9,6 @@ from weconnect.agents.entities import (
     AgentExecutionStatus,
     AIAgentExecution,
     AIAgentExecutionWithSteps,
-    NewAIAgentExecution,
 )
 from weconnect.agents.executions.conversion import to_execution, to_step
 from weconnect.agents.executions.kind import AGENT
@@ -18,23 +17,9 @@ from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page
 from weconnect.executions import service as executions
 from weconnect.executions.kinds import Operation
-from weconnect.executions.requests import StartExecution
 from weconnect.executions.service import Source
-from weconnect.executions.start import start
 
 SortOrder = Literal["newest", "slowest"]
-
-
-def start_for_caller(
-    caller: Caller, agent_id: UUID, new: NewAIAgentExecution, wait_seconds: int
-) -> AIAgentExecution:
-    """Start an execution and return it after at most `wait_seconds`, or as soon as it has ended or waits.
-
-    Raises AgentNotFound, AgentInactive, and LimitReached with its Retry-After.
-    """
-    request = StartExecution.by_caller(caller, "agent", agent_id, new.input, session_id=new.session_id)
-    row = cast("AgentExecutionRow", start(request).row)
-    return to_execution(executions.wait(row, wait_seconds))
 
 
 def require(caller: Caller, agent_id: UUID, execution_id: UUID, operation: Operation) -> AgentExecutionRow:

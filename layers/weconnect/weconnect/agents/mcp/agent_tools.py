@@ -15,6 +15,7 @@ from weconnect.agents.entities import (
     NewAIAgentExecution,
 )
 from weconnect.agents.executions import service as agent_executions
+from weconnect.agents.executions import starts
 from weconnect.agents.executions.conversion import to_execution
 from weconnect.agents.mcp import tool_names, workflow_tools
 from weconnect.agents.mcp.results import build_text_block, error_result, own_metadata
@@ -110,7 +111,7 @@ def call_tool(caller: Caller, name: str, arguments: JsonObject, seconds: int) ->
         if kind == AGENT and agent_id:
             new = NewAIAgentExecution.model_validate(arguments)
             try:
-                execution = agent_executions.start_for_caller(caller, agent_id, new, seconds)
+                execution = starts.start_for_caller(caller, agent_id, new, seconds)
             except NotFound:
                 return None
             return _to_result(execution, is_first_call=True)

@@ -10,7 +10,7 @@ from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound
 from weconnect.jobs.entities import JobFailure
 from weconnect.jobs.job_type import BatchPlan, JobContext, JobType
-from weconnect.workflows.executions import bulk_actions, service
+from weconnect.workflows.executions import bulk_actions, service, starts
 from weconnect.workflows.executions.entities import Bulk, RetryRequest
 from weconnect.workflows.executions.errors import AlreadyCompleted
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
@@ -104,7 +104,7 @@ def _retry(job: JobContext, execution_id: UUID, *, retries_completed: bool) -> s
     row = service.require(job.caller, execution_id, "control")
     if row.status == ExecutionStatus.COMPLETED and not retries_completed:
         raise AlreadyCompleted("The execution has completed. Filter by status completed to retry it.")
-    service.retry(job.caller, execution_id, RetryRequest(), retry_id)
+    starts.retry(job.caller, execution_id, RetryRequest(), retry_id)
     return "retried"
 
 

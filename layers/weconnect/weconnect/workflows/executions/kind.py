@@ -18,7 +18,7 @@ from weconnect.executions.stored_values import count_days_left, store_value
 from weconnect.workflows.definition import stored_versions, validation
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowSettings, WorkflowStatus
 from weconnect.workflows.errors import WorkflowInactive, WorkflowNotFound, WorkflowVersionNotFound
-from weconnect.workflows.executions import error_workflows, journal
+from weconnect.workflows.executions import journal
 from weconnect.workflows.executions.concurrency_keys import evaluate_concurrency
 from weconnect.workflows.executions.conversion import to_execution, to_result
 from weconnect.workflows.executions.entities import Execution
@@ -119,6 +119,8 @@ class WorkflowExecutions(ExecutionKind[WorkflowExecutionRow, Execution, Unwritte
 
     def start_error_workflow(self, row: WorkflowExecutionRow) -> None:
         """Start the error workflow that the settings name, once."""
+        from weconnect.workflows.executions import error_workflows  # cold start
+
         error_workflows.start_for(row)
 
     def require_access(self, caller: Caller, row: WorkflowExecutionRow, operation: Operation) -> None:

@@ -15,7 +15,6 @@ from weconnect.executions.requests import StartExecution
 from weconnect.executions.rows import AnyRow, ConcurrencyLimit
 from weconnect.executions.stored_values import store_value
 from weconnect.workflows.definition import validation
-from weconnect.workflows.engine import express
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowSettings
 from weconnect.workflows.executions.entities import Execution
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
@@ -81,6 +80,8 @@ class PreparedWorkflowExecution(PreparedExecution):
 
     def execute(self, row: AnyRow) -> None:
         """Execute an express execution, which has ended afterwards."""
+        from weconnect.workflows.engine import express  # cold start
+
         assert self.definition and isinstance(row, WorkflowExecutionRow), (
             "a part of an execution is not express"
         )
