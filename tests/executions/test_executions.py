@@ -15,6 +15,7 @@ from tests.executions.execution_helpers import (
 from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps
 from tests.workflows.definitions import connect, definition, node
+from weconnect.auth.limits import enforcement
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 
@@ -276,3 +277,22 @@ def test_starting_requires_an_active_workflow_unless_it_is_a_test(
     assert (refused.status, refused.json["code"]) == (422, "workflow_invalid")
     huge = me.client.post(f"{path}/executions", {"input": "x" * 1_100_000, "mode": "test"})
     assert huge.status in (413, 422)
+
+
+def test_times_of_creation_have_the_order_of_the_ids(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An execution that is requested first and stored last is the older one, which `cancel_running` cancels."""
+    path = create_workflow(me, definition([node("a", "noop")], "start > a"))
+    count, later = enforcement.count_execution, [""]
+
+    def count_late(*arguments: Any) -> Any:
+        if not later[0]:
+            later[0] = "begun"
+            later[0] = start_execution(me, path)
+        return count(*arguments)
+
+    monkeypatch.setattr(enforcement, "count_execution", count_late)
+    first = me.client.get(start_execution(me, path)).json
+    second = me.client.get(later[0]).json
+    assert first["id"] < second["id"] and first["createdAt"] < second["createdAt"]

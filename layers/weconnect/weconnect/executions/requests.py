@@ -1,10 +1,11 @@
 """The request to start an execution: one object for every reason to start one."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from weconnect import ids
+from weconnect import clock, ids
 from weconnect.actor import Actor
 from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
@@ -47,6 +48,8 @@ class StartExecution:
     may_start_workflows: bool = True
     retention_days: int = 0
     """The days for which an execution that is not counted is kept; for one that is counted, the plan has the number."""
+    requested_at: datetime = field(default_factory=clock.now)
+    """Its time of creation: of two with new IDs, the one with the higher ID was requested later."""
     depth: int = 0
     parent: AnyRow | None = None
     trigger_node_id: str | None = None

@@ -36,12 +36,12 @@ class PreparedAgentExecution(PreparedExecution):
 
     def _build_execution(self) -> AIAgentExecution:
         """Return the execution as it begins."""
-        request, moment = self.request, clock.now()
+        request = self.request
         definition = self.version.to_entity()
         return AIAgentExecution(
             id=request.execution_id,
-            created_at=moment,
-            updated_at=moment,
+            created_at=request.requested_at,
+            updated_at=request.requested_at,
             organization_id=request.organization_id,
             user_id=request.user_id,
             agent_id=request.target_id,

@@ -45,8 +45,8 @@ class PreparedWorkflowExecution(PreparedExecution):
         origin = earlier or request.parent
         execution = Execution(
             id=execution_id,
-            created_at=moment,
-            updated_at=moment,
+            created_at=request.requested_at,
+            updated_at=request.requested_at,
             organization_id=organization_id,
             user_id=request.user_id,
             workflow_id=request.target_id,
