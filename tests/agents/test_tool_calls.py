@@ -1,6 +1,7 @@
 """Tool calls of an execution: in parallel, and with approvals."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,7 +19,8 @@ from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import ApprovalRow
 from weconnect.db.table import get
 from weconnect.durable import client as durable_client
-from weconnect.executions import sweeper
+from weconnect.executions import lifecycle, sweeper
+from weconnect.executions.rows import AnyRow
 from weconnect.models.messages import ModelReply, ToolCall
 
 
@@ -297,3 +299,18 @@ def test_the_usage_of_a_cancelled_execution_is_counted(
     assert (ended["inputTokens"], ended["outputTokens"], ended["cost"]) == (10, 5, 0.0001)
     stats = me.client.get(f"{guarded}/stats").json
     assert (stats["inputTokens"], stats["outputTokens"]) == (10, 5)
+
+
+def test_an_execution_waits_only_when_its_requests_can_be_decided(
+    me: RegisteredUser, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_replies(monkeypatch, calculator_calls("6*7"), DONE)
+    suspend, requests = lifecycle.suspend, []
+
+    def count_requests(row: AnyRow, **values: Any) -> bool:
+        requests.append(len(me.client.get("/v1/approvals").json["items"]))
+        return suspend(row, **values)
+
+    monkeypatch.setattr(lifecycle, "suspend", count_requests)
+    start_and_suspend(me, starter, guarded)
+    assert requests == [1]

@@ -50,9 +50,14 @@ def create(row: AnyRow, requests: Sequence[NewApproval]) -> bool:
     # Checked after that: a cancellation finds the references, or is seen here.
     if lifecycle.may_continue(table.get(type(row), (row.pk, row.sk))):
         return True
-    approval_ids = [derive_approval_id(execution_id, request.path) for request in requests]
-    approvals.withdraw(organization_id, approval_ids, ACTOR)
+    withdraw(row, requests)
     return False
+
+
+def withdraw(row: AnyRow, requests: Sequence[NewApproval]) -> None:
+    """Withdraw those approval requests of an execution that nobody has decided."""
+    approval_ids = [derive_approval_id(UUID(row.id), request.path) for request in requests]
+    approvals.withdraw(UUID(row.organization_id), approval_ids, ACTOR)
 
 
 def announce(organization_id: UUID, execution_id: UUID, path: str, callback_id: str) -> None:

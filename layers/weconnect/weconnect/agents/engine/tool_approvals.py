@@ -105,11 +105,17 @@ def _find_tools_to_approve(tool_round: ToolRound) -> dict[int, PinnedTool]:
 
 
 def _suspend(tool_round: ToolRound, tools_by_position: dict[int, PinnedTool]) -> bool:
-    """Suspend the execution and create its approval requests; return False when it is to be cancelled."""
+    """Create the approval requests and suspend the execution; return False when it is to be cancelled."""
     row = tool_round.context.load_row()
     requests = [_build_request(tool_round, position, tool) for position, tool in tools_by_position.items()]
     waiting_for = [str(derive_approval_id(UUID(row.id), request.path)) for request in requests]
-    return lifecycle.suspend(row, waiting_for=waiting_for) and approval_requests.create(row, requests)
+    # The requests come first: whoever sees the execution wait can decide them.
+    if not approval_requests.create(row, requests):
+        return False
+    is_suspended = lifecycle.suspend(row, waiting_for=waiting_for)
+    if not is_suspended:
+        approval_requests.withdraw(row, requests)
+    return is_suspended
 
 
 def _build_request(tool_round: ToolRound, position: int, tool: PinnedTool) -> NewApproval:
