@@ -8,6 +8,15 @@ the tags of the OpenAPI document and parts of `template.yaml`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+EXECUTION_ENDED: Mapping[str, object] = {
+    "eventName": ["MODIFY"],
+    "dynamodb": {
+        "NewImage": {"status": {"S": ["completed", "failed", "timeout"]}},
+        "OldImage": {"status": {"S": ["pending", "running", "waiting", "paused"]}},
+    },
+}
+"""The change of an execution's row by which it ends, unless it is cancelled: a `change` of an `EventSource`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPart:

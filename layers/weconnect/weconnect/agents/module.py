@@ -1,6 +1,6 @@
 """The manifest of the agents."""
 
-from weconnect.manifest import EventSource, ExportPart, Module, PlanQuota
+from weconnect.manifest import EXECUTION_ENDED, EventSource, ExportPart, Module, PlanQuota
 
 MODULE = Module(
     permissions={"agents": ("create", "read", "update", "delete", "execute")},
@@ -15,13 +15,7 @@ MODULE = Module(
     },
     events={
         "AGENTEXECUTION": EventSource(
-            change={
-                "eventName": ["MODIFY"],
-                "dynamodb": {
-                    "NewImage": {"status": {"S": ["completed", "failed", "timeout"]}},
-                    "OldImage": {"status": {"S": ["pending", "running", "waiting", "paused"]}},
-                },
-            },
+            change=EXECUTION_ENDED,
             types={
                 "agent.run.completed": "An execution of an agent completed; not one that another execution started",
                 "agent.run.failed": "An execution of an agent failed or timed out; not one that another one started",

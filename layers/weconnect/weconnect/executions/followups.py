@@ -46,7 +46,8 @@ def close_execution(row: AnyRow, end: Completion) -> bool:
     Return False when it had ended before; its parent is then woken again.
     """
     if row.status not in OPEN_STATUSES:  # as after most executions, whose functions have completed them
-        return complete_execution(row, end)
+        _execute_followups(Followups(row, is_first=False))
+        return False
     if row.cancel_requested_at:
         end = Completion.cancelled()
     children = list_open_children(row)

@@ -72,6 +72,8 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     waits_for: Attribute[str | None] = stored()
     handles_error: Attribute[bool] = stored(default=False)
 
+    # What each kind of row must define raises NotImplementedError: pynamodb's metaclass knows no abstract methods.
+
     @property
     def target_id(self) -> UUID:
         """The ID of the workflow or the agent that is executed."""

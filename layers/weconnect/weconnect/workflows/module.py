@@ -1,6 +1,6 @@
 """The manifest of the workflows."""
 
-from weconnect.manifest import EventSource, ExportPart, Module, PlanQuota
+from weconnect.manifest import EXECUTION_ENDED, EventSource, ExportPart, Module, PlanQuota
 
 MODULE = Module(
     permissions={"workflows": ("create", "read", "update", "delete", "execute")},
@@ -21,13 +21,7 @@ MODULE = Module(
     },
     events={
         "EXECUTION": EventSource(
-            change={
-                "eventName": ["MODIFY"],
-                "dynamodb": {
-                    "NewImage": {"status": {"S": ["completed", "failed", "timeout"]}},
-                    "OldImage": {"status": {"S": ["pending", "running", "waiting", "paused"]}},
-                },
-            },
+            change=EXECUTION_ENDED,
             types={
                 "workflow.run.completed": (
                     "An execution of a workflow completed; no test, and not one that another waited for"
