@@ -19,7 +19,7 @@ from tests.organizations.organization_helpers import (
 from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.identity.rows import UserRow
-from weconnect.organizations.entities import PLANS
+from weconnect.organizations.entities import PLANS, OrganizationPlan
 from weconnect.organizations.plans import usage
 from weconnect.organizations.rows import OrganizationRow
 
@@ -169,6 +169,12 @@ def test_an_operator_sets_a_plan(aws: None) -> None:
     )
     assert owner.client.post("/v1/agents", {"name": "A7"}).status == 201
     assert owner.client.get(organization_path(owner)).json["planLimits"]["maxAgents"] == 7
+    partial = {"plan": "pro", "planLimits": {"maxAgents": 8}}
+    assert operator.put(organization_path(owner, "/plan"), partial, headers=headers).status == 200
+    own = owner.client.get(organization_path(owner)).json["planLimits"]
+    assert own == (PLANS[OrganizationPlan.PRO].to_json_dict() | {"maxAgents": 8}), (
+        "the plan's, where left out"
+    )
     operator.put(organization_path(owner, "/plan"), {"plan": "pro"}, headers=headers)
     assert owner.client.get(organization_path(owner)).json["planLimits"] is None
     for bad in ({"plan": "gold"}, {"plan": "free", "planLimits": {"maxAgents": -2}}, {}):

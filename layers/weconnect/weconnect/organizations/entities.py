@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, computed_field
+from pydantic import AwareDatetime, Field, StringConstraints, computed_field, model_validator
+from pydantic.alias_generators import to_camel
 
 from weconnect import clock
 from weconnect.base_entity import ApiModel, BaseEntity, TenantEntity
@@ -41,7 +42,7 @@ class OrganizationRole(StrEnum):
 
 
 class PlanLimits(ApiModel):
-    """The quotas and limits of a plan; -1 means unlimited."""
+    """The quotas and limits of a plan; -1 means unlimited. `max_api_keys` are those of one member."""
 
     max_workflows: Limit
     max_executions_per_month: Limit
@@ -51,17 +52,52 @@ class PlanLimits(ApiModel):
     max_workflow_complexity: Limit
     max_concurrent_executions: Limit
     retention_days: Limit
+    max_api_keys: Limit
+    max_open_jobs: Limit
+    max_mail_recipients_per_day: Limit
 
+
+_LIMITS_BY_FIELD: dict[str, tuple[int, int, int, int]] = {
+    "max_workflows": (5, 20, 100, -1),
+    "max_executions_per_month": (100, 1_000, 10_000, -1),
+    "max_team_members": (3, 5, 20, -1),
+    "max_credentials": (5, 10, 50, -1),
+    "max_agents": (5, 20, 100, -1),
+    "max_workflow_complexity": (20, 50, 100, -1),
+    "max_concurrent_executions": (2, 5, 25, 100),
+    "retention_days": (7, 30, 90, 365),
+    "max_api_keys": (5, 10, 25, 100),
+    "max_open_jobs": (3, 5, 10, 25),
+    "max_mail_recipients_per_day": (20, 200, 2_000, 20_000),
+}
+"""Each field of PlanLimits in the order of OrganizationPlan: free, starter, pro, enterprise."""
 
 PLANS: dict[OrganizationPlan, PlanLimits] = {
-    plan: PlanLimits(**dict(zip(PlanLimits.model_fields, numbers, strict=True)))
-    for plan, numbers in {
-        OrganizationPlan.FREE: (5, 100, 3, 5, 5, 20, 2, 7),
-        OrganizationPlan.STARTER: (20, 1_000, 5, 10, 20, 50, 5, 30),
-        OrganizationPlan.PRO: (100, 10_000, 20, 50, 100, 100, 25, 90),
-        OrganizationPlan.ENTERPRISE: (-1, -1, -1, -1, -1, -1, 100, 365),
-    }.items()
+    plan: PlanLimits(**{field: numbers[index] for field, numbers in _LIMITS_BY_FIELD.items()})
+    for index, plan in enumerate(OrganizationPlan)
 }
+
+
+class LimitedByPlan(ApiModel):
+    """A plan, and limits that override the plan's own; of those that are left out, the plan's apply."""
+
+    plan: OrganizationPlan
+    plan_limits: PlanLimits | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_plan_limits(cls, value: Any) -> Any:
+        """Add the plan's limits to an override in JSON that lacks some, such as one that is older than they are."""
+        if not isinstance(value, dict):
+            return value
+        plan = value.get("plan", OrganizationPlan.FREE)
+        for name in ("plan_limits", "planLimits"):
+            override = value.get(name)
+            if isinstance(override, dict) and plan in [*OrganizationPlan]:
+                own = PLANS[OrganizationPlan(plan)].model_dump()
+                lacking = {key: own[key] for key in own if not {key, to_camel(key)} & override.keys()}
+                value = value | {name: override | lacking}
+        return value
 
 
 class Branding(ApiModel):
@@ -123,7 +159,7 @@ class BillingInfo(ApiModel):
     billing_email: Text255 | None = None
 
 
-class Organization(BaseEntity):
+class Organization(BaseEntity, LimitedByPlan):
     """A tenant. `current_month_executions` and `execution_reset_date` come from the month's counter."""
 
     slug: Slug
@@ -132,7 +168,6 @@ class Organization(BaseEntity):
     logo: Address | None = None
     website: Text255 | None = None
     plan: OrganizationPlan = OrganizationPlan.FREE
-    plan_limits: PlanLimits | None = None
     custom_settings: CustomSettings = CustomSettings()
     is_active: bool = True
     stripe_customer_id: Text100 | None = None

@@ -17,6 +17,7 @@ from weconnect.organizations.entities import (
     CustomRole,
     CustomSettings,
     Invitation,
+    LimitedByPlan,
     LimitEvent,
     Member,
     Name,
@@ -186,11 +187,8 @@ class OrganizationUsage(ApiModel):
     events: list[LimitEvent]
 
 
-class NewPlan(ApiModel):
+class NewPlan(LimitedByPlan):
     """The plan to set. `plan_limits` override the plan's own; null or missing removes an override."""
-
-    plan: OrganizationPlan
-    plan_limits: PlanLimits | None = None
 
 
 class PlanChange(ApiModel):
