@@ -16,6 +16,7 @@ LOCAL_PARAMETERS = {
     "Stage": "local",
     "DefaultPlan": "enterprise",
     "MailFrom": "weconnect@localhost",
+    "MailNodes": "on",
     "OperatorEmails": "demo@example.com",
     "RegistrationsPerMinute": "1000000",
     "Embedder": "bundled",
@@ -23,7 +24,7 @@ LOCAL_PARAMETERS = {
     "CodeSubnetIds": "local",
 }
 ENVIRONMENT_PARAMETERS = {"AppUrl", "BcryptCost", "DefaultPlan", "OperatorEmails", "OutboundAllowedHosts"}
-ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder"}
+ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder", "MailNodes"}
 
 
 @dataclass(frozen=True)

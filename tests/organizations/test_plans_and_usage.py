@@ -81,6 +81,20 @@ def test_limit_events_are_emitted_once_a_month_for_agents(aws: None) -> None:
     assert len(limit_events(owner)) == 2 and len(texts()) == mails + 2, "once a month"
 
 
+@pytest.mark.parametrize("is_verified", [True, False])
+def test_the_name_of_an_organization_is_mailed_to_verified_addresses_only(
+    aws: None, is_verified: bool
+) -> None:
+    owner = register_verified() if is_verified else register()
+    set_plan(owner, "free", max_agents=1)
+    rename = owner.client.patch(organization_path(owner), {"name": "Buy now at spam.example"})
+    assert rename.status == 200
+    owner.client.post("/v1/agents", {"name": "A"})
+    assert limit_events(owner)[0][0] == "agents"
+    assert ("spam.example uses 1 of the 1 agents" in texts()[-1]) == is_verified
+    assert ("Your organization uses 1 of the 1 agents" in texts()[-1]) != is_verified
+
+
 def test_limit_events_are_emitted_for_executions(aws: None, starter: Starter) -> None:
     owner = register()
     agent = owner.client.post("/v1/agents", {"name": "A"}).json["id"]

@@ -8,19 +8,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator
 
 from infra.cloudformation import ROOT
 from tests.factories import RegisteredUser
-from weconnect import mail, registry_index
+from weconnect import registry_index
 from weconnect.errors import UpstreamFailed
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import LOG, RESPONSE, STOP, ExpressionScope, NodeError, NodeRun
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
 from weconnect.outbound.errors import OutboundRefused
-from weconnect.settings import settings
 from weconnect.workflows import node_catalogue
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -664,42 +662,6 @@ def test_the_embedded_model_refuses_what_it_cannot_do() -> None:
     schema = {"properties": {"said": {"type": "string"}}, "required": ["said"]}
     items = execute("extract", {"text": "2 + 3", "outputSchema": schema}, [{}])["main"]
     assert isinstance(items[0]["extracted"]["said"], str)
-
-
-def test_an_email_is_sent_for_each_item(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[dict[str, Any]] = []
-    errors = ["", "", "TooManyRequestsException", "MessageRejected"]
-
-    class Ses:
-        def send_email(self, **request: Any) -> dict[str, str]:
-            if code := errors.pop(0):
-                raise ClientError({"Error": {"Code": code}}, "SendEmail")
-            sent.append(request)
-            return {"MessageId": f"mail-{len(sent)}"}
-
-    monkeypatch.setattr(mail, "_create_client", lambda service: Ses())
-    monkeypatch.setitem(settings.__dict__, "mail_from", "us@example.com")
-    parameters = {
-        "to": ["a@example.com", "a@example.com"],
-        "subject": "{{ k }}\r\nBcc: b@example.com",
-        "text": "hi",
-    }
-    items = execute("email_send", parameters | {"replyTo": ["c@example.com"]}, [A, B])["main"]
-    assert items == [{"messageId": f"mail-{number}", "to": ["a@example.com"]} for number in (1, 2)]
-    assert sent[0]["FromEmailAddress"] == "us@example.com" and sent[0]["ReplyToAddresses"] == [
-        "c@example.com"
-    ]
-    assert sent[0]["Content"]["Simple"]["Subject"]["Data"] == "x Bcc: b@example.com"
-    assert sent[0]["Destination"] == {"ToAddresses": ["a@example.com"]}
-    for retryable in (True, False):
-        with pytest.raises(NodeError) as caught:
-            execute("email_send", parameters, [A])
-        assert (caught.value.code, caught.value.retryable) == ("mail_not_sent", retryable)
-    with pytest.raises(NodeError, match="Put a loop around it"):
-        execute("email_send", parameters, [A] * 21)
-    monkeypatch.setitem(settings.__dict__, "mail_from", "")
-    with pytest.raises(NodeError, match="no sender"):
-        execute("email_send", parameters, [A])
 
 
 def test_memories_are_saved_and_searched(me: RegisteredUser) -> None:

@@ -22,27 +22,42 @@ class MailNotSent(Exception):
         self.retryable = retryable
 
 
-def send(to: str, subject: str, text: str) -> bool:
-    """Send a plain-text mail; return False when it failed or the deployment has no sender address."""
+def send(to: str, subject: str, text: str, *, of_tenant: bool = False) -> bool:
+    """Send a plain-text mail; return False when it failed or the deployment has no sender address.
+
+    A mail `of_tenant` has words of a tenant to strangers, see `deliver`.
+    """
     if not settings.mail_from:
         logger.info("mail not sent, no sender configured", subject=subject)
         return False
     try:
-        deliver([to], subject, text)
+        deliver([to], subject, text, of_tenant=of_tenant)
     except MailNotSent:
         logger.exception("mail not sent", subject=subject)
         return False
     return True
 
 
-def deliver(to: list[str], subject: str, text: str, reply_to: list[str] | None = None) -> str:
-    """Send one plain-text mail to all recipients and return its SES message id; raise MailNotSent."""
+def deliver(
+    to: list[str],
+    subject: str,
+    text: str,
+    reply_to: list[str] | None = None,
+    *,
+    of_tenant: bool = False,
+) -> str:
+    """Send one plain-text mail to all recipients and return its SES message id; raise MailNotSent.
+
+    A mail `of_tenant` has the configuration set of tenants' mails, which can be suspended without those of accounts.
+    """
     if not settings.mail_from:
         raise MailNotSent("The deployment has no sender address. Set its parameter MailFrom.")
     # Users choose the names in it, and SES refuses a subject of several lines.
     subject_line = " ".join(subject.split())
     content = {"Simple": {"Subject": {"Data": subject_line}, "Body": {"Text": {"Data": text}}}}
-    options = {"ReplyToAddresses": reply_to} if reply_to else {}
+    options: dict[str, Any] = {"ReplyToAddresses": reply_to} if reply_to else {}
+    if of_tenant and settings.tenant_mail_configuration_set:
+        options["ConfigurationSetName"] = settings.tenant_mail_configuration_set
     try:
         response = _create_client("sesv2").send_email(
             FromEmailAddress=settings.mail_from, Destination={"ToAddresses": to}, Content=content, **options

@@ -36,6 +36,8 @@ class Settings:
     operator_emails: frozenset[str] = _list("OPERATOR_EMAILS")
     default_plan: str = _env("DEFAULT_PLAN", "free")
     mail_from: str = _env("MAIL_FROM")
+    mail_nodes: str = _env("MAIL_NODES", "off")
+    tenant_mail_configuration_set: str = _env("TENANT_MAIL_CONFIGURATION_SET")
     app_url: str = _env("APP_URL")
     nodes_aws_endpoint_url: str | None = _env("NODES_AWS_ENDPOINT_URL") or None
     outbound_allowed_hosts: frozenset[str] = _list("OUTBOUND_ALLOWED_HOSTS")

@@ -130,6 +130,11 @@ class NodeRun:
     """Decrypts secret variables, within an attempt of an effect only."""
 
     @property
+    def run_key(self) -> str:
+        """Return the key of the node run, which is the same in all its attempts."""
+        return self.key.rpartition(":")[0]
+
+    @property
     def items(self) -> Items:
         """Return the items of all inputs, in the order of the inputs."""
         return [item for items in self.inputs.values() for item in items]

@@ -167,6 +167,12 @@ class AgentLimitReached(LimitReached):
     code, title = "agent_limit_reached", "Quota of agents used up"
 
 
+class MailLimitReached(LimitReached):
+    """The plan's quota of recipients of mails from workflows in a day is used up."""
+
+    code, title = "mail_limit_reached", "Quota of mails used up"
+
+
 class WorkflowLimitReached(LimitReached):
     """The plan's quota of workflows is used up."""
 

@@ -150,6 +150,17 @@ class CountRow(Row, discriminator="COUNT"):
         return key("ORG", organization_id), key("COUNT", resource)
 
 
+class TenantMailRow(Row, discriminator="TENANTMAIL"):
+    """A mail of a tenant that was counted; it has a `message_id` once SES has accepted it."""
+
+    message_id: Attribute[str | None] = stored()
+
+    @staticmethod
+    def at(organization_id: object, mail_key: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of a mail by its idempotency key."""
+        return key("ORG", organization_id), key("MAIL", mail_key)
+
+
 class NameRow(Row, discriminator="NAME"):
     """The marker that reserves a name, in any case, among an organization's resources of one type."""
 

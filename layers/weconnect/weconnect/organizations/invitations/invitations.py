@@ -217,7 +217,8 @@ def _draft(caller: Caller, organization_id: UUID, new: NewInvitation) -> tuple[I
 
 def _send(row: InvitationRow, organization: Organization, inviter: UserRow, token: str) -> SentInvitation:
     """Mail the token; where the deployment sends no mail, put it into the response instead."""
-    if settings.mail_from and mail.send(row.email, *mails.compose(row, organization, inviter, token)):
+    message = mails.compose(row, organization, inviter, token)
+    if settings.mail_from and mail.send(row.email, *message, of_tenant=True):
         table.touch(row, put={"sent_at": clock.iso(clock.now())})
     values = row.to_entity().model_dump(exclude={"is_expired"})
     return SentInvitation(**values, token=None if settings.mail_from else token)

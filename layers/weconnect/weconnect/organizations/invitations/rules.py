@@ -18,7 +18,8 @@ from weconnect.organizations.errors import (
     TooManyInvitations,
 )
 from weconnect.organizations.members import membership
-from weconnect.organizations.rows import CountRow, RoleRow
+from weconnect.organizations.plans import windows
+from weconnect.organizations.rows import RoleRow
 from weconnect.organizations.schemas import NewInvitation
 from weconnect.settings import settings
 
@@ -79,10 +80,12 @@ def count_invitation(writes: Transaction, organization_id: UUID) -> None:
 
     The limit exists because invitations carry the organization's words to strangers in our name.
     """
-    pk, sk = CountRow.at(organization_id, f"INVITATIONS {clock.now():%Y-%m-%dT%H}")
-    exceeded = TooManyInvitations(
-        f"The organization sent {MAX_PER_HOUR} invitations within an hour. Try again later.",
-        headers={"Retry-After": "3600"},
+    windows.count(
+        writes,
+        organization_id,
+        "INVITATIONS",
+        "hour",
+        limit=MAX_PER_HOUR,
+        exceeded=TooManyInvitations,
+        detail=f"The organization sent {MAX_PER_HOUR} invitations within an hour. Try again later.",
     )
-    expiry = {"ttl": clock.epoch_seconds() + 2 * 3_600}
-    writes.increment(CountRow(pk=pk, sk=sk), "count", 1, limit=MAX_PER_HOUR, if_refused=exceeded, put=expiry)

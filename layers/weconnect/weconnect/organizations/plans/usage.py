@@ -140,19 +140,19 @@ def _store_event(
 
 
 def _mail_owners(organization: Organization, resource: str, percent: int, used: int, limit: int) -> None:
-    """Mail the active owners, at most 50, that `used` of `limit` (`percent` or more) are used."""
+    """Mail the active owners at most 50, that `used` of `limit` (`percent` or more) are used."""
     noun = QUOTA_NOUNS[resource]
     hint = "" if percent < 100 else "\n\nNo more can be added until some are removed or the plan is changed."
-    text = (
-        f"Hello,\n\n{organization.name} uses {used} of the {limit} {noun} that its plan {organization.plan}"
-        f" allows.{hint}\n"
-    )
+    rest = f" uses {used} of the {limit} {noun} that its plan {organization.plan} allows.{hint}\n"
     pk, _ = OrganizationRow.at(organization.id)
     rows = MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True)
     owners = [row for row in rows if row.role == OrganizationRole.OWNER and row.is_active and row.joined_at]
     for user in table.get_many([UserRow.at(row.user_id) for row in owners[:50]]).values():
         if isinstance(user, UserRow):
-            mail.send(user.email, f"{organization.name}: {percent} % of the {noun} are used", text)
+            # The name is a text that its owner chose, and an address that is not verified may be a stranger's.
+            name = organization.name if user.email_verified else "Your organization"
+            subject = f"{name}: {percent} % of the {noun} are used"
+            mail.send(user.email, subject, f"Hello,\n\n{name}{rest}")
 
 
 def _format_current_month() -> str:
