@@ -272,7 +272,7 @@ def test_an_invitation_is_created_even_if_its_mail_cannot_be_sent(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = register_verified()
-    monkeypatch.setattr(mail, "send", lambda *_: False)
+    monkeypatch.setattr(mail, "send", lambda *_, **__: False)
     response = invite(owner, "new@example.com")
     assert response.status == 201 and response.json["sentAt"] is None and response.json["token"] is None
 

@@ -52,6 +52,7 @@ MODULES_BY_KIND: dict[str, str] = {
     "ROLE": "weconnect.organizations.rows",
     "SLUG": "weconnect.organizations.rows",
     "STRIPEEVENT": "weconnect.organizations.rows",
+    "TENANTMAIL": "weconnect.organizations.rows",
     "USAGE": "weconnect.organizations.rows",
     "DATAKEY": "weconnect.security.encryption",
     "EXECUTION": "weconnect.workflows.executions.rows",
