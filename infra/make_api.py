@@ -71,6 +71,20 @@ PROBLEM = {
     },
 }
 
+CORS = {
+    "allowOrigins": {"Ref": "CorsOrigins"},
+    "allowMethods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allowHeaders": [
+        "authorization", "content-type", "idempotency-key", "if-match", "prefer", "x-api-key",
+        "x-organization-id", "mcp-protocol-version", "mcp-method", "mcp-name",
+    ],
+    "exposeHeaders": [
+        "etag", "location", "retry-after", "x-request-id", "idempotent-replayed", "ratelimit-limit",
+        "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy",
+    ],
+    "maxAge": 600,
+}  # fmt: skip
+
 
 def build_gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]:
     """Return the HTTP API's definition: with long-form intrinsics only, because AWS::Include supports no others."""
@@ -108,20 +122,18 @@ def build_gateway_definition(operations: dict[str, Operation]) -> dict[str, Any]
                 }
             }
         },
-        "x-amazon-apigateway-cors": {
-            "allowOrigins": {"Ref": "CorsOrigins"},
-            "allowMethods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
-            "allowHeaders": [
-                "authorization", "content-type", "idempotency-key", "if-match", "prefer", "x-api-key",
-                "x-organization-id", "mcp-protocol-version", "mcp-method", "mcp-name",
-            ],
-            "exposeHeaders": [
-                "etag", "location", "retry-after", "x-request-id", "idempotent-replayed", "ratelimit-limit",
-                "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy",
-            ],
-            "maxAge": 600,
-        },
-    }  # fmt: skip
+        # Beside a domain, the gateway's own address would be a way around what is in front of that.
+        "servers": [
+            {
+                "url": "/",
+                "x-amazon-apigateway-endpoint-configuration": {
+                    "disableExecuteApiEndpoint": {"Fn::If": ["HasDomain", True, False]}
+                },
+            }
+        ],
+        # The gateway refuses an empty origin, so without origins there is no CORS.
+        "x-amazon-apigateway-cors": {"Fn::If": ["HasCors", CORS, {"Ref": "AWS::NoValue"}]},
+    }
 
 
 def _build_invocation_uri(logical_id: str) -> dict[str, str]:

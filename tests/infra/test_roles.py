@@ -16,7 +16,7 @@ from weconnect.workflows.nodes import code
 WILDCARDS = {
     "${Data.Outputs.TableArn}/index/*": "the indexes of the one table",
     "${Data.Outputs.BucketArn}/organizations/*": "payloads of all organizations",
-    "${Data.Outputs.BucketArn}/failed-records/*": "stream records that could not be processed",
+    "${Data.Outputs.FailedRecordsArn}/*": "Lambda chooses the keys of stream records that could not be processed",
     ":function:${AWS::StackName}-run-agent:*": "the alias, and the versions of executions in progress",
     ":function:${AWS::StackName}-run-workflow:*": "as above",
     ":function:${AWS::StackName}-*": "the gateway invokes all routes of this stack",
@@ -152,9 +152,8 @@ def test_the_authorizer_may_write_nothing_but_updates() -> None:
 
 
 def test_the_code_runner_exists_only_where_its_network_is_configured() -> None:
-    conditional = {name for name, resource in RESOURCES.items() if "Condition" in resource}
+    conditional = {name for name, resource in RESOURCES.items() if resource.get("Condition") == "HasCode"}
     assert conditional == {"RunCode", "RunCodeRole", "CodeSecurityGroup"}
-    assert {RESOURCES[name]["Condition"] for name in conditional} == {"HasCode"}
     variable = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["RUN_CODE_FUNCTION"]
     assert variable["Fn::If"] == ["HasCode", FUNCTIONS["RunCode"]["FunctionName"], ""]
     for name in ("CodeVpcId", "CodeSubnetIds"):

@@ -77,6 +77,7 @@ def test_public_routes_are_public_in_the_gateway_and_the_document() -> None:
 def test_every_reference_of_the_gateway_resolves() -> None:
     names = set(RESOURCES) | set(TEMPLATE["Parameters"])
     pseudo = {"AWS::Partition", "AWS::Region", "AWS::AccountId", "AWS::StackName", "AWS::URLSuffix"}
+    pseudo |= {"AWS::NoValue"}
     references = list(_references(API))
     assert len(references) > len(OPERATIONS)
     assert {name for name in references if name not in names | pseudo} == set()
