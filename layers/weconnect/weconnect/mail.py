@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from weconnect.errors import Unavailable
 from weconnect.log import logger
 from weconnect.settings import settings
 
@@ -71,16 +72,25 @@ def deliver(
 
 
 def base_url() -> str:
-    """Return the API's own URL without a trailing slash; empty when it is unknown.
+    """Return the API's own URL without a trailing slash; empty when the deployment has none.
 
-    It is a parameter of the deployment and never a request's Host header, which an attacker controls.
+    Raises Unavailable when it cannot be read. It is a parameter of the deployment and never a request's Host header,
+    which an attacker controls.
     """
     if not settings.url_parameter:
         return ""
     try:
         return _read_url(settings.url_parameter)
-    except (BotoCoreError, ClientError):
+    except (BotoCoreError, ClientError) as error:
         logger.exception("url parameter not readable", parameter=settings.url_parameter)
+        raise Unavailable("The address of the API cannot be read at present. Try again shortly.") from error
+
+
+def find_base_url() -> str:
+    """Return the API's own URL for a mail; empty when it is unknown or cannot be read, which holds up no mail."""
+    try:
+        return base_url()
+    except Unavailable:
         return ""
 
 

@@ -11,7 +11,8 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 
 from weconnect.api.caller import request_info
 from weconnect.api.responses import GatewayResponse, serialize
-from weconnect.errors import BadRequest, FieldError, Invalid, Problem
+from weconnect.aws_errors import is_temporary
+from weconnect.errors import BadRequest, FieldError, Invalid, Problem, Unavailable
 from weconnect.log import logger
 
 PROBLEM_JSON = "application/problem+json"
@@ -55,6 +56,8 @@ def to_problem(error: Exception) -> Problem:
         return _build_invalid(error.errors())
     if isinstance(error, ServiceError) and error.status_code < 500:
         return BadRequest(str(error.msg))
+    if is_temporary(error):
+        return Unavailable("A service that this request needs did not respond. Try again shortly.")
     return Problem("Internal error. Quote the request ID when you report it.")
 
 

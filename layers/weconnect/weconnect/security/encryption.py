@@ -14,8 +14,9 @@ from uuid import UUID
 from pynamodb.attributes import Attribute
 
 from weconnect import clock
+from weconnect.aws_errors import is_temporary
 from weconnect.db.table import Row, create, get, key, stored
-from weconnect.errors import Conflict
+from weconnect.errors import Conflict, Unavailable
 from weconnect.security.errors import SecretUnreadable
 from weconnect.settings import settings
 
@@ -23,6 +24,7 @@ PLATFORM = "PLATFORM"
 """The organization of secrets that belong to none, such as a user's second factor."""
 
 CACHE_SECONDS = 300
+MAX_STALE_SECONDS = 3_600
 _FORMAT = "wc1"
 _NONCE_BYTES = 12
 _CURRENT = 1
@@ -111,14 +113,28 @@ def _parse(sealed: str) -> tuple[int, int, bytes]:
 
 
 def _load_data_key(organization_id: str, number: int, *, may_create: bool = False) -> bytes:
-    """Return an organization's data key in the clear, cached for five minutes; create a missing one if allowed."""
-    moment = clock.epoch_seconds()
-    for expired in [cached for cached, (until, _) in _cache.items() if until <= moment]:
-        del _cache[expired]
-    cache_key = (organization_id, number)
-    if cache_key not in _cache:
-        _cache[cache_key] = moment + CACHE_SECONDS, _read_data_key(organization_id, number, may_create)
-    return _cache[cache_key][1]
+    """Return an organization's data key in the clear, cached for five minutes; create a missing one if allowed.
+
+    While it cannot be read again because a service does not respond, the cached one is used for up to an hour. Raises
+    SecretUnreadable, and Unavailable when a service does not respond.
+    """
+    moment, cache_key = clock.epoch_seconds(), (organization_id, number)
+    for cached, (until, _) in list(_cache.items()):
+        if until + (MAX_STALE_SECONDS if cached == cache_key else 0) <= moment:
+            del _cache[cached]
+    until, data_key = _cache.get(cache_key, (0, b""))
+    if until <= moment:
+        try:
+            data_key = _read_data_key(organization_id, number, may_create)
+        except Exception as error:
+            if not is_temporary(error):
+                raise
+            if not data_key:
+                detail = "The key of the organization's secrets cannot be read at present. Try again shortly."
+                raise Unavailable(detail) from error
+            return data_key
+        _cache[cache_key] = moment + CACHE_SECONDS, data_key
+    return data_key
 
 
 def _read_data_key(organization_id: str, number: int, may_create: bool) -> bytes:

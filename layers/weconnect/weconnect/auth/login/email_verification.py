@@ -113,7 +113,7 @@ def _send_token(to: str, first_name: str, token: str, end: str) -> None:
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/verify-email?token={quote(token)}"]
     lines += ["", "Your token:", "", token]
-    if url := mail.base_url():
+    if url := mail.find_base_url():
         lines += ["", "Or paste this into a terminal:", "", _build_curl_command(url, token)]
     mail.send(to, "Confirm your address", "\n".join([*lines, "", end, ""]))
 

@@ -119,7 +119,7 @@ def _compose_reset_text(token: str) -> str:
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/reset-password?token={quote(token)}"]
     lines += ["", "Your token:", "", token]
-    if url := mail.base_url():
+    if url := mail.find_base_url():
         body = f'{{"token": "{token}", "password": "…"}}'
         command = f"curl -X POST {url}/v1/auth/reset-password -H 'content-type: application/json' -d '{body}'"
         lines += ["", "Or paste this into a terminal, with your new password:", "", command]

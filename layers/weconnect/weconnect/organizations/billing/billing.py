@@ -4,10 +4,8 @@ Stripe's own library makes the calls, outside of the guarded client: its address
 """
 
 import functools
-import json
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 from uuid import UUID
 
 from weconnect import mail
@@ -20,12 +18,11 @@ from weconnect.organizations.errors import NoCustomer, OrganizationNotFound, Sub
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.organizations.schemas import BillingLink, CheckoutRequest
+from weconnect.secret_cache import CachedSecret
 from weconnect.settings import settings
 
 if TYPE_CHECKING:
     from stripe import StripeClient
-
-CACHE_SECONDS = 300
 
 
 class StripeKeys(TypedDict, total=False):
@@ -37,19 +34,15 @@ class StripeKeys(TypedDict, total=False):
     apiBase: str
 
 
-_cached_keys: tuple[float, StripeKeys] = (float("-inf"), {})
+_secret = CachedSecret()
 
 
 def load_stripe_keys() -> StripeKeys:
-    """Return the secret `StripeKeys`, read every five minutes: `{"secretKey": …, "prices": {"starter": "price_…"}}`."""
-    global _cached_keys
-    if time.monotonic() - _cached_keys[0] > CACHE_SECONDS and settings.stripe_keys_arn:
-        import boto3  # cold start
+    """Return the secret `StripeKeys`, such as `{"secretKey": …, "prices": {"starter": "price_…"}}`.
 
-        client = boto3.client("secretsmanager", region_name=settings.region)
-        secret = client.get_secret_value(SecretId=settings.stripe_keys_arn)["SecretString"]
-        _cached_keys = time.monotonic(), json.loads(secret)
-    return _cached_keys[1]
+    Raises Unavailable when it cannot be read.
+    """
+    return cast(StripeKeys, _secret.load(settings.stripe_keys_arn)) if settings.stripe_keys_arn else {}
 
 
 def start_checkout(caller: Caller, organization_id: UUID, body: CheckoutRequest) -> BillingLink:

@@ -25,7 +25,7 @@ def compose(row: InvitationRow, organization: Organization, inviter: UserRow, to
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/invitation?token={quote(token)}"]
     lines += ["", "Your token:", "", token]
-    if url := mail.base_url():
+    if url := mail.find_base_url():
         accept = json.dumps({"token": token})
         register = json.dumps(
             {
