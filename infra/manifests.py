@@ -42,6 +42,7 @@ TEXTS: dict[str, Callable[[Module], Mapping[str, str]]] = {
 LISTS: dict[str, Callable[[Module], Iterable[str]]] = {
     "ORGANIZATION_PURGES": lambda module: filter(None, [module.erase_organization]),
     "MEMBER_PURGES": lambda module: filter(None, [module.erase_member]),
+    "ACCESS_CLOSINGS": lambda module: filter(None, [module.close_access]),
     "NODE_PACKAGES": lambda module: module.node_packages,
 }
 """The lists of texts, with their part of one manifest."""

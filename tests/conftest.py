@@ -120,8 +120,8 @@ def ids_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def me(aws: None) -> RegisteredUser:
-    """Return a registered user with a personal organization."""
-    return register()
+    """Return a registered user with a verified address and a personal organization."""
+    return register(verified=True)
 
 
 @pytest.fixture

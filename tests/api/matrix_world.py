@@ -50,7 +50,7 @@ def mocked_services() -> Iterator[Starter]:
 
 def create_side(email: str, starter: Starter) -> Side:
     """Register an owner; each module then adds its entities to their organization."""
-    person = register(email, organizationName="Engines")
+    person = register(email, organizationName="Engines", verified=True)
     own_ids = {"organizationId": person.organization["id"], "userId": person.user["id"]}
     side = Side(person, starter, {**NAMES, **own_ids})
     for matrix in MATRICES.values():
@@ -76,7 +76,7 @@ def build_world(permissions: set[str], starter: Starter) -> World:
 
 def _create_colleague(side: Side, role: str) -> Client:
     """Create a user with a role in the side's organization, whose owner joins theirs: each list has two items."""
-    person = register(f"{role}@example.com")
+    person = register(f"{role}@example.com", verified=True)
     verify_email(person)
     create_membership(side.person.organization["id"], person.user["id"], role)
     create_membership(person.organization["id"], side.person.user["id"], "viewer")
@@ -87,7 +87,7 @@ def _create_colleague(side: Side, role: str) -> Client:
 
 def _create_guest(side: Side) -> Client:
     """Create a guest whose membership has the role admin, which must not count."""
-    person = register("guest@example.com")
+    person = register("guest@example.com", verified=True)
     create_membership(side.person.organization["id"], person.user["id"], "admin")
     assert person.client.post(f"/v1/organizations/{side.person.organization['id']}/switch").status == 200
     return set_user_role(person, "guest").client

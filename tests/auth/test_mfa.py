@@ -51,7 +51,7 @@ def has_mfa(token_pair: dict[str, Any]) -> bool:
 def test_enrolling_shows_secret_and_codes_and_confirming_turns_the_second_factor_on(
     aws: None, time: MovableClock
 ) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     assert person.user["mfaEnabled"] is False
     assert not has_mfa(login().json)
     enrollment = enroll(person, time)
@@ -66,7 +66,7 @@ def test_enrolling_shows_secret_and_codes_and_confirming_turns_the_second_factor
 
 
 def test_signing_in_requires_the_code(aws: None, time: MovableClock) -> None:
-    enrollment = enroll(register(EMAIL), time)
+    enrollment = enroll(register(EMAIL, verified=True), time)
     missing = login()
     assert (missing.status, missing.json["code"]) == (401, "mfa_required")
     wrong = login("000000" if current_code(enrollment["secret"]) != "000000" else "000001")
@@ -76,14 +76,14 @@ def test_signing_in_requires_the_code(aws: None, time: MovableClock) -> None:
 
 
 def test_a_wrong_password_does_not_use_up_the_code(aws: None, time: MovableClock) -> None:
-    enrollment = enroll(register(EMAIL), time)
+    enrollment = enroll(register(EMAIL, verified=True), time)
     response = login(current_code(enrollment["secret"]), password="wrong")
     assert response.json["code"] == "wrong_credentials"
     assert login(current_code(enrollment["secret"])).status == 200
 
 
 def test_a_code_works_once_and_no_older_code_works_after_it(aws: None, time: MovableClock) -> None:
-    enrollment = enroll(register(EMAIL), time)
+    enrollment = enroll(register(EMAIL, verified=True), time)
     older = current_code(enrollment["secret"])
     time.advance(seconds=30)
     newer = current_code(enrollment["secret"])
@@ -95,7 +95,7 @@ def test_a_code_works_once_and_no_older_code_works_after_it(aws: None, time: Mov
 
 
 def test_the_code_that_confirmed_the_enrollment_does_not_sign_in(aws: None, time: MovableClock) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     secret = person.client.post("/v1/auth/mfa/enroll").json["secret"]
     assert person.client.post("/v1/auth/mfa/confirm", {"code": current_code(secret)}).status == 204
     assert login(current_code(secret)).json["code"] == "invalid_mfa_code"
@@ -105,7 +105,7 @@ def test_the_code_that_confirmed_the_enrollment_does_not_sign_in(aws: None, time
 def test_the_clock_of_a_device_may_be_wrong_by_one_step(
     aws: None, time: MovableClock, seconds: int, status: int
 ) -> None:
-    enrollment = enroll(register(EMAIL), time)
+    enrollment = enroll(register(EMAIL, verified=True), time)
     time.advance(minutes=5)
     time.advance(seconds=30 - time.time.timestamp() % 30)
     code = pyotp.TOTP(enrollment["secret"]).at(int(time.time.timestamp()) + seconds)
@@ -113,7 +113,7 @@ def test_the_clock_of_a_device_may_be_wrong_by_one_step(
 
 
 def test_a_recovery_code_works_once(aws: None, time: MovableClock) -> None:
-    enrollment = enroll(register(EMAIL), time)
+    enrollment = enroll(register(EMAIL, verified=True), time)
     first, second = enrollment["recoveryCodes"][:2]
     assert has_mfa(login(first).json)
     assert login(first).json["code"] == "invalid_mfa_code"
@@ -121,7 +121,7 @@ def test_a_recovery_code_works_once(aws: None, time: MovableClock) -> None:
 
 
 def test_wrong_codes_are_throttled_like_wrong_passwords(aws: None, time: MovableClock) -> None:
-    enrollment = enroll(register(EMAIL), time)
+    enrollment = enroll(register(EMAIL, verified=True), time)
     for _ in range(5):
         assert login("aaaa-bbbb-cccc-dddd").status == 401
     assert login(current_code(enrollment["secret"])).json["code"] == "too_many_attempts"
@@ -129,7 +129,7 @@ def test_wrong_codes_are_throttled_like_wrong_passwords(aws: None, time: Movable
 
 
 def test_a_sign_in_without_a_code_does_not_clear_the_failures(aws: None, time: MovableClock) -> None:
-    enrollment = enroll(register(EMAIL), time)
+    enrollment = enroll(register(EMAIL, verified=True), time)
     for _ in range(5):
         assert login("aaaa-bbbb-cccc-dddd").status == 401
         login()
@@ -138,13 +138,13 @@ def test_a_sign_in_without_a_code_does_not_clear_the_failures(aws: None, time: M
 
 @pytest.mark.parametrize("code", ["12345", "1234567", "１２３４５６", "aaaaaa", "", " " * 6, "\u0661" * 6])
 def test_a_malformed_code_is_refused(aws: None, time: MovableClock, code: str) -> None:
-    enroll(register(EMAIL), time)
+    enroll(register(EMAIL, verified=True), time)
     response = login(code)
     assert response.status in (401, 422), response.text
 
 
 def test_turning_the_second_factor_off_requires_password_and_code(aws: None, time: MovableClock) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     enrollment = enroll(person, time)
 
     def disable(password: str, code: str) -> ApiResponse:
@@ -162,7 +162,7 @@ def test_turning_the_second_factor_off_requires_password_and_code(aws: None, tim
 
 
 def test_a_new_enrollment_replaces_only_an_unconfirmed_one(aws: None, time: MovableClock) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     first = person.client.post("/v1/auth/mfa/enroll").json["secret"]
     second = person.client.post("/v1/auth/mfa/enroll").json["secret"]
     assert login().status == 200, "an unconfirmed second factor is not required"
@@ -176,14 +176,14 @@ def test_a_new_enrollment_replaces_only_an_unconfirmed_one(aws: None, time: Mova
 
 
 def test_an_ended_session_cannot_enroll(aws: None) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     assert person.client.post("/v1/auth/logout").status == 204
     response = person.client.post("/v1/auth/mfa/enroll")
     assert (response.status, response.json["code"]) == (401, "session_ended")
 
 
 def test_secret_and_codes_are_neither_stored_in_plain_text_nor_replayed(aws: None) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     header = {"Idempotency-Key": "one"}
     first = person.client.post("/v1/auth/mfa/enroll", headers=header)
     again = person.client.post("/v1/auth/mfa/enroll", headers=header)
@@ -197,7 +197,7 @@ def test_secret_and_codes_are_neither_stored_in_plain_text_nor_replayed(aws: Non
 
 
 def test_a_secret_copied_to_another_user_cannot_be_decrypted(aws: None, time: MovableClock) -> None:
-    person, eve = register(EMAIL), register("eve@example.com")
+    person, eve = register(EMAIL, verified=True), register("eve@example.com")
     enrollment = enroll(person, time)
     enroll(eve, time)
     sealed = MfaRow.get(*MfaRow.at(eve.user["id"])).secret
@@ -217,7 +217,7 @@ def enforce_mfa(owner: RegisteredUser) -> None:
 def test_an_organization_that_enforces_a_second_factor_still_lets_its_members_enroll(
     aws: None, time: MovableClock
 ) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     enforce_mfa(person)
     confined = refresh_client(person)
     refused = confined.get("/v1/agents")
@@ -233,7 +233,7 @@ def test_an_organization_that_enforces_a_second_factor_still_lets_its_members_en
 
 
 def test_signing_in_to_such_an_organization_by_name_requires_the_second_factor(aws: None) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     enforce_mfa(person)
     by_name = login(organizationId=person.organization["id"])
     assert (by_name.status, by_name.json["code"]) == (403, "mfa_required_by_organization")
@@ -243,7 +243,7 @@ def test_signing_in_to_such_an_organization_by_name_requires_the_second_factor(a
 def test_switching_or_refreshing_to_such_an_organization_requires_the_second_factor(
     aws: None, time: MovableClock
 ) -> None:
-    owner, person = register(), register(EMAIL)
+    owner, person = register(), register(EMAIL, verified=True)
     personal = person.organization["id"]
     add_member(person, owner, "member")
     assert person.client.post(f"/v1/organizations/{personal}/switch").status == 200
@@ -260,7 +260,7 @@ def test_switching_or_refreshing_to_such_an_organization_requires_the_second_fac
 
 
 def test_an_api_key_of_a_user_without_a_second_factor_is_refused_there(aws: None, time: MovableClock) -> None:
-    person = register(EMAIL)
+    person = register(EMAIL, verified=True)
     key = person.client.post("/v1/api-keys", {"name": "ci", "scopes": ["*"]}).json["key"]
     key_client = Client(headers={"X-API-Key": key})
     assert key_client.get("/v1/agents").status == 200

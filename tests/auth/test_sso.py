@@ -71,7 +71,7 @@ def claims_of(tokens: dict[str, Any]) -> dict[str, Any]:
 def test_a_new_user_joins_as_a_member_and_is_recognized_at_the_next_sign_in(
     aws: None, standard_provider: str
 ) -> None:
-    owner = register()
+    owner = register(verified=True)
     response = owner.client.put(
         f"/v1/organizations/{owner.organization['id']}/identity-provider",
         {"issuer": standard_provider, "clientId": "weconnect", "clientSecret": "anything"},
@@ -245,7 +245,7 @@ def test_a_domain_can_only_be_claimed_with_a_verified_address_in_it(
 def test_a_provider_can_be_set_read_and_replaced_and_never_shows_its_secret(
     aws: None, idp: FakeIdentityProvider
 ) -> None:
-    owner = register()
+    owner = register(verified=True)
     created = put_provider(owner, idp)
     assert created.status == 200 and created.headers["ETag"] == '"1"', created.text
     assert created.json["issuer"] == idp.issuer and created.json["signsInOwners"] is True
@@ -284,7 +284,7 @@ def test_a_provider_can_be_set_read_and_replaced_and_never_shows_its_secret(
 def test_an_unsuitable_discovery_document_is_refused_with_the_reason(
     aws: None, idp: FakeIdentityProvider, change: dict[str, Any], reason: str
 ) -> None:
-    owner = register()
+    owner = register(verified=True)
     idp.discovery |= change
     response = put_provider(owner, idp)
     assert (response.status, response.json["code"]) == (422, "invalid_issuer") and reason in response.json[
@@ -309,7 +309,7 @@ def test_an_unsuitable_discovery_document_is_refused_with_the_reason(
     ],
 )
 def test_an_issuer_must_be_a_public_https_address(aws: None, issuer: str, code: str) -> None:
-    owner = register()
+    owner = register(verified=True)
     path = f"/v1/organizations/{owner.organization['id']}/identity-provider"
     response = owner.client.put(path, {"issuer": issuer, **fake_identity_provider.CLIENT})
     assert (response.status, response.json["code"]) == (422, code), response.text
@@ -337,7 +337,7 @@ def test_an_enforced_provider_cannot_be_removed_and_a_missing_one_cannot_be_enfo
 
 
 def test_the_provider_of_another_organization_is_not_found(aws: None, idp: FakeIdentityProvider) -> None:
-    owner, stranger = register_with_provider(idp), register()
+    owner, stranger = register_with_provider(idp), register(verified=True)
     path = f"/v1/organizations/{owner.organization['id']}/identity-provider"
     assert stranger.client.get(path).status == stranger.client.delete(path).status == 404
     assert put_provider(stranger, idp, owner.organization["id"]).status == 404

@@ -137,7 +137,7 @@ def test_an_account_that_another_provider_created_has_no_password_and_may_join(
 
 
 def test_a_member_of_any_domain_can_sign_in(aws: None, idp: FakeIdentityProvider) -> None:
-    owner, member = register_with_provider(idp), register()
+    owner, member = register_with_provider(idp), register(verified=True)
     add_member(member, owner, "viewer")
     tokens = sign_in(idp, owner, member.user["email"]).json
     assert client_with_tokens(tokens).get("/v1/users/me").json["id"] == member.user["id"]
@@ -190,13 +190,13 @@ def test_new_users_count_against_the_quota_of_members(aws: None, idp: FakeIdenti
 
 
 def test_a_manager_does_not_become_an_owner_through_a_provider(aws: None, evil: FakeIdentityProvider) -> None:
-    owner, admin = register("boss@corp.example"), register()
+    owner, admin = register("boss@corp.example"), register(verified=True)
     change_user(owner, email_verified=True)
     add_member(admin, owner, "admin")
     created = put_provider(admin, evil, owner.organization["id"])
     assert created.status == 200 and created.json["signsInOwners"] is False
     assert status_and_code(sign_in(evil, owner, "boss@corp.example")) == (403, "sso_not_for_owners")
-    promoted = register()
+    promoted = register(verified=True)
     add_member(promoted, owner, "member")
     tokens = sign_in(evil, owner, promoted.user["email"]).json
     table.change(
@@ -249,7 +249,7 @@ def test_a_provider_that_is_removed_or_replaced_ends_its_sessions(
 
 
 def test_enforced_single_sign_on_refuses_passwords(aws: None, idp: FakeIdentityProvider) -> None:
-    owner, member = register_with_provider(idp), register()
+    owner, member = register_with_provider(idp), register(verified=True)
     own = member.organization["id"]
     add_member(member, owner, "admin")
     set_security(owner, enforce_sso=True)
@@ -273,7 +273,7 @@ def test_enforced_single_sign_on_refuses_passwords(aws: None, idp: FakeIdentityP
 def test_enforced_single_sign_on_lets_only_owners_with_a_second_factor_use_a_password(
     aws: None, idp: FakeIdentityProvider
 ) -> None:
-    owner, admin = register_with_provider(idp), register()
+    owner, admin = register_with_provider(idp), register(verified=True)
     add_member(admin, owner, "admin")
     set_security(owner, enforce_sso=True)
     assert status_and_code(login(owner)) == (403, "sso_required") == status_and_code(refresh(owner.tokens))
@@ -289,7 +289,7 @@ def test_enforced_single_sign_on_lets_only_owners_with_a_second_factor_use_a_pas
 def test_enforced_single_sign_on_refuses_api_keys_of_password_sessions(
     aws: None, idp: FakeIdentityProvider
 ) -> None:
-    owner, member = register_with_provider(idp), register()
+    owner, member = register_with_provider(idp), register(verified=True)
     add_member(member, owner, "member")
     body = {"name": "ci", "scopes": ["agents:read"]}
     by_password = Client(headers={"X-API-Key": member.client.post("/v1/api-keys", body).json["key"]})

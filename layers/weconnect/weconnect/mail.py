@@ -1,7 +1,9 @@
 """Outgoing mail through SES. `send` logs a failure, so that its caller continues; `deliver` raises it."""
 
+import re
 from functools import cache
 from typing import Any
+from unicodedata import category
 
 import boto3
 from botocore.config import Config
@@ -21,6 +23,17 @@ class MailNotSent(Exception):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+def to_safe_name(name: str) -> str:
+    """Return a name that a user chose, for a mail: one line of at most 40 characters that no mail client links.
+
+    Mails go to people who never asked for them, so a name carries no address, link or telephone number: all but
+    letters, digits, spaces and `'’-&` goes, a dot stays only before a space or at the end, and digits only up to four.
+    """
+    text = "".join(char if category(char)[0] in "LMN" or char in ".'’-&" else " " for char in name)
+    text = re.sub(r"\.(?=\S)|(?<=\d)[ .-]+(?=\d)|\d{5,}", " ", text)
+    return " ".join(text.split())[:40].strip() or "-"
 
 
 def send(to: str, subject: str, text: str, *, of_tenant: bool = False) -> bool:

@@ -68,6 +68,9 @@ class Module:
     `erase_organization(organization_id: UUID, eraser: Eraser) -> None`."""
     erase_member: str = ""
     """Deletes the belongings of a former member: `erase_member(organization_id: UUID, user_id: UUID) -> None`."""
+    close_access: str = ""
+    """Drops what lets others into an organization, or data out of it, when another person takes its owner's account
+    over: `close_access(owner: Caller) -> None`."""
     export: Mapping[str, ExportPart] = field(default_factory=dict)
     """Parts of an organization's export by their fields."""
     job_types: Mapping[str, str] = field(default_factory=dict)

@@ -153,4 +153,6 @@ ORGANIZATION_PURGES: tuple[str, ...] = (
 
 MEMBER_PURGES: tuple[str, ...] = ("weconnect.workflows.sharing.purge:delete_shares_with",)
 
+ACCESS_CLOSINGS: tuple[str, ...] = ("weconnect.workflows.sharing.purge:close_access",)
+
 NODE_PACKAGES: tuple[str, ...] = ("weconnect.agents.nodes", "weconnect.workflows.nodes")

@@ -49,6 +49,8 @@ class IdentityRow(Row, discriminator="IDENTITY"):
 
     user_id: Attribute[str] = stored()
 
+    PREFIX = "IDENTITY#"
+
     @staticmethod
     def at(organization_id: object, trust: str, subject: str) -> tuple[str, str]:
         """Return the key (pk, sk) of a provider's subject; `trust` is `IdentityProviderRow.trust`."""
@@ -57,6 +59,8 @@ class IdentityRow(Row, discriminator="IDENTITY"):
 
 class IdentityOfUserRow(Row, discriminator="IDENTITYOFUSER"):
     """The marker that ties a user to one subject of a provider, so that a reassigned address opens nothing."""
+
+    PREFIX = "IDENTITYOF#"
 
     @staticmethod
     def at(organization_id: object, trust: str, user_id: object) -> tuple[str, str]:

@@ -102,7 +102,7 @@ class EmailVerification(ApiModel):
 class MailRequest(ApiModel):
     """The address to send a mail to; the response does not reveal whether it has an account."""
 
-    email: Annotated[str, Field(max_length=255)]
+    email: Email
 
 
 class PasswordReset(ApiModel):

@@ -1,6 +1,6 @@
 """Limits on the mails that anybody can cause to be sent: to one address, and from one network."""
 
-from weconnect.identity.attempt_counters import count_attempt, network_of_ip, normalize_account
+from weconnect.identity.attempt_counters import count_attempt, network_of_ip
 from weconnect.identity.errors import TooManyAttempts, retry_after
 from weconnect.identity.rows import AttemptsRow
 
@@ -23,7 +23,5 @@ def count_requested_mail(email: str, ip: str) -> bool:
 
 
 def count_mail_to(email: str) -> bool:
-    """Count a mail to an address; return False when it may get no more within this hour."""
-    return count_attempt(
-        AttemptsRow.at_mails_to(normalize_account(email)), MAX_TO_ONE_ADDRESS, WINDOW_SECONDS
-    )
+    """Count a mail to a normalized address; return False when it may get no more within this hour."""
+    return count_attempt(AttemptsRow.at_mails_to(email), MAX_TO_ONE_ADDRESS, WINDOW_SECONDS)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
 from weconnect import registry_index
 from weconnect.base_entity import ApiModel, JsonObject, with_fields
-from weconnect.identity.email_addresses import normalize_email
+from weconnect.identity.email_addresses import Email
 from weconnect.identity.permissions import ALL_PERMISSIONS
 from weconnect.organizations.entities import (
     Address,
@@ -57,7 +57,6 @@ PermissionList = Annotated[
     list[Annotated[str, Field(max_length=100), AfterValidator(_check_permission)]],
     Field(max_length=len(ALL_PERMISSIONS)),
 ]
-InvitedEmail = Annotated[str, Field(max_length=255), AfterValidator(normalize_email)]
 InvitationSecret = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -149,7 +148,7 @@ class RoleChanges(ApiModel):
 class NewInvitation(ApiModel):
     """The address to invite, with its role and permissions in the organization."""
 
-    email: InvitedEmail
+    email: Email
     role: OrganizationRole = OrganizationRole.MEMBER
     custom_role_id: UUID | None = None
     permissions: MemberPermissions = MemberPermissions()

@@ -13,6 +13,7 @@ MODULE = Module(
     trash={"WORKFLOW": "weconnect.workflows.purge:purge"},
     erase_organization="weconnect.workflows.purge:erase_organization",
     erase_member="weconnect.workflows.sharing.purge:delete_shares_with",
+    close_access="weconnect.workflows.sharing.purge:close_access",
     export={
         "workflows": ExportPart(
             function="weconnect.workflows.export:export_workflows",

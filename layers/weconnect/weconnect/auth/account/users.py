@@ -1,5 +1,6 @@
 """Users: looked up by their address, and listed and administered by operators."""
 
+from typing import Any
 from uuid import UUID
 
 from weconnect.api.caller import Caller, RequestInfo
@@ -13,6 +14,7 @@ from weconnect.identity.entities import StoredUser, User, UserRole
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import EmailRow, UserRow
 from weconnect.identity.sessions import end_sessions
+from weconnect.settings import settings
 
 NO_USER_ID = UUID(int=0)
 """The ID of no user, so that a lookup without a user reads as many rows as one with."""
@@ -45,6 +47,17 @@ def build_user_row(
         user_agent=request.user_agent,
         signup_source=signup_source,
     )
+
+
+def build_verified_values(row: UserRow, email: str) -> dict[str, Any]:
+    """Return the attributes that a proved address changes; an operator's address also sets the role `admin`."""
+    values: dict[str, Any] = {"email_verified": True}
+    if settings.mail_from and email in settings.operator_emails:
+        values |= {
+            "role": UserRole.ADMIN.value,
+            **role_index_keys(UserRole.ADMIN, row.is_active, row.id),
+        }
+    return values
 
 
 def role_index_keys(role: str, is_active: bool, user_id: object) -> dict[str, str]:

@@ -5,7 +5,6 @@ transaction.
 """
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 from weconnect import mail
@@ -18,7 +17,7 @@ from weconnect.auth.schemas import EmailVerification, MailRequest
 from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.identity import mail_limits
-from weconnect.identity.entities import StoredUser, User, UserRole
+from weconnect.identity.entities import StoredUser, User
 from weconnect.identity.errors import TooManyAttempts
 from weconnect.identity.rows import UserRow
 from weconnect.settings import settings
@@ -26,11 +25,15 @@ from weconnect.settings import settings
 TOKEN_SECONDS = 24 * 3_600
 PURPOSE = "verify_email"
 CHANGE_PURPOSE = "change_email"
+NOT_REGISTERED = (
+    "If you did not register, do not confirm: somebody else knows the account's password. Ignore this mail, or request "
+    "a new password, which takes the account over and drops what they set up."
+)
 
 
 def send_verification(user: StoredUser, token: str) -> None:
     """Mail the token that verifies the address of a new user."""
-    _send_token(user.email, user.first_name, token, "If you did not register, ignore this mail.")
+    _send_token(user.email, user.first_name, token, NOT_REGISTERED)
 
 
 def resend_verification(body: MailRequest, request: RequestInfo) -> None:
@@ -43,7 +46,7 @@ def resend_verification(body: MailRequest, request: RequestInfo) -> None:
     token, token_row = one_time_tokens.build_token(PURPOSE, user_id, body.email, TOKEN_SECONDS)
     table.create(token_row, request.actor(user_id))
     if row and is_waiting:
-        _send_token(row.email, row.first_name, token, "If you did not register, ignore this mail.")
+        _send_token(row.email, row.first_name, token, NOT_REGISTERED)
     else:
         text = "Hello,\n\nyour address is confirmed already: just sign in.\n" if row else NO_ACCOUNT_TEXT
         mail.send(body.email, "Confirm your address", text)
@@ -83,7 +86,7 @@ def verify_email(body: EmailVerification, request: RequestInfo) -> User:
         if is_change:
             _change_address(writes, row, email)
         else:
-            writes.change(row, _build_verified_values(row, row.email))
+            writes.change(row, users.build_verified_values(row, row.email))
     if is_change:
         _notify_address_changed(old_email, row.first_name, email)
     return users.get(row.id)
@@ -93,23 +96,16 @@ def _change_address(writes: Transaction, row: UserRow, email: str) -> None:
     """Give a user another address; the transaction raises EmailTaken when another account has it."""
     writes.delete(users.build_email_row(row.email, row.id))
     writes.create(users.build_email_row(email, row.id), EmailTaken())
-    writes.change(row, {"email": email, **_build_verified_values(row, email)})
-
-
-def _build_verified_values(row: UserRow, email: str) -> dict[str, Any]:
-    """Return the attributes that a verified address changes; an operator's address also sets the role `admin`."""
-    values: dict[str, Any] = {"email_verified": True}
-    if settings.mail_from and email in settings.operator_emails:
-        values |= {
-            "role": UserRole.ADMIN.value,
-            **users.role_index_keys(UserRole.ADMIN, row.is_active, row.id),
-        }
-    return values
+    writes.change(row, {"email": email, **users.build_verified_values(row, email)})
 
 
 def _send_token(to: str, first_name: str, token: str, end: str) -> None:
     """Mail a token, with a link if there is a front end, and a command if the deployment knows its own address."""
-    lines = [f"Hello {first_name},", "", "please confirm your address for WeConnect within 24 hours."]
+    lines = [
+        f"Hello {mail.to_safe_name(first_name)},",
+        "",
+        "please confirm your address for WeConnect within 24 hours.",
+    ]
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/verify-email?token={quote(token)}"]
     lines += ["", "Your token:", "", token]
@@ -121,7 +117,7 @@ def _send_token(to: str, first_name: str, token: str, end: str) -> None:
 def _notify_address_changed(old_email: str, first_name: str, new_email: str) -> None:
     """Mail the old address of a user that the account has a new one."""
     lines = [
-        f"Hello {first_name},",
+        f"Hello {mail.to_safe_name(first_name)},",
         "",
         f"the address of your WeConnect account is now {new_email}.",
         "If this was not you, contact the operator of this deployment.",

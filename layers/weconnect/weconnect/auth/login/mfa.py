@@ -32,6 +32,7 @@ from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import UserRow
+from weconnect.identity.verified_addresses import require_verified
 from weconnect.security import encryption
 
 ISSUER = "WeConnect"
@@ -44,10 +45,10 @@ MAX_STEPS_OFF = 1
 def enroll(caller: Caller) -> MfaEnrollment:
     """Create a secret and recovery codes, which take effect once `confirm` got a first code.
 
-    Replaces an earlier enrollment that was not confirmed. Raises MfaAlreadyEnabled.
+    Replaces an earlier enrollment that was not confirmed. Raises MfaAlreadyEnabled or EmailNotVerified.
     """
     sessions.require_open_session(caller)
-    user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
+    user = require_verified(caller.user_id, "turn a second factor on")
     secret = pyotp.random_base32()
     codes = [_create_recovery_code() for _ in range(RECOVERY_CODES)]
     pk, sk = MfaRow.at(caller.user_id)
@@ -169,7 +170,7 @@ def _hash_recovery_code(user_id: object, code: str) -> str:
 def _notify_state_changed(user: UserRow, state: str) -> None:
     """Mail a user that the second factor was turned `state` (`on` or `off`)."""
     lines = [
-        f"Hello {user.first_name},",
+        f"Hello {mail.to_safe_name(user.first_name)},",
         "",
         f"the second factor of your WeConnect account was turned {state}.",
         "If this was not you, change your password now.",

@@ -5,8 +5,8 @@ address without an account it says so.
 """
 
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
 from weconnect import clock, mail
 from weconnect.api.caller import Caller, RequestInfo
@@ -14,13 +14,13 @@ from weconnect.auth.account import users
 from weconnect.auth.errors import InvalidOneTimeToken, WrongPassword
 from weconnect.auth.login import one_time_tokens, throttling
 from weconnect.auth.login.throttling import Attempt
+from weconnect.auth.rows import MfaRow
 from weconnect.auth.schemas import MailRequest, PasswordChange, PasswordReset
 from weconnect.db import table
 from weconnect.identity import mail_limits, passwords, sessions
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import UserRow
-from weconnect.organizations.members import membership
-from weconnect.organizations.rows import MemberRow
+from weconnect.identity.verified_addresses import is_verified, may_be_squatted
 from weconnect.settings import settings
 
 PURPOSE = "reset_password"
@@ -46,7 +46,11 @@ def send_reset_token(body: MailRequest, request: RequestInfo) -> None:
 
 
 def reset_password(body: PasswordReset, request: RequestInfo) -> None:
-    """Set a new password with a token from a mail and end all sessions. Raises InvalidOneTimeToken, WeakPassword."""
+    """Set a new password with a token from a mail, which proves the address, and end all sessions.
+
+    An account whose address was not proved before loses all that another person may have set up in it, the second
+    factor included. Raises InvalidOneTimeToken, WeakPassword.
+    """
     token_row = one_time_tokens.load_token(body.token, PURPOSE)
     row = table.get(UserRow, UserRow.at(token_row.user_id))
     if row is None or not row.is_active or row.email != token_row.email:
@@ -54,13 +58,26 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
     if predates_password(token_row.created_at, row):
         raise InvalidOneTimeToken()
     passwords.refuse_weak(body.password, row.email)
-    sessions.end_sessions(row.id)  # also before the change, so that an interruption leaves nobody signed in
+    values: dict[str, Any] = _build_password_values(body.password)
+    values |= users.build_verified_values(row, row.email)
+    is_first_proof, is_squattable = not is_verified(row), may_be_squatted(row)
+
+    def end_access() -> None:
+        """End the sessions, and what was set up before the address was proved."""
+        sessions.end_sessions(row.id)
+        if is_first_proof:
+            from weconnect.auth.account import takeover  # cold start
+
+            takeover.drop_access(row.id, request, with_organizations=is_squattable)
+
+    end_access()  # also before the change, so that an interruption leaves nobody signed in and nothing behind
     with table.transaction(request.actor(row.id)) as writes:
         writes.delete(token_row, if_refused=InvalidOneTimeToken())
-        writes.change(row, _build_password_values(body.password))
-    sessions.end_sessions(row.id)
-    if not row.email_verified:
-        _revoke_all_api_keys(row, request)
+        if is_squattable:
+            writes.discard(MfaRow(*MfaRow.at(row.id)))
+            values["mfa_enabled"] = False
+        writes.change(row, values)
+    end_access()
     _notify_password_changed(row)
 
 
@@ -98,12 +115,6 @@ def predates_password(created_at: str | None, row: UserRow) -> bool:
     return datetime.fromisoformat(created_at) < datetime.fromisoformat(row.password_changed_at)
 
 
-def _revoke_all_api_keys(row: UserRow, request: RequestInfo) -> None:
-    """Revoke all API keys of a user whose address was not verified: another person may have registered with it."""
-    for member in MemberRow.gsi1.query(MemberRow.of_user(row.id)):
-        membership.revoke_api_keys(request.actor(row.id), UUID(member.organization_id), UUID(row.id))
-
-
 def _build_password_values(password: str) -> dict[str, str]:
     """Return the attributes of a user that a new password changes: its hash, and the time."""
     return {"password": passwords.hash_password(password), "password_changed_at": clock.iso(clock.now())}
@@ -129,7 +140,7 @@ def _compose_reset_text(token: str) -> str:
 def _notify_password_changed(row: UserRow) -> None:
     """Mail a user that the password was changed."""
     lines = [
-        f"Hello {row.first_name},",
+        f"Hello {mail.to_safe_name(row.first_name)},",
         "",
         "the password of your WeConnect account was changed, and you were signed out everywhere else.",
         "If this was not you, request a new password now.",

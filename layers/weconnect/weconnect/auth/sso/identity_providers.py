@@ -8,6 +8,7 @@ from uuid import UUID
 from weconnect import clock, ids, mail
 from weconnect.api.caller import Caller
 from weconnect.auth.errors import IdentityProviderNotFound, SsoEnforced
+from weconnect.auth.sessions import sessions
 from weconnect.auth.sso import oidc
 from weconnect.auth.sso.schemas import CALLBACK_PATH, IdentityProviderSettings
 from weconnect.db import table
@@ -17,6 +18,7 @@ from weconnect.identity.entities import IdentityProvider
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
 from weconnect.identity.rows import IdentityProviderRow, UserRow
+from weconnect.identity.verified_addresses import require_verified
 from weconnect.organizations.entities import Organization, OrganizationRole
 from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.members import membership
@@ -65,9 +67,12 @@ def put(
     """Configure the provider after reading its discovery document; another issuer or client ends its sessions.
 
     A provider decides who is an admin, so only those who have all permissions of an admin may choose one. Raises
-    CannotGrant or InvalidIssuer.
+    EmailNotVerified, SessionEnded, CannotGrant or InvalidIssuer.
     """
     membership.require_current_organization(caller, organization_id)
+    require_verified(caller.user_id, "set an identity provider")
+    if caller.session_id:
+        sessions.require_open_session(caller)  # a provider would outlive the access token of an ended session
     user = replace(caller, api_key_id=None)  # for an API key, the scope organization:manage is enough
     membership.require_may_grant(membership.load_rights(user), "", PERMISSIONS_BY_ROLE["admin"])
     row = _find(organization_id)
@@ -117,6 +122,21 @@ def delete(caller: Caller, organization_id: UUID, if_match: int | None) -> None:
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
         writes.change(organization_row, {})
+
+
+def remove(owner: Caller) -> None:
+    """Remove the provider of the caller's organization, if there is one, even while single sign-on is enforced."""
+    row = _find(owner.organization_id)
+    organization_row = table.get(OrganizationRow, OrganizationRow.at(owner.organization_id))
+    if row is None:
+        return
+    with table.transaction(owner.actor()) as writes:
+        writes.delete(row)
+        if organization_row is not None:
+            settings = organization_row.to_entity().custom_settings
+            if settings.security:
+                settings.security.enforce_sso = False
+            writes.change(organization_row, {"custom_settings": settings.model_dump(mode="json")})
 
 
 def require_provider(organization_id: UUID) -> IdentityProviderRow:

@@ -6,11 +6,12 @@ The provider belongs to its tenant and may say anything, so its word reaches no 
   nothing.
 - For an address without an account, an account is created, without a password and not verified: the provider's word is
   not ours.
-- An account that is a member already is that member.
-- Any other account joins by the provider's word only if the word can be trusted: in the mail domain of the user who
-  configured the provider, whose own address there we have verified (`IdentityProvider.domain`), and if the account is
-  in the hands of its holder: verified, or without a password. Otherwise somebody could wait behind an address that was
-  never theirs, or a tenant could draw anybody in. Such a user accepts an invitation instead.
+- An account whose address is not verified, but which has a password, is nobody's: somebody could wait behind an
+  address that was never theirs. Neither sign-in nor link reaches it.
+- Any other account that is a member already is that member.
+- An account that is no member joins by the provider's word only if the word can be trusted: in the mail domain of the
+  user who configured the provider, whose own address there we have verified (`IdentityProvider.domain`). Otherwise a
+  tenant could draw anybody in. Such a user accepts an invitation instead.
 - A user who left or was removed comes back by an invitation only.
 """
 
@@ -33,6 +34,7 @@ from weconnect.identity.email_addresses import domain_of, normalize_email
 from weconnect.identity.entities import StoredUser
 from weconnect.identity.errors import AccountInactive, EmailNotVerified
 from weconnect.identity.rows import EmailRow, IdentityProviderRow, UserRow
+from weconnect.identity.verified_addresses import may_be_squatted
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import DomainNotAllowed, NotAMember
 from weconnect.organizations.members import membership
@@ -74,6 +76,11 @@ def _find_or_link_user(
     existing = linked or _find_user_by_address(address)
     if existing and not existing.is_active:
         raise AccountInactive()
+    if existing and may_be_squatted(existing):
+        raise EmailNotVerified(
+            "An account with this address exists, and its address is not verified. Request a new password, which "
+            "verifies it, and sign in again."
+        )
     row = table.get(MemberRow, MemberRow.at(organization.id, existing.id)) if existing else None
     _check_member(row.to_entity() if row else None, has_left=linked is not None and row is None)
     if linked:
@@ -90,7 +97,9 @@ def _find_or_link_user(
             _add_member(writes, organization, user.id)
     if existing and row is None:
         mail.send(
-            user.email, f"You are a member of {organization.name} now", _compose_welcome_text(organization)
+            user.email,
+            f"You are a member of {mail.to_safe_name(organization.name)} now",
+            _compose_welcome_text(organization),
         )
     return user.id
 
@@ -123,8 +132,7 @@ def _check_member(member: OrganizationMember | None, *, has_left: bool) -> None:
 
 def _refuse_outsider(provider: IdentityProviderRow, user: StoredUser) -> None:
     """Raise AccountExists unless the provider can vouch for an account that is not a member."""
-    is_in_holders_hands = user.email_verified or user.password_changed_at is None
-    if provider.domain != domain_of(user.email) or not is_in_holders_hands:
+    if provider.domain != domain_of(user.email):
         raise AccountExists(
             "An account with this address exists outside of the organization. Sign in with its password and accept an "
             "invitation first."
@@ -182,8 +190,9 @@ def _add_member(writes: Transaction, organization: Organization, user_id: UUID) 
 
 def _compose_welcome_text(organization: Organization) -> str:
     """Return the text of the mail to an existing user whom single sign-on made a member."""
+    name = mail.to_safe_name(organization.name)
     return (
-        f"You signed in to WeConnect through the identity provider of {organization.name}, and joined it as a member."
+        f"You signed in to WeConnect through the identity provider of {name}, and joined it as a member."
         "\n\nIf that was not you, sign in with your password and leave the organization. Your other organizations "
         "cannot be reached that way.\n"
     )

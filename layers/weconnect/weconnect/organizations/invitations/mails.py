@@ -12,10 +12,8 @@ from weconnect.settings import settings
 
 def compose(row: InvitationRow, organization: Organization, inviter: UserRow, token: str) -> tuple[str, str]:
     """Return subject and text: a link when the deployment has a front end, and commands for `curl`."""
-    name, organization_name = (
-        _to_one_line(f"{inviter.first_name} {inviter.last_name}"),
-        _to_one_line(organization.name),
-    )
+    name = mail.to_safe_name(f"{inviter.first_name} {inviter.last_name}")
+    organization_name = mail.to_safe_name(organization.name)
     lines = [
         "Hello,",
         "",
@@ -45,11 +43,6 @@ def compose(row: InvitationRow, organization: Organization, inviter: UserRow, to
         lines += ["", "To decline:", "", _build_curl_command(f"{url}/v1/invitations/decline", accept)]
     lines += ["", "If you do not know the sender, ignore this mail.", ""]
     return f"{name} invites you to {organization_name}", "\n".join(lines)
-
-
-def _to_one_line(text: str) -> str:
-    """Return a name that strangers chose on one line, with at most 100 characters."""
-    return " ".join(text.split())[:100]
 
 
 def _build_curl_command(target: str, body: str) -> str:

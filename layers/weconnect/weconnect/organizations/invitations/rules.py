@@ -8,8 +8,9 @@ from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.identity import mail_limits
 from weconnect.identity.email_addresses import domain_of
-from weconnect.identity.errors import EmailNotVerified, TooManyAttempts, UserNotFound
+from weconnect.identity.errors import TooManyAttempts
 from weconnect.identity.rows import UserRow
+from weconnect.identity.verified_addresses import require_verified
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
     DomainNotAllowed,
@@ -28,10 +29,7 @@ MAX_PER_HOUR = 200
 
 def require_verified_inviter(caller: Caller) -> UserRow:
     """Return the inviting user. Raises EmailNotVerified."""
-    row = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
-    if not row.email_verified:
-        raise EmailNotVerified("Your e-mail address is not verified. Verify it before you invite others.")
-    return row
+    return require_verified(caller.user_id, "invite others")
 
 
 def require_may_invite(caller: Caller, organization_id: UUID, new: NewInvitation) -> None:
