@@ -9,9 +9,9 @@ The provider belongs to its tenant and may say anything, so its word reaches no 
 - An account whose address is not verified, but which has a password, is nobody's: somebody could wait behind an
   address that was never theirs. Neither sign-in nor link reaches it.
 - Any other account that is a member already is that member.
-- An account that is no member joins by the provider's word only if the word can be trusted: in the mail domain of the
-  user who configured the provider, whose own address there we have verified (`IdentityProvider.domain`). Otherwise a
-  tenant could draw anybody in. Such a user accepts an invitation instead.
+- An account outside of the organization joins by the provider's word only if the word can be trusted: in the mail
+  domain of the user who configured the provider, whose own address there we have verified (`IdentityProvider.domain`).
+  Otherwise a tenant could draw anybody in. Such a user accepts an invitation instead.
 - A user who left or was removed comes back by an invitation only.
 """
 
