@@ -197,7 +197,7 @@ def test_secret_and_codes_are_neither_stored_in_plain_text_nor_replayed(aws: Non
 
 
 def test_a_secret_copied_to_another_user_cannot_be_decrypted(aws: None, time: MovableClock) -> None:
-    person, eve = register(EMAIL, verified=True), register("eve@example.com")
+    person, eve = register(EMAIL, verified=True), register("eve@example.com", verified=True)
     enrollment = enroll(person, time)
     enroll(eve, time)
     sealed = MfaRow.get(*MfaRow.at(eve.user["id"])).secret

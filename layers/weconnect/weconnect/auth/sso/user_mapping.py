@@ -76,12 +76,12 @@ def _find_or_link_user(
     existing = linked or _find_user_by_address(address)
     if existing and not existing.is_active:
         raise AccountInactive()
-    if existing and may_be_squatted(existing):
+    row = table.get(MemberRow, MemberRow.at(organization.id, existing.id)) if existing else None
+    if existing and (linked or row) and may_be_squatted(existing):
         raise EmailNotVerified(
             "An account with this address exists, and its address is not verified. Request a new password, which "
             "verifies it, and sign in again."
         )
-    row = table.get(MemberRow, MemberRow.at(organization.id, existing.id)) if existing else None
     _check_member(row.to_entity() if row else None, has_left=linked is not None and row is None)
     if linked:
         return linked.id
@@ -132,7 +132,7 @@ def _check_member(member: OrganizationMember | None, *, has_left: bool) -> None:
 
 def _refuse_outsider(provider: IdentityProviderRow, user: StoredUser) -> None:
     """Raise AccountExists unless the provider can vouch for an account that is not a member."""
-    if provider.domain != domain_of(user.email):
+    if provider.domain != domain_of(user.email) or may_be_squatted(user):
         raise AccountExists(
             "An account with this address exists outside of the organization. Sign in with its password and accept an "
             "invitation first."
