@@ -10,7 +10,7 @@ import pytest
 from infra.local.settings import REGION
 from tests.agents.execution_helpers import Starter
 from tests.factories import RegisteredUser, register
-from tests.integration.racing import run_concurrently
+from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
 from tests.jobs.bulk_helpers import (
     create_bulk_job,
     create_bulk_workflow,
@@ -19,12 +19,17 @@ from tests.jobs.bulk_helpers import (
     states,
     summarize_job,
 )
+from tests.organizations.organization_helpers import set_plan
 from weconnect import queues
-from weconnect.jobs import worker
+from weconnect.db import table
+from weconnect.jobs import open_jobs, service, worker
+from weconnect.jobs.entities import Job
+from weconnect.jobs.rows import OpenJobsRow
 from weconnect.settings import settings
 from weconnect.workflows.executions import bulk_job
 
 WORKER_COUNT = 4
+JOB = ("bulk_executions", {"action": "cancel", "filter": {"all": True}})
 
 
 @pytest.fixture
@@ -82,4 +87,22 @@ def test_an_execution_is_retried_once(
     executions = me.client.get("/v1/executions?limit=100").json["items"]
     assert sorted(execution["retryOf"] for execution in executions if execution.get("retryOf")) == sorted(
         failed
+    )
+
+
+def test_no_more_jobs_are_opened_or_executed_at_once_than_allowed(me: RegisteredUser, sqs: Any) -> None:
+    set_plan(me, "free", max_open_jobs=5)
+    caller = owner_caller(me)
+    created = run_concurrently(20, lambda _: service.create(caller, *JOB, required_permissions=[], total=0))
+    assert count_outcomes(created) == {"ok": 5, "too_many_open_jobs": 15}
+    job_ids = [job.id for job in created if isinstance(job, Job)]
+    activated = run_concurrently(
+        5, lambda number: open_jobs.activate(caller.organization_id, job_ids[number])
+    )
+    assert activated.count(True) == open_jobs.MAX_ACTIVE
+    active = [job_id for job_id, is_active in zip(job_ids, activated, strict=True) if is_active]
+    again = run_concurrently(8, lambda number: open_jobs.activate(caller.organization_id, active[number % 2]))
+    assert all(again), "an active job stays so"
+    assert sorted(map(str, job_ids)) == sorted(
+        table.get(OpenJobsRow, OpenJobsRow.at(caller.organization_id)).open_ids
     )

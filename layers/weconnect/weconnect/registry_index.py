@@ -41,6 +41,7 @@ MODULES_BY_KIND: dict[str, str] = {
     "USER": "weconnect.identity.rows",
     "JOB": "weconnect.jobs.rows",
     "JOBINPUT": "weconnect.jobs.rows",
+    "OPENJOBS": "weconnect.jobs.rows",
     "COUNT": "weconnect.organizations.rows",
     "EVENT": "weconnect.organizations.rows",
     "INVITATION": "weconnect.organizations.rows",

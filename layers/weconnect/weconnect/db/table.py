@@ -200,12 +200,12 @@ class Transaction:
         """Set `values` as the row's next version; the row in memory has them after the commit."""
         actions, unchanged = _build_next_version(row, values, self.actor, if_match)
         self._changes.append((row, {**values, **_build_version_values(row, self.actor)}))
-        self._update(row, actions, _join_conditions(unchanged, condition), if_refused)
+        self.update(row, actions, _join_conditions(unchanged, condition), if_refused)
 
     def touch(self, row: Row, add: Mapping[str, float], put: Mapping[str, Any], if_missing: Problem) -> None:
         """Add to counters and set fields of a row without a new version. The row must exist."""
         actions = _build_add_actions(type(row), add) + _build_set_actions(type(row), put)
-        self._update(row, actions, Row.pk.exists(), if_missing)
+        self.update(row, actions, Row.pk.exists(), if_missing)
 
     def increment(
         self,
@@ -225,7 +225,7 @@ class Transaction:
                 raise if_refused or Conflict("The limit is reached")
             condition = counter.does_not_exist() | (counter <= limit - step)
         actions = [*_build_create_actions(row), counter.add(step), *_build_set_actions(type(row), put or {})]
-        self._update(row, actions, condition, if_refused)
+        self.update(row, actions, condition, if_refused)
 
     def increment_all(self, row: Row, numbers: Mapping[str, float], put: Mapping[str, Any]) -> None:
         """Add to several counters of a row, creating it when it is missing, and set the fields in `put`."""
@@ -234,12 +234,12 @@ class Transaction:
             *_build_add_actions(type(row), numbers),
             *_build_set_actions(type(row), put),
         ]
-        self._update(row, actions, None, None)
+        self.update(row, actions, None, None)
 
-    def _update(
+    def update(
         self, row: Row, actions: list[Action], condition: Condition | None, if_refused: Problem | None
     ) -> None:
-        """Add an update of a row to the transaction."""
+        """Update a row, creating it when it is missing, by PynamoDB's actions and under its condition, if any."""
         self._updates.append(
             _Write(lambda write: write.update(row, actions=actions, condition=condition), if_refused)
         )

@@ -3,7 +3,7 @@
 from typing import Any, TypedDict
 from uuid import UUID
 
-from pynamodb.attributes import Attribute
+from pynamodb.attributes import Attribute, UnicodeSetAttribute
 
 from weconnect.base_entity import JsonObject
 from weconnect.db.table import EntityRow, Row, key, stored
@@ -58,6 +58,18 @@ class JobRow(EntityRow[Job], discriminator="JOB"):
         if due is None:
             return {"due": None, "gsi2pk": None, "gsi2sk": None}
         return {"due": due, "gsi2pk": cls.of_sweeper(), "gsi2sk": cls.of_sweeper_order(due, job_id)}
+
+
+class OpenJobsRow(Row, discriminator="OPENJOBS"):
+    """The IDs of an organization's open jobs, and of those that are executed now. An empty set is no attribute."""
+
+    open_ids = UnicodeSetAttribute(null=True, attr_name="openIds")
+    active_ids = UnicodeSetAttribute(null=True, attr_name="activeIds")
+
+    @staticmethod
+    def at(organization_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of an organization's open jobs."""
+        return key("ORG", organization_id), "OPENJOBS"
 
 
 class StoredRequestInfo(TypedDict):

@@ -15,21 +15,21 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.errors import AlreadyFinished, Conflict
 from weconnect.identity.permissions import may_change_entity_of, require_own_entity
-from weconnect.jobs import authority
+from weconnect.jobs import authority, open_jobs
 from weconnect.jobs.entities import OPEN, Job
 from weconnect.jobs.errors import JobNotFound
 from weconnect.jobs.rows import JobInputRow, JobRow
 from weconnect.log import logger
 from weconnect.settings import settings
 
-RETENTION_DAYS = 30
 SWEEP_AFTER_SECONDS = 30
 
 
 def create(
     caller: Caller, job_type: str, params: JsonObject, *, required_permissions: list[str], total: int | None
 ) -> Job:
-    """Store a job and request its first batch. Repeating the request returns the same job."""
+    """Store a job and request its first batch. Repeating the request returns the same job. Raises TooManyOpenJobs."""
+    limit = open_jobs.load_limit(caller.organization_id)
     job_id, moment = replay_safe_id(), clock.now()
     job = Job(
         id=job_id,
@@ -41,17 +41,17 @@ def create(
         api_key_id=caller.api_key_id,
         total=total,
     )
-    ttl = clock.epoch_seconds() + RETENTION_DAYS * 86_400
     due = JobRow.due_keys(job_id, clock.epoch_seconds() + SWEEP_AFTER_SECONDS)
     pk, sk = JobRow.at(caller.organization_id, job_id)
-    row = JobRow.of(job, pk=pk, sk=sk, ttl=ttl, needs=required_permissions, **due)
+    row = JobRow.of(job, pk=pk, sk=sk, needs=required_permissions, **due)
     pk, sk = JobInputRow.at(caller.organization_id, job_id)
     stored_caller = authority.snapshot_caller(caller)
-    input_row = JobInputRow(pk=pk, sk=sk, ttl=ttl, input=params, caller=stored_caller)
+    input_row = JobInputRow(pk=pk, sk=sk, input=params, caller=stored_caller)
     try:
         with table.transaction(caller.actor()) as writes:
             writes.create(row)
             writes.create(input_row)
+            open_jobs.add(writes, caller.organization_id, job_id, limit)
     except Conflict:
         row = _require_visible(caller, job_id)  # an earlier attempt of this request stored it
     request_batch(row)

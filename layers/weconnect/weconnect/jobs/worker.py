@@ -16,8 +16,8 @@ from weconnect import clock, fault_injection
 from weconnect.actor import Actor
 from weconnect.api.caller import Caller
 from weconnect.db import table
-from weconnect.errors import Conflict, LimitReached, Problem
-from weconnect.jobs import authority, service
+from weconnect.errors import Conflict, LimitReached, Problem, VersionConflict
+from weconnect.jobs import authority, open_jobs, service
 from weconnect.jobs.entities import OPEN, JobError, JobFailure, JobResult, JobStatus
 from weconnect.jobs.errors import BatchFailed
 from weconnect.jobs.job_type import BatchPlan, JobContext, JobType, load_job_type
@@ -28,6 +28,7 @@ ACTOR: Actor = {"system": "on_job"}
 LOCK_SECONDS = 150  # longer than the function may run, shorter than the queue hides its message
 ATTEMPTS = 4
 MAX_FAILURES = 100
+RETENTION_SECONDS = 30 * 86_400
 
 
 class JobMessage(TypedDict):
@@ -63,6 +64,9 @@ def process_message(message: JobMessage) -> bool:
         return False
     if row.cancel_requested_at:
         return _finish(row, JobStatus.CANCELLED, {})
+    if not open_jobs.activate(organization_id, job_id):
+        logger.info("job waits for others of its organization", job_id=row.id)
+        return False
     try:
         caller = _restore_caller(row, input_row)
     except Problem as problem:
@@ -183,9 +187,26 @@ def _store_outcome(row: JobRow, plan: BatchPlan, outcome: _BatchOutcome) -> bool
 
 
 def _finish(row: JobRow, status: JobStatus, values: dict[str, Any]) -> bool:
-    """Store the final status of a job, which never changes; return False when another worker took it up."""
+    """Store the final status of a job, which never changes; return False when another worker took it up.
+
+    Then request the next batch of those that waited for it. What is lost here is requested by the sweeper.
+    """
+    organization_id, job_id = UUID(row.organization_id), UUID(row.id)
+    expiry = {"ttl": clock.epoch_seconds() + RETENTION_SECONDS}
     final = {"status": status.value, "finished_at": clock.iso(clock.now()), "plan": None, "cursor": None}
-    return _write(row, values | final | JobRow.due_keys(row.id, None))
+    pk, sk = JobInputRow.at(organization_id, job_id)
+    try:
+        with table.transaction(ACTOR) as writes:
+            writes.change(row, values | final | expiry | JobRow.due_keys(row.id, None))
+            writes.touch(JobInputRow(pk=pk, sk=sk), {}, expiry, VersionConflict())
+            open_jobs.remove(writes, organization_id, job_id)
+    except Conflict:
+        return False
+    keys = [JobRow.at(organization_id, next_id) for next_id in open_jobs.find_next(organization_id)]
+    for next_row in table.get_many(keys).values() if keys else ():
+        if isinstance(next_row, JobRow):
+            service.request_batch(next_row)
+    return True
 
 
 def _build_error_values(problem: Problem) -> dict[str, Any]:
