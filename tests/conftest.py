@@ -17,6 +17,7 @@ os.environ.update(
     RUN_WORKFLOW_FUNCTION="run-workflow:live",
     REGISTRATIONS_PER_MINUTE="1000000",
     DEFAULT_PLAN="enterprise",
+    OPERATOR_MODELS="openai:*,anthropic:*,google:*,bedrock:*",
     MAIL_FROM="weconnect@localhost",
     POWERTOOLS_SERVICE_NAME="weconnect",
     POWERTOOLS_METRICS_NAMESPACE="WeConnect",

@@ -5,6 +5,7 @@ from weconnect.api.pagination import Page
 from weconnect.api.resolver import app, handler
 from weconnect.models import catalogue
 from weconnect.models.provider_registry import ModelProvider
+from weconnect.organizations.plans.current_plan import load_plan
 
 __all__ = ["handler"]
 
@@ -13,6 +14,6 @@ __all__ = ["handler"]
 def list_model_providers(caller: AgentsRead) -> Page[ModelProvider]:
     """List model providers with their models and prices.
 
-    Says of each whether the deployment has an API key for it.
+    Says of each whether the deployment pays for its requests on the organization's plan.
     """
-    return catalogue.list_providers()
+    return catalogue.list_providers(lambda: load_plan(caller.organization_id))

@@ -19,12 +19,13 @@ LOCAL_PARAMETERS = {
     "MailNodes": "on",
     "OperatorEmails": "demo@example.com",
     "RegistrationsPerMinute": "1000000",
+    "OperatorModels": "openai:*,anthropic:*,google:*,bedrock:*",
     "Embedder": "bundled",
     "CodeVpcId": "local",
     "CodeSubnetIds": "local",
 }
 ENVIRONMENT_PARAMETERS = {"AppUrl", "BcryptCost", "DefaultPlan", "OperatorEmails", "OutboundAllowedHosts"}
-ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder", "MailNodes"}
+ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder", "MailNodes", "OperatorModels"}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ ROLES = {
 
 
 STATEMENTS = [
-    (role, statement)
+    (role, statement["Fn::If"][1] if "Fn::If" in statement else statement)
     for role, properties in ROLES.items()
     for policy in properties["Policies"]
     for statement in policy["PolicyDocument"]["Statement"]

@@ -1,6 +1,7 @@
 """The permissions of the functions' roles, and the isolation of the code runner."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from infra.cloudformation import ROOT
+from infra.local.sam_template import Scope
 from tests.infra.stack import FUNCTIONS, RESOURCES, ROLES, STATEMENTS, TEMPLATE
 from weconnect.workflows.nodes import code
 
@@ -19,12 +21,13 @@ WILDCARDS = {
     "${Data.Outputs.FailedRecordsArn}/*": "Lambda chooses the keys of stream records that could not be processed",
     ":function:${AWS::StackName}-run-agent:*": "the alias, and the versions of executions in progress",
     ":function:${AWS::StackName}-run-workflow:*": "as above",
+    ":bedrock:*::foundation-model/*": "models are chosen by agents, inference profiles work across regions",
+    ":inference-profile/*": "as above",
     ":function:${AWS::StackName}-*": "the gateway invokes all routes of this stack",
 }
 # Actions that cannot name their resource.
 ANY_RESOURCE = {
     "ses:SendEmail": "the identity is the domain or address of a parameter; a condition names the sender",
-    "bedrock:InvokeModel": "models and inference profiles are chosen by agents",
     **dict.fromkeys(
         [
             "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
@@ -70,6 +73,29 @@ def test_mail_is_sent_from_one_address_only() -> None:
     assert sending
     for statement in sending:
         assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
+
+
+def test_bedrock_is_allowed_only_where_the_operator_pays_for_it() -> None:
+    conditions = [
+        statement["Fn::If"][0]
+        for properties in ROLES.values()
+        for policy in properties["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+    ]
+    invoking = [
+        role for role, statement in STATEMENTS if "bedrock:InvokeModel" in _texts(statement["Action"])
+    ]
+    assert sorted(conditions) == ["EmbedsWithBedrock"] * 4 + ["PaysForBedrock"] * 2 and len(invoking) == 6
+    values = {"": False, "openai:*": False, "openai:pro,bedrock:*": True, "bedrock:pro": True}
+    for value, is_paid in values.items():
+        scope = Scope({"OperatorModels": value, "Embedder": "none"}, TEMPLATE["Conditions"])
+        assert scope.evaluate_condition("PaysForBedrock") is is_paid, value
+        assert scope.evaluate_condition("EmbedsWithBedrock") is False
+    parameters = TEMPLATE["Parameters"]
+    assert (parameters["OperatorModels"]["Default"], parameters["Embedder"]["Default"]) == ("", "none")
+    pattern = re.compile(parameters["OperatorModels"]["AllowedPattern"])
+    assert all(pattern.fullmatch(value) for value in values) and not pattern.fullmatch("bedrok:pro")
 
 
 COMPLETE_CALLBACK = "lambda:SendDurableExecutionCallbackSuccess"

@@ -1,4 +1,4 @@
-"""How many jobs of an organization are open, and that one organization's jobs do not hold up another's."""
+"""The number of open jobs of an organization; one organization's jobs do not hold up another's."""
 
 from typing import Any
 

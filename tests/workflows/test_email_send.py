@@ -1,4 +1,4 @@
-"""The node email_send: who may send, how many recipients a day, and that a mail is counted and sent once."""
+"""The node email_send: the users who may send, the recipients of a day, and mails that are sent once."""
 
 from typing import Any
 

@@ -43,6 +43,7 @@ class Settings:
     outbound_allowed_hosts: frozenset[str] = _list("OUTBOUND_ALLOWED_HOSTS")
     registrations_per_minute: int = int(_env("REGISTRATIONS_PER_MINUTE", "5"))
     bcrypt_cost: int = int(_env("BCRYPT_COST", "12"))
+    operator_models: frozenset[str] = _list("OPERATOR_MODELS")
     embedder: str = _env("EMBEDDER", "none")
     ollama_url: str = _env("OLLAMA_URL", "http://127.0.0.1:11434")
 

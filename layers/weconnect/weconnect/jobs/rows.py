@@ -61,7 +61,7 @@ class JobRow(EntityRow[Job], discriminator="JOB"):
 
 
 class OpenJobsRow(Row, discriminator="OPENJOBS"):
-    """The IDs of an organization's open jobs, and of those that are executed now. An empty set is no attribute."""
+    """The IDs of an organization's open jobs, and of those that are executed now. An empty set is not stored."""
 
     open_ids = UnicodeSetAttribute(null=True, attr_name="openIds")
     active_ids = UnicodeSetAttribute(null=True, attr_name="activeIds")

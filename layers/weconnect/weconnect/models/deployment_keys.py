@@ -1,4 +1,4 @@
-"""The deployment's own API keys for model providers, used until an organization brings its own credentials."""
+"""The deployment's own API keys for model providers. `operator_access` decides who may use them."""
 
 from weconnect.secret_cache import CachedSecret
 from weconnect.settings import settings

@@ -13,6 +13,7 @@ ProviderErrorCode = Literal[
     "unavailable",
     "invalid_request",
     "content_filtered",
+    "not_allowed",
 ]
 
 RETRYABLE_CODES: frozenset[str] = frozenset({"rate_limited", "timeout", "unavailable"})
@@ -21,8 +22,9 @@ RETRYABLE_CODES: frozenset[str] = frozenset({"rate_limited", "timeout", "unavail
 class ProviderError(Exception):
     """A model request that brought no reply.
 
-    `refused`: the model declined; `content_filtered`: the provider's filter blocked it. `retry_after` is in seconds.
-    `billed` has the tokens and the cost when the provider charged for the request. `message` contains no secret.
+    `refused`: the model declined; `content_filtered`: the provider's filter blocked it; `not_allowed`: the operator
+    does not pay for it. `retry_after` is in seconds. `billed` has the tokens and the cost when the provider charged for
+    the request. `message` contains no secret.
     """
 
     def __init__(

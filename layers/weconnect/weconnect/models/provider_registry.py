@@ -58,7 +58,8 @@ class ModelProvider(ApiModel):
     requires_key: bool
     requires_base_url: bool = False
     has_key: bool = Field(
-        False, description="The deployment has a key for agents without a credential of their own"
+        False,
+        description="The deployment pays for its requests on the organization's plan, and has what they need",
     )
 
 

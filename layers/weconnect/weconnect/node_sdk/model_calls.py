@@ -8,7 +8,7 @@ from pydantic import Field
 from weconnect import json_schema
 from weconnect.errors import Invalid
 from weconnect.node_sdk.node_parameters import Parameters
-from weconnect.node_sdk.node_type import Item, NodeError
+from weconnect.node_sdk.node_type import Item, NodeError, NodeRun
 
 
 class ModelParameters(Parameters):
@@ -25,18 +25,19 @@ class ModelParameters(Parameters):
 
 
 def complete_text(
+    node_run: NodeRun,
     parameters: ModelParameters,
     system: str,
     prompt: str,
-    timeout_seconds: float,
     output_schema: dict[str, Any] | None = None,
 ) -> tuple[str, Item]:
     """Return the model's response to a prompt, and `{"inputTokens", "outputTokens", "cost"}`.
 
     The cost is in USD, None when the price is unknown. Raises NodeError `provider_…`.
     """
-    from weconnect.models import ProviderError, deployment_keys, send_request  # cold start
+    from weconnect.models import ProviderError, operator_access, send_request  # cold start
     from weconnect.models.messages import Message, ModelRequest, ModelSettings  # cold start
+    from weconnect.organizations.plans.current_plan import load_plan  # cold start
 
     request = ModelRequest(
         provider=parameters.provider,
@@ -46,10 +47,11 @@ def complete_text(
         tools=[],
         output_schema=output_schema,
         settings=ModelSettings(temperature=parameters.temperature, max_tokens=parameters.max_tokens),
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=node_run.timeout_seconds,
     )
     try:
-        reply = send_request(request, deployment_keys.load_key(parameters.provider))
+        key = operator_access.load_key(parameters.provider, lambda: load_plan(node_run.organization_id))
+        reply = send_request(request, key)
     except ProviderError as error:
         raise NodeError(f"provider_{error.code}", error.message, retryable=error.retryable) from error
     micros = reply.cost_micros
@@ -61,10 +63,10 @@ def complete_text(
 
 
 def complete_json(
+    node_run: NodeRun,
     parameters: ModelParameters,
     system: str,
     prompt: str,
-    timeout_seconds: float,
     output_schema: dict[str, Any],
 ) -> tuple[dict[str, Any], Item]:
     """Return a response that matches a JSON Schema, and its usage as `complete_text` does.
@@ -76,7 +78,7 @@ def complete_json(
     except Invalid as error:
         raise NodeError("invalid_parameters", error.detail) from error
     output_schema = {"type": "object"} | output_schema
-    text, usage = complete_text(parameters, system, prompt, timeout_seconds, output_schema)
+    text, usage = complete_text(node_run, parameters, system, prompt, output_schema)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

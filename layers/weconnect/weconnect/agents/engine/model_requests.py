@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from math import ceil, isfinite
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
 
@@ -26,8 +27,9 @@ from weconnect.api import request_body
 from weconnect.durable.steps import Steps
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.results import Completion
-from weconnect.models import ProviderError, deployment_keys, send_request
+from weconnect.models import ProviderError, operator_access, send_request
 from weconnect.models.messages import Message, ModelReply, ModelRequest, ModelSettings
+from weconnect.organizations.plans.current_plan import load_plan
 
 REQUEST_TIMEOUT_SECONDS = 300.0  # one step must fit into one invocation of the function
 ATTEMPTS = 4
@@ -110,7 +112,7 @@ class _Attempt:
                 return Pause(seconds=RESERVED_PAUSE_SECONDS)
             return Ended(completion=usage.budget_exceeded(str(error)))
         started, began = clock.now(), time.monotonic()
-        reply, failure = _send(request)
+        reply, failure = _send(request, self.context.organization_id)
         fault_injection.kill_point(f"after-effect:model-{self.used.requests + 1}")
         monthly_budgets.settle(budgets, self.context.execution_id, bound, _cost(reply, failure, bound))
         step = AgentExecutionStep(
@@ -181,10 +183,11 @@ class _Attempt:
         return Ended(completion=completion, charge=charge)
 
 
-def _send(request: ModelRequest) -> tuple[ModelReply, ProviderError | None]:
+def _send(request: ModelRequest, organization_id: UUID) -> tuple[ModelReply, ProviderError | None]:
     """Return the model's reply, or what it charged together with the failure."""
     try:
-        reply = send_request(request, deployment_keys.load_key(request.provider))
+        key = operator_access.load_key(request.provider, lambda: load_plan(organization_id))
+        reply = send_request(request, key)
         if any(request_body.is_too_deep(call.arguments) for call in reply.tool_calls):
             raise ProviderError("unavailable", "The model's tool call is nested too deeply", billed=reply)
     except ProviderError as error:

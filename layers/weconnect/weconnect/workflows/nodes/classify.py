@@ -29,12 +29,10 @@ class ClassifyParameters(model_calls.ModelParameters):
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with its label added; a response that is none of the labels is an error."""
     effects = node_run.resolve_effects(ClassifyParameters)
-    return {
-        "main": [_add_label(parameters, item, node_run.timeout_seconds) for parameters, item, _ in effects]
-    }
+    return {"main": [_add_label(node_run, parameters, item) for parameters, item, _ in effects]}
 
 
-def _add_label(parameters: ClassifyParameters, item: Item, timeout_seconds: float) -> Item:
+def _add_label(node_run: NodeRun, parameters: ClassifyParameters, item: Item) -> Item:
     """Return an item with the label that the model chooses for it."""
     schema: dict[str, Any] = {
         "type": "object",
@@ -43,7 +41,7 @@ def _add_label(parameters: ClassifyParameters, item: Item, timeout_seconds: floa
         "additionalProperties": False,
     }
     system = SYSTEM + json.dumps(parameters.labels, ensure_ascii=False)
-    fields, _ = model_calls.complete_json(parameters, system, parameters.text, timeout_seconds, schema)
+    fields, _ = model_calls.complete_json(node_run, parameters, system, parameters.text, schema)
     return field_paths.put(item, parameters.into, fields["label"])
 
 

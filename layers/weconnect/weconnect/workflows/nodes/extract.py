@@ -27,14 +27,14 @@ class ExtractParameters(model_calls.ModelParameters):
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the object added; a response that does not match the schema is an error."""
     effects = node_run.resolve_effects(ExtractParameters)
-    return {"main": [_extract(parameters, item, node_run.timeout_seconds) for parameters, item, _ in effects]}
+    return {"main": [_extract(node_run, parameters, item) for parameters, item, _ in effects]}
 
 
-def _extract(parameters: ExtractParameters, item: Item, timeout_seconds: float) -> Item:
+def _extract(node_run: NodeRun, parameters: ExtractParameters, item: Item) -> Item:
     """Return an item with the fields that the model extracts for it."""
     system = f"{SYSTEM}\n{parameters.instructions}".strip()
     fields, _ = model_calls.complete_json(
-        parameters, system, parameters.text, timeout_seconds, parameters.output_schema
+        node_run, parameters, system, parameters.text, parameters.output_schema
     )
     return field_paths.put(item, parameters.into, fields)
 

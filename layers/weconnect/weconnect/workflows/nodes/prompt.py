@@ -24,18 +24,16 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     With a schema, `structuredOutput` is the parsed response; one that does not match is an error.
     """
     effects = node_run.resolve_effects(PromptParameters)
-    return {"main": [_send(parameters, node_run.timeout_seconds) for parameters, _, _ in effects]}
+    return {"main": [_send(node_run, parameters) for parameters, _, _ in effects]}
 
 
-def _send(parameters: PromptParameters, timeout_seconds: float) -> Item:
+def _send(node_run: NodeRun, parameters: PromptParameters) -> Item:
     """Send one prompt and return the response with its usage."""
     system, prompt = parameters.system, parameters.prompt
     if parameters.output_schema is None:
-        text, usage = model_calls.complete_text(parameters, system, prompt, timeout_seconds)
+        text, usage = model_calls.complete_text(node_run, parameters, system, prompt)
         return {"text": text} | usage
-    value, usage = model_calls.complete_json(
-        parameters, system, prompt, timeout_seconds, parameters.output_schema
-    )
+    value, usage = model_calls.complete_json(node_run, parameters, system, prompt, parameters.output_schema)
     return {"text": json.dumps(value, ensure_ascii=False), "structuredOutput": value} | usage
 
 
