@@ -100,6 +100,30 @@ def test_a_body_of_another_media_type_is_refused(side: Side, name: str) -> None:
     assert table_items() == before
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Application/JSON",
+        "APPLICATION/JSON;charset=UTF-8",
+        " application/json ; q=1",
+        "application/json;charset=x",
+    ],
+)
+@pytest.mark.parametrize("name", ["register", "login", "createAgent"])
+def test_json_is_read_however_its_media_type_is_written(side: Side, name: str, kind: str) -> None:
+    response = send(side, name, raw='{"unknown": 1}', headers={"Content-Type": kind})
+    assert problem_of(response, 422)["errors"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/problem+json", "application/vnd.x+json", "application/jsonp", ""]
+)
+@pytest.mark.parametrize("name", ["register", "login", "createAgent"])
+def test_a_media_type_that_is_only_like_json_is_refused(side: Side, name: str, kind: str) -> None:
+    response = send(side, name, raw='{"unknown": 1}', headers={"Content-Type": kind})
+    assert problem_of(response, 415)["code"] == "unsupported_media_type"
+
+
 @pytest.mark.parametrize("name", WITH_BODY)
 def test_an_undeclared_field_is_refused(side: Side, name: str) -> None:
     """Also one that other bodies have: nobody can give themselves a role, a plan or another tenant."""

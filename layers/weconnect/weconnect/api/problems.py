@@ -10,9 +10,10 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 
 from weconnect.api.caller import request_info
-from weconnect.api.responses import GatewayResponse, serialize
+from weconnect.api.responses import GatewayResponse
 from weconnect.aws_errors import is_temporary
 from weconnect.errors import BadRequest, FieldError, Invalid, Problem, Unavailable
+from weconnect.json_text import write_json
 from weconnect.log import logger
 
 PROBLEM_JSON = "application/problem+json"
@@ -42,7 +43,7 @@ def problem_response(error: Exception, event: dict[str, Any]) -> GatewayResponse
     return {
         "statusCode": problem.status,
         "headers": {"Content-Type": PROBLEM_JSON, **problem.headers},
-        "body": serialize(body),
+        "body": write_json(body),
         "isBase64Encoded": False,
         "cookies": [],
     }

@@ -21,11 +21,15 @@ def check_size(event: dict[str, Any]) -> None:
 
 
 def decode_text(event: dict[str, Any]) -> None:
-    """Replace a base64 body by its UTF-8 text, in place.
+    """Replace a base64 body by its UTF-8 text, and a Content-Type of JSON by its one usual form, in place.
 
     Raises UnsupportedMediaType for a Content-Type other than JSON, and MalformedJson for a body that is not UTF-8.
     """
-    media_type = event.get("headers", {}).get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower()
+    headers = event.setdefault("headers", {})
+    media_type = headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower()
+    headers["content-type"] = (
+        MEDIA_TYPE  # Powertools knows no other letter case; a charset says nothing (RFC 8259)
+    )
     if media_type != MEDIA_TYPE:
         raise UnsupportedMediaType(
             f"Unsupported Content-Type {media_type[:100]!r}. Send Content-Type: {MEDIA_TYPE}."
@@ -90,8 +94,8 @@ def _parse_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the pairs of a JSON object as a dict. Raises MalformedJson for a repeated key."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        repeated = next(name for name, _ in pairs if name in seen or seen.add(name))
         raise _build_malformed_json(f"the key {repeated[:100]!a} is repeated in one object")
     return value
 

@@ -18,8 +18,9 @@ from weconnect.api import request_body
 from weconnect.api.caller import Caller, request_info
 from weconnect.api.operation import Operation
 from weconnect.api.problems import PROBLEM_JSON, problem_response
-from weconnect.api.responses import SECURITY_HEADERS, GatewayResponse, serialize
+from weconnect.api.responses import SECURITY_HEADERS, GatewayResponse
 from weconnect.errors import Problem
+from weconnect.json_text import write_json
 from weconnect.log import logger
 
 RouteFunction = TypeVar("RouteFunction", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ class Api(APIGatewayHttpResolver):
             enable_validation=True,
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
             json_body_deserializer=request_body.parse_object,
-            serializer=serialize,
+            serializer=write_json,
         )
         self.operations = {}
 

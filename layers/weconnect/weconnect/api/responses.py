@@ -1,7 +1,6 @@
 """The form of a response: the gateway's payload 2.0, compact JSON, and the headers that each response carries."""
 
-import json
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -22,11 +21,6 @@ class GatewayResponse(TypedDict):
     body: str | None
     isBase64Encoded: bool
     cookies: list[str]
-
-
-def serialize(value: Any) -> str:
-    """Return the compact JSON of a response's body."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def no_content() -> Response[None]:

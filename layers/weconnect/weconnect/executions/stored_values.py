@@ -8,6 +8,7 @@ from weconnect import clock
 from weconnect.db import payloads
 from weconnect.db.payloads import StoredText
 from weconnect.executions.rows import AnyRow
+from weconnect.json_text import write_json
 
 MAX_INLINE_BYTES = 4_000  # three indexes copy the execution's row, so longer texts are stored outside of it
 
@@ -19,7 +20,7 @@ def store_text(organization_id: UUID, execution_id: UUID, name: str, text: str, 
 
 def store_value(organization_id: UUID, execution_id: UUID, name: str, value: Any, days: int) -> StoredText:
     """Store a JSON value and return it as text, or the pointer to it when it is long. Kept for `days`."""
-    return store_text(organization_id, execution_id, name, json.dumps(value), days)
+    return store_text(organization_id, execution_id, name, write_json(value), days)
 
 
 def load_value(row: AnyRow, name: str) -> Any:

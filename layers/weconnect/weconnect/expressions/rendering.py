@@ -6,30 +6,23 @@ are refused. They run in a process of their own (`evaluator`), bounded in time a
 value faster than any check within it.
 """
 
-import atexit
+import itertools
 import json
-import os
 import re
-import select
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from weconnect import clock
 from weconnect.expressions import evaluator
+from weconnect.expressions.bounded_process import BoundedProcess, BoundExceeded
 from weconnect.expressions.variables import find_variable_names
-from weconnect.settings import settings
 
 MAX_SECONDS = 3
 MAX_SOURCE = 10_000
 MAX_INPUT = 16 * 2**20
+MAX_COPIED = 2**30
 SHOWN_CHARACTERS = 120
 
 # Parts of an expression in which braces do not close it: quoted texts, quoted names, comments.
@@ -57,15 +50,28 @@ class EvaluationContext:
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression and the JSON pointer of the text that contains it."""
+    """An expression, and the path of the text that contains it: keys of objects and indexes of lists."""
 
     source: str
-    pointer: str
+    path: tuple[str | int, ...] = ()
+
+    @property
+    def pointer(self) -> str:
+        """Return the path as a JSON pointer, which is only built where it is shown."""
+        return _to_pointer(self.path)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a text: plain, or the source of an expression."""
+
+    text: str
+    is_source: bool = False
 
 
 def evaluate(expression: str, data: Any, moment: datetime | None = None) -> Any:
     """Return the value of one JSONata expression over JSON data. Raises ExpressionError."""
-    return _evaluate([Expression(expression, "")], [EvaluationContext(data)], {}, moment or clock.now())[0][0]
+    return _evaluate([Expression(expression)], [EvaluationContext(data)], {}, moment or clock.now())[0][0]
 
 
 def render(
@@ -75,34 +81,76 @@ def render(
 
     `shared` are variables by name for all contexts. Raises ExpressionError with the pointer of the failed expression.
     """
-    expressions = find_expressions(value)
+    return list(render_each(value, contexts, shared, moment))
+
+
+def render_each(
+    value: Any, contexts: list[EvaluationContext], shared: dict[str, Any], moment: datetime
+) -> Iterator[Any]:
+    """Return what `render` returns as an iterator: the expressions are evaluated at once, the values made one by one.
+
+    They share what has no expression in it.
+    """
+    expressions: list[Expression] = []
+    build, cost = _compile(value, (), expressions)
     if not expressions:
-        return [value for _ in contexts]
+        return itertools.repeat(value, len(contexts))
+    if cost * len(contexts) > MAX_COPIED:
+        message = f"The values of {len(contexts)} items are too long together. Process fewer items at once"
+        raise ExpressionError(message, pointer=expressions[0].pointer)
     rows = _evaluate(expressions, contexts, shared, moment)
-    return [_replace(value, iter(row)) for row in rows]
+    return (build(iter(row)) for row in rows)
 
 
-def find_expressions(value: Any, pointer: str = "") -> list[Expression]:
+def find_expressions(value: Any) -> list[Expression]:
     """Return the expressions within a JSON value, in order. Raises ExpressionError for one without its `}}`."""
+    expressions: list[Expression] = []
+    _compile(value, (), expressions)
+    return expressions
+
+
+_Builder = Callable[[Iterator[Any]], Any]
+"""Builds a value from the results of its expressions, in their order."""
+
+_ELEMENT_COST = 64  # an element of an object or a list takes about as long to copy as so many characters
+
+
+def _compile(value: Any, path: tuple[str | int, ...], expressions: list[Expression]) -> tuple[_Builder, int]:
+    """Return a function that builds a value, and its cost in copied characters; append the value's expressions.
+
+    A value without expressions is returned as it is. Its elements cost something nevertheless, since whatever takes
+    the value reads them.
+    """
+    count = len(expressions)
     match value:
         case str():
-            parts = _split(value, pointer)
-            return [Expression(part.source, pointer) for part in parts if isinstance(part, _Source)]
+            parts = _split(value, path)
+            expressions += [Expression(part.text, path) for part in parts if part.is_source]
+            if len(expressions) == count:
+                return lambda results: value, 1
+            if len(parts) == 1:
+                return next, 1
+            return lambda results: "".join(
+                _to_text(next(results)) if part.is_source else part.text for part in parts
+            ), len(value)
         case dict():
-            return [
-                expression
-                for key, inner in value.items()
-                for expression in find_expressions(
-                    inner, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-                )
-            ]
+            fields = {key: _compile(inner, (*path, key), expressions) for key, inner in value.items()}
+            cost = sum(_ELEMENT_COST + cost for _, cost in fields.values())
+            if len(expressions) == count:
+                return lambda results: value, cost
+            return lambda results: {key: build(results) for key, (build, _) in fields.items()}, cost
         case list():
-            return [
-                expression
-                for index, inner in enumerate(value)
-                for expression in find_expressions(inner, f"{pointer}/{index}")
-            ]
-    return []
+            elements = [_compile(inner, (*path, index), expressions) for index, inner in enumerate(value)]
+            cost = sum(_ELEMENT_COST + cost for _, cost in elements)
+            if len(expressions) == count:
+                return lambda results: value, cost
+            return lambda results: [build(results) for build, _ in elements], cost
+    return lambda results: value, 1
+
+
+def _to_pointer(path: tuple[str | int, ...]) -> str:
+    """Return the JSON pointer of a path."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 def syntax_errors(sources: list[str]) -> list[str | None]:
@@ -110,7 +158,7 @@ def syntax_errors(sources: list[str]) -> list[str | None]:
     length_errors = [
         f"longer than {MAX_SOURCE} characters" if len(source) > MAX_SOURCE else None for source in sources
     ]
-    errors = _process.request({"parse": [source[:MAX_SOURCE] for source in sources]})["errors"]
+    errors = _request({"parse": [source[:MAX_SOURCE] for source in sources]})["errors"]
     return [first or second for first, second in zip(length_errors, errors, strict=True)]
 
 
@@ -141,7 +189,7 @@ def _evaluate(
     }
     first = expressions[0]
     try:
-        response = _process.request(request)
+        response = _request(request)
     except ExpressionError as error:
         raise ExpressionError(str(error), first.source, first.pointer) from None
     if error_details := response.get("error"):
@@ -156,60 +204,48 @@ def _select(bindings: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: value for name, value in bindings.items() if name in names}
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The source of an expression within a text."""
-
-    source: str
-
-
-def _split(text: str, pointer: str = "") -> list[str | _Source]:
+def _split(text: str, path: tuple[str | int, ...]) -> list[_Part]:
     """Return the parts of a text, plain ones and expressions, in order."""
-    parts: list[str | _Source] = []
+    parts: list[_Part] = []
     position = 0
+    unclosed: set[str] = set()
     while (start := text.find("{{", position)) >= 0:
-        end = _find_end(text, start + 2)
+        end = _find_end(text, start + 2, unclosed)
         if end is None:
-            raise ExpressionError("Missing }}", text[start + 2 :].strip(), pointer)
+            shown = text[start + 2 : start + 2 + 2 * SHOWN_CHARACTERS].strip()
+            raise ExpressionError("Missing }}", shown, _to_pointer(path))
         if start > position:
-            parts.append(text[position:start])
-        parts.append(_Source(text[start + 2 : end].strip()))
+            parts.append(_Part(text[position:start]))
+        parts.append(_Part(text[start + 2 : end].strip(), is_source=True))
         position = end + 2
     if position < len(text):
-        parts.append(text[position:])
+        parts.append(_Part(text[position:]))
     return parts
 
 
-def _find_end(text: str, position: int) -> int | None:
-    """Return the position of the `}}` that ends an expression, outside of quotes and objects; None without one."""
+def _find_end(text: str, position: int, unclosed: set[str]) -> int | None:
+    """Return the position of the `}}` that ends an expression, outside of quotes and objects; None without one.
+
+    `unclosed` has the characters that were found to begin what nothing in the rest of the text closes. What the rest
+    of it begins is not closed either, so each of them is looked for once and not at every quote.
+    """
     depth = 0
     while position < len(text):
-        if skipped := SKIPPED.match(text, position):
-            position = skipped.end()
-            continue
-        if text[position] == "{":
+        character = text[position]
+        if character in "\"'`/" and character not in unclosed:
+            if skipped := SKIPPED.match(text, position):
+                position = skipped.end()
+                continue
+            if character != "/" or text.startswith("/*", position):
+                unclosed.add(character)
+        elif character == "{":
             depth += 1
-        elif text[position] == "}":
+        elif character == "}":
             if depth == 0 and text.startswith("}}", position):
                 return position
             depth -= 1
         position += 1
     return None
-
-
-def _replace(value: Any, results: Iterator[Any]) -> Any:
-    """Return a copy of a JSON value in which each expression is replaced by the next of `results`."""
-    match value:
-        case str():
-            parts = _split(value)
-            if len(parts) == 1 and isinstance(parts[0], _Source):
-                return next(results)
-            return "".join(part if isinstance(part, str) else _to_text(next(results)) for part in parts)
-        case dict():
-            return {key: _replace(inner, results) for key, inner in value.items()}
-        case list():
-            return [_replace(inner, results) for inner in value]
-    return value
 
 
 def _to_text(value: Any) -> str:
@@ -221,78 +257,56 @@ def _to_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-class _Process:
-    """The evaluating process, started at first use and again after it was stopped; one request at a time."""
+def _dump_request(request: dict[str, Any]) -> str:
+    """Return a request as JSON. Raises ExpressionError beyond MAX_INPUT, before much more of it is made.
 
-    def __init__(self) -> None:
-        self._running: subprocess.Popen[bytes] | None = None
-        self._owner = 0
-        self._lock = threading.Lock()
+    Items may share long values, so that their JSON is many times longer than what they hold in memory: it is made item
+    by item.
+    """
+    pieces: list[str] = []
+    remaining = MAX_INPUT
 
-    def request(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the response to a request. Raises ExpressionError when its bounds are exceeded."""
-        line = json.dumps(request).encode() + b"\n"
-        if len(line) > MAX_INPUT:
+    def add(piece: str) -> None:
+        """Append a piece of the JSON."""
+        nonlocal remaining
+        remaining -= len(piece)
+        if remaining < 0:
             raise ExpressionError(f"The data is larger than {MAX_INPUT >> 20} MB")
-        with self._lock:
-            process = self._start()
-            assert process.stdin and process.stdout
-            try:
-                process.stdin.write(line)
-                process.stdin.flush()
-                line = self._read_line(process.stdout.fileno())
-            except BrokenPipeError:
-                line = b""
-            if not line:
-                self.stop()
-                raise ExpressionError(f"Needs more memory than {evaluator.MAX_MEMORY >> 20} MB")
-        response: dict[str, Any] = json.loads(line)
-        return response
+        pieces.append(piece)
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        """Return the running process; start one when there is none, it has ended, or this process was forked."""
-        # A fork of this process must not talk over its parent's pipes.
-        if self._running is None or self._owner != os.getpid() or self._running.poll() is not None:
-            self.stop()
-            spec = find_spec("jsonatapy")
-            assert spec and spec.origin
-            library = str(Path(spec.origin).parent.parent)
-            self._running = subprocess.Popen(
-                [sys.executable, "-I", "-S", evaluator.__file__, library],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={"LD_LIBRARY_PATH": settings.library_path},
-            )
-            self._owner = os.getpid()
-        return self._running
+    def add_value(value: Any, levels: int) -> None:
+        """Append a value; one of the first levels of objects and lists element by element."""
+        if not levels or not value or not isinstance(value, dict | list):
+            add(json.dumps(value))
+        elif isinstance(value, dict):
+            for index, (key, inner) in enumerate(value.items()):
+                add(f"{',' if index else '{'}{json.dumps(key)}:")
+                add_value(inner, levels - 1)
+            add("}")
+        else:
+            for index, inner in enumerate(value):
+                add("," if index else "[")
+                add_value(inner, levels - 1)
+            add("]")
 
-    def _read_line(self, pipe: int) -> bytes:
-        """Return one line, empty when the process ended. Raises ExpressionError when it took too long."""
-        deadline = time.monotonic() + MAX_SECONDS
-        chunks: list[bytes] = []
-        while not (chunks and chunks[-1].endswith(b"\n")):
-            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                self.stop()
-                raise ExpressionError(f"Took longer than {MAX_SECONDS} s")
-            chunk = os.read(pipe, 1 << 20)
-            if not chunk:
-                return b""
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def stop(self) -> None:
-        """Kill the process and close its pipes; does nothing in a fork of the process that started it."""
-        process, self._running = self._running, None
-        if process is None or self._owner != os.getpid():
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
+    levels_by_key = {"contexts": 1, "shared": 2}
+    if any(isinstance(context["data"], list) for context in request.get("contexts", [])):
+        levels_by_key["contexts"] = 3  # its elements may be all items of a node
+    if "nodes" in request.get("shared", {}):
+        levels_by_key["shared"] = 4  # the variable, a node, its list of items, an item
+    for key, value in request.items():
+        add(f"{',' if pieces else '{'}{json.dumps(key)}:")
+        add_value(value, levels_by_key.get(key, 0))
+    add("}")
+    return "".join(pieces)
 
 
-_process = _Process()
-atexit.register(_process.stop)
+def _request(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the evaluator's response. Raises ExpressionError when the bounds of data, time or memory are exceeded."""
+    try:
+        return _process.request(_dump_request(request))
+    except BoundExceeded as error:
+        raise ExpressionError(str(error)) from None
+
+
+_process = BoundedProcess(evaluator.__file__, "jsonatapy", evaluator.MAX_MEMORY, MAX_SECONDS)

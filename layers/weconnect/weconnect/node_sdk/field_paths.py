@@ -1,6 +1,7 @@
 """Fields of items by path: `customer.address.city`, with numbers for the elements of lists."""
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from weconnect.node_sdk.node_type import NodeError
@@ -23,26 +24,48 @@ def put(item: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
     Raises NodeError where a value on the way is not an object.
     """
-    name, _, rest = path.partition(".")
-    if not rest:
-        return item | {name: value}
-    inner = item.get(name)
-    if inner is not None and not isinstance(inner, dict):
-        raise NodeError(
-            "not_an_object", f"{name} is not an object, so {path} cannot be set. Remove it first."
-        )
-    return item | {name: put(inner or {}, rest, value)}
+    return change(item, (), {path: value})
 
 
 def remove(item: dict[str, Any], path: str) -> dict[str, Any]:
     """Return the item without the field at a path."""
-    name, _, rest = path.partition(".")
-    if name not in item:
-        return item
-    if not rest:
-        return {key: value for key, value in item.items() if key != name}
-    inner = item[name]
-    return item | {name: remove(inner, rest)} if isinstance(inner, dict) else item
+    return change(item, (path,), {})
+
+
+def change(item: dict[str, Any], removed: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item without the fields at `removed` paths, and with values set by path.
+
+    Missing objects on the way to a value are created. Raises NodeError where a value on the way is not an object. Each
+    object on a way is copied once, however many paths go through it.
+    """
+    result = dict(item)
+    copies = {id(result): result}
+
+    def step(parent: dict[str, Any], name: str) -> dict[str, Any]:
+        """Return the object in a field of a copied object, copied itself."""
+        inner = parent.get(name) or {}
+        if id(inner) not in copies:
+            parent[name] = inner = dict(inner)
+            copies[id(inner)] = inner
+        return inner
+
+    for path in removed:
+        target: Any = result
+        *way, last = path.split(".")
+        for name in way:
+            target = step(target, name) if isinstance(target.get(name), dict) else {}
+        target.pop(last, None)
+    for path, value in values.items():
+        target = result
+        *way, last = path.split(".")
+        for name in way:
+            if target.get(name) is not None and not isinstance(target[name], dict):
+                raise NodeError(
+                    "not_an_object", f"{name} is not an object, so {path} cannot be set. Remove it first."
+                )
+            target = step(target, name)
+        target[last] = value
+    return result
 
 
 def sort_key(value: Any) -> tuple[int, Any]:

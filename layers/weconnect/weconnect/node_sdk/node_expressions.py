@@ -15,7 +15,7 @@ def find_node_expressions(node: Node) -> list[Expression]:
     """Return the expressions in a node's parameters, with their pointers there. Raises ExpressionError."""
     name = _EXPRESSION_PARAMETERS.get(node.type)
     if name and isinstance(source := node.parameters.get(name), str):
-        return [Expression(source, f"/{name}")]
+        return [Expression(source, (name,))]
     return rendering.find_expressions(node.parameters)
 
 

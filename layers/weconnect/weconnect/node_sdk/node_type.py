@@ -4,10 +4,10 @@ Items flow: each output of a node is a list of JSON objects, and a connection pa
 of another node. A node's function receives the items of its inputs and returns the items of its outputs.
 """
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar
 from uuid import UUID
 
@@ -141,12 +141,15 @@ class NodeRun:
 
     def resolve_once(self, model: type[P]) -> P:
         """Return the parameters with their expressions evaluated over the first item. Raises NodeError."""
-        return self._resolve(model, self.items[:1] or [{}])[0]
+        return next(self._resolve(model, self.items[:1] or [{}]))
 
-    def resolve_each(self, model: type[P]) -> list[tuple[P, Item]]:
-        """Return, for each item, the parameters with their expressions evaluated over it, and it. Raises NodeError."""
+    def resolve_each(self, model: type[P]) -> Iterator[tuple[P, Item]]:
+        """Yield, for each item, the parameters with their expressions evaluated over it, and it. Raises NodeError.
+
+        They are made one by one, because those of many items may be longer than what the node outputs.
+        """
         items = self.items
-        return list(zip(self._resolve(model, items), items, strict=True))
+        return zip(self._resolve(model, items), items, strict=True)
 
     def resolve_effects(self, model: type[P]) -> list[Effect[P]]:
         """Return, for each item, its parameters and its idempotency key. Raises NodeError for more than 100 items."""
@@ -158,28 +161,31 @@ class NodeRun:
             for index, (parameters, item) in enumerate(self.resolve_each(model))
         ]
 
-    def _resolve(self, model: type[P], items: Items) -> list[P]:
-        """Return the parameters for each item, with expressions evaluated and secrets decrypted. Raises NodeError."""
+    def _resolve(self, model: type[P], items: Items) -> Iterator[P]:
+        """Yield the parameters for each item, with expressions evaluated and secrets decrypted. Raises NodeError."""
         verbatim, value = split_verbatim(model, self.node.parameters)
         self._require_well_placed(model)
         try:
             expressions = rendering.find_expressions(value)
             sources = [each.source for each in expressions]
             secrets_by_pointer = self._find_secrets(expressions)
-            opened = self.secrets.open({*chain(*secrets_by_pointer.values())}) if self.secrets else {}
+            opened = (
+                self.secrets.open({*itertools.chain(*secrets_by_pointer.values())}) if self.secrets else {}
+            )
             shared = self.scope.bindings(sources, opened) | {"input": self.items}
             contexts = [EvaluationContext(item, {"index": index}) for index, item in enumerate(items)]
-            resolved = rendering.render(value, contexts, shared, self.scope.moment)
+            resolved = rendering.render_each(value, contexts, shared, self.scope.moment)
         except ExpressionError as error:
             raise NodeError("expression_failed", f"{error.pointer}: {error}") from error
         if not sources:
-            return [validate_parameters(model, verbatim | value)] * len(items)
-        for pointer in secrets_by_pointer:
-            assert self.secrets
-            self.secrets.mask_derived(
-                [value_at(each, pointer) for each in resolved], value_at(value, pointer)
-            )
-        return [validate_parameters(model, verbatim | each) for each in resolved]
+            parameters = validate_parameters(model, verbatim | value)
+            yield from itertools.repeat(parameters, len(items))
+            return
+        for each in resolved:
+            for pointer in secrets_by_pointer:
+                assert self.secrets
+                self.secrets.mask_derived([value_at(each, pointer)], value_at(value, pointer))
+            yield validate_parameters(model, verbatim | each)
 
     def _require_well_placed(self, model: type[Parameters]) -> None:
         """Raise NodeError for a parameter that breaks its ExpressionRule."""
@@ -202,7 +208,7 @@ class NodeRun:
             names = find_members([each.source], "vars")
             unnamed = each.pointer if names is None else unnamed
             for name in sorted((names or set()) & self.scope.sealed.keys()):
-                if self.secrets is None or each.pointer.split("/")[1] not in self.secrets.allowed_parameters:
+                if self.secrets is None or each.path[0] not in self.secrets.allowed_parameters:
                     raise NodeError("secret_not_allowed", self._describe_refused_secret(each.pointer, name))
                 names_by_pointer.setdefault(each.pointer, set()).add(name)
         if names_by_pointer and unnamed is not None:
@@ -284,7 +290,10 @@ class NodeType:
     category: Literal["trigger", "flow", "data", "http", "mail", "aws", "database", "ai", "code"]
     parameters: type[Parameters]
     run: Callable[[NodeRun], ItemsByOutput]
-    """The work of the node. For a `flow` node, the items that it passes on when it is disabled."""
+    """The work of the node. For a `flow` node, the items that it passes on when it is disabled.
+
+    Where its items can outgrow those that it gets, they are made one by one for `output_budget.collect`.
+    """
     kind: Literal["trigger", "pure", "effect", "flow", "loop"] = "pure"
     execute: Callable[[NodeRun, FlowContext], ItemsByOutput] | None = None
     """The work of a `flow` node."""

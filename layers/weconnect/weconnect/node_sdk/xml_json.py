@@ -11,7 +11,10 @@ from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
+from weconnect.node_sdk.node_parameters import pointer_of
 from weconnect.node_sdk.node_type import NodeError
+
+_Path = tuple[str | int, ...]
 
 MAX_CHARACTERS = 4_000_000
 MAX_DEPTH = 100
@@ -81,52 +84,65 @@ def write(value: dict[str, Any]) -> str:
     """Return JSON as a document. Raises NodeError for a value that no element can be."""
     if len(value) != 1 or isinstance(next(iter(value.values())), list):
         raise NodeError("invalid_parameters", "/value: must be an object with one field, the root element")
-    parts = ['<?xml version="1.0" encoding="UTF-8"?>\n']
+    writer = _Writer()
     for name, content in value.items():
-        _write_element(parts, name, content, f"/value/{name}", 1)
-    text = "".join(parts)
-    if len(text) > MAX_CHARACTERS:
-        raise NodeError("too_large", f"The document would exceed {MAX_CHARACTERS} characters")
-    return text
+        writer.write(name, content, ("value", name), 1)
+    return "".join(writer.parts)
 
 
-def _write_element(parts: list[str], name: str, value: Any, pointer: str, depth: int) -> None:
-    """Append an element and its children to the parts of a document. Raises NodeError with the pointer."""
-    if depth > MAX_DEPTH:
-        raise NodeError("too_large", f"{pointer}: is nested more than {MAX_DEPTH} deep")
-    _require_name(name, pointer)
-    if isinstance(value, list):
-        for index, each in enumerate(value):
-            if isinstance(each, list):
-                raise NodeError(
-                    "invalid_parameters", f"{pointer}/{index}: a list in a list cannot be an element"
-                )
-            _write_element(parts, name, each, f"{pointer}/{index}", depth)
-        return
-    inner = value if isinstance(value, dict) else {"#text": value}
-    parts.append(f"<{name}")
-    for key, each in inner.items():
-        if key.startswith("@"):
-            _require_name(key[1:], f"{pointer}/{key}")
-            parts.append(f" {key[1:]}={quoteattr(_write_text(each, f'{pointer}/{key}'))}")
-    parts.append(">" + escape(_write_text(inner.get("#text"), pointer)))
-    for key, each in inner.items():
-        if key != "#text" and not key.startswith("@"):
-            _write_element(parts, key, each, f"{pointer}/{key}", depth + 1)
-    parts.append(f"</{name}>")
+class _Writer:
+    """The parts of a document that is being written; paths become pointers only in errors."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self._remaining = MAX_CHARACTERS
+        self._add('<?xml version="1.0" encoding="UTF-8"?>\n')
+
+    def write(self, name: str, value: Any, path: _Path, depth: int) -> None:
+        """Append an element and its children to the document. Raises NodeError with the pointer."""
+        if depth > MAX_DEPTH:
+            raise NodeError("too_large", f"{pointer_of(path)}: is nested more than {MAX_DEPTH} deep")
+        _require_name(name, path)
+        if isinstance(value, list):
+            for index, each in enumerate(value):
+                if isinstance(each, list):
+                    message = f"{pointer_of((*path, index))}: a list in a list cannot be an element"
+                    raise NodeError("invalid_parameters", message)
+                self.write(name, each, (*path, index), depth)
+            return
+        inner = value if isinstance(value, dict) else {"#text": value}
+        self._add(f"<{name}")
+        for key, each in inner.items():
+            if key.startswith("@"):
+                _require_name(key[1:], (*path, key))
+                self._add(f" {key[1:]}={quoteattr(_write_text(each, (*path, key)))}")
+        self._add(">" + escape(_write_text(inner.get("#text"), path)))
+        for key, each in inner.items():
+            if key != "#text" and not key.startswith("@"):
+                self.write(key, each, (*path, key), depth + 1)
+        self._add(f"</{name}>")
+
+    def _add(self, part: str) -> None:
+        """Append a part. Raises NodeError when the document becomes too long."""
+        self._remaining -= len(part)
+        if self._remaining < 0:
+            raise NodeError("too_large", f"The document would exceed {MAX_CHARACTERS} characters")
+        self.parts.append(part)
 
 
-def _require_name(name: str, pointer: str) -> None:
+def _require_name(name: str, path: _Path) -> None:
     """Raise NodeError for a text that is not an XML name."""
     if not _NAME.fullmatch(name):
-        raise NodeError("invalid_parameters", f"{pointer}: is not an XML name")
+        raise NodeError("invalid_parameters", f"{pointer_of(path)}: is not an XML name")
 
 
-def _write_text(value: Any, pointer: str) -> str:
+def _write_text(value: Any, path: _Path) -> str:
     """Return the text of a JSON value in XML. Raises NodeError for objects, lists and forbidden characters."""
     if isinstance(value, dict | list):
-        raise NodeError("invalid_parameters", f"{pointer}: must be a text, a number or a boolean")
+        raise NodeError("invalid_parameters", f"{pointer_of(path)}: must be a text, a number or a boolean")
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
     if _FORBIDDEN.search(text):
-        raise NodeError("invalid_parameters", f"{pointer}: contains a character that XML does not allow")
+        raise NodeError(
+            "invalid_parameters", f"{pointer_of(path)}: contains a character that XML does not allow"
+        )
     return text

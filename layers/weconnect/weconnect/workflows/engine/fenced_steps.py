@@ -42,7 +42,7 @@ class ExecutionEnded(Exception):
 
 @dataclass
 class StepResult:
-    """The result of a fenced step: the outputs of a node, a `value`, or an error; times in epoch seconds.
+    """The result of a fenced step: outputs of a node and their size, a `value`, or an error; times in epoch seconds.
 
     `end_status` and `is_paused` are the fence's verdict: then the step had no effect.
     """
@@ -51,6 +51,7 @@ class StepResult:
     ended_at: float = 0.0
     duration_ms: int = 0
     outputs: Annotated[ItemsByOutput, UNCHECKED] = field(default_factory=dict)
+    bytes: int = 0
     value: Any = None
     error: Annotated[ErrorValues | None, UNCHECKED] = None
     log: Annotated[list[LogLine], UNCHECKED] = field(default_factory=list)

@@ -1,26 +1,32 @@
 """The journal's entries of node runs: what a node has output, and what its errors become."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
 
 from weconnect import clock
-from weconnect.api import request_body
 from weconnect.executions.results import ErrorValues
 from weconnect.log import logger
+from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.entities import Node
-from weconnect.node_sdk.node_type import LOG, ItemsByOutput, NodeError, NodeRun, NodeType, pass_through
+from weconnect.node_sdk.node_type import (
+    LOG,
+    ItemsByOutput,
+    NodeError,
+    NodeRun,
+    NodeType,
+    pass_through,
+)
 from weconnect.workflows.executions.journal import JournalEntry, LogLine
 from weconnect.workflows.node_catalogue import find_node_type
 
-MAX_OUTPUT_BYTES = 4 * 2**20
 MAX_MESSAGE_LENGTH = 2_000
 
 
 class NodeOutcome(TypedDict, total=False):
-    """The outcome of a node run: outputs, or an error with the lines logged until then."""
+    """The outcome of a node run: outputs with their size, or an error with the lines logged until then."""
 
     outputs: ItemsByOutput
+    bytes: int
     error: ErrorValues | None
     log: list[LogLine]
 
@@ -42,7 +48,7 @@ def compute_node(node_run: NodeRun, path: str, moment: float) -> JournalEntry:
     try:
         kind = require_node_type(node_run.node)
         outputs = kind.run(node_run) if node_run.node.is_enabled else pass_through(node_run)
-        outcome["outputs"] = check_outputs(outputs)
+        outcome = collect_outputs(node_run, outputs)
     except NodeError as error:
         outcome["error"] = to_error(error)
     except RecursionError:
@@ -50,7 +56,13 @@ def compute_node(node_run: NodeRun, path: str, moment: float) -> JournalEntry:
     except Exception as error:
         logger.exception("node failed", path=path)
         outcome["error"] = to_error(NodeError("internal_error", type(error).__name__))
-    return build_entry(node_run, path, 1, outcome, moment, 0)
+    return {**build_entry(node_run, path, 1, outcome, moment, 0), "isComputed": True}
+
+
+def collect_outputs(node_run: NodeRun, outputs: ItemsByOutput) -> NodeOutcome:
+    """Return the outcome of a node that has not failed. Raises NodeError as `output_budget.collect` does."""
+    collected = output_budget.collect(node_run.node.name, outputs)
+    return {"outputs": dict(collected), "bytes": collected.bytes}
 
 
 def build_entry(
@@ -88,29 +100,25 @@ def build_entry(
         entry["error"] = {**error, "nodeId": node.id}
         if node.on_error != "stop":
             output = "error" if node.on_error == "error_output" else "main"
-            items: list[dict[str, Any]] = node_run.items or [{}]
-            entry["output"] = {output: [item | {"error": entry["error"]} for item in items]}
+            entry["output"] = {output: _build_error_items(node_run, entry["error"])}
+    elif "bytes" in outcome:
+        entry["bytes"] = outcome["bytes"]
     entry["itemsOut"] = count_items(entry["output"])
     return entry
+
+
+def _build_error_items(node_run: NodeRun, error: ErrorValues) -> list[dict[str, Any]]:
+    """Return the node's items with its error in each; one with the error alone when they are too large with it."""
+    items = ({**item, "error": error} for item in node_run.items or [{}])
+    try:
+        return output_budget.collect(node_run.node.name, {"error": items})["error"]
+    except NodeError:
+        return [{"error": dict(error)}]
 
 
 def count_items(outputs: ItemsByOutput) -> int:
     """Return the number of items of all outputs."""
     return sum(len(items) for items in outputs.values())
-
-
-def check_outputs(outputs: ItemsByOutput) -> ItemsByOutput:
-    """Return the outputs. Raises NodeError when they are nested too deeply, too large or no JSON."""
-    if any(request_body.is_too_deep(items) for items in outputs.values()):  # it could not be read again
-        limit = request_body.MAX_DEPTH
-        raise NodeError("too_deep", f"The node's output is nested more than {limit} levels deep")
-    try:
-        size = len(json.dumps(outputs, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise NodeError("not_json", f"The node's output is not JSON: {error}") from error
-    if size > MAX_OUTPUT_BYTES:
-        raise NodeError("too_large", f"The node's output exceeds {MAX_OUTPUT_BYTES >> 20} MB")
-    return outputs
 
 
 def to_error(error: NodeError) -> ErrorValues:

@@ -15,12 +15,13 @@ from weconnect.executions.results import ErrorValues, ExecutionResult
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_expressions import find_used_names
 from weconnect.node_sdk.node_type import RESPONSE, STOP, Items, ItemsByOutput, NodeError, NodeRun
+from weconnect.node_sdk.output_budget import OutputBudget
 from weconnect.workflows.definition.graph import BODY_OUTPUT, Graph
 from weconnect.workflows.engine import child_executions, levels, operation_plan
 from weconnect.workflows.engine.execution_snapshot import LoopSlice
 from weconnect.workflows.engine.execution_state import ExecutionState
 from weconnect.workflows.engine.fenced_steps import ExecutionEnded, NodeResult, StepResult
-from weconnect.workflows.engine.journal_entries import NodeOutcome, build_entry, check_outputs, to_error
+from weconnect.workflows.engine.journal_entries import NodeOutcome, build_entry, collect_outputs, to_error
 from weconnect.workflows.engine.levels import Level, NodeFailed, OperationsExhausted, StoppedByNode
 from weconnect.workflows.engine.node_executor import NodeExecutor
 from weconnect.workflows.executions.journal import JournalEntry
@@ -44,7 +45,7 @@ def execute_loop(state: ExecutionState, level: Level, node: Node, inputs: dict[s
     outcome: NodeOutcome = {}
     try:
         done = _execute_batches(state, level, node_run, execution_ids)
-        outcome["outputs"] = check_outputs({"done": done})
+        outcome = collect_outputs(node_run, {"done": done})
     except NodeError as error:
         outcome["error"] = to_error(error)
     except OperationsExhausted:
@@ -78,7 +79,7 @@ def execute_slice(state: ExecutionState, loop_slice: LoopSlice) -> ItemsByOutput
             done = _walk_batches(state, node, loop_slice.suffix, batches, loop_slice.first, planned)
         else:
             done = _execute_slices(state, node_run, loop_slice, batches, [])
-        outputs = check_outputs({"done": done})
+        outputs = collect_outputs(node_run, {"done": done})["outputs"]
     except NodeError as error:
         raise NodeFailed({**to_error(error), "nodeId": node.id}) from error
     except StoppedByNode as stopped:
@@ -140,6 +141,7 @@ def _walk_batches(
         message = f"More than {MAX_ITERATIONS_OF_EXECUTION} iterations in one execution, in all of its loops"
         raise NodeError("too_many_iterations", message)
     graph, done = state.graph, list[dict[str, Any]]()
+    budget = OutputBudget(node.name)
     entries = [
         index for index in graph.outgoing[node.id] if graph.connections[index].source_output == BODY_OUTPUT
     ]
@@ -148,7 +150,7 @@ def _walk_batches(
         for index in entries:
             level.inputs[index] = state.filter_items(index, batch)
         state.outputs[node.name] = {BODY_OUTPUT: batch}
-        done += state.walk(level)
+        done += map(budget.take, state.walk(level))
     return done
 
 
@@ -172,6 +174,7 @@ def _execute_slices(
         1,
     )
     done: Items = []
+    budget = OutputBudget(node_run.node.name)
     for start in range(0, len(batches), most):
         count = len(batches[start : start + most])
         items = [item for batch in batches[start : start + most] for item in batch]
@@ -186,7 +189,7 @@ def _execute_slices(
             state.response = response
         if STOP in outputs:
             raise StoppedByNode(outputs[STOP])
-        done += outputs.get("done", [])
+        done += map(budget.take, outputs.get("done", []))
     return done
 
 

@@ -14,7 +14,7 @@ from weconnect.workflows.engine.fenced_steps import ExecutionEnded, FencedSteps,
 from weconnect.workflows.engine.journal_entries import (
     NodeOutcome,
     build_entry,
-    check_outputs,
+    collect_outputs,
     require_node_type,
     to_error,
 )
@@ -96,13 +96,18 @@ class NodeExecutor:
             secrets = Secrets(node_run.organization_id, node_run.scope.sealed, kind.secret_parameters)
             opened = replace(node_run, secrets=secrets)
             with secrets.masked_logs():
-                taken = fenced.attempt(lambda: StepResult(outputs=check_outputs(kind.run(opened))))
+                taken = fenced.attempt(lambda: StepResult(**collect_outputs(opened, kind.run(opened))))
                 taken.outputs = secrets.mask(taken.outputs)
                 taken.error, taken.log = secrets.mask(taken.error), secrets.mask(taken.log)
                 return taken
 
         taken = fenced.step(f"{self.path}~{attempt}", run_node)
-        outcome: NodeOutcome = {"outputs": taken.outputs, "error": taken.error, "log": taken.log}
+        outcome: NodeOutcome = {
+            "outputs": taken.outputs,
+            "bytes": taken.bytes,
+            "error": taken.error,
+            "log": taken.log,
+        }
         entry = build_entry(node_run, self.path, attempt, outcome, taken.began_at, taken.duration_ms)
         result.entries.append(entry)
 
@@ -113,7 +118,7 @@ class NodeExecutor:
         context = self.create_step_context(result, attempt, suspends=kind.may_suspend)
         outcome: NodeOutcome = {}
         try:
-            outcome["outputs"] = check_outputs(kind.execute(node_run, context))
+            outcome = collect_outputs(node_run, kind.execute(node_run, context))
         except NodeError as error:
             outcome["error"] = to_error(error)
         if kind.may_suspend:

@@ -11,6 +11,7 @@ from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel
 from weconnect.errors import Problem
 from weconnect.log import logger
+from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import (
     LOG,
@@ -118,7 +119,7 @@ def _attempt(kind: NodeType, node_run: NodeRun) -> tuple[ItemsByOutput, NodeTest
     """Execute the node once; return its outputs, its error (None on success) and its log lines."""
     log: Items = []
     try:
-        outputs = kind.run(node_run)
+        outputs = output_budget.collect(node_run.node.name, kind.run(node_run))
         return outputs, None, outputs.pop(LOG, [])
     except NodeError as failure:
         error = NodeTestError(code=failure.code, message=failure.message, retryable=failure.retryable)

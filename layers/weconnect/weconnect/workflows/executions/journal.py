@@ -1,5 +1,6 @@
 """The node runs of an execution: collected in memory, and written in batches at least two seconds apart."""
 
+import itertools
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from weconnect.workflows.executions.rows import NodeRunsRow, WorkflowExecutionRo
 WRITE_AFTER_SECONDS = 2.0
 WRITE_AFTER_ENTRIES = 100
 WRITE_AFTER_BYTES = 512 * 1024
+MAX_HELD_BYTES = 32 * 2**20
 MAX_BATCHES = 999_999
 MAX_SHOWN = 10_000
 
@@ -49,6 +51,16 @@ class JournalEntry(TypedDict):
     logs: NotRequired[list[LogLine]]
     retriedFrom: NotRequired[str]
     executionIds: NotRequired[list[str]]
+    bytes: NotRequired[int]
+    isComputed: NotRequired[bool]
+
+
+_NOT_STORED = ("bytes", "isComputed")
+"""What an entry says to the journal alone: the size of its output, and that every replay computes it again."""
+_ITEMS_LEFT_OUT: LogLine = {
+    "level": "warning",
+    "message": f"The items are not stored: the execution has computed more than {MAX_HELD_BYTES >> 20} MB of them.",
+}
 
 
 @dataclass
@@ -61,12 +73,35 @@ class Journal:
     bytes: int = 0
     counts: "Counter[str]" = field(default_factory=Counter)
     """All node runs so far, by status."""
+    _bytes_by_item: dict[int, int] = field(default_factory=dict)
+    """Sizes of the items of `entries` by `id`: nodes in parallel receive the same ones."""
 
     def add(self, entry: JournalEntry) -> None:
-        """Add a node run and count its size and status."""
-        self.entries.append(entry)
-        self.bytes += len(json.dumps([entry["output"], entry.get("logs")]))
+        """Add a node run and count its size and status.
+
+        Nodes that only compute are not a reason to write, so beyond 32 MB their entries are added without items: a
+        retry computes them again.
+        """
         self.counts[entry["status"]] += 1
+        size = entry.get("bytes")
+        size = self._count_bytes(entry["output"]) if size is None else size
+        size += self._count_bytes(entry["input"]) + len(json.dumps(entry.get("logs")))
+        if entry.get("isComputed") and self.bytes + size > MAX_HELD_BYTES:
+            entry = {**entry, "input": {}, "output": {}, "logs": [*entry.get("logs", []), _ITEMS_LEFT_OUT]}
+            self._bytes_by_item.clear()  # the items may be gone, and their IDs those of others
+            size = 0
+        values: Any = {name: value for name, value in entry.items() if name not in _NOT_STORED}
+        self.entries.append(values)
+        self.bytes += size
+
+    def _count_bytes(self, items_by_name: dict[str, list[dict[str, Any]]]) -> int:
+        """Return the size of the JSON of items."""
+        total = 0
+        for item in itertools.chain.from_iterable(items_by_name.values()):
+            if id(item) not in self._bytes_by_item:
+                self._bytes_by_item[id(item)] = len(json.dumps(item))
+            total += self._bytes_by_item[id(item)]
+        return total
 
     def is_due(self, now: float) -> bool:
         """Return whether to write before the next effect; `now` in epoch seconds."""
@@ -75,7 +110,7 @@ class Journal:
 
     def mark_written(self, now: float) -> None:
         """Begin the next batch, after the present one was written; `now` in epoch seconds."""
-        self.entries, self.bytes = [], 0
+        self.entries, self.bytes, self._bytes_by_item = [], 0, {}
         self.batch += 1
         self.written_at = now
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from weconnect import ids
-from weconnect.node_sdk import field_paths
+from weconnect.node_sdk import field_paths, output_budget
 from weconnect.node_sdk.node_parameters import ExpressionRule, Parameters
 from weconnect.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
 
@@ -38,12 +38,11 @@ class CryptoParameters(Parameters):
 
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the result added: a text, or a boolean for `compare`."""
-    return {
-        "main": [
-            field_paths.put(item, parameters.into, _compute_result(parameters))
-            for parameters, item in node_run.resolve_each(CryptoParameters)
-        ]
-    }
+    items = (
+        field_paths.put(item, parameters.into, _compute_result(parameters))
+        for parameters, item in node_run.resolve_each(CryptoParameters)
+    )
+    return output_budget.collect(node_run.node.name, {"main": items})
 
 
 def _compute_result(parameters: CryptoParameters) -> str | bool:

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.node_parameters import Parameters
 from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
 
@@ -37,11 +39,8 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """Return the rows as items, with texts as values, or one item with the text."""
     if node_run.node.parameters.get("operation") == "write":
         return {"main": [_write(node_run.resolve_once(CsvParameters), node_run.items)]}
-    return {
-        "main": [
-            row for parameters, _ in node_run.resolve_each(CsvParameters) for row in _read_rows(parameters)
-        ]
-    }
+    rows = (row for parameters, _ in node_run.resolve_each(CsvParameters) for row in _read_rows(parameters))
+    return output_budget.collect(node_run.node.name, {"main": rows})
 
 
 def _read_rows(parameters: CsvParameters) -> Iterator[Item]:
@@ -74,9 +73,9 @@ def _name_columns(cells: list[str], header: bool) -> list[str]:
     """Return the columns' names: the cells of the header, else column1, column2, …"""
     if not header:
         return [f"column{number}" for number in range(1, len(cells) + 1)]
-    duplicate = next((name for index, name in enumerate(cells) if name in cells[:index]), None)
-    if duplicate is not None:
-        raise NodeError("invalid_csv", f"/text: two columns have the name {duplicate!r}")
+    for name, count in Counter(cells).items():
+        if count > 1:
+            raise NodeError("invalid_csv", f"/text: two columns have the name {name[:100]!r}")
     return cells
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from weconnect.node_sdk import aws_session
 from weconnect.node_sdk.node_parameters import ExpressionRule
 from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk.output_budget import OutputBudget
 
 Condition = Annotated[str, Field(min_length=1, max_length=4_096)]
 Names = Annotated[
@@ -74,11 +75,12 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """
     clients = aws_session.AwsClients(node_run)
     outputs: ItemsByOutput = {"main": [], "missing": []}
+    budget = OutputBudget(node_run.node.name)
     for parameters, item, _ in node_run.resolve_effects(DynamodbParameters):
         client = clients.client("dynamodb", parameters)
         with aws_session.translate_errors():
             items = _FUNCTIONS[parameters.operation](client, parameters, item)
-        outputs["main"] += items
+        outputs["main"] += map(budget.take, items)
         outputs["missing"] += [] if items or parameters.operation == "query" else [item]
     return outputs
 

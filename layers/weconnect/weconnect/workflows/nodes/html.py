@@ -1,15 +1,18 @@
 """html: extracts texts and attributes from HTML by CSS selectors."""
 
+import json
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.node_sdk import field_paths
+from weconnect.expressions.bounded_process import BoundedProcess, BoundExceeded
+from weconnect.node_sdk import field_paths, html_reader, output_budget
 from weconnect.node_sdk.node_parameters import Parameters
 from weconnect.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk.output_budget import MAX_OUTPUT_BYTES
 
 MAX_CHARACTERS = 2_000_000
-MAX_MATCHES = 10_000
+MAX_SECONDS = 3
 
 
 class Extraction(Parameters):
@@ -39,43 +42,35 @@ class HtmlParameters(Parameters):
 
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the extracted fields added."""
-    items = []
-    for parameters, item in node_run.resolve_each(HtmlParameters):
-        result = item if parameters.keep_input else {}
-        for path, value in _extract(parameters).items():
-            result = field_paths.put(result, path, value)
-        items.append(result)
-    return {"main": items}
+    return output_budget.collect(
+        node_run.node.name,
+        {
+            "main": (
+                field_paths.change(item if parameters.keep_input else {}, (), _extract(parameters))
+                for parameters, item in node_run.resolve_each(HtmlParameters)
+            )
+        },
+    )
 
 
 def _extract(parameters: HtmlParameters) -> dict[str, Any]:
-    """Return the extracted values by path. Raises NodeError for an invalid selector."""
-    from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # cold start
-
-    document = LexborHTMLParser(parameters.text.encode(errors="replace").decode())
-    values_by_path: dict[str, Any] = {}
-    for path, extraction in parameters.extract.items():
-        try:
-            elements = document.css(extraction.selector)
-        except (SelectolaxError, ValueError) as error:
-            raise NodeError(
-                "invalid_parameters", f"/extract/{path}/selector: is not a valid CSS selector"
-            ) from error
-        if len(elements) > MAX_MATCHES:
-            raise NodeError("too_large", f"/extract/{path}: the selector has more than {MAX_MATCHES} matches")
-        values = [
-            _read_value(element, extraction) for element in (elements if extraction.all else elements[:1])
-        ]
-        values_by_path[path] = values if extraction.all else (values[0] if values else None)
-    return values_by_path
+    """Return the extracted values by path. Raises NodeError."""
+    extractions = [each.model_dump() for each in parameters.extract.values()]
+    text = parameters.text.encode(errors="replace").decode()
+    request = {"text": text, "extract": extractions, "maxBytes": MAX_OUTPUT_BYTES}
+    try:
+        response = _process.request(json.dumps(request))
+    except BoundExceeded as error:
+        message = f"/text: is too complex to read: {error}. Its elements may be nested too deeply"
+        raise NodeError("too_large", message) from error
+    if failure := response.get("error"):
+        path = list(parameters.extract)[failure["extraction"]]
+        field = "/selector" if failure["code"] == "invalid_parameters" else ""
+        raise NodeError(failure["code"], f"/extract/{path}{field}: {failure['message']}")
+    return dict(zip(parameters.extract, response["values"], strict=True))
 
 
-def _read_value(element: Any, extraction: Extraction) -> str | None:
-    """Return an element's attribute, HTML or text."""
-    if extraction.attribute is not None:
-        value = element.attributes.get(extraction.attribute)
-        return "" if value is None and extraction.attribute in element.attributes else value
-    return str(element.html) if extraction.html else " ".join(element.text().split())
+_process = BoundedProcess(html_reader.__file__, "selectolax", html_reader.MAX_MEMORY, MAX_SECONDS)
 
 
 NODE = NodeType(

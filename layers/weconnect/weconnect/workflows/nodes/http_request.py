@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from weconnect.errors import UpstreamFailed
+from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.field_paths import parse_json_or_text
 from weconnect.node_sdk.node_parameters import ExpressionRule, Parameters
 from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
@@ -46,12 +47,11 @@ class HttpRequestParameters(Parameters):
 
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return `{"status", "headers", "body"}` for each item, with JSON parsed, or `file` instead of `body`."""
-    return {
-        "main": [
-            _send(node_run, parameters, key)
-            for parameters, _, key in node_run.resolve_effects(HttpRequestParameters)
-        ]
-    }
+    items = (
+        _send(node_run, parameters, key)
+        for parameters, _, key in node_run.resolve_effects(HttpRequestParameters)
+    )
+    return output_budget.collect(node_run.node.name, {"main": items})
 
 
 def _send(node_run: NodeRun, parameters: HttpRequestParameters, key: str) -> Item:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.node_sdk import aws_session
+from weconnect.node_sdk import aws_session, output_budget
 from weconnect.node_sdk.aws_messages import to_text
 from weconnect.node_sdk.field_paths import parse_json_or_text
 from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
@@ -31,7 +31,8 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """Return `{"status", "payload"}` for each item; the payload of an `event` is null."""
     clients = aws_session.AwsClients(node_run)
     effects = node_run.resolve_effects(LambdaParameters)
-    return {"main": [_invoke(clients, parameters, item, key) for parameters, item, key in effects]}
+    items = (_invoke(clients, parameters, item, key) for parameters, item, key in effects)
+    return output_budget.collect(node_run.node.name, {"main": items})
 
 
 def _invoke(clients: aws_session.AwsClients, parameters: LambdaParameters, item: Item, key: str) -> Item:

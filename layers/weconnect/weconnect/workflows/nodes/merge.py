@@ -47,7 +47,7 @@ def _join_by_key(inputs: list[Items], parameters: MergeParameters) -> Items:
     for number, items in enumerate(inputs):
         for item in items:
             key = field_paths.sort_key(field_paths.get(item, parameters.key))
-            joined[key] = joined.get(key, {}) | item
+            joined.setdefault(key, {}).update(item)
             seen.setdefault(key, set()).add(number)
     matched = parameters.keep == "matched"
     return [item for key, item in joined.items() if not matched or len(seen[key]) == len(inputs)]
@@ -60,7 +60,7 @@ def _join_by_position(inputs: list[Items], parameters: MergeParameters) -> Items
     joined: Items = [{} for _ in range(count)]
     for items in inputs:
         for index, item in enumerate(items[:count]):
-            joined[index] = joined[index] | item
+            joined[index].update(item)
     return joined
 
 

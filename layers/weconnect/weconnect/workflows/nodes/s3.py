@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from weconnect import clock
-from weconnect.node_sdk import aws_session
+from weconnect.node_sdk import aws_session, output_budget
 from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 from weconnect.workflows.executions.entities import FileReference
 
@@ -51,11 +51,14 @@ class S3Parameters(aws_session.AwsParameters):
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return the result of the operation for each item; for `list`, an item for each object."""
     clients = aws_session.AwsClients(node_run)
-    items: list[Item] = []
-    for parameters, _, key in node_run.resolve_effects(S3Parameters):
-        client = clients.client("s3", parameters)
-        items += _FUNCTIONS[parameters.operation](node_run, client, parameters, key)
-    return {"main": items}
+    items = (
+        item
+        for parameters, _, key in node_run.resolve_effects(S3Parameters)
+        for item in _FUNCTIONS[parameters.operation](
+            node_run, clients.client("s3", parameters), parameters, key
+        )
+    )
+    return output_budget.collect(node_run.node.name, {"main": items})
 
 
 def _get(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str) -> Iterator[Item]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weconnect.node_sdk import field_paths
+from weconnect.node_sdk import field_paths, output_budget
 from weconnect.node_sdk.node_parameters import Parameters
 from weconnect.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
@@ -22,17 +22,16 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the values set; without items, one new item."""
     if not node_run.items:
         return {"main": [_change(node_run.resolve_once(SetParameters), {})]}
-    return {"main": [_change(parameters, item) for parameters, item in node_run.resolve_each(SetParameters)]}
+    return output_budget.collect(
+        node_run.node.name,
+        {"main": (_change(parameters, item) for parameters, item in node_run.resolve_each(SetParameters))},
+    )
 
 
 def _change(parameters: SetParameters, item: dict[str, Any]) -> dict[str, Any]:
     """Return an item with fields removed and values set."""
-    changed = item if parameters.keep_input else {}
-    for path in parameters.remove:
-        changed = field_paths.remove(changed, path)
-    for path, value in parameters.values.items():
-        changed = field_paths.put(changed, path, value)
-    return changed
+    base = item if parameters.keep_input else {}
+    return field_paths.change(base, parameters.remove, parameters.values)
 
 
 NODE = NodeType(

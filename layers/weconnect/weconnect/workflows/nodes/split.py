@@ -1,12 +1,13 @@
 """split: returns an item for each element of a list."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
-from weconnect.node_sdk import field_paths
+from weconnect.node_sdk import field_paths, output_budget
 from weconnect.node_sdk.node_parameters import Parameters
-from weconnect.node_sdk.node_type import Items, ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
 
 
 class SplitParameters(Parameters):
@@ -20,7 +21,11 @@ class SplitParameters(Parameters):
 
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return the elements of all items, in order; an item without the list has none."""
-    items: Items = []
+    return output_budget.collect(node_run.node.name, {"main": _split(node_run)})
+
+
+def _split(node_run: NodeRun) -> Iterator[Item]:
+    """Yield an item for each element of each item's list. Raises NodeError for a field that is not a list."""
     for parameters, item in node_run.resolve_each(SplitParameters):
         elements = field_paths.get(item, parameters.field)
         if elements is None:
@@ -30,10 +35,9 @@ def run(node_run: NodeRun) -> ItemsByOutput:
         others = field_paths.remove(item, parameters.field) if parameters.keep_others else {}
         for element in elements:
             if parameters.into or not isinstance(element, dict):
-                items.append(field_paths.put(others, parameters.into or "value", element))
+                yield field_paths.put(others, parameters.into or "value", element)
             else:
-                items.append(others | element)
-    return {"main": items}
+                yield others | element
 
 
 NODE = NodeType(

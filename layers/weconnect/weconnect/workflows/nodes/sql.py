@@ -6,11 +6,12 @@ The statement may contain no expression, so that no value can become a part of i
 import base64
 import binascii
 import json
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.node_sdk import aws_session
+from weconnect.node_sdk import aws_session, output_budget
 from weconnect.node_sdk.field_paths import parse_json_or_text
 from weconnect.node_sdk.node_parameters import ExpressionRule
 from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
@@ -56,7 +57,8 @@ def run(node_run: NodeRun) -> ItemsByOutput:
     if node_run.node.parameters.get("operation") == "batch":
         return {"main": _execute_batch(clients, node_run)}
     effects = node_run.resolve_effects(SqlParameters)
-    return {"main": [row for parameters, _, _ in effects for row in _execute(clients, parameters)]}
+    rows = (row for parameters, _, _ in effects for row in _execute(clients, parameters))
+    return output_budget.collect(node_run.node.name, {"main": rows})
 
 
 def _execute(clients: aws_session.AwsClients, parameters: SqlParameters) -> Items:
@@ -155,15 +157,15 @@ def _bind(value: Any, kind: str | None, name: str) -> dict[str, Any]:
 
 def _name_columns(columns: list[dict[str, Any]]) -> list[str]:
     """Return the columns' names as in the statement, made unique: the second `id` is `id_2`."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    numbers: Counter[str] = Counter()
     for column in columns:
-        label = column.get("label") or column.get("name") or "column"
-        number, name = 1, label
+        label = name = column.get("label") or column.get("name") or "column"
         while name in names:
-            number += 1
-            name = f"{label}_{number}"
-        names.append(name)
-    return names
+            numbers[label] += 1
+            name = f"{label}_{numbers[label] + 1}"
+        names[name] = None
+    return list(names)
 
 
 def _convert_value(cell: dict[str, Any], column: dict[str, Any]) -> Any:

@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.node_sdk import field_paths
+from weconnect.node_sdk import field_paths, output_budget
 from weconnect.node_sdk.node_parameters import Parameters
 from weconnect.node_sdk.node_type import ItemsByOutput, NodeError, NodeRun, NodeType
+from weconnect.node_sdk.output_budget import OutputBudget
 
 
 class TextParameters(Parameters):
@@ -28,19 +29,25 @@ class TextParameters(Parameters):
 
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the result added."""
-    return {
-        "main": [
-            field_paths.put(item, parameters.into, _compute_result(parameters))
-            for parameters, item in node_run.resolve_each(TextParameters)
-        ]
-    }
+    budget = OutputBudget(node_run.node.name)
+    return output_budget.collect(
+        node_run.node.name,
+        {
+            "main": (
+                field_paths.put(item, parameters.into, _compute_result(parameters, budget))
+                for parameters, item in node_run.resolve_each(TextParameters)
+            )
+        },
+    )
 
 
-def _compute_result(parameters: TextParameters) -> Any:
-    """Return the result of the operation on one text."""
+def _compute_result(parameters: TextParameters, budget: OutputBudget) -> Any:
+    """Return the result of the operation on one text. Raises NodeError before it makes one beyond the budget."""
     text = parameters.text
     if parameters.operation == "join":
-        return parameters.search.join(text if isinstance(text, list) else [text])
+        texts = text if isinstance(text, list) else [text]
+        budget.require(sum(map(len, texts)) + (len(texts) - 1) * len(parameters.search))
+        return parameters.search.join(texts)
     if isinstance(text, list):
         raise NodeError(
             "invalid_parameters", f"/text: must be a text, not a list, for {parameters.operation}"
@@ -55,14 +62,14 @@ def _compute_result(parameters: TextParameters) -> Any:
         case "slice":
             return text[parameters.start : parameters.end]
         case "split":
+            budget.require(4 * (text.count(parameters.search) if parameters.search else len(text)))
             return text.split(parameters.search) if parameters.search else list(text)
         case "length":
             return len(text)
     if not parameters.search:
         raise NodeError("invalid_parameters", "/search: is required for replace")
-    max_length = len(text) + text.count(parameters.search) * len(parameters.replacement)
-    if max_length > 1_000_000:
-        raise NodeError("too_large", "The result would exceed 1,000,000 characters")
+    growth = len(parameters.replacement) - len(parameters.search)
+    budget.require(len(text) + text.count(parameters.search) * growth)
     return text.replace(parameters.search, parameters.replacement)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weconnect.node_sdk import field_paths, xml_json
+from weconnect.node_sdk import field_paths, output_budget, xml_json
 from weconnect.node_sdk.node_parameters import Parameters
 from weconnect.node_sdk.node_type import ItemsByOutput, NodeRun, NodeType
 
@@ -22,12 +22,11 @@ class XmlParameters(Parameters):
 
 def run(node_run: NodeRun) -> ItemsByOutput:
     """Return each item with the result added: elements by name (a list for several), `@name` attributes, `#text`."""
-    return {
-        "main": [
-            field_paths.put(item, parameters.into, _compute_result(parameters))
-            for parameters, item in node_run.resolve_each(XmlParameters)
-        ]
-    }
+    items = (
+        field_paths.put(item, parameters.into, _compute_result(parameters))
+        for parameters, item in node_run.resolve_each(XmlParameters)
+    )
+    return output_budget.collect(node_run.node.name, {"main": items})
 
 
 def _compute_result(parameters: XmlParameters) -> Any:
