@@ -109,7 +109,7 @@ def test_a_body_of_another_media_type_is_refused(side: Side, name: str) -> None:
         "application/json;charset=x",
     ],
 )
-@pytest.mark.parametrize("name", ["register", "login", "createAgent"])
+@pytest.mark.parametrize("name", ["register", "login", "create_agent"])
 def test_json_is_read_however_its_media_type_is_written(side: Side, name: str, kind: str) -> None:
     response = send(side, name, raw='{"unknown": 1}', headers={"Content-Type": kind})
     assert problem_of(response, 422)["errors"]
@@ -118,7 +118,7 @@ def test_json_is_read_however_its_media_type_is_written(side: Side, name: str, k
 @pytest.mark.parametrize(
     "kind", ["application/problem+json", "application/vnd.x+json", "application/jsonp", ""]
 )
-@pytest.mark.parametrize("name", ["register", "login", "createAgent"])
+@pytest.mark.parametrize("name", ["register", "login", "create_agent"])
 def test_a_media_type_that_is_only_like_json_is_refused(side: Side, name: str, kind: str) -> None:
     response = send(side, name, raw='{"unknown": 1}', headers={"Content-Type": kind})
     assert problem_of(response, 415)["code"] == "unsupported_media_type"

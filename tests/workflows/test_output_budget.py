@@ -87,7 +87,7 @@ def test_the_test_of_a_node_has_the_same_bound(me: RegisteredUser) -> None:
 
 
 def test_the_sizes_are_those_of_the_json() -> None:
-    shared = {"text": "x" * 2_000, "list": [1, -2.5, None, True, False, 'é\n"', {}, []]}
+    shared: Any = {"text": "x" * 2_000, "list": [1, -2.5, None, True, False, 'é\n"', {}, []]}
     items: list[dict[str, Any]] = [{"a": shared, "b": [shared, shared]}, {}, {"n": 7, "long": "é" * 1_500}]
     collected = collect("n", {"main": items})
     expected = sum(len(json.dumps(item)) for item in items) + len(json.dumps("main"))

@@ -11,11 +11,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 _SECRET_NAMES = re.compile(
-    r"(?i)^(.*(password|secret|authorization|cookie|private.?key|token(?!s)).*|.*api.?key|ciphertext|mfa.?code)$"
+    r"(?i)password|secret|authorization|cookie|private.?key|token(?!s)|api.?key$|^ciphertext$|^mfa.?code$"
 )
+_JWT = re.compile(r"(?i)eyJ[\w-]{8,}+(\.[\w-]++\.[\w-]++)?")
+"""A JWT; without its group a word that only begins like one, read to its end so that it is read once."""
 _SECRET_TEXT = re.compile(
     r"(?i)(wc_[A-Za-z0-9_-]{43}"  # our API keys
-    r"|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+"  # JWTs
     r"|(?<=bearer )[^\s\"',;]+|(?<=basic )[^\s\"',;]+"
     r"|\bsk-[\w-]{8,}|AKIA[0-9A-Z]{16}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
@@ -37,11 +38,14 @@ def masking(mask: Callable[[str], str]) -> Iterator[None]:
 
 def redact(value: Any, name: str = "") -> Any:
     """Return a copy of a JSON-like value in which secrets are masked, recognized by their name or their form."""
-    if name and isinstance(value, str | bytes | int | float) and _SECRET_NAMES.match(name):
+    if name and isinstance(value, str | bytes | int | float) and _SECRET_NAMES.search(name):
         return MASK
     if isinstance(value, str):
         mask = _mask.get()
-        return _SECRET_TEXT.sub(MASK, mask(value) if mask else value)
+        without_tokens = _JWT.sub(
+            lambda match: MASK if match[1] else match[0], mask(value) if mask else value
+        )
+        return _SECRET_TEXT.sub(MASK, without_tokens)
     if isinstance(value, dict):
         return {key: redact(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from math import isfinite
 from typing import Any
 
@@ -94,8 +95,8 @@ def _parse_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the pairs of a JSON object as a dict. Raises MalformedJson for a repeated key."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        seen: set[str] = set()
-        repeated = next(name for name, _ in pairs if name in seen or seen.add(name))
+        counts = Counter(name for name, _ in pairs)
+        repeated = next(name for name, count in counts.items() if count > 1)
         raise _build_malformed_json(f"the key {repeated[:100]!a} is repeated in one object")
     return value
 

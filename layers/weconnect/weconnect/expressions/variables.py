@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-_BLANKS = re.compile(r"(?:\s|/\*.*?\*/)+", re.DOTALL)
+_BLANKS = re.compile(r"(?:\s++|/\*.*?(?:\*/|\Z))++", re.DOTALL)
 _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*")|('(?:[^'\\]|\\.)*')|(`[^`]*`)""", re.DOTALL)
 _REGEX = re.compile(r"/(?:[^/\\]|\\.)+/\w*", re.DOTALL)
 _ESCAPE_OR_QUOTE = re.compile(r'\\.|"', re.DOTALL)
@@ -94,13 +94,17 @@ def find_members(sources: list[str], variable: str) -> set[str] | None:
 
 def _find_complete(next_starts: dict[_Start, list[_Start | None]]) -> set[_Start]:
     """Return the starts from which a reading reaches the end of the source, which is None in `next_starts`."""
+    starts_before: dict[_Start | None, list[_Start]] = {}
+    for start, following in next_starts.items():
+        for each in following:
+            starts_before.setdefault(each, []).append(start)
     complete: set[_Start] = set()
-    while more := {
-        start
-        for start, following in next_starts.items()
-        if start not in complete and any(each is None or each in complete for each in following)
-    }:
-        complete |= more
+    pending = starts_before.get(None, [])
+    while pending:
+        start = pending.pop()
+        if start not in complete:
+            complete.add(start)
+            pending += starts_before.get(start, [])
     return complete
 
 

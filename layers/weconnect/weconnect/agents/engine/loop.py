@@ -5,7 +5,6 @@ request the fence and the limits are checked; the loop fails closed.
 """
 
 import functools
-import re
 from functools import partial
 
 from pydantic import TypeAdapter
@@ -141,7 +140,7 @@ def _to_completion(reply: ModelReply, schema: JsonObject | None) -> tuple[Comple
     """Return the completion with a final reply, and its mismatch with the agent's output schema; None without one."""
     if schema is None:
         return Completion(status=ExecutionStatus.COMPLETED, output=reply.text), None
-    text = re.sub(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", r"\1", reply.text, flags=re.DOTALL)
+    text = _strip_fence(reply.text)
     completion = Completion(status=ExecutionStatus.COMPLETED, output=text)
     try:
         mismatch = json_schema.find_mismatch(schema, request_body.parse_json(text))
@@ -149,6 +148,13 @@ def _to_completion(reply: ModelReply, schema: JsonObject | None) -> tuple[Comple
         reason = error.errors[0]["detail"] if error.errors else error.detail
         return completion, f"it is not JSON: {reason}"
     return completion, str(mismatch) if mismatch else None
+
+
+def _strip_fence(text: str) -> str:
+    """Return the text within a fence of three backticks around all of it, else the text."""
+    first, _, rest = text.strip().partition("\n")
+    is_fenced = first.rstrip() in ("```", "```json") and rest.endswith("```")
+    return rest.removesuffix("```").strip() if is_fenced else text
 
 
 def _finish(context: ExecutionContext, completion: Completion, total: Usage, *, is_structured: bool) -> str:

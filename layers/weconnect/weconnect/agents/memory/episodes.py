@@ -10,6 +10,7 @@ from weconnect.db import table
 from weconnect.errors import Conflict
 
 MAX_CHARACTERS = 1_000  # of a goal, and of an outcome
+MAX_READ = 10 * MAX_CHARACTERS  # before blanks are removed and secrets are masked
 MAX_TOOLS = 20
 FOLD_EVERY_EPISODES = 16
 
@@ -58,8 +59,8 @@ def record(
 def _compose(goal: str, outcome: str, status: str, tools: list[str], when: str) -> str:
     """Return the text of an episode, one line each for goal, outcome, tools and time; secrets are masked."""
     lines = [
-        f"Goal: {_shorten(rejections.mask_secrets(goal))}",
-        f"Outcome ({status}): {_shorten(rejections.mask_secrets(outcome)) or 'no answer'}",
+        f"Goal: {_shorten(rejections.mask_secrets(goal[:MAX_READ]))}",
+        f"Outcome ({status}): {_shorten(rejections.mask_secrets(outcome[:MAX_READ])) or 'no answer'}",
     ]
     lines += [f"Tools: {', '.join(tools)}"] if tools else []
     return "\n".join([*lines, f"When: {when}"])

@@ -142,6 +142,8 @@ _EXCLUSIVE_KINDS = ("units", "indentation", "temperature", "theme", "tone")
 
 def parse_statement(text: str) -> Fact | None:
     """Return the fact in a statement, or None when it is not a plain statement."""
+    if len(text) > 4 * MAX_CHARACTERS:  # of which blanks and words without meaning do not count
+        return None
     flat = re.sub(r"\s+", " ", _NOW.sub(" ", text)).strip(" .!,;")
     if not flat or len(flat) > MAX_CHARACTERS or "?" in flat or re.search(r"[.;!]\s|\n", flat):
         return None

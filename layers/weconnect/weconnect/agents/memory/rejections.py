@@ -1,6 +1,7 @@
 """Texts that are never stored as memories: those without content, and those that seem to contain a secret."""
 
 import re
+from collections.abc import Iterator
 
 from weconnect.agents.memory.facts import normalize_words
 
@@ -13,10 +14,11 @@ _KEYS = re.compile(
     r"|\bAIza[\w-]{30,}"
     r"|\bwc_[\w-]{40,}"
     r"|\bwhsec_\w{16,}"
-    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"
     r"|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
-    r"|\b[a-z][a-z0-9+.-]*://[^\s:/@]+:[^\s@/]+@"
+    r"|(?<=[a-z0-9+.-])://[^\s:/@]+:[^\s@/]+@"
 )
+_JWT = re.compile(r"\beyJ[\w-]{8,}+(\.eyJ[\w-]{8,}+\.[\w-]{8,}+)?")
+"""A JWT; without its group a word that only begins like one, read to its end so that it is read once."""
 _NAMED = re.compile(
     r"\b(?:password|passwd|passphrase|passcode|pwd|api[ _-]?key|secret(?:[ _-]?key)?|access[ _-]?key|"
     r"(?:access|auth|bearer|refresh)[ _-]?token|client[ _-]?secret)"
@@ -39,7 +41,8 @@ unsafe invalid valid missing public private not stored kept in on at the a an al
 """
 _STATES = frozenset(_STATE_WORDS.split())
 _NUMBER = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-])")
-_TOKEN = re.compile(r"(?<![\w/.:=&?-])[A-Za-z0-9+_-]{32,}(?![\w/.])")
+_TOKEN = re.compile(r"(?<![\w/.:=&?+-])[A-Za-z0-9+_-]{32,}+(?P<more>[\w/.])?")
+_MIN_TOKEN_CHARACTERS = 32
 
 
 def find_rejection(text: str) -> str | None:
@@ -65,8 +68,19 @@ def _find_secrets(text: str) -> list[tuple[str, str]]:
     secrets += [("a card number", match[0]) for match in _NUMBER.finditer(text) if _is_card_number(match)]
     secrets += [("a PIN", match["value"]) for match in _PIN.finditer(text)]
     secrets += [("a bank account number", match[0]) for match in _IBAN.finditer(text) if _is_iban(match[0])]
-    secrets += [("a key or a token", match[0]) for match in _TOKEN.finditer(text) if _is_random(match[0])]
+    secrets += [("a key or a token", match[0]) for match in _JWT.finditer(text) if match[1]]
+    secrets += [("a key or a token", token) for token in _find_tokens(text) if _is_random(token)]
     return secrets
+
+
+def _find_tokens(text: str) -> Iterator[str]:
+    """Yield the long words of a text; of one that goes on like a path or a name, what ends before a `+` or `-`."""
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if match["more"]:
+            token = token[: max(token.rfind("+"), token.rfind("-"), 0)]
+        if len(token) >= _MIN_TOKEN_CHARACTERS:
+            yield token
 
 
 def _has_secret_value(match: re.Match[str]) -> bool:
@@ -86,7 +100,7 @@ def _is_iban(text: str) -> bool:
 
 def _is_card_number(match: re.Match[str]) -> bool:
     """Return whether the Luhn checksum and the first digit are right and no word before it says "order number"."""
-    if _NOT_A_CARD.search(match.string[: match.start()]):
+    if _NOT_A_CARD.search(match.string[max(0, match.start() - 60) : match.start()]):
         return False
     digits = [int(char) for char in match[0] if char.isdigit()]
     doubled = [

@@ -42,7 +42,9 @@ def summarize_value(value: Any) -> str:
     """Return a JSON value as one line: the first of its leaves, by name."""
     if isinstance(value, str):
         text = re.sub(
-            r"\s+", " ", re.sub(r"<(script|style)\b.*?</\1>|<[^>]{0,500}>", " ", value, flags=re.S | re.I)
+            r"\s+",
+            " ",
+            re.sub(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]{0,500}>", " ", value, flags=re.S | re.I),
         ).strip()
         return text[:MAX_CHARACTERS] + ("…" if len(text) > MAX_CHARACTERS else "") if text else "(empty)"
     if isinstance(value, dict | list):

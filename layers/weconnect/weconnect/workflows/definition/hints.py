@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from pydantic_core import ErrorDetails
 
 from weconnect.expressions.evaluator import REFUSED_FUNCTIONS, build_refusal_message
-from weconnect.expressions.rendering import SKIPPED
 from weconnect.expressions.variables import find_variables
 from weconnect.node_sdk.node_type import NodeType
 
@@ -24,6 +23,10 @@ substringBefore sum toMillis trim type uppercase zip
 FUNCTIONS = frozenset(_FUNCTIONS.split())
 
 _JSONATA_BY_OPERATOR = {"!": "$not(…)", "==": "=", "!==": "!=", "&&": "and", "||": "or", "?.": "."}
+_SKIPPED = re.compile(
+    r"""(?s)"(?:[^"\\]|\\.)*+(?:"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|`[^`]*+(?:`|\Z)|/\*.*?(?:\*/|\Z)"""
+)
+"""Parts of an expression that are no operators and no names: quoted texts, quoted names, comments."""
 _FOREIGN_OPERATOR = re.compile(r"!==|={2,3}|&&|\|\||\?\.|!(?!=)")
 _N8N_NODE_REFERENCE = re.compile(r"\$node\b|\$\(")
 _NOT_TEXT_ERRORS = ("bool_", "int_", "float_", "list_", "dict_")
@@ -51,7 +54,7 @@ def describe_parameter_error(kind: NodeType, error: ErrorDetails) -> str:
 
 def describe_syntax_error(source: str, message: str) -> str:
     """Return the parser's message, with the JSONata for the first operator of another language in the source."""
-    match = _FOREIGN_OPERATOR.search(SKIPPED.sub(" ", source))
+    match = _FOREIGN_OPERATOR.search(_SKIPPED.sub(" ", source))
     if not match:
         return message
     operator = match[0]
@@ -67,7 +70,7 @@ def find_unknown_names(source: str) -> Iterator[tuple[str, str]]:
         if use.name == "nodes" and len(use.path) > 1 and use.path[1] not in NODE_FIELDS:
             text = f"A node has no field {use.path[1]!r}. Use output, items or outputs."
             yield "unknown_reference", text
-    if _N8N_NODE_REFERENCE.search(SKIPPED.sub('""', source)):
+    if _N8N_NODE_REFERENCE.search(_SKIPPED.sub('""', source)):
         yield (
             "unknown_name",
             "This is n8n's syntax. Write $nodes.`Its name`.output for a node's first item, .items for all.",

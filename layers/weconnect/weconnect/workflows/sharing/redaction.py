@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from weconnect.expressions.braces import split_at_braces
 from weconnect.log import MASK, redact
 from weconnect.node_sdk.entities import Node
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowExport, WorkflowSettings
 
 _ONLY_EXPRESSION = re.compile(r"""(?i)\s*((bearer|basic|token)\s+)?\{\{[^"'{}]*\}\}\s*""")
 """A text that is one expression without a string literal, such as `Bearer {{ $vars.token }}`."""
-_EXPRESSION = re.compile(r"(\{\{.*?\}\})", re.DOTALL)
 _SECRET_URL_PARTS = re.compile(
     r"(?i)((?<=/hooks/)|(?<=/callbacks/)|(?<=/shared/)|(?<=/webhook/)|(?<=/webhook-test/)|(?<=/webhooks/)"
     r"|(?<=hooks\.slack\.com/services/))[^\s\"'?#]+"
@@ -141,7 +141,8 @@ def _mask(value: Any) -> Any:
 
 def _redact_text(text: str) -> str:
     """Return a text without what looks like a secret; expressions and the text around them are examined separately."""
-    parts = [redact(part) for part in _EXPRESSION.split(_ASSIGNMENT.sub(_mask_assignment, text))]
+    parts = [redact(part) for part in split_at_braces(_ASSIGNMENT.sub(_mask_assignment, text))]
+    parts[1::2] = [f"{{{{{source}}}}}" for source in parts[1::2]]
     return _SECRET_QUERY.sub(rf"\g<1>{MASK}", _SECRET_URL_PARTS.sub(MASK, "".join(parts)))
 
 

@@ -1,10 +1,10 @@
 """A node of an n8n file while it is read: its parameters in our terms, and a record of what was left out."""
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from weconnect.expressions.braces import split_at_braces
 from weconnect.workflows.importers.n8n.export_file import N8nNode, escape_pointer
 from weconnect.workflows.importers.n8n.expression_translator import translate
 from weconnect.workflows.importers.n8n.jsonata_terms import ExpressionScope, Term, constant
@@ -176,7 +176,7 @@ def is_expression(value: Any) -> bool:
 def split_parts(text: str) -> list[str | tuple[str]]:
     """Return a text's parts: a string is plain text, `(source,)` an expression, which ends at the first `}}`."""
     parts: list[str | tuple[str]] = []
-    for number, part in enumerate(re.split(r"\{\{(.*?)\}\}", text, flags=re.DOTALL)):
+    for number, part in enumerate(split_at_braces(text)):
         if number % 2:
             parts.append((part,))
         elif part:
