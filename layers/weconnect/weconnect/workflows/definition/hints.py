@@ -26,7 +26,7 @@ _JSONATA_BY_OPERATOR = {"!": "$not(…)", "==": "=", "!==": "!=", "&&": "and", "
 _SKIPPED = re.compile(
     r"""(?s)"(?:[^"\\]|\\.)*+(?:"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|`[^`]*+(?:`|\Z)|/\*.*?(?:\*/|\Z)"""
 )
-"""Parts of an expression that are no operators and no names: quoted texts, quoted names, comments."""
+"""Parts of an expression without operators and names: quoted texts, quoted names, comments."""
 _FOREIGN_OPERATOR = re.compile(r"!==|={2,3}|&&|\|\||\?\.|!(?!=)")
 _N8N_NODE_REFERENCE = re.compile(r"\$node\b|\$\(")
 _NOT_TEXT_ERRORS = ("bool_", "int_", "float_", "list_", "dict_")
