@@ -9,7 +9,7 @@ export PORT STATE_DIR
 
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
-.PHONY: help run demo test soak lint unit coverage validate api openapi cold-start bench package lock clean
+.PHONY: help run demo test soak lint unit coverage validate api openapi cold-start bench package artefact lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +20,7 @@ run: .venv/run.stamp .venv-ministack/stamp  ## serve everything on 127.0.0.1:$(P
 demo: .venv/run.stamp .venv-ministack/stamp  ## show the main job end to end; URL=… uses a host that is running
 	@$(BIN)/python -m infra.local.demo_tour $(URL)
 
-test: lint unit validate  ## run everything that CI runs
+test: lint unit validate  ## run all tests
 
 lint: .venv/test.stamp  ## ruff, mypy, the direction of imports, the language of the code
 	$(BIN)/ruff check .
@@ -29,8 +29,9 @@ lint: .venv/test.stamp  ## ruff, mypy, the direction of imports, the language of
 	$(BIN)/lint-imports
 	$(BIN)/python -m infra.lint_language
 
+ARTEFACT := build/artefact
 SLOW := tests/host tests/integration tests/e2e
-FAST := -n 2 --dist loadfile $(foreach folder,$(SLOW),--ignore $(folder))
+FAST := -n 2 --dist loadfile $(foreach folder,$(SLOW) tests/artefact,--ignore $(folder))
 unit: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp  ## run the tests; TESTS=tests/agents runs some of them
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
@@ -65,13 +66,23 @@ cold-start: .venv/run.stamp  ## write docs/cold-start.md: imports within functio
 bench: .venv/test.stamp .venv-ministack/stamp  ## print ratios within one run, each with its baseline
 	$(BIN)/python -m tests.bench
 
+# The python3.13 of the PATH, or the newest that pyenv has.
+LAMBDA_PYTHON = $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null || \
+  PYENV_VERSION=$$(pyenv latest 3.13 2>/dev/null) python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null)
+artefact: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp .venv-lambda/stamp  ## build what is deployed, for this machine, and run it
+	rm -rf $(ARTEFACT)
+	PATH="$(dir $(LAMBDA_PYTHON)):$$PATH" MACHINE=$$(uname -m) SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build \
+	  --no-cached --build-dir $(ARTEFACT)
+	ARTEFACT=$(abspath $(ARTEFACT)) LAMBDA_PYTHON=$(abspath .venv-lambda/bin/python) \
+	  $(BIN)/python -m pytest tests/artefact
+
 package: .venv-sam/stamp  ## build what `sam deploy` uploads; needs a python3.13 on the PATH
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
 
 lock:  ## resolve the pins again
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	for name in layers/deps/requirements layers/models/requirements infra/local/requirements infra/local/ministack \
-	  infra/sam/requirements tests/requirements; do \
+	  infra/sam/requirements tests/requirements tests/artefact/requirements; do \
 	  build/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --override infra/local/overrides.txt \
 	    $$name.in -o $$name.txt; done
@@ -91,6 +102,12 @@ clean:  ## remove environments, state and build output
 .venv-ministack/stamp: infra/local/ministack.txt
 	$(PYTHON) -m venv .venv-ministack
 	.venv-ministack/bin/python $(PIP) -r $<
+	touch $@
+
+.venv-lambda/stamp: tests/artefact/requirements.txt
+	@test -n "$(LAMBDA_PYTHON)" || { echo "python3.13, the Python of the functions, is not installed."; exit 1; }
+	$(LAMBDA_PYTHON) -m venv .venv-lambda
+	.venv-lambda/bin/python $(PIP) -r $<
 	touch $@
 
 .venv-sam/stamp: infra/sam/requirements.txt

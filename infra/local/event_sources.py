@@ -12,13 +12,13 @@ from infra.local.queues import poll_queue
 from infra.local.sam_template import Function, Template
 from infra.local.schedules import build_status_event, find_rule_targets, run_schedule
 from infra.local.table_stream import JournalReader, StreamReader
-from infra.local.worker_pool import WorkerPool
+from infra.local.worker_pool import Pool
 
 CLEAN_SECONDS = 5
 
 
 def connect_event_sources(
-    pool: WorkerPool, clients: AwsClients, template: Template, journal: JournalReader, state: Path
+    pool: Pool, clients: AwsClients, template: Template, journal: JournalReader, state: Path
 ) -> Iterator[Coroutine[Any, Any, None]]:
     """Yield an endless coroutine for each event source, and one that deletes the journal's segments once read."""
     queues = {
@@ -52,7 +52,7 @@ async def report_execution_end(api: LambdaApi, functions: Mapping[str, Function]
 
 
 def _create_stream_reader(
-    pool: WorkerPool,
+    pool: Pool,
     clients: AwsClients,
     function: Function,
     properties: dict[str, Any],

@@ -37,6 +37,7 @@ LATER_MODULES = (
     "pydantic_ai.models.google", "pydantic_ai.models.bedrock",
 )  # fmt: skip
 QUIET_SECONDS = 2.0
+FORBIDDEN = b'{"statusCode":403,"body":"{\\"message\\":\\"Forbidden\\"}"}'
 
 
 class LambdaContext(SimpleNamespace):
@@ -140,13 +141,25 @@ def run_call(
     """Run the handler that `call` names, after its authorizer if it has one; return the result as JSON."""
     event = json.loads(payload) if payload else {}
     if authorizer := call.get("authorizer"):
-        request = _build_authorizer_request(event, functions[authorizer]["arn"])
-        authorization = _invoke(authorizer, request, call, functions, handlers, failures)
-        if not isinstance(authorization, dict) or authorization.get("isAuthorized") is not True:
-            return b'{"statusCode":403,"body":"{\\"message\\":\\"Forbidden\\"}"}'
-        event["requestContext"]["authorizer"] = {"lambda": authorization.get("context") or {}}
+
+        def run_authorizer(request: dict[str, Any]) -> Any:
+            return _invoke(authorizer, request, call, functions, handlers, failures)
+
+        if not authorize(event, functions[authorizer]["arn"], run_authorizer):
+            return FORBIDDEN
     result = _invoke(call["function"], event, call, functions, handlers, failures)
     return json.dumps(result, separators=(",", ":")).encode()
+
+
+def authorize(
+    event: dict[str, Any], authorizer_arn: str, run_authorizer: Callable[[dict[str, Any]], Any]
+) -> bool:
+    """Add the context that an authorizer returns to an event of payload 2.0; return False when it refuses."""
+    authorization = run_authorizer(_build_authorizer_request(event, authorizer_arn))
+    if not isinstance(authorization, dict) or authorization.get("isAuthorized") is not True:
+        return False
+    event["requestContext"]["authorizer"] = {"lambda": authorization.get("context") or {}}
+    return True
 
 
 def _invoke(

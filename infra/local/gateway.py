@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from infra.local.asgi import Request, Response
 from infra.local.settings import ACCOUNT
-from infra.local.worker_pool import HandlerResult, WorkerPool
+from infra.local.worker_pool import HandlerResult, Pool
 
 INTEGRATION_SECONDS = 30.0
 _FUNCTION_ID = re.compile(r"\$\{(\w+)\.Arn\}")
@@ -179,7 +179,7 @@ def build_response(result: HandlerResult) -> Response:
 class Gateway:
     """Handles requests by calling the authorizer and the handler of their route."""
 
-    def __init__(self, routes: Routes, pool: WorkerPool) -> None:
+    def __init__(self, routes: Routes, pool: Pool) -> None:
         self.routes = routes
         self.pool = pool
 
@@ -203,7 +203,7 @@ class Gateway:
         return response
 
 
-def report_failure(source: str, result: HandlerResult, pool: WorkerPool) -> None:
+def report_failure(source: str, result: HandlerResult, pool: Pool) -> None:
     """Print one line about a handler's failure, with the log to read."""
     error = result.parse_value()
     print(

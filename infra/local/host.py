@@ -11,8 +11,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -31,15 +32,15 @@ from infra.local.provisioning import AwsClients, provision, put_parameter
 from infra.local.sam_template import Function, load_template, read_functions, read_shared_environment
 from infra.local.settings import CREDENTIALS, REGION, HostSettings, read_settings
 from infra.local.table_stream import JournalReader
-from infra.local.worker_pool import HandlerResult, WorkerPool
+from infra.local.worker_pool import HandlerResult, Pool, WorkerPool
 
 RETENTION_SECONDS = 14 * 86400
 CLOSE_SECONDS = 5
 LAMBDA_PATHS = ("/2015-03-31/", "/2025-12-01/")
 
 
-def main() -> None:
-    """Run the local host until SIGINT or SIGTERM."""
+def main(create_pool: Callable[[Path], Pool] = WorkerPool) -> None:
+    """Run the local host until SIGINT or SIGTERM. `create_pool` makes the pool that logs into a file."""
     settings = read_settings(os.environ)
     (settings.state / "log").mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)  # it holds keys, and tenants' code may run as another user of this machine
@@ -58,13 +59,15 @@ def main() -> None:
     settings = replace(settings, port=listener.getsockname()[1])
     loop_factory = uvicorn.Config("", loop="uvloop").get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(Host(settings, listener).run())
+        runner.run(Host(settings, listener, create_pool).run())
 
 
 class Host:
     """The parts of a running local host."""
 
-    def __init__(self, settings: HostSettings, listener: socket.socket) -> None:
+    def __init__(
+        self, settings: HostSettings, listener: socket.socket, create_pool: Callable[[Path], Pool]
+    ) -> None:
         self.settings = settings
         self.listener = listener
         self.stop = asyncio.Event()
@@ -73,7 +76,7 @@ class Host:
         self.mailbox = Mailbox(settings.state / "mailbox")
         self.ministack = MiniStack(settings)
         self.clients = AwsClients(self.ministack.endpoint)
-        self.pool = WorkerPool(settings.state / "log" / "functions.log")
+        self.pool = create_pool(settings.state / "log" / "functions.log")
 
     async def run(self) -> None:
         """Start all parts, serve until a signal, and leave no process behind."""
@@ -220,11 +223,11 @@ class Host:
         """Stop the host when a process that it depends on has ended."""
         while True:
             await asyncio.sleep(0.5)
-            for process, log in (
-                (self.ministack.process, self.ministack.log),
-                (self.pool.fork_server, self.pool.log),
+            for has_ended, log in (
+                (self.ministack.process.poll() is not None, self.ministack.log),
+                (self.pool.has_ended, self.pool.log),
             ):
-                if process.poll() is not None and not self.stop.is_set():
+                if has_ended and not self.stop.is_set():
                     print(f"a process of the host has ended: see {log}", flush=True)
                     self.stop.set()
 

@@ -23,7 +23,7 @@ from infra.local.asgi import Request, Response
 from infra.local.durable_executions import DurableExecutions
 from infra.local.gateway import report_failure
 from infra.local.sam_template import Function
-from infra.local.worker_pool import HandlerResult, WorkerPool
+from infra.local.worker_pool import HandlerResult, Pool
 
 INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
 EXECUTION = re.compile(r"/2025-12-01/durable-executions/([^/]+)(?:/(checkpoint|state|history|stop))?$")
@@ -36,7 +36,7 @@ RETRY_SECONDS = (1, 5)  # Lambda retries a failed asynchronous invocation twice
 class LambdaApi:
     """Handles the requests that the application's own Lambda client and the durable SDK send."""
 
-    def __init__(self, pool: WorkerPool, executions: DurableExecutions) -> None:
+    def __init__(self, pool: Pool, executions: DurableExecutions) -> None:
         self.pool = pool
         self.executions = executions
         self.by_name = {function.name: function for function in pool.functions.values()}

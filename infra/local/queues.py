@@ -13,14 +13,14 @@ from infra.local.event_patterns import matches_pattern
 from infra.local.gateway import report_failure
 from infra.local.provisioning import AwsClients
 from infra.local.settings import REGION
-from infra.local.worker_pool import WorkerPool
+from infra.local.worker_pool import Pool
 
 POLL_SECONDS = 10
 MAX_MESSAGES = 10  # the most that SQS returns at once
 
 
 async def poll_queue(
-    pool: WorkerPool, clients: AwsClients, function: str, url: str, properties: dict[str, Any]
+    pool: Pool, clients: AwsClients, function: str, url: str, properties: dict[str, Any]
 ) -> None:
     """Receive messages, call the function and delete the processed ones, until cancelled.
 
@@ -55,7 +55,7 @@ async def poll_queue(
 
 
 async def handle_batch(
-    pool: WorkerPool, function: str, messages: list[dict[str, Any]], properties: dict[str, Any]
+    pool: Pool, function: str, messages: list[dict[str, Any]], properties: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Call the function with a batch and return the messages to delete."""
     arn = properties["Queue"]

@@ -12,7 +12,7 @@ from infra.local.event_patterns import matches_pattern
 from infra.local.gateway import report_failure
 from infra.local.sam_template import Function
 from infra.local.settings import ACCOUNT, REGION
-from infra.local.worker_pool import WorkerPool
+from infra.local.worker_pool import Pool
 
 UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -24,7 +24,7 @@ def parse_rate(expression: str) -> int | None:
     return int(match[1]) * UNIT_SECONDS[match[2]] if match else None
 
 
-async def run_schedule(pool: WorkerPool, function: Function, name: str, properties: dict[str, Any]) -> None:
+async def run_schedule(pool: Pool, function: Function, name: str, properties: dict[str, Any]) -> None:
     """Call a function at once, then at the rate of a schedule such as `rate(1 minute)`, until cancelled.
 
     With any other expression, such as a cron expression, the function is called once.

@@ -12,7 +12,7 @@ from infra.local.event_patterns import matches_pattern
 from infra.local.gateway import report_failure
 from infra.local.provisioning import AwsClients
 from infra.local.settings import REGION
-from infra.local.worker_pool import WorkerPool
+from infra.local.worker_pool import Pool
 
 POLL_SECONDS = 0.05
 RECORDS_PER_ENTRY = (
@@ -123,7 +123,7 @@ class StreamReader:
     """Delivers the stream to one function: in order, at least once, with Lambda's rules for partial failures."""
 
     def __init__(
-        self, pool: WorkerPool, clients: AwsClients, function: str, properties: dict[str, Any], journal: JournalReader,
+        self, pool: Pool, clients: AwsClients, function: str, properties: dict[str, Any], journal: JournalReader,
         state: Path, table: str, key_names: tuple[str, ...],
     ) -> None:  # fmt: skip
         self.pool = pool

@@ -13,7 +13,7 @@ import uuid
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from infra.local.sam_template import Function
 from infra.local.settings import CODE_ROOT
@@ -53,6 +53,32 @@ class HandlerResult:
         return json.loads(self.payload)
 
 
+class Pool(Protocol):
+    """A pool as the host uses it: it runs handlers, of functions by their logical IDs."""
+
+    functions: dict[str, Function]
+    log: Path
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the pool can run nothing any more."""
+
+    async def start(self, environment: dict[str, str], path: list[str]) -> dict[str, str]:
+        """Prepare the functions; return the import errors by function ID."""
+
+    async def call(
+        self, name: str, payload: bytes, *, authorizer: str | None = None, is_urgent: bool = True, qualifier: str = "",
+        timeout: float | None = None,
+    ) -> HandlerResult:  # fmt: skip
+        """Run a function."""
+
+    async def end_idle_workers(self) -> None:
+        """End workers that are not needed; runs until it is cancelled."""
+
+    def close(self) -> None:
+        """End every worker."""
+
+
 class WorkerPool:
     """Runs handlers in workers.
 
@@ -90,6 +116,11 @@ class WorkerPool:
             )
         child_end.close()
         os.close(self._life[0])
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the fork server has ended."""
+        return self.fork_server.poll() is not None
 
     async def start(self, environment: dict[str, str], path: list[str]) -> dict[str, str]:
         """Let the fork server import the functions; return the import errors by function ID."""

@@ -23,12 +23,17 @@ class LocalHost:
 
     It serves this project without its demo, unless `project` or `environment` say otherwise. `environment` is added to
     the variables of the host (BCRYPT_COST, DEFAULT_PLAN, WECONNECT_DEMO, WECONNECT_KILL_AT) and may be changed between
-    two starts.
+    two starts. `module` is the Python module that is run.
     """
 
     def __init__(
-        self, state: Path, project: Path = ROOT, environment: Mapping[str, str] | None = None
+        self,
+        state: Path,
+        project: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
+        module: str = "infra.local",
     ) -> None:
+        self.module = module
         self.state = state
         self.project = project
         self.environment = dict(environment or {})
@@ -59,7 +64,7 @@ class LocalHost:
         }
         with (self.state / "output.txt").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "infra.local"],
+                [sys.executable, "-m", self.module],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
