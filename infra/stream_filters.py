@@ -7,9 +7,17 @@ from typing import Any
 from weconnect.manifest import Module
 
 INDENT = " " * 16
-BEGIN = f"{INDENT}# Written by `make api` from the manifests: what leaves the trash, and the changes that are events.\n"
+BEGIN = f"{INDENT}# Written by `make api` from the manifests: rows that are purged, and changes that are events.\n"
 END = f"{INDENT}# End of the filters.\n"
 LEFT_TRASH = {"eventName": ["REMOVE"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "TRASH#"}]}}}}
+LEFT_EXECUTIONS = {
+    "eventName": ["REMOVE"],
+    "dynamodb": {
+        "Keys": {"sk": {"S": [{"prefix": "EXECUTION"}]}},
+        "OldImage": {"isExpress": {"BOOL": [False]}},
+    },
+}
+"""Executions that expired or were deleted; what belongs to an express one expires by itself."""
 MAX_FILTERS = 5
 """The most filters that Lambda allows for one stream."""
 
@@ -29,12 +37,16 @@ def write_filters(template: str, modules: Iterable[Module]) -> str:
 
 
 def build_patterns(modules: Iterable[Module]) -> list[dict[str, Any]]:
-    """Return the event patterns: one for the trash, and one for each change, with the kinds that share it."""
+    """Return the event patterns: for the trash, for executions, and for each change, with the kinds that share it."""
     kinds_by_change: dict[str, list[str]] = {}
     for module in modules:
         for kind, source in module.events.items():
             kinds_by_change.setdefault(json.dumps(source.change, sort_keys=True), []).append(kind)
-    return [LEFT_TRASH, *(_add_kinds(json.loads(change), kinds) for change, kinds in kinds_by_change.items())]
+    return [
+        LEFT_TRASH,
+        LEFT_EXECUTIONS,
+        *(_add_kinds(json.loads(change), kinds) for change, kinds in kinds_by_change.items()),
+    ]
 
 
 def _add_kinds(change: dict[str, Any], kinds: list[str]) -> dict[str, Any]:

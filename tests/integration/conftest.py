@@ -33,6 +33,7 @@ def rows(ministack: str) -> Iterator[TableConnection]:
         patch.setattr(table.Row, "_connection", None)
         patch.setattr(table.Row.Meta, "host", ministack)
         patch.setattr(table.Row.Meta, "max_pool_connections", 100, raising=False)
+        patch.setattr(table.Row.Meta, "read_timeout_seconds", 60)  # it serves one request at a time
         connection = table.Row._get_connection()
         client = connection.connection.client
     yield connection

@@ -11,6 +11,7 @@ from tests.agents.execution_helpers import Starter
 from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
+from tests.organizations.organization_helpers import set_plan
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
 from weconnect.agents.entities import NewAIAgentExecution
@@ -32,6 +33,7 @@ from weconnect.identity.rows import ExecutionLimitRow
 from weconnect.organizations.rows import UsageRow
 
 START = NewAIAgentExecution(input="What is 2 + 2?")
+ENDS = 100
 
 
 @pytest.fixture
@@ -102,7 +104,8 @@ def test_one_idempotency_key_starts_one_execution(me: RegisteredUser, agent: UUI
 
 def test_executions_that_finish_at_the_same_time_are_all_counted(me: RegisteredUser, agent: UUID) -> None:
     caller = owner_caller(me)
-    for _ in range(25):
+    set_plan(me, "enterprise")
+    for _ in range(ENDS):
         starts.start_for_caller(caller, agent, START, 0)
     rows = load_execution_rows(me, agent)
     timeout = Completion(status=ExecutionStatus.TIMEOUT)
@@ -112,21 +115,24 @@ def test_executions_that_finish_at_the_same_time_are_all_counted(me: RegisteredU
         status = ExecutionStatus.COMPLETED if number % 5 else ExecutionStatus.FAILED
         return complete_execution(rows[number], Completion(status=status, output="4"), details)
 
-    assert run_concurrently(25, finish) == [True] * 25
+    assert run_concurrently(ENDS, finish) == [True] * ENDS
     rows_read_again = [AgentExecutionRow.get(row.pk, row.sk, consistent_read=True) for row in rows]
     assert (
-        run_concurrently(25, lambda number: complete_execution(rows_read_again[number], timeout))
-        == [False] * 25
+        run_concurrently(ENDS, lambda number: complete_execution(rows_read_again[number], timeout))
+        == [False] * ENDS
     )
     row = load_agent_row(me, agent)
     counters = (row.total_executions, row.completed, row.failed, row.timeout, row.cancelled)
-    assert counters == (25, 20, 5, 0, 0)
-    assert (row.input_tokens, row.output_tokens, row.cost_micros) == (75, 50, 175)
+    assert counters == (100, 80, 20, 0, 0)
+    assert (row.input_tokens, row.output_tokens, row.cost_micros) == (300, 200, 700)
+    statistics = me.client.get(f"/v1/agents/{agent}/stats").json
+    assert statistics["runs"] == {"completed": 80, "failed": 20, "cancelled": 0, "timeout": 0}
+    assert [model["runs"] for model in statistics["models"]] == [100]
     assert row.version == 1, "an execution does not change the ETag"
-    for status, expected in (("completed", 20), ("failed", 5), ("pending", 0), ("timeout", 0)):
+    for status, expected in (("completed", 80), ("failed", 20), ("pending", 0), ("timeout", 0)):
         pages = me.client.get(f"/v1/agents/{agent}/executions?status={status}&limit=100").json
         assert len(pages["items"]) == expected
-    assert len(me.client.get(f"/v1/agents/{agent}/executions?sort=slowest&limit=100").json["items"]) == 25
+    assert len(me.client.get(f"/v1/agents/{agent}/executions?sort=slowest&limit=100").json["items"]) == ENDS
 
 
 def test_an_execution_finishes_once_under_concurrent_ends(me: RegisteredUser, agent: UUID) -> None:

@@ -61,7 +61,7 @@ class Module:
     rows: tuple[str, ...] = ()
     """The modules that declare row classes."""
     trash: Mapping[str, str] = field(default_factory=dict)
-    """Functions that delete the belongings of a row that left the trash, by the kind in its key there:
+    """Functions that delete the belongings of a row that left the trash, or of an execution, by the kind in its key:
     `purge(trash: tuple[str, str]) -> bool`, False when there is more to delete."""
     erase_organization: str = ""
     """Erases the rows of a deleted organization outside of its own partition:

@@ -10,6 +10,7 @@ MODULES_BY_KIND: dict[str, str] = {
     "MEMORYVECTOR": "weconnect.agents.memory.rows",
     "AGENT": "weconnect.agents.rows",
     "AGENTBUDGET": "weconnect.agents.rows",
+    "AGENTENDED": "weconnect.agents.rows",
     "AGENTEXECUTION": "weconnect.agents.rows",
     "AGENTSTATS": "weconnect.agents.rows",
     "AGENTSTEP": "weconnect.agents.rows",
@@ -80,6 +81,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
 
 PURGES_BY_KIND: dict[str, str] = {
     "AGENT": "weconnect.agents.purge:purge",
+    "EXECUTION": "weconnect.executions.purge:purge",
     "ORG": "weconnect.organizations.purge:purge",
     "WORKFLOW": "weconnect.workflows.purge:purge",
 }

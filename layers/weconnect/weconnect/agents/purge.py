@@ -19,6 +19,7 @@ from weconnect.agents.rows import (
     AgentRow,
     AgentStatsRow,
     AgentVersionRow,
+    EndedExecutionRow,
     PurgedAgentRow,
     agent_partition,
 )
@@ -33,6 +34,7 @@ from weconnect.log import logger
 CHILDREN: dict[type[Row], str] = {
     AgentVersionRow: "VERSION",
     AgentStatsRow: "STATS",
+    EndedExecutionRow: "ENDED",
     AgentBudgetRow: "AGENTBUDGET",
     AgentToolRow: "TOOL",
     AgentToolNameRow: "TOOLNAME",

@@ -105,6 +105,32 @@ class AgentVersionRow(EntityRow[AgentDefinition], discriminator="AGENTVERSION"):
         return pk, (first, cls.at(organization_id, agent_id, LAST_VERSION)[1])
 
 
+class EndedExecutionRow(Row, discriminator="AGENTENDED"):
+    """The numbers of an execution that has ended and is not counted in its agent's statistics yet.
+
+    `without_price` is 1 when its cost is unknown, else 0.
+    """
+
+    status: Attribute[str] = stored()
+    provider: Attribute[str] = stored()
+    model: Attribute[str] = stored()
+    execution_time: Attribute[int] = stored()
+    input_tokens: Attribute[int] = stored()
+    output_tokens: Attribute[int] = stored()
+    cost_micros: Attribute[int] = stored()
+    without_price: Attribute[int] = stored()
+
+    @staticmethod
+    def at(organization_id: UUID, agent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of an execution's numbers."""
+        return agent_partition(organization_id, agent_id), key("ENDED", execution_id)
+
+    @staticmethod
+    def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:
+        """Return the partition and the sort key prefix of the numbers of an agent's executions."""
+        return agent_partition(organization_id, agent_id), key("ENDED", "")
+
+
 class AgentStatsRow(Row, discriminator="AGENTSTATS"):
     """Statistics of an agent's finished executions with one model; `b012` counts those in time bucket 12."""
 

@@ -35,8 +35,8 @@ INLINE_BYTES = 4_000  # two indexes copy the row
 # Calls of executions
 
 
-def request_approval(approval: Approval, days: int, depth: int, actor: Actor) -> None:
-    """Store an approval request for `days`, of an execution at nesting level `depth`. Idempotent."""
+def request_approval(approval: Approval, depth: int, actor: Actor) -> None:
+    """Store an approval request of an execution at nesting level `depth`, with which it is deleted. Idempotent."""
     pk, sk = ApprovalRow.at(approval.organization_id, approval.id)
     row = ApprovalRow.of(
         approval,
@@ -44,9 +44,8 @@ def request_approval(approval: Approval, days: int, depth: int, actor: Actor) ->
         sk=sk,
         gsi2pk=ApprovalRow.by_status(approval.organization_id, approval.status),
         gsi2sk=str(approval.id),
-        arguments=_store_arguments(approval, "arguments", approval.arguments, days),
+        arguments=_store_arguments(approval, "arguments", approval.arguments),
         depth=depth,
-        ttl=clock.epoch_seconds() + days * 86_400,
     )
     try:
         table.create(row, actor)
@@ -79,6 +78,11 @@ def withdraw(organization_id: UUID, approval_ids: list[UUID], actor: Actor) -> N
         row = table.get(ApprovalRow, ApprovalRow.at(organization_id, approval_id))
         if row and row.status == ApprovalStatus.PENDING and _close(row, ApprovalStatus.CANCELLED, actor):
             _send_decision(row)
+
+
+def set_expiry(organization_id: UUID, approval_id: UUID, ttl: int | None) -> None:
+    """Let a request expire with its execution, which has ended, at `ttl` (epoch seconds; None: never)."""
+    table.touch(ApprovalRow(*ApprovalRow.at(organization_id, approval_id)), put={"ttl": ttl})
 
 
 # Calls of approvers
@@ -124,10 +128,9 @@ def decide(caller: Caller, approval_id: UUID, decision: Decision) -> Approval:
     }
     if decision.arguments is not None:
         _check_arguments(decision.arguments, row.input_schema)
-        days = max(1, -((clock.epoch_seconds() - int(row.ttl or 0)) // 86_400))
         # Under a name of its own: the loser of a race must not overwrite the arguments that are executed.
         name = f"edited-{ids.new_id()}"
-        values["edited_arguments"] = _store_arguments(_to_approval(row), name, decision.arguments, days)
+        values["edited_arguments"] = _store_arguments(_to_approval(row), name, decision.arguments)
     status = ApprovalStatus.APPROVED if decision.decision == "approve" else ApprovalStatus.DENIED
     if not _close(row, status, caller.actor(), **values):
         raise AlreadyDecided("This approval request was decided by another request at the same time.")
@@ -227,10 +230,11 @@ def _check_arguments(arguments: JsonObject, schema: JsonObject) -> None:
         raise Invalid(f"The arguments do not match the tool's schema: {mismatch.detail}", errors=errors)
 
 
-def _store_arguments(approval: Approval, name: str, arguments: JsonObject, days: int) -> payloads.StoredText:
-    """Return arguments as JSON, or the pointer to them in the payload store when they are long."""
-    storage_key = f"approvals/{approval.id}/{name}"
-    return payloads.store(approval.organization_id, storage_key, json.dumps(arguments), days, INLINE_BYTES)
+def _store_arguments(approval: Approval, name: str, arguments: JsonObject) -> payloads.StoredText:
+    """Return arguments as JSON, or the pointer to them among the payloads of the execution when they are long."""
+    storage_name = f"runs/{approval.execution_id}/approvals/{approval.id}/{name}"
+    text, days = json.dumps(arguments), payloads.EXECUTION_DAYS
+    return payloads.store(approval.organization_id, storage_name, text, days, INLINE_BYTES)
 
 
 def _require_row(organization_id: UUID, approval_id: UUID) -> ApprovalRow:

@@ -15,7 +15,12 @@ from weconnect.settings import settings
 
 INLINE_BYTES = 32 * 1024
 PREVIEW_CHARACTERS = 500
-RETENTIONS = (7, 30, 90, 365)
+RETENTIONS = (7, 30, 90, 365, 1_095)
+EXECUTION_DAYS = RETENTIONS[-1]
+"""The days after which a payload of an execution is removed when it was not deleted with that.
+
+An execution lives for a year, is kept for another one, and may have been queued before.
+"""
 
 
 class Pointer(TypedDict):
@@ -39,7 +44,7 @@ def store(
 ) -> StoredText:
     """Return the text itself when it has at most `inline_bytes` in UTF-8, else store it and return a pointer.
 
-    A payload lives for `retention_days`, rounded up to 7, 30, 90 or 365, or until it is discarded; the same name
+    A payload lives for `retention_days`, rounded up to one of RETENTIONS, or until it is discarded; the same name
     overwrites. Raises Invalid for half a surrogate pair.
     """
     if len(_encode(text)) <= inline_bytes:
@@ -86,13 +91,16 @@ def _encode(text: str) -> bytes:
 
 
 def _build_tagging(days: int | None) -> dict[str, str]:
-    """Return S3's `Tagging` for a retention of at least `days`; empty for None. Raises ValueError beyond a year."""
-    if days is None:
-        return {}
+    """Return S3's `Tagging` for a retention of at least `days`; empty for None. Raises ValueError for too many."""
+    return {} if days is None else {"Tagging": f"retention={_choose_retention(days)}"}
+
+
+def _choose_retention(days: int) -> int:
+    """Return the shortest retention of at least `days`. Raises ValueError beyond the longest."""
     retention = next((retention for retention in RETENTIONS if retention >= days), None)
     if retention is None:
         raise ValueError(f"Payloads are retained for at most {RETENTIONS[-1]} days")
-    return {"Tagging": f"retention={retention}"}
+    return retention
 
 
 def load(organization_id: UUID | str, value: StoredText) -> str:
@@ -112,6 +120,16 @@ def load_file(organization_id: UUID | str, pointer: Pointer) -> bytes:
     except s3_client().exceptions.NoSuchKey as error:
         raise PayloadExpired() from error
     return bytes(response["Body"].read())
+
+
+def retain(organization_id: UUID | str, value: StoredText, days: int) -> None:
+    """Keep the payload of what `store` returned, if it has one, for `days` from when it was stored."""
+    if not isinstance(value, str):
+        s3_client().put_object_tagging(
+            Bucket=settings.bucket_name,
+            Key=_require_storage_key(organization_id, value),
+            Tagging={"TagSet": [{"Key": "retention", "Value": str(_choose_retention(days))}]},
+        )
 
 
 def presigned_url(organization_id: UUID | str, pointer: Pointer, seconds: int, **headers: str) -> str:

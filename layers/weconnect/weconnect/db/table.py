@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from botocore.exceptions import ClientError
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
@@ -244,7 +245,7 @@ class Transaction:
             _Write(lambda write: write.update(row, actions=actions, condition=condition), if_refused)
         )
 
-    def commit(self) -> None:
+    def commit(self, attempts: int = MAX_ATTEMPTS) -> None:
         """Execute the writes; raise the problem of the one whose condition fails. Mere collisions are retried.
 
         Raises Unavailable when the rows are changed too often at the same time.
@@ -253,13 +254,15 @@ class Transaction:
         writes = [*self._checks, *self._deletes, *self._puts, *self._updates]
         if not writes:
             return
-        for attempt in range(MAX_ATTEMPTS):
+        for attempt in range(attempts):
             try:
                 self._send(writes)
                 for row, values in self._changes:
                     row.set(**values)
                 return
             except TransactWriteError as error:
+                if not isinstance(error.cause, ClientError):  # without a response it may have been executed
+                    raise Unavailable("The table does not respond. Try again shortly.") from error
                 reasons = [reason.code if reason else "None" for reason in error.cancellation_reasons]
                 for reason, write in zip(reasons, writes, strict=False):
                     if reason == "ConditionalCheckFailed":

@@ -17,7 +17,6 @@ from pydantic import TypeAdapter
 from weconnect import fault_injection
 from weconnect.db import payloads
 
-CHECKPOINT_DAYS = 30
 MAX_PARALLEL_BRANCHES = 8
 
 T = TypeVar("T")
@@ -93,7 +92,8 @@ class Steps(Protocol):
 
 
 class DurableSteps:
-    """Steps as checkpoints of a Lambda durable function; results over 32 KB go to the payload store.
+    """Steps as checkpoints of a Lambda durable function; results over 32 KB go to the payload store, and are
+    deleted with the execution.
 
     `prefix` keeps the payloads of branches apart. The SDK is imported late: it takes 0.3 s that only durable functions
     pay.
@@ -185,7 +185,7 @@ class DurableSteps:
     def _store(self, name: str, value: Any) -> payloads.StoredText:
         """Return a step's result as its JSON text, or the pointer to it when it is long."""
         storage_name = f"runs/{self._execution_id}/{self._prefix}{name}"
-        return payloads.store(self._organization_id, storage_name, json.dumps(value), CHECKPOINT_DAYS)
+        return payloads.store(self._organization_id, storage_name, json.dumps(value), payloads.EXECUTION_DAYS)
 
     def _load(self, checkpoint: payloads.StoredText) -> Any:
         """Return the value that `_store` stored."""

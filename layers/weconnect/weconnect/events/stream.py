@@ -22,9 +22,9 @@ def make_dispatcher() -> Callable[[dict[str, Any]], None]:
 
 
 def _dispatch(record: dict[str, Any], has_subscriber: Callable[[UUID, str], bool]) -> None:
-    """Request the purge of a row that expired in the trash; publish the event of any other change but a removal."""
+    """Request the purge of a row that is gone, from the trash or an execution; publish the event of another change."""
     key = {name: value["S"] for name, value in record["dynamodb"]["Keys"].items()}
-    if record["eventName"] == "REMOVE" and key["sk"].startswith("TRASH#"):
+    if record["eventName"] == "REMOVE" and key["sk"].startswith(("TRASH#", "EXECUTION")):
         trash = purge.TrashKey(pk=key["pk"], sk=key["sk"])
         purge.request_purge({"trash": trash, "eventId": record["eventID"]})
     elif record["eventName"] != "REMOVE":

@@ -17,7 +17,6 @@ from weconnect.db import table
 from weconnect.executions import lifecycle
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import AnyRow
-from weconnect.executions.stored_values import count_days_left
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ def create(row: AnyRow, requests: Sequence[NewApproval]) -> bool:
     for request in requests:
         approval = _build_approval(row, request)
         pk, sk = RequestedApprovalRow.at(organization_id, execution_id, request.path)
-        reference = RequestedApprovalRow(pk=pk, sk=sk, approval_id=str(approval.id), ttl=row.ttl)
+        reference = RequestedApprovalRow(pk=pk, sk=sk, approval_id=str(approval.id))
         table.put(reference, ACTOR)
-        approvals.request_approval(approval, count_days_left(row), int(row.depth or 0), ACTOR)
+        approvals.request_approval(approval, int(row.depth or 0), ACTOR)
     # Checked after that: a cancellation finds the references, or is seen here.
     if lifecycle.may_continue(table.get(type(row), (row.pk, row.sk))):
         return True

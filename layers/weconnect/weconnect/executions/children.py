@@ -12,7 +12,7 @@ from weconnect.executions.rows import AnyRow, ChildRow, ExecutionRow
 def add_reference(parent: AnyRow, child: AnyRow) -> None:
     """Store the parent's reference to an execution that is about to be stored. Idempotent."""
     pk, sk = ChildRow.at(UUID(parent.organization_id), UUID(parent.id), UUID(child.id))
-    table.put(ChildRow(pk=pk, sk=sk, execution_key=[child.pk, child.sk], ttl=parent.ttl), ACTOR)
+    table.put(ChildRow(pk=pk, sk=sk, execution_key=[child.pk, child.sk]), ACTOR)
 
 
 def list_open_children(row: AnyRow) -> list[AnyRow]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pynamodb.expressions.condition import Condition
 
 from weconnect.db import table
-from weconnect.errors import Conflict, NotFound
-from weconnect.executions import lifecycle
+from weconnect.errors import Conflict
+from weconnect.executions import lifecycle, retention
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.kinds import kind_of
 from weconnect.executions.lifecycle import ACTOR
@@ -55,7 +55,6 @@ def write_completion(
     except Conflict:
         present = table.get(type(row), (row.pk, row.sk))
         return Followups(present if present and present.status not in OPEN_STATUSES else None, is_first=False)
-    kind_of(row).after_completion(row)
     return Followups(
         row,
         is_first=True,
@@ -68,18 +67,13 @@ def _commit(row: AnyRow, completion: Completion, details: object | None, conditi
     """Write the end of an execution. Raises Conflict when it is not open, or `condition` does not hold."""
     kind = kind_of(row)
     values = {"status": completion.status.value, **kind.build_final_values(row, completion, details)}
+    values |= retention.build_final_values(row, values)
     queued_at = row.queued_at
     if queued_at:
         values |= {"queued_at": None, "waits_for": None}
     is_open = lifecycle.build_open_condition()
-    for is_counted in (True, False):
-        writes = table.Transaction(ACTOR)
+    with table.transaction(ACTOR) as writes:
         writes.change(row, values, condition=is_open if condition is None else is_open & condition)
         if queued_at:
             writes.discard(QueueRow(queued_at[0], queued_at[1]))
-        kind.add_to_completion(writes, row, values, details, is_counted=is_counted)
-        try:
-            writes.commit()
-        except NotFound:
-            continue  # what was executed is in the trash, and counts no more
-        return
+        kind.add_to_completion(writes, row, values, details)

@@ -1,11 +1,12 @@
 """The actions that follow the completion or the cancellation of an execution, in one place.
 
-The parent is woken, the error workflow started, approval requests withdrawn, children cancelled, slots freed and queued
-executions admitted. These can follow from each other (a freed slot admits an execution whose policy cancels others,
-whose children end, …), so all of them are here, above the modules that only write rows and return what is to follow.
+The parent is woken, the error workflow started, approval requests withdrawn, children cancelled, slots freed, queued
+executions admitted, and the retention begins. These can follow from each other (a freed slot admits an execution whose
+policy cancels others, whose children end, …), so all of them are here, above the modules that only write rows and
+return what is to follow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from pynamodb.expressions.condition import Condition
@@ -15,7 +16,7 @@ from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import RequestedApprovalRow
 from weconnect.db import table
 from weconnect.durable import callbacks
-from weconnect.executions import cancellation, completion
+from weconnect.executions import cancellation, completion, retention
 from weconnect.executions.children import list_open_children
 from weconnect.executions.completion import Followups
 from weconnect.executions.concurrency import admission
@@ -101,7 +102,7 @@ def admit_all_queued() -> int:
 
 
 def _execute_followups(followups: Followups) -> None:
-    """Do what `followups` names, then wake the parent, start the error workflow and release the slots."""
+    """Do what `followups` names, wake the parent, start the error workflow, release slots, count, begin retention."""
     row = followups.row
     if row is None:
         return
@@ -115,6 +116,19 @@ def _execute_followups(followups: Followups) -> None:
         kind_of(row).start_error_workflow(row)
     if followups.is_first:
         cancel_all(admission.release_slots(row).to_cancel)
+    _try(row, "counted", lambda: kind_of(row).count_ended(row, is_first=followups.is_first))
+    _try(row, "kept for its time alone", lambda: retention.begin(row))
+
+
+def _try(row: AnyRow, outcome: str, work: Callable[[], None]) -> None:
+    """Do what an execution that has ended is not to fail for; a failure is logged, and repaired later.
+
+    Numbers are counted with those of the next execution; what has no end is deleted with the execution.
+    """
+    try:
+        work()
+    except Exception:
+        logger.exception(f"ended execution not {outcome}", execution_id=row.id)
 
 
 def _withdraw_approvals(row: AnyRow) -> None:

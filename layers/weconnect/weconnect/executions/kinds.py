@@ -69,16 +69,16 @@ class ExecutionKind(ABC, Generic[R, E, D]):
 
     @abstractmethod
     def add_to_completion(
-        self, writes: Transaction, row: R, values: Mapping[str, Any], details: D | None, *, is_counted: bool
+        self, writes: Transaction, row: R, values: Mapping[str, Any], details: D | None
     ) -> None:
         """Add to the transaction that ends an execution what belongs to it; the row gets `values`.
 
-        Without `is_counted`, what it executed is gone and is not counted. Committing may raise NotFound for that.
+        Nothing that other executions write too: transactions on one row cancel each other.
         """
 
-    def after_completion(self, row: R) -> None:
-        """Count an execution that has ended, where that is not done in the transaction."""
-        return
+    @abstractmethod
+    def count_ended(self, row: R, *, is_first: bool) -> None:
+        """Count an execution that has ended; without `is_first` repeat what a crash may have prevented."""
 
     def start_error_workflow(self, row: R) -> None:
         """Start the workflow that handles the failure of an execution, if there is one. Idempotent."""

@@ -87,7 +87,7 @@ def pause(row: AnyRow, path: str, callback_id: str, *, is_branch: bool) -> None:
     Parallel branches have one callback each. An execution that was resumed or cancelled meanwhile continues at once.
     """
     pk, sk = CallbackRow.at_pause(UUID(row.organization_id), UUID(row.id), path)
-    table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, is_branch=is_branch, ttl=row.ttl), ACTOR)
+    table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, is_branch=is_branch), ACTOR)
     # Read after the callback is stored: who resumes or cancels sees the callback, or its change is seen here.
     row = reload(row)
     is_paused = bool(row.pause_requested_at) and change_status(

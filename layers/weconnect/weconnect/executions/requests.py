@@ -12,7 +12,6 @@ from weconnect.api.idempotency import replay_safe_id
 from weconnect.executions.entities import ExecutionMode, KindName
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import AnyRow
-from weconnect.executions.stored_values import count_days_left
 
 Express = Literal["never", "as_set", "preferred"]
 
@@ -105,7 +104,7 @@ class StartExecution:
             mode="subworkflow",
             api_key_id=UUID(parent.api_key_id) if parent.api_key_id else None,
             may_start_workflows=parent.may_start_workflows,
-            retention_days=count_days_left(parent),
+            retention_days=parent.retention_days,
             depth=int(parent.depth or 0) + 1,
             parent=parent,
         )

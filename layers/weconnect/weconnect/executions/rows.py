@@ -44,6 +44,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     - `concurrency`: the limit of executions that it counts for. `queued_at`: the key of the queue's row, until the
       execution is admitted; `waits_for`: the semaphore of that queue.
     - `handles_error`: it was started because another execution failed.
+    - `retention_days`: how long it is kept after its end, -1 for ever. It has no `ttl` before.
     """
 
     execution_kind: ClassVar[KindName]
@@ -59,6 +60,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     parent_execution_id: Attribute[str | None] = stored()
     status: Attribute[str] = stored()
     started_at: Attribute[str | None] = stored()
+    finished_at: Attribute[str | None] = stored()
     cancel_requested_at: Attribute[str | None] = stored()
     input: Attribute[StoredText | None] = stored()
     output: Attribute[StoredText | None] = stored()
@@ -71,6 +73,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     queued_at: Attribute[list[str] | None] = stored()
     waits_for: Attribute[str | None] = stored()
     handles_error: Attribute[bool] = stored(default=False)
+    retention_days: Attribute[int] = stored()
 
     # What each kind of row must define raises NotImplementedError: pynamodb's metaclass knows no abstract methods.
 

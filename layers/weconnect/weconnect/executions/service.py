@@ -11,17 +11,16 @@ from pydantic import BaseModel
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
-from weconnect.db import payloads, table
-from weconnect.db.table import Row
+from weconnect.db import table
 from weconnect.durable import callbacks
 from weconnect.errors import AlreadyFinished, Unavailable
-from weconnect.executions import followups, lifecycle
+from weconnect.executions import followups, lifecycle, purge
 from weconnect.executions.children import list_open_children
 from weconnect.executions.entities import ACTIVE_STATUSES, OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound, ExpressExecution, NotPaused, StillOpen
 from weconnect.executions.kinds import ExecutionKind, Key, Operation
 from weconnect.executions.lifecycle import reload
-from weconnect.executions.rows import AnyRow, DeletedExecutionRow, partition_of
+from weconnect.executions.rows import AnyRow, DeletedExecutionRow
 
 REMEMBER_DELETED_SECONDS = 5 * 86_400  # longer than stream and queue keep an event
 MAX_SECONDS = 2**33  # beyond any ID
@@ -156,12 +155,7 @@ def delete(kind: ExecutionKind[R, Any, Any], caller: Caller, key: Key) -> None:
     if row.status in OPEN_STATUSES:
         raise StillOpen(f"The execution is {row.status}. Cancel it first.")
     organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
-    payloads.discard_all(organization_id, f"runs/{execution_id}/")
-    rows = Row.query(partition_of(organization_id, execution_id), consistent_read=True)
-    others = [each for each in rows if (each.pk, each.sk) != (row.pk, row.sk)]
-    with Row.batch_write() as batch:
-        for other in others:
-            batch.delete(other)
+    purge.delete_belongings(organization_id, execution_id)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row)
         if row.may_start_again:

@@ -1,10 +1,9 @@
-"""Values that belong to an execution: stored as JSON texts, in its row or beside it, and kept as long as its row."""
+"""Values that belong to an execution: stored as JSON texts, in its row or beside it, and deleted with it."""
 
 import json
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock
 from weconnect.db import payloads
 from weconnect.db.payloads import StoredText
 from weconnect.executions.rows import AnyRow
@@ -13,13 +12,17 @@ from weconnect.json_text import write_json
 MAX_INLINE_BYTES = 4_000  # three indexes copy the execution's row, so longer texts are stored outside of it
 
 
-def store_text(organization_id: UUID, execution_id: UUID, name: str, text: str, days: int) -> StoredText:
-    """Store a text and return it, or the pointer to it when it is long. Kept for `days`."""
+def store_text(
+    organization_id: UUID, execution_id: UUID, name: str, text: str, days: int = payloads.EXECUTION_DAYS
+) -> StoredText:
+    """Store a text and return it, or the pointer to it when it is long, which is kept for `days` at the most."""
     return payloads.store(organization_id, f"runs/{execution_id}/{name}", text, days, MAX_INLINE_BYTES)
 
 
-def store_value(organization_id: UUID, execution_id: UUID, name: str, value: Any, days: int) -> StoredText:
-    """Store a JSON value and return it as text, or the pointer to it when it is long. Kept for `days`."""
+def store_value(
+    organization_id: UUID, execution_id: UUID, name: str, value: Any, days: int = payloads.EXECUTION_DAYS
+) -> StoredText:
+    """Store a JSON value and return it as text, or the pointer to it when it is long; as `store_text` does."""
     return store_text(organization_id, execution_id, name, write_json(value), days)
 
 
@@ -32,6 +35,7 @@ def load_value(row: AnyRow, name: str) -> Any:
     return None if text is None else json.loads(payloads.load(UUID(row.organization_id), text))
 
 
-def count_days_left(row: AnyRow) -> int:
-    """Return the days until a row expires, rounded up and at least 1."""
-    return max(1, -((clock.epoch_seconds() - int(row.ttl or 0)) // 86_400))
+def keep_input(row: AnyRow) -> None:
+    """Keep the long input of an execution that was to be express and is queued instead, for as long as it may live."""
+    if row.input is not None:
+        payloads.retain(UUID(row.organization_id), row.input, payloads.EXECUTION_DAYS)

@@ -123,7 +123,8 @@ class NodeRun:
     user_id: UUID = field(default=UUID(int=0))
     execution_id: UUID = field(default=UUID(int=0))
     execution_key: tuple[str, str] | None = None
-    retention_days: int = 7
+    retention_days: int | None = None
+    """The days for which its files are kept; None: until they are deleted with the execution."""
     key: str = ""
     timeout_seconds: float = 60
     secrets: Secrets | None = None

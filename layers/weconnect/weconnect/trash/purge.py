@@ -1,4 +1,4 @@
-"""Purges: a row that leaves the trash for good takes its belongings along, kind by kind."""
+"""Purges: a row that leaves the trash for good, or an execution that expires, takes its belongings along."""
 
 from collections.abc import Callable
 from typing import TypedDict
@@ -8,7 +8,7 @@ from weconnect.settings import settings
 
 
 class TrashKey(TypedDict):
-    """The key under which the row was in the trash: `sk` is `TRASH#<kind>#<id>`."""
+    """The key that the row had: `sk` is `TRASH#<kind>#<id>` in the trash, and begins with the kind elsewhere."""
 
     pk: str
     sk: str
@@ -27,11 +27,11 @@ def request_purge(message: PurgeMessage) -> None:
 
 
 def purge(trash: TrashKey) -> bool:
-    """Delete the belongings of the row that was in the trash; return False when there is more, so purge again.
+    """Delete the belongings of the row that had this key; return False when there is more, so purge again.
 
     Kinds without belongings, such as API keys and members, need nothing.
     """
-    kind = trash["sk"].split("#")[1]
+    kind = trash["sk"].removeprefix("TRASH#").split("#")[0]
     if kind not in registry_index.PURGES_BY_KIND:
         return True
     purge_kind: Callable[[tuple[str, str]], bool] = registry.resolve(registry_index.PURGES_BY_KIND[kind])

@@ -18,7 +18,6 @@ from weconnect.executions.errors import ExecutionNotFound
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.results import Completion
 from weconnect.executions.rows import ExecutionRow
-from weconnect.executions.stored_values import count_days_left
 from weconnect.models.messages import Message, ModelReply
 
 
@@ -153,6 +152,6 @@ def record_step(
     text = None
     if result is not None:
         name = f"runs/{row.id}/step-{step.number}"
-        text = payloads.store(organization_id, name, json.dumps(result), count_days_left(row))
+        text = payloads.store(organization_id, name, json.dumps(result), payloads.EXECUTION_DAYS)
     values: dict[str, Any] = {"result": text, "cost_micros": cost_micros, "ttl": row.ttl}
     table.put(AgentStepRow.of(step, pk=pk, sk=sk, **values), ACTOR)

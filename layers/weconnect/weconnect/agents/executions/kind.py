@@ -24,7 +24,7 @@ from weconnect.executions.kinds import ExecutionKind, Key, Operation
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.results import Completion, ExecutionResult
 from weconnect.executions.rows import SweptState
-from weconnect.executions.stored_values import count_days_left, store_text
+from weconnect.executions.stored_values import store_text
 
 STATES_WITH_FUNCTION: tuple[SweptState, ...] = ("pending", "running", "waiting")
 """The states of open executions that have a durable function of their own: all but nested ones."""
@@ -92,12 +92,13 @@ class AgentExecutions(ExecutionKind[AgentExecutionRow, AIAgentExecution, AgentDe
         row: AgentExecutionRow,
         values: Mapping[str, Any],
         details: AgentDetails | None,
-        *,
-        is_counted: bool,
     ) -> None:
-        """Count the execution in the statistics of its agent and of its model."""
-        if is_counted:
-            statistics.count_execution(writes, row, values)
+        """Note the execution for the statistics of its agent and of its model."""
+        statistics.note_execution(writes, row, values)
+
+    def count_ended(self, row: AgentExecutionRow, *, is_first: bool) -> None:
+        """Count what was noted about the agent's executions."""
+        statistics.count_noted(UUID(row.organization_id), UUID(row.agent_id), UUID(row.id))
 
     def require_access(self, caller: Caller, row: AgentExecutionRow, operation: Operation) -> None:
         """Allow every operation: the permission that a route requires decides."""
@@ -126,7 +127,7 @@ def _store_output(row: AgentExecutionRow, output: str | None) -> StoredText | No
     """Store the output of an execution; return its text or the pointer to a long one, and None for no output."""
     if output is None:
         return None
-    return store_text(UUID(row.organization_id), UUID(row.id), "output", output, count_days_left(row))
+    return store_text(UUID(row.organization_id), UUID(row.id), "output", output)
 
 
 def _sum_steps(row: AgentExecutionRow) -> ExecutionTotals:

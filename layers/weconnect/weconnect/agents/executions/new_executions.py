@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from weconnect import clock
 from weconnect.agents.entities import AgentExecutionMetadata, AIAgentExecution
 from weconnect.agents.rows import AgentExecutionRow, AgentVersionRow
 from weconnect.db.table import Row
@@ -27,8 +26,8 @@ class PreparedAgentExecution(PreparedExecution):
         organization_id, parent = request.organization_id, request.parent
         return AgentExecutionRow.new(
             execution,
-            ttl=clock.epoch_seconds() + retention_days * 86_400,
-            input=store_text(organization_id, execution.id, "input", execution.input, retention_days),
+            retention_days=retention_days,
+            input=store_text(organization_id, execution.id, "input", execution.input),
             depth=request.depth,
             parent_key=[parent.pk, parent.sk] if parent else None,
             may_run_workflows=request.may_start_workflows,

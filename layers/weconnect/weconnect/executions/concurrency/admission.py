@@ -29,6 +29,7 @@ from weconnect.executions.errors import AlreadyStarted, ConcurrencyLimitReached
 from weconnect.executions.invocation import invoke
 from weconnect.executions.lifecycle import ACTOR, reload
 from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, workflow_execution_key
+from weconnect.executions.stored_values import keep_input
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
 
@@ -144,6 +145,7 @@ def _store_queued(semaphore: Semaphore, row: AnyRow, actor: Actor) -> StoredExec
     """
     row.set(status=ExecutionStatus.PENDING.value, is_express=False, started_at=None)
     row.set(gsi2pk=None, gsi2sk=None, **_build_queued_values(semaphore, row))
+    keep_input(row)
     semaphores.mark_queued(semaphore)
     with table.transaction(actor) as writes:
         writes.create(row, AlreadyStarted())
@@ -164,9 +166,9 @@ def _build_admitted_values(row: AnyRow) -> dict[str, Any]:
 
 
 def _build_queue_row(semaphore: Semaphore, row: AnyRow) -> QueueRow:
-    """Return the row of an execution in the queue of a semaphore; it expires with the execution."""
+    """Return the row of an execution in the queue of a semaphore."""
     pk, sk = semaphore.queue_key_of(row.id)
-    return QueueRow(pk=pk, sk=sk, execution_id=row.id, ttl=row.ttl)
+    return QueueRow(pk=pk, sk=sk, execution_id=row.id)
 
 
 def _is_queued_at(row: AnyRow | None, pk: str, sk: str) -> bool:

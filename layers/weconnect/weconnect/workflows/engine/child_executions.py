@@ -47,7 +47,7 @@ def store_slice(
         input=loop_slice.items,
         mode="subworkflow",
         api_key_id=UUID(parent.api_key_id) if parent.api_key_id else None,
-        retention_days=snapshot.retention_days,
+        retention_days=parent.retention_days,
         depth=int(parent.depth or 0),
         parent=parent,
         reuses_outputs_of=ids.derived_from(reused_from, name) if reused_from else None,

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from weconnect import clock
-from weconnect.executions.stored_values import count_days_left, load_value
+from weconnect.executions.stored_values import load_value
 from weconnect.node_sdk.node_type import Items, ItemsByOutput
 from weconnect.workflows.entities import WorkflowDefinition
 from weconnect.workflows.executions import callbacks, journal
@@ -40,7 +40,7 @@ class ExecutionSnapshot(BaseModel):
     """The data that an execution works with; later changes of the workflow or its variables do not affect it.
 
     `started_at` is in epoch seconds. `reused_outputs` are those of an earlier execution, `reused_from`, by path; the
-    nodes there are not executed.
+    nodes there are not executed. `retention_days`: those of an express execution, whose files expire by themselves.
     """
 
     user_id: UUID
@@ -55,7 +55,7 @@ class ExecutionSnapshot(BaseModel):
     reused_outputs: dict[str, ItemsByOutput] = {}
     reused_from: UUID | None = None
     callback_token: str = ""
-    retention_days: int
+    retention_days: int | None = None
     is_express: bool = False
     handles_error: bool = False
     variables: VariableSnapshot = VariableSnapshot()
@@ -92,7 +92,7 @@ def take_snapshot(row: WorkflowExecutionRow, definition: WorkflowDefinition) -> 
         reused_outputs=journal.load_outputs(organization_id, reused_from) if reused_from else {},
         reused_from=reused_from,
         callback_token=_create_callback_token(row, definition),
-        retention_days=count_days_left(row),
+        retention_days=row.retention_days if row.is_express and row.retention_days > 0 else None,
         is_express=bool(row.is_express),
         handles_error=bool(row.handles_error),
         variables=VariableSnapshot(**part["variables"])

@@ -57,7 +57,7 @@ class StepContext:
         """Store the callback, which the holder of the execution's token may complete. For use within a step."""
         key = self.execution_key
         pk, sk = CallbackRow.at(key.organization_id, key.execution_id, self.fenced.path)
-        table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id, ttl=key.load().ttl), ACTOR)
+        table.put(CallbackRow(pk=pk, sk=sk, callback_id=callback_id), ACTOR)
 
     def request_approval(self, request: ApprovalRequest) -> None:
         """Create an approval request, unless the execution may not continue. Idempotent, for use within a step."""

@@ -9,7 +9,6 @@ from weconnect.errors import Conflict, Invalid, NotFound
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.rows import DeletedExecutionRow
 from weconnect.executions.start import start
-from weconnect.executions.stored_values import count_days_left
 from weconnect.log import logger
 from weconnect.workflows.executions.conversion import to_execution
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
@@ -34,7 +33,7 @@ def start_for(failed: WorkflowExecutionRow) -> None:
         user_id=UUID(failed.user_id),
         input=_describe(failed),
         mode="event",
-        retention_days=count_days_left(failed),
+        retention_days=failed.retention_days,
         depth=int(failed.depth or 0),
         failed=failed,
     )

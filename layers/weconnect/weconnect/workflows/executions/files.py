@@ -1,6 +1,6 @@
 """Files that nodes have received: the content in the payload store, a row beside the others of the execution.
 
-A file is kept as long as its execution and deleted with it. In an item it is `{"fileId", "executionId", "name",
+A file is deleted with its execution. In an item it is `{"fileId", "executionId", "name",
 "contentType", "size"}`. It names its execution, because a subworkflow, or a retry that reuses outputs, sees items of
 another one.
 """
@@ -14,6 +14,7 @@ from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.db import payloads, table
 from weconnect.executions.lifecycle import ACTOR
+from weconnect.executions.retention import compute_expiry
 from weconnect.node_sdk.node_type import Item, NodeError, NodeRun
 from weconnect.workflows.executions import service
 from weconnect.workflows.executions.entities import ExecutionFile, FileReference
@@ -40,10 +41,12 @@ def store(node_run: NodeRun, key: str, name: str, content_type: str, content: by
     organization_id, execution_id = node_run.organization_id, node_run.execution_id
     file_id, days = ids.derived_from(execution_id, f"file {key}"), node_run.retention_days
     storage_name = f"runs/{execution_id}/files/{file_id}"
-    pointer = payloads.store_file(organization_id, storage_name, content, media_type, days)
+    pointer = payloads.store_file(
+        organization_id, storage_name, content, media_type, days or payloads.EXECUTION_DAYS
+    )
     pk, sk = FileRow.at(organization_id, execution_id, file_id)
     row = FileRow(pk=pk, sk=sk, name=name, content_type=media_type, size=len(content), pointer=pointer)
-    row.ttl = clock.epoch_seconds() + days * 86_400
+    row.ttl = compute_expiry(clock.now(), days) if days else None
     table.put(row, ACTOR)
     return {"fileId": str(file_id), "executionId": str(execution_id), **description}
 

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from weconnect.db import compression, table
 from weconnect.executions.lifecycle import ACTOR, build_open_condition
 from weconnect.executions.results import ErrorValues
-from weconnect.executions.stored_values import count_days_left
+from weconnect.executions.retention import compute_part_expiry, count_payload_days
 from weconnect.workflows.executions.entities import NodeExecution, NodeExecutionSummary
 from weconnect.workflows.executions.rows import NodeRunsRow, WorkflowExecutionRow
 
@@ -133,26 +133,27 @@ def write(
 ) -> None:
     """Write a batch of node runs, the IDs of the present nodes and the progress (percent). Idempotent."""
     if entries:
-        table.put(_build_row(row, batch, entries), ACTOR)
+        table.put(_build_row(row, batch, entries, compute_part_expiry(row)), ACTOR)
     values: dict[str, Any] = {"current_node_ids": node_ids}
     if progress is not None:
         values["progress"] = progress
     table.touch(row, put=values, condition=build_open_condition())
 
 
-def build_last_row(row: WorkflowExecutionRow, unwritten: UnwrittenJournal) -> NodeRunsRow:
-    """Return the row of the last batch of node runs."""
-    return _build_row(row, unwritten.batch, unwritten.entries)
+def build_last_row(row: WorkflowExecutionRow, unwritten: UnwrittenJournal, ttl: int | None) -> NodeRunsRow:
+    """Return the row of the last batch of node runs, which expires at `ttl` (epoch seconds)."""
+    return _build_row(row, unwritten.batch, unwritten.entries, ttl)
 
 
-def _build_row(row: WorkflowExecutionRow, batch: int, entries: list[JournalEntry]) -> NodeRunsRow:
-    """Return the row of a batch, which expires with the execution; a long batch is stored outside of it."""
+def _build_row(
+    row: WorkflowExecutionRow, batch: int, entries: list[JournalEntry], ttl: int | None
+) -> NodeRunsRow:
+    """Return the row of a batch, which expires at `ttl`; a long batch is stored outside of it."""
     organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
     pk, sk = NodeRunsRow.at(organization_id, execution_id, batch)
-    packed = compression.pack(
-        organization_id, f"runs/{execution_id}/nodes-{batch}", entries, count_days_left(row)
-    )
-    return NodeRunsRow(pk=pk, sk=sk, ttl=int(row.ttl or 0), **packed)
+    days = count_payload_days(row.retention_days, is_express=row.is_express)
+    packed = compression.pack(organization_id, f"runs/{execution_id}/nodes-{batch}", entries, days)
+    return NodeRunsRow(pk=pk, sk=sk, ttl=ttl, **packed)
 
 
 def load_batches(organization_id: UUID, execution_id: UUID, after: int = 0) -> list[NodeRunsRow]:

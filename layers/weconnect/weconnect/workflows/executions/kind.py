@@ -14,7 +14,8 @@ from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.kinds import ExecutionKind, Key, Operation
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.results import Completion, ExecutionResult
-from weconnect.executions.stored_values import count_days_left, store_value
+from weconnect.executions.retention import count_payload_days
+from weconnect.executions.stored_values import store_value
 from weconnect.workflows.definition import stored_versions, validation
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowSettings, WorkflowStatus
 from weconnect.workflows.errors import WorkflowInactive, WorkflowNotFound, WorkflowVersionNotFound
@@ -104,16 +105,14 @@ class WorkflowExecutions(ExecutionKind[WorkflowExecutionRow, Execution, Unwritte
         row: WorkflowExecutionRow,
         values: Mapping[str, Any],
         details: UnwrittenJournal | None,
-        *,
-        is_counted: bool,
     ) -> None:
         """Add the last batch of the execution's journal to the transaction that ends it."""
         if details and details.entries:
-            writes.put(journal.build_last_row(row, details))
+            writes.put(journal.build_last_row(row, details, values.get("ttl")))
 
-    def after_completion(self, row: WorkflowExecutionRow) -> None:
-        """Add one to the workflow's `execution_count` and set when it was last executed."""
-        if not row.is_part:
+    def count_ended(self, row: WorkflowExecutionRow, *, is_first: bool) -> None:
+        """Add one to the workflow's `execution_count`, at most once, and set when it was last executed."""
+        if is_first and not row.is_part:
             head = WorkflowRow(*WorkflowRow.at(UUID(row.organization_id), UUID(row.workflow_id)))
             table.touch(head, add={"execution_count": 1}, put={"last_executed_at": clock.iso(clock.now())})
 
@@ -173,5 +172,5 @@ def _store_output(row: WorkflowExecutionRow, output: Any) -> StoredText | None:
     """Store the output of an execution; return its text or the pointer to a long one, and None for no output."""
     if output is None:
         return None
-    days = count_days_left(row)
+    days = count_payload_days(row.retention_days, is_express=row.is_express)
     return store_value(UUID(row.organization_id), UUID(row.id), "output", output, days)

@@ -12,6 +12,7 @@ from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.errors import InputTooLarge
 from weconnect.executions.kinds import Key, PreparedExecution
 from weconnect.executions.requests import StartExecution
+from weconnect.executions.retention import count_payload_days
 from weconnect.executions.rows import AnyRow, ConcurrencyLimit
 from weconnect.executions.stored_values import store_value
 from weconnect.workflows.definition import validation
@@ -64,18 +65,16 @@ class PreparedWorkflowExecution(PreparedExecution):
         error_workflow_id, parent = self.settings.error_workflow_id, request.parent
         return WorkflowExecutionRow.new(
             execution,
-            ttl=clock.epoch_seconds() + days * 86_400,
+            retention_days=days,
             error_workflow_id=str(error_workflow_id) if error_workflow_id else None,
-            input=self._store_input(days),
+            input=self._store_input(count_payload_days(days, is_express=is_express)),
             concurrency=self.concurrency,
             trigger_node_id=request.trigger_node_id,
             depth=request.depth,
             parent_key=[parent.pk, parent.sk] if parent else None,
             handles_error=bool(request.failed or (origin and origin.handles_error)),
             reuses_outputs_of=str(request.reuses_outputs_of) if request.reuses_outputs_of else None,
-            part=store_value(organization_id, execution_id, "part", request.part, days)
-            if request.part
-            else None,
+            part=store_value(organization_id, execution_id, "part", request.part) if request.part else None,
         )
 
     def execute(self, row: AnyRow) -> None:
@@ -107,5 +106,8 @@ class PreparedWorkflowExecution(PreparedExecution):
 
 
 def _choose_retention_days(settings: WorkflowSettings, allowed: int) -> int:
-    """Return for how many days an execution is kept: as the workflow's settings say, but at most `allowed`."""
-    return min(settings.retention_days, allowed) if settings.retention_days and allowed > 0 else allowed
+    """Return the days for which an execution is kept: those of the settings, but at most `allowed` (-1: any)."""
+    own = settings.retention_days
+    if own is None:
+        return allowed
+    return own if allowed < 0 else min(own, allowed)
