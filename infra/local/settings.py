@@ -26,6 +26,7 @@ LOCAL_PARAMETERS = {
 }
 ENVIRONMENT_PARAMETERS = {"AppUrl", "BcryptCost", "DefaultPlan", "OperatorEmails", "OutboundAllowedHosts"}
 ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder", "MailNodes", "OperatorModels"}
+ENVIRONMENT_PARAMETERS |= {"DnsResolvers"}
 
 
 @dataclass(frozen=True)

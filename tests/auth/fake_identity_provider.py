@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from infra.cloudformation import ROOT
 from tests.factories import RegisteredUser, register
 from tests.gateway import ApiResponse, Client
+from tests.organizations.organization_helpers import prove_domain
 from weconnect import clock
 from weconnect.db import table
 from weconnect.identity.rows import UserRow
@@ -210,10 +211,11 @@ def _encode(raw: bytes) -> str:
 def register_with_provider(
     idp: FakeIdentityProvider, domain: str | None = None, **security: Any
 ) -> RegisteredUser:
-    """Return an owner with a verified address in `domain`, whose organization allows it and has the provider."""
+    """Return a verified owner, whose organization has the provider; it proved and allows `domain`, if there is one."""
     owner = register(f"owner@{domain}" if domain else None)
     change_user(owner, email_verified=True)
     if domain:
+        prove_domain(owner, domain)
         security["allowed_domains"] = [domain]
     set_security(owner, **security)
     response = put_provider(owner, idp)

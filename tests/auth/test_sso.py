@@ -15,7 +15,6 @@ from infra.cloudformation import ROOT
 from tests.auth import fake_identity_provider
 from tests.auth.fake_identity_provider import (
     FakeIdentityProvider,
-    change_user,
     put_provider,
     register_with_provider,
     set_security,
@@ -201,42 +200,86 @@ def start_by_email(address: str) -> ApiResponse:
     return Client().post("/v1/auth/sso/start", {"email": address})
 
 
-def test_an_address_leads_to_the_organization_whose_provider_was_configured_from_its_domain(
+def test_an_address_leads_to_the_organization_that_proved_its_domain(
     aws: None, idp: FakeIdentityProvider
 ) -> None:
     owner = register_with_provider(idp, "corp.example")
     response = start_by_email("Anybody@Corp.example")
     query = dict(parse_qsl(urlsplit(response.json["authorizationUrl"]).query))
     assert response.status == 200 and query["login_hint"] == "Anybody@Corp.example"
+    set_security(owner)
+    assert start_by_email("anybody@corp.example").status == 200
     set_security(owner, allowed_domains=["other.example"])
     assert start_by_email("anybody@corp.example").status == 404
 
 
-def test_a_domain_that_two_organizations_claim_is_ambiguous(aws: None, idp: FakeIdentityProvider) -> None:
-    register_with_provider(idp, "corp.example")
-    second = register("mallory@corp.example")
-    change_user(second, email_verified=True)
-    set_security(second, allowed_domains=["corp.example"])
-    assert put_provider(second, idp).status == 200
-    assert start_by_email("anybody@corp.example").json["code"] == "sso_ambiguous"
-
-
-@pytest.mark.parametrize(
-    ("email", "verified", "domain"),
-    [
-        ("mallory@evil.example", True, "corp.example"),
-        ("mallory@corp.example", False, "corp.example"),
-        ("mallory@gmail.com", True, "gmail.com"),
-    ],
-)
-def test_a_domain_can_only_be_claimed_with_a_verified_address_in_it(
-    aws: None, idp: FakeIdentityProvider, email: str, verified: bool, domain: str
+def test_a_verified_mailbox_and_an_unproved_claim_lead_nobody_away(
+    aws: None, idp: FakeIdentityProvider, evil: FakeIdentityProvider
 ) -> None:
-    mallory = register(email)
-    change_user(mallory, email_verified=verified)
-    set_security(mallory, allowed_domains=[domain])
-    assert put_provider(mallory, idp).json.get("domain") is None
-    assert start_by_email(f"victim@{domain}").status == 404
+    """Mallory works at Corp: she has a mailbox in its domain, and an organization and a provider of her own."""
+    mallory = register("mallory@corp.example", verified=True)
+    set_security(mallory, allowed_domains=["corp.example"])
+    path = f"/v1/organizations/{mallory.organization['id']}/domains/corp.example"
+    assert mallory.client.put(path).json["status"] == "pending"
+    assert put_provider(mallory, evil).status == 200
+    assert start_by_email("anybody@corp.example").json["code"] == "sso_not_found"
+    colleague = register("grace@corp.example", verified=True)
+    assert sign_in(evil, mallory, "grace@corp.example").json["code"] == "account_exists"
+    owner = register_with_provider(idp, "corp.example")
+    assert start_by_email("anybody@corp.example").json["authorizationUrl"].startswith(idp.issuer)
+    assert sign_in(idp, owner, "grace@corp.example").status == 200
+    listed = colleague.client.get("/v1/organizations").json["items"]
+    assert {item["id"] for item in listed} == {colleague.organization["id"], owner.organization["id"]}
+
+
+# Addresses that the provider vouches for
+
+ENTRA = {"sub": "s2", "tid": "t", "oid": "o", "ver": "2.0", "email_verified": None}
+
+
+@pytest.mark.parametrize("verified", [True, "true"])
+def test_the_claim_may_be_a_text(aws: None, idp: FakeIdentityProvider, verified: Any) -> None:
+    owner = register_with_provider(idp)
+    assert sign_in(idp, owner, "mo@corp.example", email_verified=verified).status == 200
+
+
+def test_a_trusted_issuer_vouches_for_addresses_of_the_proved_domains_alone(
+    aws: None, idp: FakeIdentityProvider
+) -> None:
+    owner = register_with_provider(idp, "corp.example")
+    set_security(owner)
+    strict = sign_in(idp, owner, "mo@corp.example", **ENTRA)
+    assert strict.json["code"] == "email_not_verified" and "emailTrust" in strict.json["detail"]
+    assert put_provider(owner, idp, emailTrust="issuer").json["emailTrust"] == "issuer"
+    assert sign_in(idp, owner, "mo@corp.example", **ENTRA).status == 200
+    refused = sign_in(idp, owner, "guest@other.example", **ENTRA | {"sub": "s3"})
+    assert refused.json["code"] == "email_not_verified" and "other.example" in refused.json["detail"]
+    denied = sign_in(idp, owner, "no@corp.example", **ENTRA | {"sub": "s4", "email_verified": False})
+    assert denied.json["code"] == "email_not_verified"
+    assert put_provider(owner, idp).json["emailTrust"] == "claim"
+
+
+@pytest.mark.parametrize("claim", ["preferred_username", "upn"])
+def test_the_name_of_the_sign_in_replaces_a_missing_address_of_a_trusted_issuer(
+    aws: None, idp: FakeIdentityProvider, claim: str
+) -> None:
+    owner = register_with_provider(idp, "corp.example")
+    claims = {**ENTRA, "email": None, claim: "Mo@corp.example"}
+    strict = sign_in(idp, owner, **claims)
+    assert strict.json["code"] == "sso_failed" and "emailTrust" in strict.json["detail"]
+    assert put_provider(owner, idp, emailTrust="issuer").status == 200
+    response = sign_in(idp, owner, **claims)
+    assert response.status == 200, response.text
+    assert client_with_tokens(response.json).get("/v1/users/me").json["email"] == "mo@corp.example"
+
+
+def test_an_issuer_of_every_tenant_is_refused_with_the_one_to_use(
+    aws: None, idp: FakeIdentityProvider
+) -> None:
+    idp.discovery["issuer"] = "https://login.microsoftonline.com/{tenantid}/v2.0"
+    refused = put_provider(register(verified=True), idp)
+    assert (refused.status, refused.json["code"]) == (422, "invalid_issuer")
+    assert "https://login.microsoftonline.com/<tenant ID>/v2.0" in refused.json["detail"]
 
 
 # Configuration

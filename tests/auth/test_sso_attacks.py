@@ -290,7 +290,7 @@ def test_every_supported_way_of_signing_is_accepted(
 # Users that a provider may name
 
 
-@pytest.mark.parametrize("verified", [False, None, "true", 1])
+@pytest.mark.parametrize("verified", [False, None, "yes", 1])
 def test_an_address_that_the_provider_has_not_verified_is_refused(
     aws: None, idp: FakeIdentityProvider, verified: Any
 ) -> None:

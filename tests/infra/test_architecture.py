@@ -37,7 +37,6 @@ INDEXES_OVER_ORGANIZATIONS = {
     "USERS": "operators list users by role",
     "ORGS": "operators list organizations by plan",
     "STRIPE": "Stripe's events name a customer only",
-    "SSO": "a sign-in by an e-mail address names no organization",
     "CURRENT": "the users whose current organization this is",
     "RUN": "sweepers work for all organizations",
     "TEMPLATE": "public templates belong to no organization",
@@ -45,7 +44,7 @@ INDEXES_OVER_ORGANIZATIONS = {
 }
 # The same for the table itself: rows that are looked up before the organization is known.
 ROWS_OVER_ORGANIZATIONS = {"USER", "EMAIL", "SLUG", "TOKEN", "APIKEY", "REGISTRATIONS", "IDEM", "READINESS"}
-ROWS_OVER_ORGANIZATIONS |= {"LOGIN", "LOGINS", "STRIPEEVENT"}
+ROWS_OVER_ORGANIZATIONS |= {"DOMAIN", "LOGIN", "LOGINS", "STRIPEEVENT"}
 
 
 def _name(path: Path) -> str:

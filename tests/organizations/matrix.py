@@ -15,6 +15,7 @@ from tests.organizations.organization_helpers import create_membership, verify_e
 from weconnect import ids
 from weconnect.auth.sso import oidc
 from weconnect.organizations.billing import billing
+from weconnect.organizations.domains import dns_lookup
 
 ISSUER = "https://idp.example.com"
 ENDPOINTS = oidc.Endpoints(f"{ISSUER}/authorize", f"{ISSUER}/token", f"{ISSUER}/keys", False, False)
@@ -23,13 +24,22 @@ INVITATION_TOKENS: dict[str, str] = {}
 
 
 def mock_services(patch: pytest.MonkeyPatch) -> None:
-    """Replace the identity provider and Stripe."""
+    """Replace the identity provider, DNS and Stripe."""
+    records = _Records()
+    patch.setattr(dns_lookup, "read_txt", lambda _: records)
     patch.setattr(oidc, "discover", lambda issuer: ENDPOINTS)
     prices = {"starter": "s", "pro": "p", "enterprise": "e"}
     patch.setattr(billing, "load_stripe_keys", lambda: {"secretKey": "sk", "prices": prices})
     patch.setattr(billing, "_create_client", lambda *_: MagicMock())
     patch.setattr(billing, "_call", _fake_stripe)
     patch.setattr(billing, "_require_return_url", lambda: "https://app.example.com")
+
+
+class _Records(list[str]):
+    """TXT records that have every value."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 def _fake_stripe(_: Any, params: dict[str, Any], options: Any = None) -> Any:
@@ -42,9 +52,9 @@ def _fake_stripe(_: Any, params: dict[str, Any], options: Any = None) -> Any:
 def add_entities(side: Side) -> None:
     """Create an identity provider, members, roles, invitations, a Stripe customer and a deleted organization."""
     person, client, path = side.person, side.client, f"/v1/organizations/{side.ids['organizationId']}"
+    verify_email(person)
     provider = {"issuer": ISSUER, "clientId": "weconnect", "clientSecret": "a secret"}
     assert client.put(f"{path}/identity-provider", provider).status == 200
-    verify_email(person)
     other = register(f"other-{person.user['email']}")
     create_membership(person.organization["id"], other.user["id"], "viewer")
     create_membership(person.organization["id"], register(f"co-{person.user['email']}").user["id"], "owner")
@@ -54,12 +64,15 @@ def add_entities(side: Side) -> None:
     invitation, _ = (
         created(client.post(f"{path}/invitations", {"email": f"{name}@example.com"})) for name in "ab"
     )
+    for domain in ("first.example", "second.example"):
+        assert client.put(f"{path}/domains/{person.user['id']}.{domain}").status == 200
     assert client.post(f"{path}/billing/checkout", {"plan": "pro"}).status == 200
     trashed = created(client.post("/v1/organizations", {"name": "Trashed"}))["id"]
     there = client_with_tokens(client.post(f"/v1/organizations/{trashed}/switch").json)
     assert there.delete(f"/v1/organizations/{trashed}").status == 204
     assert client.post(f"{path}/switch").status == 200
     side.ids |= {
+        "domain": f"{person.user['id']}.first.example",
         "otherUserId": other.user["id"],
         "roleId": role["id"],
         "invitationId": invitation["id"],
@@ -101,6 +114,7 @@ MATRIX = ModuleMatrix(
         "create_organization": ExampleRequest({"name": "Another"}, kind="person"),
         "create_role": ExampleRequest({"name": "A new role", "permissions": ["agents:read"]}),
         "decline_invitation": ExampleRequest({"token": "not a token"}, is_public=True),
+        "delete_domain": ExampleRequest(),
         "delete_identity_provider": ExampleRequest(),
         "delete_organization": ExampleRequest(kind="owner"),
         "delete_role": ExampleRequest(),
@@ -111,11 +125,13 @@ MATRIX = ModuleMatrix(
         "get_role": ExampleRequest(),
         "get_usage": ExampleRequest(),
         "leave_organization": ExampleRequest(kind="person"),
+        "list_domains": ExampleRequest(),
         "list_invitations": ExampleRequest(),
         "list_members": ExampleRequest(),
         "list_organizations": ExampleRequest(),
         "list_roles": ExampleRequest(),
         "open_billing_portal": ExampleRequest(),
+        "put_domain": ExampleRequest(),
         "put_identity_provider": ExampleRequest(
             {"issuer": ISSUER, "clientId": "another", "clientSecret": "another secret"}
         ),
@@ -133,5 +149,6 @@ MATRIX = ModuleMatrix(
         "update_member": ExampleRequest({"role": "member"}, ids={"userId": "otherUserId"}),
         "update_organization": ExampleRequest({"name": "Changed"}),
         "update_role": ExampleRequest({"description": "changed"}),
+        "verify_domain": ExampleRequest(),
     },
 )

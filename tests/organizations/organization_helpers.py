@@ -8,8 +8,14 @@ from tests.gateway import ApiResponse, Client
 from weconnect import clock
 from weconnect.db import table
 from weconnect.identity.rows import UserRow
-from weconnect.organizations.entities import OrganizationMember
-from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow
+from weconnect.organizations.entities import DomainStatus, MailDomain, OrganizationMember
+from weconnect.organizations.rows import (
+    DomainOwnerRow,
+    DomainRow,
+    MemberCountRow,
+    MemberRow,
+    OrganizationRow,
+)
 
 
 def register_verified(email: str | None = None, **more: Any) -> RegisteredUser:
@@ -17,6 +23,28 @@ def register_verified(email: str | None = None, **more: Any) -> RegisteredUser:
     person = register(email, **more)
     verify_email(person)
     return person
+
+
+def prove_domain(person: RegisteredUser, domain: str) -> None:
+    """Make a mail domain the proved one of a user's organization, without DNS."""
+    organization_id = person.organization["id"]
+    moment = clock.now()
+    proved = MailDomain(
+        id=person.user["id"],
+        created_at=moment,
+        updated_at=moment,
+        organization_id=organization_id,
+        user_id=person.user["id"],
+        domain=domain,
+        status=DomainStatus.VERIFIED,
+        record_name=f"_weconnect.{domain}",
+        record_value=f"weconnect-domain={organization_id}",
+        verified_at=moment,
+    )
+    pk, sk = DomainRow.at(organization_id, domain)
+    table.create(DomainRow.of(proved, pk=pk, sk=sk), {})
+    pk, sk = DomainOwnerRow.at(domain)
+    table.create(DomainOwnerRow(pk=pk, sk=sk, organization_id=organization_id), {})
 
 
 def verify_email(person: RegisteredUser) -> None:

@@ -16,6 +16,7 @@ from tests.organizations.organization_helpers import (
     invite_for_token,
     member_path,
     organization_path,
+    prove_domain,
     register_member,
     register_verified,
     set_plan,
@@ -203,6 +204,9 @@ def test_the_inviter_needs_a_verified_address(aws: None) -> None:
 
 def test_only_addresses_of_allowed_domains_are_invited_and_accepted(aws: None) -> None:
     owner = register_verified()
+
+    for domain in ("example.org", "example.net"):
+        prove_domain(owner, domain)
 
     def allow(*domains: str) -> None:
         security = {"allowedDomains": list(domains)}

@@ -8,6 +8,7 @@ from tests.factories import PASSWORD, add_member, register
 from tests.gateway import Client
 from tests.organizations.organization_helpers import (
     organization_path,
+    prove_domain,
     register_member,
     set_plan,
     status_and_code,
@@ -104,6 +105,8 @@ def test_settings_are_changed_part_by_part(aws: None) -> None:
     branding = {"primaryColor": "#112233"}
     ask = person.client.patch
     ask(organization_path(person), {"customSettings": {"branding": branding}})
+    for domain in ("example.com", "xn--bcher-kva.example"):
+        prove_domain(person, domain)
     domains = ["Example.COM", "bücher.example", "example.com"]
     response = ask(organization_path(person), {"customSettings": {"security": {"allowedDomains": domains}}})
     settings = response.json["customSettings"]

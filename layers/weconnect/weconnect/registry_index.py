@@ -44,6 +44,8 @@ MODULES_BY_KIND: dict[str, str] = {
     "JOBINPUT": "weconnect.jobs.rows",
     "OPENJOBS": "weconnect.jobs.rows",
     "COUNT": "weconnect.organizations.rows",
+    "DOMAIN": "weconnect.organizations.rows",
+    "DOMAINOWNER": "weconnect.organizations.rows",
     "EVENT": "weconnect.organizations.rows",
     "INVITATION": "weconnect.organizations.rows",
     "INVITEMAIL": "weconnect.organizations.rows",

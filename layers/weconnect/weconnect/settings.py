@@ -41,6 +41,7 @@ class Settings:
     app_url: str = _env("APP_URL")
     nodes_aws_endpoint_url: str | None = _env("NODES_AWS_ENDPOINT_URL") or None
     outbound_allowed_hosts: frozenset[str] = _list("OUTBOUND_ALLOWED_HOSTS")
+    dns_resolvers: frozenset[str] = _list("DNS_RESOLVERS")
     registrations_per_minute: int = int(_env("REGISTRATIONS_PER_MINUTE", "5"))
     bcrypt_cost: int = int(_env("BCRYPT_COST", "12"))
     operator_models: frozenset[str] = _list("OPERATOR_MODELS")

@@ -276,12 +276,6 @@ class SsoNotFound(NotFound):
     code, title = "sso_not_found", "Single sign-on is not available for this organization or address"
 
 
-class SsoAmbiguous(BadRequest):
-    """Several organizations accept the domain of the e-mail address."""
-
-    code, title = "sso_ambiguous", "Ambiguous mail domain"
-
-
 class SsoEnforced(Conflict):
     """The identity provider cannot be removed while single sign-on is enforced."""
 

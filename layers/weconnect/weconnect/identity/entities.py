@@ -182,17 +182,23 @@ class ExecutionLimit(TenantEntity):
         return max(0, self.max_executions - self.current_executions)
 
 
+class EmailTrust(StrEnum):
+    """The source that vouches for an address: the claim `email_verified`, or the issuer in the proved mail domains."""
+
+    CLAIM = "claim"
+    ISSUER = "issuer"
+
+
 class IdentityProvider(TenantEntity):
     """An organization's OIDC provider, without its client secret; `user_id` is the user who configured it.
 
     Register `redirect_uri` at the provider. `signs_in_owners` is true only when an owner configured the provider.
-    `domain` is the mail domain whose users are led to this provider by their address, and may join with an account that
-    they already have: the domain of whoever configured the provider, if that address is verified and the organization
-    allows the domain.
+    `email_trust` says what vouches for an address: the claim `email_verified`, or, for providers that send none (Entra
+    ID), the issuer itself in the mail domains that the organization proved.
     """
 
     issuer: str
     client_id: str
     signs_in_owners: bool = False
-    domain: str | None = None
+    email_trust: EmailTrust = EmailTrust.CLAIM
     redirect_uri: str = ""

@@ -230,7 +230,7 @@ class IdentityProviderRow(EntityRow[IdentityProvider], discriminator="IDENTITYPR
     issuer: Attribute[str]
     client_id: Attribute[str]
     signs_in_owners: Attribute[bool]
-    domain: Attribute[str | None]
+    email_trust: Attribute[str] = stored(default="claim")
     client_secret: Attribute[str] = stored()
     endpoints: Attribute[dict[str, Any]] = stored()
 
@@ -238,11 +238,6 @@ class IdentityProviderRow(EntityRow[IdentityProvider], discriminator="IDENTITYPR
     def at(organization_id: object) -> tuple[str, str]:
         """Return the key (pk, sk) of an organization's provider."""
         return key("ORG", organization_id), "IDENTITYPROVIDER"
-
-    @staticmethod
-    def by_domain(domain: str) -> str:
-        """Return the partition of gsi2 with the providers of a mail domain; its sort key is the organization's ID."""
-        return key("SSO", domain)
 
     @property
     def trust(self) -> str:

@@ -5,6 +5,7 @@ from uuid import UUID
 from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.organizations import creation
+from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.errors import NotAMember, OrganizationNotFound, OwnerOnly, SubscriptionActive
 from weconnect.organizations.members import membership
@@ -15,7 +16,8 @@ def delete(caller: Caller, organization_id: UUID, if_match: int | None, *, purge
     """Move the organization to the trash for 30 days; with `purge`, delete one that is there with all its data.
 
     From that moment nobody can sign in to it or refresh, because both read the organization; an access token stays
-    valid for its 15 minutes. Raises OwnerOnly, or SubscriptionActive because charging would continue.
+    valid for its 15 minutes. Its mail domains are given up, also for a restore. Raises OwnerOnly, or SubscriptionActive
+    because charging would continue.
     """
     if purge:
         trashed = _require_in_trash(caller, organization_id)
@@ -32,6 +34,7 @@ def delete(caller: Caller, organization_id: UUID, if_match: int | None, *, purge
     with table.transaction(caller.actor()) as writes:
         table.move_to_trash(writes, row, OrganizationRow.in_trash(organization_id), if_match=if_match)
         creation.release_slug(writes, row.slug)
+        mail_domains.release_all(writes, organization_id)
 
 
 def restore(caller: Caller, organization_id: UUID) -> Organization:

@@ -259,6 +259,28 @@ class MemberUser(ApiModel):
     avatar: str | None = None
 
 
+class DomainStatus(StrEnum):
+    """The proof of a mail domain."""
+
+    PENDING = "pending"
+    VERIFIED = "verified"
+
+
+class MailDomain(TenantEntity):
+    """A mail domain that the organization claims: set the TXT record, then verify it.
+
+    `status` is `verified` once the record was seen, and stays so until the domain is given up, or another organization
+    proves it after the record has gone.
+    """
+
+    domain: str = Field(max_length=255)
+    status: DomainStatus = DomainStatus.PENDING
+    record_type: Literal["TXT"] = "TXT"
+    record_name: str
+    record_value: str
+    verified_at: AwareDatetime | None = None
+
+
 class Member(OrganizationMember):
     """A membership with its user and the resulting permissions."""
 

@@ -1,6 +1,14 @@
 """Errors about organizations, their members and plans. The authorizer imports this: no pydantic and no rows here."""
 
-from weconnect.errors import BadRequest, Conflict, Forbidden, LimitReached, NotFound
+from weconnect.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    LimitReached,
+    NotFound,
+    UpstreamFailed,
+)
 
 # Organizations
 
@@ -204,3 +212,54 @@ class InvalidStripeEvent(BadRequest):
     """The webhook's body is not an event of Stripe."""
 
     code, title = "invalid_event", "Invalid event"
+
+
+# Mail domains
+
+
+class DomainNotFound(NotFound):
+    """The organization does not claim this mail domain."""
+
+    code, title = "domain_not_found", "Mail domain not found"
+
+
+class PublicMailDomain(Invalid):
+    """Anybody can have an address in the domain, so no organization can claim it."""
+
+    code, title = "public_mail_domain", "Public mail domain"
+
+
+class DomainNotVerified(Invalid):
+    """The organization has not proved the mail domain: claim it, set its TXT record and verify it."""
+
+    code, title = "domain_not_verified", "Mail domain not verified"
+
+
+class DomainRecordMissing(Conflict):
+    """DNS has no TXT record at the name that the claimed domain gives."""
+
+    code, title = "domain_record_missing", "TXT record missing"
+
+
+class DomainRecordMismatch(Conflict):
+    """The TXT records of the claimed domain do not have the value that it gives."""
+
+    code, title = "domain_record_mismatch", "TXT record has another value"
+
+
+class DomainTaken(Conflict):
+    """Another organization proved the domain, and its TXT record is still there. Remove that record first."""
+
+    code, title = "domain_taken", "Mail domain belongs to another organization"
+
+
+class DomainLimitReached(LimitReached):
+    """The organization has as many mail domains as it may have."""
+
+    code, title = "domain_limit_reached", "Too many mail domains"
+
+
+class DnsFailed(UpstreamFailed):
+    """The DNS servers of the domain did not answer, or answered with a failure."""
+
+    code, title = "dns_failed", "DNS look-up failed"

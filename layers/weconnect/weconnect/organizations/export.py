@@ -9,6 +9,7 @@ from weconnect.api.caller import Caller
 from weconnect.db import payloads
 from weconnect.db.table import EntityRow
 from weconnect.organizations import service
+from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.members import members, membership, roles
 from weconnect.organizations.rows import InvitationRow, MemberRow, OrganizationRow
 from weconnect.organizations.schemas import ExportResult, OrganizationExport
@@ -36,6 +37,7 @@ def create_export(caller: Caller, organization_id: UUID) -> ExportResult:
         invitations=[
             row.to_entity() for row in _load_rows(InvitationRow, InvitationRow.PREFIX, organization_id)
         ],
+        domains=mail_domains.load_all(organization_id),
         **{field: registry.resolve(export)(caller) for field, export in registry_index.EXPORT_PARTS.items()},
     )
     text = document.model_dump_json(by_alias=True, exclude_none=True)

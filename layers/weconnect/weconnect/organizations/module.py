@@ -15,6 +15,7 @@ MODULE = Module(
         "Members": "Members of an organization and their permissions.",
         "Roles": "Built-in and custom roles.",
         "Invitations": "Invitations to an organization.",
+        "Mail domains": "Mail domains that an organization proved by DNS.",
         "Billing": "Plans and payments.",
     },
     tags_rank=60,

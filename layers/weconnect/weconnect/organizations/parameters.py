@@ -5,11 +5,12 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import AfterValidator
 
 from weconnect.api.parameters import path_id
 from weconnect.api.resolver import app
 from weconnect.organizations.entities import OrganizationRole
-from weconnect.organizations.schemas import SignedBody
+from weconnect.organizations.schemas import SignedBody, normalize_own_domain
 
 OrganizationId = path_id("organizationId")
 UserId = path_id("userId")
@@ -22,6 +23,11 @@ RoleId = Annotated[
         pattern="^(owner|admin|member|viewer|[0-9a-fA-F-]{36})$",
         description="The ID of a custom role, or the name of a built-in one",
     ),
+]
+DomainName = Annotated[
+    str,
+    Path(alias="domain", max_length=255, description="A mail domain, such as example.com"),
+    AfterValidator(normalize_own_domain),
 ]
 RoleFilter = Annotated[OrganizationRole | None, Query(description="Only members with this role")]
 IsActiveFilter = Annotated[

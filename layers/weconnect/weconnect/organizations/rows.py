@@ -10,6 +10,7 @@ from weconnect.organizations.entities import (
     CustomRole,
     Invitation,
     LimitEvent,
+    MailDomain,
     Organization,
     OrganizationMember,
 )
@@ -217,6 +218,34 @@ class InvitedAddressRow(Row, discriminator="INVITEMAIL"):
     def at(organization_id: object, email: str) -> tuple[str, str]:
         """Return the key (pk, sk) of the marker of an invited address."""
         return key("ORG", organization_id), key("INVITEMAIL", email)
+
+
+class DomainRow(EntityRow[MailDomain], discriminator="DOMAIN"):
+    """A mail domain that an organization claims, proved or not."""
+
+    id: Attribute[str]
+    organization_id: Attribute[str]
+    domain: Attribute[str]
+    record_name: Attribute[str]
+    record_value: Attribute[str]
+
+    PREFIX = "DOMAIN#"
+
+    @staticmethod
+    def at(organization_id: object, domain: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of an organization's domain, in IDNA."""
+        return key("ORG", organization_id), key("DOMAIN", domain)
+
+
+class DomainOwnerRow(Row, discriminator="DOMAINOWNER"):
+    """The marker of the one organization that proved a mail domain."""
+
+    organization_id: Attribute[str] = stored()
+
+    @staticmethod
+    def at(domain: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of a domain's marker."""
+        return key("DOMAIN", domain), "DOMAIN"
 
 
 class LimitEventRow(EntityRow[LimitEvent], discriminator="EVENT"):

@@ -19,6 +19,7 @@ from weconnect.organizations.entities import (
     Invitation,
     LimitedByPlan,
     LimitEvent,
+    MailDomain,
     Member,
     Name,
     Organization,
@@ -29,6 +30,7 @@ from weconnect.organizations.entities import (
 )
 from weconnect.organizations.member_permissions import MemberPermissions
 
+MAX_DOMAIN_LENGTH = 240  # DNS allows 253 characters, with the label of the TXT record
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 
 
@@ -39,6 +41,14 @@ def normalize_domain(text: str) -> str:
     except UnicodeError:
         domain = ""
     if not _DOMAIN.fullmatch(domain):
+        raise ValueError("must be a domain, such as example.com")
+    return domain
+
+
+def normalize_own_domain(text: str) -> str:
+    """Return the normalized domain. Raises ValueError also for a name without a dot, which nobody registers."""
+    domain = normalize_domain(text)
+    if "." not in domain or len(domain) > MAX_DOMAIN_LENGTH:
         raise ValueError("must be a domain, such as example.com")
     return domain
 
@@ -226,6 +236,12 @@ class EventReceipt(ApiModel):
     received: Literal[True] = True
 
 
+class DomainList(ApiModel):
+    """The mail domains of an organization, in the order of the alphabet."""
+
+    items: list[MailDomain]
+
+
 @with_fields(
     {
         field: (list[JsonObject], Field(description=text))
@@ -240,6 +256,7 @@ class OrganizationExport(ApiModel):
     members: list[Member]
     roles: list[CustomRole]
     invitations: list[Invitation]
+    domains: list[MailDomain]
 
 
 class ExportResult(ApiModel):

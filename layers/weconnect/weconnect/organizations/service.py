@@ -13,6 +13,7 @@ from weconnect.identity import periods
 from weconnect.identity.entities import LimitType
 from weconnect.identity.rows import IdentityProviderRow
 from weconnect.organizations import creation
+from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import (
     CustomSettings,
     Organization,
@@ -20,7 +21,7 @@ from weconnect.organizations.entities import (
     OrganizationSummary,
     PlanLimits,
 )
-from weconnect.organizations.errors import OrganizationNotFound, SsoNotConfigured
+from weconnect.organizations.errors import DomainNotVerified, OrganizationNotFound, SsoNotConfigured
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow, OrganizationRow, UsageRow
 from weconnect.organizations.schemas import NewOrganization, OrganizationChanges
@@ -146,9 +147,34 @@ def _check_settings(organization_id: UUID, before: Organization, settings: Custo
                 errors.append({"pointer": pointer, "detail": f"exceeds the plan's limit of {bound}"})
     if errors:
         raise Invalid(f"{errors[0]['pointer']} {errors[0]['detail']}", errors=errors)
+    if settings.security:
+        _require_proved_domains(organization_id, before, settings.security.allowed_domains or [])
     enforced = before.custom_settings.security and before.custom_settings.security.enforce_sso
     if settings.security and settings.security.enforce_sso and not enforced:
         _require_identity_provider(organization_id)
+
+
+def _require_proved_domains(organization_id: UUID, before: Organization, domains: list[str]) -> None:
+    """Raise DomainNotVerified for a new domain in `allowedDomains` that the organization has not proved."""
+    security = before.custom_settings.security
+    present = (security.allowed_domains if security else None) or []
+    unproved = [
+        (number, domain)
+        for number, domain in enumerate(domains)
+        if domain not in present and mail_domains.find_owner(domain) != organization_id
+    ]
+    if unproved:
+        path = f"/v1/organizations/{organization_id}/domains/{unproved[0][1]}"
+        raise DomainNotVerified(
+            f"The organization has not proved {unproved[0][1]}. Claim it by PUT {path}, and verify it.",
+            errors=[
+                {
+                    "pointer": f"/customSettings/security/allowedDomains/{number}",
+                    "detail": f"{domain} is not proved",
+                }
+                for number, domain in unproved
+            ],
+        )
 
 
 def _require_identity_provider(organization_id: UUID) -> None:

@@ -13,6 +13,7 @@ from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
 from weconnect.auth.sso import identity_providers
 from weconnect.db import table
+from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.invitations import invitations
 from weconnect.organizations.members import membership
@@ -44,5 +45,7 @@ def _close_organization(owner: Caller) -> None:
     ):
         with table.transaction(owner.actor()) as writes:
             invitations.close(writes, row)
+    with table.transaction(owner.actor()) as writes:
+        mail_domains.release_all(writes, owner.organization_id)
     for close in registry_index.ACCESS_CLOSINGS:
         registry.resolve(close)(owner)

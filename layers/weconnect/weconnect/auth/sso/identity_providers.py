@@ -13,11 +13,9 @@ from weconnect.auth.sso import oidc
 from weconnect.auth.sso.schemas import CALLBACK_PATH, IdentityProviderSettings
 from weconnect.db import table
 from weconnect.errors import NotConfigured, StaleVersion
-from weconnect.identity.email_addresses import domain_of
 from weconnect.identity.entities import IdentityProvider
-from weconnect.identity.errors import UserNotFound
 from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
-from weconnect.identity.rows import IdentityProviderRow, UserRow
+from weconnect.identity.rows import IdentityProviderRow
 from weconnect.identity.verified_addresses import require_verified
 from weconnect.organizations.entities import Organization, OrganizationRole
 from weconnect.organizations.errors import OrganizationNotFound
@@ -26,33 +24,6 @@ from weconnect.organizations.rows import MemberRow, OrganizationRow
 from weconnect.security import encryption
 
 SECRET_KIND, SECRET_FIELD = "IDENTITYPROVIDER", "client_secret"
-
-PUBLIC_MAIL_DOMAINS = frozenset(
-    {
-        *(
-            "163.com",
-            "aol.com",
-            "fastmail.com",
-            "free.fr",
-            "gmail.com",
-            "gmx.de",
-            "gmx.net",
-            "googlemail.com",
-        ),
-        *("hey.com", "hotmail.com", "icloud.com", "live.com", "mac.com", "mail.com", "mail.ru", "me.com"),
-        *(
-            "msn.com",
-            "outlook.com",
-            "proton.me",
-            "protonmail.com",
-            "qq.com",
-            "web.de",
-            "yahoo.com",
-            "yandex.ru",
-        ),
-    }
-)
-"""Domains in which anybody can have an address, so that an address there proves nothing about an organization."""
 
 
 def get(caller: Caller, organization_id: UUID) -> IdentityProvider:
@@ -79,9 +50,6 @@ def put(
     if row is None and if_match is not None:
         raise StaleVersion("This organization has no identity provider yet. Leave out If-Match.")
     endpoints = oidc.discover(body.issuer)
-    organization_row = table.require(
-        OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound
-    )
     provider_id = UUID(row.id) if row else ids.new_id()
     secret_version = encryption.secret_version_of(row.client_secret) + 1 if row else 1
     values = {
@@ -89,7 +57,8 @@ def put(
         "issuer": body.issuer,
         "client_id": body.client_id,
         "endpoints": vars(endpoints),
-        **_trust_values(caller, organization_row.to_entity(), body, row),
+        "signs_in_owners": _may_sign_in_owners(caller, body, row),
+        "email_trust": body.email_trust.value,
         "client_secret": encryption.encrypt(
             organization_id,
             kind=SECRET_KIND,
@@ -147,13 +116,6 @@ def require_provider(organization_id: UUID) -> IdentityProviderRow:
     return row
 
 
-def find_by_domain(domain: str) -> list[IdentityProviderRow]:
-    """Return the providers for the users of a mail domain, at most two: more than one are ambiguous anyway."""
-    index_rows = IdentityProviderRow.gsi2.query(IdentityProviderRow.by_domain(domain), limit=2)
-    rows = [table.get(IdentityProviderRow, (row.pk, row.sk)) for row in index_rows]
-    return [row for row in rows if row is not None]
-
-
 def decrypt_secret(row: IdentityProviderRow) -> str:
     """Return the client secret in plain text."""
     return encryption.decrypt(
@@ -178,34 +140,19 @@ def allowed_domains(organization: Organization) -> frozenset[str]:
     return frozenset(domain.lower() for domain in (security.allowed_domains if security else None) or [])
 
 
-def _trust_values(
-    caller: Caller,
-    organization: Organization,
-    body: IdentityProviderSettings,
-    row: IdentityProviderRow | None,
-) -> dict[str, Any]:
-    """Return the attributes that depend on who configures the provider: whether owners may use it, and its domain.
+def _may_sign_in_owners(
+    caller: Caller, body: IdentityProviderSettings, row: IdentityProviderRow | None
+) -> bool:
+    """Return whether owners may use the provider: one of them configured it, after signing in with a password.
 
-    Both need a member who signed in with a password: neither an API key nor another provider makes an owner or proves
-    an address. A new secret for the same client keeps what was there.
+    Neither an API key nor another provider makes an owner. A new secret for the same client keeps what was there.
     """
     is_same_client = row is not None and (row.issuer, row.client_id) == (body.issuer, body.client_id)
-    signs_in_owners = bool(row and is_same_client and row.signs_in_owners)
-    domain = row.domain if row and is_same_client else None
-    member = table.get(MemberRow, MemberRow.at(organization.id, caller.user_id))
-    if caller.session_id and not caller.is_sso and member:
-        signs_in_owners = signs_in_owners or member.role == OrganizationRole.OWNER
-        user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
-        own_domain = domain_of(user.email)
-        is_public = own_domain in PUBLIC_MAIL_DOMAINS
-        if user.email_verified and not is_public and own_domain in allowed_domains(organization):
-            domain = own_domain
-    return {
-        "signs_in_owners": signs_in_owners,
-        "domain": domain,
-        "gsi2pk": IdentityProviderRow.by_domain(domain) if domain else None,
-        "gsi2sk": str(organization.id) if domain else None,
-    }
+    if row and is_same_client and row.signs_in_owners:
+        return True
+    member = table.get(MemberRow, MemberRow.at(caller.organization_id, caller.user_id))
+    is_person = caller.session_id is not None and not caller.is_sso
+    return is_person and member is not None and member.role == OrganizationRole.OWNER
 
 
 def _build_row(organization_id: UUID, provider_id: UUID, values: Mapping[str, Any]) -> IdentityProviderRow:

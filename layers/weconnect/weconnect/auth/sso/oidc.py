@@ -22,6 +22,7 @@ MAX_BYTES = 1024 * 1024
 SKEW_SECONDS = 60
 SCOPES = "openid email profile"
 KEY_TYPES_BY_ALGORITHM = {"RS256": "RSA", "ES256": "EC"}
+USERNAME_CLAIMS = ("preferred_username", "upn")
 PUBLIC_KEY_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
 
 Jwk = dict[str, Any]
@@ -44,11 +45,14 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Identity:
-    """The person that an ID token is about; `subject` is the issuer's own ID of them."""
+    """The person that an ID token is about; `subject` is the issuer's own ID of them.
+
+    `is_email_verified` is None when the token does not say.
+    """
 
     subject: str
     email: str
-    is_email_verified: bool
+    is_email_verified: bool | None
     first_name: str
     last_name: str
     has_second_factor: bool
@@ -62,6 +66,11 @@ def discover(issuer: str) -> Endpoints:
         raise InvalidIssuer(f"its discovery document responds with status {status}")
     if not isinstance(document, dict):
         raise InvalidIssuer("its discovery document is not a JSON object")
+    if "{tenantid}" in str(document.get("issuer")):
+        raise InvalidIssuer(
+            "it serves the users of every tenant; use the issuer of your own, "
+            "https://login.microsoftonline.com/<tenant ID>/v2.0"
+        )
     if document.get("issuer") != issuer:
         raise InvalidIssuer("its discovery document names another issuer; copy that one exactly")
     if "code" not in _read_string_set(document, "response_types_supported", "code"):
@@ -140,28 +149,47 @@ def exchange_code(
     return token
 
 
-def verify_identity(endpoints: Endpoints, token: str, *, issuer: str, client_id: str, nonce: str) -> Identity:
-    """Return the person of an ID token after verifying it with the issuer's keys. Raises SsoFailed with the reason."""
+def verify_identity(
+    endpoints: Endpoints, token: str, *, issuer: str, client_id: str, nonce: str, trusts_issuer: bool
+) -> Identity:
+    """Return the person of an ID token after verifying it with the issuer's keys. Raises SsoFailed with the reason.
+
+    With `trusts_issuer`, the name that people sign in with replaces a missing address.
+    """
     _, document = _send("GET", endpoints.jwks)
     jwks = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(jwks, list):
         raise SsoFailed("the issuer's keys cannot be read")
     claims = verify_signature(token, [jwk for jwk in jwks if isinstance(jwk, dict)])
     _check_claims(claims, issuer, client_id, nonce)
-    email = claims.get("email")
-    if not isinstance(email, str) or not email:
-        raise SsoFailed(
-            "it sent no e-mail address; configure the claims email and email_verified in ID tokens"
-        )
+    email = _read_email(claims, trusts_issuer=trusts_issuer)
     first_name, last_name = _read_names(claims, email)
     return Identity(
         subject=claims["sub"],
         email=email,
-        is_email_verified=claims.get("email_verified") is True,
+        is_email_verified=_read_email_verified(claims),
         first_name=first_name,
         last_name=last_name,
         has_second_factor=isinstance(claims.get("amr"), list) and "mfa" in claims["amr"],
     )
+
+
+def _read_email(claims: dict[str, Any], *, trusts_issuer: bool) -> str:
+    """Return the address in the claims. Raises SsoFailed without one."""
+    for name in ("email", *USERNAME_CLAIMS) if trusts_issuer else ("email",):
+        text = claims.get(name)
+        if isinstance(text, str) and "@" in text:
+            return text
+    raise SsoFailed(
+        "it sent no e-mail address; configure the claims email and email_verified in ID tokens, or set emailTrust to "
+        "issuer for a provider that sends preferred_username"
+    )
+
+
+def _read_email_verified(claims: dict[str, Any]) -> bool | None:
+    """Return the claim `email_verified`, which some providers send as a text; None without it."""
+    claim = claims.get("email_verified")
+    return None if claim is None else claim is True or claim == "true"
 
 
 def verify_signature(token: str, jwks: list[Jwk]) -> dict[str, Any]:

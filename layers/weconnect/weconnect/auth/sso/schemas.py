@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from weconnect.base_entity import ApiModel
+from weconnect.identity.entities import EmailTrust
 
 CALLBACK_PATH = "/v1/auth/sso/callback"
 SIGN_IN_SECONDS = 600
@@ -15,11 +16,16 @@ ClientText = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[\x20
 
 
 class IdentityProviderSettings(ApiModel):
-    """The client that was registered at an OIDC provider. `issuer` is the one in its discovery document."""
+    """The client that was registered at an OIDC provider. `issuer` is the one in its discovery document.
+
+    With `email_trust: issuer`, an address without the claim `email_verified` counts as verified in the mail domains
+    that the organization proved, and `preferred_username` or `upn` replaces a missing `email`: Entra ID needs that.
+    """
 
     issuer: Issuer
     client_id: ClientText
     client_secret: Annotated[str, Field(min_length=1, max_length=2_000)]
+    email_trust: EmailTrust = EmailTrust.CLAIM
 
 
 class SsoStart(ApiModel):

@@ -18,7 +18,6 @@ from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.errors import (
     IdentityProviderNotFound,
     InvalidSsoState,
-    SsoAmbiguous,
     SsoFailed,
     SsoNotFound,
 )
@@ -34,9 +33,11 @@ from weconnect.auth.sso.schemas import (
 )
 from weconnect.db import table
 from weconnect.identity.email_addresses import domain_of, normalize_email
+from weconnect.identity.entities import EmailTrust
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import IdentityProviderRow, TokenRow, UserRow
 from weconnect.log import logger
+from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.members.active_membership import load_active_membership
 from weconnect.organizations.rows import OrganizationRow, SlugRow
@@ -58,7 +59,7 @@ class SignInState(TypedDict):
 def start(body: SsoStart, request: RequestInfo) -> StartedSignIn:
     """Start a sign-in; return the provider's address with all parameters, and the secret for the browser's cookie.
 
-    Raises SsoNotFound, or SsoAmbiguous for an address whose domain several organizations accept.
+    Raises SsoNotFound.
     """
     provider = _find_by_slug(body.organization) if body.organization else _find_by_email(body.email or "")
     state, nonce, verifier, browser_secret = (secrets.token_urlsafe(32) for _ in range(4))
@@ -116,7 +117,12 @@ def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
         redirect_uri=state["redirect_uri"],
     )
     identity = oidc.verify_identity(
-        endpoints, token, issuer=provider.issuer, client_id=provider.client_id, nonce=state["nonce"]
+        endpoints,
+        token,
+        issuer=provider.issuer,
+        client_id=provider.client_id,
+        nonce=state["nonce"],
+        trusts_issuer=provider.email_trust == EmailTrust.ISSUER,
     )
     user_id = user_mapping.resolve_user(provider, organization, identity, request)
     return _open_session(user_id, provider, identity, request)
@@ -161,20 +167,18 @@ def _find_by_slug(slug: str) -> IdentityProviderRow:
 
 
 def _find_by_email(email: str) -> IdentityProviderRow:
-    """Return the only provider for the domain of an address; where two claim it, the organization must be named."""
+    """Return the provider of the organization that proved the domain of an address. Raises SsoNotFound."""
     try:
         domain = domain_of(normalize_email(email))
     except ValueError:
         raise SsoNotFound() from None
-    providers = identity_providers.find_by_domain(domain)
-    if len(providers) > 1:
-        raise SsoAmbiguous("Several organizations accept this domain. Name the organization.")
-    if not providers:
+    owner_id = mail_domains.find_owner(domain)
+    if owner_id is None:
         raise SsoNotFound()
-    organization = _require_organization(UUID(providers[0].organization_id))
-    if domain not in identity_providers.allowed_domains(organization):
+    allowed = identity_providers.allowed_domains(_require_organization(owner_id))
+    if allowed and domain not in allowed:
         raise SsoNotFound()
-    return _require_usable(providers[0])
+    return _require_provider(owner_id)
 
 
 def _require_usable(provider: IdentityProviderRow) -> IdentityProviderRow:

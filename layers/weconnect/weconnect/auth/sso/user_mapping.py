@@ -9,9 +9,10 @@ The provider belongs to its tenant and may say anything, so its word reaches no 
 - An account whose address is not verified, but which has a password, is nobody's: somebody could wait behind an
   address that was never theirs. Neither sign-in nor link reaches it.
 - Any other account that is a member already is that member.
-- An account outside of the organization joins by the provider's word only if the word can be trusted: in the mail
-  domain of the user who configured the provider, whose own address there we have verified (`IdentityProvider.domain`).
-  Otherwise a tenant could draw anybody in. Such a user accepts an invitation instead.
+- An account outside of the organization joins by the provider's word only if the word can be trusted: in a mail domain
+  that the organization proved. Otherwise a tenant could draw anybody in. Such a user accepts an invitation instead.
+- An address counts as verified by the claim `email_verified`, or, where the provider is set so (`emailTrust`) and the
+  token does not say, by the issuer in a mail domain that the organization proved.
 - A user who left or was removed comes back by an invitation only.
 """
 
@@ -31,10 +32,11 @@ from weconnect.db.table import Transaction
 from weconnect.errors import Conflict
 from weconnect.identity import passwords
 from weconnect.identity.email_addresses import domain_of, normalize_email
-from weconnect.identity.entities import StoredUser
+from weconnect.identity.entities import EmailTrust, StoredUser
 from weconnect.identity.errors import AccountInactive, EmailNotVerified
 from weconnect.identity.rows import EmailRow, IdentityProviderRow, UserRow
 from weconnect.identity.verified_addresses import may_be_squatted
+from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import DomainNotAllowed, NotAMember
 from weconnect.organizations.members import membership
@@ -53,8 +55,7 @@ def resolve_user(
         address = normalize_email(identity.email)
     except ValueError:
         raise SsoFailed("it sent an e-mail address that is not valid") from None
-    if not identity.is_email_verified:
-        raise EmailNotVerified("The identity provider has not verified this address.")
+    _require_vouched(provider, organization, identity, domain_of(address))
     allowed = identity_providers.allowed_domains(organization)
     if allowed and domain_of(address) not in allowed:
         raise DomainNotAllowed()
@@ -62,6 +63,25 @@ def resolve_user(
         return _find_or_link_user(provider, organization, identity, address, request)
     except Conflict:  # the same person signed in in another browser tab at the same time, and is linked now
         return _find_or_link_user(provider, organization, identity, address, request)
+
+
+def _require_vouched(
+    provider: IdentityProviderRow, organization: Organization, identity: Identity, domain: str
+) -> None:
+    """Raise EmailNotVerified unless the token, or its issuer in a proved domain, vouches for the address."""
+    if identity.is_email_verified:
+        return
+    if identity.is_email_verified is None and provider.email_trust == EmailTrust.ISSUER:
+        if mail_domains.find_owner(domain) == organization.id:
+            return
+        raise EmailNotVerified(
+            f"The identity provider is trusted in the organization's mail domains, and {domain} is not proved as one. "
+            f"Claim it by PUT /v1/organizations/{organization.id}/domains/{domain}, and verify it."
+        )
+    raise EmailNotVerified(
+        "The identity provider has not verified this address. Configure it to send the claim email_verified, or, if it "
+        "sends none (Entra ID), set emailTrust of the organization's identity provider to issuer."
+    )
 
 
 def _find_or_link_user(
@@ -132,7 +152,8 @@ def _check_member(member: OrganizationMember | None, *, has_left: bool) -> None:
 
 def _refuse_outsider(provider: IdentityProviderRow, user: StoredUser) -> None:
     """Raise AccountExists unless the provider can vouch for an account that is not a member."""
-    if provider.domain != domain_of(user.email) or may_be_squatted(user):
+    is_own_domain = mail_domains.find_owner(domain_of(user.email)) == UUID(provider.organization_id)
+    if not is_own_domain or may_be_squatted(user):
         raise AccountExists(
             "An account with this address exists outside of the organization. Sign in with its password and accept an "
             "invitation first."
