@@ -81,7 +81,7 @@ package: .venv-sam/stamp  ## build what `sam deploy` uploads; needs a python3.13
 
 lock:  ## resolve the pins again
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
-	for name in layers/deps/requirements layers/models/requirements infra/local/requirements infra/local/ministack \
+	for name in layers/deps/requirements layers/stripe/requirements layers/models/requirements infra/local/requirements infra/local/ministack \
 	  infra/sam/requirements tests/requirements tests/artefact/requirements; do \
 	  build/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --override infra/local/overrides.txt \
@@ -90,7 +90,7 @@ lock:  ## resolve the pins again
 clean:  ## remove environments, state and build output
 	rm -rf .venv .venv-* .local build .aws-sam
 
-.venv/run.stamp: layers/deps/requirements.txt layers/models/requirements.txt infra/local/requirements.txt
+.venv/run.stamp: layers/deps/requirements.txt layers/stripe/requirements.txt layers/models/requirements.txt infra/local/requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) $(foreach file,$^,-r $(file))
 	touch $@

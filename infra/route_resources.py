@@ -33,13 +33,15 @@ def _get_file(operation: Operation) -> Path:
 
 
 def _render_resource(file: Path, module: Module) -> str:
-    """Return the YAML of a route function's resource, with its handler, role and, where it needs more, memory."""
+    """Return the YAML of a route function's resource, with its handler, role, and memory and layers of its own."""
     name = file.stem
     role = module.roles_by_route.get(name, module.role)
     megabytes = module.memory_by_route.get(name)
     memory = f", MemorySize: {megabytes}" if megabytes else ""
+    layers = ", ".join(f"!Ref {layer}" for layer in module.layers_by_route.get(name, ()))
+    more = memory + (f", Layers: [{layers}]" if layers else "")
     return (
         f"  {routes.to_logical_id(file)}:\n"
         "    Type: AWS::Serverless::Function\n"
-        f"    Properties: {{ Handler: {file.parent.name}.{name}.handler, Role: !GetAtt {role}.Arn{memory} }}\n"
+        f"    Properties: {{ Handler: {file.parent.name}.{name}.handler, Role: !GetAtt {role}.Arn{more} }}\n"
     )

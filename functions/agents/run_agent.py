@@ -5,6 +5,7 @@ from uuid import UUID
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
+import weconnect.models.pydantic_ai_adapter  # noqa: F401  # at the start, which has a whole CPU, not in the first request
 from weconnect.agents.engine.execution_context import ExecutionContext
 from weconnect.agents.engine.loop import run_agent
 from weconnect.durable.steps import DurableSteps

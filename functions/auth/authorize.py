@@ -4,6 +4,8 @@ from typing import Any
 
 from weconnect.auth import authorizer
 
+authorizer.prepare()
+
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Identify the caller of a request; the gateway calls this before each route that is not public."""

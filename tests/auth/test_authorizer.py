@@ -31,6 +31,26 @@ event = {"headers": {"authorization": "Bearer " + tokens.sign_access_token(acces
 response = handler(event, None)
 assert response["isAuthorized"] and response["context"]["permissions"] == "*", response
 print(",".join(sorted(name for name in sys.modules if "." not in name)))
+failed = handler({"headers": {"x-api-key": "wc_" + "x" * 43}}, None)  # has no address of the caller
+assert "unavailable" in failed["context"]["problem"], failed
+"""
+
+INITIALIZATION = """
+from weconnect import aws
+calls = []
+
+def call(service, operation, body, **options):
+    calls.append((operation, body["VersionStage"]))
+    if body["VersionStage"] == "AWSPREVIOUS":
+        raise aws.AwsError("ResourceNotFoundException", "", 400)
+    if FAILS:
+        raise aws.AwsError("ConnectionFailed", "", 0)
+    return {"VersionId": "v", "SecretString": "s"}
+
+aws.call = call
+from auth import authorize
+from weconnect.security import signing
+print(*calls[0], signing._current is not None)
 """
 
 
@@ -58,26 +78,30 @@ def status_and_code(client: Client) -> tuple[int, str]:
     return problem["status"], problem["code"]
 
 
-def test_a_token_is_verified_without_importing_heavy_modules() -> None:
+def run_with_its_layer(program: str, **variables: str) -> str:
+    """Run a program with our layer and the standard library alone, as in the function; return its output."""
     paths = [str(ROOT / "layers" / "weconnect"), str(ROOT / "functions")]
     process = subprocess.run(
-        [sys.executable, "-c", COLD_START],
+        [sys.executable, "-S", "-c", program],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": ":".join(paths)},
+        env={"PYTHONPATH": ":".join(paths), **variables},
     )
     assert process.returncode == 0, process.stderr
-    heavy_modules = {
-        "botocore",
-        "boto3",
-        "pynamodb",
-        "cryptography",
-        "pydantic",
-        "aws_lambda_powertools",
-        "bcrypt",
-        "jwt",
-    }
-    assert not heavy_modules & set(process.stdout.strip().split(","))
+    return process.stdout.strip()
+
+
+def test_a_token_is_verified_and_a_failure_logged_with_the_authorizers_layer_alone() -> None:
+    modules = set(run_with_its_layer(COLD_START).split(","))
+    assert "weconnect" in modules
+    assert not {"botocore", "pynamodb", "cryptography", "pydantic", "aws_lambda_powertools"} & modules
+
+
+@pytest.mark.parametrize(("fails", "is_read"), [("False", "True"), ("True", "False")])
+def test_the_signing_secret_is_read_before_the_first_request(fails: str, is_read: str) -> None:
+    program = INITIALIZATION.replace("FAILS", fails)
+    expected = f"secretsmanager.GetSecretValue AWSCURRENT {is_read}"
+    assert run_with_its_layer(program, AWS_LAMBDA_INITIALIZATION_TYPE="on-demand") == expected
 
 
 def test_a_token_is_verified_without_a_call_to_aws(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:

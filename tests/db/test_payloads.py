@@ -4,6 +4,8 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from weconnect.db import payloads
 from weconnect.db.errors import PayloadExpired
@@ -122,3 +124,22 @@ def test_an_expired_payload_is_reported_as_expired() -> None:
 def test_half_a_surrogate_pair_is_refused() -> None:
     with pytest.raises(Invalid):
         store(ONE, "a", "\ud800", 7)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("NoSuchKey", 404, PayloadExpired),
+        ("AccessDenied", 403, PayloadExpired),
+        ("SlowDown", 503, ClientError),
+    ],
+)
+def test_an_object_that_the_role_is_not_told_about_has_expired(
+    code: str, status: int, expected: type[Exception]
+) -> None:
+    """S3 answers 403 for a missing key to a role without s3:ListBucket."""
+    pointer = store(ONE, "a", LONG, 7)
+    with Stubber(payloads.s3_client()) as stubbed:
+        stubbed.add_client_error("get_object", code, http_status_code=status)
+        with pytest.raises(expected):
+            load(ONE, pointer)

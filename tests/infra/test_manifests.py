@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from infra import manifests, route_resources, stream_filters
 from infra.cloudformation import ROOT
 from infra.manifests import LAYER, ManifestError
-from tests.infra.stack import FUNCTIONS, OPERATIONS, ROLES
+from tests.infra.stack import FUNCTIONS, LAYERS, OPERATIONS, ROLES
 from weconnect import registry, registry_index
 from weconnect.base_entity import ApiModel, with_fields
 from weconnect.identity.permissions import ALL_PERMISSIONS
@@ -73,8 +73,9 @@ def test_every_permission_of_a_route_is_declared() -> None:
 def test_roles_and_memory_are_those_of_existing_routes_and_roles() -> None:
     routes = {operation.function.__name__ for operation in OPERATIONS.values()}
     for module in MODULES.values():
-        assert {*module.roles_by_route, *module.memory_by_route} <= routes
+        assert {*module.roles_by_route, *module.memory_by_route, *module.layers_by_route} <= routes
         assert {module.role, *module.roles_by_route.values()} <= set(ROLES)
+        assert {layer for layers in module.layers_by_route.values() for layer in layers} <= set(LAYERS)
 
 
 def test_the_streams_filters_fit_and_are_those_of_the_manifests() -> None:

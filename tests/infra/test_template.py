@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infra import routes
 from infra.cloudformation import ROOT
 from tests.infra.stack import API, DATA, FUNCTIONS, LAYERS, OPERATIONS, RESOURCES, ROLES, TEMPLATE
 from weconnect.db.payloads import RETENTIONS
@@ -30,6 +31,7 @@ NOT_IN_TEMPLATE = {
     "OLLAMA_URL": "models on the developer's own machine",
     "WECONNECT_KILL_AT": "fault injection on a local host",
     "LD_LIBRARY_PATH": "Lambda sets it",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "Lambda sets it",
 }
 # Set by the template and read by a library.
 NOT_IN_SETTINGS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
@@ -77,7 +79,7 @@ def test_the_transform_adds_no_further_resource_for_each_route(
 DURABLE = [name for name, properties in FUNCTIONS.items() if "DurableConfig" in properties]
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", ["DepsLayer", "ModelsLayer", "WeconnectLayer"])
 @pytest.mark.parametrize("function", DURABLE)
 def test_a_change_in_a_layer_publishes_a_version_of_each_durable_function(
     transformed: dict[str, dict[str, Any]], function: str, layer: str
@@ -218,12 +220,45 @@ def test_botocore_keeps_the_services_that_are_called() -> None:
     assert called <= kept_services, "layers/deps/trim_botocore.py would remove services that the code calls"
 
 
-def test_packages_that_the_models_layer_leaves_out_are_in_the_other_layer() -> None:
-    shared = re.search(r"^SHARED = (.+)$", (ROOT / "layers/models/Makefile").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("layer", ["models", "stripe"])
+def test_packages_that_a_layer_leaves_out_are_in_the_common_one(layer: str) -> None:
+    shared = re.search(r"^SHARED = (.+)$", (ROOT / "layers" / layer / "Makefile").read_text(), re.MULTILINE)
     assert shared
-    deps, models = (_pins(ROOT / "layers" / name / "requirements.txt") for name in ("deps", "models"))
+    common, own = (_pins(ROOT / "layers" / name / "requirements.txt") for name in ("deps", layer))
     for name in shared[1].replace("_", "-").split():
-        assert deps[name] == models[name]
+        assert common[name] == own[name]
+
+
+def test_functions_have_the_layers_of_what_they_import(transformed: dict[str, dict[str, Any]]) -> None:
+    resources = transformed[""]["Resources"]
+    common = ["DepsLayer", "WeconnectLayer"]
+    more = {
+        "Authorize": ["WeconnectLayer"],
+        "RunCode": [],
+        **{key: [*common, "ModelsLayer"] for key in DURABLE},
+        **{key: [*common, "StripeLayer"] for key in _list_billing_functions()},
+    }
+    logical_ids = {name: re.sub(r"[0-9a-f]{10}$", "", name) for name in resources}
+    for name in FUNCTIONS:
+        layers = [logical_ids[layer["Ref"]] for layer in resources[name]["Properties"].get("Layers", [])]
+        assert layers == more.get(name, common), name
+
+
+def _list_billing_functions() -> list[str]:
+    """Return the functions whose file imports a module that calls Stripe."""
+    files = [
+        file
+        for file in routes.list_function_files()
+        if re.search(r"import .*\b(billing|stripe_events)$", file.read_text(), re.MULTILINE)
+    ]
+    assert len(files) == 3
+    callers = {
+        path.stem
+        for path in (ROOT / "layers/weconnect/weconnect").rglob("*.py")
+        if re.search(r"import stripe\b", path.read_text())
+    }
+    assert callers == {"billing", "stripe_events"}
+    return [routes.to_logical_id(file) for file in files]
 
 
 def _pins(path: Path) -> dict[str, str]:

@@ -91,9 +91,11 @@ class Module:
     """Tags of the OpenAPI document with their descriptions."""
     tags_rank: int = 50
     """The position of the tags in the document, ascending."""
-    role: str = "ApiRole"
+    role: str = "PublicRole"
     """The IAM role of the routes, a resource of template.yaml."""
     roles_by_route: Mapping[str, str] = field(default_factory=dict)
     """The IAM roles of routes that need another one, by the name of their function."""
     memory_by_route: Mapping[str, int] = field(default_factory=dict)
-    """The memory, in MB, of routes that need more, by the name of their function."""
+    """The memory, in MB, of routes that need more or less than 512, by the name of their function."""
+    layers_by_route: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The further layers of routes, resources of template.yaml, by the name of their function."""

@@ -51,6 +51,9 @@ class Settings:
     # Lambda's Python finds its libraries by it, so a child process with an otherwise empty environment needs it.
     library_path: str = _env("LD_LIBRARY_PATH")
 
+    # Lambda sets it where it starts a function; it is empty on a local host, and where a program imports a handler.
+    initialization_type: str = _env("AWS_LAMBDA_INITIALIZATION_TYPE")
+
     kill_at: str = _env("WECONNECT_KILL_AT")
 
     @cached_property

@@ -6,4 +6,6 @@ MODULE = Module(
     rows=("weconnect.api.idempotency",),
     tags={"Service": "Health of the service."},
     tags_rank=80,
+    role="PublicRole",
+    roles_by_route={"get_readiness": "ReadinessRole"},
 )

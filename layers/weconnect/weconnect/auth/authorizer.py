@@ -27,12 +27,15 @@ from weconnect.errors import Problem, Unauthenticated, Unavailable
 from weconnect.identity import keys, permissions
 from weconnect.identity.errors import AccountInactive
 from weconnect.organizations.errors import NotAMember, OrganizationInactive, OrganizationNotFound
+from weconnect.redaction import get_plain_logger
+from weconnect.security import signing
 from weconnect.settings import settings
 
 USE_INTERVAL_SECONDS = 60
 MAX_REMEMBERED_USES = 10_000
 _API_KEY_TEXT = re.compile(r"wc_[A-Za-z0-9_-]{43}")
 
+_logger = get_plain_logger(__name__)
 _uses_by_key_hash: dict[str, int] = {}
 
 Key = tuple[str, str]
@@ -46,11 +49,19 @@ def authorize(event: dict[str, Any]) -> dict[str, Any]:
     except Problem as problem:
         context = _build_problem_context(problem)
     except Exception:
-        from weconnect.log import logger  # cold start
-
-        logger.exception("authorizer failed")
+        _logger.exception("authorizer failed")
         context = _build_problem_context(_build_unavailable())
     return {"isAuthorized": True, "context": context}
+
+
+def prepare() -> None:
+    """Read the signing secret while Lambda starts the function, with a whole CPU. A failure is left to a request."""
+    if not settings.initialization_type:
+        return
+    try:
+        signing.current_key()
+    except Unavailable:
+        _logger.exception("signing secret not read")
 
 
 def identify_caller(event: dict[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from weconnect.db.errors import PayloadExpired
 from weconnect.errors import Invalid
+from weconnect.log import logger
 from weconnect.settings import settings
 
 INLINE_BYTES = 32 * 1024
@@ -113,11 +114,16 @@ def load(organization_id: UUID | str, value: StoredText) -> str:
 
 def load_file(organization_id: UUID | str, pointer: Pointer) -> bytes:
     """Return the content of what `store_file` stored; raises as `load` does."""
+    from botocore.exceptions import ClientError  # cold start
+
+    storage_key = _require_storage_key(organization_id, pointer)
     try:
-        response = s3_client().get_object(
-            Bucket=settings.bucket_name, Key=_require_storage_key(organization_id, pointer)
-        )
-    except s3_client().exceptions.NoSuchKey as error:
+        response = s3_client().get_object(Bucket=settings.bucket_name, Key=storage_key)
+    except ClientError as error:
+        # S3 does not tell a role that may not list the bucket that an object is missing.
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "AccessDenied"):
+            raise
+        logger.warning("payload not found", storage_key=storage_key, error=error.response["Error"])
         raise PayloadExpired() from error
     return bytes(response["Body"].read())
 

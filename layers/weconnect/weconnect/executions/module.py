@@ -11,4 +11,5 @@ MODULE = Module(
     role="ExecutionsRole",
     # An express workflow is executed within the request, with what its nodes may reach.
     roles_by_route={"start_execution": "WorkflowsRole"},
+    memory_by_route={"start_execution": 1024, "wait_for_execution_events": 256},
 )

@@ -6,4 +6,5 @@ MODULE = Module(
     rows=("weconnect.jobs.rows",),
     tags={"Jobs": "Long-running jobs, such as bulk operations."},
     tags_rank=50,
+    role="JobRoutesRole",
 )

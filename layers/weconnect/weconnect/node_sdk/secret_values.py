@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from weconnect import log
+from weconnect import redaction
 
 MIN_CHARACTERS = 8
 
@@ -75,7 +75,7 @@ class Secrets:
             return value
         if isinstance(value, str):
             for text in sorted(self._texts, key=len, reverse=True):
-                value = value.replace(text, log.MASK)
+                value = value.replace(text, redaction.MASK)
             return value
         if isinstance(value, dict):
             return {self.mask(name): self.mask(inner) for name, inner in value.items()}
@@ -84,13 +84,13 @@ class Secrets:
     def mask_bytes(self, content: bytes) -> bytes:
         """Return a file's content with all that was remembered masked."""
         for text in sorted(self._texts, key=len, reverse=True):
-            content = content.replace(text.encode(errors="replace"), log.MASK.encode())
+            content = content.replace(text.encode(errors="replace"), redaction.MASK.encode())
         return content
 
     @contextmanager
     def masked_logs(self) -> Iterator[None]:
         """Mask log lines as well, within the context."""
-        with log.masking(self.mask):
+        with redaction.masking(self.mask):
             yield
 
 

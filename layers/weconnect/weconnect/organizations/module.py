@@ -2,6 +2,8 @@
 
 from weconnect.manifest import Module, PlanQuota
 
+_BILLING = ("open_billing_portal", "receive_stripe_event", "start_checkout")
+
 MODULE = Module(
     permissions={"organization": ("invite", "manage", "billing")},
     rows=("weconnect.organizations.rows",),
@@ -20,4 +22,6 @@ MODULE = Module(
     },
     tags_rank=60,
     role="OrganizationsRole",
+    roles_by_route=dict.fromkeys(_BILLING, "BillingRole"),
+    layers_by_route=dict.fromkeys(_BILLING, ("StripeLayer",)),
 )

@@ -52,4 +52,5 @@ MODULE = Module(
     },
     tags_rank=20,
     role="WorkflowsRole",
+    memory_by_route={"test_node": 1024},
 )

@@ -15,8 +15,10 @@ from weconnect import aws, clock
 from weconnect.auth.errors import RateLimited
 from weconnect.errors import Unavailable
 from weconnect.identity import keys
+from weconnect.redaction import get_plain_logger
 from weconnect.settings import settings
 
+_logger = get_plain_logger(__name__)
 SECONDS_BY_UNIT = {"minute": 60, "hour": 3_600, "day": 86_400}
 _FIELDS_BY_UNIT = {"minute": "requests_per_minute", "hour": "requests_per_hour", "day": "requests_per_day"}
 
@@ -102,9 +104,7 @@ def _undo_count(key_hash: str, moment: datetime, row_limits: dict[str, int]) -> 
     try:
         aws.call("dynamodb", "UpdateItem", request, attempts=1)
     except aws.AwsError:
-        from weconnect.log import logger  # cold start
-
-        logger.warning("rate limit count not undone", exc_info=True)
+        _logger.warning("rate limit count not undone", exc_info=True)
 
 
 def _build_update_request(key_hash: str, moment: datetime, row_limits: dict[str, int]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
 from weconnect.errors import NameTaken
 from weconnect.identity.permissions import require_own_entity
-from weconnect.log import MASK
 from weconnect.organizations.rows import CountRow
+from weconnect.redaction import MASK
 from weconnect.security import encryption
 from weconnect.workflows import service as workflows
 from weconnect.workflows.errors import (
