@@ -34,5 +34,5 @@ def _replay_batch(bucket: str, key: str, function: str, s3: Any, lambda_client: 
 
 
 if __name__ == "__main__":
-    remaining = replay(*sys.argv[1:3], boto3.client("s3"), boto3.client("lambda"))
+    remaining = replay(sys.argv[1], sys.argv[2], boto3.client("s3"), boto3.client("lambda"))
     sys.exit("\n".join(["Failed again:", *remaining]) if remaining else None)

@@ -155,8 +155,8 @@ STORES = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Secr
 
 
 def test_no_store_of_data_is_deleted_with_its_stack() -> None:
-    policies = {"AWS::S3::BucketPolicy"}
-    assert {resource["Type"] for resource in DATA["Resources"].values()} - policies == set(STORES)
+    types = {resource["Type"] for resource in DATA["Resources"].values()}
+    assert types - {"AWS::S3::BucketPolicy"} == set(STORES)
     for name, resource in DATA["Resources"].items():
         policies = (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
         assert policies == ("RetainExceptOnCreate", "Retain"), name

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import size
+from pynamodb.expressions.update import Action
 
 from weconnect.db import table
 from weconnect.db.table import Transaction
@@ -34,15 +35,15 @@ def add(writes: Transaction, organization_id: UUID, job_id: UUID, limit: int) ->
     if limit == 0:
         raise exceeded
     ids = OpenJobsRow.open_ids
-    has_room = ids.does_not_exist() | (size(ids) < limit) if limit > 0 else None
-    actions = [OpenJobsRow.kind.set(OpenJobsRow), ids.add({str(job_id)})]
-    writes.update(_build_row(organization_id), actions, has_room, exceeded)
+    has_room = ids.does_not_exist() | (size(ids) < limit)  # type: ignore[no-untyped-call]
+    actions: list[Action] = [OpenJobsRow.kind.set(OpenJobsRow), ids.add({str(job_id)})]
+    writes.update(_build_row(organization_id), actions, has_room if limit > 0 else None, exceeded)
 
 
 def activate(organization_id: UUID, job_id: UUID) -> bool:
     """Let an open job be executed; return False while as many others of its organization are. Idempotent."""
     active, text = OpenJobsRow.active_ids, str(job_id)
-    has_room = active.does_not_exist() | (size(active) < MAX_ACTIVE)
+    has_room = active.does_not_exist() | (size(active) < MAX_ACTIVE)  # type: ignore[no-untyped-call]
     condition = active.contains(text) | (OpenJobsRow.open_ids.contains(text) & has_room)
     try:
         _build_row(organization_id).update(actions=[active.add({text})], condition=condition)
