@@ -14,7 +14,7 @@ __all__ = ["handler"]
 def delete_session(session_id: SessionId, caller: Person) -> Response[None]:
     """End one of the caller's sessions.
 
-    Its refresh token is revoked at once; its access token expires within 15 minutes.
+    Its tokens write nothing from then on; the access token reads until it expires, within 15 minutes.
     """
     sessions.end_own_session(caller, session_id)
     return no_content()

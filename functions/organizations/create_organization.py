@@ -12,6 +12,7 @@ __all__ = ["handler"]
 @app.post(
     "/v1/organizations",
     status_code=201,
+    beyond_organization=True,
     replays=True,
     location="/v1/organizations/{id}",
     tags=["Organizations"],

@@ -9,7 +9,12 @@ from weconnect.organizations.parameters import OrganizationId
 __all__ = ["handler"]
 
 
-@app.post("/v1/organizations/<organizationId>/restore", replays=True, tags=["Organizations"])
+@app.post(
+    "/v1/organizations/<organizationId>/restore",
+    beyond_organization=True,
+    replays=True,
+    tags=["Organizations"],
+)
 def restore_organization(organization_id: OrganizationId, caller: Person) -> Organization:
     """Restore an organization from the trash.
 

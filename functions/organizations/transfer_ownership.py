@@ -1,11 +1,11 @@
 """POST /v1/organizations/{organizationId}/transfer-ownership"""
 
 from weconnect.api.resolver import app, handler
+from weconnect.auth.account import ownership
 from weconnect.auth.parameters import AnyPerson
+from weconnect.auth.schemas import OwnershipTransfer
 from weconnect.organizations.entities import Member
-from weconnect.organizations.members import members
 from weconnect.organizations.parameters import OrganizationId
-from weconnect.organizations.schemas import OwnershipTransfer
 
 __all__ = ["handler"]
 
@@ -14,6 +14,7 @@ __all__ = ["handler"]
 def transfer_ownership(organization_id: OrganizationId, body: OwnershipTransfer, caller: AnyPerson) -> Member:
     """Transfer the ownership to another member.
 
-    The caller remains as an admin.
+    The caller remains as an admin. Needs the password or a second factor's code; who has neither signs in again
+    first.
     """
-    return members.transfer_ownership(caller, organization_id, body)
+    return ownership.transfer(caller, organization_id, body)

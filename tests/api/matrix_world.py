@@ -16,6 +16,7 @@ from tests.gateway import Client
 from tests.organizations.organization_helpers import create_membership, verify_email
 from weconnect import aws as weconnect_aws
 from weconnect.durable import client as durable_client
+from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
 from weconnect.security import encryption, signing
 from weconnect.settings import settings
 
@@ -64,7 +65,10 @@ def build_world(permissions: set[str], starter: Starter) -> World:
     """Create the world through the routes, with an API key for each of `permissions` and one without flags."""
     owner, stranger = create_side("owner@example.com", starter), create_side("stranger@example.com", starter)
     colleagues = {role: _create_colleague(owner, role) for role in ("admin", "member", "viewer")}
-    keys = {permission: _create_api_key(owner, [permission], ALL_FLAGS) for permission in sorted(permissions)}
+    keys = {
+        permission: _create_api_key(owner, _choose_scopes(permission), ALL_FLAGS)
+        for permission in sorted(permissions)
+    }
     keys["no flags"] = _create_api_key(owner, ["*"], dict.fromkeys(ALL_FLAGS, False))
     operator = set_user_role(register("operator@example.com"), "admin").client
     world = World(owner, stranger, operator, colleagues, _create_guest(owner), keys)
@@ -72,6 +76,12 @@ def build_world(permissions: set[str], starter: Starter) -> World:
         if matrix.complete_world:
             matrix.complete_world(world)
     return world
+
+
+def _choose_scopes(permission: str) -> list[str]:
+    """Return the scopes of the key for a permission: one for members or shares also has what it gives to others."""
+    grants = permission in ("organization:invite", "organization:manage", "workflows:update")
+    return sorted({permission} | (PERMISSIONS_BY_ROLE["member"] if grants else set()))
 
 
 def _create_colleague(side: Side, role: str) -> Client:

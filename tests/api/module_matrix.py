@@ -24,6 +24,7 @@ Kind = Literal[
     "operator",
     "owner",
     "billing",
+    "admin",
 ]
 """A column of `OUTCOMES` in test_tenancy_matrix.py: the callers that a route is for."""
 KINDS: tuple[str, ...] = get_args(Kind)

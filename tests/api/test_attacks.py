@@ -158,6 +158,34 @@ def test_an_ended_session_creates_no_api_key(aws: None) -> None:
     )
 
 
+def test_an_old_access_token_writes_nothing_after_a_reset_of_the_password(
+    aws: None, idp: FakeIdentityProvider
+) -> None:
+    thief = register_verified("ada@example.com")
+    member = register_member(thief, "member")
+    flow = thief.client.post("/v1/workflows", {"name": "Flow"}).json["id"]
+    assert reset("ada@example.com").status == 204
+    organization = organization_path(thief)
+    client = thief.client
+    attempts = {
+        "invitation": client.post(f"{organization}/invitations", {"email": "e@x.example", "role": "owner"}),
+        "member": client.patch(member_path(thief, member), {"role": "owner"}),
+        "removal": client.delete(member_path(thief, member)),
+        "provider": put_provider(thief, idp),
+        "ownership": client.post(
+            f"{organization}/transfer-ownership", {"userId": member.user["id"], "password": PASSWORD}
+        ),
+        "role": client.post(f"{organization}/roles", {"name": "R", "permissions": ["agents:read"]}),
+        "share link": client.post(f"/v1/workflows/{flow}/shares", {"link": True, "level": "view"}),
+        "export": client.post(f"{organization}/export"),
+        "organization": client.delete(organization),
+        "switch": client.post(f"{organization}/switch"),
+        "account": client.call("DELETE", ME, {"password": PASSWORD}),
+    }
+    refusals = {name: status_and_code(response) for name, response in attempts.items()}
+    assert refusals == dict.fromkeys(attempts, (401, "session_ended"))
+
+
 # Gaining permissions
 
 
@@ -193,6 +221,37 @@ def test_a_manager_cannot_become_an_admin_by_an_identity_provider(
     refused = put_provider(manager, idp, owner.organization["id"])
     assert status_and_code(refused) == (403, "cannot_grant"), refused.text
     assert put_provider(admin, idp, owner.organization["id"]).status == 200
+
+
+@pytest.mark.parametrize("scopes", [["organization:manage"], ["organization:manage", "agents:create"]])
+def test_an_api_key_does_not_become_an_admin_by_an_identity_provider(
+    aws: None, idp: FakeIdentityProvider, scopes: list[str]
+) -> None:
+    owner = register_verified()
+    key = client_with_new_key(owner, *scopes)
+    settings = {"issuer": idp.issuer, **fake_identity_provider.CLIENT}
+    path = organization_path(owner, "/identity-provider")
+    assert status_and_code(key.put(path, settings)) == (403, "cannot_grant")
+    assert client_with_new_key(owner, "*").put(path, settings).status == 200
+
+
+def test_an_api_key_gives_members_and_roles_only_what_it_may_do_itself(aws: None) -> None:
+    owner = register_verified()
+    viewer = register_member(owner, "viewer")
+    role = owner.client.post(
+        organization_path(owner, "/roles"), {"name": "R", "permissions": ["agents:create"]}
+    ).json["id"]
+    key = client_with_new_key(owner, "organization:manage", "organization:invite")
+    refusals = [
+        key.post(organization_path(owner, "/invitations"), {"email": "e@example.com", "role": "member"}),
+        key.post(organization_path(owner, "/roles"), {"name": "S", "permissions": ["agents:create"]}),
+        key.patch(organization_path(owner, f"/roles/{role}"), {"name": "T"}),
+        key.patch(member_path(owner, viewer), {"role": "member"}),
+        key.delete(member_path(owner, viewer)),
+    ]
+    codes = {status_and_code(response) for response in refusals}
+    assert codes == {(403, "cannot_grant"), (403, "outranked")}
+    assert owner.client.get(member_path(owner, viewer)).json["role"] == "viewer"
 
 
 def test_the_api_key_of_a_tool_is_not_sent_to_another_server(aws: None) -> None:

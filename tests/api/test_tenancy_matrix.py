@@ -22,6 +22,7 @@ from weconnect.api.caller import OPERATOR
 from weconnect.api.health import openapi_document
 from weconnect.api.operation import Operation
 from weconnect.api.problems import PROBLEM_JSON
+from weconnect.organizations.rows import MemberRow
 
 OPERATIONS = {operation.function.__name__: operation for operation in routes.load_operations().values()}
 PUBLIC = {name for name, request in REQUESTS.items() if request.is_public}
@@ -33,10 +34,10 @@ PERMISSIONS = {PRIVATE[name].permission or "agents:read" for name in TENANTS}
 
 OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
 OUTCOMES = {
-    # role:              read, create, update, delete, execute, manage, signed in, person, own, operator, owner, billing
-    "owner": (OK, OK, OK, OK, OK, OK, OK, OK, OK, FORBIDDEN, OK, OK),
-    "admin": (OK, OK, OK, OK, OK, OK, OK, OK, NOT_FOUND, *[FORBIDDEN] * 3),
-    "member": (OK, OK, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, OK, OK, NOT_FOUND, *[FORBIDDEN] * 3),
+    # read, create, update, delete, execute, manage, signed in, person, own, operator, owner, billing, admin
+    "owner": (OK, OK, OK, OK, OK, OK, OK, OK, OK, FORBIDDEN, OK, OK, OK),
+    "admin": (OK, OK, OK, OK, OK, OK, OK, OK, NOT_FOUND, *[FORBIDDEN] * 3, OK),
+    "member": (OK, OK, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, OK, OK, NOT_FOUND, *[FORBIDDEN] * 4),
     "viewer": (
         OK,
         FORBIDDEN,
@@ -47,11 +48,11 @@ OUTCOMES = {
         OK,
         OK,
         NOT_FOUND,
-        *[FORBIDDEN] * 3,
+        *[FORBIDDEN] * 4,
     ),
-    "key with the scope": (OK, OK, OK, OK, OK, OK, OK, *[FORBIDDEN] * 4, OK),
-    "key of another scope": (*[FORBIDDEN] * 6, OK, *[FORBIDDEN] * 5),
-    "key without flags": (*[FORBIDDEN] * 6, OK, *[FORBIDDEN] * 5),
+    "key with the scope": (OK, OK, OK, OK, OK, OK, OK, *[FORBIDDEN] * 4, OK, FORBIDDEN),
+    "key of another scope": (*[FORBIDDEN] * 6, OK, *[FORBIDDEN] * 6),
+    "key without flags": (*[FORBIDDEN] * 6, OK, *[FORBIDDEN] * 6),
 }
 
 
@@ -199,6 +200,27 @@ def test_a_guest_reaches_nothing_that_is_not_shared(world: World, name: str) -> 
     else:
         assert response.status == NOT_FOUND, response.text
     assert all_rows() == before
+
+
+def remove_admin(world: World) -> Client:
+    """Remove the admin from the owner's organization, and return their client."""
+    client = world.colleagues["admin"]
+    user_id = client.get("/v1/users/me").json["id"]
+    organization_id = world.owner.ids["organizationId"]
+    MemberRow(*MemberRow.at(organization_id, user_id)).delete()
+    return client
+
+
+@pytest.mark.parametrize("name", [name for name in TENANTS if PRIVATE[name].method != "GET"])
+def test_a_removed_member_writes_nothing_with_their_token(world: World, name: str) -> None:
+    operation = OPERATIONS[name]
+    former = remove_admin(world)
+    before = rows_of(world.owner)
+    request = replace(REQUESTS[name], prepare=None)
+    response = request.send(former, operation, world.owner.ids)
+    if not (operation.self_service or operation.beyond_organization):
+        assert (response.status, response.json["code"]) == (FORBIDDEN, "not_a_member")
+    assert rows_of(world.owner) == before
 
 
 @pytest.mark.parametrize("name", PRIVATE)

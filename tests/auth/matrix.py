@@ -36,8 +36,8 @@ def _enable_mfa(client: Client) -> dict[str, str]:
     return {"password": PASSWORD, "code": enrolled.get("recoveryCodes", ["none at all"])[0]}
 
 
-def _promote_colleagues(client: Client) -> None:
-    """Make all colleagues owners wherever the caller is one, so that the caller can leave."""
+def _promote_colleagues(client: Client) -> dict[str, str]:
+    """Make all colleagues owners wherever the caller is one, so that the caller can leave; return the password."""
     for organization in client.get("/v1/organizations").json.get("items", []):
         path = f"/v1/organizations/{organization['id']}"
         switched = client.post(f"{path}/switch")
@@ -45,6 +45,7 @@ def _promote_colleagues(client: Client) -> None:
             there = client_with_tokens(switched.json)
             for member in there.get(f"{path}/members").json["items"]:
                 there.patch(f"{path}/members/{member['userId']}", {"role": "owner"})
+    return {"password": PASSWORD}
 
 
 MATRIX = ModuleMatrix(
@@ -59,7 +60,7 @@ MATRIX = ModuleMatrix(
         "create_api_key": ExampleRequest({"name": "new", "scopes": ["agents:read"]}, kind="person"),
         "delete_api_key": ExampleRequest(kind="own"),
         "delete_execution_limit": ExampleRequest(),
-        "delete_me": ExampleRequest(prepare=_promote_colleagues, kind="person", takes_no_input=True),
+        "delete_me": ExampleRequest({"password": PASSWORD}, prepare=_promote_colleagues, kind="person"),
         "delete_session": ExampleRequest(kind="own"),
         "disable_mfa": ExampleRequest(
             {"password": PASSWORD, "code": "123456"}, prepare=_enable_mfa, kind="person"

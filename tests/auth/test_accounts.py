@@ -13,7 +13,7 @@ from weconnect.db import table
 from weconnect.identity.rows import EmailRow, UserRow
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow
 
-ME = "/v1/users/me"
+ME, CONFIRMED = "/v1/users/me", {"password": PASSWORD}
 
 
 def client_with_key(person: RegisteredUser) -> Client:
@@ -34,7 +34,7 @@ def test_deleting_an_account_removes_its_data_and_its_personal_organization(aws:
     person = register("ada@example.com", lastName="Unmistakable")
     key_client = client_with_key(person)
     assert key_client.get("/v1/agents").status == 200
-    assert person.client.delete(ME).status == 204
+    assert person.client.call("DELETE", ME, CONFIRMED).status == 204
     assert Client().post("/v1/auth/login", {"email": "ada@example.com", "password": PASSWORD}).status == 401
     refreshed = Client().post("/v1/auth/refresh", {"refreshToken": person.tokens["refreshToken"]})
     assert (refreshed.status, refreshed.json["code"]) == (401, "session_ended")
@@ -51,14 +51,14 @@ def test_deleting_an_account_removes_its_data_and_its_personal_organization(aws:
 def test_the_only_owner_of_an_organization_with_other_members_cannot_delete_the_account(aws: None) -> None:
     owner, member = register(), register()
     add_member(member, owner, "admin")
-    response = owner.client.delete(ME)
+    response = owner.client.call("DELETE", ME, CONFIRMED)
     assert (response.status, response.json["code"]) == (409, "last_owner")
     assert response.json["errors"][0]["detail"] == owner.organization["id"]
     assert owner.client.get(ME).status == 200
     assert owner.client.get("/v1/agents").status == 200, "the refused deletion changed nothing"
     member_row = MemberRow.get(*MemberRow.at(owner.organization["id"], member.user["id"]))
     table.change(member_row, {"role": "owner"}, {})
-    assert owner.client.delete(ME).status == 204
+    assert owner.client.call("DELETE", ME, CONFIRMED).status == 204
     assert table.get(OrganizationRow, OrganizationRow.at(owner.organization["id"])) is not None
     assert member.client.get("/v1/agents").status == 200
 
@@ -68,7 +68,7 @@ def test_an_owner_who_has_not_accepted_the_invitation_does_not_count(aws: None) 
     add_member(invited, owner, "owner")
     row = MemberRow.get(*MemberRow.at(owner.organization["id"], invited.user["id"]))
     table.change(row, {"joined_at": None, "invited_at": clock.iso(clock.now())}, {})
-    assert owner.client.delete(ME).json["code"] == "last_owner"
+    assert owner.client.call("DELETE", ME, CONFIRMED).json["code"] == "last_owner"
 
 
 def test_deleting_a_members_account_keeps_the_organization_and_revokes_the_keys(aws: None) -> None:
@@ -76,7 +76,7 @@ def test_deleting_a_members_account_keeps_the_organization_and_revokes_the_keys(
     add_member(member, owner, "member")
     key_client = client_with_key(member)
     before = member_count(owner)
-    assert member.client.delete(ME).status == 204
+    assert member.client.call("DELETE", ME, CONFIRMED).status == 204
     organization = owner.organization["id"]
     assert table.get(MemberRow, MemberRow.at(organization, member.user["id"])) is None
     assert member_count(owner) == before - 1
@@ -89,15 +89,15 @@ def test_deleting_an_account_ends_many_memberships(aws: None) -> None:
     person, owners = register(), [register() for _ in range(13)]
     for owner in owners:
         add_member(person, owner, "member")
-    assert person.client.delete(ME).status == 204
+    assert person.client.call("DELETE", ME, CONFIRMED).status == 204
     assert list(MemberRow.gsi1.query(MemberRow.of_user(person.user["id"]))) == []
 
 
 def test_an_ended_session_and_an_api_key_cannot_delete_the_account(aws: None) -> None:
     person = register()
-    assert client_with_key(person).delete(ME).json["code"] == "api_key_not_allowed"
+    assert client_with_key(person).call("DELETE", ME, CONFIRMED).json["code"] == "api_key_not_allowed"
     person.client.post("/v1/auth/logout")
-    assert person.client.delete(ME).json["code"] == "session_ended"
+    assert person.client.call("DELETE", ME, CONFIRMED).json["code"] == "session_ended"
     assert table.get(UserRow, UserRow.at(person.user["id"])) is not None
 
 
@@ -109,8 +109,8 @@ def test_an_interrupted_deletion_is_finished_by_repeating_it(
     person = register("ada@example.com")
     with monkeypatch.context() as patch:
         patch.setattr(own_account, "_end_memberships", lambda *_, **__: 1 / 0)
-        assert person.client.delete(ME).status == 500
-    assert person.client.delete(ME).status == 204
+        assert person.client.call("DELETE", ME, CONFIRMED).status == 500
+    assert person.client.call("DELETE", ME, CONFIRMED).status == 204
     assert table.get(EmailRow, EmailRow.at("ada@example.com")) is None
 
 

@@ -27,7 +27,10 @@ signing._current, signing._keys_by_id = key, {"v": key}
 from auth.authorize import handler
 from weconnect.auth.sessions import tokens
 access = tokens.AccessClaims(*(["0197b3a0-0000-7000-8000-000000000000"] * 3), "owner", ("*",))
-event = {"headers": {"authorization": "Bearer " + tokens.sign_access_token(access)}}
+event = {
+    "headers": {"authorization": "Bearer " + tokens.sign_access_token(access)},
+    "requestContext": {"http": {"method": "GET"}},
+}
 response = handler(event, None)
 assert response["isAuthorized"] and response["context"]["permissions"] == "*", response
 print(",".join(sorted(name for name in sys.modules if "." not in name)))
@@ -62,10 +65,10 @@ def client_with_key(person: RegisteredUser, **more: Any) -> Client:
     return Client(headers={"X-API-Key": response.json["key"]})
 
 
-def context(client: Client) -> dict[str, Any]:
+def context(client: Client, method: str = "GET") -> dict[str, Any]:
     """Return the context that the authorizer adds to this client's requests."""
     headers = {name.lower(): value for name, value in client.headers.items()}
-    event = {"headers": headers, "requestContext": {"http": {"sourceIp": client.ip}}}
+    event = {"headers": headers, "requestContext": {"http": {"sourceIp": client.ip, "method": method}}}
     response = authorizer.authorize(event)
     assert response["isAuthorized"] is True
     assert all(isinstance(value, str) for value in response["context"].values())
@@ -104,7 +107,9 @@ def test_the_signing_secret_is_read_before_the_first_request(fails: str, is_read
     assert run_with_its_layer(program, AWS_LAMBDA_INITIALIZATION_TYPE="on-demand") == expected
 
 
-def test_a_token_is_verified_without_a_call_to_aws(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_for_reading_is_verified_without_a_call_to_aws(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     person = register()
     monkeypatch.setattr(weconnect_aws, "call", lambda *_, **__: pytest.fail("AWS was called"))
     caller = context(person.client)

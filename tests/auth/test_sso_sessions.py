@@ -216,8 +216,8 @@ def test_neither_an_api_key_nor_a_single_sign_on_session_confirms_a_provider(
     aws: None, idp: FakeIdentityProvider, evil: FakeIdentityProvider
 ) -> None:
     owner = register_with_provider(idp, "corp.example")
-    flags = {"canRead": True, "canWrite": True, "canDelete": True}
-    body = {"name": "ci", "scopes": ["organization:manage"], "permissions": flags}
+    flags = {"canRead": True, "canWrite": True, "canDelete": True, "canExecute": True}
+    body = {"name": "ci", "scopes": ["*"], "permissions": flags}
     key = Client(headers={"X-API-Key": owner.client.post("/v1/api-keys", body).json["key"]})
     by_sso = client_with_tokens(sign_in(idp, owner, "owner@corp.example").json)
     for client in (key, by_sso):

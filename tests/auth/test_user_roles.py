@@ -36,6 +36,8 @@ SHARED = {
     "wait_for_execution_events",
     *("cancel_execution", "pause_execution", "resume_execution", "retry_execution"),
 }
+# The route that ends the session of the test comes last.
+OPERATIONS = sorted(PRIVATE.items(), key=lambda item: item[0] == "logout")
 ANY_ID = "01930000-0000-7000-8000-00000000000a"
 
 
@@ -62,7 +64,7 @@ def person(aws: None) -> RegisteredUser:
 
 def test_a_readonly_user_writes_only_through_self_service_routes(person: RegisteredUser) -> None:
     set_user_role(person, "readonly")
-    for name, operation in PRIVATE.items():
+    for name, operation in OPERATIONS:
         searches = operation.permission is not None and operation.permission.endswith(":read")
         writes = operation.method != "GET" and not searches and name not in OWN
         assert (refusal_of(person.client, operation) == "read_only") == writes, name
@@ -70,7 +72,7 @@ def test_a_readonly_user_writes_only_through_self_service_routes(person: Registe
 
 def test_a_guest_reaches_self_service_routes_and_routes_that_accept_a_share(person: RegisteredUser) -> None:
     set_user_role(person, "guest")
-    for name, operation in PRIVATE.items():
+    for name, operation in OPERATIONS:
         assert refusal_of(person.client, operation) == (None if name in OWN | SHARED else "guest"), name
 
 

@@ -44,6 +44,7 @@ def lines() -> Iterator[Line]:
                 if number:
                     times[name].append(milliseconds)
         warm = json.loads(run("warm", request, environment(address, folder, trimmed)))
+        authorizer = json.loads(run("warm_authorizer", request, environment(address, folder, trimmed)))
     empty = median(times["empty"])
     cold = {name: median(values) - empty for name, values in times.items()}
     yield ratio(
@@ -81,6 +82,12 @@ def lines() -> Iterator[Line]:
         "ms",
         "bare boto3 client + GetItem",
         0.35,
+    )
+    yield Line(
+        "warm authorizer with a JWT, for a POST (reads four rows in a batch)",
+        f"{authorizer['POST']:.0f} µs",
+        f"{authorizer['GET']:.0f} µs for a GET (reads nothing)",
+        authorizer["POST"] / authorizer["GET"],
     )
     yield ratio("warm GET /v1/users/me", warm["get_me"], warm["bare_user"], "µs", "bare PynamoDB get", 1.4)
     yield ratio(

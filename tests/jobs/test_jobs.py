@@ -7,7 +7,7 @@ import pytest
 
 from tests.agents.execution_helpers import Starter
 from tests.durable_runner import ProcessKilled, kill_once_at
-from tests.factories import RegisteredUser, add_member, register
+from tests.factories import PASSWORD, RegisteredUser, add_member, register
 from tests.infra.test_sample_events import invoke, load_event
 from tests.jobs.bulk_helpers import (
     create_bulk_job,
@@ -363,7 +363,7 @@ def test_purging_an_organization_deletes_its_jobs(me: RegisteredUser, deliveries
     (message,) = deliveries.take_messages()
     organization_path = f"/v1/organizations/{me.organization['id']}"
     assert me.client.delete(organization_path).status == 204
-    assert me.client.delete(f"{organization_path}?purge=true").status == 204
+    assert me.client.call("DELETE", f"{organization_path}?purge=true", {"password": PASSWORD}).status == 204
     assert purge.purge((f"ORG#{me.organization['id']}", "TRASH#ORG")) is True
     assert scan_kind("JOB") == scan_kind("JOBINPUT") == []
     assert deliveries.deliver(message) == [] and scan_kind("JOB") == [] and sweep() == 0

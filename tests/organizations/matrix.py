@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.module_matrix import ExampleRequest, ModuleMatrix, Side, World, created
 from tests.auth import sent_mails
-from tests.factories import client_with_tokens, register
+from tests.factories import PASSWORD, client_with_tokens, register
 from tests.gateway import Client
 from tests.organizations.organization_helpers import create_membership, verify_email
 from weconnect import ids
@@ -101,7 +101,7 @@ def _choose_new_owner(client: Client) -> dict[str, str]:
     me = client.get("/v1/users/me").json
     members = client.get(f"/v1/organizations/{me.get('currentOrganizationId')}/members").json.get("items", [])
     others = sorted(member["userId"] for member in members if member["userId"] != me["id"])
-    return {"userId": others[0] if others else str(ids.new_id())}
+    return {"userId": others[0] if others else str(ids.new_id()), "password": PASSWORD}
 
 
 MATRIX = ModuleMatrix(
@@ -133,7 +133,7 @@ MATRIX = ModuleMatrix(
         "open_billing_portal": ExampleRequest(),
         "put_domain": ExampleRequest(),
         "put_identity_provider": ExampleRequest(
-            {"issuer": ISSUER, "clientId": "another", "clientSecret": "another secret"}
+            {"issuer": ISSUER, "clientId": "another", "clientSecret": "another secret"}, kind="admin"
         ),
         "put_plan": ExampleRequest({"plan": "free"}, kind="operator"),
         "receive_stripe_event": ExampleRequest({}, is_public=True, takes_no_input=True),
@@ -144,7 +144,7 @@ MATRIX = ModuleMatrix(
         "start_checkout": ExampleRequest({"plan": "pro"}),
         "switch_organization": ExampleRequest(kind="person"),
         "transfer_ownership": ExampleRequest(
-            {"userId": str(UUID(int=1))}, prepare=_choose_new_owner, kind="owner"
+            {"userId": str(UUID(int=1)), "password": PASSWORD}, prepare=_choose_new_owner, kind="owner"
         ),
         "update_member": ExampleRequest({"role": "member"}, ids={"userId": "otherUserId"}),
         "update_organization": ExampleRequest({"name": "Changed"}),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.agents.execution_helpers import Starter
 from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
-from tests.gateway import Client
+from tests.gateway import ApiResponse, Client
 from tests.infra.test_sample_events import invoke, load_event
 from tests.organizations.organization_helpers import (
     client_with_new_key,
@@ -103,6 +103,12 @@ def trash_event(owner: RegisteredUser) -> Any:
     return purge_event
 
 
+def purge_organization(owner: RegisteredUser) -> ApiResponse:
+    """Delete the owner's organization, which is in the trash, for good."""
+    path = organization_path(owner) + "?purge=true"
+    return sign_in_again(owner).call("DELETE", path, {"password": PASSWORD})
+
+
 def sign_in_again(person: RegisteredUser) -> Client:
     """Sign in again, which creates a personal organization for a user without one."""
     response = Client().post("/v1/auth/login", {"email": person.user["email"], "password": PASSWORD})
@@ -120,7 +126,7 @@ def test_purging_an_organization_deletes_everything_of_it(queue: str, starter: S
     assert owner.client.delete(organization_path(owner)).status == 204
     invoke("on_purged", trash_event(owner))
     assert len(rows_with(mine)) > 30, "it is only in the trash"
-    assert sign_in_again(owner).delete(organization_path(owner) + "?purge=true").status == 204
+    assert purge_organization(owner).status == 204
     assert invoke("on_purged", trash_event(owner)) == {"batchItemFailures": []}
     left = rows_with(mine)
     assert [api_key for api_key in left if not api_key.startswith("USER#")] == [], left
@@ -137,7 +143,7 @@ def test_a_purge_continues_with_the_next_message(
     owner, _ = fill_organization(starter, "first")
     mine = owner.organization["id"]
     owner.client.delete(organization_path(owner))
-    sign_in_again(owner).delete(organization_path(owner) + "?purge=true")
+    purge_organization(owner)
     monkeypatch.setattr(purge, "ROWS_PER_MESSAGE", 10)
     monkeypatch.setattr(erasure, "BATCH_SIZE", 3)
     client, counts = boto3.client("sqs"), [len(rows_with(mine))]

@@ -9,7 +9,7 @@ import pytest
 from tests.agents.execution_helpers import Starter
 from tests.auth.movable_clock import MovableClock
 from tests.executions.execution_helpers import create_workflow, start_execution
-from tests.factories import RegisteredUser, add_member, set_user_role
+from tests.factories import PASSWORD, RegisteredUser, add_member, set_user_role
 from tests.gateway import ApiResponse, Client
 from tests.moto_table import TableSnapshot
 from tests.organizations.organization_helpers import (
@@ -462,5 +462,5 @@ def test_a_share_ends_with_the_account(me: RegisteredUser, flow: str) -> None:
     viewer = register_member(me, "viewer")
     shared(me, flow, viewer, "view")
     row = _row(me, flow, viewer)
-    assert viewer.client.delete("/v1/users/me").status == 204
+    assert viewer.client.call("DELETE", "/v1/users/me", {"password": PASSWORD}).status == 204
     assert table.get(WorkflowShareRow, (row.pk, row.sk)) is None

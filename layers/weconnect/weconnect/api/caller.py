@@ -45,6 +45,8 @@ class Caller:
     - `scopes`: the permissions that an API key has at most, whatever its user holds; None for a person.
     - `job_id`: the job that acts for them after their request.
     - `lacks_second_factor`: the organization requires a second factor, and this session or key was opened without it.
+    - `membership_problem`: the reason for which they may not act in the organization any more; what is their own
+      remains open to them. It is known at requests that are no GET.
     """
 
     user_id: UUID
@@ -57,6 +59,7 @@ class Caller:
     user_role: str = "user"
     lacks_second_factor: bool = False
     is_sso: bool = False
+    membership_problem: "RelayedProblem | None" = None
     scopes: frozenset[str] | None = None
     job_id: UUID | None = None
     request: RequestInfo = field(default_factory=RequestInfo)
@@ -85,15 +88,25 @@ class Caller:
         """Return whether the caller reaches nothing but what is shared with them."""
         return self.user_role == "guest"
 
-    def check_access(self, *, self_service: bool, writes: bool, accepts_share: bool) -> None:
-        """Raise Forbidden when the user's role or a missing second factor bars them from a route.
+    def require_membership(self) -> None:
+        """Raise the problem that bars the caller from their organization, such as NotAMember, if there is one."""
+        if self.membership_problem:
+            raise self.membership_problem
+
+    def check_access(
+        self, *, self_service: bool, writes: bool, accepts_share: bool, beyond_organization: bool = False
+    ) -> None:
+        """Raise the problem that bars the user from a route: their membership, their role, or a second factor.
 
         A route of self-service is open to everyone. On others a `readonly` user may not write, a `guest` needs a route
-        that accepts a share, and nobody may act without the second factor that their organization requires. Raises
-        MfaRequiredByOrganization, GuestNotAllowed, ReadOnlyUser.
+        that accepts a share, and nobody may act without the second factor that their organization requires, nor
+        without their membership unless the route goes beyond the organization. Raises MfaRequiredByOrganization,
+        GuestNotAllowed, ReadOnlyUser, or the problem with the membership.
         """
         if self_service:
             return
+        if not beyond_organization:
+            self.require_membership()
         if self.lacks_second_factor:
             raise MfaRequiredByOrganization(
                 "This organization requires a second factor. Enroll with POST /v1/auth/mfa/enroll, confirm it and "
@@ -144,6 +157,7 @@ def read_caller(event: dict[str, Any]) -> Caller:
     context = event.get("requestContext", {}).get("authorizer", {}).get("lambda") or {}
     if problem := context.get("problem"):
         raise RelayedProblem(**json.loads(problem))
+    membership_problem = context.get("membershipProblem")
     if not context.get("userId") or not context.get("organizationId"):
         raise Unauthenticated()
     key = context.get("apiKeyId")
@@ -158,6 +172,7 @@ def read_caller(event: dict[str, Any]) -> Caller:
         user_role=context.get("userRole") or "user",
         lacks_second_factor=context.get("needsSecondFactor") == "true",
         is_sso=context.get("sso") == "true",
+        membership_problem=RelayedProblem(**json.loads(membership_problem)) if membership_problem else None,
         scopes=frozenset((context.get("scopes") or "").split()) if key else None,
         request=request_info(event),
     )

@@ -6,6 +6,7 @@ attempt's lease, keeps its time, and so derives the id of the execution that the
 
 import contextlib
 import hashlib
+import hmac
 import itertools
 import json
 from collections.abc import Callable
@@ -81,7 +82,9 @@ def execute_once(
     principal = f"{caller.api_key_id or caller.user_id}{' sso' if caller.is_sso else ''}"
     scope = json.dumps([str(caller.organization_id), principal, operation.method, event["rawPath"], text])
     digest = hashlib.sha256(scope.encode())
-    row = _begin(digest.hexdigest(), hashlib.sha256((event.get("body") or "").encode()).hexdigest())
+    # Keyed by the Idempotency-Key, which is stored nowhere, because a body may have a password that can be guessed.
+    body_hash = hmac.digest(text.encode(), (event.get("body") or "").encode(), "sha256").hex()
+    row = _begin(digest.hexdigest(), body_hash)
     if row.answer:
         return _replay(caller, row.pk, row.answer)
     token = _next_id.set(_create_id_sequence(row.first_seen, digest.digest()))

@@ -18,6 +18,8 @@ class Operation:
     - `public`: it takes no caller.
     - `self_service`: it touches nothing but what is the caller's own (profile, password, sessions, second factor), so
       every signed-in user may call it, whatever their role.
+    - `beyond_organization`: it acts outside of the caller's current organization, so it is open to somebody who may not
+      act there any more; the service requires the membership where the operation concerns that one after all.
     - `returns_secret`: its response shows a secret, so a copy that is stored for replays is encrypted.
     - `replays`: `Idempotency-Key` counts; the same request gets the same response for 24 hours.
     - `reads_only`: it changes nothing although its method is not GET, such as a search by POST.
@@ -30,6 +32,7 @@ class Operation:
     function: Callable[..., Any]
     public: bool = False
     self_service: bool = False
+    beyond_organization: bool = False
     returns_secret: bool = False
     replays: bool = False
     reads_only: bool = False

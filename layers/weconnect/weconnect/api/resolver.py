@@ -34,6 +34,7 @@ class RouteOptions(TypedDict, total=False):
     include_in_schema: bool
     public: bool
     self_service: bool
+    beyond_organization: bool
     returns_secret: bool
     replays: bool
     reads_only: bool
@@ -71,6 +72,7 @@ class Api(APIGatewayHttpResolver):
         include_in_schema: bool = True,
         public: bool = False,
         self_service: bool = False,
+        beyond_organization: bool = False,
         returns_secret: bool = False,
         replays: bool = False,
         reads_only: bool = False,
@@ -89,6 +91,7 @@ class Api(APIGatewayHttpResolver):
                 function,
                 public=public,
                 self_service=self_service,
+                beyond_organization=beyond_organization,
                 returns_secret=returns_secret,
                 replays=replays,
                 reads_only=reads_only,
@@ -173,7 +176,10 @@ def _authorize(event: dict[str, Any], operation: Operation) -> Caller:
     callers.set_current(caller)
     logger.append_keys(organization_id=str(caller.organization_id), user_id=str(caller.user_id))
     caller.check_access(
-        self_service=operation.self_service, writes=operation.writes, accepts_share=operation.accepts_share
+        self_service=operation.self_service,
+        writes=operation.writes,
+        accepts_share=operation.accepts_share,
+        beyond_organization=operation.beyond_organization,
     )
     permission = operation.permission
     if permission and not (operation.accepts_share and caller.is_within_scopes(permission)):

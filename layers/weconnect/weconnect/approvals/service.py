@@ -27,6 +27,7 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import payloads, table
 from weconnect.durable import callbacks
 from weconnect.errors import Conflict, FieldError, Forbidden, Invalid
+from weconnect.identity.permissions import holds_role
 from weconnect.log import logger
 
 EXECUTE_PERMISSIONS = {"agent": "agents:execute", "workflow": "workflows:execute"}
@@ -174,13 +175,14 @@ def _build_refusal(
 ) -> Forbidden | None:
     """Return the error that bars the caller from a decision, or None when they may decide.
 
-    They need `permission`, must be among `approvers` if these name anyone, and must not be the API key that started the
-    execution.
+    They need `permission`, must be among `approvers` if these name anyone (a role is that of `holds_role`), and must
+    not be the API key that started the execution.
     """
     if not caller.has_permission(permission):
         return PermissionMissing(f"This requires the permission {permission}.")
     users, roles = approvers.get("users", []), approvers.get("roles", [])
-    if (users or roles) and str(caller.user_id) not in users and caller.role not in roles:
+    is_named = str(caller.user_id) in users or any(holds_role(caller, role) for role in roles)
+    if (users or roles) and not is_named:
         return NotAnApprover("Only the users and roles that the request names may decide it.")
     if caller.api_key_id and str(caller.api_key_id) == str(starting_key_id):
         return OwnExecution("The API key that started an execution cannot approve what the execution does.")

@@ -14,6 +14,15 @@ from typing import Any
 
 from weconnect import aws, clock
 from weconnect.auth.api_keys import rate_limits
+from weconnect.auth.current_rights import (
+    Item,
+    Membership,
+    Rows,
+    SessionRights,
+    build_unavailable,
+    resolve_membership,
+    resolve_session,
+)
 from weconnect.auth.errors import (
     ApiKeyExpired,
     InvalidAccessToken,
@@ -38,9 +47,6 @@ _API_KEY_TEXT = re.compile(r"wc_[A-Za-z0-9_-]{43}")
 _logger = get_plain_logger(__name__)
 _uses_by_key_hash: dict[str, int] = {}
 
-Key = tuple[str, str]
-Item = dict[str, Any]
-
 
 def authorize(event: dict[str, Any]) -> dict[str, Any]:
     """Return the gateway's simple response: always authorized, with a context of flat strings for `read_caller`."""
@@ -50,7 +56,7 @@ def authorize(event: dict[str, Any]) -> dict[str, Any]:
         context = _build_problem_context(problem)
     except Exception:
         _logger.exception("authorizer failed")
-        context = _build_problem_context(_build_unavailable())
+        context = _build_problem_context(build_unavailable())
     return {"isAuthorized": True, "context": context}
 
 
@@ -72,68 +78,93 @@ def identify_caller(event: dict[str, Any]) -> dict[str, str]:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise InvalidAccessToken("Send an access token: Authorization: Bearer <token>.")
-        return _identify_by_token(token.strip(), requested_id)
+        http = event.get("requestContext", {}).get("http", {})
+        return _identify_by_token(token.strip(), requested_id, http.get("method", ""))
     if text := headers.get("x-api-key"):
         return _identify_by_api_key(text, requested_id, event["requestContext"]["http"]["sourceIp"])
     raise Unauthenticated("Send an access token (Authorization: Bearer <token>) or an API key (X-API-Key).")
 
 
-def _identify_by_token(token: str, requested_id: str) -> dict[str, str]:
-    """Return the caller's context from an access token; operators may enter any organization."""
+def _identify_by_token(token: str, requested_id: str, method: str) -> dict[str, str]:
+    """Return the caller's context from an access token; operators may enter any organization.
+
+    The token alone answers for a GET. For every other method the rows do: a token must not write for 15 minutes after
+    its session, its user or their membership has ended, nor with a role that was taken away.
+    """
     access = tokens.verify_access_token(token)
-    organization_id, role, granted = access.organization_id, access.role, access.permissions
+    rights = _trust_claims(access, requested_id) if method == "GET" else resolve_session(access, requested_id)
+    context = {
+        "userId": access.user_id,
+        "organizationId": rights.organization_id,
+        "role": rights.role,
+        "permissions": " ".join(sorted(rights.granted)),
+        "sessionId": access.session_id,
+        "apiKeyId": "",
+        "operator": "true" if rights.is_operator else "",
+        "userRole": rights.user_role,
+        "needsSecondFactor": "true" if rights.lacks_second_factor else "",
+        "sso": "true" if rights.is_sso else "",
+    }
+    if rights.problem:
+        context["membershipProblem"] = json.dumps(_to_relayed(rights.problem))
+    return context
+
+
+def _trust_claims(access: tokens.AccessClaims, requested_id: str) -> SessionRights:
+    """Return the rights that an access token states. Raises WrongOrganization or OrganizationNotFound."""
+    organization_id, role, granted = access.organization_id, access.role, frozenset(access.permissions)
     if requested_id and requested_id != organization_id:
         if not access.is_operator:
             raise WrongOrganization()
-        if not _read_item(keys.organization(requested_id)):
+        at = keys.organization(requested_id)
+        if not Rows(at).get(at):
             raise OrganizationNotFound()
         organization_id = requested_id
     if access.is_operator:
-        role, granted = "owner", (permissions.EVERYTHING,)
-    return {
-        "userId": access.user_id,
-        "organizationId": organization_id,
-        "role": role,
-        "permissions": " ".join(granted),
-        "sessionId": access.session_id,
-        "apiKeyId": "",
-        "operator": "true" if access.is_operator else "",
-        "userRole": access.user_role,
-        "needsSecondFactor": "true" if access.lacks_second_factor else "",
-        "sso": "true" if access.is_sso else "",
-    }
+        role, granted = "owner", frozenset({permissions.EVERYTHING})
+    return SessionRights(
+        organization_id,
+        role,
+        granted,
+        access.user_role,
+        access.is_operator,
+        access.is_sso,
+        access.lacks_second_factor,
+    )
 
 
 def _identify_by_api_key(text: str, requested_id: str, ip: str) -> dict[str, str]:
     """Return the caller's context from an API key, after counting the request against its rate limits."""
     key_hash = hashlib.sha256(text.encode()).hexdigest()
-    api_key = _read_item(keys.api_key(key_hash)) if _API_KEY_TEXT.fullmatch(text) else None
+    at = keys.api_key(key_hash)
+    api_key = Rows(at).get(at) if _API_KEY_TEXT.fullmatch(text) else None
     flags = _check_api_key(api_key, ip)
     assert api_key
     user_id, organization_id = api_key["userId"], api_key["organizationId"]
     if requested_id and requested_id != organization_id:
         raise WrongOrganization()
-    user, member, organization = _load_membership(user_id, organization_id)
+    user, membership = _load_membership(user_id, organization_id)
     scopes = json.loads(api_key.get("scopes", "[]"))
-    granted = permissions.limit_to_api_key(_compute_member_permissions(user, member), scopes, flags)
-    security = json.loads(organization.get("customSettings", "{}")).get("security") or {}
-    if security.get("enforce_sso") and api_key.get("madeBy") != "sso":
+    granted = permissions.limit_to_api_key(membership.granted, scopes, flags)
+    is_made_by_sso = api_key.get("madeBy") == "sso"
+    if membership.rules.enforce_sso and not is_made_by_sso:
         raise SsoRequired(
             "This organization accepts only API keys that were created in a session of single sign-on."
         )
+    has_second_factor = user.get("mfaEnabled") or is_made_by_sso
     rate_headers = rate_limits.count_request(key_hash, json.loads(api_key.get("rateLimits", "{}")))
     _record_use(key_hash, api_key.get("lastUsedAt"))
     return {
         "userId": user_id,
         "organizationId": organization_id,
-        "role": member["role"],
+        "role": membership.role,
         "permissions": " ".join(sorted(granted)),
         "scopes": " ".join(sorted(permissions.limit_to_api_key(permissions.ALL_PERMISSIONS, scopes, flags))),
         "sessionId": "",
         "apiKeyId": api_key["id"],
         "operator": "",
         "userRole": user["role"],
-        "needsSecondFactor": "true" if _lacks_second_factor(user, api_key, security) else "",
+        "needsSecondFactor": "true" if membership.rules.enforce_mfa and not has_second_factor else "",
         "headers": json.dumps(rate_headers) if rate_headers else "",
     }
 
@@ -150,40 +181,18 @@ def _check_api_key(api_key: Item | None, ip: str) -> dict[str, Any]:
     return flags
 
 
-def _load_membership(user_id: str, organization_id: str) -> tuple[Item, Item, Item]:
-    """Return user, member and organization, all of them active; raise an error otherwise."""
-    user, member, organization = _read_items(
-        [keys.user(user_id), keys.member(organization_id, user_id), keys.organization(organization_id)]
-    )
+def _load_membership(user_id: str, organization_id: str) -> tuple[Item, Membership]:
+    """Return the user of an API key and their membership, both active; raise an error otherwise."""
+    rows = Rows(keys.user(user_id), keys.member(organization_id, user_id), keys.organization(organization_id))
+    user = rows.get(keys.user(user_id))
     if not user or not user.get("isActive"):
         raise AccountInactive("The user of this API key is not active.")
-    if not member or not member.get("isActive") or (member.get("invitedAt") and not member.get("joinedAt")):
-        raise NotAMember("The user of this API key is not a member of the organization.")
-    if not organization or not organization.get("isActive"):
-        raise OrganizationInactive("The organization of this API key is not active.")
-    return user, member, organization
-
-
-def _compute_member_permissions(user: Item, member: Item) -> frozenset[str]:
-    """Return the member's permissions (role or custom role, own flags) that the user's role allows."""
-    custom_role = _load_custom_role_permissions(member["organizationId"], member.get("customRoleId"))
-    own = json.loads(member.get("permissions", "{}"))
-    granted = permissions.effective_permissions(member["role"], own, custom_role)
-    return permissions.limit_to_user_role(granted, user["role"])
-
-
-def _load_custom_role_permissions(organization_id: str, role_id: str | None) -> list[str] | None:
-    """Return the permissions of a member's custom role, none if the role is gone; None for a member without one."""
-    if not role_id:
-        return None
-    row = _read_item(keys.role(organization_id, role_id))
-    return list(json.loads(row["permissions"])) if row else []
-
-
-def _lacks_second_factor(user: Item, api_key: Item, security: dict[str, Any]) -> bool:
-    """Return whether the organization enforces a second factor that the key's user does not have."""
-    has_second_factor = user.get("mfaEnabled") or api_key.get("madeBy") == "sso"
-    return bool(security.get("enforce_mfa")) and not has_second_factor
+    try:
+        return user, resolve_membership(rows, user, organization_id)
+    except NotAMember:
+        raise NotAMember("The user of this API key is not a member of the organization.") from None
+    except OrganizationInactive:
+        raise OrganizationInactive("The organization of this API key is not active.") from None
 
 
 def _is_ip_allowed(ip: str, ranges: list[str] | None) -> bool:
@@ -228,46 +237,20 @@ def _record_use(key_hash: str, last_used_at: str | None) -> None:
     _uses_by_key_hash[key_hash] = 0
 
 
-def _read_item(at: Key) -> Item | None:
-    """Return the plain values of the row at a key, read consistently, or None."""
-    return _read_items([at])[0]
-
-
-def _read_items(keys_to_read: list[Key]) -> list[Item | None]:
-    """Return the plain values of the rows at these keys, in order; read consistently, so that a revocation is exact."""
-    table = settings.table_name
-    request_keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys_to_read]
-    request = {"RequestItems": {table: {"Keys": request_keys, "ConsistentRead": True}}}
-    response = aws.call("dynamodb", "BatchGetItem", request)
-    if response.get("UnprocessedKeys"):
-        raise _build_unavailable()
-    items = {
-        (item["pk"]["S"], item["sk"]["S"]): _to_plain_values(item)
-        for item in response["Responses"].get(table, [])
-    }
-    return [items.get(at) for at in keys_to_read]
-
-
-def _to_plain_values(item: dict[str, Any]) -> Item:
-    """Return strings and booleans as they are; the authorizer needs nothing else."""
-    return {name: value.get("S", value.get("BOOL")) for name, value in item.items()}
-
-
-def _build_unavailable() -> Unavailable:
-    """Return the Unavailable problem for credentials that cannot be verified now."""
-    return Unavailable("Credentials cannot be verified at present. Try again shortly.")
-
-
 def _build_problem_context(problem: Problem) -> dict[str, str]:
     """Return the authorizer's context for a problem: `{"problem": "<JSON>"}`; a 401 asks for Bearer."""
+    return {"problem": json.dumps(_to_relayed(problem))}
+
+
+def _to_relayed(problem: Problem) -> dict[str, Any]:
+    """Return what `weconnect.api.caller` makes the problem of again."""
     headers = dict(problem.headers)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    relayed = {
+    return {
         "status": problem.status,
         "code": problem.code,
         "title": problem.title,
         "detail": problem.detail,
         "headers": headers,
     }
-    return {"problem": json.dumps(relayed)}

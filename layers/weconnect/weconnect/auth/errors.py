@@ -176,6 +176,18 @@ class InvalidMfaCode(Invalid):
     code, title = "invalid_mfa_code", "The code is wrong or was used before"
 
 
+class ConfirmationRequired(Forbidden):
+    """The operation cannot be taken back: the body needs the caller's `password`, or an `mfaCode`."""
+
+    code, title = "confirmation_required", "Confirm this with your password or second factor"
+
+
+class SignInAgain(Forbidden):
+    """The operation cannot be taken back. Without a password it needs a sign-in of the last five minutes."""
+
+    code, title = "sign_in_again", "Sign in again to confirm this"
+
+
 class MfaAlreadyEnabled(Conflict):
     """The second factor is on. Turn it off before you enroll another one."""
 

@@ -157,6 +157,19 @@ class MfaDisabling(ApiModel):
     code: MfaCode
 
 
+class Confirmation(ApiModel):
+    """The caller's password, or a code of their second factor, for what cannot be taken back."""
+
+    password: Secret | None = None
+    mfa_code: MfaCode | None = None
+
+
+class OwnershipTransfer(Confirmation):
+    """The member who becomes an owner, while the caller becomes an admin; with the caller's confirmation."""
+
+    user_id: UUID
+
+
 class UserChanges(ApiModel):
     """Changes to the caller's own profile. A new `email` needs `current_password`, and counts once it is verified."""
 

@@ -24,7 +24,7 @@ class EmailNotVerified(Forbidden):
 
 
 class NotOwnEntity(Forbidden):
-    """A plain member may change only what they created themselves."""
+    """Only owners and admins change what others created; everybody else changes what they created themselves."""
 
     code, title = "not_yours", "Members may change only what they created themselves"
 

@@ -31,3 +31,18 @@ def role(organization_id: object, role_id: object) -> tuple[str, str]:
 def member(organization_id: object, user_id: object) -> tuple[str, str]:
     """Return the key of a user's membership in an organization."""
     return key("ORG", organization_id), key("MEMBER", user_id)
+
+
+def session(user_id: object, session_id: object) -> tuple[str, str]:
+    """Return the key of a session."""
+    return key("USER", user_id), key("SESSION", session_id)
+
+
+def identity_provider(organization_id: object) -> tuple[str, str]:
+    """Return the key of an organization's identity provider."""
+    return key("ORG", organization_id), "IDENTITYPROVIDER"
+
+
+def provider_trust(issuer: str, client_id: str) -> str:
+    """Return what sessions of a provider depend on: another issuer or client is another provider."""
+    return key(issuer, client_id)

@@ -31,7 +31,18 @@ PERMISSIONS_BY_ROLE: dict[str, frozenset[str]] = {
     "viewer": frozenset(permission for permission in ALL_PERMISSIONS if permission.endswith(":read")),
 }
 
+ROLES_OVER_OTHERS = ("owner", "admin")
+"""The roles whose holders change what others created."""
+
 _FLAG_BY_ACTION = {"read": "can_read", "delete": "can_delete", "execute": "can_execute", "use": "can_execute"}
+
+
+def effective_role(role: str, custom_role_id: object) -> str:
+    """Return the role that a member has: the ID of their custom role, or else the built-in one, unless they own.
+
+    The built-in role below a custom one means nothing, neither as a name nor as a rank.
+    """
+    return str(custom_role_id) if custom_role_id and role != "owner" else role
 
 
 def effective_permissions(
@@ -95,12 +106,22 @@ def expand_permissions(granted: frozenset[str]) -> frozenset[str]:
     return ALL_PERMISSIONS if EVERYTHING in granted else granted
 
 
+def holds_role(caller: "Caller", role: str) -> bool:
+    """Return whether the caller counts as a holder of a role.
+
+    An API key does only if it may do all that the built-in role may, and never counts as a holder of a custom one.
+    """
+    if caller.role != role or caller.scopes is None:
+        return caller.role == role
+    return role in PERMISSIONS_BY_ROLE and caller.scopes >= expand_permissions(PERMISSIONS_BY_ROLE[role])
+
+
 def may_change_entity_of(caller: "Caller", owner_id: "UUID") -> bool:
-    """Return whether the caller may change what `owner_id` created: plain members only their own, others everything."""
-    return caller.role != "member" or caller.user_id == owner_id
+    """Return whether the caller may change what `owner_id` created: owners and admins everything, others their own."""
+    return caller.role in ROLES_OVER_OTHERS or caller.user_id == owner_id
 
 
 def require_own_entity(caller: "Caller", owner_id: "UUID") -> None:
-    """Raise NotOwnEntity when a plain member is about to change what another member created."""
+    """Raise NotOwnEntity when neither an owner nor an admin is about to change what another member created."""
     if not may_change_entity_of(caller, owner_id):
         raise NotOwnEntity()

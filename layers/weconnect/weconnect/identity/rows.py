@@ -104,10 +104,7 @@ class SessionRow(Row, discriminator="SESSION"):
         """The session's ID, which is the end of its sort key."""
         return self.sk.removeprefix(self.PREFIX)
 
-    @staticmethod
-    def at(user_id: object, session_id: object) -> tuple[str, str]:
-        """Return the key (pk, sk) of a session."""
-        return key("USER", user_id), key("SESSION", session_id)
+    at = staticmethod(keys.session)
 
 
 class TokenRow(Row, discriminator="TOKEN"):
@@ -234,12 +231,9 @@ class IdentityProviderRow(EntityRow[IdentityProvider], discriminator="IDENTITYPR
     client_secret: Attribute[str] = stored()
     endpoints: Attribute[dict[str, Any]] = stored()
 
-    @staticmethod
-    def at(organization_id: object) -> tuple[str, str]:
-        """Return the key (pk, sk) of an organization's provider."""
-        return key("ORG", organization_id), "IDENTITYPROVIDER"
+    at = staticmethod(keys.identity_provider)
 
     @property
     def trust(self) -> str:
         """The key of issuer and client that sessions depend on: another issuer or client is another provider."""
-        return key(self.issuer, self.client_id)
+        return keys.provider_trust(self.issuer, self.client_id)

@@ -12,14 +12,14 @@ def open_sessions(user_id: object) -> list[SessionRow]:
 
 
 def end_sessions(user_id: object, *, except_session_id: str | None = None) -> None:
-    """End every session of a user, except for one. Access tokens stay valid until they expire (15 minutes)."""
+    """End every session of a user, except for one. Their access tokens read until they expire (15 minutes)."""
     for session in open_sessions(user_id):
         if session.id != except_session_id:
             session.delete()
 
 
 def end_sessions_in(organization_id: object, user_id: object) -> None:
-    """End a user's sessions in one organization. Access tokens stay valid until they expire (15 minutes)."""
+    """End a user's sessions in one organization. Their access tokens read until they expire (15 minutes)."""
     for session in open_sessions(user_id):
         if session.organization_id == str(organization_id):
             session.delete()

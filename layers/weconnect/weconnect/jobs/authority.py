@@ -8,7 +8,7 @@ from weconnect.auth.api_keys import api_keys
 from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.identity.errors import UserNotFound
-from weconnect.identity.permissions import expand_permissions
+from weconnect.identity.permissions import ROLES_OVER_OTHERS, expand_permissions
 from weconnect.identity.rows import UserRow
 from weconnect.jobs.rows import StoredCaller
 from weconnect.organizations.members.active_membership import load_active_membership
@@ -43,15 +43,15 @@ def restore_caller(stored: StoredCaller, organization_id: UUID, job_id: UUID) ->
         role, granted = _load_operator_rights(user_id)
     else:
         membership = load_active_membership(user_id, organization_id)
-        role, granted = membership.member.role, membership.permissions()
+        role, granted = membership.member.effective_role, membership.permissions()
     if api_key_id:
         granted = api_keys.restrict_to_api_key(organization_id, user_id, UUID(api_key_id), granted)
     granted_before = expand_permissions(frozenset(stored["permissions"]))
     return Caller(
         user_id,
         organization_id,
-        # A present or former plain member changes only what they created themselves.
-        stored["role"] if stored["role"] == "member" else role,
+        # Who was neither an owner nor an admin at the request changes only what they created themselves.
+        role if stored["role"] in ROLES_OVER_OTHERS else stored["role"],
         granted_before & expand_permissions(granted),
         api_key_id=UUID(api_key_id) if api_key_id else None,
         is_operator=stored["operator"],

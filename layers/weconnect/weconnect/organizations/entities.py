@@ -232,6 +232,11 @@ class OrganizationMember(BaseEntity):
     def is_pending(self) -> bool:
         return self.invited_at is not None and self.joined_at is None
 
+    @property
+    def effective_role(self) -> str:
+        """The role that counts: the ID of the custom role, or else the built-in one."""
+        return permissions.effective_role(self.role.value, self.custom_role_id)
+
     def resolve_permissions(self, custom_role: Iterable[str] | None = None) -> frozenset[str]:
         """Return the permissions that follow from role and own flags; none while inactive or pending.
 

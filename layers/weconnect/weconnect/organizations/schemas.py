@@ -113,12 +113,6 @@ class MemberChanges(ApiModel):
     is_active: bool | None = None
 
 
-class OwnershipTransfer(ApiModel):
-    """The member who becomes an owner; the caller becomes an admin."""
-
-    user_id: UUID
-
-
 class Role(ApiModel):
     """A role: one of the four built-in ones, whose ID is its name, or a custom one."""
 

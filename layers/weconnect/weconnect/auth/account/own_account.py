@@ -9,8 +9,9 @@ from uuid import UUID
 from weconnect import clock
 from weconnect.api.caller import Caller
 from weconnect.auth.account import users
+from weconnect.auth.login.confirmation import require_confirmation
 from weconnect.auth.rows import MfaRow
-from weconnect.auth.schemas import UserExport
+from weconnect.auth.schemas import Confirmation, UserExport
 from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.identity.entities import ExecutionLimit, LimitType
@@ -49,13 +50,14 @@ def export(caller: Caller) -> UserExport:
     )
 
 
-def delete(caller: Caller) -> None:
+def delete(caller: Caller, body: Confirmation | None) -> None:
     """Delete the caller's account and the organizations that have no other member.
 
     Organizations go to the trash first and the user is deleted last, so that an interrupted deletion can be repeated.
-    Raises LastOwner when an organization with other members would be left without an owner.
+    Raises LastOwner when an organization with other members would be left without an owner, or the errors of
+    `require_confirmation`.
     """
-    sessions.require_open_session(caller)
+    require_confirmation(caller, body)
     rows = _load_memberships(caller.user_id)
     only_member_rows = [row for row in rows if _is_in_use(row) and not _load_other_members(row)]
     for row in rows:
@@ -63,7 +65,12 @@ def delete(caller: Caller) -> None:
             _refuse_last_owner(row.to_entity(), _load_other_members(row))
     for row in only_member_rows:
         organization_id = UUID(row.organization_id)
-        owner = replace(caller, organization_id=organization_id, role=OrganizationRole.OWNER.value)
+        owner = replace(
+            caller,
+            organization_id=organization_id,
+            role=OrganizationRole.OWNER.value,
+            membership_problem=None,
+        )
         deletion.delete(owner, organization_id, None)
     remaining_rows = list(rows)
     while len(remaining_rows) > MEMBERSHIPS_PER_TRANSACTION:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,14 +10,17 @@ from uuid import UUID
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
+from weconnect.auth.api_keys.narrowing import is_narrower
 from weconnect.auth.errors import ApiKeyNotFound, ApiKeyRotated, ScopeNotHeld
 from weconnect.auth.schemas import ApiKeyChanges, ApiKeyRotation, CreatedApiKey, NewApiKey
-from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.errors import FieldError, Invalid
 from weconnect.identity.entities import ApiKey, StoredApiKey
 from weconnect.identity.permissions import EVERYTHING, limit_to_api_key
 from weconnect.identity.rows import ApiKeyRow
+from weconnect.organizations.errors import MemberNotFound
+from weconnect.organizations.members import membership
+from weconnect.organizations.rows import MemberRow
 
 PREFIX_LENGTH = 8
 MAX_ERRORS = 50
@@ -26,9 +30,8 @@ MADE_BY_SSO, MADE_BY_PASSWORD = "sso", "password"
 def create(caller: Caller, new: NewApiKey) -> CreatedApiKey:
     """Create a key for the caller in this organization. Only this response has the text of the key.
 
-    Raises ScopeNotHeld, SessionEnded, or Invalid for an expiry in the past.
+    Raises ScopeNotHeld, or Invalid for an expiry in the past.
     """
-    sessions.require_open_session(caller)  # a key would outlive the access token of a session that was ended
     _refuse_scopes_not_held(caller, new.scopes)
     text, row = _build_row(caller, new)
     return _to_created(table.create(row, caller.actor()), text)
@@ -71,10 +74,13 @@ def update(
 ) -> ApiKey:
     """Change the fields of a key that were sent; null as `expires_at` removes the expiry.
 
-    Raises ApiKeyNotFound, ScopeNotHeld, or Invalid for an expiry in the past.
+    A key of another user becomes only narrower, unless the caller may change that member. Raises ApiKeyNotFound,
+    ScopeNotHeld, OwnerOnly, Outranked, or Invalid for an expiry in the past.
     """
     row = _require_visible(caller, api_key_id, user_id)
     sent = {name: getattr(changes, name) for name in changes.model_fields_set}
+    if row.user_id != str(caller.user_id):
+        _require_may_change(caller, row, sent)
     dumped = changes.model_dump(mode="json")
     values = {name: dumped[name] for name in sent if sent[name] is not None}
     if sent.get("scopes"):
@@ -95,7 +101,6 @@ def rotate(
     Only the key's own user may do this, because the response has a text that acts as them. The successor of a key with
     an expiry lives as long as that key did, counted from now. Raises ApiKeyNotFound, ApiKeyRotated or ScopeNotHeld.
     """
-    sessions.require_open_session(caller)
     rotation = rotation or ApiKeyRotation()
     row = _require_visible(caller, api_key_id, None)
     if row.successor_id:
@@ -187,6 +192,16 @@ def _authorize_owner(caller: Caller, user_id: UUID | None) -> UUID:
         return caller.user_id
     caller.require_permission("organization:manage")
     return user_id
+
+
+def _require_may_change(caller: Caller, row: ApiKeyRow, sent: Mapping[str, Any]) -> None:
+    """Raise OwnerOnly, Outranked or MemberNotFound unless the caller may change another user's key in this way."""
+    before = row.to_entity()
+    values = {name: value for name, value in sent.items() if value is not None or name == "expires_at"}
+    if is_narrower(before, before.model_copy(update=values)):
+        return
+    at = MemberRow.at(row.organization_id, row.user_id)
+    membership.require_may_change(caller, table.require(MemberRow, at, MemberNotFound).to_entity())
 
 
 def _refuse_scopes_not_held(caller: Caller, scopes: list[str]) -> None:

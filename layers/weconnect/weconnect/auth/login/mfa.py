@@ -28,10 +28,9 @@ from weconnect.auth.login import password_changes, throttling
 from weconnect.auth.login.throttling import Attempt
 from weconnect.auth.rows import MfaRow
 from weconnect.auth.schemas import MfaConfirmation, MfaDisabling, MfaEnrollment
-from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.identity.errors import UserNotFound
-from weconnect.identity.rows import UserRow
+from weconnect.identity.rows import SessionRow, UserRow
 from weconnect.identity.verified_addresses import require_verified
 from weconnect.security import encryption
 
@@ -47,7 +46,6 @@ def enroll(caller: Caller) -> MfaEnrollment:
 
     Replaces an earlier enrollment that was not confirmed. Raises MfaAlreadyEnabled or EmailNotVerified.
     """
-    sessions.require_open_session(caller)
     user = require_verified(caller.user_id, "turn a second factor on")
     secret = pyotp.random_base32()
     codes = [_create_recovery_code() for _ in range(RECOVERY_CODES)]
@@ -79,7 +77,6 @@ def confirm(caller: Caller, body: MfaConfirmation) -> None:
 
     Raises MfaNotEnrolling or InvalidMfaCode.
     """
-    session = sessions.require_open_session(caller)
     user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
     row = table.get(MfaRow, MfaRow.at(caller.user_id))
     if row is None or row.confirmed:
@@ -87,6 +84,7 @@ def confirm(caller: Caller, body: MfaConfirmation) -> None:
     step = _find_matching_step(row, caller.user_id, body.code)
     if step is None:
         raise InvalidMfaCode(pointer="/code")
+    session = SessionRow(*SessionRow.at(caller.user_id, caller.session_id))
     with table.transaction(caller.actor()) as writes:
         writes.change(row, {"confirmed": True, "last_step": step})
         writes.change(user, {"mfa_enabled": True})

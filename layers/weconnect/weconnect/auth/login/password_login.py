@@ -47,7 +47,9 @@ def log_in(body: Login, request: RequestInfo) -> Tokens:
         session.organization_id = str(membership.organization.id)
     if body.organization_id:
         sessions.require_second_factor(session, membership)
-    caller = Caller(membership.user.id, membership.organization.id, membership.member.role, frozenset())
+    caller = Caller(
+        membership.user.id, membership.organization.id, membership.member.effective_role, frozenset()
+    )
     table.create(session, caller.actor())
     stamps = {
         "last_login_at": clock.iso(clock.now()),

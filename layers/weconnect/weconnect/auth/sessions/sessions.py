@@ -15,12 +15,11 @@ from weconnect.api.pagination import Page, query_page
 from weconnect.auth.errors import (
     RefreshTokenReused,
     SessionEnded,
-    SessionExpired,
     SessionNotFound,
     SsoSession,
 )
 from weconnect.auth.schemas import Logout, Session, Tokens
-from weconnect.auth.sessions import sign_in_methods, tokens
+from weconnect.auth.sessions import session_rules, sign_in_methods, tokens
 from weconnect.auth.sessions.tokens import AccessClaims
 from weconnect.db import table
 from weconnect.identity.entities import User
@@ -64,7 +63,7 @@ def issue_tokens(session: SessionRow, membership: ActiveMembership) -> Tokens:
         user_id=str(user.id),
         session_id=session.id,
         organization_id=str(membership.organization.id),
-        role=membership.member.role,
+        role=membership.member.effective_role,
         permissions=tuple(sorted(membership.permissions())),
         has_second_factor=bool(session.mfa and user.mfa_enabled),
         is_operator=is_operator(user) and not session.sso_organization_id,
@@ -80,13 +79,12 @@ def issue_tokens(session: SessionRow, membership: ActiveMembership) -> Tokens:
 
 
 def lacks_second_factor(session: SessionRow, membership: ActiveMembership) -> bool:
-    """Return whether the organization enforces a second factor that this session was opened without.
-
-    A session of the organization's own identity provider never lacks one: the factors are the provider's concern.
-    """
-    security = membership.organization.custom_settings.security
-    is_verified = bool(session.sso_organization_id) or (session.mfa and membership.user.mfa_enabled)
-    return bool(security and security.enforce_mfa) and not is_verified
+    """Return whether the organization enforces a second factor that this session was opened without."""
+    facts, rules = (
+        sign_in_methods.build_facts(session, membership),
+        sign_in_methods.read_rules(membership.organization),
+    )
+    return session_rules.lacks_second_factor(facts, rules)
 
 
 def require_second_factor(session: SessionRow, membership: ActiveMembership) -> None:
@@ -118,7 +116,7 @@ def refresh_tokens(refresh_token: str, organization_id: UUID | None) -> Tokens:
     user_id, session_id, generation = tokens.verify_refresh_token(refresh_token)
     session = _require_session(user_id, session_id)
     _refuse_reuse(session, generation)
-    sign_in_methods.require_bound_organization(session, organization_id or session.organization_id)
+    _refuse_foreign_organization(session, organization_id or session.organization_id)
     membership = load_active_membership(user_id, organization_id or session.organization_id)
     sign_in_methods.require_allowed(session, membership)
     _refuse_timed_out(session, membership.organization)
@@ -133,7 +131,7 @@ def refresh_tokens(refresh_token: str, organization_id: UUID | None) -> Tokens:
 def switch_session(user_id: UUID, session_id: str, organization_id: UUID) -> tuple[Tokens, ActiveMembership]:
     """Move a session to another organization of its user, as its next generation; return the tokens for it."""
     session = _require_session(user_id, session_id)
-    sign_in_methods.require_bound_organization(session, organization_id)
+    _refuse_foreign_organization(session, organization_id)
     membership = load_active_membership(user_id, organization_id)
     sign_in_methods.require_allowed(session, membership)
     _refuse_timed_out(session, membership.organization)
@@ -193,11 +191,6 @@ def to_session(row: SessionRow, current_session_id: str | None) -> Session:
     )
 
 
-def require_open_session(caller: Caller) -> SessionRow:
-    """Return the caller's session; raise SessionEnded if it has ended since its access token was issued."""
-    return _require_session(caller.user_id, caller.session_id)
-
-
 def _require_session(user_id: UUID, session_id: object) -> SessionRow:
     """Return the row of a session. Raises SessionEnded when there is none."""
     session = table.get(SessionRow, SessionRow.at(user_id, session_id))
@@ -216,20 +209,21 @@ def _refuse_reuse(session: SessionRow, generation: int) -> None:
     raise RefreshTokenReused("This refresh token was used before. Sign in again.")
 
 
+def _refuse_foreign_organization(session: SessionRow, organization_id: object) -> None:
+    """Raise SsoSession when a single sign-on session is to act in another organization than its own."""
+    session_rules.require_bound_organization(sign_in_methods.build_facts(session), organization_id)
+
+
 def _refuse_timed_out(session: SessionRow, organization: Organization) -> None:
     """Raise SessionExpired for a session that is older than the organization's session timeout."""
-    security = organization.custom_settings.security
-    if (
-        security
-        and security.session_timeout
-        and _compute_age_seconds(session) > security.session_timeout * 60
-    ):
-        raise SessionExpired("The organization's session timeout has passed. Sign in again.")
+    facts = sign_in_methods.build_facts(session)
+    session_rules.refuse_timed_out(facts, sign_in_methods.read_rules(organization))
 
 
 def _advance(session: SessionRow, organization_id: UUID) -> bool:
     """Move a session to its next generation; return False when another request did, or the session has ended."""
-    ends = clock.epoch_seconds() + min(IDLE_SECONDS, TOTAL_SECONDS - int(_compute_age_seconds(session)))
+    age_seconds = sign_in_methods.build_facts(session).age_seconds
+    ends = clock.epoch_seconds() + min(IDLE_SECONDS, TOTAL_SECONDS - int(age_seconds))
     values = {
         "generation": session.generation + 1,
         "rotated_at": clock.now().timestamp(),
@@ -237,8 +231,3 @@ def _advance(session: SessionRow, organization_id: UUID) -> bool:
         "ttl": ends,
     }
     return table.touch(session, put=values, condition=SessionRow.generation == session.generation)
-
-
-def _compute_age_seconds(session: SessionRow) -> float:
-    """Return the seconds since a session was opened."""
-    return clock.now().timestamp() - datetime.fromisoformat(session.created_at).timestamp()

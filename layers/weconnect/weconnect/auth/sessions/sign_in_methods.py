@@ -7,20 +7,21 @@ speaks for that organization and for nothing else.
    another one, it never operates the deployment, and it does not reach the user's account (password, address, second
    factor, other sessions, other organizations), which `parameters.Person` refuses.
 2. It ends when the provider is removed, or replaced by another issuer or client.
-3. It may be an owner's only if an owner configured the provider: the right to manage an organization must not be a way
-   to become its owner.
+3. It may be an owner's, or that of a member with a permission that an admin lacks, only if an owner configured the
+   provider: the right to manage an organization must not be a way to become its owner.
 4. Where single sign-on is enforced, no other session is accepted, except for an owner's with a second factor, and no
    API key that was created in another session (checked by the authorizer).
 
-These checks happen at each refresh and so reach an access token within its 15 minutes; API keys are checked at each
-request. A key that was created in a single sign-on session works in its organization only, until somebody who manages
-the organization revokes it.
+`session_rules` decides. It is asked at each refresh, and by the authorizer before each request that is no GET; so only
+reading goes on until an access token ends (15 minutes). API keys are checked at each request. A key that was created in
+a single sign-on session works in its organization only, until somebody who manages the organization revokes it.
 """
 
-from weconnect.auth.errors import SessionEnded, SsoNotForOwners, SsoRequired, SsoSession
+from weconnect.auth.sessions import session_rules
+from weconnect.auth.sessions.session_rules import OpenSession, SecurityRules
 from weconnect.db import table
 from weconnect.identity.rows import IdentityProviderRow, SessionRow
-from weconnect.organizations.entities import OrganizationRole
+from weconnect.organizations.entities import Organization
 from weconnect.organizations.members.active_membership import ActiveMembership
 
 
@@ -30,32 +31,32 @@ def require_allowed(session: SessionRow, membership: ActiveMembership) -> None:
     Raises SsoRequired, SsoSession, SsoNotForOwners, or SessionEnded when the identity provider was changed.
     """
     organization = membership.organization
-    is_owner = membership.member.role == OrganizationRole.OWNER
-    if session.sso_organization_id is None:
-        security = organization.custom_settings.security
-        is_owner_with_mfa = is_owner and session.mfa and membership.user.mfa_enabled
-        if security and security.enforce_sso and not is_owner_with_mfa:
-            raise SsoRequired(
-                "This organization requires single sign-on: POST /v1/auth/sso/start. Owners may sign in with a "
-                "password and a second factor."
-            )
-        return
-    require_bound_organization(session, organization.id)
-    provider = table.get(IdentityProviderRow, IdentityProviderRow.at(organization.id))
-    if provider is None or provider.trust != session.sso_provider:
-        raise SessionEnded("The identity provider was changed. Sign in again.")
-    if is_owner and not provider.signs_in_owners:
-        raise SsoNotForOwners(
-            "Owners may sign in through the identity provider only when an owner has configured it."
-        )
+    facts = build_facts(session, membership)
+    session_rules.require_bound_organization(facts, organization.id)
+    provider = None
+    if facts.is_sso:
+        provider = table.get(IdentityProviderRow, IdentityProviderRow.at(organization.id))
+        session_rules.require_same_provider(facts, provider.trust if provider else None)
+    session_rules.require_accepted_sign_in(
+        facts,
+        read_rules(organization),
+        membership.member.role,
+        membership.permissions(),
+        signs_in_owners=bool(provider and provider.signs_in_owners),
+    )
 
 
-def require_bound_organization(session: SessionRow, organization_id: object) -> None:
-    """Raise SsoSession when a single sign-on session is to act in another organization than its own.
+def build_facts(session: SessionRow, membership: ActiveMembership | None = None) -> OpenSession:
+    """Return the facts of a session; without its user's membership it counts as one without a second factor."""
+    return OpenSession(
+        session.created_at,
+        bool(membership and session.mfa and membership.user.mfa_enabled),
+        session.sso_organization_id,
+        session.sso_provider,
+    )
 
-    Call this before anything reveals whether the user is a member there.
-    """
-    if session.sso_organization_id not in (None, str(organization_id)):
-        raise SsoSession(
-            "This single sign-on session is limited to its organization. Sign in with your password to reach others."
-        )
+
+def read_rules(organization: Organization) -> SecurityRules:
+    """Return an organization's rules for signing in."""
+    security = organization.custom_settings.security
+    return SecurityRules.of(security.model_dump() if security else None)

@@ -1,14 +1,12 @@
 """An organization's OIDC provider: read, configured and removed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from weconnect import clock, ids, mail
 from weconnect.api.caller import Caller
 from weconnect.auth.errors import IdentityProviderNotFound, SsoEnforced
-from weconnect.auth.sessions import sessions
 from weconnect.auth.sso import oidc
 from weconnect.auth.sso.schemas import CALLBACK_PATH, IdentityProviderSettings
 from weconnect.db import table
@@ -37,15 +35,12 @@ def put(
 ) -> IdentityProvider:
     """Configure the provider after reading its discovery document; another issuer or client ends its sessions.
 
-    A provider decides who is an admin, so only those who have all permissions of an admin may choose one. Raises
-    EmailNotVerified, SessionEnded, CannotGrant or InvalidIssuer.
+    A provider decides who is an admin, so only those who have all permissions of an admin may choose one, and an API
+    key only if it has them itself. Raises EmailNotVerified, CannotGrant or InvalidIssuer.
     """
     membership.require_current_organization(caller, organization_id)
     require_verified(caller.user_id, "set an identity provider")
-    if caller.session_id:
-        sessions.require_open_session(caller)  # a provider would outlive the access token of an ended session
-    user = replace(caller, api_key_id=None)  # for an API key, the scope organization:manage is enough
-    membership.require_may_grant(membership.load_rights(user), "", PERMISSIONS_BY_ROLE["admin"])
+    membership.require_may_grant(caller, "", PERMISSIONS_BY_ROLE["admin"])
     row = _find(organization_id)
     if row is None and if_match is not None:
         raise StaleVersion("This organization has no identity provider yet. Leave out If-Match.")

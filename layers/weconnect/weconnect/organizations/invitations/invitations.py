@@ -97,9 +97,13 @@ def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInv
 
 
 def resend(caller: Caller, organization_id: UUID, invitation_id: UUID) -> SentInvitation:
-    """Send an invitation again with a new token that is valid for seven days; the previous token becomes invalid."""
+    """Send an invitation again with a new token that is valid for seven days; the previous token becomes invalid.
+
+    Whoever resends it gives what it offers, and may get to see its token. Raises CannotGrant or OwnerOnly.
+    """
     membership.require_current_organization(caller, organization_id)
     row = _require_row(organization_id, invitation_id)
+    rules.require_may_offer(caller, organization_id, row.to_entity(), chooses_role=False)
     organization = _load_organization(organization_id)
     inviter = rules.require_verified_inviter(caller)
     rules.check_domain(organization, row.email)

@@ -11,7 +11,12 @@ from weconnect.identity.email_addresses import domain_of
 from weconnect.identity.errors import TooManyAttempts
 from weconnect.identity.rows import UserRow
 from weconnect.identity.verified_addresses import require_verified
-from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
+from weconnect.organizations.entities import (
+    Invitation,
+    Organization,
+    OrganizationMember,
+    OrganizationRole,
+)
 from weconnect.organizations.errors import (
     DomainNotAllowed,
     OwnerHasAllPermissions,
@@ -33,7 +38,7 @@ def require_verified_inviter(caller: Caller) -> UserRow:
 
 
 def require_may_invite(caller: Caller, organization_id: UUID, new: NewInvitation) -> None:
-    """Raise CannotGrant or OwnerOnly when the invitation grants more than the caller has.
+    """Raise CannotGrant or OwnerOnly when a new invitation grants more than the caller has.
 
     Raises also OwnerHasAllPermissions for an owner with a custom role, and RoleNotFound.
     """
@@ -41,6 +46,16 @@ def require_may_invite(caller: Caller, organization_id: UUID, new: NewInvitation
         if new.role == OrganizationRole.OWNER:
             raise OwnerHasAllPermissions("An owner has every permission. Leave out customRoleId.")
         table.require(RoleRow, RoleRow.at(organization_id, new.custom_role_id), RoleNotFound)
+    require_may_offer(caller, organization_id, new, chooses_role="role" in new.model_fields_set)
+
+
+def require_may_offer(
+    caller: Caller, organization_id: UUID, offer: NewInvitation | Invitation, *, chooses_role: bool
+) -> None:
+    """Raise CannotGrant or OwnerOnly when an invitation offers a membership that the caller may not give.
+
+    `chooses_role` as in `membership.load_granted_permissions`.
+    """
     moment = clock.now()
     invited = OrganizationMember(
         id=caller.user_id,
@@ -48,12 +63,12 @@ def require_may_invite(caller: Caller, organization_id: UUID, new: NewInvitation
         updated_at=moment,
         organization_id=organization_id,
         user_id=caller.user_id,
-        role=new.role,
-        custom_role_id=new.custom_role_id,
-        permissions=new.permissions,
+        role=offer.role,
+        custom_role_id=offer.custom_role_id,
+        permissions=offer.permissions,
     )
-    permissions = membership.load_permissions(invited)
-    membership.require_may_grant(membership.load_rights(caller), new.role, permissions)
+    permissions = membership.load_granted_permissions(invited, chooses_role=chooses_role)
+    membership.require_may_grant(caller, offer.role, permissions)
 
 
 def check_domain(organization: Organization, email: str) -> None:

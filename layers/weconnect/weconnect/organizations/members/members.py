@@ -8,6 +8,7 @@ from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
 from weconnect.errors import Invalid
 from weconnect.identity import sessions
+from weconnect.identity.permissions import effective_role
 from weconnect.identity.rows import UserRow
 from weconnect.organizations.entities import Member, MemberUser, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
@@ -19,7 +20,7 @@ from weconnect.organizations.errors import (
 )
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow, OrganizationRow, RoleRow
-from weconnect.organizations.schemas import MemberChanges, OwnershipTransfer
+from weconnect.organizations.schemas import MemberChanges
 
 OWNER = OrganizationRole.OWNER
 USERS_PER_CALL = 100
@@ -39,7 +40,10 @@ def find(
 
     def matches(row: MemberRow) -> bool:
         """Return whether a row passes the filters `role` and `is_active`."""
-        return role in (None, row.role) and is_active in (None, row.is_active)
+        return role in (None, effective_role(row.role, row.custom_role_id)) and is_active in (
+            None,
+            row.is_active,
+        )
 
     pk, _ = OrganizationRow.at(organization_id)
     rows, next_cursor = query_page(
@@ -78,7 +82,7 @@ def to_members(organization_id: UUID, rows: list[MemberRow]) -> list[Member]:
 def update(
     caller: Caller, organization_id: UUID, user_id: UUID, changes: MemberChanges, if_match: int | None
 ) -> Member:
-    """Change a member. It applies to their API keys at once, to their access tokens when these are renewed.
+    """Change a member. It applies at once, except to GETs with an access token that was issued before (15 minutes).
 
     Raises MemberNotFound, MemberPending, LastOwner, OwnerOnly, CannotGrant, Outranked, RoleNotFound or
     MemberLimitReached.
@@ -138,22 +142,21 @@ def _apply(changes: MemberChanges, before: OrganizationMember) -> OrganizationMe
 
 def _require_may_update(caller: Caller, before: OrganizationMember, after: OrganizationMember) -> None:
     """Raise CannotGrant, OwnerOnly, Outranked or RoleNotFound unless the caller may make this change."""
-    rights = membership.load_rights(caller)
-    membership.require_may_change(rights, before)
-    permissions = membership.load_permissions(after.model_copy(update={"is_active": True}))
+    membership.require_may_change(caller, before)
+    permissions = membership.load_granted_permissions(after, chooses_role=after.role != before.role)
     if after.custom_role_id and after.custom_role_id != before.custom_role_id:
         table.require(RoleRow, RoleRow.at(after.organization_id, after.custom_role_id), RoleNotFound)
-    membership.require_may_grant(rights, after.role, permissions)
+    membership.require_may_grant(caller, after.role, permissions)
 
 
 def remove(caller: Caller, organization_id: UUID, user_id: UUID, if_match: int | None) -> None:
-    """Remove a member and end their sessions and API keys there; access tokens expire within 15 minutes."""
+    """Remove a member and end their sessions and API keys there; access tokens read for up to 15 minutes."""
     membership.require_current_organization(caller, organization_id)
 
     def work() -> None:
         """Remove the member in one transaction."""
         row = _require_joined(organization_id, user_id)
-        membership.require_may_change(membership.load_rights(caller), row.to_entity())
+        membership.require_may_change(caller, row.to_entity())
         with table.transaction(caller.actor()) as writes:
             membership.remove_member(writes, row, if_match=if_match)
 
@@ -175,16 +178,14 @@ def leave(caller: Caller, organization_id: UUID) -> None:
     _end_access(caller, organization_id, caller.user_id)
 
 
-def transfer_ownership(caller: Caller, organization_id: UUID, body: OwnershipTransfer) -> Member:
-    """Make another member an owner and the caller an admin; return the new owner.
+def transfer_ownership(caller: Caller, organization_id: UUID, new_owner_id: UUID) -> Member:
+    """Make another member an owner and the caller, who is one, an admin; return the new owner.
 
-    Raises OwnerOnly, MemberNotFound, MemberPending or MemberInactive.
+    Raises MemberNotFound, MemberPending or MemberInactive.
     """
-    membership.require_current_organization(caller, organization_id)
-    membership.require_owner(caller)
-    if body.user_id == caller.user_id:
+    if new_owner_id == caller.user_id:
         raise Invalid("You are the owner already. Name another member in userId.", pointer="/userId")
-    row = _require_joined(organization_id, body.user_id)
+    row = _require_joined(organization_id, new_owner_id)
     if not row.is_active:
         raise MemberInactive("This member is not active. Activate the member first.")
     own = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))  # an operator may be no member
@@ -194,7 +195,7 @@ def transfer_ownership(caller: Caller, organization_id: UUID, body: OwnershipTra
         writes.change(row, {"role": OWNER.value, "custom_role_id": None})
         if own is not None and own.role == OWNER:
             writes.change(own, {"role": OrganizationRole.ADMIN.value})
-    return get(caller, organization_id, body.user_id)
+    return get(caller, organization_id, new_owner_id)
 
 
 def _end_access(caller: Caller, organization_id: UUID, user_id: UUID) -> None:

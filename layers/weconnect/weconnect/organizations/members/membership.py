@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,14 +12,13 @@ from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.errors import FieldError, Forbidden, Problem, Unauthenticated
 from weconnect.identity.entities import LimitType
-from weconnect.identity.permissions import ALL_PERMISSIONS, PERMISSIONS_BY_ROLE, expand_permissions
+from weconnect.identity.permissions import expand_permissions, holds_role
 from weconnect.identity.rows import ApiKeyRow, ExecutionLimitRow
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
     CannotGrant,
     LastOwner,
     MemberLimitReached,
-    NotAMember,
     OrganizationNotFound,
     Outranked,
     OwnerOnly,
@@ -32,36 +30,6 @@ from weconnect.organizations.rows import MemberCountRow, MemberRow, Organization
 ATTEMPTS = 8
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Rights:
-    """The role and permissions that somebody has in an organization now, whatever their token says."""
-
-    role: str
-    permissions: frozenset[str]
-
-    @property
-    def is_owner(self) -> bool:
-        return self.role == OrganizationRole.OWNER
-
-
-def load_rights(caller: Caller, organization_id: UUID | None = None) -> Rights:
-    """Return the caller's rights in their organization, or in another one. Raises NotAMember.
-
-    An operator of the deployment has the rights of an owner. An API key may grant what a plain member has and what the
-    key may do itself; it counts as an owner only when that is everything.
-    """
-    organization_id = organization_id or caller.organization_id
-    if caller.is_operator:
-        return Rights(OrganizationRole.OWNER, ALL_PERMISSIONS)
-    row = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))
-    member = row.to_entity() if row else None
-    if member is None or member.is_pending or not member.is_active:
-        raise NotAMember()
-    own = load_permissions(member)
-    granted = own & (caller.permissions | PERMISSIONS_BY_ROLE["member"]) if caller.api_key_id else own
-    return Rights(member.role if granted == own else "", granted)
 
 
 def resolve_acting_user(organization_id: UUID, user_id: UUID) -> UUID:
@@ -95,9 +63,14 @@ def require_current_organization(caller: Caller, organization_id: UUID) -> None:
         raise OrganizationNotFound()
 
 
+def is_owner(caller: Caller) -> bool:
+    """Return whether the caller is an owner, or an operator of the deployment; a key only if it may do everything."""
+    return holds_role(caller, OrganizationRole.OWNER)
+
+
 def require_owner(caller: Caller) -> None:
-    """Raise OwnerOnly unless the caller is an owner of their organization at this moment."""
-    if not load_rights(caller).is_owner:
+    """Raise OwnerOnly unless the caller is an owner of their organization."""
+    if not is_owner(caller):
         raise OwnerOnly()
 
 
@@ -124,24 +97,41 @@ def load_permissions_by_role(
     return {row.id: list(row.permissions) for row in rows if isinstance(row, RoleRow)}
 
 
-def require_may_grant(rights: Rights, role: str, permissions: Iterable[str]) -> None:
-    """Raise CannotGrant for permissions that the granting person lacks, OwnerOnly when a non-owner makes an owner."""
-    if role == OrganizationRole.OWNER and not rights.is_owner:
+def load_granted_permissions(member: OrganizationMember, *, chooses_role: bool) -> frozenset[str]:
+    """Return what a membership grants, for the check of whoever gives it.
+
+    With `chooses_role` that includes what the built-in role below a custom one grants on the day on which the custom
+    role is taken away.
+    """
+    active = member.model_copy(update={"is_active": True})
+    granted = load_permissions(active)
+    if chooses_role and active.custom_role_id:
+        granted |= load_permissions(active.model_copy(update={"custom_role_id": None}))
+    return granted
+
+
+def require_may_grant(caller: Caller, role: str, permissions: Iterable[str]) -> None:
+    """Raise CannotGrant for permissions that the caller lacks, OwnerOnly when a non-owner makes an owner.
+
+    An API key grants what it may do itself, whatever its user may do.
+    """
+    if role == OrganizationRole.OWNER and not is_owner(caller):
         raise OwnerOnly()
-    if missing := sorted(expand_permissions(frozenset(permissions)) - rights.permissions):
+    if missing := sorted(expand_permissions(frozenset(permissions)) - expand_permissions(caller.permissions)):
         errors: list[FieldError] = [{"pointer": "", "detail": permission} for permission in missing]
         raise CannotGrant(
             f"You cannot grant permissions that you do not have: {', '.join(missing[:5])}", errors=errors
         )
 
 
-def require_may_change(rights: Rights, member: OrganizationMember) -> None:
-    """Raise OwnerOnly when a non-owner changes an owner, Outranked for a member with a permission beyond `rights`."""
-    if rights.is_owner:
+def require_may_change(caller: Caller, member: OrganizationMember) -> None:
+    """Raise OwnerOnly when a non-owner changes an owner, Outranked for a member with permissions the caller lacks."""
+    if is_owner(caller):
         return
     if member.role == OrganizationRole.OWNER:
         raise OwnerOnly("Only an owner may change or remove an owner.")
-    if load_permissions(member.model_copy(update={"is_active": True})) - rights.permissions:
+    active = member.model_copy(update={"is_active": True})
+    if load_permissions(active) - expand_permissions(caller.permissions):
         raise Outranked()
 
 

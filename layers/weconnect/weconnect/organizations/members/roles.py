@@ -43,7 +43,7 @@ def get(caller: Caller, organization_id: UUID, role_id: str) -> Role:
 def create(caller: Caller, organization_id: UUID, new: NewRole) -> Role:
     """Create a custom role. Raises CannotGrant, NameTaken or RoleLimitReached."""
     membership.require_current_organization(caller, organization_id)
-    membership.require_may_grant(membership.load_rights(caller), "", new.permissions)
+    membership.require_may_grant(caller, "", new.permissions)
     _refuse_builtin_name(new.name)
     moment = clock.now()
     role = CustomRole(
@@ -70,21 +70,20 @@ def create(caller: Caller, organization_id: UUID, new: NewRole) -> Role:
 def update(
     caller: Caller, organization_id: UUID, role_id: str, changes: RoleChanges, if_match: int | None
 ) -> Role:
-    """Change a custom role. It applies to its members' API keys at once, to access tokens when these are renewed.
+    """Change a custom role. It applies at once, except to GETs with an access token that was issued before.
 
     Raises RoleNotFound, BuiltinRole, CannotGrant or NameTaken.
     """
     membership.require_current_organization(caller, organization_id)
     row = _require_custom_role(organization_id, role_id)
-    rights = membership.load_rights(caller)
-    membership.require_may_grant(rights, "", row.permissions)
+    membership.require_may_grant(caller, "", row.permissions)
     values: dict[str, Any] = {}
     for field in changes.model_fields_set:
         value = getattr(changes, field)
         if value is not None or field == "description":
             values[field] = value
     if "permissions" in values:
-        membership.require_may_grant(rights, "", values["permissions"])
+        membership.require_may_grant(caller, "", values["permissions"])
         values["permissions"] = sorted(set(values["permissions"]))
     name, before = values.get("name", row.name), row.name
     _refuse_builtin_name(name)
@@ -100,7 +99,7 @@ def delete(caller: Caller, organization_id: UUID, role_id: str, if_match: int | 
     """Delete a custom role. Raises RoleInUse while a member or an open invitation has it."""
     membership.require_current_organization(caller, organization_id)
     row = _require_custom_role(organization_id, role_id)
-    membership.require_may_grant(membership.load_rights(caller), "", row.permissions)
+    membership.require_may_grant(caller, "", row.permissions)
     in_use = RoleInUse("Members or open invitations have this role. Give them another role first.")
     with table.transaction(caller.actor()) as writes:
         table.move_to_trash(

@@ -29,7 +29,7 @@ from weconnect.workflows.sharing.rows import WorkflowShareRow
 class RequiredAccess:
     """The access that an operation requires: a permission, or a share of at least this level.
 
-    With `own_only`, the role of a plain member grants it only for what they created themselves.
+    With `own_only`, a role grants it only for what they created themselves, unless they are an owner or an admin.
     """
 
     permission: str
@@ -97,13 +97,9 @@ def require_execution(caller: Caller, row: WorkflowExecutionRow, required: Requi
 
 def require_may_grant(caller: Caller, row: WorkflowRow, level: ShareLevel) -> datetime | None:
     """Return when the caller's own access at this level ends (None: never). Raises CannotGrant without such access."""
-    from weconnect.organizations.members import membership  # cold start
-
-    permissions = frozenset[str]() if caller.is_guest else membership.load_rights(caller).permissions
     share, until = None, None
     for access in ACCESS_BY_RANK[: level.rank + 1]:
-        by_role = access.permission in permissions
-        if not by_role or (access.own_only and not may_change_entity_of(caller, UUID(row.user_id))):
+        if not is_allowed_by_role(caller, row, access):
             share = share or find_best_share(caller, UUID(row.id))
             if share is None or not is_allowed_by_share(caller, share, access):
                 raise CannotGrant(f"You do not have the level {access.level} yourself. Share a lower level.")
@@ -155,7 +151,7 @@ def get_active_member(row: Row | None) -> OrganizationMember | None:
 
 def get_sharing_role(caller: Caller, member: OrganizationMember) -> str | None:
     """Return the role whose shares count for the caller: a custom role if they have one; None for a guest."""
-    return None if caller.is_guest else str(member.custom_role_id or member.role.value)
+    return None if caller.is_guest else member.effective_role
 
 
 def get_share_in_force(row: Row | None, member: OrganizationMember | None = None) -> WorkflowShare | None:

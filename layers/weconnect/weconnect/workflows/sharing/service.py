@@ -11,7 +11,6 @@ from weconnect import clock
 from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
-from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.errors import Invalid
 from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
@@ -56,14 +55,12 @@ def create(caller: Caller, workflow_id: UUID, new: NewWorkflowShare) -> CreatedW
     """Share a workflow with a member, a role, or by a link whose token is returned this once.
 
     Raises AlreadyShared, CannotGrant, ShareLimitReached, MemberNotFound, RoleNotFound, Invalid for an end that is not
-    allowed; for a link also EmailNotVerified or SessionEnded.
+    allowed; for a link also EmailNotVerified.
     """
     row = workflows.require(caller, workflow_id, access.SHARE)
     until = access.require_may_grant(caller, row, new.level)
     if new.link:
         require_verified(caller.user_id, "share by link")
-        if caller.session_id:
-            sessions.require_open_session(caller)  # a link would outlive the access token of an ended session
     if len(_load_in_force(caller, workflow_id)) >= MAX_SHARES:
         raise ShareLimitReached(f"The workflow has {MAX_SHARES} shares, the maximum. Revoke one first.")
     share_id, moment = replay_safe_id(), clock.now()
