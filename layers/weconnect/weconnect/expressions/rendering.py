@@ -17,10 +17,9 @@ from typing import Any
 from weconnect import clock
 from weconnect.expressions import evaluator
 from weconnect.expressions.bounded_process import BoundedProcess, BoundExceeded
-from weconnect.expressions.variables import find_variable_names
+from weconnect.expressions.variables import MAX_SOURCE, find_variable_names
 
 MAX_SECONDS = 3
-MAX_SOURCE = 10_000
 MAX_INPUT = 16 * 2**20
 MAX_COPIED = 2**30
 SHOWN_CHARACTERS = 120

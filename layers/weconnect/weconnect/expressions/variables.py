@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+MAX_SOURCE = 10_000  # characters of an expression
+
 _BLANKS = re.compile(r"(?:\s++|/\*.*?(?:\*/|\Z))++", re.DOTALL)
 _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*")|('(?:[^'\\]|\\.)*')|(`[^`]*`)""", re.DOTALL)
 _REGEX = re.compile(r"/(?:[^/\\]|\\.)+/\w*", re.DOTALL)
@@ -60,8 +62,11 @@ _Start = tuple[int, _Kind]
 def find_variables(source: str) -> frozenset[VariableUse]:
     """Return the uses of variables in an expression, definitions included.
 
-    For an expression that cannot be read to its end, everything that looks like a variable is returned, with no path.
+    For an expression that is too long or cannot be read to its end, everything that looks like a variable is returned,
+    with no path.
     """
+    if len(source) > MAX_SOURCE:
+        return frozenset(VariableUse(name) for name in _ANY_VARIABLE.findall(source))
     first: _Start = (0, "operator")
     pending = [first]
     uses_by_start: dict[_Start, set[VariableUse]] = {}

@@ -24,7 +24,7 @@ FUNCTIONS = frozenset(_FUNCTIONS.split())
 
 _JSONATA_BY_OPERATOR = {"!": "$not(…)", "==": "=", "!==": "!=", "&&": "and", "||": "or", "?.": "."}
 _SKIPPED = re.compile(
-    r"""(?s)"(?:[^"\\]|\\.)*+(?:"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|`[^`]*+(?:`|\Z)|/\*.*?(?:\*/|\Z)"""
+    r"""(?s)"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|'(?:[^'\\]|\\(?:.|\Z))*+(?:'|\Z)|`[^`]*+(?:`|\Z)|/\*.*?(?:\*/|\Z)"""
 )
 """Parts of an expression without operators and names: quoted texts, quoted names, comments."""
 _FOREIGN_OPERATOR = re.compile(r"!==|={2,3}|&&|\|\||\?\.|!(?!=)")

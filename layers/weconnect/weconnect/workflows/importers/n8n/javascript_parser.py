@@ -55,7 +55,7 @@ _BINARY_OPERATORS = {
     "%",
 }
 _UNARY_OPERATORS = {"!", "-", "+"}
-_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?+")
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
