@@ -8,7 +8,10 @@ import pytest
 
 from tests.factories import RegisteredUser, add_member, register
 from tests.integration.racing import count_outcomes, owner_caller, run_concurrently
+from tests.organizations.organization_helpers import set_plan
 from weconnect.api.caller import Caller
+from weconnect.auth.api_keys import api_keys
+from weconnect.auth.schemas import NewApiKey
 from weconnect.db import table
 from weconnect.errors import Problem
 from weconnect.organizations import service
@@ -30,6 +33,7 @@ from weconnect.organizations.schemas import (
     NewOrganization,
     NewRole,
 )
+from weconnect.settings import settings
 
 REQUEST_COUNT = 100
 
@@ -213,3 +217,17 @@ def test_a_role_is_either_assigned_or_deleted(owner: RegisteredUser) -> None:
         assert remaining_roles[0].member_count == len(members_with_role) > 0
     else:
         assert members_with_role == []
+
+
+def test_no_more_organizations_and_keys_are_created_at_once_than_allowed(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.__dict__, "organizations_per_user", 4)
+    person = register()
+    caller = owner_caller(person)
+    created = run_concurrently(8, lambda number: service.create(caller, NewOrganization(name=f"N{number}")))
+    assert count_outcomes(created) == {"ok": 3, "organization_limit_reached": 5}, "beside the first"
+    set_plan(person, "free", max_api_keys=3)
+    new = NewApiKey(name="ci", scopes=["agents:read"], permissions={"canRead": True})
+    keys = run_concurrently(8, lambda _: api_keys.create(caller, new))
+    assert count_outcomes(keys) == {"ok": 3, "api_key_limit_reached": 5}

@@ -221,6 +221,12 @@ class OwnRole(Conflict):
 # API keys and execution limits
 
 
+class ApiKeyLimitReached(LimitReached):
+    """The member has as many API keys in this organization as its plan allows."""
+
+    code, title = "api_key_limit_reached", "Too many API keys"
+
+
 class ApiKeyNotFound(NotFound):
     """No such API key exists, or the caller may not see it."""
 

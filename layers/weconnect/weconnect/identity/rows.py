@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from pynamodb.attributes import Attribute
+from pynamodb.attributes import Attribute, UnicodeSetAttribute
 
 from weconnect.db.keys import key
 from weconnect.db.row import EntityRow, Row, stored
@@ -199,6 +199,17 @@ class ApiKeyRow(EntityRow[StoredApiKey], discriminator="APIKEY"):
     def by_expiry_order(expires_at: str | None, api_key_id: object) -> str:
         """Return the sort key of gsi2: keys that expire first come first, keys without an expiry last."""
         return key(expires_at or "never", api_key_id)
+
+
+class MemberApiKeysRow(Row, discriminator="MEMBERAPIKEYS"):
+    """The hashes of a member's API keys. Those that were revoked or have expired are removed when it is full."""
+
+    key_hashes = UnicodeSetAttribute(null=True, attr_name="keyHashes")
+
+    @staticmethod
+    def at(organization_id: object, user_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of a member's API keys."""
+        return key("ORG", organization_id), key("APIKEYS", user_id)
 
 
 class ExecutionLimitRow(EntityRow[ExecutionLimit], discriminator="LIMIT"):

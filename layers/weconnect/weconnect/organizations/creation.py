@@ -9,6 +9,7 @@ from uuid import UUID
 
 from weconnect import clock, ids
 from weconnect.db.table import Transaction
+from weconnect.organizations import ownership
 from weconnect.organizations.entities import (
     Organization,
     OrganizationMember,
@@ -27,8 +28,11 @@ class OrganizationDraft:
     organization: Organization
     member: OrganizationMember
 
-    def add_to(self, writes: Transaction) -> None:
-        """Add the four rows to a transaction, which raises SlugTaken when another organization has the slug."""
+    def add_to(self, writes: Transaction, limit: int) -> None:
+        """Add the rows to a transaction, which counts the organization for its owner, who may own `limit`.
+
+        It raises SlugTaken when another organization has the slug, and OrganizationLimitReached.
+        """
         organization, member = self.organization, self.member
         pk, sk = OrganizationRow.at(organization.id)
         writes.create(
@@ -53,6 +57,8 @@ class OrganizationDraft:
         )
         count_pk, count_sk = MemberCountRow.at(organization.id)
         writes.increment(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
+        ownership.add(writes, member.user_id, organization.id, limit)
+        ownership.count_created(writes, member.user_id)
 
 
 def draft_organization(

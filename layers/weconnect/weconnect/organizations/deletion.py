@@ -4,7 +4,9 @@ from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.db import table
-from weconnect.organizations import creation
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.rows import UserRow
+from weconnect.organizations import creation, ownership
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization, OrganizationRole
 from weconnect.organizations.errors import OrganizationNotFound, OwnerOnly, SubscriptionActive
@@ -41,12 +43,14 @@ def delete(caller: Caller, organization_id: UUID, if_match: int | None, *, purge
 def restore(caller: Caller, organization_id: UUID) -> Organization:
     """Restore an organization from the trash, whichever organization the caller is in now.
 
-    Raises SlugTaken when another organization took its slug meanwhile.
+    Raises SlugTaken when another organization took its slug meanwhile, and OrganizationLimitReached.
     """
     row = require_in_trash(caller, organization_id)
+    limit = ownership.prepare(table.require(UserRow, UserRow.at(caller.user_id), UserNotFound))
     with table.transaction(caller.actor() | {"organizationId": str(organization_id)}) as writes:
         table.restore_from_trash(writes, row, OrganizationRow.at(organization_id), **row.index_keys())
         creation.reserve_slug(writes, row.slug, organization_id)
+        ownership.add(writes, caller.user_id, organization_id, limit)
     return table.require(
         OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound
     ).to_entity()

@@ -43,6 +43,12 @@ class DomainNotAllowed(Forbidden):
     code, title = "domain_not_allowed", "The organization does not accept addresses of this domain"
 
 
+class OrganizationLimitReached(LimitReached):
+    """The user owns, or has created within the month, as many organizations as the deployment allows."""
+
+    code, title = "organization_limit_reached", "Too many organizations"
+
+
 # Members
 
 

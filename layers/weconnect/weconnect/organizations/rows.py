@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pynamodb.attributes import Attribute, NumberAttribute
+from pynamodb.attributes import Attribute, NumberAttribute, UnicodeSetAttribute
 
 from weconnect.db.table import EntityRow, Row, key, stored
 from weconnect.identity import keys
@@ -85,6 +85,28 @@ class SlugRow(Row, discriminator="SLUG"):
     def at(slug: str) -> tuple[str, str]:
         """Return the key (pk, sk) of the marker of a slug."""
         return key("SLUG", slug), "SLUG"
+
+
+class OwnedOrganizationsRow(Row, discriminator="OWNEDORGANIZATIONS"):
+    """The IDs of the organizations that count for a user who owns them. Lost ones are removed when it is full."""
+
+    organization_ids = UnicodeSetAttribute(null=True, attr_name="organizationIds")
+
+    @staticmethod
+    def at(user_id: object) -> tuple[str, str]:
+        """Return the key (pk, sk) of a user's organizations."""
+        return key("USER", user_id), "ORGANIZATIONS"
+
+
+class CreatedOrganizationsRow(Row, discriminator="CREATEDORGANIZATIONS"):
+    """The number of organizations that a user has created in one month; it expires."""
+
+    total: Attribute[int] = stored(default=0)
+
+    @staticmethod
+    def at(user_id: object, month: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of a month such as 2026-11."""
+        return key("USER", user_id), key("CREATED", month)
 
 
 class MemberRow(EntityRow[OrganizationMember], discriminator="MEMBER"):

@@ -11,8 +11,9 @@ from weconnect.db import table
 from weconnect.errors import FieldError, Invalid
 from weconnect.identity import periods
 from weconnect.identity.entities import LimitType
-from weconnect.identity.rows import IdentityProviderRow
-from weconnect.organizations import creation
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.rows import IdentityProviderRow, UserRow
+from weconnect.organizations import creation, ownership
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import (
     CustomSettings,
@@ -83,14 +84,18 @@ def get(caller: Caller, organization_id: UUID) -> Organization:
 
 
 def create(caller: Caller, new: NewOrganization) -> Organization:
-    """Create an organization that the caller owns; they switch to it with `POST …/switch`. Raises SlugTaken."""
+    """Create an organization that the caller owns; they switch to it with `POST …/switch`.
+
+    Raises SlugTaken or OrganizationLimitReached.
+    """
+    limit = ownership.prepare(table.require(UserRow, UserRow.at(caller.user_id), UserNotFound))
     more = new.model_dump(exclude={"name", "slug"})
     draft = creation.draft_organization(
         caller.user_id, new.name, organization_id=replay_safe_id(), slug=new.slug, **more
     )
     organization_id = draft.organization.id
     with table.transaction(caller.actor() | {"organizationId": str(organization_id)}) as writes:
-        draft.add_to(writes)
+        draft.add_to(writes, limit)
     return _require_row(organization_id).to_entity()
 
 

@@ -22,7 +22,7 @@ from weconnect.organizations import deletion
 from weconnect.organizations.entities import OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import LastOwner
 from weconnect.organizations.members import membership
-from weconnect.organizations.rows import MemberRow, OrganizationRow
+from weconnect.organizations.rows import MemberRow, OrganizationRow, OwnedOrganizationsRow
 
 MEMBERSHIPS_PER_TRANSACTION = 10
 """Memberships that end in the transaction that deletes the user; each takes up to nine of its hundred writes."""
@@ -100,6 +100,8 @@ def _end_memberships(caller: Caller, rows: list[MemberRow], *, with_user: bool =
                 writes.delete(users.build_email_row(user_row.email, user_row.id))
                 pk, sk = MfaRow.at(caller.user_id)
                 writes.discard(MfaRow(pk=pk, sk=sk))
+                pk, sk = OwnedOrganizationsRow.at(caller.user_id)
+                writes.discard(OwnedOrganizationsRow(pk=pk, sk=sk))
 
     membership.retry_on_owner_race(end)
 

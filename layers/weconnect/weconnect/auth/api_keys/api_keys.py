@@ -10,6 +10,7 @@ from uuid import UUID
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
+from weconnect.auth.api_keys import key_counts
 from weconnect.auth.api_keys.narrowing import is_narrower
 from weconnect.auth.errors import ApiKeyNotFound, ApiKeyRotated, ScopeNotHeld
 from weconnect.auth.schemas import ApiKeyChanges, ApiKeyRotation, CreatedApiKey, NewApiKey
@@ -30,11 +31,15 @@ MADE_BY_SSO, MADE_BY_PASSWORD = "sso", "password"
 def create(caller: Caller, new: NewApiKey) -> CreatedApiKey:
     """Create a key for the caller in this organization. Only this response has the text of the key.
 
-    Raises ScopeNotHeld, or Invalid for an expiry in the past.
+    Raises ScopeNotHeld, ApiKeyLimitReached, or Invalid for an expiry in the past.
     """
     _refuse_scopes_not_held(caller, new.scopes)
+    limit = key_counts.prepare(caller.organization_id, caller.user_id)
     text, row = _build_row(caller, new)
-    return _to_created(table.create(row, caller.actor()), text)
+    with table.transaction(caller.actor()) as writes:
+        writes.create(row)
+        key_counts.add(writes, row, limit)
+    return _to_created(row, text)
 
 
 def find(
@@ -118,8 +123,10 @@ def rotate(
     values: dict[str, Any] = {"successor_id": successor.id}
     if old.expires_at is None or overlap_ends < old.expires_at:
         values |= _expiry_values(api_key_id, overlap_ends)
+    limit = key_counts.prepare(caller.organization_id, caller.user_id, spare=2)
     with table.transaction(caller.actor()) as writes:
         writes.create(successor)
+        key_counts.add(writes, successor, limit)
         writes.change(row, values, if_match=if_match)
     return _to_created(successor, text)
 

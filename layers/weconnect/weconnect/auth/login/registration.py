@@ -50,7 +50,7 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
     with table.transaction(caller.actor()) as writes:
         writes.create(users.build_email_row(user.email, user.id), EmailTaken())
         writes.create(users.build_user_row(user, request, signup_source="register", login_count=1))
-        draft.add_to(writes)
+        draft.add_to(writes, limit=1)
         writes.create(session)
         if invitation:
             invitation.join(writes, user.id)

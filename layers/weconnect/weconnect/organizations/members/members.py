@@ -6,10 +6,13 @@ from uuid import UUID
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
+from weconnect.db.table import Transaction
 from weconnect.errors import Invalid
 from weconnect.identity import sessions
+from weconnect.identity.errors import UserNotFound
 from weconnect.identity.permissions import effective_role
 from weconnect.identity.rows import UserRow
+from weconnect.organizations import ownership
 from weconnect.organizations.entities import Member, MemberUser, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
     MemberInactive,
@@ -105,6 +108,8 @@ def _update_member(
     with table.transaction(caller.actor()) as writes:
         if before.role == OWNER and before.is_active and not (after.role == OWNER and after.is_active):
             membership.require_another_owner(writes, organization_id, user_id)
+        if after.role == OWNER and before.role != OWNER:
+            _count_ownership(writes, organization_id, user_id)
         values = {
             "role": after.role.value,
             "custom_role_id": str(after.custom_role_id) if after.custom_role_id else None,
@@ -193,9 +198,16 @@ def transfer_ownership(caller: Caller, organization_id: UUID, new_owner_id: UUID
         membership.require_active_organization(writes, organization_id)
         membership.adjust_role_count(writes, organization_id, row.to_entity().custom_role_id, -1)
         writes.change(row, {"role": OWNER.value, "custom_role_id": None})
+        _count_ownership(writes, organization_id, new_owner_id)
         if own is not None and own.role == OWNER:
             writes.change(own, {"role": OrganizationRole.ADMIN.value})
     return get(caller, organization_id, new_owner_id)
+
+
+def _count_ownership(writes: Transaction, organization_id: UUID, user_id: UUID) -> None:
+    """Count the organization for a new owner; the transaction raises OrganizationLimitReached."""
+    limit = ownership.prepare(table.require(UserRow, UserRow.at(user_id), UserNotFound))
+    ownership.add(writes, user_id, organization_id, limit)
 
 
 def _end_access(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
