@@ -10,6 +10,7 @@ from tests.agents.tool_call_helpers import create_guarded_agent, create_guarded_
 from tests.factories import RegisteredUser
 from tests.models.conftest import start_server
 from weconnect.agents.tools import http_tool
+from weconnect.agents.tools.entities import AgentToolConfiguration
 from weconnect.settings import settings
 
 __all__ = ["start_server"]
@@ -64,7 +65,7 @@ def call(api: FakeApi) -> Callable[..., dict[str, Any]]:
         **configuration: Any,
     ) -> dict[str, Any]:
         return http_tool.call_endpoint(
-            {"apiEndpoint": api.url + path, **configuration},
+            AgentToolConfiguration.model_validate({"apiEndpoint": api.url + path, **configuration}),
             schema,
             arguments or {},
             api_key=api_key,

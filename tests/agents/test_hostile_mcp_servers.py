@@ -119,7 +119,7 @@ def test_a_hostile_server_is_rejected(
 )
 def test_private_addresses_are_refused(me: RegisteredUser, path: str, address: str) -> None:
     refused = me.client.post(f"{path}/tools", tool(address))
-    assert refused.status == 422 and "not on the public internet" in refused.json["detail"]
+    assert refused.status == 422 and "no address on the public internet" in refused.json["detail"]
 
 
 @pytest.mark.parametrize(

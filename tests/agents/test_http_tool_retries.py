@@ -8,6 +8,7 @@ import pytest
 
 from tests.agents.fake_http_api import KEY, FakeApi
 from weconnect.agents.tools import http_tool
+from weconnect.agents.tools.entities import AgentToolConfiguration
 from weconnect.agents.tools.errors import ToolError
 from weconnect.settings import settings
 
@@ -62,9 +63,9 @@ def test_a_connection_error_is_retried(api: FakeApi, call: Callable[..., Any]) -
 
 
 def test_a_private_address_is_not_retried(pauses: list[float]) -> None:
-    with pytest.raises(ToolError, match="not on the public internet"):
+    with pytest.raises(ToolError, match="no address on the public internet"):
         http_tool.call_endpoint(
-            {"apiEndpoint": "http://169.254.169.254/{a}", "retryCount": 3},
+            AgentToolConfiguration(api_endpoint="http://169.254.169.254/{a}", retry_count=3),
             None,
             {"a": "x"},
             api_key=KEY,

@@ -84,7 +84,7 @@ def test_twenty_approval_requests_are_awaited_in_parallel(
 
 
 def test_json_nested_too_deeply_is_returned_as_text(me: RegisteredUser) -> None:
-    result = http_tool._to_result(OutboundResponse(200, {}, DEEP, "https://example.com/"), [])
+    result = http_tool._to_result(OutboundResponse(200, {}, DEEP, "https://example.com/"))
     assert result["body"] == DEEP.decode()
     assert mcp_tool._result_value({"structuredContent": json.loads(DEEP)}) == json.dumps(json.loads(DEEP))
     body = b'{"name":"x","outputSchema":{"default":' + DEEP + b"}}"

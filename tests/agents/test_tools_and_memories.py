@@ -100,7 +100,7 @@ def test_a_tool_can_be_tested(me: RegisteredUser, path: str) -> None:
         f"{path}/tools", HTTP_TOOL | {"configuration": {"apiEndpoint": "http://127.0.0.1/"}}
     )
     result = me.client.post(f"{private.headers['Location']}/test", {"arguments": {"id": "1"}}).json
-    assert "not on the public internet" in result["error"]
+    assert "no address on the public internet" in result["error"]
 
 
 def test_tools_are_filtered_by_activity(me: RegisteredUser, path: str) -> None:

@@ -11,7 +11,7 @@ from tests.agents.test_tools_and_memories import HTTP_CONFIGURATION, HTTP_TOOL
 from tests.factories import RegisteredUser, add_member, register
 from tests.organizations import organization_helpers
 from weconnect.agents import duplication
-from weconnect.agents.tools import invocation
+from weconnect.agents.tools import credentials
 from weconnect.db import table
 
 
@@ -278,7 +278,7 @@ def test_a_copy_encrypts_the_api_keys_again(me: RegisteredUser, path: str) -> No
     organization, agent = UUID(me.organization["id"]), UUID(copy["id"])
     (tool,) = me.client.get(f"/v1/agents/{agent}/tools").json["items"]
     row = table.get(AgentToolRow, AgentToolRow.at(organization, agent, UUID(tool["id"])))
-    assert row and invocation.decrypt_key(organization, UUID(tool["id"]), row.sealed_key) == "canary-key-7"
+    assert row and credentials.decrypt_key(organization, UUID(tool["id"]), row.sealed_key) == "canary-key-7"
 
 
 def test_a_copy_of_another_members_agent_has_no_api_keys(me: RegisteredUser, path: str) -> None:

@@ -70,7 +70,7 @@ def call(
 
 class Opened(Secrets):
     def open(self, names: Any) -> dict[str, str]:
-        self.remember([KEY])
+        self.add(KEY)
         return dict.fromkeys(names, KEY)
 
 

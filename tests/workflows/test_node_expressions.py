@@ -25,7 +25,7 @@ class PlainSecrets(Secrets):
 
     def open(self, names: Any) -> dict[str, str]:
         self.opened += names
-        self.remember([SECRET])
+        self.add(SECRET)
         return dict.fromkeys(self.opened, SECRET)
 
 

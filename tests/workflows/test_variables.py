@@ -359,8 +359,8 @@ def test_a_secret_of_another_organization_cannot_be_decrypted(me: RegisteredUser
 
 def test_secrets_are_masked_in_all_encodings() -> None:
     secrets = Secrets(UUID(int=1), {}, ())
-    secrets.remember(["a secret"])
-    secrets.mask_derived(["Bearer abcdefghij public-word"], "Bearer {{ $vars.t }} public-word")
-    assert secrets.mask(
+    secrets.add("a secret")
+    secrets.add_derived(["Bearer abcdefghij public-word"], ["Bearer {{ $vars.t }} public-word"])
+    assert secrets.hide(
         {"a secret": ["x a secret", 1, None, "a%20secret a+secret abcdefghij", "public-word"]}
     ) == {"••••": ["x ••••", 1, None, "•••• •••• ••••", "public-word"]}

@@ -2,10 +2,10 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
+
+from weconnect import hiding
+from weconnect.hiding import MASK
 
 _SECRET_NAMES = re.compile(
     r"(?i)password|secret|authorization|cookie|private.?key|token(?!s)|api.?key$|^ciphertext$|^mfa.?code$"
@@ -19,35 +19,20 @@ _SECRET_TEXT = re.compile(
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
     r"|(?<=[?&]key=)[^&\s\"']+|(?<=[?&]token=)[^&\s\"']+|(?<=[?&]api_key=)[^&\s\"']+)"
 )
-MASK = "••••"
-_mask: ContextVar[Callable[[str], str] | None] = ContextVar("mask", default=None)
-
-
-@contextmanager
-def masking(mask: Callable[[str], str]) -> Iterator[None]:
-    """Apply `mask` to all texts that are logged within the context: it masks secrets that have no recognizable form."""
-    token = _mask.set(mask)
-    try:
-        yield
-    finally:
-        _mask.reset(token)
 
 
 def redact(value: Any, name: str = "") -> Any:
-    """Return a copy of a JSON-like value in which secrets are masked, recognized by their name or their form."""
+    """Return a copy of a JSON-like value without secrets: those of the work under way, and by their name or form."""
     if name and isinstance(value, str | bytes | int | float) and _SECRET_NAMES.search(name):
         return MASK
     if isinstance(value, str):
-        mask = _mask.get()
-        without_tokens = _JWT.sub(
-            lambda match: MASK if match[1] else match[0], mask(value) if mask else value
-        )
+        without_tokens = _JWT.sub(lambda match: MASK if match[1] else match[0], hiding.hide(value))
         return _SECRET_TEXT.sub(MASK, without_tokens)
     if isinstance(value, dict):
-        return {key: redact(item, str(key)) for key, item in value.items()}
+        return {hiding.hide(key): redact(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item, name) for item in value]
-    return value
+    return hiding.hide(value)
 
 
 class Redaction(logging.Filter):

@@ -35,6 +35,7 @@ def get(caller: Caller, agent_id: UUID, number: int) -> AgentVersion:
     tools = []
     for tool in versions.load_tools(caller.organization_id, version):
         has_api_key = bool(tool.pop("sealed_key"))
+        tool.pop("sealed_secrets", None)
         tools.append(AgentVersionTool.model_validate(tool | {"has_api_key": has_api_key}, by_name=True))
     return AgentVersion.model_validate(
         version.values() | _summarize_version(head, version) | {"tools": tools}

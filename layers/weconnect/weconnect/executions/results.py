@@ -5,6 +5,7 @@ from typing import Any, NotRequired, Self, TypedDict
 from pydantic import BaseModel
 
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
+from weconnect.hiding import hide_and_cut
 
 MAX_MESSAGE_LENGTH = 2_000
 
@@ -29,7 +30,9 @@ class Completion(BaseModel):
     @classmethod
     def with_error(cls, status: ExecutionStatus, code: str, message: str, *, retryable: bool = False) -> Self:
         """Return the end of an execution with an error, whose message is cut to 2,000 characters."""
-        error = ExecutionError(code=code, message=message[:MAX_MESSAGE_LENGTH], retryable=retryable)
+        error = ExecutionError(
+            code=code, message=hide_and_cut(message, MAX_MESSAGE_LENGTH), retryable=retryable
+        )
         return cls(status=status, error=error)
 
 

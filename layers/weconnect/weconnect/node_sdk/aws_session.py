@@ -125,7 +125,7 @@ def resolve_credentials(node_run: NodeRun, parameters: AwsParameters) -> AwsCred
     with translate_errors():
         temporary = client.assume_role(**request, DurationSeconds=ROLE_SECONDS)["Credentials"]
     if node_run.secrets:  # the token alone grants nothing, and is in every URL that is signed with it
-        node_run.secrets.remember([temporary["SecretAccessKey"]])
+        node_run.secrets.add(temporary["SecretAccessKey"])
     return AwsCredentials(
         parameters.region, temporary["AccessKeyId"], temporary["SecretAccessKey"], temporary["SessionToken"]
     )

@@ -166,6 +166,7 @@ class NodeRun:
         """Yield the parameters for each item, with expressions evaluated and secrets decrypted. Raises NodeError."""
         verbatim, value = split_verbatim(model, self.node.parameters)
         self._require_well_placed(model)
+        secrets_by_pointer: dict[str, set[str]] = {}
         try:
             expressions = rendering.find_expressions(value)
             sources = [each.source for each in expressions]
@@ -177,15 +178,18 @@ class NodeRun:
             contexts = [EvaluationContext(item, {"index": index}) for index, item in enumerate(items)]
             resolved = rendering.render_each(value, contexts, shared, self.scope.moment)
         except ExpressionError as error:
+            if error.pointer in secrets_by_pointer:  # its message may contain what it computed from a secret
+                text = "the expression uses a secret, so its error is not shown. Test it with a plain value."
+                raise NodeError("expression_failed", f"{error.pointer}: {text}") from None
             raise NodeError("expression_failed", f"{error.pointer}: {error}") from error
         if not sources:
             parameters = validate_parameters(model, verbatim | value)
             yield from itertools.repeat(parameters, len(items))
             return
-        for each in resolved:
+        for each, item in zip(resolved, items, strict=True):
             for pointer in secrets_by_pointer:
                 assert self.secrets
-                self.secrets.mask_derived([value_at(each, pointer)], value_at(value, pointer))
+                self.secrets.add_derived(value_at(each, pointer), [value_at(value, pointer), item])
             yield validate_parameters(model, verbatim | each)
 
     def _require_well_placed(self, model: type[Parameters]) -> None:

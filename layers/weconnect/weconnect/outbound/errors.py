@@ -15,12 +15,6 @@ class UpstreamTimeout(UpstreamFailed):
     code, title = "upstream_timeout", "Upstream service timed out"
 
 
-class UpstreamUnresolved(UpstreamFailed):
-    """The host name of the called service could not be resolved."""
-
-    code, title = "upstream_unresolved", "Upstream host unresolved"
-
-
 class UpstreamTooLarge(UpstreamFailed):
     """The response of the called service exceeds the size limit."""
 

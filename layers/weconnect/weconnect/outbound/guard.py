@@ -22,7 +22,7 @@ import httpcore2
 import httpx2
 
 from weconnect.errors import UpstreamFailed
-from weconnect.outbound.errors import OutboundRefused, UpstreamTimeout, UpstreamTooLarge, UpstreamUnresolved
+from weconnect.outbound.errors import OutboundRefused, UpstreamTimeout, UpstreamTooLarge
 from weconnect.settings import settings
 
 # IANA's special-purpose registries; older versions of Python's `ipaddress.is_global` know fewer of them.
@@ -63,16 +63,25 @@ def require_public(host: str, port: int, addresses: list[str]) -> list[str]:
     """
     names = {name for form in (host.lower(), f"[{host.lower()}]") for name in (form, f"{form}:{port}")}
     if not names & settings.outbound_allowed_hosts and not all(map(is_public, addresses)):
-        raise OutboundRefused(
-            f"{host} is not on the public internet. An operator allows it by OUTBOUND_ALLOWED_HOSTS={host}:{port}."
-        )
+        raise build_refusal(host, port)
     return addresses
+
+
+def build_refusal(host: str, port: int) -> OutboundRefused:
+    """Return the one error for a name without addresses and for one with an address that is not public.
+
+    Two errors would tell which names exist in the network that this code runs in.
+    """
+    return OutboundRefused(
+        f"{host} has no address on the public internet. Check the name; an operator allows an internal one by "
+        f"OUTBOUND_ALLOWED_HOSTS={host}:{port}."
+    )
 
 
 def resolve_before_deadline(host: str, port: int) -> list[str]:
     """Return the addresses of a host, resolved in a thread, because the system's resolver takes no timeout.
 
-    Raises UpstreamUnresolved for a name without addresses, and a timeout of the connection at the deadline.
+    Raises OutboundRefused for a name without addresses, and a timeout of the connection at the deadline.
     """
     results: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
@@ -89,7 +98,7 @@ def resolve_before_deadline(host: str, port: int) -> list[str]:
     except queue.Empty as error:
         raise httpcore2.ConnectTimeout(host) from error
     if isinstance(result, OSError | UnicodeError) or not result:
-        raise UpstreamUnresolved(f"The host name {host} could not be resolved")
+        raise build_refusal(host, port)
     if isinstance(result, Exception):
         raise result
     return result

@@ -16,6 +16,7 @@ from weconnect.agents.mcp import protocol
 from weconnect.agents.tools.errors import ToolError
 from weconnect.base_entity import JsonObject
 from weconnect.errors import Problem, UpstreamFailed
+from weconnect.hiding import hide_and_cut
 from weconnect.outbound.errors import OutboundRefused
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -135,7 +136,9 @@ def _shake_hands(connection: McpConnection) -> None:
     }
     version = _request(connection, "initialize", params).get("protocolVersion")
     if version not in protocol.HANDSHAKE_VERSIONS:
-        raise ToolError(f"{connection.host} uses an unsupported protocol revision: {str(version)[:40]}")
+        raise ToolError(
+            f"{connection.host} uses an unsupported protocol revision: {hide_and_cut(str(version), 40)}"
+        )
     connection.version = str(version)
     _post(connection, {"jsonrpc": "2.0", "method": "notifications/initialized"}, {})
 
@@ -182,7 +185,7 @@ def _request(
         raise _Refused(f"{connection.host} returned nothing for {method}")
     error, result = response.get("error"), response.get("result")
     if isinstance(error, dict):
-        raise _Refused(f"{connection.host} refused {method}: {str(error.get('message'))[:300]}")
+        raise _Refused(f"{connection.host} refused {method}: {hide_and_cut(str(error.get('message')), 300)}")
     if not isinstance(result, dict):
         raise _Refused(f"{connection.host} returned no result for {method}")
     return result

@@ -1,14 +1,21 @@
-"""A tool's API key and its other secrets: the header that they are sent in, and their removal from results."""
+"""A tool's secrets: its API key, and those in its endpoint and parameters: stored encrypted, sent, and hidden."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from uuid import UUID
 
-MASK = "••••"
+from weconnect.agents.tools.entities import AgentToolConfiguration
+from weconnect.agents.tools.errors import ToolError
+from weconnect.base_entity import JsonObject
+from weconnect.hiding import Hiding
+from weconnect.security import encryption, secret_fields
 
-_SECRET_NAME = re.compile(r"(?i)auth|key|token|secret|cookie|password|signature")
+SecretsByPointer = dict[str, Any]
+
+_PLAIN = frozenset(
+    f"/parameters/{name}" for name in ("apiKeyHeader", "apiKeyPrefix", "tools", "method", "bodyFormat")
+)
 
 
 def api_key_header(parameters: Mapping[str, Any], api_key: str | None) -> dict[str, str]:
@@ -20,28 +27,95 @@ def api_key_header(parameters: Mapping[str, Any], api_key: str | None) -> dict[s
     return {name: f"{prefix or ''}{api_key}"}
 
 
-def collect_secrets(api_key: str | None, named_values: list[tuple[str, Any]]) -> list[str]:
-    """Return every text that a result must not contain, longest first, in each of its encodings.
+def hide_secrets(configuration: AgentToolConfiguration, api_key: str | None) -> Hiding:
+    """Return what hides a tool's key, and the other secrets in its configuration, with the words in them."""
+    hiding = Hiding([api_key] if api_key else [])
+    _, secrets = take_out(configuration)
+    for pointer, secret in secrets.items():
+        text = secret if isinstance(secret, str) else json.dumps(secret)
+        hiding.add(text)
+        if pointer.endswith("@"):  # user:password
+            hiding.add(text.partition(":")[2])
+        hiding.add_derived(text)
+    return hiding
 
-    These are the key, and those of `named_values` (headers, query parameters) whose names sound like secrets.
-    """
-    secrets = [api_key] if api_key else []
-    for name, value in named_values:
-        if _SECRET_NAME.search(name) and isinstance(value, str):
-            # A short text is a word that results may well contain.
-            secrets += [text for text in (value, *value.split()[1:]) if len(text) >= 8]
-    encoded = {form for text in secrets for form in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
-    return sorted(encoded, key=len, reverse=True)
+
+def take_out(configuration: AgentToolConfiguration) -> tuple[AgentToolConfiguration, SecretsByPointer]:
+    """Return a configuration with its secrets masked, and the secrets by pointer; the API key is left out of both."""
+    value = configuration.model_dump(mode="json", by_alias=True, exclude={"api_key"})
+    masked, secrets = secret_fields.take_out(value, _PLAIN)
+    update = {"api_endpoint": masked["apiEndpoint"], "parameters": masked["parameters"], "api_key": None}
+    return configuration.model_copy(update=update), secrets
 
 
-def redact(value: Any, secrets: list[str]) -> Any:
-    """Return a JSON value with every secret in its texts replaced by a mask."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value
-    if isinstance(value, dict):
-        return {redact(name, secrets): redact(item, secrets) for name, item in value.items()}
-    if isinstance(value, list):
-        return [redact(item, secrets) for item in value]
-    return MASK if isinstance(value, int | float) and json.dumps(value) in secrets else value
+def put_back(configuration: AgentToolConfiguration, secrets: SecretsByPointer) -> AgentToolConfiguration:
+    """Return a configuration with its secrets, by pointer, in the place of their masks."""
+    value = configuration.model_dump(mode="json", by_alias=True, include={"api_endpoint", "parameters"})
+    opened = secret_fields.put_back(value, secrets)
+    return configuration.model_copy(
+        update={"api_endpoint": opened["apiEndpoint"], "parameters": opened["parameters"]}
+    )
+
+
+def find_masks(configuration: AgentToolConfiguration) -> list[str]:
+    """Return the pointers of the secrets that a configuration has only masks of."""
+    value = configuration.model_dump(mode="json", by_alias=True, include={"api_endpoint", "parameters"})
+    return secret_fields.find_masks(value)
+
+
+def open_configuration(
+    organization_id: UUID, tool_id: UUID, configuration: AgentToolConfiguration, sealed: str | None
+) -> AgentToolConfiguration:
+    """Return a stored configuration with its secrets decrypted. Raises ToolError for one that has lost a secret."""
+    opened = put_back(configuration, decrypt_secrets(organization_id, tool_id, sealed))
+    if masks := find_masks(opened):
+        raise ToolError(f"The tool has lost the secret configuration{masks[0]}. Its owner can set it again")
+    return opened
+
+
+def encrypt_secrets(
+    organization_id: UUID, tool_id: UUID, secrets: SecretsByPointer, version: int
+) -> str | None:
+    """Encrypt the secrets of a tool's configuration for its row; None without any."""
+    if not secrets:
+        return None
+    return encryption.encrypt(
+        organization_id,
+        kind="AGENTTOOL",
+        id=str(tool_id),
+        field="configuration",
+        text=json.dumps(secrets),
+        secret_version=version,
+    )
+
+
+def decrypt_secrets(organization_id: UUID, tool_id: UUID, sealed: str | None) -> SecretsByPointer:
+    """Decrypt the secrets of a tool's configuration, by pointer."""
+    if sealed is None:
+        return {}
+    text = encryption.decrypt(
+        organization_id, kind="AGENTTOOL", id=str(tool_id), field="configuration", sealed=sealed
+    )
+    secrets: JsonObject = json.loads(text)
+    return secrets
+
+
+def encrypt_key(organization_id: UUID, tool_id: UUID, api_key: str, version: int) -> str:
+    """Encrypt a tool's API key for its row; `version` counts the keys that the tool has had."""
+    return encryption.encrypt(
+        organization_id,
+        kind="AGENTTOOL",
+        id=str(tool_id),
+        field="apiKey",
+        text=api_key,
+        secret_version=version,
+    )
+
+
+def decrypt_key(organization_id: UUID, tool_id: UUID, sealed_key: str | None) -> str | None:
+    """Decrypt a tool's API key; None for a tool without one."""
+    if sealed_key is None:
+        return None
+    return encryption.decrypt(
+        organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", sealed=sealed_key
+    )

@@ -22,7 +22,9 @@ class AgentToolType(StrEnum):
 
 
 class AgentToolConfiguration(ApiModel):
-    """The target of a tool and how to call it; `apiKey` is never returned.
+    """The target of a tool and how to call it; `apiKey` is never returned, and other secrets are shown as `••••`.
+
+    Those are the values with a secret's name or form in the endpoint and the parameters; sending `••••` keeps them.
 
     `{name}` in the endpoint, the headers and the query of an HTTP tool is replaced by the argument of that name.
     """

@@ -5,13 +5,15 @@ import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
-from weconnect.agents.tools.credentials import api_key_header, collect_secrets, redact
+from weconnect.agents.tools.credentials import api_key_header, hide_secrets
+from weconnect.agents.tools.entities import AgentToolConfiguration
 from weconnect.agents.tools.errors import ToolError
 from weconnect.api import request_body
 from weconnect.base_entity import JsonObject
 from weconnect.errors import UpstreamFailed
+from weconnect.hiding import hide, hide_and_cut
 from weconnect.outbound.errors import OutboundRefused, TooManyRedirects, UpstreamTooLarge
 
 if TYPE_CHECKING:
@@ -65,11 +67,11 @@ def run(
     method = str(arguments.get("method") or "GET").upper()
     if idempotency_key and method not in ("GET", "HEAD"):
         headers = {"idempotency-key": idempotency_key} | {name.lower(): headers[name] for name in headers}
-    return _to_result(_send(method, url, headers, arguments.get("body"), timeout_seconds), [])
+    return _to_result(_send(method, url, headers, arguments.get("body"), timeout_seconds))
 
 
 def call_endpoint(
-    configuration: Mapping[str, Any],
+    configuration: AgentToolConfiguration,
     input_schema: Mapping[str, Any] | None,
     arguments: Mapping[str, Any],
     *,
@@ -83,34 +85,43 @@ def call_endpoint(
     `bodyFormat` is `form`. Connection errors, 429 and 5xx are retried `retryCount` times, all under one
     Idempotency-Key. Raises ToolError for any status but 2xx. Results and errors contain no secret.
     """
-    template = str(configuration.get("apiEndpoint") or "")
-    parameters = _require_object(configuration, "parameters")
+    with hide_secrets(configuration, api_key).active():
+        try:
+            return _call_endpoint(configuration, input_schema, arguments, api_key, idempotency_key)
+        except ToolError as error:
+            raise ToolError(hide(str(error))) from None
+
+
+def _call_endpoint(
+    configuration: AgentToolConfiguration,
+    input_schema: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any],
+    api_key: str | None,
+    idempotency_key: str,
+) -> JsonObject:
+    """Call the endpoint as `call_endpoint` does; errors may still contain secrets."""
+    template = configuration.api_endpoint or ""
+    parameters = configuration.parameters or {}
     method = str(parameters.get("method") or "GET").upper()
     headers = {name.lower(): str(value) for name, value in _require_object(parameters, "headers").items()}
     query = _require_object(parameters, "query")
-    query_of_endpoint = parse_qsl(template.partition("?")[2])
-    secrets = collect_secrets(api_key, [*headers.items(), *query.items(), *query_of_endpoint])
-    try:
-        values = _with_defaults(input_schema, arguments)
-        declared = set((input_schema or {}).get("properties") or {})
-        url, rest = _fill_endpoint(template, values)
-        used = (_find_placeholders(headers) | _find_placeholders(query)) & declared
-        used |= query.keys() if method in _METHODS_WITHOUT_BODY else set()
-        rest = {name: value for name, value in rest.items() if name not in used}
-        filled_headers, query = (_fill(texts, values, declared) for texts in (headers, query))
-        all_headers = {name: _to_text(value) for name, value in filled_headers.items()}
-        all_headers |= api_key_header(parameters, api_key) | {"idempotency-key": idempotency_key}
-        if method in _METHODS_WITHOUT_BODY:
-            url = _with_query(url, query, rest)
-            return _send_with_retries(method, url, all_headers, None, configuration, secrets)
-        body: Any = rest | _require_object(parameters, "body")
-        if parameters.get("bodyFormat") == "form":
-            all_headers.setdefault("content-type", "application/x-www-form-urlencoded")
-            body = _encode_form([(name, item) for name, value in body.items() for item in _to_texts(value)])
-        url = _with_query(url, query, {})
-        return _send_with_retries(method, url, all_headers, body, configuration, secrets)
-    except ToolError as error:
-        raise ToolError(redact(str(error), secrets)) from None
+    values = _with_defaults(input_schema, arguments)
+    declared = set((input_schema or {}).get("properties") or {})
+    url, rest = _fill_endpoint(template, values)
+    used = (_find_placeholders(headers) | _find_placeholders(query)) & declared
+    used |= query.keys() if method in _METHODS_WITHOUT_BODY else set()
+    rest = {name: value for name, value in rest.items() if name not in used}
+    filled_headers, query = (_fill(texts, values, declared) for texts in (headers, query))
+    all_headers = {name: _to_text(value) for name, value in filled_headers.items()}
+    all_headers |= api_key_header(parameters, api_key) | {"idempotency-key": idempotency_key}
+    if method in _METHODS_WITHOUT_BODY:
+        url = _with_query(url, query, rest)
+        return _send_with_retries(method, url, all_headers, None, configuration)
+    body: Any = rest | _require_object(parameters, "body")
+    if parameters.get("bodyFormat") == "form":
+        all_headers.setdefault("content-type", "application/x-www-form-urlencoded")
+        body = _encode_form([(name, item) for name, value in body.items() for item in _to_texts(value)])
+    return _send_with_retries(method, _with_query(url, query, {}), all_headers, body, configuration)
 
 
 def check_endpoint(template: str) -> SplitResult:
@@ -129,12 +140,11 @@ def _send_with_retries(
     url: str,
     headers: dict[str, str],
     body: Any,
-    configuration: Mapping[str, Any],
-    secrets: list[str],
+    configuration: AgentToolConfiguration,
 ) -> JsonObject:
     """Send a request and return its result; retries connection errors, 429 and 5xx. Raises ToolError."""
-    timeout_seconds = float(configuration.get("timeout") or TIMEOUT_SECONDS)
-    retries = int(configuration.get("retryCount") or 0)
+    timeout_seconds = float(configuration.timeout or TIMEOUT_SECONDS)
+    retries = configuration.retry_count or 0
     for attempt in range(retries + 1):
         pause = min(0.5 * 2**attempt, _MAX_PAUSE_SECONDS)
         try:
@@ -144,9 +154,9 @@ def _send_with_retries(
                 raise
         else:
             if 200 <= response.status < 300:
-                return _to_result(response, secrets)
+                return _to_result(response)
             if attempt == retries or not (response.status == 429 or response.status >= 500):
-                text = redact(response.text, secrets)[:MAX_ERROR_CHARACTERS].strip()
+                text = hide_and_cut(response.text, MAX_ERROR_CHARACTERS).strip()
                 raise ToolError(f"{urlsplit(url).hostname} responded with status {response.status}: {text}")
             retry_after = response.headers.get("retry-after", "")
             pause = min(float(retry_after), _MAX_PAUSE_SECONDS) if retry_after.isdecimal() else pause
@@ -179,15 +189,15 @@ def _send(
         raise (ToolError if is_permanent else _UnreachableError)(error.detail) from None
 
 
-def _to_result(response: "OutboundResponse", secrets: list[str]) -> JsonObject:
+def _to_result(response: "OutboundResponse") -> JsonObject:
     """Return `{"status", "headers", "body"}` of a response, with secrets masked."""
     headers = {name: response.headers[name] for name in _SHOWN_HEADERS if name in response.headers}
-    result = {"status": response.status, "headers": headers, "body": _to_body(response, secrets)}
-    return {name: redact(value, secrets) for name, value in result.items()}
+    result = {"status": response.status, "headers": headers, "body": _to_body(response)}
+    return {name: hide(value) for name, value in result.items()}
 
 
-def _to_body(response: "OutboundResponse", secrets: list[str]) -> Any:
-    """Return JSON as its value, other text cut to 16 KB (after redaction, so that no half of a secret remains)."""
+def _to_body(response: "OutboundResponse") -> Any:
+    """Return JSON as its value, other text without secrets, cut to 16 KB."""
     if len(response.body) <= MAX_JSON_BYTES:
         try:
             value = response.json()
@@ -198,7 +208,7 @@ def _to_body(response: "OutboundResponse", secrets: list[str]) -> Any:
                 return value
     if b"\0" in response.body:
         return f"({len(response.body)} bytes that are not text)"
-    text = str(redact(response.text, secrets)).encode(errors="replace")
+    text = str(hide(response.text)).encode(errors="replace")
     return text[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 

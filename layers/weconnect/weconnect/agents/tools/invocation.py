@@ -1,4 +1,4 @@
-"""Calls of tools: arguments and results are validated, and API keys are decrypted only here."""
+"""Calls of tools: arguments and results are validated, and secrets are decrypted only for them."""
 
 from typing import Any
 from uuid import UUID
@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from weconnect import json_schema
 from weconnect.agents.mcp import tool_names
-from weconnect.agents.tools import http_tool, mcp_tool
+from weconnect.agents.tools import credentials, http_tool, mcp_tool
 from weconnect.agents.tools.builtins import ASK_AGENT, BUILTINS, RUN_WORKFLOW
 from weconnect.agents.tools.context import ToolContext
 from weconnect.agents.tools.entities import (
@@ -22,7 +22,6 @@ from weconnect.agents.tools.rows import AgentToolRow
 from weconnect.base_entity import JsonObject
 from weconnect.errors import Problem
 from weconnect.models.messages import ToolSpec
-from weconnect.security import encryption
 
 ANY_OBJECT_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 AGENT_INPUT_SCHEMA: dict[str, Any] = {
@@ -36,7 +35,7 @@ AGENT_INPUT_SCHEMA: dict[str, Any] = {
 
 
 class PinnedTool(BaseModel):
-    """A tool as a version of its agent has it and an execution uses it; its API key stays encrypted.
+    """A tool as a version of its agent has it and an execution uses it; its secrets stay encrypted.
 
     `id` is that of the tool's row; all tools of an MCP server share one.
     """
@@ -49,6 +48,7 @@ class PinnedTool(BaseModel):
     output_schema: JsonObject | None = None
     configuration: AgentToolConfiguration
     sealed_key: str | None = None
+    sealed_secrets: str | None = None
     remote_name: str | None = None
     protocol_version: str | None = None
     requires_approval: bool = False
@@ -73,6 +73,7 @@ def pin_tools(row: AgentToolRow) -> list[PinnedTool]:
         output_schema=row.output_schema,
         configuration=AgentToolConfiguration.model_validate(row.configuration or {}, by_name=True),
         sealed_key=row.sealed_key,
+        sealed_secrets=row.sealed_secrets,
         requires_approval=bool(row.requires_approval),
         approval=AgentToolApproval.model_validate(row.approval or {}, by_name=True),
         is_active=bool(row.is_active),
@@ -127,11 +128,14 @@ def _call(tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:
     """Call a builtin, MCP or HTTP tool and return its JSON result. Raises ToolError, Problem."""
     if tool.type == AgentToolType.BUILTIN:
         return BUILTINS[tool.name].execute(arguments, context)
-    api_key = decrypt_key(context.organization_id, tool.id, tool.sealed_key)
+    api_key = credentials.decrypt_key(context.organization_id, tool.id, tool.sealed_key)
+    configuration = credentials.open_configuration(
+        context.organization_id, tool.id, tool.configuration, tool.sealed_secrets
+    )
     if tool.type == AgentToolType.MCP:
         remote = McpServerTool(name=tool.remote_name or "", input_schema=tool.input_schema)
         return mcp_tool.call_server_tool(
-            tool.configuration,
+            configuration,
             remote,
             tool.protocol_version or "",
             arguments,
@@ -139,30 +143,9 @@ def _call(tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:
             idempotency_key=context.call_key,
         )
     return http_tool.call_endpoint(
-        tool.configuration.model_dump(by_alias=True, exclude_none=True),
+        configuration,
         tool.input_schema,
         arguments,
         api_key=api_key,
         idempotency_key=context.call_key,
-    )
-
-
-def encrypt_key(organization_id: UUID, tool_id: UUID, api_key: str, version: int) -> str:
-    """Encrypt a tool's API key for its row; `version` counts the keys that the tool has had."""
-    return encryption.encrypt(
-        organization_id,
-        kind="AGENTTOOL",
-        id=str(tool_id),
-        field="apiKey",
-        text=api_key,
-        secret_version=version,
-    )
-
-
-def decrypt_key(organization_id: UUID, tool_id: UUID, sealed_key: str | None) -> str | None:
-    """Decrypt a tool's API key; None for a tool without one."""
-    if sealed_key is None:
-        return None
-    return encryption.decrypt(
-        organization_id, kind="AGENTTOOL", id=str(tool_id), field="apiKey", sealed=sealed_key
     )

@@ -2,17 +2,17 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl
 
 from weconnect import json_schema
 from weconnect.agents.mcp import client
 from weconnect.agents.mcp.client import McpConnection
 from weconnect.agents.tools import http_tool
-from weconnect.agents.tools.credentials import api_key_header, collect_secrets, redact
+from weconnect.agents.tools.credentials import api_key_header, hide_secrets
 from weconnect.agents.tools.entities import AgentToolConfiguration, McpServer, McpServerTool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.api import request_body
 from weconnect.base_entity import JsonObject
+from weconnect.hiding import hide, hide_and_cut
 
 MAX_TOOLS = 64
 MAX_BYTES = 60_000
@@ -24,12 +24,14 @@ def fetch_server(configuration: AgentToolConfiguration, api_key: str | None) -> 
 
     `parameters.tools` selects tools before the limits are checked, so that some tools of a large server can be used.
     """
-    secrets = _collect_secrets(configuration, api_key)
-    try:
-        connection = _connect(configuration, api_key, LIST_SECONDS)
-        tools = [_parse_tool(tool) for tool in _select(configuration, client.list_tools(connection))]
-    except ToolError as error:
-        raise ToolError(str(redact(str(error), secrets))) from None
+    with hide_secrets(configuration, api_key).active():
+        try:
+            connection = _connect(configuration, api_key, LIST_SECONDS)
+            tools = [
+                _parse_tool(hide(tool)) for tool in _select(configuration, client.list_tools(connection))
+            ]
+        except ToolError as error:
+            raise ToolError(hide(str(error))) from None
     if not tools:
         raise ToolError("The server has no tools")
     server = McpServer(protocol_version=str(connection.version), tools=tools)
@@ -52,19 +54,19 @@ def call_server_tool(
     idempotency_key: str,
 ) -> Any:
     """Call a tool and return its structured result, or else its text. Raises ToolError, also for an error result."""
-    secrets = _collect_secrets(configuration, api_key)
     timeout_seconds = float(configuration.timeout or http_tool.TIMEOUT_SECONDS)
-    try:
-        connection = _connect(configuration, api_key, timeout_seconds)
-        connection.version = version
-        headers = client.headers_from_arguments(tool.input_schema, arguments)
-        result = client.call_tool(connection, tool.name, arguments, headers, idempotency_key)
-        value = redact(_result_value(result), secrets)
-        if result.get("isError"):
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            raise ToolError(text[: http_tool.MAX_TEXT_BYTES] or f"{tool.name} failed")
-    except ToolError as error:
-        raise ToolError(str(redact(str(error), secrets))) from None
+    with hide_secrets(configuration, api_key).active():
+        try:
+            connection = _connect(configuration, api_key, timeout_seconds)
+            connection.version = version
+            headers = client.headers_from_arguments(tool.input_schema, arguments)
+            result = hide(client.call_tool(connection, tool.name, arguments, headers, idempotency_key))
+            value = _result_value(result)
+            if result.get("isError"):
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                raise ToolError(text[: http_tool.MAX_TEXT_BYTES] or f"{tool.name} failed")
+        except ToolError as error:
+            raise ToolError(hide(str(error))) from None
     return value
 
 
@@ -76,13 +78,6 @@ def _connect(
     headers = {name.lower(): str(value) for name, value in (parameters.get("headers") or {}).items()}
     headers |= api_key_header(parameters, api_key)
     return McpConnection(configuration.api_endpoint or "", headers, timeout_seconds)
-
-
-def _collect_secrets(configuration: AgentToolConfiguration, api_key: str | None) -> list[str]:
-    """Return every text that a result must not contain: the key, and secrets in headers and query."""
-    headers = (configuration.parameters or {}).get("headers") or {}
-    query = (configuration.api_endpoint or "").partition("?")[2]
-    return collect_secrets(api_key, [*headers.items(), *parse_qsl(query)])
 
 
 def _select(configuration: AgentToolConfiguration, tools: list[JsonObject]) -> list[JsonObject]:
@@ -100,7 +95,7 @@ def _parse_tool(tool: JsonObject) -> McpServerTool:
     """Return a tool as the server describes it. Raises ToolError for one that cannot be called."""
     name = str(tool["name"])
     if not 1 <= len(name) <= 128 or not name.isprintable():
-        raise ToolError(f"The server's tool {name[:100]!a} has an invalid name")
+        raise ToolError(f"The server's tool {hide_and_cut(name, 100)!a} has an invalid name")
     input_schema, output_schema = tool.get("inputSchema"), tool.get("outputSchema")
     if not isinstance(input_schema, dict) or input_schema.get("type", "object") != "object":
         raise ToolError(f"The server's tool {name} does not take an object")

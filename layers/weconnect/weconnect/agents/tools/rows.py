@@ -11,7 +11,7 @@ from weconnect.db.table import EntityRow, Row, key, stored
 
 
 class AgentToolRow(EntityRow[AIAgentTool], discriminator="AGENTTOOL"):
-    """A tool of an agent; its encrypted API key is in `sealed_key`."""
+    """A tool of an agent; its encrypted API key is in `sealed_key`, other secrets of its configuration beside it."""
 
     tool_name: Attribute[str]
     display_name: Attribute[str]
@@ -29,6 +29,7 @@ class AgentToolRow(EntityRow[AIAgentTool], discriminator="AGENTTOOL"):
     remote: Attribute[dict[str, Any] | None]
     usage_count: Attribute[int] = stored(default=0)
     sealed_key: Attribute[str | None] = stored()
+    sealed_secrets: Attribute[str | None] = stored()
     key_version: Attribute[int] = stored(default=0)
 
     @staticmethod

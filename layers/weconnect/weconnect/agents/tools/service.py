@@ -7,7 +7,7 @@ from uuid import UUID
 from weconnect import clock
 from weconnect.agents import service as agents
 from weconnect.agents import versions
-from weconnect.agents.tools import invocation, validation
+from weconnect.agents.tools import credentials, invocation, validation
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.entities import (
     AgentToolConfiguration,
@@ -37,6 +37,7 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
     agents.require_own_agent(caller, agent_id)
     validation.check_name(new.tool_type, new.tool_name)
     validation.check_schemas(new.input_schema, new.output_schema)
+    validation.check_no_mask(new.configuration)
     validation.check_configuration(caller, new.configuration)
     validation.check_approvers(caller, new.approval)
     if new.tool_type == AgentToolType.WORKFLOW and new.input_schema is None:
@@ -144,9 +145,11 @@ def copy_tools(
     has_keys = may_change_entity_of(caller, UUID(agents.require_agent(caller, source_id).user_id))
     for row in list_rows(caller.organization_id, source_id):
         values = row.to_entity().model_dump(include=set(NewAIAgentTool.model_fields))
-        if has_keys and row.sealed_key:
-            api_key = invocation.decrypt_key(caller.organization_id, UUID(row.id), row.sealed_key)
-            values["configuration"]["api_key"] = api_key
+        if has_keys:
+            opened = _open_secrets(caller.organization_id, row)
+            api_key = credentials.decrypt_key(caller.organization_id, UUID(row.id), row.sealed_key)
+            configuration = credentials.put_back(_stored_configuration(row), opened)
+            values["configuration"] = configuration.model_dump() | {"api_key": api_key}
         remote = McpServer.model_validate(row.remote, by_name=True) if row.remote else None
         new = NewAIAgentTool.model_validate(values, by_name=True)
         copy = _build_row(caller, target_id, new, remote)
@@ -156,12 +159,13 @@ def copy_tools(
 
 
 def _build_row(caller: Caller, agent_id: UUID, new: NewAIAgentTool, remote: McpServer | None) -> AgentToolRow:
-    """Return the row of a new tool, not yet written, with its API key encrypted; `remote` for an MCP server."""
+    """Return the row of a new tool, not yet written, with its secrets encrypted; `remote` for an MCP server."""
     builtin = BUILTINS.get(new.tool_name) if new.tool_type == AgentToolType.BUILTIN else None
     moment, tool_id = clock.now(), replay_safe_id()
-    values = new.model_dump()
+    configuration, secrets = credentials.take_out(new.configuration)
+    values = new.model_dump() | {"configuration": configuration.model_dump(exclude={"api_key"})}
     values["display_name"] = new.display_name or (builtin.display_name if builtin else new.tool_name)
-    api_key = values["configuration"].pop("api_key")
+    api_key = new.configuration.api_key
     tool = AIAgentTool(
         id=tool_id,
         created_at=moment,
@@ -174,8 +178,9 @@ def _build_row(caller: Caller, agent_id: UUID, new: NewAIAgentTool, remote: McpS
     )
     sealed: dict[str, Any] = {}
     if api_key:
-        sealed_key = invocation.encrypt_key(caller.organization_id, tool_id, api_key, 1)
+        sealed_key = credentials.encrypt_key(caller.organization_id, tool_id, api_key, 1)
         sealed = {"sealed_key": sealed_key, "key_version": 1}
+    sealed["sealed_secrets"] = credentials.encrypt_secrets(caller.organization_id, tool_id, secrets, 1)
     pk, sk = AgentToolRow.at(caller.organization_id, agent_id, tool_id)
     return AgentToolRow.of(tool, pk=pk, sk=sk, **sealed)
 
@@ -194,6 +199,8 @@ def _changed_values(caller: Caller, row: AgentToolRow, changes: AIAgentToolChang
     validation.check_schemas(changes.input_schema, changes.output_schema)
     validation.check_approvers(caller, changes.approval)
     if changes.configuration is not None:
+        changes = changes.model_copy(update={"configuration": _with_stored_secrets(caller, row, changes)})
+        assert changes.configuration
         validation.check_configuration(caller, changes.configuration)
         validation.check_target(AgentToolType(row.tool_type), changes.configuration)
         configured = _configuration_values(caller, row, changes.configuration)
@@ -202,10 +209,10 @@ def _changed_values(caller: Caller, row: AgentToolRow, changes: AIAgentToolChang
         values |= configured
     if row.tool_type == AgentToolType.MCP and changes.is_active is not False:
         sealed_key = values.get("sealed_key", row.sealed_key)
-        configuration = AgentToolConfiguration.model_validate(
-            values.get("configuration", row.configuration), by_name=True
+        configuration = changes.configuration or credentials.put_back(
+            _stored_configuration(row), _open_secrets(caller.organization_id, row)
         )
-        api_key = invocation.decrypt_key(caller.organization_id, UUID(row.id), sealed_key)
+        api_key = credentials.decrypt_key(caller.organization_id, UUID(row.id), sealed_key)
         remote = validation.fetch_server(configuration, api_key).model_dump(mode="json")
         values |= {"remote": remote} if remote != row.remote else {}
     return values
@@ -216,8 +223,9 @@ def _configuration_values(
 ) -> dict[str, Any]:
     """Return the values of the row that another configuration changes. Raises ApiKeyNeeded, Invalid."""
     values: dict[str, Any] = {}
-    configuration = requested.model_dump(mode="json")
-    api_key = configuration.pop("api_key")
+    masked, secrets = credentials.take_out(requested)
+    configuration = masked.model_dump(mode="json", exclude={"api_key"})
+    api_key = requested.api_key
     before = {name: value for name, value in (row.configuration or {}).items() if name != "api_key"}
     is_other_server = _server(before.get("api_endpoint")) != _server(configuration["api_endpoint"])
     if row.sealed_key and not api_key and is_other_server:
@@ -232,9 +240,43 @@ def _configuration_values(
         values["input_schema"] = validation.load_workflow_schema(caller, requested)
     if api_key:
         version = int(row.key_version or 0) + 1
-        values["sealed_key"] = invocation.encrypt_key(caller.organization_id, UUID(row.id), api_key, version)
+        values["sealed_key"] = credentials.encrypt_key(caller.organization_id, UUID(row.id), api_key, version)
         values["key_version"] = version
+    if secrets != _open_secrets(caller.organization_id, row):
+        version = int(row.key_version or 0) + 1
+        sealed = credentials.encrypt_secrets(caller.organization_id, UUID(row.id), secrets, version)
+        values |= {"sealed_secrets": sealed, "key_version": version}
     return values
+
+
+def _with_stored_secrets(
+    caller: Caller, row: AgentToolRow, changes: AIAgentToolChanges
+) -> AgentToolConfiguration:
+    """Return the requested configuration with stored secrets in place of masks. Raises ApiKeyNeeded, Invalid."""
+    requested = changes.configuration
+    assert requested is not None
+    masks = credentials.find_masks(requested)
+    if not masks:
+        return requested
+    stored = _stored_configuration(row)
+    if _server(stored.api_endpoint) != _server(credentials.take_out(requested)[0].api_endpoint):
+        raise ApiKeyNeeded(
+            "The stored secret belongs to another server. Send it again, or one for the new server.",
+            pointer=f"/configuration{masks[0]}",
+        )
+    configuration = credentials.put_back(requested, _open_secrets(caller.organization_id, row))
+    validation.check_no_mask(configuration)
+    return configuration
+
+
+def _stored_configuration(row: AgentToolRow) -> AgentToolConfiguration:
+    """Return the configuration of a row, with its secrets masked."""
+    return AgentToolConfiguration.model_validate(row.configuration or {}, by_name=True)
+
+
+def _open_secrets(organization_id: UUID, row: AgentToolRow) -> credentials.SecretsByPointer:
+    """Return the secrets of a row's configuration, decrypted, by pointer."""
+    return credentials.decrypt_secrets(organization_id, UUID(row.id), row.sealed_secrets)
 
 
 def _to_version_tools(row: AgentToolRow) -> list[JsonObject]:

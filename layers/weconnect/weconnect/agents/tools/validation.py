@@ -6,7 +6,7 @@ from pydantic.alias_generators import to_camel
 
 from weconnect import json_schema
 from weconnect.agents.rows import AgentRow
-from weconnect.agents.tools import http_tool, mcp_tool
+from weconnect.agents.tools import credentials, http_tool, mcp_tool
 from weconnect.agents.tools.builtins import BUILTINS
 from weconnect.agents.tools.entities import (
     AgentToolApproval,
@@ -100,6 +100,13 @@ def check_configuration(caller: Caller, configuration: AgentToolConfiguration) -
         if name in PARAMETERS and (mismatch := json_schema.find_mismatch(PARAMETERS[name], value)):
             pointer = f"/configuration/parameters/{name}{mismatch.pointer}"
             raise Invalid(mismatch.detail, pointer=pointer)
+
+
+def check_no_mask(configuration: AgentToolConfiguration) -> None:
+    """Raise Invalid for the mask of a secret that is not stored."""
+    if masks := credentials.find_masks(configuration):
+        text = "No secret is stored here. Send the secret itself instead of its mask."
+        raise Invalid(text, pointer=f"/configuration{masks[0]}")
 
 
 def check_target(tool_type: AgentToolType, configuration: AgentToolConfiguration) -> None:

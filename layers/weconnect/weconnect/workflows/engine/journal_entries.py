@@ -5,6 +5,7 @@ from typing import Any, TypedDict, cast
 
 from weconnect import clock
 from weconnect.executions.results import ErrorValues
+from weconnect.hiding import hide_and_cut
 from weconnect.log import logger
 from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.entities import Node
@@ -125,6 +126,6 @@ def to_error(error: NodeError) -> ErrorValues:
     """Return the error as JSON; of the message, 2,000 characters are kept."""
     return {
         "code": error.code,
-        "message": error.message[:MAX_MESSAGE_LENGTH],
+        "message": hide_and_cut(error.message, MAX_MESSAGE_LENGTH),
         "retryable": error.retryable,
     }

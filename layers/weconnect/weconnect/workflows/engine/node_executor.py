@@ -92,13 +92,13 @@ class NodeExecutor:
         fenced = self.create_fenced_steps(result)
 
         def run_node() -> StepResult:
-            """Run the node with its secrets decrypted, and mask them in the result."""
+            """Run the node with its secrets decrypted, and hide them in the result."""
             secrets = Secrets(node_run.organization_id, node_run.scope.sealed, kind.secret_parameters)
             opened = replace(node_run, secrets=secrets)
-            with secrets.masked_logs():
+            with secrets.active():
                 taken = fenced.attempt(lambda: StepResult(**collect_outputs(opened, kind.run(opened))))
-                taken.outputs = secrets.mask(taken.outputs)
-                taken.error, taken.log = secrets.mask(taken.error), secrets.mask(taken.log)
+                taken.outputs = secrets.hide(taken.outputs)
+                taken.error, taken.log = secrets.hide(taken.error), secrets.hide(taken.log)
                 return taken
 
         taken = fenced.step(f"{self.path}~{attempt}", run_node)

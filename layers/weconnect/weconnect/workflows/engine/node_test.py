@@ -93,13 +93,13 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
         timeout_seconds=min(float(node.timeout_seconds or TIMEOUT_SECONDS), TIMEOUT_SECONDS),
     )
     began = time.monotonic()
-    with secrets.masked_logs():
+    with secrets.active():
         outputs, error, log = _attempt(kind, node_run)
     return NodeTestResult(
         status="failed" if error else "completed",
-        output=secrets.mask(outputs),
-        error=error and error.model_copy(update={"message": secrets.mask(error.message)}),
-        log=secrets.mask([line["message"] for line in log]),
+        output=secrets.hide(outputs),
+        error=error and error.model_copy(update={"message": secrets.hide(error.message)}),
+        log=secrets.hide([line["message"] for line in log]),
         duration_ms=int((time.monotonic() - began) * 1000),
     )
 

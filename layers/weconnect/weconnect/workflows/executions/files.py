@@ -33,7 +33,8 @@ def store(node_run: NodeRun, key: str, name: str, content_type: str, content: by
     A node that is tested by itself has no execution to store it with: then nothing is stored, and `fileId` is null.
     """
     if node_run.secrets:
-        name, content = node_run.secrets.mask(name), node_run.secrets.mask_bytes(content)
+        name, content_type = node_run.secrets.hide(name), node_run.secrets.hide(content_type)
+        content = node_run.secrets.hide_bytes(content)
     name, media_type = sanitize_name(name), normalize_media_type(content_type)
     description = {"name": name, "contentType": media_type, "size": len(content)}
     if node_run.execution_key is None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from weconnect.hiding import hide_and_cut
 from weconnect.node_sdk import aws_session
 from weconnect.node_sdk.node_parameters import ExpressionRule
 from weconnect.node_sdk.node_type import Item, Items, ItemsByOutput, NodeError, NodeRun, NodeType
@@ -197,7 +198,7 @@ def _to_exact(value: Any) -> Any:
         case int() | float():
             number = _EXACT.normalize(Decimal(str(value)))
             if len(number.as_tuple().digits) > 38 or not -130 <= number.adjusted() <= 125:
-                text = f"DynamoDB cannot represent the number {str(value)[:50]}. Store it as a text."
+                text = f"DynamoDB cannot represent the number {hide_and_cut(str(value), 50)}. Store it as a text."
                 raise NodeError("invalid_parameters", text)
             return number
         case dict():

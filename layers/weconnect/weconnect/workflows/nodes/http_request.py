@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from weconnect.errors import UpstreamFailed
+from weconnect.hiding import hide_and_cut
 from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.field_paths import parse_json_or_text
 from weconnect.node_sdk.node_parameters import ExpressionRule, Parameters
@@ -15,6 +16,7 @@ from weconnect.outbound.errors import OutboundRefused
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024
+MAX_ERROR_CHARACTERS = 300
 
 _TEXTS = re.compile(
     r"text/|.*[/+](x-)?(graphql|javascript|json|ndjson|www-form-urlencoded|xml|yaml)\b", re.IGNORECASE
@@ -80,7 +82,7 @@ def _send(node_run: NodeRun, parameters: HttpRequestParameters, key: str) -> Ite
         raise NodeError("unreachable", error.detail, retryable=True) from error
     if parameters.fail_on_status and response.status >= 400:
         is_temporary = response.status == 429 or response.status >= 500
-        excerpt = response.text[:300].strip()
+        excerpt = hide_and_cut(response.text, MAX_ERROR_CHARACTERS).strip()
         raise NodeError(
             f"http_{response.status}",
             f"The response has the status {response.status}: {excerpt}",

@@ -160,7 +160,7 @@ def _presign(node_run: NodeRun, client: Any, parameters: S3Parameters, key: str)
         url = client.generate_presigned_url(
             f"{parameters.method}_object", Params=target, ExpiresIn=parameters.expires_seconds
         )
-    if node_run.secrets and node_run.secrets.mask(url) != url:
+    if node_run.secrets and node_run.secrets.hide(url) != url:
         text = "The URL would contain a secret. Give accessKeyId as text, and no sessionToken."
         raise NodeError("secret_in_address", text)
     yield _build_object(parameters) | {"method": parameters.method, "url": url, "expiresAt": clock.iso(until)}

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from weconnect.expressions.braces import split_at_braces
+from weconnect.hiding import MASK
 from weconnect.node_sdk.entities import Node
-from weconnect.redaction import MASK, redact
+from weconnect.redaction import redact
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowExport, WorkflowSettings
 
 _ONLY_EXPRESSION = re.compile(r"""(?i)\s*((bearer|basic|token)\s+)?\{\{[^"'{}]*\}\}\s*""")

@@ -10,6 +10,7 @@ from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
 from weconnect.errors import NameTaken
+from weconnect.hiding import MASK
 from weconnect.identity.permissions import require_own_entity
 from weconnect.organizations.rows import CountRow
 from weconnect.redaction import MASK
@@ -86,10 +87,13 @@ def find(
 def update(
     caller: Caller, variable_id: UUID, changes: VariableChanges, if_match: int | None
 ) -> WorkflowVariable:
-    """Change the value or the description of a variable. Raises InvalidVariableValue, StaleVersion."""
+    """Change the value or the description of a variable; the mask of a secret, sent back, keeps it.
+
+    Raises InvalidVariableValue, StaleVersion.
+    """
     row = _require_own(caller, variable_id)
     values: dict[str, Any] = {}
-    if "value" in changes.model_fields_set:
+    if "value" in changes.model_fields_set and not (row.sealed and changes.value == MASK):
         try:
             check_value(VariableType(row.type), changes.value)
         except ValueError as error:
