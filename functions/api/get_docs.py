@@ -11,4 +11,5 @@ __all__ = ["handler"]
 @app.get("/docs", public=True, include_in_schema=False, tags=["Service"])
 def get_docs() -> Response[str]:
     """Show the API documentation in Swagger UI."""
-    return Response(200, "text/html; charset=utf-8", health.docs_page())
+    page, policy = health.docs_page()
+    return Response(200, "text/html; charset=utf-8", page, headers={"Content-Security-Policy": policy})

@@ -8,6 +8,8 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, create_model
 from pydantic.alias_generators import to_camel
 
+from weconnect.texts import require_visible
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -81,3 +83,5 @@ def max_json_bytes(limit: int) -> AfterValidator:
 JsonObject = dict[str, Any]
 StoredJson = Annotated[JsonObject, max_json_bytes(60_000)]
 Name = Annotated[str, trimmed_text(255)]
+NewName = Annotated[Name, AfterValidator(require_visible)]
+"""A name in a request. An entity has a `Name`, because stored names may be older than this rule."""

@@ -82,7 +82,7 @@ class Hiding:
     """The secrets of a piece of work, and their replacement in what it returns."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._needles: set[bytes] = set()
+        self._needles: dict[bytes, re.Pattern[bytes] | None] = {}
         self._automaton: Any = None
         for text in texts:
             self.add(text)
@@ -97,6 +97,11 @@ class Hiding:
         for line in lines if len(lines) > 1 else []:
             if len(line.strip()) >= 16 and not line.startswith("-----"):
                 self._add_form(line.strip())
+
+    def add_prefix(self, prefix: str, rest: str) -> None:
+        """Hide, from now on, what begins with a text and goes on as a regular expression says."""
+        self._needles[prefix.encode().translate(_FOLDED)] = re.compile(rest.encode(), re.IGNORECASE)
+        self._automaton = None
 
     def add_derived(self, value: Any, public: Iterable[Any] = ()) -> None:
         """Hide a JSON value that was computed from a secret: its texts and numbers, and the words in them.
@@ -146,7 +151,7 @@ class Hiding:
             for _ in range(MAX_WORK):
                 if len(form) < MIN_CHARACTERS:
                     break
-                self._needles.add(form.translate(_FOLDED))
+                self._needles[form.translate(_FOLDED)] = None
                 if (decoded := _unescape(form)) is None:
                     break
                 form = decoded.content
@@ -175,16 +180,21 @@ class Hiding:
     def _search(self, whole: _Decoded, content: bytes) -> list[Span]:
         """Return the spans of secrets in a content, of all that it decodes to. Raises _TooMuchWork."""
         work, spans = 0, []
+        rests = [self._needles[needle] for needle in sorted(self._needles)]
         waiting = [whole]
         while waiting:
             layer = waiting.pop()
             work += len(layer.content)
             if work > MAX_WORK * len(content) + 65_536:
                 raise _TooMuchWork
-            for _, start, end in self._automaton.find_matches_as_indexes(
+            for number, start, end in self._automaton.find_matches_as_indexes(
                 layer.content.translate(_FOLDED), overlapping=True
             ):
-                spans.append(layer.locate(start, end))
+                rest = rests[number]
+                if rest is None:
+                    spans.append(layer.locate(start, end))
+                elif match := rest.match(layer.content, end):
+                    spans.append(layer.locate(start, match.end()))
             readable = _compose(layer, _select_readable(layer.content)) if layer.packings else layer
             waiting += [_compose(readable, decoded) for decoded in _decode(readable)]
         return spans

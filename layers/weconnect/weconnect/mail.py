@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from weconnect.errors import Unavailable
 from weconnect.log import logger
 from weconnect.settings import settings
+from weconnect.texts import make_visible
 
 _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
 _RETRYABLE_CODES = {"TooManyRequestsException", "InternalServiceErrorException", "ThrottlingException"}
@@ -67,8 +68,13 @@ def deliver(
     if not settings.mail_from:
         raise MailNotSent("The deployment has no sender address. Set its parameter MailFrom.")
     # Users choose the names in it, and SES refuses a subject of several lines.
-    subject_line = " ".join(subject.split())
-    content = {"Simple": {"Subject": {"Data": subject_line}, "Body": {"Text": {"Data": text}}}}
+    subject_line = make_visible(" ".join(subject.split()))
+    content = {
+        "Simple": {
+            "Subject": {"Data": subject_line},
+            "Body": {"Text": {"Data": make_visible(text, "\r\n\t")}},
+        }
+    }
     options: dict[str, Any] = {"ReplyToAddresses": reply_to} if reply_to else {}
     if of_tenant and settings.tenant_mail_configuration_set:
         options["ConfigurationSetName"] = settings.tenant_mail_configuration_set

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
+from weconnect.texts import make_visible
+
 COLOURS = {
     "completed": "#2e7d32",
     "failed": "#c62828",
@@ -36,14 +38,16 @@ class Drawing:
         fill = colour if is_filled else "#ffffff"
         self.shapes.append(
             f"<rect x='{x:g}' y='{y:g}' width='{width:g}' height='{height:g}' rx='4' fill='{fill}' "
-            f"stroke='{colour}' stroke-width='2'><title>{escape(title)}</title></rect>"
+            f"stroke='{colour}' stroke-width='2'><title>{escape(make_visible(title))}</title></rect>"
         )
         self._reach(x + width, y + height)
 
     def text(self, x: float, y: float, text: str, colour: str = "#212121", max_length: int = 24) -> None:
         """Add a line of text, cut to `max_length` characters."""
         shown = text if len(text) <= max_length else text[: max_length - 1] + "…"
-        self.shapes.append(f"<text x='{x:g}' y='{y:g}' fill={quoteattr(colour)}>{escape(shown)}</text>")
+        self.shapes.append(
+            f"<text x='{x:g}' y='{y:g}' fill={quoteattr(colour)}>{escape(make_visible(shown))}</text>"
+        )
         self._reach(x + 7 * len(shown), y)
 
     def line(self, x1: float, y1: float, x2: float, y2: float) -> None:

@@ -7,6 +7,7 @@ from weconnect.agents.entities import AIAgent, NewAIAgent
 from weconnect.agents.tools import service as tools
 from weconnect.api.caller import Caller
 from weconnect.errors import NameTaken
+from weconnect.texts import make_visible
 
 MAX_COPIES = 20
 
@@ -21,7 +22,7 @@ def duplicate(caller: Caller, agent_id: UUID) -> AIAgent:
     values = source.model_dump(include=set(NewAIAgent.model_fields) - {"name"})
     for number in range(1, MAX_COPIES + 1):
         suffix = " (copy)" if number == 1 else f" (copy {number})"
-        new = NewAIAgent(name=source.name[: 255 - len(suffix)] + suffix, **values)
+        new = NewAIAgent(name=make_visible(source.name)[: 255 - len(suffix)] + suffix, **values)
         try:
             return service.create(
                 caller, new, lambda writes, copy_id: tools.copy_tools(writes, caller, agent_id, copy_id)

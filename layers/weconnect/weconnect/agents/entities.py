@@ -12,6 +12,7 @@ from weconnect.base_entity import (
     ApiModel,
     JsonObject,
     Name,
+    NewName,
     StoredJson,
     TenantEntity,
     max_json_bytes,
@@ -98,14 +99,14 @@ class AgentDefinition(ApiModel):
 class NewAIAgent(AgentDefinition):
     """The body of a request that creates an agent."""
 
-    name: Name
+    name: NewName
     is_active: bool = True
 
 
 class AIAgentChanges(ApiModel):
     """The fields to change; others keep their values. `configuration` and `limits` are replaced as a whole."""
 
-    name: Name | None = None
+    name: NewName | None = None
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     provider: Annotated[str, trimmed_text(50)] | None = None
     model: Annotated[str, trimmed_text(100)] | None = None

@@ -1,5 +1,7 @@
 """The state of the service itself, and its documentation."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -7,6 +9,7 @@ from typing import Literal
 import boto3
 
 from weconnect.api.errors import NotReady
+from weconnect.api.responses import CONTENT_POLICY
 from weconnect.base_entity import ApiModel
 from weconnect.db import table
 from weconnect.errors import FieldError
@@ -54,16 +57,31 @@ def openapi_document() -> str:
     return OPENAPI.read_text()
 
 
-def docs_page() -> str:
-    """Return a page with Swagger UI, from Powertools' own copy of its files: no CDN."""
+def docs_page() -> tuple[str, str]:
+    """Return a page with Swagger UI, and its Content-Security-Policy, which lets exactly its own scripts execute.
+
+    Its files are Powertools' own copy: no CDN. Swagger UI needs styles of elements and pictures in data URLs.
+    """
     from aws_lambda_powertools.event_handler.openapi import swagger_ui as bundled  # cold start
 
     folder = Path(bundled.__file__).parent
     script = (folder / "swagger-ui-bundle.min.js").read_text()
     style = (folder / "swagger-ui.min.css").read_text()
-    return (
+    start = (
+        "SwaggerUIBundle({url:'/openapi.json',dom_id:'#ui',deepLinking:true,persistAuthorization:true,"
+        "tagsSorter:'alpha'})"
+    )
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'"
+        for each in (script, start)
+    )
+    policy = (
+        f"{CONTENT_POLICY}; script-src {hashes}; style-src 'unsafe-inline'; img-src 'self' data:; "
+        "font-src data:; connect-src 'self'"
+    )
+    page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>WeConnect API</title>'
         f'<style>{style}</style></head><body><div id="ui"></div><script>{script}</script>'
-        "<script>SwaggerUIBundle({url:'/openapi.json',dom_id:'#ui',deepLinking:true,persistAuthorization:true,"
-        "tagsSorter:'alpha'})</script></body></html>"
+        f"<script>{start}</script></body></html>"
     )
+    return page, policy

@@ -18,7 +18,7 @@ from weconnect.api import request_body
 from weconnect.api.caller import Caller, request_info
 from weconnect.api.operation import Operation
 from weconnect.api.problems import PROBLEM_JSON, problem_response
-from weconnect.api.responses import SECURITY_HEADERS, GatewayResponse
+from weconnect.api.responses import CONTENT_POLICY, SECURITY_HEADERS, GatewayResponse
 from weconnect.errors import Problem
 from weconnect.json_text import write_json
 from weconnect.log import logger
@@ -149,6 +149,7 @@ def handler(event: dict[str, Any], context: Any) -> GatewayResponse:
         response = problem_response(error, event)
     response["headers"] = {
         **callers.response_headers(event),
+        "Content-Security-Policy": CONTENT_POLICY,
         **response.get("headers", {}),
         "X-Request-Id": request.id,
         **SECURITY_HEADERS,

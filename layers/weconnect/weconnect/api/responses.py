@@ -10,7 +10,10 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
     "Strict-Transport-Security": "max-age=31536000",
+    "X-Frame-Options": "DENY",
 }
+CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""The Content-Security-Policy of a response that does not set its own: nothing in it loads or executes anything."""
 
 
 class GatewayResponse(TypedDict):

@@ -3,9 +3,9 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field
 
-from weconnect.base_entity import ApiModel
+from weconnect.base_entity import ApiModel, NewName, trimmed_text
 from weconnect.identity import passwords
 from weconnect.identity.email_addresses import Email
 from weconnect.identity.entities import (
@@ -19,6 +19,7 @@ from weconnect.identity.entities import (
 )
 from weconnect.identity.permissions import ALL_PERMISSIONS, EVERYTHING
 from weconnect.organizations.entities import Organization, OrganizationMember
+from weconnect.texts import require_visible
 
 
 def _require_permission(scope: str) -> str:
@@ -28,8 +29,7 @@ def _require_permission(scope: str) -> str:
     return scope
 
 
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+PersonName = Annotated[str, trimmed_text(100), AfterValidator(require_visible)]
 Secret = Annotated[str, Field(min_length=1, max_length=passwords.MAX_LENGTH)]
 Password = Annotated[str, Field(min_length=passwords.MIN_LENGTH, max_length=passwords.MAX_LENGTH)]
 Scope = Annotated[str, Field(max_length=100), AfterValidator(_require_permission)]
@@ -48,7 +48,7 @@ class NewUser(ApiModel):
     password: Password
     first_name: PersonName
     last_name: PersonName
-    organization_name: Name | None = None
+    organization_name: NewName | None = None
     invitation_token: OneTimeToken | None = None
 
 
@@ -205,7 +205,7 @@ class UserExport(ApiModel):
 class NewApiKey(ApiModel):
     """An API key to create, with at least one scope; without `permissions` it may only read."""
 
-    name: Name
+    name: NewName
     scopes: list[Scope] = Field(min_length=1, max_length=len(ALL_PERMISSIONS) + 1)
     permissions: ApiKeyPermissions = ApiKeyPermissions(can_read=True)
     expires_at: AwareDatetime | None = None
@@ -221,7 +221,7 @@ class CreatedApiKey(ApiKey):
 class ApiKeyChanges(ApiModel):
     """Changes to an API key; a missing field stays. `permissions` and `rate_limits` are replaced as a whole."""
 
-    name: Name | None = None
+    name: NewName | None = None
     scopes: list[Scope] | None = Field(default=None, min_length=1, max_length=len(ALL_PERMISSIONS) + 1)
     permissions: ApiKeyPermissions | None = None
     rate_limits: RateLimits | None = None

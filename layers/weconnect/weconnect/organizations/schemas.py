@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
 from weconnect import registry_index
-from weconnect.base_entity import ApiModel, JsonObject, with_fields
+from weconnect.base_entity import ApiModel, JsonObject, NewName, with_fields
 from weconnect.identity.email_addresses import Email
 from weconnect.identity.permissions import ALL_PERMISSIONS
 from weconnect.organizations.entities import (
@@ -21,7 +21,6 @@ from weconnect.organizations.entities import (
     LimitEvent,
     MailDomain,
     Member,
-    Name,
     Organization,
     OrganizationPlan,
     OrganizationRole,
@@ -62,7 +61,7 @@ def _check_permission(permission: str) -> str:
 
 Description = Annotated[str, Field(max_length=10_000)]
 Website = Annotated[str, Field(max_length=255, pattern=r"^https?://\S+$")]
-RoleName = Annotated[Name, Field(max_length=100)]
+RoleName = Annotated[NewName, Field(max_length=100)]
 PermissionList = Annotated[
     list[Annotated[str, Field(max_length=100), AfterValidator(_check_permission)]],
     Field(max_length=len(ALL_PERMISSIONS)),
@@ -73,7 +72,7 @@ InvitationSecret = Annotated[str, Field(min_length=1, max_length=200)]
 class NewOrganization(ApiModel):
     """A new organization. Without a `slug` one is derived from the name."""
 
-    name: Name
+    name: NewName
     slug: Slug | None = Field(default=None, min_length=3)
     description: Description | None = None
     logo: Address | None = None
@@ -86,7 +85,7 @@ class OrganizationChanges(ApiModel):
     Each part of `custom_settings` (branding, security, workflow) is replaced as a whole; a missing part stays.
     """
 
-    name: Name | None = None
+    name: NewName | None = None
     slug: Slug | None = Field(default=None, min_length=3)
     description: Description | None = None
     logo: Address | None = None

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from weconnect.base_entity import ApiModel, Name, TenantEntity, trimmed_text
+from weconnect.base_entity import ApiModel, Name, NewName, TenantEntity, trimmed_text
 from weconnect.node_sdk.entities import Connection, Node
 
 DEFINITION_BYTES = 1_000_000
@@ -77,7 +77,7 @@ class WorkflowDefinition(ApiModel):
 class NewWorkflow(WorkflowDefinition):
     """A workflow to create, as a draft."""
 
-    name: Name
+    name: NewName
     description: Description = ""
     tags: Tags = []
 
@@ -85,7 +85,7 @@ class NewWorkflow(WorkflowDefinition):
 class WorkflowChanges(ApiModel):
     """Fields to change; a missing one stays, a present one is replaced as a whole."""
 
-    name: Name | None = None
+    name: NewName | None = None
     description: Description | None = None
     tags: Tags | None = None
     settings: WorkflowSettings | None = None

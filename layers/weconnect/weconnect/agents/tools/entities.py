@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from weconnect.base_entity import ApiModel, JsonObject, Name, StoredJson, TenantEntity, trimmed_text
+from weconnect.base_entity import ApiModel, JsonObject, Name, NewName, StoredJson, TenantEntity, trimmed_text
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=100)]
 
@@ -91,7 +91,7 @@ class NewAIAgentTool(_ToolFields):
 class AIAgentToolChanges(ApiModel):
     """The fields to change; others keep their values, as `configuration.apiKey` does when it is missing."""
 
-    display_name: Name | None = None
+    display_name: NewName | None = None
     description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     configuration: AgentToolConfiguration | None = None
     input_schema: StoredJson | None = None

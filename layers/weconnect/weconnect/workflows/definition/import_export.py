@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from pydantic import Field, PlainValidator
 
 from weconnect.api.caller import Caller
+from weconnect.texts import make_visible
 from weconnect.workflows import service
 from weconnect.workflows.entities import NewWorkflow, Workflow, WorkflowDefinition, WorkflowExport
 from weconnect.workflows.importers.n8n.export_file import N8nBundle, N8nWorkflow, check_depth
@@ -103,5 +104,5 @@ def duplicate(caller: Caller, workflow_id: UUID) -> Workflow:
     """Create a draft named `<name> (copy)` with the newest definition of another workflow."""
     source = service.to_workflow(*service.load(caller.organization_id, workflow_id))
     values = {name: getattr(source, name) for name in NewWorkflow.model_fields if name != "name"}
-    new = NewWorkflow(name=f"{source.name[:248]} (copy)", **values)
+    new = NewWorkflow(name=f"{make_visible(source.name)[:248]} (copy)", **values)
     return service.create(caller, new, changelog=f"Copied from {source.name[:1_900]}")

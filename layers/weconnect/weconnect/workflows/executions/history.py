@@ -1,5 +1,6 @@
 """The history of an execution: its node runs, its log lines, and its timeline."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -45,8 +46,8 @@ class ExecutionLogs(ApiModel):
 
 def list_nodes(caller: Caller, execution_id: UUID) -> NodeExecutions:
     """Return the node runs of an execution in order. Raises ExecutionNotFound, Forbidden."""
-    service.require(caller, execution_id, "view")
-    return NodeExecutions(items=journal.load_summaries(caller.organization_id, execution_id))
+    row = service.require(caller, execution_id, "view")
+    return NodeExecutions(items=service.load_summaries(caller, row))
 
 
 def get_node(caller: Caller, execution_id: UUID, node_execution_id: str) -> NodeExecution:
@@ -65,7 +66,9 @@ def _fit_response(caller: Caller, execution_id: UUID, node: NodeExecution) -> No
     text = json.dumps({"input": node.input, "output": node.output})
     if len(text) <= MAX_RESPONSE_BYTES:
         return node
-    organization_id, storage_name = caller.organization_id, f"runs/{execution_id}/shown/{node.id}"
+    # Callers may see different things of a node run, so each has an object of its own.
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+    organization_id, storage_name = caller.organization_id, f"runs/{execution_id}/shown/{node.id}-{digest}"
     pointer = payloads.store(organization_id, storage_name, text, payloads.RETENTIONS[0], inline_bytes=0)
     assert isinstance(pointer, dict)
     url = payloads.presigned_url(
@@ -123,8 +126,7 @@ def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
 
 def _load_entries(caller: Caller, execution_id: UUID) -> list[JournalEntry]:
     """Return the node runs of an execution in order. Raises ExecutionNotFound, Forbidden."""
-    service.require(caller, execution_id, "view")
-    return journal.load_entries(caller.organization_id, execution_id)
+    return service.load_entries(caller, service.require(caller, execution_id, "view"))
 
 
 def _build_log_lines(entry: JournalEntry) -> Iterator[ExecutionLog]:

@@ -7,8 +7,8 @@ from uuid import UUID
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import open_cursor, seal_cursor
 from weconnect.workflows.executions import journal, service
-from weconnect.workflows.executions.conversion import to_execution
-from weconnect.workflows.executions.entities import Execution, ExecutionEvent, ExecutionEvents
+from weconnect.workflows.executions.entities import ExecutionEvent, ExecutionEvents
+from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 
 def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -> ExecutionEvents:
@@ -21,7 +21,7 @@ def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -
     until, pause = time.monotonic() + seconds, 0.1
     while True:
         row = service.require(caller, execution_id, "view")
-        events = _load_events(caller, to_execution(row, with_values=False), position, scope)
+        events = _load_events(caller, row, position, scope)
         seconds_left = until - time.monotonic()
         if events.items or events.is_final or seconds_left <= 0:
             return events
@@ -30,11 +30,12 @@ def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -
 
 
 def _load_events(
-    caller: Caller, execution: Execution, position: dict[str, Any], scope: str
+    caller: Caller, row: WorkflowExecutionRow, position: dict[str, Any], scope: str
 ) -> ExecutionEvents:
     """Return the node runs after `position` (`{"batch", "status"}`), then the execution when its status has changed."""
     # The execution was read first: a batch that is written meanwhile comes before the status that follows it.
-    entries = journal.load_entries(caller.organization_id, execution.id, position["batch"])
+    execution = service.show(caller, row, with_values=False)
+    entries = service.load_entries(caller, row, position["batch"])
     items = [
         ExecutionEvent(type=f"node.{entry['status']}", node=journal.to_summary(entry)) for entry in entries
     ]

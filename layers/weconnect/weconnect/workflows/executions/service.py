@@ -1,21 +1,25 @@
 """Executions of workflows for callers: read, list, cancel, pause, resume and delete them. `starts` starts them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page
+from weconnect.errors import Problem
 from weconnect.executions import service as executions
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import ACTIVE_STATUSES, ExecutionMode, ExecutionStatus
 from weconnect.executions.kinds import Operation
 from weconnect.executions.service import Source
-from weconnect.workflows.executions import journal
+from weconnect.workflows.executions import callbacks, journal
 from weconnect.workflows.executions.conversion import to_execution
 from weconnect.workflows.executions.entities import (
     Execution,
     ExecutionWithNodes,
+    NodeExecutionSummary,
 )
+from weconnect.workflows.executions.journal import JournalEntry
 from weconnect.workflows.executions.kind import WORKFLOW
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
 from weconnect.workflows.sharing import access, listing
@@ -30,15 +34,46 @@ def require(caller: Caller, execution_id: UUID, operation: Operation) -> Workflo
     return executions.require(WORKFLOW, caller, key, operation)
 
 
+def hide_tokens(caller: Caller, row: WorkflowExecutionRow, value: Any) -> Any:
+    """Return a JSON value of an execution without callback tokens, unless the caller may control the execution."""
+    try:
+        access.require_execution(caller, row, access.CONTROL_EXECUTION)
+    except Problem:
+        return callbacks.hide_tokens(caller.organization_id, value)
+    return value
+
+
+def load_entries(caller: Caller, row: WorkflowExecutionRow, after: int = 0) -> list[JournalEntry]:
+    """Return the node runs of an execution as the caller may see them, those of the batches after number `after`."""
+    entries = journal.load_entries(caller.organization_id, UUID(row.id), after)
+    shown: list[JournalEntry] = hide_tokens(caller, row, entries)
+    return shown
+
+
+def load_summaries(caller: Caller, row: WorkflowExecutionRow) -> list[NodeExecutionSummary]:
+    """Return the node runs of an execution as the caller may see them, without their items: the last 10,000."""
+    return [journal.to_summary(entry) for entry in load_entries(caller, row)[-journal.MAX_SHOWN :]]
+
+
+def show(caller: Caller, row: WorkflowExecutionRow, *, with_values: bool = True) -> Execution:
+    """Return an execution as the caller may see it; without input and output unless `with_values`."""
+    execution = to_execution(row, with_values=with_values)
+    values = {"input": execution.input, "output": execution.output}
+    error = execution.error and execution.error.model_copy(
+        update={"message": hide_tokens(caller, row, execution.error.message)}
+    )
+    return execution.model_copy(update={**hide_tokens(caller, row, values), "error": error})
+
+
 def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
     """Return an execution with a summary of each node run and, while it is queued, its position in the queue.
 
     Raises ExecutionNotFound, Forbidden.
     """
     row = require(caller, execution_id, "view")
-    nodes = journal.load_summaries(caller.organization_id, execution_id)
+    nodes = load_summaries(caller, row)
     position = admission.get_queue_position(row) if row.waits_for else None
-    return ExecutionWithNodes(**to_execution(row).model_dump(), nodes=nodes, queue_position=position)
+    return ExecutionWithNodes(**show(caller, row).model_dump(), nodes=nodes, queue_position=position)
 
 
 def find(
@@ -68,7 +103,7 @@ def find(
         )
         return is_shared and (mode is None or row.mode == mode)
 
-    return executions.find(
+    page = executions.find(
         WORKFLOW,
         choose_source(caller.organization_id, workflow_id, status),
         limit=limit,
@@ -79,6 +114,12 @@ def find(
         keep=is_visible if mode or shared_ids is not None else None,
         filters=[workflow_id, mode, None if shared_ids is None else caller.user_id],
     )
+    messages = callbacks.hide_tokens(
+        caller.organization_id, [item.error.message if item.error else None for item in page.items]
+    )
+    for item, message in zip(page.items, messages, strict=True):
+        item.error = item.error and item.error.model_copy(update={"message": message})
+    return page
 
 
 def choose_source(organization_id: UUID, workflow_id: UUID | None, status: ExecutionStatus | None) -> Source:

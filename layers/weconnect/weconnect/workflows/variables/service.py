@@ -13,7 +13,6 @@ from weconnect.errors import NameTaken
 from weconnect.hiding import MASK
 from weconnect.identity.permissions import require_own_entity
 from weconnect.organizations.rows import CountRow
-from weconnect.redaction import MASK
 from weconnect.security import encryption
 from weconnect.workflows import service as workflows
 from weconnect.workflows.errors import (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import available_timezones
 
+from weconnect.texts import make_visible
 from weconnect.workflows.entities import WorkflowSettings
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow, escape_pointer
 from weconnect.workflows.importers.n8n.report import Dropped
@@ -17,7 +18,9 @@ _DROPS = {
 def read_name(workflow: N8nWorkflow) -> str:
     """Return the workflow's name, at most 255 characters; "Imported from n8n" without one."""
     value = (workflow.model_extra or {}).get("name")
-    return (value.strip()[:255].strip() if isinstance(value, str) else "") or "Imported from n8n"
+    return (
+        make_visible(value.strip()[:255].strip()) if isinstance(value, str) else ""
+    ) or "Imported from n8n"
 
 
 def _read_own_settings(workflow: N8nWorkflow) -> dict[str, Any]:

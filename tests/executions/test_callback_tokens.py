@@ -1,0 +1,63 @@
+"""Callback tokens in what an execution shows: only whoever may control the execution sees them."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.agents.execution_helpers import Starter
+from tests.executions.execution_helpers import create_workflow, start_execution
+from tests.factories import RegisteredUser
+from tests.organizations.organization_helpers import register_member
+from tests.workflows.definitions import definition, node
+from weconnect.outbound import client as outbound
+from weconnect.outbound.client import OutboundResponse
+
+
+def read_all(client: Any, execution: str) -> list[str]:
+    """Return all that the API shows of an execution."""
+    nodes = client.get(execution).json["nodes"]
+    paths = ["", "/nodes", "/logs", "/events", "/timeline", *(f"/nodes/{each['id']}" for each in nodes)]
+    responses = [client.get(f"{execution}{path}") for path in paths] + [client.get("/v1/executions")]
+    assert all(response.status == 200 for response in responses), [each.text for each in responses]
+    return [response.text for response in responses]
+
+
+def test_viewers_see_no_callback_token_in_any_encoding(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def echo(method: str, url: str, **options: Any) -> OutboundResponse:
+        sent.append(options["json"]["answerTo"])
+        token = sent[0].rpartition("/")[2]
+        text = f"{sent[0]} {base64.b64encode(f'a{token}'.encode()).decode()} {token.encode().hex().upper()}"
+        return OutboundResponse(
+            400 if "refuse" in url else 200, {"content-type": "text/plain"}, text.encode(), url
+        )
+
+    monkeypatch.setattr(outbound, "send", echo)
+    body = {"answerTo": "https://x/v1/callbacks/{{ $execution.callbackToken }}"}
+    nodes = [
+        node("tell", "http_request", method="POST", url="https://x/", body=body),
+        node("bad", "http_request", method="POST", url="https://x/refuse", body=body, onError="continue"),
+        node("w", "wait", until="callback"),
+    ]
+    execution = start_execution(
+        me, create_workflow(me, definition(nodes, "start > tell", "tell > bad", "bad > w"))
+    )
+    starter.run_pending()
+    token = sent[0].rpartition("/")[2]
+    forms = (
+        token[64:90],
+        base64.b64encode(f"a{token}".encode()).decode()[100:],
+        token.encode().hex().upper()[150:],
+    )
+    assert any(token in text for text in read_all(me.client, execution)), "its owner may complete it"
+    viewer = register_member(me, "viewer")
+    for text in read_all(viewer.client, execution):
+        assert not any(form in text for form in forms), text
+    assert me.client.post(f"/v1/callbacks/{token}", {"value": {"token": token}}).status == 200
+    assert me.client.get(execution).json["output"] == [{"token": token}]
+    for text in read_all(viewer.client, execution):
+        assert token not in text
