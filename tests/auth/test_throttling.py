@@ -76,8 +76,33 @@ def test_after_twenty_failures_an_hour_an_account_responds_as_if_the_password_we
     names = ("status", "code", "title", "detail", "errors")
     assert [right.json[name] for name in names] == [wrong.json[name] for name in names]
     assert right.json["code"] == "wrong_credentials"
+    assert login(PASSWORD, ip="203.0.113.7").status == 200, "from where its user signed in before"
     time.advance(hours=1)
     assert login(PASSWORD, ip="198.51.100.77").status == 200
+
+
+def test_a_known_network_takes_no_more_guesses_than_any_other_and_is_forgotten(
+    aws: None, time: MovableClock
+) -> None:
+    register("ada@example.com")
+    for number in range(20):
+        login(ip=f"198.51.100.{number}")
+    assert [login().status for _ in range(6)] == [401] * 5 + [429]
+    assert login(PASSWORD).status == 429
+    time.advance(minutes=16)
+    assert login(PASSWORD).status == 200
+    time.advance(days=90)
+    for number in range(20):
+        login(ip=f"198.51.100.{number}")
+    assert login(PASSWORD).json["code"] == "wrong_credentials"
+
+
+def test_failures_at_a_known_network_do_not_lock_the_others(aws: None, time: MovableClock) -> None:
+    register("ada@example.com")
+    for _ in range(5):
+        assert [login().status for _ in range(5)] == [401] * 5
+        time.advance(minutes=16)
+    assert login(PASSWORD, ip="198.51.100.1").status == 200
 
 
 def test_a_network_address_is_refused_after_a_hundred_failures_an_hour(aws: None, time: MovableClock) -> None:

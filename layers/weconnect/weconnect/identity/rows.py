@@ -139,6 +139,16 @@ class AttemptsRow(Row, discriminator="ATTEMPTS"):
         return key("LOGIN", email), key("IP", network)
 
     @staticmethod
+    def at_known(email: str, network: str) -> tuple[str, str]:
+        """Return the key of the marker of a network from which somebody signed in to an account."""
+        return key("LOGIN", email), key("KNOWN", network)
+
+    @staticmethod
+    def at_own(email: str, network: str) -> tuple[str, str]:
+        """Return the key of sign-ins to one account from a known network in an hour."""
+        return key("LOGIN", email), key("OWN", network)
+
+    @staticmethod
     def at_account(email: str) -> tuple[str, str]:
         """Return the key of sign-ins to one account from all networks."""
         return key("LOGIN", email), "ALL"

@@ -9,7 +9,7 @@ from weconnect import clock, ids
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
 from weconnect.auth.errors import EmailTaken, TooManyRegistrations
-from weconnect.auth.login import email_verification, one_time_tokens
+from weconnect.auth.login import email_verification, one_time_tokens, throttling
 from weconnect.auth.rows import RegistrationsRow
 from weconnect.auth.schemas import NewUser, Registration
 from weconnect.auth.sessions import sessions
@@ -56,6 +56,7 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
             invitation.join(writes, user.id)
         if not user.email_verified:
             writes.create(token_row)
+    throttling.know_network(user.email, network_of_ip(request.ip))
     if not user.email_verified:
         email_verification.send_verification(user, token)
     elif not settings.mail_from:
