@@ -7,8 +7,8 @@ from weconnect.log import logger
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Sweep once; return the number of executions, and of decisions about them, that were handled."""
-    swept = sweeper.sweep()
+    """Sweep once, the `part` of the event alone; return the number of executions and decisions that were handled."""
+    swept = sweeper.sweep(event.get("part"))
     if swept:
         logger.warning("executions swept", count=swept)
     return {"swept": swept}

@@ -32,6 +32,7 @@ MODULES_BY_KIND: dict[str, str] = {
     "DELETEDRUN": "weconnect.executions.rows",
     "QUEUE": "weconnect.executions.rows",
     "SEMAPHORE": "weconnect.executions.rows",
+    "SWEEP": "weconnect.executions.rows",
     "APIKEY": "weconnect.identity.rows",
     "ATTEMPTS": "weconnect.identity.rows",
     "EMAIL": "weconnect.identity.rows",

@@ -20,6 +20,7 @@ from weconnect.executions import cancellation, completion, retention
 from weconnect.executions.children import list_open_children
 from weconnect.executions.completion import Followups
 from weconnect.executions.concurrency import admission
+from weconnect.executions.concurrency.semaphores import Semaphore
 from weconnect.executions.entities import OPEN_STATUSES
 from weconnect.executions.kinds import kind_of
 from weconnect.executions.lifecycle import ACTOR
@@ -94,9 +95,9 @@ def cancel_all(rows: Iterable[AnyRow]) -> None:
             )
 
 
-def admit_all_queued() -> int:
-    """Admit the queued executions of all organizations for which there are slots; return how many."""
-    result = admission.admit_all_queued()
+def admit_queued(semaphore: Semaphore) -> int:
+    """Admit the executions that are queued for a semaphore while there are slots; return how many."""
+    result = admission.admit_queued(semaphore)
     cancel_all(result.to_cancel)
     return result.admitted
 

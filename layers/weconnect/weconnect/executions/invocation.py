@@ -9,7 +9,7 @@ from weconnect.log import logger
 
 
 def invoke(row: AnyRow) -> None:
-    """Start the durable function of an admitted execution, by its name. Idempotent; the sweeper retries a failure."""
+    """Start the durable function of an admitted execution, by its name. Idempotent; the sweeper retries it later."""
     if row.queued_at:
         return
     call = row.function_call

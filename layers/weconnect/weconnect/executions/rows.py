@@ -44,6 +44,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     - `concurrency`: the limit of executions that it counts for. `queued_at`: the key of the queue's row, until the
       execution is admitted; `waits_for`: the semaphore of that queue.
     - `handles_error`: it was started because another execution failed.
+    - `next_invocation_at`: before it, the sweeper does not start a pending execution; `invocations`: how often it has.
     - `retention_days`: how long it is kept after its end, -1 for ever. It has no `ttl` before.
     """
 
@@ -74,6 +75,8 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     waits_for: Attribute[str | None] = stored()
     handles_error: Attribute[bool] = stored(default=False)
     retention_days: Attribute[int] = stored()
+    next_invocation_at: Attribute[str | None] = stored()
+    invocations: Attribute[int | None] = stored()
 
     # What each kind of row must define raises NotImplementedError: pynamodb's metaclass knows no abstract methods.
 
@@ -220,6 +223,17 @@ class ChildRow(Row, discriminator="CHILD"):
     def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
         """Return the partition and the sort key prefix of the references of an execution."""
         return partition_of(organization_id, parent_id), key("CHILD", "")
+
+
+class SweepRow(Row, discriminator="SWEEP"):
+    """The position in an index from which the next sweep goes on."""
+
+    position: Attribute[str] = stored()
+
+    @staticmethod
+    def of_semaphores() -> tuple[str, str]:
+        """Return the key (pk, sk) of the position among the semaphores for which executions may be queued."""
+        return key("RUN", "sweep"), key("SEMAPHORES")
 
 
 class DeletedExecutionRow(Row, discriminator="DELETEDRUN"):

@@ -1,18 +1,22 @@
 """Executions that nothing executes any more: started again, or completed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from typing import Literal
 
 from weconnect import clock, ids
 from weconnect.approvals import service as approvals
 from weconnect.db import table
 from weconnect.executions import children, followups
+from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.invocation import invoke
 from weconnect.executions.kinds import find_by_durable_name, list_kinds
+from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.results import Completion
-from weconnect.executions.rows import SWEEPER_SHARDS, AnyRow, ExecutionRow, SweptState
+from weconnect.executions.rows import SWEEPER_SHARDS, AnyRow, ExecutionRow, SweepRow, SweptState
 from weconnect.log import logger
 
 SWEEP_AFTER_SECONDS: dict[SweptState, int] = {
@@ -24,25 +28,45 @@ SWEEP_AFTER_SECONDS: dict[SweptState, int] = {
 }
 """The age at which the sweeper looks at an execution, by its state."""
 BATCH_SIZE = 100  # keys of one read
+BUDGET_SECONDS = 25  # of each part; the function has 60
+INVOCATIONS_AT_ONCE = 16  # Lambda takes about 15 ms to accept one
+MAX_PAUSE_SECONDS = 3_600
+
+Part = Literal["executions", "queues"]
+"""The parts of a sweep, which may take place at the same time."""
 
 
-def sweep() -> int:
-    """Admit queued executions, start or complete those that nobody works on, and send undelivered decisions.
+def sweep(part: Part | None = None) -> int:
+    """Start or complete executions that nobody works on and send undelivered decisions; admit queued executions.
 
-    Return how many executions and decisions were handled. What cannot be handled does not keep the rest from it: the
-    first failure is raised when all were tried.
+    `part` is one of the two, which have times of their own; None: both. Return how many executions and decisions were
+    handled. What cannot be handled does not keep the rest from it: the first failure is raised when all were tried.
     """
     failures: list[Exception] = []
-    swept = _try(followups.admit_all_queued, failures) + _try(approvals.retry_deliveries, failures)
-    for state, handle in _HANDLERS.items():
-        for kind in list_kinds():
-            if state in kind.row_class.swept_states:
-                for shard in SWEEPER_SHARDS:
-                    swept += _try(
-                        partial(_sweep_shard, kind.row_class, state, shard, handle, failures), failures
-                    )
+    swept = 0
+    if part != "queues":
+        swept += _try(approvals.retry_deliveries, failures) + _sweep_executions(failures)
+    if part != "executions":
+        swept += _try(partial(_sweep_queues, failures), failures)
     if failures:
         raise failures[0]
+    return swept
+
+
+def _sweep_executions(failures: list[Exception]) -> int:
+    """Handle the executions that nobody works on, in all states and shards; return how many were handled.
+
+    Each sweep begins with another shard, so that a lack of time does not always concern the same ones.
+    """
+    deadline = clock.epoch_seconds() + BUDGET_SECONDS
+    first = clock.epoch_seconds() // 60 % len(SWEEPER_SHARDS)
+    swept = 0
+    for shard in SWEEPER_SHARDS[first:] + SWEEPER_SHARDS[:first]:
+        for state in _STATES:
+            for kind in list_kinds():
+                if state in kind.row_class.swept_states:
+                    work = partial(_sweep_shard, kind.row_class, state, shard, deadline, failures)
+                    swept += _try(work, failures)
     return swept
 
 
@@ -50,11 +74,42 @@ def _sweep_shard(
     row_class: type[AnyRow],
     state: SweptState,
     shard: str,
-    handle: Callable[[AnyRow], bool],
+    deadline: int,
     failures: list[Exception],
 ) -> int:
-    """Handle the executions of a kind in a state and shard, one by one; return how many were handled."""
-    return sum(_try(partial(handle, row), failures) for row in _list_rows(row_class, state, shard))
+    """Handle the executions of a kind in a state and shard until the deadline; return how many were handled."""
+    swept, due = 0, []
+    for row in _list_rows(row_class, state, shard):
+        if clock.epoch_seconds() >= deadline:
+            break
+        if state == "pending":
+            due += [row] if _try(partial(_postpone, row), failures) else []
+        else:
+            swept += _try(partial(_HANDLERS[state], row), failures)
+    if due:
+        with ThreadPoolExecutor(INVOCATIONS_AT_ONCE) as threads:
+            list(threads.map(invoke, due))
+    return swept + len(due)
+
+
+def _sweep_queues(failures: list[Exception]) -> int:
+    """Admit queued executions where slots are free, until the time is over; return how many.
+
+    The next sweep goes on with the semaphore after the last one.
+    """
+    deadline = clock.epoch_seconds() + BUDGET_SECONDS
+    pk, sk = SweepRow.of_semaphores()
+    before = table.get(SweepRow, (pk, sk))
+    admitted, position = 0, ""
+    for each, semaphore in admission.list_semaphores(before.position if before else ""):
+        if clock.epoch_seconds() >= deadline:
+            table.put(SweepRow(pk=pk, sk=sk, position=position), ACTOR)
+            return admitted
+        admitted += _try(partial(followups.admit_queued, semaphore), failures)
+        position = each
+    if before:
+        before.delete()
+    return admitted
 
 
 def _try(work: Callable[[], int], failures: list[Exception]) -> int:
@@ -81,21 +136,37 @@ def close(durable_name: str, platform_status: str, message: str) -> bool:
     return followups.close_execution(row, Completion.with_error(status, code, message, retryable=True))
 
 
-def _list_rows(row_class: type[AnyRow], state: SweptState, shard: str) -> list[AnyRow]:
+def _list_rows(row_class: type[AnyRow], state: SweptState, shard: str) -> Iterable[AnyRow]:
     """Return the executions in a state that the sweeper handles: those old enough, of nested ones the orphans."""
     oldest = str(ids.lowest_id(clock.epoch_seconds() - SWEEP_AFTER_SECONDS[state]))
     index, sort_key = (
         getattr(row_class, row_class.swept_index),
         getattr(row_class, f"{row_class.swept_index}sk"),
     )
-    older = list(index.query(row_class.sweeper_partition(state, shard), sort_key < oldest))
-    return _list_orphans(older) if state == "nested" else older
+    older = index.query(row_class.sweeper_partition(state, shard), sort_key < oldest)
+    return _list_orphans(list(older)) if state == "nested" else older
 
 
-def _invoke_again(row: AnyRow) -> bool:
-    """Start an execution that was stored and has not begun."""
-    invoke(row)
-    return True
+def _postpone(row: AnyRow) -> int:
+    """Postpone the next start of a pending execution by ever more time; return 0 when this one is not due.
+
+    Lambda keeps what it cannot execute yet, so starting it every minute would only make its queue longer.
+    """
+    moment, count = clock.now(), int(row.invocations or 0)
+    if (row.next_invocation_at or "") > clock.iso(moment):
+        return 0
+    pause_seconds = min(MAX_PAUSE_SECONDS, SWEEP_AFTER_SECONDS["pending"] * 2 ** (count + 1))
+    values = {
+        "next_invocation_at": clock.iso(moment + timedelta(seconds=pause_seconds)),
+        "invocations": count + 1,
+    }
+    is_unchanged = (
+        ExecutionRow.next_invocation_at == row.next_invocation_at
+        if row.next_invocation_at
+        else ExecutionRow.next_invocation_at.does_not_exist()
+    )
+    is_pending = ExecutionRow.status == ExecutionStatus.PENDING.value
+    return int(table.touch(row, put=values, condition=is_pending & is_unchanged))
 
 
 def _interrupt(row: AnyRow) -> bool:
@@ -145,10 +216,10 @@ def _get_parent_key(row: AnyRow) -> tuple[str, str]:
 
 
 _HANDLERS: dict[SweptState, Callable[[AnyRow], bool]] = {
-    "pending": _invoke_again,
     "express": _interrupt,
     "nested": _close_orphan,
     "running": _close_if_lost,
     "waiting": _close_if_lost,
 }
 """Functions that handle one execution, and return whether they did something."""
+_STATES: tuple[SweptState, ...] = ("pending", *_HANDLERS)

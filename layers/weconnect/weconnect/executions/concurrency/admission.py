@@ -196,13 +196,17 @@ def release_slots(row: AnyRow) -> AdmissionResult:
     return result
 
 
-def admit_all_queued() -> AdmissionResult:
-    """Admit the queued executions of all organizations for which there are slots."""
-    result = AdmissionResult()
-    for row in SemaphoreRow.gsi2.query(SemaphoreRow.with_queue()):
-        workflow_id = UUID(row.workflow_id) if row.workflow_id else None
-        result.add(admit_queued(Semaphore(UUID(row.organization_id), workflow_id, row.concurrency_key or "")))
-    return result
+def list_semaphores(position: str) -> Iterator[tuple[str, Semaphore]]:
+    """Yield all organizations' semaphores for which executions may be queued, each with its position in their order.
+
+    They begin after a position, and end with those up to it.
+    """
+    pk, order = SemaphoreRow.with_queue(), SemaphoreRow.gsi2sk
+    for condition in (order > position, order <= position) if position else (None,):
+        for row in SemaphoreRow.gsi2.query(pk, condition):
+            workflow_id = UUID(row.workflow_id) if row.workflow_id else None
+            semaphore = Semaphore(UUID(row.organization_id), workflow_id, row.concurrency_key or "")
+            yield row.gsi2sk, semaphore
 
 
 def admit_queued(semaphore: Semaphore, ended: UUID | None = None) -> AdmissionResult:
