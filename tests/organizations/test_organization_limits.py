@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import RegisteredUser, register
+from tests.factories import PASSWORD, RegisteredUser, register
 from tests.gateway import ApiResponse, Client
 from tests.organizations.organization_helpers import (
     create_membership,
@@ -93,7 +93,7 @@ def test_an_organization_counts_for_its_new_owner(aws: None, way: str) -> None:
     def make_owner(person: RegisteredUser) -> ApiResponse:
         if way == "transfer":
             path = organization_path(owner, "/transfer-ownership")
-            return owner.client.post(path, {"userId": person.user["id"]})
+            return owner.client.post(path, {"userId": person.user["id"], "password": PASSWORD})
         return owner.client.patch(member_path(owner, person), {"role": "owner"})
 
     assert [create(other).status for _ in range(2)] == [201, 201]
