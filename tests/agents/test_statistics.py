@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.agents.execution_helpers import Starter
+from tests.agents.execution_helpers import Starter, execute, script_replies
 from tests.factories import RegisteredUser
 from weconnect import clock
 from weconnect.agents import statistics
 from weconnect.agents.engine import model_requests
 from weconnect.agents.rows import BUCKETS, AgentExecutionRow
 from weconnect.db import table
+from weconnect.errors import Unavailable
 from weconnect.executions.followups import complete_execution
 from weconnect.executions.results import Completion
 from weconnect.models.messages import ModelReply
@@ -114,3 +115,24 @@ def test_statistics_survive_the_trash(me: RegisteredUser, path: str, starter: St
     assert me.client.get(f"{path}/stats").json == before, (
         "an execution that finished in the trash is not counted"
     )
+
+
+def test_an_end_that_the_table_does_not_take_at_once_is_not_lost(
+    me: RegisteredUser, starter: Starter, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when its write gets no response, nor when its numbers cannot be counted: the next end counts both."""
+    script_replies(monkeypatch, ModelReply(text="one"), ModelReply(text="two"))
+    send, lost = table.Transaction._send, ["end", "count"]
+
+    def send_without_response(writes: table.Transaction, requests: Any) -> None:
+        is_count = len(requests) > 2
+        if lost and lost[0] == ("count" if is_count else "end"):
+            lost.pop(0)
+            raise Unavailable() if lost else RuntimeError("no table")
+        send(writes, requests)
+
+    monkeypatch.setattr(table.Transaction, "_send", send_without_response)
+    assert execute(me, starter, path, "go")["output"] == "one"
+    assert lost == [] and me.client.get(path).json["totalExecutions"] == 0
+    assert execute(me, starter, path, "go")["output"] == "two"
+    assert me.client.get(path).json["totalExecutions"] == 2

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pynamodb.expressions.condition import Condition
 
 from weconnect.db import table
-from weconnect.errors import Conflict
+from weconnect.errors import Conflict, Unavailable
 from weconnect.executions import lifecycle, retention
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.kinds import kind_of
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.results import Completion
 from weconnect.executions.rows import AnyRow, QueueRow
+
+WRITE_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,11 @@ def write_completion(
 
 
 def _commit(row: AnyRow, completion: Completion, details: object | None, condition: Condition | None) -> None:
-    """Write the end of an execution. Raises Conflict when it is not open, or `condition` does not hold."""
+    """Write the end of an execution. Raises Conflict when it is not open, or `condition` does not hold.
+
+    Tried again when the table does not respond: the work of the execution is done, and must not be lost. Where the
+    first write had been executed after all, the second finds that the execution has ended.
+    """
     kind = kind_of(row)
     values = {"status": completion.status.value, **kind.build_final_values(row, completion, details)}
     values |= retention.build_final_values(row, values)
@@ -72,8 +78,15 @@ def _commit(row: AnyRow, completion: Completion, details: object | None, conditi
     if queued_at:
         values |= {"queued_at": None, "waits_for": None}
     is_open = lifecycle.build_open_condition()
-    with table.transaction(ACTOR) as writes:
-        writes.change(row, values, condition=is_open if condition is None else is_open & condition)
-        if queued_at:
-            writes.discard(QueueRow(queued_at[0], queued_at[1]))
-        kind.add_to_completion(writes, row, values, details)
+    writes = table.Transaction(ACTOR)
+    writes.change(row, values, condition=is_open if condition is None else is_open & condition)
+    if queued_at:
+        writes.discard(QueueRow(queued_at[0], queued_at[1]))
+    kind.add_to_completion(writes, row, values, details)
+    for attempts_left in reversed(range(WRITE_ATTEMPTS)):
+        try:
+            writes.commit()
+            return
+        except Unavailable:
+            if not attempts_left:
+                raise
