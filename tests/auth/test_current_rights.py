@@ -15,7 +15,7 @@ from tests.auth.fake_identity_provider import (
     sign_in,
 )
 from tests.auth.movable_clock import MovableClock
-from tests.factories import RegisteredUser, add_member, client_with_tokens, register, set_user_role
+from tests.factories import RegisteredUser, client_with_tokens, register, set_user_role
 from tests.gateway import ApiResponse, Client
 from tests.organizations.organization_helpers import (
     member_path,
@@ -215,8 +215,8 @@ def test_the_session_timeout_of_an_organization_ends_writing_there_but_not_switc
 def test_single_sign_on_that_comes_to_be_enforced_ends_writing_by_password_sessions(
     aws: None, idp: FakeIdentityProvider
 ) -> None:
-    owner, member = register_with_provider(idp), register()
-    add_member(member, owner, "admin")
+    owner = register_with_provider(idp)
+    member = register_member(owner, "admin")
     by_provider = client_with_tokens(sign_in(idp, owner, member.user["email"]).json)
     set_security(owner, enforce_sso=True)
     assert status_and_code(write(member.client)) == (403, "sso_required")
