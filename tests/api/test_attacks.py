@@ -347,7 +347,7 @@ def test_the_subject_of_a_mail_is_one_line(aws: None) -> None:
 def test_a_malformed_discovery_document_is_refused(
     aws: None, idp: FakeIdentityProvider, name: str, value: Any
 ) -> None:
-    owner = register()
+    owner = register_verified()
     idp.discovery[name] = value
     assert status_and_code(put_provider(owner, idp)) == (422, "invalid_issuer")
 

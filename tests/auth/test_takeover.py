@@ -78,9 +78,9 @@ def test_a_reset_drops_all_that_a_squatter_set_up_and_proves_the_address(
     assert put_provider(squatter, idp).json["signsInOwners"] is True
     inside = sign_in(idp, squatter, VICTIM, sub="squatter")
     assert inside.status == 200, inside.text
-    set_security(squatter, enforce_sso=True)
     assert squatter.client.post("/v1/auth/mfa/enroll").status == 200
     assert squatter.client.post(f"{flow}/activate", {}).status == 200
+    set_security(squatter, enforce_sso=True)
     change_user(squatter, email_verified=False, mfa_enabled=True)
     holder = take_over()
     me = holder.get("/v1/users/me").json
