@@ -4,9 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.auth import sent_mails
 from tests.factories import PASSWORD, register
 from tests.gateway import Client
 from weconnect import clock
+from weconnect.db import table
+from weconnect.identity.rows import UserRow
 from weconnect.settings import settings
 
 
@@ -42,6 +45,35 @@ def test_the_new_user_can_act_at_once(aws: None) -> None:
 
 
 def test_an_address_can_be_registered_once_however_it_is_spelled(aws: None) -> None:
+    first = register("ada@example.com")
+    before = len(sent_mails.texts())
+    other = new_user(email="ADA@example.COM", password="Another-Horse-8-Battery")
+    response = Client().post("/v1/auth/register", other)
+    fresh = Client().post("/v1/auth/register", new_user(email="new@example.com"))
+    assert response.status == fresh.status == 201, "nobody learns who has an account"
+    for path in ((), ("user",), ("user", "metadata"), ("organization",)):
+        ours, theirs = response.json, fresh.json
+        for name in path:
+            ours, theirs = ours[name], theirs[name]
+        assert set(ours) == set(theirs)
+    for name in ("accessToken", "refreshToken"):
+        assert len(response.json[name]) == len(fresh.json[name])
+    assert (response.json["user"]["version"], response.json["user"]["email"]) == (1, "ada@example.com")
+    assert "has an account already" in sent_mails.texts_to("ada@example.com")[-1]
+    assert len(sent_mails.texts()) == before + 2
+    void = Client(headers={"Authorization": f"Bearer {response.json['accessToken']}"}).get("/v1/users/me")
+    assert (void.status, void.json["code"]) == (401, "invalid_token")
+    refreshed = Client().post("/v1/auth/refresh", {"refreshToken": response.json["refreshToken"]})
+    assert refreshed.json["code"] == "invalid_refresh_token"
+    login = Client().post("/v1/auth/login", {"email": "ada@example.com", "password": PASSWORD})
+    assert login.status == 200 and first.client.get("/v1/users/me").status == 200
+    assert table.get(UserRow, UserRow.at(response.json["user"]["id"])) is None
+
+
+def test_without_a_mail_sender_a_registration_says_that_the_address_is_taken(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.__dict__, "mail_from", "")
     register("ada@example.com")
     response = Client().post("/v1/auth/register", new_user(email="ADA@example.COM"))
     assert (response.status, response.json["code"]) == (409, "email_taken")

@@ -1,11 +1,16 @@
-"""Registration: a new user with a personal organization, signed in at once."""
+"""Registration: a new user with a personal organization, signed in at once.
+
+Where the deployment sends mail, nobody learns from the response whether an address has an account: for one that has,
+the response is that of a new account, its tokens are void, and its holder gets a mail. Where no mail is sent, nobody
+would tell the holder, so the response says so.
+"""
 
 from typing import TYPE_CHECKING
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
-from weconnect import clock, ids
+from weconnect import clock, ids, mail
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
 from weconnect.auth.errors import EmailTaken, TooManyRegistrations
@@ -13,12 +18,12 @@ from weconnect.auth.login import email_verification, one_time_tokens, throttling
 from weconnect.auth.rows import RegistrationsRow
 from weconnect.auth.schemas import NewUser, Registration
 from weconnect.auth.sessions import sessions
+from weconnect.auth.sessions.tokens import void_signature
 from weconnect.db import table
-from weconnect.identity import passwords
+from weconnect.identity import mail_limits, passwords
 from weconnect.identity.attempt_counters import network_of_ip
 from weconnect.identity.entities import StoredUser
-from weconnect.identity.errors import UserNotFound, retry_after
-from weconnect.identity.rows import UserRow
+from weconnect.identity.errors import retry_after
 from weconnect.log import logger
 from weconnect.organizations import creation
 from weconnect.organizations.members.active_membership import ActiveMembership
@@ -28,11 +33,19 @@ if TYPE_CHECKING:
     from weconnect.organizations.invitations.acceptance import InvitedRegistration
 
 
+HAS_ACCOUNT_TEXT = """Hello,
+
+someone registered with WeConnect with this address, but it has an account already. Nothing has changed.
+If it was you, sign in, or request a new password.
+"""
+
+
 def register(body: NewUser, request: RequestInfo) -> Registration:
     """Create a user with a personal organization and sign them in; mail a token that verifies their address.
 
     An invitation makes them a member of its organization as well, and verifies the address that it was mailed to.
-    Raises EmailTaken, WeakPassword, TooManyRegistrations, or the errors of the invitation.
+    Raises EmailTaken (with an invitation, or where no mail is sent), WeakPassword, TooManyRegistrations, or the errors
+    of the invitation.
     """
     _count_registration(request.ip)
     passwords.refuse_weak(body.password, body.email)
@@ -47,22 +60,33 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
         email_verification.PURPOSE, user.id, user.email, email_verification.TOKEN_SECONDS
     )
     caller = Caller(user.id, draft.organization.id, draft.member.role, frozenset(), request=request)
-    with table.transaction(caller.actor()) as writes:
-        writes.create(users.build_email_row(user.email, user.id), EmailTaken())
-        writes.create(users.build_user_row(user, request, signup_source="register", login_count=1))
-        draft.add_to(writes, limit=1)
-        writes.create(session)
-        if invitation:
-            invitation.join(writes, user.id)
-        if not user.email_verified:
-            writes.create(token_row)
+    tokens = sessions.issue_tokens(session, ActiveMembership(user, draft.member, draft.organization))
+    row = users.build_user_row(user, request, signup_source="register", login_count=1)
+    try:
+        with table.transaction(caller.actor()) as writes:
+            writes.create(users.build_email_row(user.email, user.id), EmailTaken())
+            writes.create(row)
+            draft.add_to(writes, limit=1)
+            writes.create(session)
+            if invitation:
+                invitation.join(writes, user.id)
+            if not user.email_verified:
+                writes.create(token_row)
+    except EmailTaken:
+        if user.email_verified:
+            raise
+        if mail_limits.count_mail_to(user.email):
+            mail.send(user.email, "You have an account already", HAS_ACCOUNT_TEXT)
+        tokens.access_token = void_signature(tokens.access_token)
+        tokens.refresh_token = void_signature(tokens.refresh_token)
+        return Registration(
+            **tokens.model_dump(), user=row.to_entity().public(), organization=draft.organization
+        )
     throttling.know_network(user.email, network_of_ip(request.ip))
     if not user.email_verified:
         email_verification.send_verification(user, token)
     elif not settings.mail_from:
         logger.warning("no mail sender is configured, the address counts as verified", user_id=str(user.id))
-    tokens = sessions.issue_tokens(session, ActiveMembership(user, draft.member, draft.organization))
-    row = table.require(UserRow, UserRow.at(user.id), UserNotFound)
     return Registration(**tokens.model_dump(), user=row.to_entity().public(), organization=draft.organization)
 
 
