@@ -37,7 +37,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra import cloudformation
-from tests import moto_transactions
+from tests import moto_transactions, role_recorder
 from tests.agents.execution_helpers import Starter
 from tests.factories import RegisteredUser, register
 from weconnect import aws as weconnect_aws
@@ -48,6 +48,19 @@ from weconnect.security import encryption, signing
 from weconnect.settings import settings
 
 moto_transactions.install()
+role_recorder.install()
+
+
+def pytest_sessionfinish() -> None:
+    role_recorder.write(str(os.getpid()))
+
+
+@pytest.fixture(autouse=True)
+def functions_stay_within_their_roles() -> Iterator[None]:
+    """Fail a test in which a function makes an AWS call that its role does not allow."""
+    role_recorder.refused.clear()
+    yield
+    assert role_recorder.refused == []
 
 
 @pytest.fixture
@@ -108,7 +121,7 @@ def queue_of(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(autouse=True)
 def signing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set a signing secret that needs no Secrets Manager."""
-    key = signing.SigningKey(id="test-version", secret=b"s" * 64)
+    key = role_recorder.RecordingKey(id="test-version", secret=b"s" * 64)
     monkeypatch.setattr(signing, "_current", key)
     monkeypatch.setattr(signing, "_keys_by_id", {key.id: key})
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from tests import role_recorder
 from tests.factories import RegisteredUser
 from tests.in_memory_steps import InMemorySteps, Suspended
 from weconnect.agents.engine import model_requests
@@ -38,6 +39,7 @@ class Starter:
     def invoke(self, **request: Any) -> dict[str, Any]:
         if self.is_unavailable:
             raise ConnectionError("no Lambda")
+        role_recorder.record("lambda", "Invoke", request)
         self.invocations.append(request)
         return {}
 
@@ -45,6 +47,7 @@ class Starter:
         """Complete a callback, and resume the executions that wait."""
         if self.is_unavailable:
             raise ConnectionError("no Lambda")
+        role_recorder.record("lambda", "SendDurableExecutionCallbackSuccess", sent)
         for steps in self.executing[-1:]:  # the one running now may be about to wait for it
             steps.callback_values[sent["CallbackId"]] = json.loads(sent["Result"])
         suspended, self.suspended = self.suspended, []

@@ -120,7 +120,7 @@ def test_only_the_gateway_and_roles_that_start_executions_may_invoke_functions()
         "ExecutionsRole": {"run-agent:*", "run-workflow:*"},
         "RunWorkflowRole": {"run-workflow:*", "run-code"},
     }
-    may_call |= {"WorkflowsRole": {"run-workflow:*", "run-code"}}
+    may_call |= {"ExpressRole": {"run-workflow:*", "run-code"}}
     may_call |= {role: {"run-workflow:*"} for role in ("JobsRole", "RunAgentRole", "EventsRole")}
     assert callers == {"InvokeRole", *may_call}
     invoked: dict[str, set[str]] = {role: set() for role in may_call}
@@ -144,7 +144,7 @@ def test_every_role_that_can_end_a_wait_may_resume_executions() -> None:
         if COMPLETE_CALLBACK in _texts(statement["Action"]):
             names = {_function_name(text) for text in _texts(statement["Resource"])}
             resumed[role] = resumed.get(role, set()) | names - {"run-code"}
-    starters = {"EventsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole", "WorkflowsRole"}
+    starters = {"EventsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole", "ExpressRole"}
     assert resumed == {
         role: {"run-agent:*", "run-workflow:*"} for role in ("AgentsRole", "ExecutionsRole", *starters)
     }

@@ -10,6 +10,6 @@ MODULE = Module(
     tags_rank=30,
     role="ExecutionsRole",
     # An express workflow is executed within the request, with what its nodes may reach.
-    roles_by_route={"start_execution": "WorkflowsRole"},
+    roles_by_route={"start_execution": "ExpressRole"},
     memory_by_route={"start_execution": 1024, "wait_for_execution_events": 256},
 )

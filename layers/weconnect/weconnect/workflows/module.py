@@ -52,5 +52,6 @@ MODULE = Module(
     },
     tags_rank=20,
     role="WorkflowsRole",
+    roles_by_route={"test_node": "ExpressRole"},
     memory_by_route={"test_node": 1024},
 )
