@@ -51,7 +51,7 @@ from infra.local.sam_template import Function
 from infra.local.settings import ACCOUNT, REGION
 from infra.local.worker_pool import HandlerResult
 
-MAX_PARALLEL_INVOCATIONS = 64
+MAX_PARALLEL_INVOCATIONS = 256  # threads that mostly wait for the tenant's turn in the pool
 DEFAULT_TIMEOUT_SECONDS = 24 * 3600
 DEFAULT_RETENTION_DAYS = 14
 Call = Callable[[Function, str, bytes], HandlerResult]  # function, qualifier (":live" or ""), payload; blocks

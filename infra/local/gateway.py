@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from infra.local.asgi import Request, Response
+from infra.local.lanes import choose_lane, identify_tenant
 from infra.local.settings import ACCOUNT
 from infra.local.worker_pool import HandlerResult, Pool
 
@@ -193,7 +194,8 @@ class Gateway:
             route.function,
             json.dumps(event, separators=(",", ":")).encode(),
             authorizer=route.authorizer,
-            is_urgent=False,
+            lane=choose_lane(route.key, event["headers"]),
+            tenant=identify_tenant(event["headers"], request.client),
             timeout=min(INTEGRATION_SECONDS, self.pool.functions[route.function].timeout),
         )
         if result.failed:

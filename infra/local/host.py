@@ -25,6 +25,7 @@ from infra.local.event_sources import connect_event_sources, report_execution_en
 from infra.local.execution_store import SqliteStore
 from infra.local.gateway import Gateway, Routes, report_failure
 from infra.local.lambda_api import LambdaApi
+from infra.local.lanes import find_tenant
 from infra.local.mailbox import PATH as MAIL_PATH
 from infra.local.mailbox import Mailbox
 from infra.local.ministack import MiniStack
@@ -149,7 +150,9 @@ class Host:
 
     async def _call(self, function: Function, qualifier: str, payload: bytes) -> HandlerResult:
         """Call a function and return its result; a failure is printed."""
-        result = await self.pool.call(function.id, payload, qualifier=qualifier)
+        result = await self.pool.call(
+            function.id, payload, lane="background", tenant=find_tenant(payload), qualifier=qualifier
+        )
         if result.failed:
             report_failure(function.id, result, self.pool)
         return result

@@ -22,6 +22,7 @@ from aws_durable_execution_sdk_python_testing.model import CheckpointDurableExec
 from infra.local.asgi import Request, Response
 from infra.local.durable_executions import DurableExecutions
 from infra.local.gateway import report_failure
+from infra.local.lanes import find_tenant
 from infra.local.sam_template import Function
 from infra.local.worker_pool import HandlerResult, Pool
 
@@ -102,7 +103,13 @@ class LambdaApi:
         if kind == "Event":
             await self.invoke_later(function, payload)
             return Response(202)
-        result = await self.pool.call(function.id, payload, qualifier=f":{qualifier}" if qualifier else "")
+        result = await self.pool.call(
+            function.id,
+            payload,
+            lane="nested",
+            tenant=find_tenant(payload),
+            qualifier=f":{qualifier}" if qualifier else "",
+        )
         if result.failed:
             report_failure(function.id, result, self.pool)
         return _build_invoke_response(result)
@@ -146,7 +153,9 @@ class LambdaApi:
     async def _run_later(self, number: int, function: Function, payload: bytes) -> None:
         """Run a stored asynchronous invocation, with two retries after 1 and 5 s, then remove it."""
         for delay in (*RETRY_SECONDS, None):
-            result = await self.pool.call(function.id, payload)
+            result = await self.pool.call(
+                function.id, payload, lane="background", tenant=find_tenant(payload)
+            )
             if not result.failed:
                 break
             report_failure(function.id, result, self.pool)

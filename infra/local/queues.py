@@ -71,7 +71,9 @@ async def handle_batch(
     ]
     if not matching:
         return messages
-    result = await pool.call(function, json.dumps({"Records": matching}).encode())
+    result = await pool.call(
+        function, json.dumps({"Records": matching}).encode(), lane="background", tenant=function
+    )
     if result.failed:
         report_failure(function, result, pool)
         return [message for message in messages if records[message["MessageId"]] not in matching]

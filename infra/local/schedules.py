@@ -42,7 +42,9 @@ async def run_schedule(pool: Pool, function: Function, name: str, properties: di
             if "Input" in properties
             else _build_scheduled_event(function, name)
         )
-        result = await pool.call(function.id, json.dumps(event).encode())
+        result = await pool.call(
+            function.id, json.dumps(event).encode(), lane="background", tenant=function.id
+        )
         if result.failed:
             report_failure(function.id, result, pool)
         if seconds is None:

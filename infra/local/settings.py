@@ -20,13 +20,14 @@ LOCAL_PARAMETERS = {
     "OperatorEmails": "demo@example.com",
     "RegistrationsPerMinute": "1000000",
     "OperatorModels": "openai:*,anthropic:*,google:*,bedrock:*",
+    "MaxWaitingCallers": "40",  # of the 48 workers for requests that wait
     "Embedder": "bundled",
     "CodeVpcId": "local",
     "CodeSubnetIds": "local",
 }
 ENVIRONMENT_PARAMETERS = {"AppUrl", "BcryptCost", "DefaultPlan", "OperatorEmails", "OutboundAllowedHosts"}
 ENVIRONMENT_PARAMETERS |= {"RegistrationsPerMinute", "Embedder", "MailNodes", "OperatorModels"}
-ENVIRONMENT_PARAMETERS |= {"DnsResolvers"}
+ENVIRONMENT_PARAMETERS |= {"DnsResolvers", "MaxWaitingCallers"}
 
 
 @dataclass(frozen=True)

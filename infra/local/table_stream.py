@@ -169,7 +169,7 @@ class StreamReader:
         attempt, pause = 0, 0.2
         while records:
             result = await self.pool.call(
-                self.function, json.dumps({"Records": records}).encode(), is_urgent=False
+                self.function, json.dumps({"Records": records}).encode(), lane="background", tenant="stream"
             )
             remaining = records
             if result.failed:

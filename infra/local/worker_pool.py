@@ -10,21 +10,16 @@ import subprocess
 import sys
 import time
 import uuid
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from infra.local.lanes import LaneName, create_lanes
 from infra.local.sam_template import Function
 from infra.local.settings import CODE_ROOT
 from infra.local.socket_frames import LENGTHS, pack
 
-GROW_AFTER_SECONDS = (
-    0.2  # a plain call waits this long for a worker before the pool grows beyond its usual size
-)
 IDLE_SECONDS = 30.0
-MAX_WORKERS = 120
-USUAL_WORKERS = 2 * (os.cpu_count() or 2)
 MIN_IDLE_WORKERS = 2
 
 
@@ -67,8 +62,8 @@ class Pool(Protocol):
         """Prepare the functions; return the import errors by function ID."""
 
     async def call(
-        self, name: str, payload: bytes, *, authorizer: str | None = None, is_urgent: bool = True, qualifier: str = "",
-        timeout: float | None = None,
+        self, name: str, payload: bytes, *, lane: LaneName, tenant: str = "", authorizer: str | None = None,
+        qualifier: str = "", timeout: float | None = None,
     ) -> HandlerResult:  # fmt: skip
         """Run a function."""
 
@@ -82,18 +77,16 @@ class Pool(Protocol):
 class WorkerPool:
     """Runs handlers in workers.
 
-    Callers may wait for the work of other callers (`Prefer: wait`), so no fixed number of workers is enough: urgent
-    calls (executions, queues, invocations by functions) get a worker at once; plain requests queue as long as workers
-    are released.
+    Callers may wait for the work of other callers (`Prefer: wait`), so each sort of calls has a lane of its own, with
+    workers that the others cannot take.
     """
 
     def __init__(self, log: Path) -> None:
         self.functions: dict[str, Function] = {}  # by logical ID; known once the template is resolved
         self.log = log
         self.count = 0
-        self._released_count = 0
+        self._lanes = create_lanes()
         self._idle: list[Worker] = []
-        self._waiting: deque[asyncio.Future[Worker]] = deque()
         self._ready = asyncio.Event()
         self._life = os.pipe()
         self._control, child_end = socket.socketpair()
@@ -156,11 +149,24 @@ class WorkerPool:
         return data
 
     async def call(
-        self, name: str, payload: bytes, *, authorizer: str | None = None, is_urgent: bool = True, qualifier: str = "",
-        timeout: float | None = None,
+        self, name: str, payload: bytes, *, lane: LaneName, tenant: str = "", authorizer: str | None = None,
+        qualifier: str = "", timeout: float | None = None,
     ) -> HandlerResult:  # fmt: skip
-        """Run a function by its logical ID; the worker of a handler that exceeds its timeout is killed."""
+        """Run a function by its logical ID, when it is the tenant's turn in the lane.
+
+        The worker of a handler that exceeds its timeout is killed.
+        """
         await self._ready.wait()
+        await self._lanes[lane].enter(tenant)
+        try:
+            return await self._run(name, payload, authorizer, qualifier, timeout)
+        finally:
+            self._lanes[lane].leave()
+
+    async def _run(
+        self, name: str, payload: bytes, authorizer: str | None, qualifier: str, timeout: float | None
+    ) -> HandlerResult:
+        """Run a function in a worker."""
         request = str(uuid.uuid4())
         seconds = timeout or self.functions[name].timeout
         call = {
@@ -171,7 +177,7 @@ class WorkerPool:
         }
         if authorizer:
             call["authorizer"] = authorizer
-        worker = await self._acquire(is_urgent)
+        worker = await self._take_worker()
         try:
             frame = await asyncio.wait_for(_exchange(worker, pack(call, payload)), seconds)
         except TimeoutError:
@@ -189,33 +195,9 @@ class WorkerPool:
         header, payload = frame
         return HandlerResult(payload, bool(header.get("error")), False, seconds, request)
 
-    async def _acquire(self, urgent: bool) -> Worker:
-        """Return a worker: an idle one, a new one, or the next that is released.
-
-        A call that is not urgent gets a new one only below the pool's usual size, or when none was released for 0.2 s.
-        """
-        if self._idle:
-            return self._idle.pop()
-        if self.count < MAX_WORKERS and (urgent or self.count < USUAL_WORKERS):
-            return await self._fork()
-        waiter: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        try:
-            while not waiter.done():
-                before = self._released_count
-                await asyncio.wait([waiter], timeout=GROW_AFTER_SECONDS)
-                # While workers are released, waiting is only queueing; when none is, they all wait for something.
-                stuck = not waiter.done() and self._released_count == before
-                if stuck and self.count < MAX_WORKERS and self._waiting.index(waiter) < USUAL_WORKERS:
-                    self._waiting.remove(waiter)
-                    return await self._fork()
-            return waiter.result()
-        except asyncio.CancelledError:
-            if waiter.done():
-                self._release(waiter.result())
-            else:
-                waiter.cancel()
-            raise
+    async def _take_worker(self) -> Worker:
+        """Return an idle worker, or a new one: the lanes admit no more calls than there may be workers."""
+        return self._idle.pop() if self._idle else await self._fork()
 
     async def _fork(self) -> Worker:
         """Return a new worker, once the fork server has forked it."""
@@ -232,13 +214,7 @@ class WorkerPool:
             raise
 
     def _release(self, worker: Worker) -> None:
-        """Give a worker to the call that has waited longest, or keep it as idle."""
-        self._released_count += 1
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(worker)
-                return
+        """Keep a worker for the next call."""
         worker.idle_since = time.monotonic()
         self._idle.append(worker)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local import fork_server, host
+from infra.local.lanes import LaneName
 from infra.local.sam_template import Function
 from infra.local.worker_pool import HandlerResult
 from tests.artefact.execution_environment import ExecutionEnvironment, Invocation
@@ -45,8 +46,8 @@ class PackagedPool:
         return {}
 
     async def call(
-        self, name: str, payload: bytes, *, authorizer: str | None = None, is_urgent: bool = True, qualifier: str = "",
-        timeout: float | None = None,
+        self, name: str, payload: bytes, *, lane: LaneName, tenant: str = "", authorizer: str | None = None,
+        qualifier: str = "", timeout: float | None = None,
     ) -> HandlerResult:  # fmt: skip
         """Run a function by its logical ID, after its authorizer if it has one."""
         loop = asyncio.get_running_loop()

@@ -27,7 +27,7 @@ from weconnect.executions import service as executions
 from weconnect.executions import sweeper
 from weconnect.executions.concurrency import semaphores
 from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.executions.rows import QueueRow, SemaphoreRow
+from weconnect.executions.rows import QueueRow, SemaphoreRow, agent_slot
 from weconnect.trash import purge
 from weconnect.workflows.executions import service, starts
 from weconnect.workflows.executions.entities import NewWorkflowExecution
@@ -328,10 +328,10 @@ def test_a_hundred_slots_are_released_in_two_writes(
 ) -> None:
     """An expression takes at most 4 KB, which moto does not enforce."""
     semaphore = semaphores.Semaphore(UUID(me.organization["id"]))
-    execution_ids = [ids.new_id() for _ in range(100)]
-    assert all(semaphores.acquire(semaphore, execution_id, 100) for execution_id in execution_ids)
+    slots = [agent_slot(ids.new_id(), ids.new_id()) for _ in range(100)]  # the longest names
+    assert all(semaphores.acquire(semaphore, slot, 100) for slot in slots)
     requests = record_updates(monkeypatch)
-    assert semaphores.read_acquired_at(semaphores.release(semaphore, execution_ids)) == {}
+    assert semaphores.read_acquired_at(semaphores.release(semaphore, slots)) == {}
     assert len(requests) == 2 and all(len(each["UpdateExpression"]) <= 4096 for each in requests)
 
 

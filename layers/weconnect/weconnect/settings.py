@@ -44,6 +44,7 @@ class Settings:
     dns_resolvers: frozenset[str] = _list("DNS_RESOLVERS")
     registrations_per_minute: int = int(_env("REGISTRATIONS_PER_MINUTE", "5"))
     organizations_per_user: int = int(_env("ORGANIZATIONS_PER_USER", "10"))
+    max_waiting_callers: int = int(_env("MAX_WAITING_CALLERS", "200"))
     bcrypt_cost: int = int(_env("BCRYPT_COST", "12"))
     operator_models: frozenset[str] = _list("OPERATOR_MODELS")
     embedder: str = _env("EMBEDDER", "none")

@@ -246,6 +246,10 @@ class AIAgentExecution(TenantEntity):
     finished_at: AwareDatetime | None = None
     cancel_requested_at: AwareDatetime | None = None
     waiting_for: list[UUID] = Field(default=[], description="Approvals that the execution waits for")
+    waits_for: Literal["organization"] | None = Field(
+        default=None,
+        description="`organization` while it is queued, because as many executions are open as may be",
+    )
     parent_execution_id: UUID | None = Field(
         default=None, description="The execution that this one is part of"
     )
@@ -288,4 +292,7 @@ class AgentExecutionStep(ApiModel):
 class AIAgentExecutionWithSteps(AIAgentExecution):
     """An execution of an agent with its steps, in order."""
 
+    queue_position: int | None = Field(
+        default=None, description="The position of a queued execution in its queue; 1 is next"
+    )
     steps: list[AgentExecutionStep] = []

@@ -10,6 +10,7 @@ from weconnect.agents.entities import AgentExecutionStatus, AIAgentExecution
 from weconnect.agents.memory.entities import MemoryType, MemoryWriteResult
 from weconnect.agents.rows import LAST_VERSION
 from weconnect.api.parameters import path_id
+from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import OPEN_STATUSES
 
 AgentId = path_id("agentId")
@@ -47,7 +48,7 @@ TagFilter = Annotated[str | None, Query(max_length=100, description="Only memori
 
 def execution_response(execution: AIAgentExecution, waited_seconds: int) -> Response[AIAgentExecution]:
     """Return 202 while the execution is open, 200 when it finished within the caller's wait."""
-    headers = {"Preference-Applied": f"wait={waited_seconds}"} if waited_seconds else {}
+    headers = waiting.build_headers(waited_seconds)
     status = 200 if waited_seconds and execution.status not in OPEN_STATUSES else 202
     return Response(status_code=status, content_type="application/json", body=execution, headers=headers)
 

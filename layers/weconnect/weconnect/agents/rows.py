@@ -14,7 +14,15 @@ from weconnect.agents.entities import (
 from weconnect.db.payloads import StoredText
 from weconnect.db.table import EntityRow, Row, key, stored
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
-from weconnect.executions.rows import ExecutionRow, FunctionCall, StatusKeys, SweptState, partition_of
+from weconnect.executions.rows import (
+    ExecutionRow,
+    FunctionCall,
+    StatusKeys,
+    SweptState,
+    agent_execution_key,
+    agent_slot,
+    partition_of,
+)
 from weconnect.settings import settings
 
 LAST_VERSION = 999_999
@@ -222,13 +230,21 @@ class AgentExecutionRow(ExecutionRow[AIAgentExecution], discriminator="AGENTEXEC
         return bool(self.may_run_workflows)
 
     @property
+    def slot(self) -> str:
+        return agent_slot(UUID(self.agent_id), UUID(self.id))
+
+    @property
+    def needs_slot(self) -> bool:
+        return not self.is_nested  # else it counts as a part of its parent
+
+    @property
     def is_nested(self) -> bool:
         return self.parent_execution_id is not None
 
     @staticmethod
     def at(organization_id: UUID, agent_id: UUID, execution_id: UUID) -> tuple[str, str]:
         """Return the key of an execution."""
-        return agent_partition(organization_id, agent_id), key("EXECUTION", execution_id)
+        return agent_execution_key(organization_id, agent_id, execution_id)
 
     @staticmethod
     def of_agent(organization_id: UUID, agent_id: UUID) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from weconnect import aws, clock
+from weconnect.auth import request_rates
 from weconnect.auth.api_keys import rate_limits
 from weconnect.auth.current_rights import (
     Item,
@@ -52,6 +53,8 @@ def authorize(event: dict[str, Any]) -> dict[str, Any]:
     """Return the gateway's simple response: always authorized, with a context of flat strings for `read_caller`."""
     try:
         context = identify_caller(event)
+        if rate_headers := request_rates.count_request(context):
+            context = {"headers": json.dumps(rate_headers), **context}  # an API key's own limits come first
     except Problem as problem:
         context = _build_problem_context(problem)
     except Exception:
@@ -165,7 +168,7 @@ def _identify_by_api_key(text: str, requested_id: str, ip: str) -> dict[str, str
         "operator": "",
         "userRole": user["role"],
         "needsSecondFactor": "true" if membership.rules.enforce_mfa and not has_second_factor else "",
-        "headers": json.dumps(rate_headers) if rate_headers else "",
+        **({"headers": json.dumps(rate_headers)} if rate_headers else {}),
     }
 
 

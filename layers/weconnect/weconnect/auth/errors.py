@@ -54,7 +54,7 @@ class WrongOrganization(Forbidden):
 
 
 class RateLimited(LimitReached):
-    """A rate limit of the API key is used up. `Retry-After` gives the seconds to wait."""
+    """A rate limit of the API key, the user or the organization is used up. `Retry-After` gives the seconds to wait."""
 
     code, title = "rate_limited", "Rate limit reached"
 

@@ -96,6 +96,11 @@ class ExecutionRow(EntityRow[E], Generic[E]):
         raise NotImplementedError
 
     @property
+    def slot(self) -> str:
+        """The name of the slots that it holds, from which `key_of_slot` makes its key."""
+        return f"r{UUID(self.id).hex}"
+
+    @property
     def needs_slot(self) -> bool:
         """True when it counts for the limit of the organization's open executions."""
         return False
@@ -163,7 +168,7 @@ class SemaphoreRow(Row, discriminator="SEMAPHORE"):
 class QueueRow(Row, discriminator="QUEUE"):
     """An execution that is queued for a slot of a semaphore; the oldest is admitted first."""
 
-    execution_id: Attribute[str] = stored()
+    execution_key: Attribute[list[str]] = stored()
 
     @staticmethod
     def of_workflow(organization_id: UUID, workflow_id: UUID, concurrency_key: str) -> tuple[str, str]:
@@ -179,6 +184,20 @@ class QueueRow(Row, discriminator="QUEUE"):
     def of_organization(organization_id: UUID) -> tuple[str, str]:
         """Return the partition and the sort key prefix of an organization's queue."""
         return key("ORG", organization_id), key("QUEUE", "")
+
+
+class WaitingRow(Row, discriminator="WAITING"):
+    """The callers that wait, of an organization or of all, written by `waiting`: `t351` counts leases by their end."""
+
+    @staticmethod
+    def of_organization(organization_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of the leases of an organization's callers."""
+        return key("ORG", organization_id), key("WAITING")
+
+    @staticmethod
+    def of_deployment() -> tuple[str, str]:
+        """Return the key (pk, sk) of the leases of all callers."""
+        return key("RUN", "waiting"), key("WAITING")
 
 
 class CallbackRow(Row, discriminator="CALLBACK"):
@@ -253,3 +272,23 @@ def partition_of(organization_id: UUID, execution_id: UUID) -> str:
 def workflow_execution_key(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
     """Return the key (pk, sk) of a workflow's execution, for semaphores and child calls, which read such rows."""
     return partition_of(organization_id, execution_id), key("EXECUTION")
+
+
+def agent_execution_key(organization_id: UUID, agent_id: UUID, execution_id: UUID) -> tuple[str, str]:
+    """Return the key (pk, sk) of an agent's execution, for semaphores, which read such rows."""
+    return key("ORG", organization_id, "AGENT", agent_id), key("EXECUTION", execution_id)
+
+
+def agent_slot(agent_id: UUID, execution_id: UUID) -> str:
+    """Return the name of the slots that an agent's execution holds."""
+    return f"a{agent_id.hex}_{execution_id.hex}"
+
+
+def key_of_slot(organization_id: UUID, slot: str) -> tuple[str, str]:
+    """Return the key (pk, sk) of the execution that holds a slot."""
+    holder, *holder_ids = slot[0], *map(UUID, slot[1:].split("_"))
+    return (
+        workflow_execution_key(organization_id, holder_ids[0])
+        if holder == "r"
+        else agent_execution_key(organization_id, *holder_ids)
+    )

@@ -16,6 +16,7 @@ from weconnect.durable import callbacks
 from weconnect.errors import AlreadyFinished, Unavailable
 from weconnect.executions import followups, lifecycle, purge
 from weconnect.executions.children import list_open_children
+from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import ACTIVE_STATUSES, OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound, ExpressExecution, NotPaused, StillOpen
 from weconnect.executions.kinds import ExecutionKind, Key, Operation
@@ -50,13 +51,16 @@ def require(kind: ExecutionKind[R, Any, Any], caller: Caller, key: Key, operatio
 def wait(row: R, seconds: float) -> R:
     """Return an execution's row once it has ended or waits for something, or else as it is after `seconds`.
 
-    It is polled, at growing intervals.
+    It is polled, at growing intervals. The row is returned at once when the organization has its share of waiting
+    callers.
     """
-    until, pause_seconds = time.monotonic() + seconds, 0.05
-    while row.status in ACTIVE_STATUSES and time.monotonic() < until:
-        time.sleep(max(0, min(pause_seconds, until - time.monotonic())))
-        pause_seconds = min(1.0, pause_seconds * 1.5)
-        row = reload(row)
+    is_active = row.status in ACTIVE_STATUSES
+    with waiting.hold_lease(UUID(row.organization_id), seconds if is_active else 0) as granted_seconds:
+        until, pause_seconds = time.monotonic() + granted_seconds, 0.05
+        while row.status in ACTIVE_STATUSES and time.monotonic() < until:
+            time.sleep(max(0, min(pause_seconds, until - time.monotonic())))
+            pause_seconds = min(1.0, pause_seconds * 1.5)
+            row = reload(row)
     return row
 
 

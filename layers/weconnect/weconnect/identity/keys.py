@@ -18,6 +18,11 @@ def api_key_rate(key_hash: str, period: str) -> tuple[str, str]:
     return key("APIKEY", key_hash), key("RATE", period)
 
 
+def request_counts(organization_id: object, minute: int) -> tuple[str, str]:
+    """Return the key of an organization's requests in a minute since the epoch."""
+    return key("ORG", organization_id, "REQUESTS"), key("MINUTE", minute)
+
+
 def organization(organization_id: object) -> tuple[str, str]:
     """Return the key of an organization."""
     return key("ORG", organization_id), "ORG"

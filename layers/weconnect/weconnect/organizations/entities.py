@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from weconnect import clock
 from weconnect.base_entity import ApiModel, BaseEntity, TenantEntity
-from weconnect.identity import permissions
+from weconnect.identity import permissions, request_limits
 from weconnect.organizations.member_permissions import MemberPermissions
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
@@ -55,6 +55,8 @@ class PlanLimits(ApiModel):
     max_api_keys: Limit
     max_open_jobs: Limit
     max_mail_recipients_per_day: Limit
+    max_requests_per_minute: Limit
+    max_user_requests_per_minute: Limit
 
 
 _LIMITS_BY_FIELD: dict[str, tuple[int, int, int, int]] = {
@@ -69,6 +71,8 @@ _LIMITS_BY_FIELD: dict[str, tuple[int, int, int, int]] = {
     "max_api_keys": (5, 10, 25, 100),
     "max_open_jobs": (3, 5, 10, 25),
     "max_mail_recipients_per_day": (20, 200, 2_000, 20_000),
+    "max_requests_per_minute": request_limits.MAX_REQUESTS_PER_MINUTE,
+    "max_user_requests_per_minute": request_limits.MAX_USER_REQUESTS_PER_MINUTE,
 }
 """Each field of PlanLimits in the order of OrganizationPlan: free, starter, pro, enterprise."""
 

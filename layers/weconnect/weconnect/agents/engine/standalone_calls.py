@@ -1,6 +1,7 @@
 """Tool calls outside of an execution: the test of a tool by its route."""
 
 import time
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.errors import Invalid
 from weconnect.executions import service as executions
+from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.kinds import kind_of
 from weconnect.executions.requests import StartExecution
@@ -33,8 +35,8 @@ TIMEOUT_SECONDS = 20  # a route has 29
 def test_tool(caller: Caller, agent_id: UUID, tool_id: UUID, request: AgentToolTest) -> AgentToolTestResult:
     """Call a tool once with the given arguments; an error of the tool is part of the result.
 
-    Raises AgentNotFound, ToolNotFound, Invalid, and Forbidden when its calls need an approval that the caller may not
-    give.
+    Raises AgentNotFound, ToolNotFound, Invalid, TooManyWaiting, and Forbidden when its calls need an approval that the
+    caller may not give.
     """
     service.require_agent(caller, agent_id)
     key = AgentToolRow.at(caller.organization_id, agent_id, tool_id)
@@ -50,11 +52,17 @@ def test_tool(caller: Caller, agent_id: UUID, tool_id: UUID, request: AgentToolT
     began = time.monotonic()
     result, error = None, None
     try:
-        result = _call(caller, tool, request.arguments, context)
+        with waiting.require_lease(caller.organization_id, seconds) if _waits_itself(tool) else nullcontext():
+            result = _call(caller, tool, request.arguments, context)
     except ToolError as failure:
         error = str(failure)
     duration_ms = int((time.monotonic() - began) * 1000)
     return AgentToolTestResult(result=result, error=error, duration_ms=duration_ms)
+
+
+def _waits_itself(tool: PinnedTool) -> bool:
+    """Return whether a call waits for a server, and not for an execution, whose own wait holds a lease."""
+    return not (invocation.is_agent_call(tool) or invocation.is_workflow_call(tool))
 
 
 def _call(caller: Caller, tool: PinnedTool, arguments: JsonObject, context: ToolContext) -> Any:

@@ -16,6 +16,7 @@ from weconnect.agents.rows import AgentExecutionRow, AgentStepRow
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page
 from weconnect.executions import service as executions
+from weconnect.executions.concurrency import admission
 from weconnect.executions.kinds import Operation
 from weconnect.executions.service import Source
 
@@ -34,7 +35,8 @@ def get(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecutionW
     pk, prefix = AgentStepRow.of_execution(caller.organization_id, execution_id)
     rows = AgentStepRow.query(pk, AgentStepRow.sk.startswith(prefix), consistent_read=True)
     steps = [to_step(step) for step in rows]
-    return AIAgentExecutionWithSteps(**to_execution(row).model_dump(), steps=steps)
+    position = admission.get_queue_position(row) if row.waits_for else None
+    return AIAgentExecutionWithSteps(**to_execution(row).model_dump(), steps=steps, queue_position=position)
 
 
 def find(

@@ -6,31 +6,20 @@ so this module makes its own calls and does not import PynamoDB.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
 from weconnect import aws, clock
 from weconnect.auth.errors import RateLimited
+from weconnect.auth.rate_windows import SECONDS_BY_UNIT, RateWindow, build_headers
 from weconnect.errors import Unavailable
 from weconnect.identity import keys
 from weconnect.redaction import get_plain_logger
 from weconnect.settings import settings
 
 _logger = get_plain_logger(__name__)
-SECONDS_BY_UNIT = {"minute": 60, "hour": 3_600, "day": 86_400}
 _FIELDS_BY_UNIT = {"minute": "requests_per_minute", "hour": "requests_per_hour", "day": "requests_per_day"}
-
-
-@dataclass(frozen=True)
-class RateWindow:
-    """One limit, the requests that remain of it, and the seconds until it starts again."""
-
-    unit: str
-    limit: int
-    remaining: int
-    reset_seconds: int
 
 
 def count_request(key_hash: str, rate_limits: Mapping[str, Any]) -> dict[str, str]:
@@ -59,7 +48,7 @@ def count_request(key_hash: str, rate_limits: Mapping[str, Any]) -> dict[str, st
                 _undo_count(key_hash, moment, hour_limits)
             raise
     windows = [_build_window(unit, limits[unit], used[unit], moment) for unit in limits]
-    return _build_headers(windows, limits)
+    return build_headers(windows, _list_policies(limits))
 
 
 def _count(
@@ -133,15 +122,9 @@ def _build_window(unit: str, limit: int, used: int, moment: datetime) -> RateWin
     return RateWindow(unit, limit, max(0, limit - used), ceil(time_left.total_seconds()))
 
 
-def _build_headers(windows: list[RateWindow], limits: dict[str, int]) -> dict[str, str]:
-    """Return the RateLimit headers (IETF draft): the limit with the fewest requests left, and all as the policy."""
-    nearest = min(windows, key=lambda window: (window.remaining, -window.reset_seconds))
-    return {
-        "RateLimit-Limit": str(nearest.limit),
-        "RateLimit-Remaining": str(nearest.remaining),
-        "RateLimit-Reset": str(nearest.reset_seconds),
-        "RateLimit-Policy": ", ".join(f"{limit};w={SECONDS_BY_UNIT[unit]}" for unit, limit in limits.items()),
-    }
+def _list_policies(limits: dict[str, int]) -> list[str]:
+    """Return all limits of a key as policies of the RateLimit headers."""
+    return [RateWindow(unit, limit, limit, 0).policy for unit, limit in limits.items()]
 
 
 def _build_rate_limited(full_windows: list[RateWindow], limits: dict[str, int]) -> RateLimited:
@@ -150,5 +133,8 @@ def _build_rate_limited(full_windows: list[RateWindow], limits: dict[str, int]) 
     return RateLimited(
         f"This API key's limit of {longest.limit} requests per {longest.unit} is used up. "
         f"Try again in {longest.reset_seconds} seconds.",
-        headers={"Retry-After": str(longest.reset_seconds), **_build_headers(full_windows, limits)},
+        headers={
+            "Retry-After": str(longest.reset_seconds),
+            **build_headers(full_windows, _list_policies(limits)),
+        },
     )

@@ -1,9 +1,9 @@
 """Admission: which semaphores an execution has to pass, and which queued execution is next when a slot is freed.
 
 An execution passes the semaphore of its concurrency key, when its workflow has `concurrency`, then that of its
-organization's plan. It holds a slot of the first while it is queued for the second, never the other way round, so
-executions cannot wait for each other. An execution that a node started counts as a part of its parent for the
-organization, and needs no slot there.
+organization's plan; an agent's execution only passes the latter. It holds a slot of the first while it is queued for
+the second, never the other way round, so executions cannot wait for each other. An execution that a node or an agent
+started counts as a part of its parent for the organization, and needs no slot there.
 
 An execution that gets no slot is stored as pending, together with a row in the semaphore's queue. Whenever a slot may
 have become free (an execution ended, one was queued, a minute has passed), `admit_queued` admits the oldest. It may
@@ -15,20 +15,21 @@ Nothing here cancels executions: the functions return which ones have to be canc
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any
 from uuid import UUID
 
 from weconnect import fault_injection
 from weconnect.actor import Actor
 from weconnect.db import counters, table
 from weconnect.errors import Conflict
+from weconnect.executions.children import load_row
 from weconnect.executions.concurrency import semaphores
 from weconnect.executions.concurrency.semaphores import Semaphore
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import AlreadyStarted, ConcurrencyLimitReached
 from weconnect.executions.invocation import invoke
 from weconnect.executions.lifecycle import ACTOR, reload
-from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, workflow_execution_key
+from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow
 from weconnect.executions.stored_values import keep_input
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
@@ -55,13 +56,6 @@ class StoredExecution:
     to_cancel: list[AnyRow] = field(default_factory=list)
 
 
-class _Queued(TypedDict):
-    """The values of a queued execution's row."""
-
-    waits_for: str | None
-    queued_at: list[str] | None
-
-
 def load_execution_limit(organization_id: UUID) -> int:
     """Return how many executions of an organization may be open (-1: unlimited); 0 while it is in the trash."""
     row = table.get(OrganizationRow, OrganizationRow.at(organization_id))
@@ -81,7 +75,7 @@ def store(row: AnyRow, actor: Actor, organization_limit: int | None = None) -> S
         if semaphore.workflow_id is None and organization_limit is None:
             organization_limit = load_execution_limit(semaphore.organization_id)
         limit = _get_limit(semaphore, row, -1 if organization_limit is None else organization_limit)
-        if not semaphores.acquire(semaphore, UUID(row.id), limit):
+        if not semaphores.acquire(semaphore, row.slot, limit):
             if _is_skipped(semaphore, row):
                 raise _build_limit_error(semaphore, row)
             return _store_queued(semaphore, row, actor)
@@ -144,7 +138,7 @@ def _store_queued(semaphore: Semaphore, row: AnyRow, actor: Actor) -> StoredExec
     It becomes a durable one, because its caller may not wait so long.
     """
     row.set(status=ExecutionStatus.PENDING.value, is_express=False, started_at=None)
-    row.set(gsi2pk=None, gsi2sk=None, **_build_queued_values(semaphore, row))
+    row.set(**_build_queued_values(semaphore, row))
     keep_input(row)
     semaphores.mark_queued(semaphore)
     with table.transaction(actor) as writes:
@@ -155,9 +149,10 @@ def _store_queued(semaphore: Semaphore, row: AnyRow, actor: Actor) -> StoredExec
     return StoredExecution(reload(row), result.to_cancel)
 
 
-def _build_queued_values(semaphore: Semaphore, row: AnyRow) -> _Queued:
-    """Return the values that put an execution's row into the queue of a semaphore."""
-    return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row.id))}
+def _build_queued_values(semaphore: Semaphore, row: AnyRow) -> dict[str, Any]:
+    """Return the values that put an execution's row into the queue of a semaphore, hidden from the sweeper."""
+    unswept = dict.fromkeys([f"{row.swept_index}pk", f"{row.swept_index}sk"])
+    return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row.id)), **unswept}
 
 
 def _build_admitted_values(row: AnyRow) -> dict[str, Any]:
@@ -168,7 +163,7 @@ def _build_admitted_values(row: AnyRow) -> dict[str, Any]:
 def _build_queue_row(semaphore: Semaphore, row: AnyRow) -> QueueRow:
     """Return the row of an execution in the queue of a semaphore."""
     pk, sk = semaphore.queue_key_of(row.id)
-    return QueueRow(pk=pk, sk=sk, execution_id=row.id)
+    return QueueRow(pk=pk, sk=sk, execution_key=[row.pk, row.sk])
 
 
 def _is_queued_at(row: AnyRow | None, pk: str, sk: str) -> bool:
@@ -192,7 +187,7 @@ def release_slots(row: AnyRow) -> AdmissionResult:
     """Free the slots of an execution that has ended, and admit queued ones."""
     result = AdmissionResult()
     for semaphore in _list_semaphores(row):
-        result.add(admit_queued(semaphore, ended=UUID(row.id)))
+        result.add(admit_queued(semaphore, ended=row.slot))
     return result
 
 
@@ -209,8 +204,8 @@ def list_semaphores(position: str) -> Iterator[tuple[str, Semaphore]]:
             yield row.gsi2sk, semaphore
 
 
-def admit_queued(semaphore: Semaphore, ended: UUID | None = None) -> AdmissionResult:
-    """Free the slot of the execution `ended`, then admit the longest queued executions while there are slots.
+def admit_queued(semaphore: Semaphore, ended: str | None = None) -> AdmissionResult:
+    """Free the slot of an execution that has `ended`, then admit the longest queued executions while there are slots.
 
     What fails here is logged, and left to the sweeper.
     """
@@ -241,7 +236,7 @@ def _admit_queued(semaphore: Semaphore, item: dict[str, Any], result: AdmissionR
     organization_limit = -1 if semaphore.workflow_id else load_execution_limit(semaphore.organization_id)
     for row in [*half_admitted, *_list_queued(semaphore)]:
         limit = _get_limit(semaphore, row, organization_limit)
-        if not semaphores.acquire(semaphore, UUID(row.id), limit, is_next=True):
+        if not semaphores.acquire(semaphore, row.slot, limit, is_next=True):
             if _has_policy(semaphore, row, "cancel_running"):
                 result.to_cancel += _list_superseded(semaphore, list(holders.values()))
             return
@@ -253,8 +248,7 @@ def _list_queued(semaphore: Semaphore) -> Iterator[AnyRow]:
     """Yield the executions that are queued for a slot of a semaphore, oldest first."""
     pk, prefix = semaphore.queue_prefix
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True, page_size=25):
-        at = workflow_execution_key(semaphore.organization_id, UUID(queue_row.execution_id))
-        row = table.get(ExecutionRow, at)
+        row = load_row(queue_row.execution_key)
         if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             yield row
 
@@ -273,7 +267,7 @@ def _pass_semaphore(semaphore: Semaphore, row: AnyRow, result: AdmissionResult) 
     fault_injection.kill_point(f"before:pass:{semaphore.kind}")
     if blocking:
         semaphores.mark_queued(blocking)
-    values = dict(_build_queued_values(blocking, row)) if blocking else _build_admitted_values(row)
+    values = _build_queued_values(blocking, row) if blocking else _build_admitted_values(row)
     is_queued = ExecutionRow.queued_at.exists() & ExecutionRow.cancel_requested_at.does_not_exist()
     try:
         with table.transaction(ACTOR) as writes:
@@ -293,7 +287,7 @@ def _pass_semaphore(semaphore: Semaphore, row: AnyRow, result: AdmissionResult) 
 
 def _acquire_next(semaphore: Semaphore, row: AnyRow) -> bool:
     """Acquire a slot of a semaphore that follows in an execution's order: the organization's."""
-    return semaphores.acquire(semaphore, UUID(row.id), load_execution_limit(semaphore.organization_id))
+    return semaphores.acquire(semaphore, row.slot, load_execution_limit(semaphore.organization_id))
 
 
 def _list_superseded(semaphore: Semaphore, holders: list[AnyRow]) -> list[AnyRow]:
@@ -319,7 +313,7 @@ def delete_semaphores(organization_id: UUID, workflow_id: UUID, batch: Any) -> i
     """
     pk, prefix = QueueRow.of_all_keys(organization_id, workflow_id)
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
-        row = table.get(ExecutionRow, workflow_execution_key(organization_id, UUID(queue_row.execution_id)))
+        row = load_row(queue_row.execution_key)
         if row and _is_queued_at(row, queue_row.pk, queue_row.sk):
             with suppress(Conflict):  # it ended meanwhile
                 table.change(

@@ -15,10 +15,10 @@ from uuid import UUID
 from weconnect import clock, fault_injection
 from weconnect.db import counters, table
 from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, workflow_execution_key
+from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, key_of_slot
 
 ATTEMPTS = 5
-MAX_RELEASED_AT_ONCE = 50  # an expression has at most 4 KB, and each name takes 42 bytes of it
+MAX_RELEASED_AT_ONCE = 50  # an expression has at most 4 KB, and each name takes up to 76 bytes of it
 STORED_WITHIN_SECONDS = 60  # a start takes less than 30
 KEEP_SECONDS = 400 * 86_400  # longer than any execution
 MAX_ROWS_READ = 100
@@ -57,14 +57,13 @@ class Semaphore:
         return pk, f"{prefix}{execution_id}"
 
 
-def acquire(semaphore: Semaphore, execution_id: UUID, limit: int, *, is_next: bool = False) -> bool:
-    """Acquire one of `limit` slots (-1: unlimited) for an execution. Idempotent.
+def acquire(semaphore: Semaphore, slot: str, limit: int, *, is_next: bool = False) -> bool:
+    """Acquire one of `limit` slots (-1: unlimited) under the name `slot` of an execution. Idempotent.
 
     Return False when none is free or, unless the execution `is_next` in the queue, when others are queued.
     """
     if limit < 0:
         return True
-    name = _get_attribute_name(execution_id)
     values: dict[str, counters.CounterValue] = {
         ":now": clock.epoch_seconds(),
         ":limit": limit,
@@ -75,9 +74,9 @@ def acquire(semaphore: Semaphore, execution_id: UUID, limit: int, *, is_next: bo
         is_free += " AND attribute_not_exists(waitedAt)"
     request = counters.update_request(
         semaphore.row_key,
-        f"SET holders.{name} = :now, #ttl = :ttl",
+        f"SET holders.{slot} = :now, #ttl = :ttl",
         values,
-        f"attribute_exists(holders.{name}) OR ({is_free})",
+        f"attribute_exists(holders.{slot}) OR ({is_free})",
     )
     request |= {"ExpressionAttributeNames": _TTL_NAME, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     for _ in range(ATTEMPTS):
@@ -96,9 +95,9 @@ def acquire(semaphore: Semaphore, execution_id: UUID, limit: int, *, is_next: bo
     return False
 
 
-def release(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[str, Any]:
-    """Free the slots of executions and return the semaphore's item as it is then. Idempotent."""
-    names = [f"holders.{_get_attribute_name(execution_id)}" for execution_id in execution_ids]
+def release(semaphore: Semaphore, slots: Iterable[str]) -> dict[str, Any]:
+    """Free slots and return the semaphore's item as it is then. Idempotent."""
+    names = [f"holders.{slot}" for slot in slots]
     item: dict[str, Any] = {}
     for start in range(0, len(names), MAX_RELEASED_AT_ONCE):
         removed = ", ".join(names[start : start + MAX_RELEASED_AT_ONCE])
@@ -158,41 +157,41 @@ def clear_queued_mark(semaphore: Semaphore, item: dict[str, Any]) -> None:
         return
 
 
-def read_acquired_at(item: dict[str, Any]) -> dict[UUID, int]:
-    """Return when each execution that holds a slot acquired it (epoch seconds), by the execution's ID."""
+def read_acquired_at(item: dict[str, Any]) -> dict[str, int]:
+    """Return when each slot was acquired (epoch seconds), by its name."""
     holders = item.get("holders", {}).get("M", {})
-    return {UUID(name[1:]): int(acquired_at["N"]) for name, acquired_at in holders.items()}
+    return {slot: int(acquired_at["N"]) for slot, acquired_at in holders.items()}
 
 
-def load_executions(semaphore: Semaphore, execution_ids: Iterable[UUID]) -> dict[UUID, AnyRow]:
-    """Return the rows of those executions that are stored, by their IDs."""
-    keys = [workflow_execution_key(semaphore.organization_id, execution_id) for execution_id in execution_ids]
+def load_executions(semaphore: Semaphore, slots: Iterable[str]) -> dict[str, AnyRow]:
+    """Return the rows of those executions that are stored, by their slots."""
+    keys = [key_of_slot(semaphore.organization_id, slot) for slot in slots]
     rows = [
         row
         for start in range(0, len(keys), MAX_ROWS_READ)
         for row in table.get_many(keys[start : start + MAX_ROWS_READ]).values()
     ]
-    return {UUID(row.id): row for row in rows if isinstance(row, ExecutionRow)}
+    return {row.slot: row for row in rows if isinstance(row, ExecutionRow)}
 
 
 def free_slots(
-    semaphore: Semaphore, acquired_at: dict[UUID, int], rows: dict[UUID, AnyRow] | None = None
+    semaphore: Semaphore, acquired_at: dict[str, int], rows: dict[str, AnyRow] | None = None
 ) -> bool:
     """Free the slots of executions that have ended, or were never stored; return whether there were any."""
     rows = load_executions(semaphore, acquired_at) if rows is None else rows
-    if ended := [execution_id for execution_id, row in rows.items() if row.status not in OPEN_STATUSES]:
+    if ended := [slot for slot, row in rows.items() if row.status not in OPEN_STATUSES]:
         release(semaphore, ended)
     freed = [
-        _free_unstored(semaphore, execution_id, seconds)
-        for execution_id, seconds in acquired_at.items()
-        if execution_id not in rows and seconds < clock.epoch_seconds() - STORED_WITHIN_SECONDS
+        _free_unstored(semaphore, slot, seconds)
+        for slot, seconds in acquired_at.items()
+        if slot not in rows and seconds < clock.epoch_seconds() - STORED_WITHIN_SECONDS
     ]
     return bool(ended) or any(freed)
 
 
-def _free_unstored(semaphore: Semaphore, execution_id: UUID, acquired_at: int) -> bool:
+def _free_unstored(semaphore: Semaphore, slot: str, acquired_at: int) -> bool:
     """Free the slot of an execution that was not stored; return False when its start has acquired it again."""
-    name = f"holders.{_get_attribute_name(execution_id)}"
+    name = f"holders.{slot}"
     request = counters.update_request(
         semaphore.row_key, f"REMOVE {name}", {":acquired": acquired_at}, f"{name} = :acquired"
     )
@@ -216,11 +215,6 @@ def _create_row(semaphore: Semaphore) -> None:
         counters.send_update(request, attempts=3)
     except counters.ConditionFailed:
         return  # another start created it
-
-
-def _get_attribute_name(execution_id: UUID) -> str:
-    """Return the name of an execution's slot: the name of an attribute may not begin with a digit."""
-    return f"r{execution_id.hex}"
 
 
 def _compute_expiry() -> int:

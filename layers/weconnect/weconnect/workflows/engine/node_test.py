@@ -10,6 +10,7 @@ from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel
 from weconnect.errors import Problem
+from weconnect.executions.concurrency import waiting
 from weconnect.log import logger
 from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.entities import Node
@@ -66,7 +67,8 @@ class NodeTestResult(ApiModel):
 def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> NodeTestResult:
     """Execute one node of the newest definition, its effects included; nothing is stored.
 
-    Raises WorkflowNotFound, Forbidden, NodeNotFound, and NotTestable for a node that waits or may take long.
+    Raises WorkflowNotFound, Forbidden, NodeNotFound, TooManyWaiting, and NotTestable for a node that waits or may take
+    long.
     """
     row, _, definition = service.load_for(caller, workflow_id, access.TEST_NODE)
     node, kind = _require_testable(definition, node_id)
@@ -93,7 +95,7 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
         timeout_seconds=min(float(node.timeout_seconds or TIMEOUT_SECONDS), TIMEOUT_SECONDS),
     )
     began = time.monotonic()
-    with secrets.active():
+    with secrets.active(), waiting.require_lease(caller.organization_id, node_run.timeout_seconds):
         outputs, error, log = _attempt(kind, node_run)
     return NodeTestResult(
         status="failed" if error else "completed",

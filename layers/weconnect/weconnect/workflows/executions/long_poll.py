@@ -6,33 +6,33 @@ from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import open_cursor, seal_cursor
+from weconnect.executions.concurrency import waiting
 from weconnect.workflows.executions import journal, service
 from weconnect.workflows.executions.entities import ExecutionEvent, ExecutionEvents
-from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 
 def wait(caller: Caller, execution_id: UUID, cursor: str | None, seconds: int) -> ExecutionEvents:
     """Return the events after `cursor` once there are any, the execution has ended, or `seconds` are over.
 
-    Raises ExecutionNotFound, Forbidden, InvalidCursor.
+    What there is is returned at once when the organization has its share of waiting callers. Raises ExecutionNotFound,
+    Forbidden, InvalidCursor.
     """
     scope = f"events {execution_id}"
     position = open_cursor(cursor, scope) if cursor else {"batch": 0, "status": None}
-    until, pause = time.monotonic() + seconds, 0.1
-    while True:
-        row = service.require(caller, execution_id, "view")
-        events = _load_events(caller, row, position, scope)
-        seconds_left = until - time.monotonic()
-        if events.items or events.is_final or seconds_left <= 0:
-            return events
-        time.sleep(min(pause, seconds_left))
-        pause = min(1.0, pause * 1.5)
+    events = _load_events(caller, execution_id, position, scope)
+    is_waiting = not (events.items or events.is_final)
+    with waiting.hold_lease(caller.organization_id, seconds if is_waiting else 0) as granted_seconds:
+        until, pause = time.monotonic() + granted_seconds, 0.1
+        while not (events.items or events.is_final) and (left := until - time.monotonic()) > 0:
+            time.sleep(min(pause, left))
+            pause = min(1.0, pause * 1.5)
+            events = _load_events(caller, execution_id, position, scope)
+    return events
 
 
-def _load_events(
-    caller: Caller, row: WorkflowExecutionRow, position: dict[str, Any], scope: str
-) -> ExecutionEvents:
+def _load_events(caller: Caller, execution_id: UUID, position: dict[str, Any], scope: str) -> ExecutionEvents:
     """Return the node runs after `position` (`{"batch", "status"}`), then the execution when its status has changed."""
+    row = service.require(caller, execution_id, "view")
     # The execution was read first: a batch that is written meanwhile comes before the status that follows it.
     execution = service.show(caller, row, with_values=False)
     entries = service.load_entries(caller, row, position["batch"])

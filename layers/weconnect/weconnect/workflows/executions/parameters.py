@@ -8,9 +8,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
 from weconnect.api.parameters import path_id
+from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import ExecutionMode, ExecutionStatus
 from weconnect.workflows.executions import timeline_chart
-from weconnect.workflows.executions.entities import Execution, Timeline
+from weconnect.workflows.executions.entities import Execution, ExecutionEvents, Timeline
 
 ExecutionId = path_id("executionId")
 FileId = path_id("fileId")
@@ -37,13 +38,18 @@ NodeFilter = Annotated[
 
 def build_started_response(execution: Execution, waited_seconds: int) -> Response[Execution]:
     """Return the response to a start: 202 while the execution is open, 200 when it has ended (`Prefer: wait=N`)."""
-    headers = {"Preference-Applied": f"wait={waited_seconds}"} if waited_seconds else {}
     return Response(
         status_code=202 if execution.is_running() else 200,
         content_type="application/json",
         body=execution,
-        headers=headers | {"Location": f"/v1/executions/{execution.id}"},
+        headers=waiting.build_headers(waited_seconds) | {"Location": f"/v1/executions/{execution.id}"},
     )
+
+
+def build_events_response(events: ExecutionEvents, waited_seconds: int) -> Response[ExecutionEvents]:
+    """Return the response to a long poll, which says whether it waited."""
+    headers = waiting.build_headers(waited_seconds)
+    return Response(status_code=200, content_type="application/json", body=events, headers=headers)
 
 
 def build_timeline_response(timeline: Timeline, accept: str) -> Response[Timeline | str]:

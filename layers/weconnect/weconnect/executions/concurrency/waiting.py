@@ -1,0 +1,126 @@
+"""Callers that wait: how many may do so at once, so that those of one organization do not take all functions.
+
+Whoever waits holds a function of the deployment. An organization may have as many waiting callers as are left for the
+others: alone half of the deployment's total, of n that wait an (n + 1)th each, so there is always something left for
+the next one. Waiting is a preference (RFC 7240): beyond its share a request is answered at once.
+
+A lease is one unit in two rows, of the organization and of the deployment, in the interval in which it expires, so one
+whose process was killed ends by itself. It is added before the sums are looked at and taken back when they are too
+high, so the total is never exceeded. Taking and returning a lease are two updates each.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+from weconnect import clock
+from weconnect.db import counters
+from weconnect.errors import Unavailable
+from weconnect.executions.errors import TooManyWaiting
+from weconnect.executions.rows import WaitingRow
+from weconnect.log import logger
+from weconnect.settings import settings
+
+INTERVAL_SECONDS = 5
+SLACK_SECONDS = 5  # what a request does before and after it waits
+KEEP_SECONDS = 3_600
+RETRY_SECONDS = 2
+
+_was_refused: ContextVar[bool] = ContextVar("was_refused", default=False)
+
+
+@contextmanager
+def hold_lease(organization_id: UUID, seconds: float) -> Iterator[float]:
+    """Yield for how many seconds a caller may wait now: all of them, or none. Return the lease afterwards."""
+    lease = _take(organization_id, seconds) if seconds > 0 else None
+    _was_refused.set(seconds > 0 and lease is None)
+    try:
+        yield seconds if lease else 0
+    finally:
+        if lease:
+            _return(organization_id, lease)
+
+
+@contextmanager
+def require_lease(organization_id: UUID, seconds: float) -> Iterator[None]:
+    """Hold a lease for a request that cannot do without waiting. Raises TooManyWaiting."""
+    with hold_lease(organization_id, seconds) as granted:
+        if not granted:
+            raise TooManyWaiting(
+                "Too many requests of this organization wait at the same time. Try again when one has ended.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+        yield
+
+
+def build_headers(seconds: int) -> dict[str, str]:
+    """Return the headers that answer a request's preference to wait: it was applied, or when to ask again."""
+    if not seconds:
+        return {}
+    return (
+        {"Retry-After": str(RETRY_SECONDS)}
+        if _was_refused.get()
+        else {"Preference-Applied": f"wait={seconds}"}
+    )
+
+
+def _take(organization_id: UUID, seconds: float) -> int | None:
+    """Return the interval of a new lease, or None when the organization has its share, or nobody can tell."""
+    interval = int(clock.epoch_seconds() + seconds + SLACK_SECONDS) // INTERVAL_SECONDS + 1
+    own_row, all_row = WaitingRow.of_organization(organization_id), WaitingRow.of_deployment()
+    total = settings.max_waiting_callers
+    taken = []
+    try:
+        own = _add(own_row, interval, 1)
+        taken.append(own_row)
+        if own == 1 or own <= total // 2:
+            everyone = _add(all_row, interval, 1)
+            taken.append(all_row)
+            if own <= max(1, total - everyone) and everyone <= total:
+                return interval
+    except Unavailable:
+        logger.warning("lease not taken", exc_info=True)
+    for at in taken:
+        _subtract(at, interval)
+    return None
+
+
+def _return(organization_id: UUID, interval: int) -> None:
+    """Take a lease back."""
+    _subtract(WaitingRow.of_organization(organization_id), interval)
+    _subtract(WaitingRow.of_deployment(), interval)
+
+
+def _subtract(at: tuple[str, str], interval: int) -> None:
+    """Take a unit back from a row; what cannot be taken back expires."""
+    try:
+        _add(at, interval, -1)
+    except Unavailable:
+        logger.warning("lease not returned; it expires", exc_info=True)
+
+
+def _add(at: tuple[str, str], interval: int, units: int) -> int:
+    """Add units to an interval of a row and return how many leases of the row have not expired. Raises Unavailable."""
+    now = clock.epoch_seconds()
+    values: dict[str, counters.CounterValue] = {
+        ":kind": WaitingRow.kind_name(),
+        ":ttl": now + KEEP_SECONDS,
+        ":units": units,
+    }
+    request = counters.update_request(at, f"SET kind = :kind, #ttl = :ttl ADD t{interval} :units", values)
+    item = _send(request)
+    leases = {int(name[1:]): counters.get_number(item, name) for name in item if name[1:].isdigit()}
+    expired = [each for each in leases if each * INTERVAL_SECONDS < now]
+    if units < 0 and expired:
+        names = ", ".join(f"t{each}" for each in expired[:100])
+        _send(counters.update_request(at, f"SET #ttl = :ttl REMOVE {names}", {":ttl": now + KEEP_SECONDS}))
+    return sum(number for each, number in leases.items() if each not in expired)
+
+
+def _send(request: dict[str, Any]) -> dict[str, Any]:
+    """Send an update and return the item as it is then, in DynamoDB's JSON."""
+    names = {"ExpressionAttributeNames": {"#ttl": "ttl"}, "ReturnValues": "ALL_NEW"}
+    item: dict[str, Any] = counters.send_update(request | names)["Attributes"]
+    return item
