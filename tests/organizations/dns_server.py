@@ -71,7 +71,7 @@ def run_dns_server() -> Iterator[DnsServer]:
                 self.wfile.write(struct.pack("!H", len(response)) + response)
 
     tcp = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tcp)
-    udp = socketserver.ThreadingUDPServer(tcp.server_address, Udp)  # type: ignore[arg-type]
+    udp = socketserver.ThreadingUDPServer(tcp.server_address, Udp)
     zone.address = f"127.0.0.1:{tcp.server_address[1]}"
     servers: list[Any] = [tcp, udp]
     threads = [
