@@ -1,6 +1,6 @@
 """Lanes: the shares of the pool's workers for calls of different sorts, fair between tenants.
 
-A lane runs as many calls at once as the machine computes, and more only while none of them ends: then they all wait for
+A lane runs as many calls at once as the machine computes, beside those that have run so long that they wait for
 something. What is queued in it is run in turns, one call of each tenant, so that nobody waits for all of another's.
 """
 
@@ -12,13 +12,13 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal
 
 USUAL_CALLS = 2 * (os.cpu_count() or 2)
-GROW_AFTER_SECONDS = 0.2
-GROW_INTERVAL_SECONDS = 0.05
+WAITS_AFTER_SECONDS = 0.2
 
 LaneName = Literal["short", "waiting", "background", "nested"]
 """Requests; those that may wait; executions, queues and schedules; calls that another function waits for."""
@@ -28,61 +28,59 @@ _ORGANIZATION_ID = re.compile(rb'organizationId\\*": ?\\*"([0-9a-f-]{36})')
 
 @dataclass
 class Lane:
-    """Calls of one sort: up to `usual` at once, and up to `most` while none ends."""
+    """Calls of one sort: `usual` that compute at once, and up to `most` with those that wait for something.
+
+    A call that has run for 0.2 s counts as one that waits.
+    """
 
     most: int
     usual: int = USUAL_CALLS
-    active: int = 0
-    _left_count: int = 0
-    _grown_at: float = 0.0
-    _queued: dict[str, deque[asyncio.Future[None]]] = field(
+    _begun_at: dict[int, float] = field(default_factory=dict)  # of active calls, by their numbers
+    _queued: dict[str, deque[asyncio.Future[int]]] = field(
         default_factory=dict
     )  # by tenant, in the order of turns
+    _numbers: Iterator[int] = field(default_factory=count)
 
-    async def enter(self, tenant: str) -> None:
-        """Return when it is the call's turn; `leave` ends it."""
-        if self.active < self.usual and not self._queued:
-            self.active += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    @property
+    def active(self) -> int:
+        """Return how many calls run."""
+        return len(self._begun_at)
+
+    async def enter(self, tenant: str) -> int:
+        """Return the call's number when it is its turn; `leave` ends the call."""
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._queued.setdefault(tenant, deque()).append(turn)
         try:
+            self._admit()
             while not turn.done():
-                before = self._left_count
-                await asyncio.wait([turn], timeout=GROW_AFTER_SECONDS)
-                if not turn.done() and self._left_count == before:
-                    self._grow()
+                await asyncio.wait([turn], timeout=WAITS_AFTER_SECONDS)
+                self._admit()
         except asyncio.CancelledError:
             if not turn.cancel():
-                self.leave()
+                self.leave(turn.result())
             raise
+        return turn.result()
 
-    def leave(self) -> None:
-        """End a call, and give its place to the next one."""
-        self.active -= 1
-        self._left_count += 1
-        self._admit_next()
+    def leave(self, number: int) -> None:
+        """End a call, and let the next one in."""
+        del self._begun_at[number]
+        self._admit()
 
-    def _grow(self) -> None:
-        """Run as many calls more as are usual, up to the lane's share of workers, unless that happened just now."""
+    def _admit(self) -> None:
+        """Let queued calls in while few compute: one of each tenant in turn."""
         moment = time.monotonic()
-        if moment - self._grown_at >= GROW_INTERVAL_SECONDS:
-            self._grown_at = moment
-            for _ in range(min(self.usual, self.most - self.active)):
-                self._admit_next()
-
-    def _admit_next(self) -> None:
-        """Let the next call in, of the tenant whose turn it is; the tenant's following call is then the last one's."""
-        while self._queued:
+        computing = sum(moment - begun_at < WAITS_AFTER_SECONDS for begun_at in self._begun_at.values())
+        while self._queued and computing < self.usual and self.active < self.most:
             tenant = next(iter(self._queued))
             turns = self._queued.pop(tenant)
             turn = turns.popleft()
             if turns:
-                self._queued[tenant] = turns
+                self._queued[tenant] = turns  # behind the other tenants
             if not turn.done():
-                turn.set_result(None)
-                self.active += 1
-                return
+                number = next(self._numbers)
+                self._begun_at[number] = moment
+                turn.set_result(number)
+                computing += 1
 
 
 def create_lanes() -> dict[LaneName, Lane]:

@@ -157,11 +157,11 @@ class WorkerPool:
         The worker of a handler that exceeds its timeout is killed.
         """
         await self._ready.wait()
-        await self._lanes[lane].enter(tenant)
+        number = await self._lanes[lane].enter(tenant)
         try:
             return await self._run(name, payload, authorizer, qualifier, timeout)
         finally:
-            self._lanes[lane].leave()
+            self._lanes[lane].leave(number)
 
     async def _run(
         self, name: str, payload: bytes, authorizer: str | None, qualifier: str, timeout: float | None

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from tests.bench.rows import Line, median
+from tests.bench.rows import Line, median, ratio
+from tests.e2e.noisy_tenant import compute_p99, run_load
 from tests.host.local_host import LocalHost
 
 REQUESTS = 200
@@ -29,6 +30,15 @@ def lines() -> Iterator[Line]:
             )
             with httpx.Client(base_url=host.address, timeout=60) as client:
                 yield from _requests(client)
+            load = run_load(host)
+            yield ratio(
+                "local host: GET beside 130 waiting callers and 125 agents of another tenant, p99",
+                compute_p99(load.loaded_ms),
+                compute_p99(load.idle_ms),
+                "ms",
+                "alone",
+                5,
+            )
         finally:
             host.stop()
 
