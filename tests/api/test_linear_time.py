@@ -25,10 +25,10 @@ from weconnect.expressions import rendering
 from weconnect.expressions.braces import split_at_braces
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.expressions.variables import find_variables
-from weconnect.log import redact
 from weconnect.models.embedded import answers, model, sentences
 from weconnect.models.messages import Message
 from weconnect.node_sdk import field_paths, xml_json
+from weconnect.redaction import redact
 from weconnect.workflows.definition import hints
 from weconnect.workflows.importers.n8n.source_node import split_parts
 from weconnect.workflows.nodes import merge

@@ -264,7 +264,7 @@ def test_the_name_of_the_sign_in_replaces_a_missing_address_of_a_trusted_issuer(
     aws: None, idp: FakeIdentityProvider, claim: str
 ) -> None:
     owner = register_with_provider(idp, "corp.example")
-    claims = {**ENTRA, "email": None, claim: "Mo@corp.example"}
+    claims: dict[str, Any] = {**ENTRA, "email": None, claim: "Mo@corp.example"}
     strict = sign_in(idp, owner, **claims)
     assert strict.json["code"] == "sso_failed" and "emailTrust" in strict.json["detail"]
     assert put_provider(owner, idp, emailTrust="issuer").status == 200

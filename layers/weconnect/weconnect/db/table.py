@@ -6,7 +6,7 @@ There are three ways to write: `create` and `change` make a new version under a 
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
-from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -228,6 +228,20 @@ class Transaction:
         actions = [*_build_create_actions(row), counter.add(step), *_build_set_actions(type(row), put or {})]
         self.update(row, actions, condition, if_refused)
 
+    def add_to_set(self, row: Row, field: str, member: str, *, limit: int, if_refused: Problem) -> None:
+        """Add a text to a set, creating its row when it is missing; above `limit` members (-1: none) it is refused.
+
+        Idempotent: a member that is there already needs no room.
+        """
+        if limit == 0:
+            raise if_refused
+        members = getattr(type(row), field)
+        condition = None
+        if limit > 0:
+            count = size(members)  # type: ignore[no-untyped-call]
+            condition = members.contains(member) | members.does_not_exist() | (count < limit)
+        self.update(row, [*_build_create_actions(row), members.add({member})], condition, if_refused)
+
     def increment_all(self, row: Row, numbers: Mapping[str, float], put: Mapping[str, Any]) -> None:
         """Add to several counters of a row, creating it when it is missing, and set the fields in `put`."""
         actions = [
@@ -238,11 +252,11 @@ class Transaction:
         self.update(row, actions, None, None)
 
     def update(
-        self, row: Row, actions: list[Action], condition: Condition | None, if_refused: Problem | None
+        self, row: Row, actions: Sequence[Action], condition: Condition | None, if_refused: Problem | None
     ) -> None:
         """Update a row, creating it when it is missing, by PynamoDB's actions and under its condition, if any."""
         self._updates.append(
-            _Write(lambda write: write.update(row, actions=actions, condition=condition), if_refused)
+            _Write(lambda write: write.update(row, actions=[*actions], condition=condition), if_refused)
         )
 
     def commit(self, attempts: int = MAX_ATTEMPTS) -> None:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import size
-from pynamodb.expressions.update import Action
 
 from weconnect.db import table
 from weconnect.db.table import Transaction
@@ -32,12 +31,8 @@ def add(writes: Transaction, organization_id: UUID, job_id: UUID, limit: int) ->
     exceeded = TooManyOpenJobs(
         f"The plan allows {limit} open jobs. Wait until one ends, or cancel one with POST /v1/jobs/{{jobId}}/cancel."
     )
-    if limit == 0:
-        raise exceeded
-    ids = OpenJobsRow.open_ids
-    has_room = ids.does_not_exist() | (size(ids) < limit)  # type: ignore[no-untyped-call]
-    actions: list[Action] = [OpenJobsRow.kind.set(OpenJobsRow), ids.add({str(job_id)})]
-    writes.update(_build_row(organization_id), actions, has_room if limit > 0 else None, exceeded)
+    row = _build_row(organization_id)
+    writes.add_to_set(row, "open_ids", str(job_id), limit=limit, if_refused=exceeded)
 
 
 def activate(organization_id: UUID, job_id: UUID) -> bool:

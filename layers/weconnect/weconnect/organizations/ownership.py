@@ -7,8 +7,6 @@ has lost since, by deletion or to another owner, are removed when the row is ful
 
 from uuid import UUID
 
-from pynamodb.expressions.condition import size
-
 from weconnect import clock
 from weconnect.db import table
 from weconnect.db.table import Transaction
@@ -46,15 +44,13 @@ def prepare(user: UserRow) -> int:
 
 def add(writes: Transaction, user_id: object, organization_id: object, limit: int) -> None:
     """Count an organization for a user; the transaction raises OrganizationLimitReached above `limit`. Idempotent."""
-    ids, text = OwnedOrganizationsRow.organization_ids, str(organization_id)
     pk, sk = OwnedOrganizationsRow.at(user_id)
-    has_room = ids.contains(text) | ids.does_not_exist() | (size(ids) < limit)
-    actions = [OwnedOrganizationsRow.kind.set(OwnedOrganizationsRow), ids.add({text})]
     verifying = " Verify your e-mail address to own more." if limit == OWNED_UNVERIFIED else ""
     exceeded = OrganizationLimitReached(
         f"A user may own {limit} organizations here. Delete one first.{verifying}"
     )
-    writes.update(OwnedOrganizationsRow(pk=pk, sk=sk), actions, has_room, exceeded)
+    row = OwnedOrganizationsRow(pk=pk, sk=sk)
+    writes.add_to_set(row, "organization_ids", str(organization_id), limit=limit, if_refused=exceeded)
 
 
 def count_created(writes: Transaction, user_id: UUID) -> None:

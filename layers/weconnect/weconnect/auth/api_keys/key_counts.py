@@ -6,8 +6,6 @@ keys that are gone are looked for when the row is full.
 
 from uuid import UUID
 
-from pynamodb.expressions.condition import size
-
 from weconnect.auth.errors import ApiKeyLimitReached
 from weconnect.db import table
 from weconnect.db.table import Transaction
@@ -27,24 +25,19 @@ def prepare(organization_id: UUID, user_id: UUID, *, spare: int = 1) -> int:
     limit = organization.to_entity().get_plan_limits().max_api_keys
     limit = limit * spare if limit > 0 else limit
     row = table.get(MemberApiKeysRow, MemberApiKeysRow.at(organization_id, user_id))
-    hashes = sorted(row.key_hashes or set()) if row else []
-    if row is not None and 0 <= limit <= len(hashes):
-        lost = {text for text in hashes if text not in _find_existing(hashes)}
-        if lost:
-            row.update(actions=[MemberApiKeysRow.key_hashes.delete(lost)])
+    hashes = (row.key_hashes or set()) if row else set()
+    lost = hashes - _find_existing(sorted(hashes)) if 0 <= limit <= len(hashes) else set()
+    if row is not None and lost:
+        row.update(actions=[MemberApiKeysRow.key_hashes.delete(lost)])
     return limit
 
 
 def add(writes: Transaction, row: ApiKeyRow, limit: int) -> None:
     """Count a new key; the transaction raises ApiKeyLimitReached when the member has `limit` keys (-1: any number)."""
-    hashes = MemberApiKeysRow.key_hashes
     pk, sk = MemberApiKeysRow.at(row.organization_id, row.user_id)
     exceeded = ApiKeyLimitReached(f"A member may have {limit} API keys on this plan. Revoke one first.")
-    if limit == 0:
-        raise exceeded
-    has_room = hashes.does_not_exist() | (size(hashes) < limit) if limit > 0 else None
-    actions = [MemberApiKeysRow.kind.set(MemberApiKeysRow), hashes.add({_read_hash(row.pk)})]
-    writes.update(MemberApiKeysRow(pk=pk, sk=sk), actions, has_room, exceeded)
+    counted = MemberApiKeysRow(pk=pk, sk=sk)
+    writes.add_to_set(counted, "key_hashes", _read_hash(row.pk), limit=limit, if_refused=exceeded)
 
 
 def _find_existing(hashes: list[str]) -> set[str]:

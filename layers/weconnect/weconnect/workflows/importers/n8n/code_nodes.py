@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from weconnect.expressions.rendering import MAX_SOURCE
+from weconnect.expressions.variables import MAX_SOURCE
 from weconnect.workflows.importers.n8n.expression_translator import ExpressionTranslator
 from weconnect.workflows.importers.n8n.javascript_parser import parse_program
 from weconnect.workflows.importers.n8n.jsonata_terms import ExpressionScope, Term

@@ -1,6 +1,6 @@
 """n8n's JavaScript expressions as JSONata; an expression that might mean something else is refused."""
 
-from weconnect.expressions.rendering import MAX_SOURCE
+from weconnect.expressions.variables import MAX_SOURCE
 from weconnect.workflows.importers.n8n import functions, methods
 from weconnect.workflows.importers.n8n.javascript_parser import parse
 from weconnect.workflows.importers.n8n.jsonata_terms import (
