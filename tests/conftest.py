@@ -3,8 +3,8 @@
 import os
 
 os.environ.update(
-    AWS_ACCESS_KEY_ID="testing",
-    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_ACCESS_KEY_ID="testing_access_key",
+    AWS_SECRET_ACCESS_KEY="testing_secret_key",
     AWS_DEFAULT_REGION="us-east-1",
     AWS_REGION="us-east-1",
     AWS_LAMBDA_FUNCTION_NAME="test",

@@ -27,7 +27,7 @@ Need = tuple[str, str]
 FOLDER = ROOT / "build" / "aws-calls"
 RESOURCES = cloudformation.read_template(ROOT / "template.yaml")["Resources"]
 FUNCTION_FILES = str(ROOT / "functions")
-OWN_KEYS = {"testing", "FOOBARKEY"}  # moto sets the second; nodes have keys of tenants
+OWN_KEYS = {"testing_access_key", "FOOBARKEY"}  # moto sets the second; nodes have keys of tenants
 ITEM_ACTIONS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem"}
 ITEM_ACTIONS |= {"ConditionCheck": "ConditionCheckItem"}
 # IAM's names where they are not those of the operations.

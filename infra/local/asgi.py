@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-BODY_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -56,28 +56,31 @@ def to_asgi(application: Application) -> Callable[..., Awaitable[None]]:
         """Respond to one HTTP request: 413 when the body is too long, 500 when the application fails."""
         if scope["type"] != "http":
             return
-        body = await _read_body(receive)
+        body = await read_body(receive, MAX_BODY_BYTES)
         if body is None:
             response = Response.message(413, "Request Entity Too Large")
         else:
             try:
-                response = await application(_build_request(scope, body))
+                response = await application(build_request(scope, body))
             except Exception:
                 logging.exception("request failed in the host: %s %s", scope["method"], scope["path"])
                 response = Response.message(500, "Internal Server Error")
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-        if response.status not in (204, 304):
-            headers = [pair for pair in headers if pair[0] != b"content-length"]
-            headers.append((b"content-length", str(len(response.body)).encode()))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send(
-            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body}
-        )
+        await send_response(response, send, has_body=scope["method"] != "HEAD")
 
     return serve
 
 
-def _build_request(scope: dict[str, Any], body: bytes) -> Request:
+async def send_response(response: Response, send: Any, *, has_body: bool = True) -> None:
+    """Send a response as ASGI messages, with its length; without the body to a HEAD request."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if response.status not in (204, 304):
+        headers = [pair for pair in headers if pair[0] != b"content-length"]
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body if has_body else b""})
+
+
+def build_request(scope: dict[str, Any], body: bytes) -> Request:
     """Return the request of an ASGI scope and the body that was received."""
     return Request(
         method=scope["method"],
@@ -89,8 +92,8 @@ def _build_request(scope: dict[str, Any], body: bytes) -> Request:
     )
 
 
-async def _read_body(receive: Any) -> bytes | None:
-    """Return the whole body, or None when it exceeds the gateway's limit."""
+async def read_body(receive: Any, max_bytes: int) -> bytes | None:
+    """Return the whole body, or None when it is longer than `max_bytes`."""
     parts, size = [], 0
     while True:
         message = await receive()
@@ -98,7 +101,7 @@ async def _read_body(receive: Any) -> bytes | None:
             return b""
         part = message.get("body", b"")
         size += len(part)
-        if size <= BODY_BYTES:
+        if size <= max_bytes:
             parts.append(part)
         if not message.get("more_body", False):
-            return b"".join(parts) if size <= BODY_BYTES else None
+            return b"".join(parts) if size <= max_bytes else None

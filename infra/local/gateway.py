@@ -106,7 +106,8 @@ def build_event(request: Request, route: Route, parameters: dict[str, str]) -> d
             cookies += [part.strip() for part in value.split(";")]
         else:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
-    headers.setdefault("x-forwarded-for", request.client)
+    forwarded = headers.get("x-forwarded-for")  # AWS appends the address that it sees to what the caller sent
+    headers["x-forwarded-for"] = f"{forwarded},{request.client}" if forwarded else request.client
     path = unquote(request.path)  # an HTTP API passes the path decoded, unlike a REST API
     now = time.time()
     request_id = str(uuid.uuid4())

@@ -30,8 +30,9 @@ from infra.local.mailbox import PATH as MAIL_PATH
 from infra.local.mailbox import Mailbox
 from infra.local.ministack import MiniStack
 from infra.local.provisioning import AwsClients, provision, put_parameter
+from infra.local.request_checks import refuse_host, refuse_signature
 from infra.local.sam_template import Function, load_template, read_functions, read_shared_environment
-from infra.local.settings import CREDENTIALS, REGION, HostSettings, read_settings
+from infra.local.settings import REGION, HostSettings, read_settings
 from infra.local.table_stream import JournalReader
 from infra.local.worker_pool import HandlerResult, Pool, WorkerPool
 
@@ -76,7 +77,7 @@ class Host:
         self.template = load_template(settings.project / "template.yaml", settings.get_parameter)
         self.mailbox = Mailbox(settings.state / "mailbox")
         self.ministack = MiniStack(settings)
-        self.clients = AwsClients(self.ministack.endpoint)
+        self.clients = AwsClients(self.ministack.endpoint, settings.credentials)
         self.pool = create_pool(settings.state / "log" / "functions.log")
 
     async def run(self) -> None:
@@ -106,10 +107,7 @@ class Host:
             self._start_task(self.pool.end_idle_workers())
             self._start_task(self._watch())
             await self._announce(round(time.monotonic() - started, 2), resumed)
-            details = {"port": self.settings.port, "pid": os.getpid(), "ministack": self.ministack.endpoint}
-            temporary = state_file.with_suffix(".tmp")
-            temporary.write_text(json.dumps(details))
-            temporary.replace(state_file)
+            self._write_details(state_file)
             await self.stop.wait()
             await asyncio.to_thread(
                 self.executions.close
@@ -119,6 +117,15 @@ class Host:
         finally:
             state_file.unlink(missing_ok=True)
             await self._close()
+
+    def _write_details(self, path: Path) -> None:
+        """Write what a client of this host must know, its credentials too, for this user alone."""
+        details = {"port": self.settings.port, "pid": os.getpid(), "ministack": self.ministack.endpoint}
+        temporary = path.with_suffix(".tmp")
+        temporary.unlink(missing_ok=True)
+        temporary.touch(0o600)
+        temporary.write_text(json.dumps(details | {"credentials": self.settings.credentials.variables}))
+        temporary.replace(path)
 
     def _provision_resources(self) -> None:
         """Create the template's resources, and store the host's address in the parameter that names it to functions."""
@@ -166,7 +173,7 @@ class Host:
         """Return the environment variables that all functions have, with the addresses of the local services."""
         return {
             **read_shared_environment(self.template),
-            **CREDENTIALS,
+            **self.settings.credentials.variables,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -192,6 +199,7 @@ class Host:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # no proxy is in front of it, so X-Forwarded-For is what a caller says
             timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )
@@ -199,11 +207,12 @@ class Host:
 
     async def _respond(self, request: Request) -> Response:
         """Return the response of the mailbox, of Lambda's API, or else of the gateway, by the request's path."""
+        if refusal := refuse_host(request, self.settings.port):
+            return refusal
         if request.path != MAIL_PATH and not request.path.startswith(LAMBDA_PATHS):
             return await self.gateway(request)
-        # AWS clients sign. A web page of another origin cannot send this header, so it cannot call functions directly.
-        if not (request.get_header("authorization") or "").startswith("AWS4-HMAC-SHA256 "):
-            return Response.json(403, {"message": "Missing Authentication Token"})
+        if refusal := refuse_signature(request, self.settings.credentials):
+            return refusal
         return await (self.mailbox if request.path == MAIL_PATH else self.api)(request)
 
     async def _announce(self, seconds: float, resumed: int) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from infra.local.settings import CREDENTIALS, HostSettings
+from infra.local.settings import HostSettings
 
 START_SECONDS = 60
 
@@ -30,7 +30,7 @@ class MiniStack:
         launcher = importlib.util.find_spec("infra.local.ministack_launcher")
         assert launcher and launcher.origin
         environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        environment |= CREDENTIALS  # presigned URLs are checked against these
+        environment |= settings.credentials.variables  # the signatures of requests are checked against these
         environment |= {
             "GATEWAY_PORT": str(self.port),
             "PERSIST_STATE": "1",

@@ -8,8 +8,10 @@ Runs in MiniStack's own virtual environment. By itself, MiniStack saves its stat
 - every other change (queues, keys, secrets, parameters, buckets) is saved before the response, except changes that may
   happen twice anyway (receipts and deletions of messages), which are saved within two seconds.
 
-Environment: MiniStack's own GATEWAY_PORT, STATE_DIR, PERSIST_STATE=1, S3_PERSIST=1, S3_DATA_DIR. The process ends when
-its standard input closes, so it never outlives the host.
+Whoever connects must name this machine as the host and sign with the host's credentials.
+
+Environment: MiniStack's own GATEWAY_PORT, STATE_DIR, PERSIST_STATE=1, S3_PERSIST=1, S3_DATA_DIR, AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY. The process ends when its standard input closes, so it never outlives the host.
 """
 
 import asyncio
@@ -32,9 +34,13 @@ from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region, request_scope
 
 sys.path.append(str(Path(__file__).parents[2]))  # last, so that no module of ours hides one of MiniStack's
+from infra.local.asgi import Response as HttpResponse
+from infra.local.asgi import build_request, read_body, send_response
 from infra.local.ministack_journal import Journal, replace_file
+from infra.local.request_checks import Credentials, refuse_host, refuse_signature
 
 SAVE_SECONDS = 2.0
+MAX_BODY_BYTES = 100 * 1024 * 1024
 TTL_SECONDS = float(os.environ.get("TTL_SECONDS", "20"))
 SNAPSHOT_BYTES = 8 * 1024 * 1024  # a snapshot is due when the journal outgrows this and the last snapshot
 LAZY_ACTIONS = {"ReceiveMessage", "DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibility"}
@@ -58,6 +64,7 @@ ROW_ACTIONS = {
     "TransactGetItems",
 }
 Message = dict[str, Any]
+Application = Callable[[Message, Any, Any], Awaitable[None]]
 
 
 def import_dynamodb() -> Any:
@@ -216,7 +223,7 @@ async def expire_items(journal: Journal) -> None:
                     journal.flush(account, region)
 
 
-def durable_app(saver: Saver) -> Callable[..., Awaitable[None]]:
+def durable_app(saver: Saver) -> Application:
     """Wrap MiniStack's application: a change is on disk before its response is sent."""
 
     async def app(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
@@ -238,6 +245,37 @@ def durable_app(saver: Saver) -> Callable[..., Awaitable[None]]:
         await ministack.app(scope, receive, send_saved)
 
     return app
+
+
+def guarded_app(app: Application, port: int, credentials: Credentials) -> Application:
+    """Wrap an application: it gets only requests that are sent to this machine by name and signed by its host.
+
+    MiniStack by itself serves everybody who connects, and it can read and change all data of all tenants.
+    """
+
+    async def guarded(scope: Message, receive: Any, send: Any) -> None:
+        """Handle one ASGI request: 421, 403 or 413 when it is refused."""
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        body = await read_body(receive, MAX_BODY_BYTES)
+        if body is None:
+            refusal: HttpResponse | None = HttpResponse.message(413, "Request Entity Too Large")
+        else:
+            request = build_request(scope, body)
+            refusal = refuse_host(request, port) or refuse_signature(request, credentials)
+        if refusal:
+            await send_response(refusal, send, has_body=scope["method"] != "HEAD")
+            return
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_again() -> Message:
+            """Return the message with the body, then those that follow it."""
+            return messages.pop() if messages else await receive()
+
+        await app(scope, receive_again, send)
+
+    return guarded
 
 
 def _classify_request(scope: Message) -> tuple[str, bool]:
@@ -272,15 +310,18 @@ async def main() -> None:
     ministack._load_persisted_state = load_and_replay
     ministack.save_all = lambda states: saver.save_all()
 
+    port = int(os.environ["GATEWAY_PORT"])
+    credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
     # uvicorn instead of hypercorn, which MiniStack starts by itself and which takes twice as long for a request.
     server = Server(
         uvicorn.Config(
-            durable_app(saver),
-            port=int(os.environ["GATEWAY_PORT"]),
+            guarded_app(durable_app(saver), port, credentials),
+            port=port,
             http="httptools",
             ws="none",
             log_level="warning",
             access_log=False,
+            proxy_headers=False,
             timeout_keep_alive=600,
             timeout_graceful_shutdown=1,
         )

@@ -14,8 +14,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from infra.local.request_checks import Credentials
 from infra.local.sam_template import Template, load_template
-from infra.local.settings import ACCOUNT, CREDENTIALS, REGION, STACK
+from infra.local.settings import ACCOUNT, REGION, STACK
 
 QUEUE_ATTRIBUTES = (
     "VisibilityTimeout", "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
@@ -30,9 +31,9 @@ TABLE_PROPERTIES = (
 class AwsClients:
     """The boto3 clients of one endpoint, created at their first use."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
         self.endpoint = endpoint
-        self._session = boto3.Session(*CREDENTIALS.values(), region_name=REGION)
+        self._session = boto3.Session(credentials.access_key, credentials.secret_key, region_name=REGION)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # many threads may use a client, but only one may create it
 

@@ -1,17 +1,19 @@
 """Settings of the local host, from the environment."""
 
 import re
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.local.request_checks import Credentials
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 OLLAMA_URL = "http://127.0.0.1:11434"
 STACK = "weconnect"
 CODE_ROOT = Path(__file__).resolve().parents[2]
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 LOCAL_PARAMETERS = {
     "Stage": "local",
     "DefaultPlan": "enterprise",
@@ -32,7 +34,7 @@ ENVIRONMENT_PARAMETERS |= {"DnsResolvers", "MaxWaitingCallers"}
 
 @dataclass(frozen=True)
 class HostSettings:
-    """The port, the project to serve, the state directory, and the template's parameters."""
+    """The port, the project to serve, the state directory, the template's parameters, and this start's credentials."""
 
     port: int
     project: Path
@@ -40,6 +42,7 @@ class HostSettings:
     ministack_python: Path
     demo: bool  # create the demo data at the first start
     parameters: Mapping[str, str]  # the template's parameters that differ from their defaults
+    credentials: Credentials  # of all requests to the services of this host
 
     @property
     def address(self) -> str:
@@ -51,7 +54,10 @@ class HostSettings:
 
 
 def read_settings(environ: Mapping[str, str]) -> HostSettings:
-    """Read PORT, STATE_DIR, MINISTACK_PYTHON, WECONNECT_PROJECT (the project to serve) and WECONNECT_DEMO=no."""
+    """Read PORT, STATE_DIR, MINISTACK_PYTHON, WECONNECT_PROJECT (the project to serve) and WECONNECT_DEMO=no.
+
+    The secret key of the credentials is a new one each time.
+    """
     python = (
         CODE_ROOT / ".venv-ministack" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     )
@@ -63,6 +69,7 @@ def read_settings(environ: Mapping[str, str]) -> HostSettings:
         ministack_python=Path(environ.get("MINISTACK_PYTHON", python)),
         demo=project == CODE_ROOT and environ.get("WECONNECT_DEMO", "yes") != "no",
         parameters=_read_parameters(environ),
+        credentials=Credentials("local", secrets.token_urlsafe(32)),
     )
 
 

@@ -122,12 +122,12 @@ class LocalHost:
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service: Lambda is served by the host itself, everything else by MiniStack."""
         endpoint = self.address if service == "lambda" else self.details["ministack"]
+        credentials = {name.lower(): value for name, value in self.details["credentials"].items()}
         return boto3.client(
             service,
             endpoint_url=endpoint,
             region_name="us-east-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
+            **credentials,
             config=Config(retries={"max_attempts": 0}, read_timeout=60),
         )
 

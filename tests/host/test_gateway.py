@@ -60,6 +60,14 @@ def test_events_have_payload_format_2(host: LocalHost) -> None:
     assert context["authorizer"] == {"lambda": {"user": "me", "route": "POST /private/{id}/tools"}}
 
 
+def test_the_source_of_a_request_is_the_address_that_the_host_sees(host: LocalHost) -> None:
+    forged = {"x-forwarded-for": "10.0.0.1", "x-forwarded-proto": "https", "forwarded": "for=10.0.0.1"}
+    event = echo(host.request("GET", "/public", headers=forged))["event"]
+    assert event["requestContext"]["http"]["sourceIp"] == "127.0.0.1"
+    assert event["headers"]["x-forwarded-for"] == "10.0.0.1,127.0.0.1"
+    assert echo(host.request("GET", "/public"))["event"]["headers"]["x-forwarded-for"] == "127.0.0.1"
+
+
 def test_each_function_has_its_own_context_and_environment(host: LocalHost) -> None:
     echoed = echo(host.request("GET", "/private/1", headers=GOOD))
     assert echoed["environment"] | {"STAGE": "local"} == echoed["environment"]

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from infra.cloudformation import ROOT
 from infra.local.ministack import MiniStack
+from infra.local.request_checks import Credentials
 from infra.local.settings import read_settings
 
 PYTHON_PATH = [ROOT / "layers" / "weconnect", ROOT / "functions", ROOT]
@@ -19,9 +21,11 @@ PYTHON_PATH = [ROOT / "layers" / "weconnect", ROOT / "functions", ROOT]
 
 @contextlib.contextmanager
 def running_emulator(state: Path) -> Iterator[str]:
-    """Yield the address of an emulator that has its state in the folder `state`."""
+    """Yield the address of an emulator with its state in the folder `state` and this process's AWS credentials."""
     (state / "log").mkdir()
-    process = MiniStack(read_settings(os.environ | {"STATE_DIR": str(state), "PORT": "0"}))
+    credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    settings = read_settings(os.environ | {"STATE_DIR": str(state), "PORT": "0"})
+    process = MiniStack(replace(settings, credentials=credentials))
     try:
         asyncio.run(process.wait_until_up())
         yield process.endpoint

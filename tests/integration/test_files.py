@@ -8,7 +8,7 @@ from uuid import UUID
 import boto3
 import pytest
 
-from infra.local.settings import CREDENTIALS, REGION
+from infra.local.settings import REGION
 from tests.factories import RegisteredUser, register
 from weconnect import clock, ids
 from weconnect.db import payloads
@@ -16,20 +16,17 @@ from weconnect.node_sdk import aws_session as nodes_aws
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import ExpressionScope, NodeError, NodeRun
 from weconnect.node_sdk.secret_values import Secrets
-from weconnect.settings import settings
+from weconnect.settings import aws_credentials, settings
 from weconnect.workflows import node_catalogue
 from weconnect.workflows.executions import files
 from weconnect.workflows.executions.rows import FileRow
 
-KEY = "a-secret-access-key-of-the-tenant's"
+ACCESS_KEY, KEY, _ = aws_credentials()  # the emulator accepts no others, so they are the tenant's too
 
 
 @pytest.fixture
-def me(aws: None, monkeypatch: pytest.MonkeyPatch, ministack: str) -> RegisteredUser:
-    """Register a user; the emulator accepts URLs signed with its own credentials alone, as the local host sets them."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which has other credentials by now
+def me(aws: None, ministack: str) -> RegisteredUser:
+    """Create the bucket, and register a user."""
     client = boto3.client("s3", region_name=REGION, endpoint_url=ministack)
     client.create_bucket(Bucket=settings.bucket_name)
     client.close()
@@ -102,7 +99,7 @@ def test_nodes_reach_the_endpoint_that_the_operator_configured(
     monkeypatch.setitem(settings.__dict__, "nodes_aws_endpoint_url", ministack)
     keys = {
         "region": "eu-west-1",
-        "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+        "accessKeyId": ACCESS_KEY,
         "secretAccessKey": "{{ $vars.key }}",
     }
     run_id = ids.new_id()

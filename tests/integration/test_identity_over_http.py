@@ -55,6 +55,21 @@ def test_of_a_hundred_requests_with_a_key_limited_to_ten_ten_succeed(api: httpx2
     assert refused.headers["RateLimit-Policy"] == "10;w=86400"
 
 
+def test_a_caller_does_not_choose_its_address(api: httpx2.Client) -> None:
+    me = register_user(api, "address@example.com")
+    body = {"name": "ci", "scopes": ["*"], "permissions": {"canRead": True, "restrictedIPs": ["10.0.0.0/8"]}}
+    key = api.post("/v1/api-keys", json=body, headers=bearer(me)).json()["key"]
+    statuses = []
+    for number in range(6):
+        address = f"10.0.{number}.1"
+        forged = {"X-Forwarded-For": address, "X-Real-IP": address, "Forwarded": f"for={address}"}
+        response = api.get("/v1/users/me", headers=forged | {"X-API-Key": key})
+        assert response.status_code == 403, response.text
+        wrong = {"email": "address@example.com", "password": "wrong"}
+        statuses.append(api.post("/v1/auth/login", json=wrong, headers=forged).status_code)
+    assert statuses == [401] * 5 + [429], "of one network"
+
+
 def test_a_browser_signs_in_through_an_identity_provider(api: httpx2.Client, provider: str) -> None:
     owner = register_user(api, "owner@example.com")
     organization = owner["organization"]
