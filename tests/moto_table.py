@@ -8,14 +8,14 @@ class TableSnapshot:
     """The items of moto's table at one moment; `restore` undoes all later changes."""
 
     def __init__(self) -> None:
-        self._items = copy.deepcopy(table_items())
+        self._items = copy.deepcopy(_all_items())
 
     def restore(self) -> None:
         """Put the items back that were changed or deleted, and remove new ones."""
         from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
         # moto replaces the table by a copy when a transaction fails, so it is looked up each time.
-        before, now, items = copy.deepcopy(self._items), table_items(), moto_table().items
+        before, now, items = copy.deepcopy(self._items), _all_items(), moto_table().items
         for at in before.keys() | now.keys():
             if before.get(at) != now.get(at):
                 item = before.get(at) or now[at]
@@ -34,7 +34,12 @@ def moto_table(name: str = "weconnect") -> Any:
 
 
 def table_items() -> dict[str, Any]:
-    """Return every item in DynamoDB's JSON by its key, `<pk> <sk>`."""
+    """Return every item in DynamoDB's JSON by its key, `<pk> <sk>`, but the counts of requests, which any changes."""
+    return {key: item for key, item in _all_items().items() if "#REQUESTS " not in key}
+
+
+def _all_items() -> dict[str, Any]:
+    """Return every item in DynamoDB's JSON by its key."""
     return {
         f"{item.hash_key.value} {item.range_key.value}": item.to_json()["Attributes"]
         for items in moto_table().items.values()
