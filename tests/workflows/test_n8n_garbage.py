@@ -16,7 +16,7 @@ from weconnect.errors import Invalid
 from weconnect.node_sdk.entities import Node
 from weconnect.workflows.importers.n8n import node_mapping
 from weconnect.workflows.importers.n8n.converter import Draft, convert
-from weconnect.workflows.importers.n8n.export_file import N8nWorkflow, check_depth
+from weconnect.workflows.importers.n8n.export_file import N8nWorkflow, check_bounds
 from weconnect.workflows.node_catalogue import find_node_type
 
 EXPRESSIONS = [
@@ -204,7 +204,7 @@ def test_spoilt_files_keep_every_promise(seed: int, changes: int) -> None:
     try:
         if not isinstance(given_file, dict):
             return
-        check_depth(given_file)
+        check_bounds(given_file)
         workflow = N8nWorkflow.model_validate(given_file)
         draft = convert(workflow)
     except (ValidationError, Invalid):

@@ -59,6 +59,12 @@ class Expression:
         """Return the path as a JSON pointer, which is only built where it is shown."""
         return _to_pointer(self.path)
 
+    @property
+    def shown_pointer(self) -> str:
+        """Return the pointer as messages show it, each name in it cut: many expressions may be below a long name."""
+        names = (part[:SHOWN_CHARACTERS] if isinstance(part, str) else part for part in self.path)
+        return _to_pointer(tuple(names))
+
 
 @dataclass(frozen=True)
 class _Part:

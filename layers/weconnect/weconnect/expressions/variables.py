@@ -19,7 +19,7 @@ from typing import Literal
 
 MAX_SOURCE = 10_000  # characters of an expression
 
-_BLANKS = re.compile(r"(?:\s++|/\*.*?(?:\*/|\Z))++", re.DOTALL)
+_BLANKS = re.compile(r"(?:\s++|/\*.*?(?:\*/|(?P<unclosed>\Z)))++", re.DOTALL)
 _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*")|('(?:[^'\\]|\\.)*')|(`[^`]*`)""", re.DOTALL)
 _REGEX = re.compile(r"/(?:[^/\\]|\\.)+/\w*", re.DOTALL)
 _ESCAPE_OR_QUOTE = re.compile(r'\\.|"', re.DOTALL)
@@ -131,6 +131,8 @@ class _Reader:
         """Read to the first slash; return the possible starts after it, [None] at the end, [] for unreadable source."""
         while True:
             if blanks := _BLANKS.match(self._source, self._position):
+                if blanks["unclosed"] is not None:
+                    return []
                 self._position = blanks.end()
             if self._source.startswith("/", self._position):
                 self._flush()

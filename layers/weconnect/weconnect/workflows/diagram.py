@@ -96,10 +96,7 @@ def _render_svg(graph: Graph, statuses: dict[str, str]) -> str:
 def _compute_positions(graph: Graph) -> dict[str, tuple[float, float]]:
     """Return the top left corner of each node: columns by the longest path before it, rows by order."""
     column: dict[str, int] = {}
-    for node_id in [
-        *graph.topological_order,
-        *(other for other in graph.nodes if other not in set(graph.topological_order)),
-    ]:
+    for node_id in dict.fromkeys([*graph.topological_order, *graph.nodes]):
         before = [graph.connections[index].source_node_id for index in graph.forward_incoming(node_id)]
         column[node_id] = 1 + max((column.get(source, 0) for source in before), default=0)
     rows: dict[int, int] = {}

@@ -9,6 +9,7 @@ from weconnect.models.embedded import memory_requests
 from weconnect.models.messages import Message, ToolCall
 
 MAX_CHARACTERS = 500
+MAX_READ = 100_000  # characters of a text, of which markup and blanks do not count
 
 
 def describe_result(call: ToolCall, result: Message, question: str) -> str:
@@ -41,11 +42,10 @@ def _read_body(value: Any) -> Any:
 def summarize_value(value: Any) -> str:
     """Return a JSON value as one line: the first of its leaves, by name."""
     if isinstance(value, str):
-        text = re.sub(
-            r"\s+",
-            " ",
-            re.sub(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]{0,500}>", " ", value, flags=re.S | re.I),
-        ).strip()
+        plain = re.sub(
+            r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]{0,500}>", " ", value[:MAX_READ], flags=re.S | re.I
+        )
+        text = " ".join(plain.split())
         return text[:MAX_CHARACTERS] + ("…" if len(text) > MAX_CHARACTERS else "") if text else "(empty)"
     if isinstance(value, dict | list):
         leaves = _collect_leaves(value, "", 0)

@@ -6,7 +6,7 @@ from typing import Any
 from weconnect.models.embedded.sentences import STOP_WORDS, split_words, stem, to_word_set
 
 POLITE = r"^\W*(?:(?:please|also|and|then|hey|ok|okay|(?:can|could|would) you|i(?:'d like| want) you to)\W+)*"
-LINK = r"\s*(?:that\b|this\b|:|,|-|the following\b)*\W*\s*"
+LINK = r"\s*+(?:that\b|this\b|:|,|-|the following\b)*\W*+"
 REMEMBER = [
     r"(?:please\s+)?(?:always\s+)?remember(?!\s+(?:when|what|who|where|how|me\b))",
     r"(?:please\s+)?(?:take|make|keep)\s+(?:a\s+)?(?:mental\s+)?note(?:\s+of)?",
@@ -19,12 +19,13 @@ REMEMBER = [
     r"(?:just\s+)?so\s+(?:that\s+)?you\s+(?:know|remember)",
     r"[^.?!:]{0,40}\b(?:remember|note|memory)(?=\s*:)",
 ]
-SAVE = re.compile(rf"{POLITE}(?:{'|'.join(REMEMBER)})\b{LINK}(?P<fact>.*\w.*)$", re.IGNORECASE | re.DOTALL)
+SAVE = re.compile(rf"{POLITE}(?:{'|'.join(REMEMBER)})\b{LINK}(?P<fact>\w.*)$", re.IGNORECASE | re.DOTALL)
 AFTERWARDS = re.compile(
-    r"^(?P<fact>.*\w.*?)\W+(?:please\s+)?(?:(?:remember|note|memori[sz]e|save|don't\s+forget)\s+(?:this|that|it)"
-    r"|(?:keep|bear)\s+(?:this|that|it)\s+in\s+mind)\W*(?:please)?\W*$",
-    re.IGNORECASE | re.DOTALL,
+    r"(?<!\w)(?:please\s+)?(?:(?:remember|note|memori[sz]e|save|don't\s+forget)\s+(?:this|that|it)"
+    r"|(?:keep|bear)\s+(?:this|that|it)\s+in\s+mind)\W*+(?:please\W*+)?$",
+    re.IGNORECASE,
 )
+UP_TO_WORD = re.compile(r".*\w", re.DOTALL)
 ASKING = [
     r"\b(?:do|can|did)\s+you\s+(?:still\s+)?(?:remember|recall|know)\s+(?:my|me|what|who|where|when|how|which|if|the|about|our)\b",
     r"\bwhat\s+(?:do|did|have)\s+(?:you|i|we)\s+(?:\w+\s+)?(?:know|remember|recall|tell|told|say|said|mention|save|store|note)",
@@ -53,10 +54,13 @@ RELATED_STEMS = {"live": "home", "resid": "home", "address": "home", "phon": "nu
 
 def extract_fact(text: str) -> str | None:
     """Return the fact in "remember that …"; None when the text is not such a request."""
-    match = SAVE.match(text.strip()) or AFTERWARDS.match(text.strip())
-    if not match or (text.rstrip().endswith("?") and re.match(r"\W*(do|did)\b", text, re.IGNORECASE)):
+    if text.rstrip().endswith("?") and re.match(r"\W*(do|did)\b", text, re.IGNORECASE):
         return None
-    return re.sub(r"[\s.!?,;]+$", "", match["fact"]).strip() or None
+    if before := SAVE.match(text.strip()):
+        return str(before["fact"]).rstrip(" \t\r\n.!?,;") or None
+    after = AFTERWARDS.search(text)
+    fact = UP_TO_WORD.match(text[: after.start()]) if after else None
+    return fact[0].strip() if fact else None
 
 
 def is_recall_request(text: str) -> bool:

@@ -93,10 +93,16 @@ def reply(request: ModelRequest, now: datetime | None = None) -> ModelReply:
 
 
 def _split_messages(messages: list[Message]) -> tuple[str, list[Message], list[Message]]:
-    """Return the text of the last user message, the messages before it and those after it."""
+    """Return the text of the last user message, the messages before it and those after it.
+
+    Only the beginning is read of long texts; the messages after it are results of tools, of which `answers` does so.
+    """
     last = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
-    text = messages[last].content[: sentences.MAX_REQUEST_CHARACTERS] if last >= 0 else ""
-    return text, messages[: max(last, 0)], messages[last + 1 :]
+    before = [
+        message.model_copy(update={"content": message.content[: sentences.MAX_REQUEST_CHARACTERS]})
+        for message in messages[: last + 1]
+    ]
+    return before[-1].content if before else "", before[:-1], messages[last + 1 :]
 
 
 def _plan(question: str, earlier: list[Message], context: PlanningContext) -> list[PlannedTask]:

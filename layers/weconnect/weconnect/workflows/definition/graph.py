@@ -13,6 +13,8 @@ from weconnect.workflows.entities import WorkflowDefinition
 
 LOOP_TYPE = "loop"
 BODY_OUTPUT = "loop"
+MAX_READINGS = 16
+"""Readings of all nodes and connections to find the bodies of loops: one for each level, of which 4 are valid."""
 
 
 @dataclass
@@ -33,31 +35,41 @@ class Graph:
 
     @cached_property
     def body_by_loop(self) -> dict[str, set[str]]:
-        """Return the IDs of the nodes in each loop's body, those of inner loops included."""
-        return {
-            node_id: self._follow(
-                (
-                    self.connections[index].target_node_id
-                    for index in self.outgoing[node_id]
-                    if self.connections[index].source_output == BODY_OUTPUT
-                ),
-                without=node_id,
-            )
-            for node_id in self.nodes
-            if self.is_loop(node_id)
-        }
+        """Return the IDs of the nodes in each loop's body, those of inner loops included; empty for `unread_loops`."""
+        return self._bodies[0]
+
+    @cached_property
+    def unread_loops(self) -> list[str]:
+        """Return the loops whose bodies were not read, since so many others contain the same nodes."""
+        return self._bodies[1]
+
+    @cached_property
+    def _bodies(self) -> tuple[dict[str, set[str]], list[str]]:
+        """Return the bodies of the loops, and the loops that have none because `MAX_READINGS` were used up."""
+        bodies: dict[str, set[str]] = {}
+        unread: list[str] = []
+        steps = MAX_READINGS * (len(self.nodes) + len(self.connections))
+        for node_id in filter(self.is_loop, self.nodes):
+            starts = [
+                self.connections[index].target_node_id
+                for index in self.outgoing[node_id]
+                if self.connections[index].source_output == BODY_OUTPUT
+            ]
+            body = set() if unread else self._follow(starts, without=node_id, max_steps=steps)
+            if body is None or unread:
+                unread.append(node_id)
+            bodies[node_id] = body or set()
+            steps -= sum(1 + len(self.outgoing[each]) for each in bodies[node_id])
+        return bodies, unread
 
     @cached_property
     def level_by_node(self) -> dict[str, str | None]:
         """Return the ID of the innermost loop around each node; None at the top level."""
-        return {
-            node_id: min(
-                (loop for loop, body in self.body_by_loop.items() if node_id in body),
-                key=lambda loop: len(self.body_by_loop[loop]),
-                default=None,
-            )
-            for node_id in self.nodes
-        }
+        levels: dict[str, str | None] = dict.fromkeys(self.nodes)
+        sizes = {loop: len(body) for loop, body in reversed(self.body_by_loop.items())}
+        for loop in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            levels.update(dict.fromkeys(self.body_by_loop[loop], loop))
+        return levels
 
     @cached_property
     def nodes_by_level(self) -> dict[str | None, list[str]]:
@@ -91,32 +103,79 @@ class Graph:
         target, source = connection.target_node_id, connection.source_node_id
         return target in self.body_by_loop and source in self.body_by_loop[target]
 
+    def is_before(self, earlier: str, node_id: str) -> bool:
+        """Return whether a node can have been executed before another one, or before an iteration of it."""
+        return bool(self._ancestors_by_node[node_id] & self._bit_by_node[earlier])
+
+    @cached_property
+    def _bit_by_node(self) -> dict[str, int]:
+        """Return a number for each node in which one bit is set."""
+        return {node_id: 1 << index for index, node_id in enumerate(self.nodes)}
+
+    @cached_property
+    def _ancestors_by_node(self) -> dict[str, int]:
+        """Return the bits of all nodes before each node: all in its cycle, then all before those (Tarjan, 1972)."""
+        ancestors: dict[str, int] = {}
+        order: dict[str, int] = {}
+        lowest: dict[str, int] = {}
+        open_nodes: list[str] = []
+        for root in self.nodes:
+            path = [] if root in order else [(root, iter(self.incoming[root]))]
+            while path:
+                node_id, remaining = path[-1]
+                if node_id not in order:
+                    order[node_id] = lowest[node_id] = len(order)
+                    open_nodes.append(node_id)
+                for index in remaining:
+                    source = self.connections[index].source_node_id
+                    if source not in order:
+                        path.append((source, iter(self.incoming[source])))
+                        break
+                    if source not in ancestors:
+                        lowest[node_id] = min(lowest[node_id], order[source])
+                else:
+                    path.pop()
+                    if path:
+                        lowest[path[-1][0]] = min(lowest[path[-1][0]], lowest[node_id])
+                    if lowest[node_id] == order[node_id]:
+                        self._close_cycle(node_id, open_nodes, ancestors)
+        return ancestors
+
+    def _close_cycle(self, first: str, open_nodes: list[str], ancestors: dict[str, int]) -> None:
+        """Move the nodes from `first` on, which are one node or one cycle, from `open_nodes` to `ancestors`."""
+        cycle = [open_nodes.pop()]
+        while cycle[-1] != first:
+            cycle.append(open_nodes.pop())
+        bits = 0
+        for node_id in cycle:
+            for index in self.incoming[node_id]:
+                source = self.connections[index].source_node_id
+                bits |= self._bit_by_node[source] | ancestors.get(source, 0)
+        ancestors.update(dict.fromkeys(cycle, bits))
+
     def reachable(self, starts: Iterable[str]) -> set[str]:
         """Return the given nodes and all that follow them."""
         starts = list(starts)
-        return {*starts, *self._follow(starts)}
+        return {*starts, *(self._follow(starts) or ())}
 
-    def ancestors(self, node_id: str) -> set[str]:
-        """Return all nodes that can have been executed before this one."""
-        ancestors: set[str] = set()
-        remaining = [node_id]
-        while remaining:
-            for index in self.incoming[remaining.pop()]:
-                source = self.connections[index].source_node_id
-                if source not in ancestors:
-                    ancestors.add(source)
-                    remaining.append(source)
-        return ancestors
+    def _follow(
+        self, starts: Iterable[str], without: str | None = None, max_steps: int | None = None
+    ) -> set[str] | None:
+        """Return the IDs of the nodes that can be reached from `starts`, without passing the node `without`.
 
-    def _follow(self, starts: Iterable[str], without: str | None = None) -> set[str]:
-        """Return the IDs of the nodes that can be reached from `starts`, without passing the node `without`."""
+        A node and each connection that leaves it are a step; None when there are more than `max_steps`.
+        """
         reached: set[str] = set()
         remaining = [node_id for node_id in starts if node_id != without]
+        steps = 0
         while remaining:
             node_id = remaining.pop()
             if node_id in reached:
                 continue
             reached.add(node_id)
+            steps += 1 + len(self.outgoing[node_id])
+            if max_steps is not None and steps > max_steps:
+                return None
             remaining += [
                 target
                 for index in self.outgoing[node_id]

@@ -29,16 +29,27 @@ _SKIPPED = re.compile(
 """Parts of an expression without operators and names: quoted texts, quoted names, comments."""
 _FOREIGN_OPERATOR = re.compile(r"!==|={2,3}|&&|\|\||\?\.|!(?!=)")
 _N8N_NODE_REFERENCE = re.compile(r"\$node\b|\$\(")
+MAX_NAME = 100  # characters of a name that may have been meant
+MAX_COMPARISONS = 3_000
 _NOT_TEXT_ERRORS = ("bool_", "int_", "float_", "list_", "dict_")
 
 
-def suggest_name(name: str, existing: Collection[str]) -> str:
-    """Return ` Did you mean 'x'?`, or an empty text when no existing name is like it."""
-    from difflib import get_close_matches  # cold start
+class Suggestions:
+    """Finds existing names that are like unknown ones, until it has compared `MAX_COMPARISONS` pairs of names."""
 
-    names_by_plain = {each.casefold().replace("_", ""): each for each in existing}
-    matches = get_close_matches(name.casefold().replace("_", ""), names_by_plain, n=1, cutoff=0.75)
-    return f" Did you mean {names_by_plain[matches[0]]!r}?" if matches else ""
+    def __init__(self) -> None:
+        self._comparisons = MAX_COMPARISONS
+
+    def suggest(self, name: str, existing: Collection[str]) -> str:
+        """Return ` Did you mean 'x'?`, or an empty text when no existing name is like it."""
+        from difflib import get_close_matches  # cold start
+
+        if len(name) > MAX_NAME or len(existing) > self._comparisons:
+            return ""
+        self._comparisons -= len(existing)
+        names_by_plain = {each.casefold().replace("_", ""): each for each in existing}
+        matches = get_close_matches(name.casefold().replace("_", ""), names_by_plain, n=1, cutoff=0.75)
+        return f" Did you mean {names_by_plain[matches[0]]!r}?" if matches else ""
 
 
 def describe_parameter_error(kind: NodeType, error: ErrorDetails) -> str:
@@ -63,7 +74,7 @@ def describe_syntax_error(source: str, message: str) -> str:
     )
 
 
-def find_unknown_names(source: str) -> Iterator[tuple[str, str]]:
+def find_unknown_names(source: str, suggestions: Suggestions) -> Iterator[tuple[str, str]]:
     """Yield the code and the message of each finding about a name in an expression that does not exist."""
     uses = sorted(find_variables(source), key=lambda use: (use.name, use.path))
     for use in uses:
@@ -82,4 +93,4 @@ def find_unknown_names(source: str) -> Iterator[tuple[str, str]]:
             yield "unknown_name", build_refusal_message(name)
         elif name not in own | VARIABLES | FUNCTIONS:
             names = [f"${each}" for each in sorted(VARIABLES | FUNCTIONS)]
-            yield "unknown_name", f"Unknown name ${name}.{suggest_name(f'${name}', names)}"
+            yield "unknown_name", f"Unknown name ${name}.{suggestions.suggest(f'${name}', names)}"

@@ -10,7 +10,7 @@ from weconnect.api.caller import Caller
 from weconnect.texts import make_visible
 from weconnect.workflows import service
 from weconnect.workflows.entities import NewWorkflow, Workflow, WorkflowDefinition, WorkflowExport
-from weconnect.workflows.importers.n8n.export_file import N8nBundle, N8nWorkflow, check_depth
+from weconnect.workflows.importers.n8n.export_file import N8nBundle, N8nWorkflow, check_bounds
 from weconnect.workflows.importers.n8n.report import ImportedWorkflow
 
 
@@ -90,7 +90,7 @@ def _import_n8n(caller: Caller, source: N8nWorkflow, others: list[str]) -> Impor
     """Create a draft from an n8n workflow, with a report that names the `others` in the file as omitted."""
     from weconnect.workflows.importers.n8n.converter import convert  # cold start
 
-    check_depth(source.model_dump())
+    check_bounds(source.model_dump())
     draft = convert(source)
     values = {name: getattr(draft.definition, name) for name in WorkflowDefinition.model_fields}
     new = NewWorkflow(name=draft.name, description=draft.description, tags=draft.tags, **values)

@@ -1,7 +1,11 @@
 """Static validation of a definition: finds what would make its executions fail."""
 
+import functools
+import itertools
+import operator
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -9,7 +13,7 @@ from pydantic import ValidationError
 from weconnect.api.caller import Caller
 from weconnect.errors import FieldError
 from weconnect.expressions import rendering
-from weconnect.expressions.rendering import ExpressionError
+from weconnect.expressions.rendering import Expression, ExpressionError
 from weconnect.expressions.variables import find_members
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_expressions import find_node_expressions
@@ -19,7 +23,6 @@ from weconnect.node_sdk.node_parameters import (
     names_with_rule,
     pointer_of,
     split_verbatim,
-    value_at,
 )
 from weconnect.node_sdk.node_type import NodeType
 from weconnect.workflows import node_catalogue, service
@@ -33,6 +36,7 @@ from weconnect.workflows.sharing import access
 
 MAX_DEPTH = 4
 MAX_EXPRESSIONS = 5_000
+MAX_SHOWN = 20  # outputs in a message
 
 
 def validate(caller: Caller, workflow_id: UUID, draft: WorkflowDefinition | None) -> Validation:
@@ -92,6 +96,7 @@ def _check_nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
     """Yield findings about nodes: IDs, names, types, parameters and triggers."""
     ids = Counter(node.id for node in definition.nodes)
     names = Counter(node.name.casefold() for node in definition.nodes)
+    suggestions = hints.Suggestions()
     for index, node in enumerate(definition.nodes):
         at = f"/nodes/{index}"
         if ids[node.id] > 1:
@@ -111,7 +116,7 @@ def _check_nodes(definition: WorkflowDefinition) -> Iterator[Finding]:
         kind = find_node_type(node.type)
         if kind is None:
             like = (
-                hints.suggest_name(node.type, node_catalogue.list_node_type_names())
+                suggestions.suggest(node.type, node_catalogue.list_node_type_names())
                 or " GET /v1/node-types lists them."
             )
             text = f"Unknown node type {node.type!r}.{like}"
@@ -180,6 +185,7 @@ def _check_parameters(node: Node, kind: NodeType, at: str) -> Iterator[Finding]:
 def _check_connections(definition: WorkflowDefinition, graph: Graph) -> Iterator[Finding]:
     """Yield findings about connections: duplicates, missing nodes, unknown outputs and inputs."""
     seen: set[tuple[str, ...]] = set()
+    list_outputs = functools.cache(lambda node_id: _list_outputs(graph.nodes[node_id]))
     for index, connection in enumerate(definition.connections):
         at = f"/connections/{index}"
         ends = (
@@ -198,19 +204,24 @@ def _check_connections(definition: WorkflowDefinition, graph: Graph) -> Iterator
         source, target = (graph.nodes.get(node_id) for node_id in (ends[0], ends[2]))
         if source is None:
             yield _make_dangling_finding(ends[0], f"{at}/sourceNodeId")
-        elif (kind := find_node_type(source.type)) is not None:
-            names = [*kind.output_names(source.parameters)]
-            names += ["error"] if source.on_error == "error_output" else []
-            if ends[1] not in names:
-                text = (
-                    f"{source.name!r} has no output {ends[1]!r}. Its outputs: {', '.join(names) or 'none'}."
-                )
-                yield _make_finding("unknown_output", text, source, f"{at}/sourceOutput")
+        elif (outputs := list_outputs(source.id)) is not None and ends[1] not in outputs:
+            shown = ", ".join(itertools.islice(outputs, MAX_SHOWN)) or "none"
+            text = f"{source.name!r} has no output {ends[1]!r}. Its outputs: {shown}."
+            yield _make_finding("unknown_output", text, source, f"{at}/sourceOutput")
         if target is None:
             yield _make_dangling_finding(ends[2], f"{at}/targetNodeId")
         elif ends[3] not in (names := _list_inputs(target, ends[3])):
             text = f"{target.name!r} has no input {ends[3]!r}. Its inputs: {', '.join(names) or 'none'}."
             yield _make_finding("unknown_input", text, target, f"{at}/targetInput")
+
+
+def _list_outputs(node: Node) -> dict[str, None] | None:
+    """Return the outputs of a node as keys, in their order; None when its type is unknown."""
+    kind = find_node_type(node.type)
+    if kind is None:
+        return None
+    names = [*kind.output_names(node.parameters), *(["error"] if node.on_error == "error_output" else [])]
+    return dict.fromkeys(names)
 
 
 def _list_inputs(node: Node, requested: str) -> list[str]:
@@ -230,6 +241,11 @@ def _make_dangling_finding(node_id: str, pointer: str) -> Finding:
 def _check_graph(definition: WorkflowDefinition, graph: Graph) -> Iterator[Finding]:
     """Yield findings about the graph: cycles, unreachable nodes, loops."""
     pointers = {node.id: f"/nodes/{index}" for index, node in reversed(list(enumerate(definition.nodes)))}
+    too_deep = f"Loops are nested more than {MAX_DEPTH} levels deep. Move inner ones to another workflow."
+    for node_id in graph.unread_loops:
+        yield _make_finding("too_deep", too_deep, graph.nodes[node_id], pointers[node_id])
+    if graph.unread_loops:
+        return
     ordered = set(graph.topological_order)
     for node_id in graph.nodes:
         if node_id not in ordered:
@@ -245,11 +261,10 @@ def _check_graph(definition: WorkflowDefinition, graph: Graph) -> Iterator[Findi
     for loop, body in graph.body_by_loop.items():
         if loop in ordered:
             yield from _check_loop_body(graph, loop, body, pointers)
+    loops_around = Counter(node_id for body in graph.body_by_loop.values() for node_id in body)
     for node_id in graph.body_by_loop:
-        depth = 1 + sum(node_id in body for body in graph.body_by_loop.values())
-        if depth > MAX_DEPTH:
-            text = f"Loops are nested more than {MAX_DEPTH} levels deep. Move inner ones to another workflow."
-            yield _make_finding("too_deep", text, graph.nodes[node_id], pointers[node_id])
+        if 1 + loops_around[node_id] > MAX_DEPTH:
+            yield _make_finding("too_deep", too_deep, graph.nodes[node_id], pointers[node_id])
 
 
 def _check_loop_body(graph: Graph, loop: str, body: set[str], pointers: dict[str, str]) -> Iterator[Finding]:
@@ -286,68 +301,85 @@ def _check_loop_body(graph: Graph, loop: str, body: set[str], pointers: dict[str
 # Expressions
 
 
+class _Use(NamedTuple):
+    """An expression, the node that uses it, and the pointer of the value that its own pointer is relative to."""
+
+    node: Node | None
+    at: str
+    expression: Expression
+
+
 def _check_expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Finding]:
     """Yield findings about the expressions in parameters, conditions and settings."""
-    uses: list[tuple[Node | None, str, str]] = []
+    uses: list[_Use] = []
     for index, node in enumerate(definition.nodes):
         at = f"/nodes/{index}/parameters"
         kind = find_node_type(node.type)
         value = split_verbatim(kind.parameters, node.parameters)[1] if kind else node.parameters
         try:
             expressions = find_node_expressions(node.model_copy(update={"parameters": value}))
-            uses += [(node, at + each.pointer, each.source) for each in expressions]
+            uses += [_Use(node, at, each) for each in expressions]
             for each in expressions:
-                if str(value_at(value, each.pointer)).startswith("={{"):
+                if str(functools.reduce(operator.getitem, each.path, value)).startswith("={{"):
                     text = "The = before {{ is n8n's syntax; here it stays in the text. Remove it."
-                    yield _make_finding("leading_equals", text, node, at + each.pointer, severity="warning")
+                    pointer = at + each.shown_pointer
+                    yield _make_finding("leading_equals", text, node, pointer, severity="warning")
         except ExpressionError as error:
             yield _make_finding("expression_syntax", str(error), node, at + error.pointer)
     if definition.settings.concurrency and (key := definition.settings.concurrency.key):
         try:
             uses += [
-                (None, "/settings/concurrency/key", each.source) for each in rendering.find_expressions(key)
+                _Use(None, "/settings/concurrency/key", each) for each in rendering.find_expressions(key)
             ]
         except ExpressionError as error:
             yield _make_finding("expression_syntax", str(error), None, "/settings/concurrency/key")
     for index, connection in enumerate(definition.connections):
         if connection.condition:
             source_node = graph.nodes.get(connection.source_node_id)
-            uses.append((source_node, f"/connections/{index}/condition", connection.condition))
+            expression = Expression(connection.condition)
+            uses.append(_Use(source_node, f"/connections/{index}/condition", expression))
     if len(uses) > MAX_EXPRESSIONS:
         text = f"The definition has more than {MAX_EXPRESSIONS} expressions. Split the workflow."
         yield Finding(code="too_many_expressions", message=text, pointer="/nodes")
         return
-    errors = rendering.syntax_errors([source for _, _, source in uses]) if uses else []
-    names = {node.name: node.id for node in definition.nodes}
-    for (user, pointer, source), reason in zip(uses, errors, strict=True):
+    errors = rendering.syntax_errors([use.expression.source for use in uses]) if uses else []
+    ids_by_name = {node.name: node.id for node in definition.nodes}
+    names_by_id = {node_id: name for name, node_id in ids_by_name.items()}
+    suggestions = hints.Suggestions()
+    for use, reason in zip(uses, errors, strict=True):
+        source = use.expression.source
+        problems: Iterable[tuple[str, str]]
         if reason:
-            yield _make_finding(
-                "expression_syntax", hints.describe_syntax_error(source, reason), user, pointer
-            )
-            continue
-        for code, text in hints.find_unknown_names(source):
-            yield _make_finding(code, text, user, pointer)
-        if user is not None:
-            yield from _check_node_references(user, pointer, source, names, graph)
+            problems = [("expression_syntax", hints.describe_syntax_error(source, reason))]
+        else:
+            problems = hints.find_unknown_names(source, suggestions)
+            if use.node:
+                references = _check_references(use.node, source, ids_by_name, names_by_id, graph, suggestions)
+                problems = itertools.chain(problems, references)
+        for code, text in problems:
+            yield _make_finding(code, text, use.node, use.at + use.expression.shown_pointer)
 
 
-def _check_node_references(
-    node: Node, pointer: str, source: str, names: dict[str, str], graph: Graph
-) -> Iterator[Finding]:
-    """Yield findings about the nodes that an expression of a node names after `$nodes`."""
-    before = graph.ancestors(node.id)
+def _check_references(
+    node: Node,
+    source: str,
+    ids_by_name: dict[str, str],
+    names_by_id: dict[str, str],
+    graph: Graph,
+    suggestions: hints.Suggestions,
+) -> Iterator[tuple[str, str]]:
+    """Yield the code and the message of each finding about a node that an expression names after `$nodes`."""
     for name in sorted(find_members([source], "nodes") or ()):
-        if name not in names:
-            names_by_id = {node_id: name for name, node_id in names.items()}
+        if name not in ids_by_name:
             hint = (
                 f" This is the ID of {names_by_id[name]!r}: use its name."
                 if name in names_by_id
-                else hints.suggest_name(name, names)
+                else suggestions.suggest(name, ids_by_name)
             )
-            yield _make_finding("unknown_reference", f"No node is named {name!r}.{hint}", node, pointer)
-        elif names[name] not in before:
+            yield "unknown_reference", f"No node is named {name!r}.{hint}"
+        elif not graph.is_before(ids_by_name[name], node.id):
             text = f"{name!r} is not executed before {node.name!r}. Connect them, or use another node."
-            yield _make_finding("reference_not_before", text, node, pointer)
+            yield "reference_not_before", text
 
 
 def _make_finding(

@@ -28,6 +28,7 @@ from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
 from weconnect.workflows.node_catalogue import find_node_type
 
 MAX_LISTED = 2_000
+MAX_PASSES = 6
 MAX_DESCRIPTION = 10_000
 _LOOP_FINDINGS = {"cycle", "into_loop", "out_of_loop", "too_deep"}
 _NODE_DROPS = {
@@ -97,14 +98,16 @@ def convert(workflow: N8nWorkflow) -> Draft:
     """
     rejected: dict[int, str] = {}
     first: Draft | None = None
-    while True:
+    for remaining in reversed(range(MAX_PASSES)):
         conversion = _Conversion(workflow, rejected)
         draft = conversion.build_draft()
         first = first or draft
-        broken = conversion.find_broken_loops(draft)
+        broken = conversion.find_broken_loops(draft, replace_all=remaining <= 1)
         if not broken:
-            return first if _count_errors(first) <= _count_errors(draft) else draft
+            break
         rejected |= broken
+    assert first
+    return first if _count_errors(first) <= _count_errors(draft) else draft
 
 
 def _count_errors(draft: Draft) -> int:
@@ -119,6 +122,9 @@ class _Conversion:
         self.workflow = workflow
         self.rejected = rejected
         self.links, self.lost = read_links(workflow)
+        self.links_by_source: dict[int, list[Link]] = {}
+        for link in self.links:
+            self.links_by_source.setdefault(link.source, []).append(link)
         self.names = nodes.make_unique_names(workflow.nodes)
         self.timezone = whole.read_timezone(workflow)
         self.readers = self._create_readers()
@@ -160,8 +166,11 @@ class _Conversion:
             imported.left_out += [_CYCLE] if in_cycles & set(imported.node_ids) else []
         return draft
 
-    def find_broken_loops(self, draft: Draft) -> dict[int, str]:
-        """Return the loops to replace, with reasons: those with a finding, else all if other nodes have one."""
+    def find_broken_loops(self, draft: Draft, *, replace_all: bool) -> dict[int, str]:
+        """Return the loops to replace, with reasons: those with a finding, else all if other nodes have one.
+
+        With `replace_all` these are all loops as soon as any node has a finding.
+        """
         loops = {
             f"node-{index}": index for index, mapped in self.mapped.items() if mapped.steps[-1][0] == "loop"
         }
@@ -171,7 +180,7 @@ class _Conversion:
         if not loops or not findings:
             return {}
         own = {each.node_id: each.message for each in findings if each.node_id in loops}
-        if own:
+        if own and not replace_all:
             return {
                 loops[str(node_id)]: f"not valid as a loop here: {message}"
                 for node_id, message in own.items()
@@ -219,11 +228,11 @@ class _Conversion:
 
     def _is_only_attached(self, index: int) -> bool:
         """Return whether a model is attached only to converted nodes, so that it needs no node of its own."""
-        return all(link.target in self.mapped for link in self.links if link.source == index)
+        return all(link.target in self.mapped for link in self.links_by_source.get(index, ()))
 
     def _build_nodes(self, absorbed_by: dict[int, int]) -> tuple[dict[int, list[Node]], dict[int, str]]:
         """Return the nodes by index in the file, and the id of the first step of each."""
-        taken = {name.casefold() for name in self.names}
+        taken = {name.casefold(): 1 for name in self.names}
         placeholder_count = len(self.why) + sum(bool(mapped.missing) for mapped in self.mapped.values())
         room = max(500, min(nodes.MAX_ORIGINAL, nodes.MAX_ORIGINALS // max(1, placeholder_count)))
         groups: dict[int, list[Node]] = {}
@@ -236,9 +245,8 @@ class _Conversion:
                 if self.mapped[index].missing:
                     groups[index].append(nodes.build_original(reader, name, self.mapped[index], room, taken))
             else:
-                outputs = sorted(
-                    {self._find_output(link) for link in self.links if link.source == index} - {"main"}
-                )
+                links = self.links_by_source.get(index, ())
+                outputs = sorted({self._find_output(link) for link in links} - {"main"})
                 groups[index] = [nodes.build_placeholder(reader, name, self.why[index], outputs, room)]
         return groups, {index: group[0].id for index, group in groups.items()}
 

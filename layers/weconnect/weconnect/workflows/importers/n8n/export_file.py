@@ -9,6 +9,8 @@ from weconnect.errors import Invalid
 from weconnect.workflows.entities import MAX_CONNECTIONS, MAX_NODES
 
 MAX_DEPTH = 60
+MAX_EXPRESSIONS = 10_000
+MAX_POINTER = 1_000
 
 
 class N8nNode(BaseModel):
@@ -90,10 +92,14 @@ def _iterate_ends(workflow: N8nWorkflow) -> Iterator[tuple[str, str, str, int, d
         for kind, outputs in kinds.items():
             for output, ends in enumerate(outputs or []):
                 for number, end in enumerate(ends or []):
-                    pointer = (
-                        f"/connections/{escape_pointer(source)}/{escape_pointer(kind)}/{output}/{number}"
-                    )
+                    pointer = write_pointer("connections", source, kind, output, number)
                     yield pointer, source, kind, output, end
+
+
+def write_pointer(*path: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) of a path, cut: many values may be below a long name."""
+    names = (part[:MAX_POINTER] if isinstance(part, str) else part for part in path)
+    return "".join(f"/{escape_pointer(part)}" for part in names)[:MAX_POINTER]
 
 
 def escape_pointer(part: str | int) -> str:
@@ -101,15 +107,24 @@ def escape_pointer(part: str | int) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
-def check_depth(value: Any) -> None:
-    """Raise Invalid, with a JSON pointer, for a value that is nested deeper than any file of n8n."""
+def check_bounds(value: Any) -> None:
+    """Raise Invalid for a value that is nested deeper, or has more expressions, than any file of n8n."""
+    expression_count = 0
     left: list[tuple[Any, int, tuple[Any, ...]]] = [(value, 0, ())]
     while left:
         inner, depth, at = left.pop()
         if depth > MAX_DEPTH:
-            pointer = "".join(f"/{escape_pointer(part)}" for part in at[:6])
-            raise Invalid(f"The file is nested deeper than {MAX_DEPTH} levels.", pointer=pointer)
+            raise Invalid(
+                f"The file is nested deeper than {MAX_DEPTH} levels.", pointer=write_pointer(*at[:6])
+            )
         if isinstance(inner, dict):
             left += [(each, depth + 1, (*at, key)) for key, each in inner.items()]
         elif isinstance(inner, list):
             left += [(each, depth + 1, (*at, key)) for key, each in enumerate(inner)]
+        elif isinstance(inner, str) and inner.startswith("="):
+            expression_count += inner.count("{{")
+            if expression_count > MAX_EXPRESSIONS:
+                raise Invalid(
+                    f"The file has more than {MAX_EXPRESSIONS} expressions. Split the workflow.",
+                    pointer="/nodes",
+                )

@@ -23,7 +23,7 @@ _COORDINATE = 1_000_000
 
 def make_unique_names(nodes: list[N8nNode]) -> list[str]:
     """Return a name for each node: its own, shortened, and made unique without regard to case."""
-    used: set[str] = set()
+    taken: dict[str, int] = {}
     names = []
     for node in nodes:
         base = (
@@ -31,16 +31,11 @@ def make_unique_names(nodes: list[N8nNode]) -> list[str]:
             or node.type.rpartition(".")[2][:MAX_NAME].strip()
             or "node"
         )
-        name, number = base, 1
-        while name.casefold() in used:
-            number += 1
-            name = f"{base[: MAX_NAME - 6].strip()} ({number})"
-        used.add(name.casefold())
-        names.append(name)
+        names.append(_make_unique_name(base, taken, " ({})"))
     return names
 
 
-def build_nodes(reader: NodeReader, mapped: MappedNode, name: str, taken: set[str]) -> list[Node]:
+def build_nodes(reader: NodeReader, mapped: MappedNode, name: str, taken: dict[str, int]) -> list[Node]:
     """Return the nodes for one of n8n's; the last one has its name, because expressions refer to that."""
     count, acts = len(mapped.steps), find_acting_step(mapped)
     nodes = []
@@ -122,7 +117,9 @@ def build_placeholder(reader: NodeReader, name: str, why: str, outputs: list[str
     )
 
 
-def build_original(reader: NodeReader, name: str, mapped: MappedNode, budget: int, taken: set[str]) -> Node:
+def build_original(
+    reader: NodeReader, name: str, mapped: MappedNode, budget: int, taken: dict[str, int]
+) -> Node:
     """Return a placeholder next to an incomplete node, so that nothing of the file is lost."""
     node = build_placeholder(
         reader, _make_unique_name(f"{name[: MAX_NAME - 20].strip()} (original)", taken), "", [], budget
@@ -136,13 +133,17 @@ def build_original(reader: NodeReader, name: str, mapped: MappedNode, budget: in
     return node
 
 
-def _make_unique_name(wanted: str, taken: set[str]) -> str:
-    """Return a name that is not in `taken`, without regard to case, and add it."""
-    name, number = wanted, 1
+def _make_unique_name(wanted: str, taken: dict[str, int], ending: str = " {}") -> str:
+    """Return a name that is not in `taken`, without regard to case, and add it.
+
+    `taken` has the last number that was added to each name, so that none is tried twice.
+    """
+    name, number = wanted, taken.get(wanted.casefold(), 1)
     while name.casefold() in taken:
         number += 1
-        name = f"{wanted[: MAX_NAME - 6]} {number}"
-    taken.add(name.casefold())
+        name = wanted[: MAX_NAME - 6].strip() + ending.format(number)
+    taken[wanted.casefold()] = number
+    taken.setdefault(name.casefold(), 1)
     return name
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weconnect.expressions.braces import split_at_braces
-from weconnect.workflows.importers.n8n.export_file import N8nNode, escape_pointer
+from weconnect.workflows.importers.n8n.export_file import N8nNode, write_pointer
 from weconnect.workflows.importers.n8n.expression_translator import translate
 from weconnect.workflows.importers.n8n.jsonata_terms import ExpressionScope, Term, constant
 from weconnect.workflows.importers.n8n.report import ImportedExpression, LeftOut
@@ -154,7 +154,7 @@ class NodeReader:
 
     def build_pointer(self, *path: Any) -> str:
         """Return the JSON pointer (RFC 6901) to the node, or to a part of it, in the file."""
-        return f"/nodes/{self.index}" + "".join(f"/{escape_pointer(part)}" for part in path)
+        return write_pointer("nodes", self.index, *path)
 
 
 def describe_untranslated(pointer: str, source: str, why: str) -> ImportedExpression:

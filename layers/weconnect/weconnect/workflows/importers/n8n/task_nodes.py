@@ -20,7 +20,7 @@ MAX_AMOUNT = 10_000_000
 _HASHES = {"MD5": "md5", "SHA256": "sha256", "SHA384": "sha384", "SHA512": "sha512", "SHA3-256": "sha3_256"}
 _SUMS = {"sum": "sum", "average": "average", "min": "min", "max": "max", "append": "list", "count": "count"}
 _SUM_NAMES = {"append": "appended", "count": "count"}
-_ADDRESS = re.compile(r"[^\s<>,;@{}]+@[^\s<>,;@{}]+")
+_ADDRESS = re.compile(r"(?<![^\s<>,;@{}])[^\s<>,;@{}]++@[^\s<>,;@{}]+")
 _RENAMED = (
     '($read := function($x) { $type($x) = "object" ? $merge($each($x, function($v, $k) {'
     ' {($k = "#text" ? "_" : $replace($k, /^@/, "")): $read($v)} }))'
