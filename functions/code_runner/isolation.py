@@ -12,11 +12,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MAX_MEMORY_BYTES = 512 * 2**20
+from code_runner import system_calls
+
+MAX_MEMORY_BYTES = 512 * 2**20  # of each process by a limit, and of all together by measuring
 MAX_PROCESSES = 32  # threads included
 MAX_OPEN_FILES = 64
 MAX_FILE_BYTES = 16 * 2**20
-NOBODY = 65_534
+MAX_FILES = 4_096
+FILE_SYSTEM_BYTES = 64 * 2**20
+# The first user of a range, and how many: users of no name, and those of systemd that exist in most containers.
+USER_RANGES = ((1_900_000_000, 200_000_000), (61_184, 4_336))
 ON_LAMBDA = __file__.startswith("/var/task/")
 
 # From the headers of Linux.
@@ -47,10 +52,11 @@ def isolate() -> str | None:
     except OSError as error:
         refusal = str(error)
     if user == 0:
-        _become_nobody()
+        _become_stranger()
     with contextlib.suppress(OSError):
         _call("capset", CAPABILITIES_VERSION_3, bytes(24))
     set_process_option(NO_NEW_PRIVILEGES, 1)
+    system_calls.forbid_hidden_memory()
     return refusal
 
 
@@ -66,7 +72,8 @@ def set_resource_limits(cpu_seconds: int) -> None:
 def _enter_own_file_system(root: Path) -> None:
     """Mount a small file system in memory with Python's own files, read-only, and make it the only visible one."""
     _mount("none", Path("/"), None, RECURSIVE | PRIVATE)
-    _mount("tmpfs", root, b"size=64m,mode=755", NO_SUID | NO_DEVICES)
+    options = b"size=%d,nr_inodes=%d,mode=755" % (FILE_SYSTEM_BYTES, MAX_FILES)
+    _mount("tmpfs", root, options, NO_SUID | NO_DEVICES)
     for name in ("/usr", "/lib", "/lib64", sys.base_prefix):
         inside = root / name[1:]
         if Path(name).is_symlink():
@@ -97,14 +104,20 @@ def _call(name: str, *arguments: Any) -> None:
         raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
-def _become_nobody() -> None:
-    """Give up root's rights, unless Python's own files would become unreadable."""
-    with contextlib.suppress(OSError):  # in a container without this user
-        os.chown(".", NOBODY, NOBODY)
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.seteuid(NOBODY)
-        is_readable = Path(os.__file__).exists()
-        os.seteuid(0)
-        if is_readable:
-            os.setresuid(NOBODY, NOBODY, NOBODY)
+def _become_stranger() -> None:
+    """Give up root's rights for a user of this call's own, unless Python's own files would become unreadable.
+
+    Linux counts the processes of a user, so calls of one user would take them from one another.
+    """
+    for first, count in USER_RANGES:
+        user = first + int.from_bytes(os.urandom(4)) % count
+        with contextlib.suppress(OSError):  # in a container without this user
+            os.chown(".", user, user)
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.seteuid(user)
+            is_readable = Path(os.__file__).exists()
+            os.seteuid(0)
+            if is_readable:
+                os.setresuid(user, user, user)
+            return

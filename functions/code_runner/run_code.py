@@ -3,14 +3,14 @@
 This folder is deployed alone: no layer, nothing else of ours, the standard library only. Each call is executed by a
 process of its own (`child_process`), so that nothing of a call reaches the next one. Where Linux allows it, that
 process has no network, sees no other process, and no files but Python's own; resource limits hold in any case
-(`isolation`). Its result is checked like a stranger's (`result_format`).
+(`isolation`), the limit of memory for all processes of a call together (`process_tree`, `system_calls`). Its result is
+checked like a stranger's (`result_format`).
 """
 
 import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,12 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from code_runner import isolation, result_format
+from code_runner import isolation, process_tree, result_format
 
 CHILD_PROGRAM = str(Path(__file__).with_name("child_process.py"))
 POLL_SECONDS = 0.05
 CHUNK_BYTES = 65_536
-MAX_KILL_ROUNDS = 1_000
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     The event is `{"code", "mode", "items", "variables", "trigger", "execution", "now", "timeoutSeconds"}`, with
     variables for each item, or once when the mode is `all`.
     """
-    children_before = list_children()
+    children_before = process_tree.list_children()
     # Otherwise the child could read our environment, with credentials in it.
     isolation.set_process_option(isolation.DUMPABLE, 0)
     # Processes that the child leaves behind become children of ours, so that they can be found.
@@ -53,34 +52,36 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             with contextlib.suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(json.dumps(event).encode())
-            line, printed, is_in_time = _read_output(process, results, event["timeoutSeconds"])
+            line, printed, refusal = _read_output(process, results, event["timeoutSeconds"], children_before)
         finally:
-            _kill_with_descendants(process, children_before)
+            process_tree.kill_with_descendants(process, children_before)
             os.close(results)
             process.stdout.close()
             if isolation.ON_LAMBDA:
                 _move_leftovers(Path(folder))
-    if is_in_time:
-        result = result_format.check_result(line, process.returncode)
-    else:
-        text = f"The code took longer than {event['timeoutSeconds']:g} s"
-        result = result_format.to_error("code_timeout", text)
+    result = refusal or result_format.check_result(line, process.returncode)
     return result | {"log": result_format.split_log(printed)}
 
 
 def _read_output(
-    process: subprocess.Popen[bytes], results: int, timeout_seconds: float
-) -> tuple[bytes, bytes, bool]:
-    """Return the line with the result, the printed bytes, and whether the child ended in time, all within limits."""
+    process: subprocess.Popen[bytes], results: int, timeout_seconds: float, children_before: set[int]
+) -> tuple[bytes, bytes, dict[str, Any] | None]:
+    """Return the line with the result, the printed bytes, and the error of a call that exceeds its time or memory."""
     assert process.stdout
     logs = process.stdout.fileno()
-    deadline = time.monotonic() + timeout_seconds
+    timeout = result_format.to_error("code_timeout", f"The code took longer than {timeout_seconds:g} s")
+    measured_at = time.monotonic()
+    deadline = measured_at + timeout_seconds
     line, printed = bytearray(), bytearray()
     open_pipes = {results: line, logs: printed}
     while open_pipes and not line.endswith(b"\n") and len(line) <= result_format.MAX_LINE_BYTES:
         remaining_seconds = deadline - time.monotonic()
         if remaining_seconds <= 0:
-            return b"", bytes(printed), False
+            return b"", bytes(printed), timeout
+        if time.monotonic() - measured_at >= POLL_SECONDS:
+            if process_tree.exceeds_memory(children_before, isolation.MAX_MEMORY_BYTES):
+                return b"", bytes(printed), json.loads(result_format.OUT_OF_MEMORY)
+            measured_at = time.monotonic()
         ready, _, _ = select.select(list(open_pipes), [], [], min(remaining_seconds, POLL_SECONDS))
         if not ready and process.poll() is not None:
             break  # only a process that it left behind still has the pipes open
@@ -92,7 +93,8 @@ def _read_output(
     if select.select([logs], [], [], 0)[0]:  # lines printed before the result was written
         printed.extend(os.read(logs, CHUNK_BYTES))
     is_complete = line.endswith(b"\n") or len(line) > result_format.MAX_LINE_BYTES
-    return bytes(line), bytes(printed), is_complete or _ends_before(process, deadline)
+    is_in_time = is_complete or _ends_before(process, deadline)
+    return bytes(line), bytes(printed), None if is_in_time else timeout
 
 
 def _ends_before(process: subprocess.Popen[bytes], deadline: float) -> bool:
@@ -100,36 +102,6 @@ def _ends_before(process: subprocess.Popen[bytes], deadline: float) -> bool:
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     return process.poll() is not None
-
-
-def _kill_with_descendants(process: subprocess.Popen[bytes], children_before: set[int]) -> None:
-    """Kill a process and all that it started, which are our children once their parents have ended."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for _ in range(MAX_KILL_ROUNDS):
-        remaining = list_children() - children_before
-        if not remaining:
-            return
-        for pid in remaining:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-
-
-def list_children() -> set[int]:
-    """Return the process IDs of our children; none where there is no /proc."""
-    pids: set[int] = set()
-    try:
-        for task in Path("/proc/self/task").iterdir():
-            with contextlib.suppress(ProcessLookupError):
-                pids |= {int(pid) for pid in (task / "children").read_text().split()}
-    except FileNotFoundError:  # a kernel without that file, or a system without /proc
-        for status in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                if int(status.read_text().rpartition(")")[2].split()[1]) == os.getpid():
-                    pids.add(int(status.parent.name))
-    return pids
 
 
 def _move_leftovers(folder: Path) -> None:

@@ -8,6 +8,8 @@ import ctypes
 import functools
 import json
 import os
+import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from code_runner import isolation, result_format, run_code
+from code_runner import isolation, process_tree, result_format, run_code, system_calls
+from tests.host.local_host import wait_until
 
 
 def _forbid_namespaces() -> None:
@@ -60,10 +63,10 @@ def execute(
         "variables": [{}] * max(1, len(items)),
     }
     event |= {"trigger": None, "execution": {"id": "run"}, "now": "2026-01-02T03:04:05Z"}
-    children_before = run_code.list_children()
+    children_before = process_tree.list_children()
     result = run_code.handler(event | {"timeoutSeconds": seconds} | more, None)
     json.dumps(result, allow_nan=False, ensure_ascii=False).encode()
-    assert run_code.list_children() == children_before, "processes are left"
+    assert process_tree.list_children() == children_before, "processes are left"
     return result
 
 
@@ -220,6 +223,52 @@ def test_memory_is_limited(code: str, isolation_mode: str) -> None:
     assert execute_failing(code)[0] in ("code_out_of_memory", "too_large")
 
 
+FORK = """
+import os, time
+def start(work):
+    if os.fork() == 0:
+        {prefix}
+        kept = work()
+        time.sleep(60)
+        os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["pass", "os.setsid(); os.fork() and os._exit(0)", "os.closerange(0, 100)"],
+    ids=["children", "daemons", "silent"],
+)
+def test_the_memory_of_all_processes_is_limited_together(prefix: str, isolation_mode: str) -> None:
+    code = FORK.format(prefix=prefix) + "for _ in range(4): start(lambda: b'x' * 200_000_000)\n"
+    assert execute_failing(code + "time.sleep(30)")[0] == "code_out_of_memory"
+
+
+def test_memory_that_processes_share_is_counted_once(isolation_mode: str) -> None:
+    code = (
+        FORK.format(prefix="pass") + "shared = b'x' * 200_000_000\nfor _ in range(4): start(lambda: None)\n"
+    )
+    assert execute(code + "time.sleep(0.5)\nreturn {}") == {"items": [{}], "log": []}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nos.memfd_create('x')",
+        "import mmap\nmmap.mmap(-1, 4096)",
+        "import ctypes, os\nif ctypes.CDLL(None, use_errno=True).shmget(0, 4096, 0o1600) < 0:"
+        "\n    raise OSError(os.strerror(ctypes.get_errno()))",
+        "import ctypes, os\nif ctypes.CDLL(None, use_errno=True).msgget(0, 0o1600) < 0:"
+        "\n    raise OSError(os.strerror(ctypes.get_errno()))",
+    ],
+)
+def test_no_memory_is_hidden_from_the_count(code: str, isolation_mode: str) -> None:
+    if platform.machine() not in system_calls.ARCHITECTURES:
+        pytest.skip("the filter of system calls has no numbers for this machine")
+    assert "Function not implemented" in execute_failing(code)[1]
+    assert execute("import mmap\nmmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE)\nreturn {}")["items"] == [{}]
+
+
 def test_the_result_is_limited(isolation_mode: str) -> None:
     assert execute_failing("return 'a' * 5_000_000")[0] == "too_large"
     assert execute_failing("return ['é' * 1000] * 1000")[0] == "too_large", "as it is written"
@@ -241,6 +290,45 @@ def test_files_are_limited(isolation_mode: str) -> None:
     assert error_code == "code_failed" and "OSError: [Errno 27] File too large" in message
     text = "import os\nfiles = []\nwhile True: files.append(open(os.devnull))"
     assert "Too many open files" in execute_failing(text)[1]
+
+
+def test_the_number_and_the_size_of_files_are_limited(isolation_mode: str) -> None:
+    if isolation_mode == "no_namespaces":
+        pytest.skip("needs namespaces")
+    for code in (
+        "for n in range(100_000): open(f'{n}', 'w').close()",
+        "import os\nfor n in range(100_000): os.mkdir(f'{n}')",
+        "import os\nfor n in range(100_000): os.symlink('x', f'{n}')",
+        "open('x', 'w').close()\nimport os\nfor n in range(100_000): os.link('x', f'{n}')",
+        "for n in range(64): open(f'{n}', 'wb').write(bytes(4 << 20))",
+    ):
+        assert "OSError: [Errno 28] No space left on device" in execute_failing(code)[1]
+
+
+def test_calls_at_the_same_time_have_processes_of_their_own(isolation_mode: str) -> None:
+    if isolation_mode == "no_namespaces":
+        pytest.skip("needs namespaces")
+    event = {
+        "code": "",
+        "mode": "all",
+        "items": [{}],
+        "variables": [{}],
+        "trigger": None,
+        "execution": {"id": "x"},
+    }
+    event |= {"now": "", "timeoutSeconds": 60}
+    event["code"] = FORK.format(prefix="pass") + "for _ in range(25): start(lambda: None)\ntime.sleep(60)"
+    program = f"from code_runner import run_code; run_code.handler({event!r}, None)"
+    folder = Path(run_code.__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", program], env={"PYTHONPATH": str(folder)}) as other:
+        try:
+            wait_until(lambda: len(process_tree.list_descendants(process_tree.list_children(other.pid))) > 25)
+            code = FORK.format(prefix="pass") + "for _ in range(25): start(lambda: None)\nreturn {}"
+            assert execute(code) == {"items": [{}], "log": []}
+        finally:
+            for pid in process_tree.list_descendants({other.pid}):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

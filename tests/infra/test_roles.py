@@ -216,9 +216,9 @@ def test_user_code_is_denied_the_actions_that_lambda_needs_for_it() -> None:
 def test_the_code_runner_is_deployed_alone_with_the_standard_library(tmp_path: Path) -> None:
     build = ["make", "-C", str(ROOT / "functions"), "build-RunCode", f"ARTIFACTS_DIR={tmp_path}"]
     subprocess.run(build, check=True, capture_output=True)
-    names = ["child_process.py", "isolation.py", "result_format.py", "run_code.py"]
+    names = ["child_process", "isolation", "process_tree", "result_format", "run_code", "system_calls"]
     files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    assert files == [tmp_path / "code_runner" / name for name in names]
+    assert files == [tmp_path / "code_runner" / f"{name}.py" for name in names]
     imported = {
         name.split(".")[0]
         for file in files
