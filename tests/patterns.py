@@ -338,16 +338,17 @@ def list_patterns(module: ModuleType) -> Iterator[Use]:
     assert module.__file__
     tree = ast.parse(Path(module.__file__).read_text())
     calls = [
-        each for each in ast.walk(tree) if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute)
+        (each, each.func)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute)
     ]
     for name, value in vars(module).items():
-        methods = {call.func.attr for call in calls if ast.unparse(call.func).startswith(f"{name}.")}
+        methods = {method.attr for _, method in calls if ast.unparse(method.value) == name}
         for pattern in _find_compiled(value):
             yield Use(pattern.pattern, pattern, bool(methods) and methods <= ANCHORED)
-    for call in calls:
-        assert isinstance(call.func, ast.Attribute)
-        function = call.func.attr
-        if ast.unparse(call.func) != f"re.{function}" or function in ("escape", "purge"):
+    for call, method in calls:
+        function = method.attr
+        if ast.unparse(method.value) != "re" or function in ("escape", "purge"):
             continue
         position = {"sub": 4, "subn": 4, "split": 3, "compile": 1}.get(function, 2)
         flags = [each.value for each in call.keywords if each.arg == "flags"] + call.args[

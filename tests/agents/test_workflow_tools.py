@@ -97,6 +97,18 @@ def test_an_agent_executes_a_workflow_and_gets_its_output(
     assert counted == 1, "the workflow's execution does not count towards the plan"
 
 
+def test_a_model_reads_the_beginning_of_a_long_result(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = definition([node("a", "set", values={"text": "x" * 250_000})], "start > a")
+    path = create_agent_with_workflow(me, create_workflow(me, long))
+    requests = script_replies(monkeypatch, workflow_call(), DONE)
+    assert execute(me, starter, path, "pad")["status"] == "completed"
+    content = requests[1].messages[-1].content
+    assert len(content) == 200_000
+    assert content.endswith("x… (cut: the result has 250014 characters)")
+
+
 def test_a_workflow_can_be_executed_by_its_name(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

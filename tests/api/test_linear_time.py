@@ -419,6 +419,20 @@ N8N: dict[str, Callable[[int], tuple[list[dict[str, Any]], list[str]]]] = {
         [n8n(f"N{number}", "splitInBatches", 3) for number in range(count)],
         [f"N{number}/1 > N{number + 1}" for number in range(count - 1)],
     ),
+    "JSON with expressions": lambda count: (
+        [
+            n8n(
+                "N0",
+                "set",
+                3.4,
+                mode="raw",
+                jsonOutput="={"
+                + ",".join(f'"f{number}": "{{{{ $json.a }}}}"' for number in range(4 * count))
+                + "}",
+            )
+        ],
+        [],
+    ),
     "agents": lambda count: (
         [
             n8n(f"N{number}", LANGCHAIN + ("agent" if number % 2 else "lmChatOpenAi"), 1.6)

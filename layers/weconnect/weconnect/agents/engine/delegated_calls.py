@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from weconnect import clock
 from weconnect.agents.engine.execution_context import (
@@ -57,11 +57,25 @@ class StartedCall(BaseModel):
     error: str | None = None
 
 
+MAX_CONTENT = 200_000  # characters that the model reads, in this request and in each later one
+
+
+def _cut(content: str) -> str:
+    """Return a result that is not longer than `MAX_CONTENT`, with a note at its end when it was."""
+    if len(content) <= MAX_CONTENT:
+        return content
+    note = f"… (cut: the result has {len(content)} characters)"
+    return content[: MAX_CONTENT - len(note)] + note
+
+
 class ToolResult(BaseModel):
-    """The result of a tool call for the model; `charge` and `suspended_seconds` are those of its own execution."""
+    """The result of a tool call for the model, cut before it is stored.
+
+    `charge` and `suspended_seconds` are those of its own execution.
+    """
 
     type: Literal["result"] = "result"
-    content: str
+    content: Annotated[str, AfterValidator(_cut)]
     is_error: bool
     charge: Charge | None = None
     suspended_seconds: float = 0

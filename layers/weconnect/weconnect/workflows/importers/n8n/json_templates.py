@@ -1,6 +1,7 @@
 """JSON text with expressions, which n8n parses after it has evaluated them, as a value with expressions."""
 
 import json
+import re
 from typing import Any
 
 from weconnect.workflows.importers.n8n.source_node import (
@@ -13,6 +14,7 @@ from weconnect.workflows.importers.n8n.source_node import (
 )
 
 _MARK = "\ue000{}\ue001"
+_MARKED = re.compile("\ue000([0-9]{1,9})\ue001")
 
 
 def read_json_parameter(reader: NodeReader, *path: str) -> Any:
@@ -107,7 +109,7 @@ def _insert_expressions(value: Any, sources: list[str]) -> Any:
         return [_insert_expressions(inner, sources) for inner in value]
     if not isinstance(value, str):
         return value
-    text = escape_braces(value)
-    for number, source in enumerate(sources):
-        text = text.replace(_MARK.format(number), wrap_expression(source))
-    return text
+    return _MARKED.sub(
+        lambda mark: wrap_expression(sources[int(mark[1])]) if int(mark[1]) < len(sources) else mark[0],
+        escape_braces(value),
+    )
