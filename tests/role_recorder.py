@@ -1,8 +1,9 @@
 """Holds every AWS call of every function, in all tests, against the role that template.yaml gives it.
 
 The function is found on the stack: the route that `resolver.handler` serves, another function's `handler`, or the
-durable function that a `Starter` executes. What a test calls itself belongs to no function. A call that the role does
-not allow fails the test that makes it; `python -m tests.role_recorder` lists what no function of a role has used.
+durable function that a `Starter` executes, or the sweeper. What a test calls itself belongs to no function. A call that
+the role does not allow fails the test that makes it; `python -m tests.role_recorder` lists what no function of a role
+has used.
 """
 
 import json
@@ -18,6 +19,7 @@ from botocore.client import BaseClient
 from infra import cloudformation, routes
 from infra.cloudformation import ROOT
 from weconnect.api import resolver
+from weconnect.executions import sweeper
 from weconnect.security.signing import SigningKey
 from weconnect.settings import settings
 
@@ -96,6 +98,8 @@ def find_function() -> str | None:
             return routes.to_logical_id(Path(operation.function.__module__.rpartition(".")[2]))
         if code.co_name == "handler" and code.co_filename.startswith(FUNCTION_FILES):
             return routes.to_logical_id(Path(code.co_filename))
+        if code is sweeper.sweep.__code__:  # by a test, in the middle of anything
+            return "OnSweep"
         if code.co_name == "_execute" and "payload" in variables:  # of a Starter
             return "RunAgent" if "agentId" in variables["payload"] else "RunWorkflow"
         frame = frame.f_back

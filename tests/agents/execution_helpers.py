@@ -23,13 +23,15 @@ class Starter:
     """A replacement of Lambda's client that executes in memory.
 
     `invocations` are the requests that were not executed yet, `suspended` the executions that wait for a callback, each
-    with its steps, and `executing` the steps of the executions that are running now.
+    with its steps, `executing` the steps of the executions that are running now, and `failed` the durable executions
+    that have failed (name, status), newest first.
     """
 
     def __init__(self) -> None:
         self.invocations: list[dict[str, Any]] = []
         self.suspended: list[tuple[dict[str, Any], Any]] = []
         self.executing: list[Any] = []
+        self.failed: list[tuple[str, str]] = []
         self.is_unavailable = False
 
     def __call__(self, service: str, **_: Any) -> "Starter":
@@ -55,6 +57,22 @@ class Starter:
             steps.callback_values[sent["CallbackId"]] = json.loads(sent["Result"])
             self._execute(request, steps)
         return {}
+
+    def list_durable_executions_by_function(self, **request: Any) -> dict[str, Any]:
+        """Return a page of the failed durable executions of a function; those of workflows have longer names."""
+        if self.is_unavailable:
+            raise ConnectionError("no Lambda")
+        role_recorder.record("lambda", "ListDurableExecutionsByFunction", request)
+        assert request["Statuses"] == ["FAILED", "TIMED_OUT", "STOPPED"]
+        is_agent = request["FunctionName"] == "run-agent"
+        failed = [each for each in self.failed if (len(each[0]) < 64) == is_agent]
+        first = int(request.get("Marker", 0))
+        following = first + int(request["MaxItems"])
+        page = [{"DurableExecutionName": name, "Status": status} for name, status in failed[first:following]]
+        return {
+            "DurableExecutions": page,
+            **({"NextMarker": str(following)} if following < len(failed) else {}),
+        }
 
     def run_pending(self, steps: Any = None) -> None:
         """Execute all invocations until they finish or suspend."""

@@ -110,19 +110,6 @@ def test_closing_an_execution_closes_the_nested_ones(
     assert me.client.get("/v1/approvals").json["items"] == []
 
 
-def test_an_execution_suspended_longer_than_a_function_lives_is_closed(
-    me: RegisteredUser, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The function ended, and the platform's event was lost."""
-    script_replies(monkeypatch, calculator_calls("6*7"), DONE)
-    start_and_suspend(me, starter, guarded)
-    starter.suspended.clear()
-    with monkeypatch.context() as days:
-        move_clock(days, days=9)
-        sweeper.sweep()
-    assert only_execution(me, guarded)["errorCode"] == "lost"
-
-
 def test_closing_reads_the_row_and_not_a_lagging_index(
     me: RegisteredUser, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

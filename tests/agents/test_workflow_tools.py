@@ -13,7 +13,6 @@ from tests.agents.execution_helpers import (
     execute,
     execute_immediately,
     script_replies,
-    sweep_early,
 )
 from tests.agents.tool_call_helpers import DONE
 from tests.executions.execution_helpers import create_workflow
@@ -371,7 +370,6 @@ def test_an_execution_with_an_open_workflow_is_not_lost(
     script_replies(monkeypatch, workflow_call(n=1), DONE)
     started = me.client.post(f"{path}/executions", {"input": "go"})
     starter.run_pending()
-    sweep_early(monkeypatch, "running")
     assert sweeper.sweep() == 0
     assert sweeper.close(started.json["id"], "FAILED", "gone")
     assert me.client.get("/v1/executions").json["items"][0]["status"] == "cancelled", "with its caller"

@@ -65,7 +65,7 @@ def test_lost_executions_are_started_however_many_queues_wait(
 
 
 def test_successive_sweeps_begin_with_other_shards(
-    aws: None, time: MovableClock, monkeypatch: pytest.MonkeyPatch
+    aws: None, starter: Starter, time: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept: list[str] = []
 

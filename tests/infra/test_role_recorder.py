@@ -39,7 +39,8 @@ def test_a_call_that_a_role_does_not_allow_is_refused(
         (("sqs:SendMessage", "jobs"), "BulkExecutions", True),
         (("sqs:SendMessage", "event"), "BulkExecutions", False),
         (("lambda:InvokeFunction", "run-agent"), "StartAgentExecution", True),
-        (("lambda:InvokeFunction", "run-agent"), "OnEvent", False),
+        (("lambda:GetDurableExecutionState", "run-agent"), "RunAgent", True),
+        (("lambda:GetDurableExecutionState", "run-agent"), "RunWorkflow", False),
         (("secretsmanager:GetSecretValue", "signing"), "StartCheckout", False),
     ],
 )

@@ -115,13 +115,11 @@ def test_only_the_gateway_and_roles_that_start_executions_may_invoke_functions()
     callers = {
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
-    may_call = {
-        "AgentsRole": {"run-agent:*", "run-workflow:*"},
-        "ExecutionsRole": {"run-agent:*", "run-workflow:*"},
-        "RunWorkflowRole": {"run-workflow:*", "run-code"},
-    }
-    may_call |= {"ExpressRole": {"run-workflow:*", "run-code"}}
-    may_call |= {role: {"run-workflow:*"} for role in ("JobsRole", "RunAgentRole", "EventsRole")}
+    durable = {"run-agent:*", "run-workflow:*"}  # of whichever kind a freed slot is for
+    may_call = dict.fromkeys(
+        ("AgentsRole", "ExecutionsRole", "JobsRole", "RunAgentRole", "EventsRole"), durable
+    )
+    may_call |= {role: durable | {"run-code"} for role in ("RunWorkflowRole", "ExpressRole")}
     assert callers == {"InvokeRole", *may_call}
     invoked: dict[str, set[str]] = {role: set() for role in may_call}
     for role, statement in STATEMENTS:

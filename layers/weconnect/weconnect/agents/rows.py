@@ -17,8 +17,8 @@ from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.rows import (
     ExecutionRow,
     FunctionCall,
+    OpenState,
     StatusKeys,
-    SweptState,
     agent_execution_key,
     agent_slot,
     partition_of,
@@ -193,7 +193,7 @@ class AgentExecutionRow(ExecutionRow[AIAgentExecution], discriminator="AGENTEXEC
     """
 
     execution_kind = "agent"
-    swept_states = ("pending", "running", "waiting", "nested")
+    swept_states = ("pending", "nested")
     swept_index = "gsi3"
     apart = frozenset({"cost", "structured_output"})
 
@@ -276,7 +276,7 @@ class AgentExecutionRow(ExecutionRow[AIAgentExecution], discriminator="AGENTEXEC
         if ExecutionStatus(status) not in OPEN_STATUSES:
             by_time = self.by_time(organization_id, agent_id)
             return {**by_status, "gsi3pk": by_time, "gsi3sk": key(f"{milliseconds:010d}", self.id)}
-        state = cast(SweptState, "nested" if self.is_nested else status)
+        state = cast(OpenState, "nested" if self.is_nested else status)
         return {**by_status, "gsi3pk": self.sweeper_partition(state, self.shard(self.id)), "gsi3sk": self.id}
 
 

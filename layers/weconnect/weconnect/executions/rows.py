@@ -15,8 +15,11 @@ E = TypeVar("E", bound=BaseModel)
 StatusKeys = dict[str, str | None]
 """The index keys of an execution's row that depend on its status; None removes the row from the index."""
 
-SweptState = Literal["pending", "running", "waiting", "express", "nested"]
+SweptState = Literal["pending", "express", "nested"]
 """The states in which the sweeper looks for executions that nobody works on."""
+
+OpenState = Literal[SweptState, "running", "waiting"]
+"""The states whose executions, of all organizations, are in a partition of an index."""
 
 SWEEPER_SHARDS = "0123456789abcdef"
 
@@ -125,8 +128,8 @@ class ExecutionRow(EntityRow[E], Generic[E]):
         raise NotImplementedError
 
     @staticmethod
-    def sweeper_partition(state: SweptState, shard: str) -> str:
-        """Return the partition of the executions of all organizations that are in a state, for the sweeper."""
+    def sweeper_partition(state: OpenState, shard: str) -> str:
+        """Return the partition of the executions of all organizations that are in a state, for sweeper and closer."""
         return key("RUN", state, shard)
 
     @staticmethod
@@ -245,7 +248,7 @@ class ChildRow(Row, discriminator="CHILD"):
 
 
 class SweepRow(Row, discriminator="SWEEP"):
-    """The position in an index from which the next sweep goes on."""
+    """The position in an index, or in a list of the platform, from which the next sweep goes on."""
 
     position: Attribute[str] = stored()
 
@@ -253,6 +256,11 @@ class SweepRow(Row, discriminator="SWEEP"):
     def of_semaphores() -> tuple[str, str]:
         """Return the key (pk, sk) of the position among the semaphores for which executions may be queued."""
         return key("RUN", "sweep"), key("SEMAPHORES")
+
+    @staticmethod
+    def of_durable_executions(function: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the position among the ended durable executions of a function."""
+        return key("RUN", "sweep"), key("DURABLE", function)
 
 
 class DeletedExecutionRow(Row, discriminator="DELETEDRUN"):

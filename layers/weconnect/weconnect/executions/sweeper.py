@@ -9,26 +9,26 @@ from typing import Literal
 from weconnect import clock, ids
 from weconnect.approvals import service as approvals
 from weconnect.db import table
-from weconnect.executions import children, followups
+from weconnect.executions import followups
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
-from weconnect.executions.invocation import invoke
+from weconnect.executions.invocation import EndedDurableExecution, invoke, list_failed
 from weconnect.executions.kinds import find_by_durable_name, list_kinds
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.results import Completion
 from weconnect.executions.rows import SWEEPER_SHARDS, AnyRow, ExecutionRow, SweepRow, SweptState
 from weconnect.log import logger
+from weconnect.settings import settings
 
 SWEEP_AFTER_SECONDS: dict[SweptState, int] = {
     "pending": 30,
     "express": 60,
     "nested": 30,
-    "running": 2 * 3_600,
-    "waiting": 8 * 86_400,  # longer than a durable function may live
 }
 """The age at which the sweeper looks at an execution, by its state."""
 BATCH_SIZE = 100  # keys of one read
 BUDGET_SECONDS = 25  # of each part; the function has 60
+CLOSING_BUDGET_SECONDS = 10  # beside it
 INVOCATIONS_AT_ONCE = 16  # Lambda takes about 15 ms to accept one
 MAX_PAUSE_SECONDS = 3_600
 
@@ -46,6 +46,8 @@ def sweep(part: Part | None = None) -> int:
     swept = 0
     if part != "queues":
         swept += _try(approvals.retry_deliveries, failures) + _sweep_executions(failures)
+        for function in (settings.run_workflow_function, settings.run_agent_function):
+            swept += _try(partial(_close_failed, function, failures), failures)
     if part != "executions":
         swept += _try(partial(_sweep_queues, failures), failures)
     if failures:
@@ -112,6 +114,42 @@ def _sweep_queues(failures: list[Exception]) -> int:
     return admitted
 
 
+def _close_failed(function: str, failures: list[Exception]) -> int:
+    """Close the open executions whose durable executions have failed without the event that says so; return how many.
+
+    Only the platform knows whether an execution that runs for hours, or waits for months, has a durable execution. So
+    nothing is read or written of healthy ones: each sweep looks at one page of those that failed, the next at the
+    following one.
+    """
+    deadline = clock.epoch_seconds() + CLOSING_BUDGET_SECONDS
+    pk, sk = SweepRow.of_durable_executions(function)
+    before = table.get(SweepRow, (pk, sk))
+    try:
+        failed, marker = list_failed(function, before.position if before else "")
+    except Exception:
+        if before:
+            before.delete()  # the platform may know its marker no more
+        raise
+    closed = 0
+    for each in failed:
+        if clock.epoch_seconds() >= deadline:
+            return closed
+        closed += _try(partial(_close_if_open, each), failures)
+    if marker:
+        table.put(SweepRow(pk=pk, sk=sk, position=marker), ACTOR)
+    elif before:
+        before.delete()
+    return closed
+
+
+def _close_if_open(ended: EndedDurableExecution) -> bool:
+    """Close the execution of an ended durable execution; return False when it is not open."""
+    row = find_by_durable_name(ended.name)
+    if row is None or row.status not in OPEN_STATUSES:
+        return False
+    return _close(row, ended.status, f"The platform ended the execution: {ended.status}")
+
+
 def _try(work: Callable[[], int], failures: list[Exception]) -> int:
     """Return the number that `work` returns; when it fails, log that, add it to `failures` and return 0."""
     try:
@@ -129,8 +167,11 @@ def close(durable_name: str, platform_status: str, message: str) -> bool:
     execution was completed before, or the name is not one of an execution.
     """
     row = find_by_durable_name(durable_name)
-    if row is None:
-        return False
+    return row is not None and _close(row, platform_status, message)
+
+
+def _close(row: AnyRow, platform_status: str, message: str) -> bool:
+    """Complete an execution whose durable function ended with a status; return False when it was completed before."""
     status = ExecutionStatus.TIMEOUT if platform_status == "TIMED_OUT" else ExecutionStatus.FAILED
     code = "platform_" + platform_status.lower()
     return followups.close_execution(row, Completion.with_error(status, code, message, retryable=True))
@@ -175,18 +216,6 @@ def _interrupt(row: AnyRow) -> bool:
     return followups.complete_execution(row, Completion.failed("interrupted", message, retryable=True))
 
 
-def _close_if_lost(row: AnyRow) -> bool:
-    """Close an execution that has not changed for long, unless one that it has started is still open."""
-    seconds = SWEEP_AFTER_SECONDS["waiting" if row.status == ExecutionStatus.WAITING else "running"]
-    if str(row.updated_at) > clock.iso(clock.now() - timedelta(seconds=seconds)):
-        return False
-    present = children.load_row([row.pk, row.sk])  # an index lags behind
-    if present is None or children.list_open_children(present):
-        return False
-    error = f"The execution made no progress for {seconds // 3_600} hours"
-    return followups.close_execution(present, Completion.with_error(ExecutionStatus.TIMEOUT, "lost", error))
-
-
 def _close_orphan(row: AnyRow) -> bool:
     """Complete a nested execution whose parent has ended without it."""
     error = "The calling execution has finished"
@@ -218,8 +247,6 @@ def _get_parent_key(row: AnyRow) -> tuple[str, str]:
 _HANDLERS: dict[SweptState, Callable[[AnyRow], bool]] = {
     "express": _interrupt,
     "nested": _close_orphan,
-    "running": _close_if_lost,
-    "waiting": _close_if_lost,
 }
 """Functions that handle one execution, and return whether they did something."""
 _STATES: tuple[SweptState, ...] = ("pending", *_HANDLERS)

@@ -13,10 +13,8 @@ from weconnect.agents.engine.delegated_calls import ToolRound
 from weconnect.agents.engine.execution_context import Ended, ExecutionContext, check_fence
 from weconnect.agents.engine.usage import Usage
 from weconnect.agents.entities import AgentStepApproval
-from weconnect.agents.rows import AgentExecutionRow
 from weconnect.agents.tools.invocation import PinnedTool
 from weconnect.approvals.entities import Approval, ApprovalStatus, Approvers
-from weconnect.db import table
 from weconnect.durable.steps import Steps
 from weconnect.executions import approval_requests, lifecycle
 from weconnect.executions.approval_requests import NewApproval, derive_approval_id
@@ -134,17 +132,10 @@ def _build_request(tool_round: ToolRound, position: int, tool: PinnedTool) -> Ne
 def _resume(context: ExecutionContext, paths: Sequence[str]) -> Decisions | Ended:
     """Close the approval requests, so that undecided ones expire, and set the execution to running again."""
     decisions = approval_requests.load_decisions(context.organization_id, context.execution_id, paths)
-    _refresh_updated_at(context)
     if not lifecycle.resume(context.load_row(), waiting_for=None):
         return Ended(completion=check_fence(context).completion or Completion.cancelled())
     requested_at = min(decision.created_at for decision in decisions)
     return Decisions(suspended_seconds=(clock.now() - requested_at).total_seconds(), decisions=decisions)
-
-
-def _refresh_updated_at(context: ExecutionContext) -> None:
-    """Set `updated_at` of an execution and of those above it, so that the sweeper does not take them for lost."""
-    for each in context.with_ancestors():
-        table.touch(AgentExecutionRow(*each.key), put={"updated_at": clock.iso(clock.now())})
 
 
 @functools.cache

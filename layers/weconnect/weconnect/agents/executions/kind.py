@@ -23,10 +23,10 @@ from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.kinds import ExecutionKind, Key, Operation
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.results import Completion, ExecutionResult
-from weconnect.executions.rows import SweptState
+from weconnect.executions.rows import OpenState
 from weconnect.executions.stored_values import store_text
 
-STATES_WITH_FUNCTION: tuple[SweptState, ...] = ("pending", "running", "waiting")
+STATES_WITH_FUNCTION: tuple[OpenState, ...] = ("pending", "running", "waiting")
 """The states of open executions that have a durable function of their own: all but nested ones."""
 
 
