@@ -123,7 +123,7 @@ def _build_signature(
     if len(parts) != 4 or parts[3] != "aws4_request" or parts[0] != moment[:8]:
         return None
     try:
-        time = datetime.strptime(moment, TIME_FORMAT).replace(tzinfo=UTC)
+        time = datetime.fromisoformat(moment).replace(tzinfo=UTC)
     except ValueError:
         return None
     return _Signature(access_key, scope, names.split(";"), digest, time, seconds, query, body_digest)

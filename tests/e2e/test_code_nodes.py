@@ -1,5 +1,6 @@
 """Code nodes on the local host: code runs isolated, and its failure does not affect the host."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ def execute_code(host: LocalHost, headers: dict[str, str], code: str, execution_
         return response.json()
 
     value = definition([node("c", "code", code=code, mode="all")], "start > c")
-    workflow = call("POST", "/v1/workflows", json={"name": code[:50], **value})["id"]
+    workflow = call("POST", "/v1/workflows", json={"name": f"Code {uuid.uuid4()}", **value})["id"]
     call("POST", f"/v1/workflows/{workflow}/activate", json={})
     execution_id = call("POST", f"/v1/workflows/{workflow}/executions", json={"input": execution_input})["id"]
 
