@@ -139,6 +139,8 @@ def test_a_presigned_url_is_valid_for_its_object_alone(host: LocalHost) -> None:
     assert httpx.post(url).status_code == 403
     assert httpx.request("GET", url, headers=SCAN).status_code == 403
     assert httpx.request("GET", url, content=TABLE).status_code == 403
+    other = sign(host, host.details["ministack"], b"", "dynamodb", secret_key="guessed")["Authorization"]
+    assert httpx.get(url, headers={"authorization": other}).status_code == 403
     url = s3.generate_presigned_url("get_object", {"Bucket": "weconnect-bucket", "Key": key}, ExpiresIn=0)
     assert httpx.get(url).status_code == 403
 
