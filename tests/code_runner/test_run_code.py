@@ -53,18 +53,25 @@ def _allows_namespaces() -> bool:
     )
 
 
-def execute(
-    code: str, items: Any = ({},), mode: str = "all", seconds: float = 20, **more: Any
-) -> dict[str, Any]:
-    event: dict[str, Any] = {
+def build_event(code: str, items: Any = ({},), mode: str = "all", seconds: float = 20) -> dict[str, Any]:
+    return {
         "code": code,
         "mode": mode,
         "items": list(items),
         "variables": [{}] * max(1, len(items)),
+        "trigger": None,
+        "execution": {"id": "run"},
+        "now": "2026-01-02T03:04:05Z",
+        "timeoutSeconds": seconds,
     }
-    event |= {"trigger": None, "execution": {"id": "run"}, "now": "2026-01-02T03:04:05Z"}
+
+
+def execute(
+    code: str, items: Any = ({},), mode: str = "all", seconds: float = 20, **more: Any
+) -> dict[str, Any]:
+    event = build_event(code, items, mode, seconds)
     children_before = process_tree.list_children()
-    result = run_code.handler(event | {"timeoutSeconds": seconds} | more, None)
+    result = run_code.handler(event | more, None)
     json.dumps(result, allow_nan=False, ensure_ascii=False).encode()
     assert process_tree.list_children() == children_before, "processes are left"
     return result
@@ -308,23 +315,14 @@ def test_the_number_and_the_size_of_files_are_limited(isolation_mode: str) -> No
 def test_calls_at_the_same_time_have_processes_of_their_own(isolation_mode: str) -> None:
     if isolation_mode == "no_namespaces":
         pytest.skip("needs namespaces")
-    event = {
-        "code": "",
-        "mode": "all",
-        "items": [{}],
-        "variables": [{}],
-        "trigger": None,
-        "execution": {"id": "x"},
-    }
-    event |= {"now": "", "timeoutSeconds": 60}
-    event["code"] = FORK.format(prefix="pass") + "for _ in range(25): start(lambda: None)\ntime.sleep(60)"
+    many = FORK.format(prefix="pass") + "for _ in range(25): start(lambda: None)\n"
+    event = build_event(f"{many}time.sleep(60)", seconds=60)
     program = f"from code_runner import run_code; run_code.handler({event!r}, None)"
     folder = Path(run_code.__file__).parents[1]
     with subprocess.Popen([sys.executable, "-c", program], env={"PYTHONPATH": str(folder)}) as other:
         try:
             wait_until(lambda: len(process_tree.list_descendants(process_tree.list_children(other.pid))) > 25)
-            code = FORK.format(prefix="pass") + "for _ in range(25): start(lambda: None)\nreturn {}"
-            assert execute(code) == {"items": [{}], "log": []}
+            assert execute(f"{many}return {{}}") == {"items": [{}], "log": []}
         finally:
             for pid in process_tree.list_descendants({other.pid}):
                 with contextlib.suppress(ProcessLookupError):
