@@ -1,5 +1,6 @@
 """Concurrency limits of workflows, concurrency keys and organizations, and the order of admission."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,18 +9,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.agents.execution_helpers import Starter
+from tests.agents.execution_helpers import Starter, create_agent
 from tests.durable_runner import ProcessKilled
 from tests.executions.execution_helpers import create_workflow, execute_workflow, start_execution
 from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
 from tests.integration.racing import owner_caller
 from tests.organizations.organization_helpers import set_plan
+from tests.soak import example_count
 from tests.workflows.definitions import definition, node
 from weconnect import clock, fault_injection, ids
+from weconnect.agents.engine import model_requests
+from weconnect.agents.entities import NewAIAgentExecution
+from weconnect.agents.executions import starts as agent_starts
+from weconnect.agents.rows import AgentExecutionRow
 from weconnect.db import counters, table
 from weconnect.durable import client as durable_client
 from weconnect.errors import Conflict, NotFound
@@ -27,9 +33,11 @@ from weconnect.executions import service as executions
 from weconnect.executions import sweeper
 from weconnect.executions.concurrency import semaphores
 from weconnect.executions.entities import OPEN_STATUSES
-from weconnect.executions.rows import QueueRow, SemaphoreRow, agent_slot
+from weconnect.executions.kinds import kind_of
+from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, agent_slot
+from weconnect.models.messages import ModelReply, ModelRequest, ToolCall
 from weconnect.trash import purge
-from weconnect.workflows.executions import service, starts
+from weconnect.workflows.executions import starts
 from weconnect.workflows.executions.entities import NewWorkflowExecution
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
@@ -307,6 +315,78 @@ def test_subworkflows_need_no_slot_of_the_organization(me: RegisteredUser, start
     assert execute_workflow(me, starter, value, name="Outer")["status"] == "completed"
 
 
+@pytest.mark.parametrize("policy", ["queue", "cancel_running"])
+@pytest.mark.parametrize("caller", ["workflow", "agent"])
+def test_a_child_takes_over_the_slot_of_an_execution_that_waits_for_its_parents(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch, caller: str, policy: str
+) -> None:
+    """Neither would ever begin: the child without the slot of its workflow, the other one without the parent's."""
+    set_plan(me, "free", max_concurrent_executions=1)
+    monkeypatch.setattr(model_requests, "send_request", call_once)
+    limited = limited_workflow(me, "Limited", limit=1, policy=policy)
+    if caller == "agent":
+        parent = me.client.post(f"{create_caller(me, 'Caller', limited)}/executions", {"input": "go"})
+        execution = parent.headers["Location"]
+    else:
+        value = definition([node("sub", "subworkflow", workflowId=id_of(limited))], "start > sub")
+        execution = start_execution(me, create_workflow(me, value, "Caller"))
+    others = [start_execution(me, limited) for _ in range(2 if policy == "queue" else 1)]
+    assert state(me, others[0]) == ("pending", "organization", 1)
+    starter.run_next()
+    assert (
+        me.client.get(execution).json["status"] in ("running", "waiting")
+        and len(set(started_ids(starter))) == 1
+    )
+    queued = [("pending", "workflow", 1), ("pending", "workflow", 2)]
+    assert [state(me, each) for each in others] == (
+        queued if policy == "queue" else [("cancelled", None, None)]
+    )
+    starter.run_pending()
+    assert me.client.get(execution).json["status"] == "completed"
+    assert {state(me, each)[0] for each in others} == {"completed" if policy == "queue" else "cancelled"}
+
+
+def test_a_child_is_the_first_of_its_queue(me: RegisteredUser, starter: Starter) -> None:
+    """Executions that have begun end before others begin."""
+    set_plan(me, "enterprise", max_concurrent_executions=2)
+    limited = limited_workflow(me, "Limited", limit=1)
+    first, second = start_execution(me, limited), start_execution(me, limited)
+    value = definition([node("sub", "subworkflow", workflowId=id_of(limited))], "start > sub")
+    parent = start_execution(me, create_workflow(me, value, "Caller"))
+    holder = starter.invocations.pop(0)
+    starter.run_next()
+    (child,) = [
+        each for each in me.client.get("/v1/executions").json["items"] if each["mode"] == "subworkflow"
+    ]
+    assert state(me, f"/v1/executions/{child['id']}") == ("pending", "workflow", 1)
+    assert state(me, second) == ("pending", "workflow", 2)
+    starter.invocations.append(holder)
+    starter.run_next()
+    assert started_ids(starter) == [child["id"]]
+    starter.run_pending()
+    assert [state(me, each)[0] for each in (first, second, parent)] == ["completed"] * 3
+
+
+def test_an_execution_that_lost_its_slot_keeps_none_of_the_organization(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was admitting it had taken that slot when a child took over the one of its workflow."""
+    set_plan(me, "free", max_concurrent_executions=2)
+    limited, free = limited_workflow(me, "Limited", waits=True, limit=1), limited_workflow(me, "Free")
+    start_execution(me, limited)
+    starter.run_pending()
+    queued = start_execution(me, limited)
+    row = WorkflowExecutionRow.get(*WorkflowExecutionRow.at(UUID(me.organization["id"]), UUID(id_of(queued))))
+    assert semaphores.acquire(semaphores.Semaphore(UUID(me.organization["id"])), row.slot, 2)
+    execution = start_execution(me, free)
+    sweeper.sweep()
+    assert state(me, execution) == ("pending", "organization", 1), "the process may be alive"
+    late = clock.now() + timedelta(seconds=semaphores.STORED_WITHIN_SECONDS + 1)
+    monkeypatch.setattr(clock, "now", lambda: late)
+    sweeper.sweep()
+    assert (state(me, execution), state(me, queued)) == (ADMITTED, ("pending", "workflow", 1))
+
+
 def test_an_unlimited_workflow_costs_two_writes_to_the_organizations_semaphore(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,36 +418,43 @@ def test_a_hundred_slots_are_released_in_two_writes(
 # Random crashes
 
 
-@pytest.fixture(scope="module")
-def us() -> Iterator[tuple[RegisteredUser, Starter]]:
-    from tests.api.matrix_world import mocked_services
+class Platform(Starter):
+    """A replacement of Lambda in which each callback resumes the execution that waits for it, as an invocation.
 
-    starter = Starter()
-    with mocked_services(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable_client, "lambda_client", lambda: starter)
-        yield register(), starter
+    `paths` are those of workflows and agents, some of which execute others; `late` is how late it is, in seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, Any] = {}
+        self.paths: list[str] = []
+        self.late = 0
+
+    def send_durable_execution_callback_success(self, **sent: Any) -> dict[str, Any]:
+        self.values[sent["CallbackId"]] = json.loads(sent["Result"])
+        waiting = [each for each in self.suspended if sent["CallbackId"].startswith(each[1].prefix)]
+        self.suspended = [each for each in self.suspended if each not in waiting]
+        self.invocations += [request for request, _ in waiting]
+        return {}
 
 
 class World:
-    """Executions of three workflows of one organization, with their own clock; processes crash now and then."""
+    """Executions of workflows and agents of one organization, with their own clock; processes crash now and then."""
 
-    def __init__(self, me: RegisteredUser, starter: Starter, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, me: RegisteredUser, starter: Platform, patch: pytest.MonkeyPatch) -> None:
         self.caller, self.starter = owner_caller(me), starter
         self.organization_id = UUID(me.organization["id"])
-        self.paths = [
-            limited_workflow(me, f"Queue {next(numbers)}", limit=2, key="{{ $trigger.key }}"),
-            limited_workflow(me, f"Free {next(numbers)}"),
-            limited_workflow(me, f"Newest {next(numbers)}", limit=1, policy="cancel_running"),
-        ]
+        self.paths = starter.paths
         self.accepted: list[UUID] = []
         self.steps: dict[str, InMemorySteps] = {}
-        self.late, self.left = 0, -1
-        self.first = str(ids.new_id())
+        patch.setattr(model_requests, "send_request", call_once)
+        self.left = -1
         now = clock.now
-        patch.setattr(clock, "now", lambda: now() + timedelta(seconds=self.late))
+        patch.setattr(clock, "now", lambda: now() + timedelta(seconds=starter.late))
+        self.first = str(ids.new_id())
         patch.setattr(fault_injection, "kill_point", self.point)
         patch.setattr(sweeper, "SWEEPER_SHARDS", "0")
-        patch.setattr(WorkflowExecutionRow, "shard", staticmethod(lambda _: "0"))
+        patch.setattr(ExecutionRow, "shard", staticmethod(lambda _: "0"))
         patch.setattr(executions, "wait", lambda row, seconds: row)
 
     def point(self, name: str) -> None:
@@ -383,42 +470,60 @@ class World:
         self.left = -1
 
     def start(self, which: int) -> None:
+        path = self.paths[which // 2 % len(self.paths)]
+        target_id, wait_seconds = UUID(id_of(path)), 5 if which % 4 > 2 else 0
+        if path.startswith("/v1/agents/"):
+            new_agents = NewAIAgentExecution(input="go")
+            self.accepted.append(
+                agent_starts.start_for_caller(self.caller, target_id, new_agents, wait_seconds).id
+            )
+            return
         new = NewWorkflowExecution(input={"key": "ab"[which % 2]})
-        workflow_id = UUID(id_of(self.paths[which // 2 % 3]))
-        self.accepted.append(starts.start_for_caller(self.caller, workflow_id, new, 5 if which > 5 else 0).id)
+        self.accepted.append(starts.start_for_caller(self.caller, target_id, new, wait_seconds).id)
 
     def carry(self, which: int) -> None:
         if not self.starter.invocations:
             return
         request = self.starter.invocations[which % len(self.starter.invocations)]
-        steps = self.steps.setdefault(request["DurableExecutionName"], InMemorySteps())
+        name = request["DurableExecutionName"]
+        steps = self.steps.setdefault(name, InMemorySteps(f"{name}:"))
+        steps.callback_values = self.starter.values
         self.starter._execute(request, steps)
         self.starter.invocations.remove(request)
 
     def cancel(self, which: int) -> None:
         if self.accepted:
-            with suppress(Conflict):
-                service.cancel(self.caller, self.accepted[which % len(self.accepted)])
+            execution_id = self.accepted[which % len(self.accepted)]
+            row = next((row for row in self.rows() if row.id == str(execution_id)), None)
+            if row:
+                with suppress(Conflict):
+                    executions.cancel(kind_of(row), self.caller, (row.pk, row.sk))
 
     def sweep(self, which: int) -> None:
         sweeper.sweep()
 
     def later(self, which: int) -> None:
-        self.late += 61
+        self.starter.late += 61
 
-    def rows(self) -> list[WorkflowExecutionRow]:
-        return list(
-            WorkflowExecutionRow.gsi1.query(
+    def rows(self) -> list[AnyRow]:
+        """Return the executions of workflows and of agents."""
+        rows: list[AnyRow] = [
+            *WorkflowExecutionRow.gsi1.query(
                 WorkflowExecutionRow.of_organization(self.organization_id),
                 WorkflowExecutionRow.gsi1sk > self.first,
             )
-        )
+        ]
+        for path in self.paths:
+            if path.startswith("/v1/agents/"):
+                pk, prefix = AgentExecutionRow.of_agent(self.organization_id, UUID(id_of(path)))
+                rows += AgentExecutionRow.query(pk, AgentExecutionRow.sk.startswith(prefix))
+        return [row for row in rows if row.id > self.first]
 
     def check(self) -> None:
         """Assert that no limit is exceeded."""
         admitted = [row for row in self.rows() if row.status in OPEN_STATUSES and not row.queued_at]
-        assert len(admitted) <= 3
-        limited = [(row.workflow_id, row.concurrency) for row in admitted if row.concurrency]
+        assert len([row for row in admitted if row.needs_slot]) <= LIMIT
+        limited = [(row.target_id, row.concurrency) for row in admitted if row.concurrency]
         counts = Counter((workflow_id, concurrency["key"]) for workflow_id, concurrency in limited)
         limits = {workflow_id: concurrency["limit"] for workflow_id, concurrency in limited}
         for (workflow_id, _), count in counts.items():
@@ -427,7 +532,7 @@ class World:
     def settle(self) -> None:
         """Let time pass, with the sweeper and the platform, until nothing is open."""
         for _ in range(30):
-            self.late += 61
+            self.later(0)
             sweeper.sweep()
             while self.starter.invocations:
                 self.carry(0)
@@ -437,22 +542,69 @@ class World:
         raise AssertionError([(row.id, row.status, row.waits_for) for row in self.rows()])
 
 
+def create_paths(me: RegisteredUser) -> list[str]:
+    """Create workflows and agents, the last three of which execute others; return their paths."""
+    one = limited_workflow(me, "One", limit=1)
+    call = definition([node("sub", "subworkflow", workflowId=id_of(one))], "start > sub")
+    calls = create_workflow(me, call, "Calls")
+    return [
+        limited_workflow(me, "Queue", limit=2, key="{{ $trigger.key }}"),
+        limited_workflow(me, "Free"),
+        limited_workflow(me, "Newest", limit=1, policy="cancel_running"),
+        one,
+        calls,
+        create_caller(me, "Agent", one),
+        create_caller(me, "Outer", calls),
+    ]
+
+
+def create_caller(me: RegisteredUser, name: str, workflow: str) -> str:
+    """Create an agent with a tool that executes a workflow; return its path."""
+    path = create_agent(me, name=name)
+    configuration = {"workflowId": id_of(workflow)}
+    tool = {"toolName": "call", "toolType": "workflow", "configuration": configuration}
+    assert me.client.post(f"{path}/tools", tool).status == 201
+    return path
+
+
+def call_once(request: ModelRequest, key: str | None) -> ModelReply:
+    """Return the reply of a model that calls the tool, and then is done."""
+    if any(message.role == "tool" for message in request.messages):
+        return ModelReply(text="done", cost_micros=1)
+    return ModelReply(tool_calls=[ToolCall(id="c", name="call", arguments={})], cost_micros=1)
+
+
+@pytest.fixture(scope="module")
+def us() -> Iterator[tuple[RegisteredUser, Platform]]:
+    from tests.api.matrix_world import mocked_services
+
+    starter = Platform()
+    with mocked_services(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable_client, "lambda_client", lambda: starter)
+        me = register()
+        set_plan(me, "enterprise", max_concurrent_executions=LIMIT, max_agents=-1)
+        starter.paths = create_paths(me)
+        yield me, starter
+
+
+LIMIT = 2
 ACTIONS = st.tuples(
     st.sampled_from(["start", "start", "start", "carry", "carry", "cancel", "sweep", "later"]),
-    st.integers(0, 11),
-    st.integers(-12, 12),
+    st.integers(0, 13),
+    st.integers(-12, 24),
 )
-numbers = iter(range(10**9))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(actions=st.lists(ACTIONS, min_size=4, max_size=12))
+@settings(max_examples=example_count(8), deadline=None, suppress_health_check=list(HealthCheck))
+@given(actions=st.lists(ACTIONS, min_size=4, max_size=14))
+# An execution is queued with the slot that what an agent, or a workflow, calls needs.
+@example(actions=[("start", 10, 0), ("start", 8, 0), ("start", 6, 0), ("start", 6, 0)])
+@example(actions=[("start", 12, 0), ("start", 12, 0), ("start", 6, 0), ("start", 6, 0)])
 def test_random_crashes_neither_exceed_a_limit_nor_lose_an_execution(
-    us: tuple[RegisteredUser, Starter], actions: list[tuple[str, int, int]]
+    us: tuple[RegisteredUser, Platform], actions: list[tuple[str, int, int]]
 ) -> None:
     me, starter = us
-    set_plan(me, "enterprise", max_concurrent_executions=3)
-    del starter.invocations[:]
+    del starter.invocations[:], starter.suspended[:]
     with pytest.MonkeyPatch.context() as patch:
         world = World(me, starter, patch)
         for action in actions:
@@ -463,9 +615,9 @@ def test_random_crashes_neither_exceed_a_limit_nor_lose_an_execution(
         assert {ended.get(str(each)) for each in world.accepted} <= {"completed", "cancelled", "failed"}
         pk = table.key("ORG", world.organization_id)
         assert QueueRow.count(pk, table.Row.sk.startswith("QUEUE#")) == 0
-        world.late += 61
+        world.later(0)
         sweeper.sweep()
-        for which in (0, 0, 2):
+        for which in (0, 2):
             world.start(which)
         assert not any(row.queued_at for row in world.rows()), "all slots are free again"
         world.settle()

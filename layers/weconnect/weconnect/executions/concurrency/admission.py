@@ -2,8 +2,10 @@
 
 An execution passes the semaphore of its concurrency key, when its workflow has `concurrency`, then that of its
 organization's plan; an agent's execution only passes the latter. It holds a slot of the first while it is queued for
-the second, never the other way round, so executions cannot wait for each other. An execution that a node or an agent
-started counts as a part of its parent for the organization, and needs no slot there.
+the second, never the other way round. An execution that a node or an agent started counts as a part of its parent for
+the organization, and needs no slot there: it is the first of its queue, and takes over the slot of one that is still
+queued for the organization. Else it would wait for that one, which waits for the parent's slot. So nobody waits for an
+execution that has not begun, and executions cannot wait for each other.
 
 An execution that gets no slot is stored as pending, together with a row in the semaphore's queue. Whenever a slot may
 have become free (an execution ended, one was queued, a minute has passed), `admit_queued` admits the oldest. It may
@@ -152,7 +154,7 @@ def _store_queued(semaphore: Semaphore, row: AnyRow, actor: Actor) -> StoredExec
 def _build_queued_values(semaphore: Semaphore, row: AnyRow) -> dict[str, Any]:
     """Return the values that put an execution's row into the queue of a semaphore, hidden from the sweeper."""
     unswept = dict.fromkeys([f"{row.swept_index}pk", f"{row.swept_index}sk"])
-    return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row.id)), **unswept}
+    return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row)), **unswept}
 
 
 def _build_admitted_values(row: AnyRow) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def _build_admitted_values(row: AnyRow) -> dict[str, Any]:
 
 def _build_queue_row(semaphore: Semaphore, row: AnyRow) -> QueueRow:
     """Return the row of an execution in the queue of a semaphore."""
-    pk, sk = semaphore.queue_key_of(row.id)
+    pk, sk = semaphore.queue_key_of(row)
     return QueueRow(pk=pk, sk=sk, execution_key=[row.pk, row.sk])
 
 
@@ -176,7 +178,7 @@ def get_queue_position(row: AnyRow) -> int | None:
     if not row.queued_at:
         return None
     pk, sk = row.queued_at
-    prefix = sk.removesuffix(row.id)
+    prefix = sk.removesuffix(row.id).removesuffix(semaphores.FIRST)
     return int(QueueRow.count(pk, QueueRow.sk.between(prefix, sk), consistent_read=True))
 
 
@@ -232,20 +234,47 @@ def _admit_queued(semaphore: Semaphore, item: dict[str, Any], result: AdmissionR
     holders = semaphores.load_executions(semaphore, acquired_at)
     semaphores.free_slots(semaphore, acquired_at, holders)
     # An execution that holds a slot but is still queued was being admitted when its process crashed.
-    half_admitted = [row for row in holders.values() if _is_queued_at(row, *semaphore.queue_key_of(row.id))]
+    half_admitted = [row for row in holders.values() if _is_queued_at(row, *semaphore.queue_key_of(row))]
     organization_limit = -1 if semaphore.workflow_id else load_execution_limit(semaphore.organization_id)
     for row in [*half_admitted, *_list_queued(semaphore)]:
         limit = _get_limit(semaphore, row, organization_limit)
         if not semaphores.acquire(semaphore, row.slot, limit, is_next=True):
             if _has_policy(semaphore, row, "cancel_running"):
                 result.to_cancel += _list_superseded(semaphore, list(holders.values()))
-            return
+                return
+            if not _take_over_slot(semaphore, row):
+                return
         _pass_semaphore(semaphore, row, result)
     semaphores.clear_queued_mark(semaphore, item)
 
 
+def _take_over_slot(semaphore: Semaphore, row: AnyRow) -> bool:
+    """Give an execution that begins with it the slot of one that is queued for the organization; return whether it did.
+
+    The other one, which was queued last, is queued for this semaphore again.
+    """
+    if _list_semaphores(row)[-1] != semaphore or semaphore.workflow_id is None:
+        return False
+    acquired_at = semaphores.read_acquired_at(counters.read_item(semaphore.row_key))
+    holders = semaphores.load_executions(semaphore, acquired_at).values()
+    waiting = [each for each in holders if each.waits_for == "organization" and not each.cancel_requested_at]
+    for holder in sorted(waiting, key=lambda each: each.id, reverse=True):
+        assert holder.queued_at, "it waits"
+        semaphores.mark_queued(semaphore)
+        is_queued = ExecutionRow.queued_at.exists() & ExecutionRow.cancel_requested_at.does_not_exist()
+        with suppress(Conflict):  # it was admitted, cancelled or has lost its slot meanwhile
+            with table.transaction(ACTOR) as writes:
+                semaphores.hand_over(writes, semaphore, holder.slot, row.slot)
+                writes.discard(QueueRow(holder.queued_at[0], holder.queued_at[1]))
+                writes.put(_build_queue_row(semaphore, holder))
+                writes.change(holder, _build_queued_values(semaphore, holder), condition=is_queued)
+            fault_injection.kill_point("after:hand-over")
+            return True
+    return False
+
+
 def _list_queued(semaphore: Semaphore) -> Iterator[AnyRow]:
-    """Yield the executions that are queued for a slot of a semaphore, oldest first."""
+    """Yield the executions that are queued for a slot of a semaphore: first those with a parent, each oldest first."""
     pk, prefix = semaphore.queue_prefix
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True, page_size=25):
         row = load_row(queue_row.execution_key)
@@ -272,7 +301,7 @@ def _pass_semaphore(semaphore: Semaphore, row: AnyRow, result: AdmissionResult) 
     try:
         with table.transaction(ACTOR) as writes:
             writes.change(row, values, condition=is_queued)
-            writes.discard(QueueRow(*semaphore.queue_key_of(row.id)))
+            writes.discard(QueueRow(*semaphore.queue_key_of(row)))
             if blocking:
                 writes.put(_build_queue_row(blocking, row))
     except Conflict:

@@ -2,9 +2,9 @@
 
 A semaphore is one row that names the executions which hold a slot. Acquiring a slot is one conditional update, so
 however many executions ask at once, the limit is never exceeded; acquiring again for the same execution changes
-nothing. A slot is freed only when the execution's own row says that it has ended, or when no such row was stored a
-minute after the slot was acquired. Nothing is leased, so no slot is lost while its execution is open, and none stays
-taken by an execution that is gone.
+nothing. A slot is freed only when the execution's own row says that it has ended, or when, a minute after the slot was
+acquired, no such row is stored, or the execution is queued for a semaphore that comes before. Nothing is leased, so no
+slot is lost while its execution is open, and none stays taken by an execution that is gone.
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from pynamodb.expressions.operand import Path
+
 from weconnect import clock, fault_injection
 from weconnect.db import counters, table
+from weconnect.db.table import Transaction
 from weconnect.executions.entities import OPEN_STATUSES
 from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreRow, key_of_slot
 
@@ -22,6 +25,8 @@ MAX_RELEASED_AT_ONCE = 50  # an expression has at most 4 KB, and each name takes
 STORED_WITHIN_SECONDS = 60  # a start takes less than 30
 KEEP_SECONDS = 400 * 86_400  # longer than any execution
 MAX_ROWS_READ = 100
+FIRST = "!"
+"""In the key of the queue's row of an execution with a parent: it sorts before IDs."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,15 @@ class Semaphore:
 
     @property
     def queue_prefix(self) -> tuple[str, str]:
-        """Return the partition and the sort key prefix of the queued executions; their IDs follow the prefix."""
+        """Return the partition and the sort key prefix of the queued executions; their keys begin with it."""
         if self.workflow_id:
             return QueueRow.of_workflow(self.organization_id, self.workflow_id, self.concurrency_key)
         return QueueRow.of_organization(self.organization_id)
 
-    def queue_key_of(self, execution_id: object) -> tuple[str, str]:
-        """Return the key of the queue's row of an execution."""
+    def queue_key_of(self, row: AnyRow) -> tuple[str, str]:
+        """Return the key of the queue's row of an execution: those that others wait for come first."""
         pk, prefix = self.queue_prefix
-        return pk, f"{prefix}{execution_id}"
+        return pk, f"{prefix}{FIRST if row.parent_key else ''}{row.id}"
 
 
 def acquire(semaphore: Semaphore, slot: str, limit: int, *, is_next: bool = False) -> bool:
@@ -111,6 +116,13 @@ def release(semaphore: Semaphore, slots: Iterable[str]) -> dict[str, Any]:
         item = response["Attributes"]
     fault_injection.kill_point(f"after:leave:{semaphore.kind}")
     return item
+
+
+def hand_over(writes: Transaction, semaphore: Semaphore, holder: str, slot: str) -> None:
+    """Add to a transaction that the slot of one execution becomes the one of another; refused when it has none."""
+    row = SemaphoreRow(*semaphore.row_key)
+    before, after = Path(["holders", holder]), Path(["holders", slot])
+    writes.update(row, [before.remove(), after.set(clock.epoch_seconds())], before.exists(), None)
 
 
 def mark_queued(semaphore: Semaphore) -> None:
@@ -177,20 +189,26 @@ def load_executions(semaphore: Semaphore, slots: Iterable[str]) -> dict[str, Any
 def free_slots(
     semaphore: Semaphore, acquired_at: dict[str, int], rows: dict[str, AnyRow] | None = None
 ) -> bool:
-    """Free the slots of executions that have ended, or were never stored; return whether there were any."""
+    """Free the slots of executions that have ended, or do not use them; return whether there were any."""
     rows = load_executions(semaphore, acquired_at) if rows is None else rows
     if ended := [slot for slot, row in rows.items() if row.status not in OPEN_STATUSES]:
         release(semaphore, ended)
     freed = [
-        _free_unstored(semaphore, slot, seconds)
+        _free_unused(semaphore, slot, seconds)
         for slot, seconds in acquired_at.items()
-        if slot not in rows and seconds < clock.epoch_seconds() - STORED_WITHIN_SECONDS
+        if not _may_hold(semaphore, rows.get(slot))
+        and seconds < clock.epoch_seconds() - STORED_WITHIN_SECONDS
     ]
     return bool(ended) or any(freed)
 
 
-def _free_unstored(semaphore: Semaphore, slot: str, acquired_at: int) -> bool:
-    """Free the slot of an execution that was not stored; return False when its start has acquired it again."""
+def _may_hold(semaphore: Semaphore, row: AnyRow | None) -> bool:
+    """Return whether an execution is stored, and not queued for a semaphore before this one."""
+    return row is not None and (semaphore.kind == "workflow" or row.waits_for != "workflow")
+
+
+def _free_unused(semaphore: Semaphore, slot: str, acquired_at: int) -> bool:
+    """Free a slot that its execution does not use; return False when it has been acquired again."""
     name = f"holders.{slot}"
     request = counters.update_request(
         semaphore.row_key, f"REMOVE {name}", {":acquired": acquired_at}, f"{name} = :acquired"
