@@ -10,15 +10,18 @@ from tests.auth.fake_identity_provider import (
     FakeIdentityProvider,
     change_user,
     put_provider,
+    register_with_provider,
     set_security,
     sign_in,
 )
 from tests.auth.sso_accounts import status_and_code
 from tests.executions.execution_helpers import create_workflow
-from tests.factories import RegisteredUser, client_with_tokens, register
+from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
 from tests.gateway import Client
 from tests.workflows.definitions import definition, node
-from weconnect.identity.rows import UserRow
+from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
+from weconnect.identity.rows import EmailRow, UserRow
+from weconnect.organizations.rows import MemberRow, OrganizationRow
 from weconnect.settings import settings
 
 VICTIM, NEW = "victim@corp.example", "Another-Horse-8-Battery"
@@ -139,3 +142,105 @@ def test_a_reset_with_the_address_of_an_operator_makes_its_user_an_operator(
     person = register(VICTIM)
     assert take_over().get("/v1/users").status == 200
     assert UserRow.get(*UserRow.at(UUID(person.user["id"]))).role == "admin"
+
+
+def account_of(email: str) -> str:
+    """Return the ID of the user who has an address."""
+    return str(EmailRow.get(*EmailRow.at(email)).user_id)
+
+
+def confirm_address() -> Client:
+    """Confirm the address of an account by a mail that its holder requests, then set a password and sign in."""
+    assert Client().post("/v1/auth/resend-verification", {"email": VICTIM}).status == 204
+    assert Client().post("/v1/auth/verify-email", {"token": sent_mails.last_token()}).status == 200
+    return take_over()
+
+
+def count_links(organization_id: str) -> int:
+    """Return the number of links between an organization's identity providers and users."""
+    pk, _ = OrganizationRow.at(organization_id)
+    subjects = IdentityRow.query(pk, IdentityRow.sk.startswith(IdentityRow.PREFIX))
+    users = IdentityOfUserRow.query(pk, IdentityOfUserRow.sk.startswith(IdentityOfUserRow.PREFIX))
+    return len([*subjects, *users])
+
+
+def test_nobody_becomes_an_owner_with_an_address_that_was_not_proved(
+    aws: None, idp: FakeIdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = register_with_provider(idp)
+    assert sign_in(idp, owner, VICTIM).status == 200
+    member, transfer = account_of(VICTIM), {"userId": account_of(VICTIM), "password": PASSWORD}
+    promoted = owner.client.patch(organization(owner, f"/members/{member}"), {"role": "owner"})
+    assert status_and_code(promoted) == (403, "email_not_verified")
+    transferred = owner.client.post(organization(owner, "/transfer-ownership"), transfer)
+    assert status_and_code(transferred) == (403, "email_not_verified")
+    assert owner.client.patch(organization(owner, f"/members/{member}"), {"role": "admin"}).status == 200
+    monkeypatch.setitem(settings.__dict__, "mail_from", "")
+    assert owner.client.patch(organization(owner, f"/members/{member}"), {"role": "owner"}).status == 200
+
+
+@pytest.mark.parametrize("prove", [take_over, confirm_address])
+def test_the_first_proof_of_an_account_that_a_provider_created_ends_what_its_holder_never_chose(
+    aws: None, idp: FakeIdentityProvider, prove: Any
+) -> None:
+    evil = register_with_provider(idp)
+    inside = sign_in(idp, evil, VICTIM, sub="puppet")
+    assert inside.status == 200
+    assert count_links(evil.organization["id"]) == 2
+    holder = prove()
+    assert count_links(evil.organization["id"]) == 0
+    assert holder.get("/v1/users/me").json["currentOrganizationId"] != evil.organization["id"]
+    assert [each["role"] for each in holder.get("/v1/organizations").json["items"]] == ["owner"]
+    refreshed = Client().post("/v1/auth/refresh", {"refreshToken": inside.json["refreshToken"]})
+    assert status_and_code(refreshed) == (401, "session_ended")
+    assert status_and_code(sign_in(idp, evil, VICTIM, sub="puppet")) == (403, "account_exists")
+
+
+@pytest.mark.parametrize("prove", [take_over, confirm_address])
+def test_an_organization_that_was_left_to_an_unproved_address_is_closed_at_its_first_proof(
+    aws: None, idp: FakeIdentityProvider, monkeypatch: pytest.MonkeyPatch, prove: Any
+) -> None:
+    evil = register_with_provider(idp)
+    assert sign_in(idp, evil, VICTIM, sub="puppet").status == 200
+    with monkeypatch.context() as patch:
+        patch.setitem(settings.__dict__, "mail_from", "")  # as it was possible before the rule above
+        path = organization(evil, f"/members/{account_of(VICTIM)}")
+        assert evil.client.patch(path, {"role": "owner"}).status == 200
+    assert evil.client.post(organization(evil, "/leave")).status == 204
+    holder = prove()
+    assert holder.get("/v1/users/me").json["currentOrganizationId"] != evil.organization["id"]
+    assert status_and_code(sign_in_again(evil)) == (404, "sso_not_found")
+
+
+def sign_in_again(owner: RegisteredUser) -> Any:
+    return Client().post("/v1/auth/sso/start", {"organization": owner.organization["slug"]})
+
+
+def test_the_first_proof_keeps_the_membership_in_the_organization_that_proved_the_domain(
+    aws: None, idp: FakeIdentityProvider
+) -> None:
+    employer = register_with_provider(idp, "corp.example")
+    assert sign_in(idp, employer, VICTIM).status == 200
+    take_over()
+    assert MemberRow.get(*MemberRow.at(employer.organization["id"], account_of(VICTIM))).role == "member"
+    assert sign_in(idp, employer, VICTIM).status == 200
+
+
+def test_a_pending_owner_closes_nothing_by_the_first_proof(aws: None, idp: FakeIdentityProvider) -> None:
+    register(VICTIM)
+    host = register_with_provider(idp)
+    invitation = {"email": VICTIM, "role": "owner"}
+    assert host.client.post(organization(host, "/invitations"), invitation).status == 201
+    take_over()
+    assert host.client.get(organization(host, "/identity-provider")).status == 200
+
+
+def test_an_address_gets_a_mail_when_a_provider_creates_an_account_for_it(
+    aws: None, idp: FakeIdentityProvider
+) -> None:
+    owner = register_with_provider(idp)
+    assert sign_in(idp, owner, VICTIM).status == 200
+    (text,) = sent_mails.texts_to(VICTIM)
+    assert "created a WeConnect account for this address" in text
+    assert sign_in(idp, owner, VICTIM).status == 200
+    assert len(sent_mails.texts_to(VICTIM)) == 1

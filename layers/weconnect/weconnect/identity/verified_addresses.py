@@ -37,6 +37,11 @@ def may_be_squatted(user: AddressHolder) -> bool:
     return not is_verified(user) and user.password_changed_at is not None
 
 
+def is_unproved_account_of_provider(user: AddressHolder) -> bool:
+    """Return whether an identity provider created the account, and its address was never proved to us by mail."""
+    return not is_verified(user) and user.password_changed_at is None
+
+
 def require_verified(user_id: object, action: str) -> UserRow:
     """Return a user's row. Raises EmailNotVerified, whose detail names the `action`: "invite others"."""
     row = table.require(UserRow, UserRow.at(user_id), UserNotFound)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from weconnect import clock, ids
 from weconnect.db.table import Transaction
+from weconnect.identity.rows import UserRow
 from weconnect.organizations import ownership
 from weconnect.organizations.entities import (
     Organization,
@@ -28,10 +29,11 @@ class OrganizationDraft:
     organization: Organization
     member: OrganizationMember
 
-    def add_to(self, writes: Transaction, limit: int) -> None:
-        """Add the rows to a transaction, which counts the organization for its owner, who may own `limit`.
+    def add_to(self, writes: Transaction, limit: int, *, is_counted: bool = True) -> None:
+        """Add the rows to a transaction, which counts the organization for its owner, who may own `limit` (-1: any).
 
-        It raises SlugTaken when another organization has the slug, and OrganizationLimitReached.
+        `is_counted`: it counts among the creations of this month. The transaction raises SlugTaken when another
+        organization has the slug, and OrganizationLimitReached.
         """
         organization, member = self.organization, self.member
         pk, sk = OrganizationRow.at(organization.id)
@@ -58,7 +60,17 @@ class OrganizationDraft:
         count_pk, count_sk = MemberCountRow.at(organization.id)
         writes.increment(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
         ownership.add(writes, member.user_id, organization.id, limit)
-        ownership.count_created(writes, member.user_id)
+        if is_counted:
+            ownership.count_created(writes, member.user_id)
+
+    def add_as_refuge(self, writes: Transaction) -> dict[str, str]:
+        """Add the rows without any limit, for a user who has no other way in.
+
+        Return the attributes of the user that make it the current organization.
+        """
+        self.add_to(writes, -1, is_counted=False)
+        current = str(self.organization.id)
+        return {"current_organization_id": current, "gsi1pk": UserRow.by_current_organization(current)}
 
 
 def draft_organization(
@@ -85,6 +97,11 @@ def draft_organization(
         joined_at=moment,
     )
     return OrganizationDraft(organization, member)
+
+
+def draft_personal_organization(user: UserRow) -> OrganizationDraft:
+    """Return a new personal organization of a user. Nothing is stored yet."""
+    return draft_organization(UUID(user.id), f"{user.first_name}'s organization")
 
 
 def reserve_slug(writes: Transaction, slug: str, organization_id: UUID | str) -> None:

@@ -16,10 +16,12 @@ from weconnect.auth.login.password_changes import NO_ACCOUNT_TEXT, predates_pass
 from weconnect.auth.schemas import EmailVerification, MailRequest
 from weconnect.db import table
 from weconnect.db.table import Transaction
-from weconnect.identity import mail_limits
+from weconnect.identity import mail_limits, sessions
 from weconnect.identity.entities import StoredUser, User
 from weconnect.identity.errors import TooManyAttempts
-from weconnect.identity.rows import UserRow
+from weconnect.identity.rows import TokenRow, UserRow
+from weconnect.identity.verified_addresses import is_unproved_account_of_provider
+from weconnect.organizations import creation
 from weconnect.settings import settings
 
 TOKEN_SECONDS = 24 * 3_600
@@ -72,7 +74,8 @@ def begin_email_change(caller: Caller, row: UserRow, email: str) -> None:
 def verify_email(body: EmailVerification, request: RequestInfo) -> User:
     """Use up a token: mark its address as verified, make a new address the user's, and return the user.
 
-    Raises InvalidOneTimeToken, or EmailTaken for a new address that another account got in the meantime.
+    An account that an identity provider created is taken over (`account/takeover`). Raises InvalidOneTimeToken, or
+    EmailTaken for a new address that another account got in the meantime.
     """
     token_row = one_time_tokens.load_token(body.token, PURPOSE, CHANGE_PURPOSE)
     row, email = table.get(UserRow, UserRow.at(token_row.user_id)), token_row.email
@@ -81,6 +84,8 @@ def verify_email(body: EmailVerification, request: RequestInfo) -> User:
     old_email, is_change = row.email, token_row.purpose == CHANGE_PURPOSE
     if is_change and predates_password(token_row.created_at, row):
         raise InvalidOneTimeToken()  # whoever requested the change may have known only the old password
+    if is_unproved_account_of_provider(row):
+        return _take_over(token_row, row, request)
     with table.transaction(request.actor(row.id)) as writes:
         writes.delete(token_row, if_refused=InvalidOneTimeToken())
         if is_change:
@@ -89,6 +94,25 @@ def verify_email(body: EmailVerification, request: RequestInfo) -> User:
             writes.change(row, users.build_verified_values(row, row.email))
     if is_change:
         _notify_address_changed(old_email, row.first_name, email)
+    return users.get(row.id)
+
+
+def _take_over(token_row: TokenRow, row: UserRow, request: RequestInfo) -> User:
+    """Verify the address of an account that an identity provider created, and end what its holder never agreed to."""
+    from weconnect.auth.account import takeover  # cold start
+
+    refuge = creation.draft_personal_organization(row)
+
+    def end_access() -> None:
+        """End the sessions, memberships and links."""
+        sessions.end_sessions(row.id)
+        takeover.drop_access(row.id, row.email, request, made_by_provider=True)
+
+    end_access()
+    with table.transaction(request.actor(row.id)) as writes:
+        writes.delete(token_row, if_refused=InvalidOneTimeToken())
+        writes.change(row, users.build_verified_values(row, row.email) | refuge.add_as_refuge(writes))
+    end_access()
     return users.get(row.id)
 
 

@@ -20,7 +20,8 @@ from weconnect.db import table
 from weconnect.identity import mail_limits, passwords, sessions
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import UserRow
-from weconnect.identity.verified_addresses import is_verified, may_be_squatted
+from weconnect.identity.verified_addresses import is_unproved_account_of_provider, is_verified
+from weconnect.organizations import creation
 from weconnect.settings import settings
 
 PURPOSE = "reset_password"
@@ -49,7 +50,8 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
     """Set a new password with a token from a mail, which proves the address, and end all sessions.
 
     An account whose address was not proved before loses all that another person may have set up in it, the second
-    factor included. Raises InvalidOneTimeToken, WeakPassword.
+    factor included, and one that an identity provider created gets a personal organization of its own. Raises
+    InvalidOneTimeToken, WeakPassword.
     """
     token_row = one_time_tokens.load_token(body.token, PURPOSE)
     row = table.get(UserRow, UserRow.at(token_row.user_id))
@@ -60,7 +62,8 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
     passwords.refuse_weak(body.password, row.email)
     values: dict[str, Any] = _build_password_values(body.password)
     values |= users.build_verified_values(row, row.email)
-    is_first_proof, is_squattable = not is_verified(row), may_be_squatted(row)
+    is_first_proof, made_by_provider = not is_verified(row), is_unproved_account_of_provider(row)
+    refuge = creation.draft_personal_organization(row) if made_by_provider else None
 
     def end_access() -> None:
         """End the sessions, and what was set up before the address was proved."""
@@ -68,12 +71,14 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
         if is_first_proof:
             from weconnect.auth.account import takeover  # cold start
 
-            takeover.drop_access(row.id, request, with_organizations=is_squattable)
+            takeover.drop_access(row.id, row.email, request, made_by_provider=made_by_provider)
 
     end_access()  # also before the change, so that an interruption leaves nobody signed in and nothing behind
     with table.transaction(request.actor(row.id)) as writes:
         writes.delete(token_row, if_refused=InvalidOneTimeToken())
-        if is_squattable:
+        if refuge:
+            values |= refuge.add_as_refuge(writes)
+        if is_first_proof:
             writes.discard(MfaRow(*MfaRow.at(row.id)))
             values["mfa_enabled"] = False
         writes.change(row, values)

@@ -13,7 +13,7 @@ from weconnect.db import table
 from weconnect.errors import Forbidden
 from weconnect.identity import passwords
 from weconnect.identity.rows import UserRow
-from weconnect.organizations import creation, ownership
+from weconnect.organizations import creation
 from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.members.active_membership import ActiveMembership, load_active_membership
 from weconnect.organizations.rows import MemberRow
@@ -84,14 +84,13 @@ def _choose_any_membership(row: UserRow) -> ActiveMembership:
 
 
 def _create_personal_organization(row: UserRow) -> ActiveMembership:
-    """Create a personal organization, make it the user's current one, and return the membership."""
-    limit = ownership.prepare(row)
-    draft = creation.draft_organization(UUID(row.id), f"{row.first_name}'s organization")
-    current = str(draft.organization.id)
-    with table.transaction({"userId": row.id, "organizationId": current}) as writes:
-        draft.add_to(writes, limit)
-        values = {"current_organization_id": current, "gsi1pk": UserRow.by_current_organization(current)}
-        writes.change(row, values)
+    """Create a personal organization, make it the user's current one, and return the membership.
+
+    No limit refuses it: a user without any organization to act in could not sign in.
+    """
+    draft = creation.draft_personal_organization(row)
+    with table.transaction({"userId": row.id, "organizationId": str(draft.organization.id)}) as writes:
+        writes.change(row, draft.add_as_refuge(writes))
     return load_active_membership(row.id, draft.organization.id)
 
 

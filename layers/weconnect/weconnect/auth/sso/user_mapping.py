@@ -30,7 +30,7 @@ from weconnect.auth.sso.oidc import Identity
 from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.errors import Conflict
-from weconnect.identity import passwords
+from weconnect.identity import mail_limits, passwords
 from weconnect.identity.email_addresses import domain_of, normalize_email
 from weconnect.identity.entities import EmailTrust, StoredUser
 from weconnect.identity.errors import AccountInactive, EmailNotVerified
@@ -115,12 +115,8 @@ def _find_or_link_user(
             writes.create(users.build_user_row(user, request, signup_source="sso"))
         if row is None:
             _add_member(writes, organization, user.id)
-    if existing and row is None:
-        mail.send(
-            user.email,
-            f"You are a member of {mail.to_safe_name(organization.name)} now",
-            _compose_welcome_text(organization),
-        )
+    if row is None:
+        _notify(user.email, organization, is_new=existing is None)
     return user.id
 
 
@@ -209,14 +205,24 @@ def _add_member(writes: Transaction, organization: Organization, user_id: UUID) 
     writes.create(MemberRow.of(member, pk=pk, sk=sk, **index_keys))
 
 
-def _compose_welcome_text(organization: Organization) -> str:
-    """Return the text of the mail to an existing user whom single sign-on made a member."""
+def _notify(email: str, organization: Organization, *, is_new: bool) -> None:
+    """Mail an address that single sign-on made its user a member; `is_new`: it also created the account."""
+    if is_new and not mail_limits.count_mail_to(email):
+        return  # the provider, which belongs to a tenant, chose the address
     name = mail.to_safe_name(organization.name)
-    return (
-        f"You signed in to WeConnect through the identity provider of {name}, and joined it as a member."
-        "\n\nIf that was not you, sign in with your password and leave the organization. Your other organizations "
-        "cannot be reached that way.\n"
-    )
+    if is_new:
+        text = (
+            f"the identity provider of {name} created a WeConnect account for this address, which is a member of it."
+            "\n\nIf that was not you, somebody else uses your address there. Request a new password: that takes the "
+            "account over, and ends the membership.\n"
+        )
+    else:
+        text = (
+            f"you signed in to WeConnect through the identity provider of {name}, and joined it as a member."
+            "\n\nIf that was not you, sign in with your password and leave the organization. Your other organizations "
+            "cannot be reached that way.\n"
+        )
+    mail.send(email, f"You are a member of {name} now", f"Hello,\n\n{text}")
 
 
 def _build_actor(user_id: UUID, organization: Organization, request: RequestInfo) -> Actor:

@@ -9,9 +9,10 @@ from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.errors import Invalid
 from weconnect.identity import sessions
-from weconnect.identity.errors import UserNotFound
+from weconnect.identity.errors import EmailNotVerified, UserNotFound
 from weconnect.identity.permissions import effective_role
 from weconnect.identity.rows import UserRow
+from weconnect.identity.verified_addresses import is_verified
 from weconnect.organizations import ownership
 from weconnect.organizations.entities import Member, MemberUser, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
@@ -87,8 +88,8 @@ def update(
 ) -> Member:
     """Change a member. It applies at once, except to GETs with an access token that was issued before (15 minutes).
 
-    Raises MemberNotFound, MemberPending, LastOwner, OwnerOnly, CannotGrant, Outranked, RoleNotFound or
-    MemberLimitReached.
+    Raises MemberNotFound, MemberPending, LastOwner, OwnerOnly, CannotGrant, Outranked, RoleNotFound, EmailNotVerified
+    or MemberLimitReached.
     """
     membership.require_current_organization(caller, organization_id)
     return membership.retry_on_owner_race(
@@ -166,7 +167,7 @@ def remove(caller: Caller, organization_id: UUID, user_id: UUID, if_match: int |
             membership.remove_member(writes, row, if_match=if_match)
 
     membership.retry_on_owner_race(work)
-    _end_access(caller, organization_id, user_id)
+    membership.end_access(caller.actor(), organization_id, user_id)
 
 
 def leave(caller: Caller, organization_id: UUID) -> None:
@@ -180,13 +181,13 @@ def leave(caller: Caller, organization_id: UUID) -> None:
             membership.remove_member(writes, row)
 
     membership.retry_on_owner_race(work)
-    _end_access(caller, organization_id, caller.user_id)
+    membership.end_access(caller.actor(), organization_id, caller.user_id)
 
 
 def transfer_ownership(caller: Caller, organization_id: UUID, new_owner_id: UUID) -> Member:
     """Make another member an owner and the caller, who is one, an admin; return the new owner.
 
-    Raises MemberNotFound, MemberPending or MemberInactive.
+    Raises MemberNotFound, MemberPending, MemberInactive or EmailNotVerified.
     """
     if new_owner_id == caller.user_id:
         raise Invalid("You are the owner already. Name another member in userId.", pointer="/userId")
@@ -205,17 +206,16 @@ def transfer_ownership(caller: Caller, organization_id: UUID, new_owner_id: UUID
 
 
 def _count_ownership(writes: Transaction, organization_id: UUID, user_id: UUID) -> None:
-    """Count the organization for a new owner; the transaction raises OrganizationLimitReached."""
-    limit = ownership.prepare(table.require(UserRow, UserRow.at(user_id), UserNotFound))
-    ownership.add(writes, user_id, organization_id, limit)
+    """Count the organization for a new owner; the transaction raises OrganizationLimitReached.
 
-
-def _end_access(caller: Caller, organization_id: UUID, user_id: UUID) -> None:
-    """End a removed user's sessions, and delete their API keys, limits and shares in the organization."""
-    sessions.end_sessions_in(organization_id, user_id)
-    membership.revoke_api_keys(caller.actor(), organization_id, user_id)
-    membership.delete_execution_limits(organization_id, user_id)
-    membership.delete_shares(organization_id, user_id)
+    Raises EmailNotVerified: behind an address that nobody proved, an organization could be left to its later holder.
+    """
+    user = table.require(UserRow, UserRow.at(user_id), UserNotFound)
+    if not is_verified(user):
+        raise EmailNotVerified(
+            "The e-mail address of the new owner is not verified. They verify it before they become an owner."
+        )
+    ownership.add(writes, user_id, organization_id, ownership.prepare(user))
 
 
 def _require_joined(organization_id: UUID, user_id: UUID) -> MemberRow:

@@ -11,6 +11,7 @@ from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.errors import FieldError, Forbidden, Problem, Unauthenticated
+from weconnect.identity import sessions
 from weconnect.identity.entities import LimitType
 from weconnect.identity.permissions import expand_permissions, holds_role
 from weconnect.identity.rows import ApiKeyRow, ExecutionLimitRow
@@ -235,6 +236,14 @@ def remove_member(
     if member.is_active:
         release_member_quota(writes, organization_id)
     adjust_role_count(writes, organization_id, member.custom_role_id, -1)
+
+
+def end_access(actor: Actor, organization_id: UUID, user_id: UUID) -> None:
+    """End a removed user's sessions, and delete their API keys, limits and shares in the organization."""
+    sessions.end_sessions_in(organization_id, user_id)
+    revoke_api_keys(actor, organization_id, user_id)
+    delete_execution_limits(organization_id, user_id)
+    delete_shares(organization_id, user_id)
 
 
 def delete_execution_limits(organization_id: UUID, user_id: UUID) -> None:
