@@ -361,7 +361,10 @@ DEFINITIONS: dict[str, Callable[[int], WorkflowDefinition]] = {
     ),
     "unknown types": lambda count: define(count, "webhookk#", []),
     "unknown outputs": lambda count: define(
-        count, "switch", ["{0}.x > {1}"], cases=[{"output": f"o{number}"} for number in range(50)]
+        2,
+        "switch",
+        [f"{{0}}.x{number} > {{1}}" for number in range(count)],
+        cases=[{"output": f"o{number}"} for number in range(2 * count)],
     ),
     "expressions below a long name": lambda count: define(
         2, "set", [], values={"k" * 100 * count: ["{{ a b }}"] * count}
@@ -413,7 +416,7 @@ N8N: dict[str, Callable[[int], tuple[list[dict[str, Any]], list[str]]]] = {
     "nodes of one name": lambda count: ([n8n("same", "noOp")] * count, []),
     "unknown nodes": lambda count: (
         [n8n(f"N{number}", "unknown") for number in range(count)],
-        [f"N{number}/{number % 5} > N{number * 7 % count}" for number in range(count)],
+        [f"N{number % count}/{number % 7} > N{number * 3 % count}" for number in range(5 * count)],
     ),
     "loops": lambda count: (
         [n8n(f"N{number}", "splitInBatches", 3) for number in range(count)],
