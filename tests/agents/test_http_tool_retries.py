@@ -10,6 +10,7 @@ from tests.agents.fake_http_api import KEY, FakeApi
 from weconnect.agents.tools import http_tool
 from weconnect.agents.tools.entities import AgentToolConfiguration
 from weconnect.agents.tools.errors import ToolError
+from weconnect.outbound import guard
 from weconnect.settings import settings
 
 pytestmark = pytest.mark.usefixtures("pauses")
@@ -72,6 +73,24 @@ def test_a_private_address_is_not_retried(pauses: list[float]) -> None:
             idempotency_key="k",
         )
     assert pauses == []
+
+
+def test_a_name_without_a_public_address_is_retried(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its resolver may be down; an internal name is retried as well, so that neither can be told from the other."""
+    for addresses in ([], ["10.0.0.1"]):
+        monkeypatch.setattr(guard, "resolve_host", lambda host, port, result=addresses: result)
+        pauses.clear()
+        with pytest.raises(ToolError, match=r"api\.example has no address on the public internet"):
+            http_tool.call_endpoint(
+                AgentToolConfiguration(api_endpoint="http://api.example/", retry_count=2),
+                None,
+                {},
+                api_key=KEY,
+                idempotency_key="k",
+            )
+        assert pauses == [0.5, 1.0]
 
 
 # Secrets
@@ -162,9 +181,9 @@ def test_the_api_key_is_not_sent_to_another_host_after_a_redirect(
 ) -> None:
     other = FakeApi()
     monkeypatch.setitem(settings.__dict__, "outbound_allowed_hosts", frozenset({api.url[7:], other.url[7:]}))
-    api.responses = [(307, "", {"location": other.url + "/there"})]
-    call("/", parameters={"method": "POST", "apiKeyHeader": "X-Odd-Name"})
-    assert api.requests[0]["headers"]["x-odd-name"] == KEY
+    api.responses = [(303, "", {"location": other.url + "/there"})]
+    call("/", parameters={"method": "POST", "apiKeyHeader": "Accept-Language"})
+    assert api.requests[0]["headers"]["accept-language"] == KEY
     assert KEY not in json.dumps(other.requests) and len(other.requests) == 1
     other.server.shutdown()
     other.server.server_close()

@@ -18,7 +18,7 @@ import pytest
 from weconnect.errors import Problem, UpstreamFailed
 from weconnect.outbound import client as outbound
 from weconnect.outbound import guard, transports
-from weconnect.outbound.errors import OutboundRefused
+from weconnect.outbound.errors import HostRefused, OutboundRefused
 from weconnect.outbound.guard import is_public
 from weconnect.settings import settings
 
@@ -221,6 +221,40 @@ def test_a_name_of_an_internal_address_is_refused(names: dict[str, list[str]]) -
     names["intranet.example"] = ["10.1.2.3"]
     with pytest.raises(OutboundRefused, match=r"intranet\.example has no address on the public internet"):
         outbound.send("GET", "https://intranet.example/")
+
+
+@pytest.mark.parametrize(
+    "resolve",
+    [
+        lambda host, port: ["10.1.2.3"],
+        lambda host, port: _raise(socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")),
+        lambda host, port: _raise(socket.gaierror(socket.EAI_NONAME, "Name or service not known")),
+        lambda host, port: [],
+    ],
+    ids=["internal", "resolver is down", "no such name", "no addresses"],
+)
+def test_a_name_that_is_refused_may_be_tried_later_and_tells_nothing(
+    resolve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "resolve_host", resolve)
+    with pytest.raises(HostRefused) as refused:
+        outbound.send("GET", "https://api.example/")
+    assert (refused.value.code, refused.value.detail) == (
+        "outbound_refused",
+        "api.example has no address on the public internet. Check the name; an operator allows an internal one by "
+        "OUTBOUND_ALLOWED_HOSTS=api.example:443.",
+    )
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "[fd00:ec2::254]"])
+def test_an_internal_address_itself_is_refused_for_good(address: str) -> None:
+    with pytest.raises(OutboundRefused) as refused:
+        outbound.send("GET", f"http://{address}/")
+    assert not isinstance(refused.value, HostRefused)
 
 
 def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,28 +514,64 @@ def test_a_redirect_to_an_internal_address_is_refused(
         outbound.send("GET", f"http://127.0.0.1:{server.port}/", follow_redirects=True)
 
 
-def test_credentials_are_not_sent_to_another_origin(
-    serve: Callable[..., Server], allow: Callable[..., None]
+CALLERS_OWN = {
+    "Authorization": "Bearer s3cret",
+    "X-Own-Token": "s3cret",
+    "Cookie": "s3cret=1",
+    "Accept": "s3cret/plain",
+    "Accept-Language": "s3cret",
+    "User-Agent": "s3cret",
+    "Content-Type": "text/s3cret",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "content"),
+    [
+        *((status, "GET", None) for status in (301, 302, 303, 307, 308)),
+        *((status, "POST", "s3cret body") for status in (301, 302, 303)),
+        *((303, "PUT", "s3cret body"), (307, "HEAD", None)),
+    ],
+)
+def test_nothing_that_a_caller_set_follows_a_redirect_to_another_origin(
+    status: int, method: str, content: str | None, serve: Callable[..., Server], allow: Callable[..., None]
 ) -> None:
     other = serve(reply(b"there"))
-    server = serve(reply(b"", "307 Temporary Redirect", Location=f"http://127.0.0.1:{other.port}/b"))
+    server = serve(reply(b"", f"{status} Moved", Location=f"http://127.0.0.1:{other.port}/b"))
     allow("127.0.0.1")
-    headers = {
-        "Authorization": "Bearer s3cret",
-        "X-Api-Key": "s3cret",
-        "Cookie": "s3cret=1",
-        "X-Own-Token": "s3cret",
-        "Accept": "text/plain",
-        "Content-Type": "text/x-mine",
-    }
     response = outbound.send(
-        "POST", f"http://127.0.0.1:{server.port}/a", headers=headers, content="body", follow_redirects=True
+        method,
+        f"http://127.0.0.1:{server.port}/a",
+        headers=CALLERS_OWN,
+        content=content,
+        follow_redirects=True,
     )
-    assert (response.text, response.url) == ("there", f"http://127.0.0.1:{other.port}/b")
-    assert server.requests[0].count("s3cret") == 4
-    assert "s3cret" not in other.requests[0]
-    assert other.requests[0].startswith("POST /b") and other.requests[0].endswith("body")
-    assert "Accept: text/plain" in other.requests[0] and "Content-Type: text/x-mine" in other.requests[0]
+    assert response.url == f"http://127.0.0.1:{other.port}/b"
+    assert server.requests[0].count("s3cret") == len(CALLERS_OWN) + bool(content)
+    (request,) = other.requests
+    assert "s3cret" not in request
+    assert request.startswith("HEAD /b" if method == "HEAD" else "GET /b")
+    assert "user-agent: weconnect" in request.lower()
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "content"),
+    [
+        *((status, "POST", "s3cret body") for status in (307, 308)),
+        *((301, "PUT", "x"), (307, "DELETE", None), (308, "GET", "s3cret body")),
+    ],
+)
+def test_a_redirect_that_takes_a_body_to_another_origin_is_refused(
+    status: int, method: str, content: str | None, serve: Callable[..., Server], allow: Callable[..., None]
+) -> None:
+    other = serve(reply(b"there"))
+    server = serve(reply(b"", f"{status} Moved", Location=f"http://127.0.0.1:{other.port}/b"))
+    allow("127.0.0.1")
+    with pytest.raises(OutboundRefused, match=f"redirects the {method} request to 127.0.0.1, another origin"):
+        outbound.send(
+            method, f"http://127.0.0.1:{server.port}/a", content=content, headers={}, follow_redirects=True
+        )
+    assert other.requests == []
 
 
 def test_credentials_are_sent_along_within_an_origin(

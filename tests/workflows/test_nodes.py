@@ -18,7 +18,7 @@ from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_type import LOG, RESPONSE, STOP, ExpressionScope, NodeError, NodeRun
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
-from weconnect.outbound.errors import OutboundRefused
+from weconnect.outbound.errors import HostRefused, OutboundRefused
 from weconnect.workflows import node_catalogue
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -562,6 +562,7 @@ def test_an_http_request_is_sent_for_each_item(monkeypatch: pytest.MonkeyPatch) 
         (OutboundResponse(500, {}, b"no", ""), "http_500", True),
         (UpstreamFailed("gone"), "unreachable", True),
         (OutboundRefused("inside"), "address_refused", False),
+        (HostRefused("inside, or not resolved"), "address_refused", True),
     ):
         responses[:] = [response]
         with pytest.raises(NodeError) as caught:

@@ -11,7 +11,7 @@ from weconnect.errors import Problem
 from weconnect.models.errors import ProviderError, ProviderErrorCode
 from weconnect.models.messages import ModelReply
 from weconnect.outbound import client as outbound
-from weconnect.outbound.errors import OutboundRefused
+from weconnect.outbound.errors import HostRefused, OutboundRefused
 
 # The first match counts, so subclasses precede their bases.
 CODES_BY_EXCEPTION: list[tuple[type[Exception], ProviderErrorCode]] = [
@@ -103,7 +103,7 @@ def _describe(code: ProviderErrorCode, message: str | None) -> str:
 
 def _map_outbound_error(problem: Problem) -> ProviderError:
     """Return the ProviderError for a problem that our own outbound client raised."""
-    if isinstance(problem, OutboundRefused):
+    if isinstance(problem, OutboundRefused) and not isinstance(problem, HostRefused):
         return ProviderError("invalid_request", problem.detail)
     return ProviderError("timeout" if problem.code == "upstream_timeout" else "unavailable", problem.detail)
 

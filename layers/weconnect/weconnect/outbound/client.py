@@ -23,10 +23,6 @@ MAX_BYTES = 10 * 1024 * 1024
 MAX_REDIRECTS = 5
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-# What may follow a redirect to another origin. Anything else could be a credential under some name.
-_HARMLESS_HEADERS = frozenset(
-    {"accept", "accept-encoding", "accept-language", "content-length", "content-type", "host", "user-agent"}
-)
 # Headers that the connection sets, never a caller.
 _FRAMING_HEADERS = frozenset(
     {
@@ -99,7 +95,7 @@ def send(
                 lower_case = {name.lower(): text for name, text in response.headers.items()}
                 final_url = response.url.copy_with(userinfo=b"")
                 return OutboundResponse(response.status_code, lower_case, response.content, str(final_url))
-            request = _strip_unsafe_headers(request, response.next_request)
+            request = _build_redirected(http, request, response.next_request)
         raise TooManyRedirects(f"The address redirects more than {MAX_REDIRECTS} times")
 
 
@@ -188,13 +184,24 @@ def _build_request(
         raise OutboundRefused(f"The request cannot be sent: {type(error).__name__}") from error
 
 
-def _strip_unsafe_headers(before: httpx2.Request, after: httpx2.Request) -> httpx2.Request:
-    """Return the redirected request `after`; on another origin only with harmless headers."""
-    origins = {(url.scheme, url.host, url.port) for url in (before.url, after.url)}
-    if len(origins) > 1:
-        for name in set(after.headers) - _HARMLESS_HEADERS:
-            del after.headers[name]
-    return after
+def _build_redirected(http: httpx2.Client, before: httpx2.Request, after: httpx2.Request) -> httpx2.Request:
+    """Return the request that follows a redirect; to another origin it has nothing of the caller's but the method.
+
+    Any header and any body may be a secret of the first origin. Raises OutboundRefused for a redirect that takes more
+    than GET or HEAD there.
+    """
+    if (before.url.scheme, before.url.host, before.url.port) == (
+        after.url.scheme,
+        after.url.host,
+        after.url.port,
+    ):
+        return after
+    if after.method not in ("GET", "HEAD") or after.headers.get("content-length", "0") != "0":
+        raise OutboundRefused(
+            f"{before.url.host} redirects the {after.method} request to {after.url.host}, another origin. "
+            "Its body and headers are not sent there: call that address itself."
+        )
+    return http.build_request(after.method, after.url, extensions=before.extensions)
 
 
 def _refuse_constant(name: str) -> None:

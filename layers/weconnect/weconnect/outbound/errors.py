@@ -9,6 +9,13 @@ class OutboundRefused(Invalid):
     code, title = "outbound_refused", "Outbound request refused"
 
 
+class HostRefused(OutboundRefused):
+    """The name has no address on the public internet now. It may have one later, so the request may be retried.
+
+    A name that does not resolve and an internal one are refused alike, so that neither can be told from the other.
+    """
+
+
 class UpstreamTimeout(UpstreamFailed):
     """The called service did not respond in time."""
 

@@ -22,7 +22,7 @@ import httpcore2
 import httpx2
 
 from weconnect.errors import UpstreamFailed
-from weconnect.outbound.errors import OutboundRefused, UpstreamTimeout, UpstreamTooLarge
+from weconnect.outbound.errors import HostRefused, OutboundRefused, UpstreamTimeout, UpstreamTooLarge
 from weconnect.settings import settings
 
 # IANA's special-purpose registries; older versions of Python's `ipaddress.is_global` know fewer of them.
@@ -57,7 +57,7 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 
 def require_public(host: str, port: int, addresses: list[str]) -> list[str]:
-    """Return the addresses to connect to; raise OutboundRefused when one is not public.
+    """Return the addresses to connect to; raise HostRefused when one is not public.
 
     Hosts in OUTBOUND_ALLOWED_HOSTS may have any addresses.
     """
@@ -70,9 +70,14 @@ def require_public(host: str, port: int, addresses: list[str]) -> list[str]:
 def build_refusal(host: str, port: int) -> OutboundRefused:
     """Return the one error for a name without addresses and for one with an address that is not public.
 
-    Two errors would tell which names exist in the network that this code runs in.
+    Two errors would tell which names exist in the network that this code runs in. It may be retried: a name that does
+    not resolve now may do so later, when its server responds again. Only for an address itself this is final.
     """
-    return OutboundRefused(
+    try:
+        kind = OutboundRefused if ipaddress.ip_address(host) else HostRefused
+    except ValueError:
+        kind = HostRefused
+    return kind(
         f"{host} has no address on the public internet. Check the name; an operator allows an internal one by "
         f"OUTBOUND_ALLOWED_HOSTS={host}:{port}."
     )
@@ -81,7 +86,7 @@ def build_refusal(host: str, port: int) -> OutboundRefused:
 def resolve_before_deadline(host: str, port: int) -> list[str]:
     """Return the addresses of a host, resolved in a thread, because the system's resolver takes no timeout.
 
-    Raises OutboundRefused for a name without addresses, and a timeout of the connection at the deadline.
+    Raises HostRefused for a name without addresses, and a timeout of the connection at the deadline.
     """
     results: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 

@@ -14,7 +14,7 @@ from weconnect.api import request_body
 from weconnect.base_entity import JsonObject
 from weconnect.errors import UpstreamFailed
 from weconnect.hiding import hide, hide_and_cut
-from weconnect.outbound.errors import OutboundRefused, TooManyRedirects, UpstreamTooLarge
+from weconnect.outbound.errors import HostRefused, OutboundRefused, TooManyRedirects, UpstreamTooLarge
 
 if TYPE_CHECKING:
     from weconnect.outbound.client import OutboundResponse
@@ -183,7 +183,7 @@ def _send(
             follow_redirects=True,
         )
     except OutboundRefused as error:
-        raise ToolError(error.detail) from None
+        raise (_UnreachableError if isinstance(error, HostRefused) else ToolError)(error.detail) from None
     except UpstreamFailed as error:
         is_permanent = isinstance(error, UpstreamTooLarge | TooManyRedirects)
         raise (ToolError if is_permanent else _UnreachableError)(error.detail) from None

@@ -12,7 +12,7 @@ from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.field_paths import parse_json_or_text
 from weconnect.node_sdk.node_parameters import ExpressionRule, Parameters
 from weconnect.node_sdk.node_type import Item, ItemsByOutput, NodeError, NodeRun, NodeType
-from weconnect.outbound.errors import OutboundRefused
+from weconnect.outbound.errors import HostRefused, OutboundRefused
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -77,7 +77,8 @@ def _send(node_run: NodeRun, parameters: HttpRequestParameters, key: str) -> Ite
             follow_redirects=parameters.follow_redirects,
         )
     except OutboundRefused as error:
-        raise NodeError("address_refused", error.detail) from error
+        may_retry = isinstance(error, HostRefused)
+        raise NodeError("address_refused", error.detail, retryable=may_retry) from error
     except UpstreamFailed as error:
         raise NodeError("unreachable", error.detail, retryable=True) from error
     if parameters.fail_on_status and response.status >= 400:
