@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.agents.execution_helpers import Starter, create_agent
 from tests.auth import sent_mails
 from tests.auth.fake_identity_provider import (
     FakeIdentityProvider,
@@ -15,12 +16,13 @@ from tests.auth.fake_identity_provider import (
     sign_in,
 )
 from tests.auth.sso_accounts import status_and_code
-from tests.executions.execution_helpers import create_workflow
+from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
 from tests.gateway import Client
 from tests.workflows.definitions import definition, node
 from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
 from weconnect.identity.rows import EmailRow, UserRow
+from weconnect.jobs.rows import JobRow
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 from weconnect.settings import settings
 
@@ -100,6 +102,23 @@ def test_a_reset_drops_all_that_a_squatter_set_up_and_proves_the_address(
     for tokens in (squatter.tokens, inside.json):
         refreshed = Client().post("/v1/auth/refresh", {"refreshToken": tokens["refreshToken"]})
         assert status_and_code(refreshed) == (401, "session_ended")
+
+
+def test_a_reset_cancels_what_a_squatter_has_started(aws: None, starter: Starter) -> None:
+    squatter = register(VICTIM)
+    waiting = definition([node("w", "wait", until="callback")], "start > w", concurrency={"limit": 1})
+    flow = create_workflow(squatter, waiting)
+    executions = [start_execution(squatter, flow), start_execution(squatter, flow)]
+    starter.run_pending()
+    agent = create_agent(squatter)
+    response = squatter.client.post(f"{agent}/executions", {"input": "1"})
+    executions.append(response.headers["Location"])
+    bulk = {"action": "cancel", "filter": {"status": "waiting"}}
+    job = squatter.client.post("/v1/executions/bulk", bulk).headers["Location"]
+    holder = take_over()
+    assert [holder.get(each).json["status"] for each in executions] == ["cancelled"] * 3
+    organization_id, job_id = UUID(squatter.organization["id"]), UUID(job.rpartition("/")[2])
+    assert JobRow.get(*JobRow.at(organization_id, job_id)).cancel_requested_at
 
 
 def test_an_ended_session_sets_no_provider_and_no_link(aws: None, idp: FakeIdentityProvider) -> None:

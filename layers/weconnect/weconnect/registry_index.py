@@ -163,6 +163,10 @@ ORGANIZATION_PURGES: tuple[str, ...] = (
 
 MEMBER_PURGES: tuple[str, ...] = ("weconnect.workflows.sharing.purge:delete_shares_with",)
 
-ACCESS_CLOSINGS: tuple[str, ...] = ("weconnect.workflows.sharing.purge:close_access",)
+ACCESS_CLOSINGS: tuple[str, ...] = (
+    "weconnect.executions.closing:close_access",
+    "weconnect.jobs.service:close_access",
+    "weconnect.workflows.sharing.purge:close_access",
+)
 
 NODE_PACKAGES: tuple[str, ...] = ("weconnect.agents.nodes", "weconnect.workflows.nodes")

@@ -22,6 +22,7 @@ from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
+from weconnect.executions import closing
 from weconnect.identity.permissions import require_own_entity
 from weconnect.models.provider_registry import validate_model_choice
 from weconnect.organizations.errors import AgentLimitReached
@@ -158,11 +159,13 @@ def update(caller: Caller, agent_id: UUID, changes: AIAgentChanges, if_match: in
             pk, sk = AgentVersionRow.at(organization_id, agent_id, "published")
             writes.discard(AgentVersionRow(pk=pk, sk=sk))
         quotas.rename(writes, organization_id, QUOTA, old_name, values.get("name", old_name))
+    if values.get("is_active") is False:
+        closing.cancel_queued(organization_id, agent_id)
     return to_entity(row, definition)
 
 
 def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
-    """Move an agent to the trash; with `purge`, delete one that is there for good.
+    """Move an agent to the trash and cancel its queued executions; with `purge`, delete one there for good.
 
     Raises AgentNotFound, StaleVersion.
     """
@@ -176,6 +179,7 @@ def delete(caller: Caller, agent_id: UUID, if_match: int | None, *, purge: bool 
     with table.transaction(caller.actor()) as writes:
         table.move_to_trash(writes, row, trash_key, if_match=if_match)
         quotas.release(writes, caller.organization_id, QUOTA, row.name)
+    closing.cancel_queued(caller.organization_id, agent_id)
 
 
 def restore(caller: Caller, agent_id: UUID) -> AIAgent:

@@ -4,9 +4,10 @@ Each kind is one object in the module of what it executes. The registry names it
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar, cast
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -56,6 +57,14 @@ class ExecutionKind(ABC, Generic[R, E, D]):
     @abstractmethod
     def prepare(self, request: StartExecution, limit_keys: Sequence[Key]) -> PreparedExecution:
         """Return the execution to start, read in one call together with the rows at `limit_keys`. Raises Problem."""
+
+    @abstractmethod
+    def require_executable(self, row: R) -> None:
+        """Raise the problem for which an execution must not begin any more: what it executes is gone or inactive."""
+
+    @abstractmethod
+    def list_open(self, organization_id: UUID) -> Iterable[R]:
+        """Return the open executions of an organization."""
 
     @abstractmethod
     def find_by_durable_name(self, name: str) -> R | None:

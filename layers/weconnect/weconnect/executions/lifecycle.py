@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pynamodb.expressions.condition import Condition
 
-from weconnect import clock
 from weconnect.actor import Actor
 from weconnect.db import table
 from weconnect.durable import callbacks
@@ -54,15 +53,6 @@ def change_status(row: AnyRow, before: ExecutionStatus, after: ExecutionStatus, 
     except Conflict:
         return False
     return True
-
-
-def begin(row: R) -> R:
-    """Set a pending execution to running; return its present row, whatever its status then is. Idempotent."""
-    if row.status == ExecutionStatus.PENDING:
-        started_at = clock.iso(clock.now())
-        if not change_status(row, ExecutionStatus.PENDING, ExecutionStatus.RUNNING, started_at=started_at):
-            return reload(row)
-    return row
 
 
 # Waiting: for a callback, an approval or another execution

@@ -5,6 +5,7 @@ from weconnect.manifest import Module
 MODULE = Module(
     permissions={"executions": ("read", "update", "delete")},
     rows=("weconnect.executions.rows",),
+    close_access="weconnect.executions.closing:close_access",
     trash={"EXECUTION": "weconnect.executions.purge:purge"},
     tags={"Executions": "Executions of workflows: starting, observing and controlling them."},
     tags_rank=30,

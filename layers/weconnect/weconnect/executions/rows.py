@@ -46,6 +46,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     - `parent_key`: the row of the execution that waits for this one; `parent_callback`: the callback that it waits for.
     - `concurrency`: the limit of executions that it counts for. `queued_at`: the key of the queue's row, until the
       execution is admitted; `waits_for`: the semaphore of that queue.
+    - `was_queued`: it has waited for a slot, so what its request relied on may be gone when it begins.
     - `handles_error`: it was started because another execution failed.
     - `next_invocation_at`: before it, the sweeper does not start a pending execution; `invocations`: how often it has.
     - `retention_days`: how long it is kept after its end, -1 for ever. It has no `ttl` before.
@@ -76,6 +77,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     concurrency: Attribute[ConcurrencyLimit | None] = stored()
     queued_at: Attribute[list[str] | None] = stored()
     waits_for: Attribute[str | None] = stored()
+    was_queued: Attribute[bool] = stored(default=False)
     handles_error: Attribute[bool] = stored(default=False)
     retention_days: Attribute[int] = stored()
     next_invocation_at: Attribute[str | None] = stored()
@@ -121,6 +123,11 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     @property
     def may_start_again(self) -> bool:
         """True when what started it may do so again, so that its ID is remembered when it is deleted."""
+        return False
+
+    @property
+    def is_of_organization(self) -> bool:
+        """True when the organization relies on it, whoever set it up: no person has requested it."""
         return False
 
     def status_keys(self, status: str, milliseconds: int = 0) -> StatusKeys:

@@ -66,6 +66,12 @@ def find_next(organization_id: UUID) -> list[UUID]:
     return [UUID(text) for text in waiting[: max(0, MAX_ACTIVE - len(active))]]
 
 
+def list_open(organization_id: UUID) -> list[UUID]:
+    """Return the open jobs of an organization."""
+    row = table.get(OpenJobsRow, OpenJobsRow.at(organization_id))
+    return [UUID(text) for text in sorted((row.open_ids or set()) if row else ())]
+
+
 def _build_row(organization_id: UUID) -> OpenJobsRow:
     """Return the row of an organization's open jobs, with its key alone."""
     pk, sk = OpenJobsRow.at(organization_id)

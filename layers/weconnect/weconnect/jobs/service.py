@@ -95,11 +95,22 @@ def get(caller: Caller, job_id: UUID) -> Job:
 
 def cancel(caller: Caller, job_id: UUID) -> Job:
     """Request that a job ends before its next batch. Raises AlreadyFinished."""
-    row = _require_visible(caller, job_id)
-    values = {"cancel_requested_at": clock.iso(clock.now()), "actor": caller.actor()}
-    if not table.touch(row, put=values, condition=JobRow.status.is_in(*[status.value for status in OPEN])):
+    if not _request_cancellation(caller, _require_visible(caller, job_id)):
         raise AlreadyFinished(f"The job is already {_require_visible(caller, job_id).status}.")
     return get(caller, job_id)
+
+
+def close_access(owner: Caller) -> None:
+    """Request that all open jobs of an organization end."""
+    for job_id in open_jobs.list_open(owner.organization_id):
+        if row := table.get(JobRow, JobRow.at(owner.organization_id, job_id)):
+            _request_cancellation(owner, row)
+
+
+def _request_cancellation(caller: Caller, row: JobRow) -> bool:
+    """Request that a job ends before its next batch; return False when it has ended."""
+    values = {"cancel_requested_at": clock.iso(clock.now()), "actor": caller.actor()}
+    return table.touch(row, put=values, condition=JobRow.status.is_in(*[status.value for status in OPEN]))
 
 
 def _require_visible(caller: Caller, job_id: UUID) -> JobRow:

@@ -8,6 +8,7 @@ from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, page_of, query_page
 from weconnect.db import table
+from weconnect.executions import closing
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.errors import OrganizationNotFound, WorkflowLimitReached
 from weconnect.organizations.plans import quotas
@@ -177,7 +178,10 @@ def update(caller: Caller, workflow_id: UUID, changes: WorkflowChanges, if_match
 
 
 def delete(caller: Caller, workflow_id: UUID, if_match: int | None, *, purge: bool = False) -> None:
-    """Move a workflow to the trash and deactivate it; with `purge`, delete one in the trash for good."""
+    """Move a workflow to the trash, deactivate it and cancel its queued executions.
+
+    With `purge`, delete one in the trash for good.
+    """
     if purge:
         trashed = _require_in_trash(caller, workflow_id)
         with table.transaction(caller.actor()) as writes:
@@ -192,6 +196,7 @@ def delete(caller: Caller, workflow_id: UUID, if_match: int | None, *, purge: bo
             moved.set(status=WorkflowStatus.INACTIVE.value, active_version=None)
         moved.set(**trigger_index.remove(writes, row))
         quotas.release(writes, caller.organization_id, QUOTA, row.name)
+    closing.cancel_queued(caller.organization_id, workflow_id)
 
 
 def restore(caller: Caller, workflow_id: UUID) -> Workflow:

@@ -25,7 +25,7 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.durable.steps import StepFailed, Steps
 from weconnect.errors import BadRequest
-from weconnect.executions import lifecycle
+from weconnect.executions import beginning, lifecycle
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.followups import complete_execution
 from weconnect.executions.results import Completion
@@ -69,11 +69,9 @@ def run_agent(steps: Steps, context: ExecutionContext, share: BudgetShare = NO_L
 
 
 def _begin(context: ExecutionContext, share: BudgetShare) -> AgentSnapshot | None:
-    """Set an execution to running and return its snapshot; None when it has ended. Idempotent."""
-    row = lifecycle.begin(context.load_row())
-    if row.status != ExecutionStatus.RUNNING:
-        if not lifecycle.may_continue(row):  # cancelled while pending, by a process that crashed in doing so
-            complete_execution(row, Completion.cancelled())
+    """Set an execution to running and return its snapshot; None when it does not run. Idempotent."""
+    row = beginning.begin(context.load_row())
+    if row is None:
         return None
     execution = to_execution(row)
     organization_id = context.organization_id

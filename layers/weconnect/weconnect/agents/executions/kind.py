@@ -1,6 +1,6 @@
 """The kind of agents' executions: the object that the registry names, with all that differs from workflows'."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,16 +10,16 @@ from uuid import UUID
 from weconnect import clock
 from weconnect.agents import statistics, versions
 from weconnect.agents.entities import AIAgentExecution
-from weconnect.agents.errors import AgentInactive
+from weconnect.agents.errors import AgentInactive, AgentNotFound
 from weconnect.agents.executions.conversion import to_execution, to_result
 from weconnect.agents.executions.new_executions import PreparedAgentExecution
-from weconnect.agents.rows import AgentExecutionRow, AgentStepRow
+from weconnect.agents.rows import AgentExecutionRow, AgentRow, AgentStepRow
 from weconnect.agents.statistics import ExecutionTotals
 from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.db.payloads import StoredText
 from weconnect.db.table import Transaction
-from weconnect.executions.entities import ExecutionStatus
+from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.kinds import ExecutionKind, Key, Operation
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.results import Completion, ExecutionResult
@@ -53,6 +53,23 @@ class AgentExecutions(ExecutionKind[AgentExecutionRow, AIAgentExecution, AgentDe
         if not agent.is_active:
             raise AgentInactive()
         return PreparedAgentExecution(rows, request, version)
+
+    def require_executable(self, row: AgentExecutionRow) -> None:
+        """Raise AgentNotFound for an agent in the trash, AgentInactive for an inactive one."""
+        at = AgentRow.at(UUID(row.organization_id), UUID(row.agent_id))
+        if not table.require(AgentRow, at, AgentNotFound).is_active:
+            raise AgentInactive()
+
+    def list_open(self, organization_id: UUID) -> Iterable[AgentExecutionRow]:
+        """Return the open executions of an organization's agents, those in the trash included."""
+        for deleted in (False, True):
+            pk, prefix = AgentRow.of_organization(organization_id, deleted=deleted)
+            for agent in AgentRow.query(pk, AgentRow.sk.startswith(prefix), consistent_read=True):
+                for status in OPEN_STATUSES:
+                    index_pk = AgentExecutionRow.by_status(organization_id, UUID(agent.id), status)
+                    for match in AgentExecutionRow.gsi2.query(index_pk):
+                        if row := table.get(AgentExecutionRow, (match.pk, match.sk)):
+                            yield row
 
     def find_by_durable_name(self, name: str) -> AgentExecutionRow | None:
         """Return the open execution of a durable execution's name: its ID. It is read again: an index lags behind."""

@@ -2,7 +2,8 @@
 
 Another person may have registered with the address, so all that would keep a way in or out is dropped: the user's API
 keys, and in the organizations that they own the identity provider with its linked subjects, invitations, mail domains,
-links and active workflows. The second factor and the sessions go with the password (`login/password_changes`).
+links, active workflows, and what is open of executions and jobs. The second factor and the sessions go with the
+password (`login/password_changes`).
 Entities, such as the definitions of workflows, stay.
 
 An account that an identity provider created was never asked: it leaves the organizations that its holder did not choose

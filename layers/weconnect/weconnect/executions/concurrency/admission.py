@@ -154,7 +154,8 @@ def _store_queued(semaphore: Semaphore, row: AnyRow, actor: Actor) -> StoredExec
 def _build_queued_values(semaphore: Semaphore, row: AnyRow) -> dict[str, Any]:
     """Return the values that put an execution's row into the queue of a semaphore, hidden from the sweeper."""
     unswept = dict.fromkeys([f"{row.swept_index}pk", f"{row.swept_index}sk"])
-    return {"waits_for": semaphore.kind, "queued_at": list(semaphore.queue_key_of(row)), **unswept}
+    queued_at = list(semaphore.queue_key_of(row))
+    return {"waits_for": semaphore.kind, "queued_at": queued_at, "was_queued": True, **unswept}
 
 
 def _build_admitted_values(row: AnyRow) -> dict[str, Any]:
@@ -282,6 +283,16 @@ def _list_queued(semaphore: Semaphore) -> Iterator[AnyRow]:
             yield row
 
 
+def list_queued(organization_id: UUID, target_id: UUID) -> Iterator[AnyRow]:
+    """Yield the queued executions of a workflow or an agent."""
+    ranges = [QueueRow.of_all_keys(organization_id, target_id), QueueRow.of_organization(organization_id)]
+    for pk, prefix in ranges:
+        for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
+            row = load_row(queue_row.execution_key)
+            if row and row.target_id == target_id and _is_queued_at(row, queue_row.pk, queue_row.sk):
+                yield row
+
+
 def _pass_semaphore(semaphore: Semaphore, row: AnyRow, result: AdmissionResult) -> None:
     """Pass an execution that holds a slot of a semaphore to the next semaphore's queue, or admit it.
 
@@ -337,8 +348,8 @@ def _list_superseded(semaphore: Semaphore, holders: list[AnyRow]) -> list[AnyRow
 def delete_semaphores(organization_id: UUID, workflow_id: UUID, batch: Any) -> int:
     """Delete the semaphores of a workflow that is deleted for good; return how many there were.
 
-    The sweeper then starts the executions that were queued: they find no workflow, so they fail and wake who waits
-    for them.
+    The sweeper then starts the executions that were still queued: they find no workflow, so they are cancelled and
+    wake who waits for them.
     """
     pk, prefix = QueueRow.of_all_keys(organization_id, workflow_id)
     for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):

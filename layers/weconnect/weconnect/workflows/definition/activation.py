@@ -6,6 +6,7 @@ from uuid import UUID
 from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.errors import Conflict
+from weconnect.executions import closing
 from weconnect.workflows import service
 from weconnect.workflows.definition import stored_versions, trigger_index, validation
 from weconnect.workflows.entities import Activation, Workflow, WorkflowStatus
@@ -39,7 +40,7 @@ def activate(caller: Caller, workflow_id: UUID, body: Activation, if_match: int 
 
 
 def deactivate(caller: Caller, workflow_id: UUID, if_match: int | None) -> Workflow:
-    """Deactivate a workflow, or take it out of the archive; open executions continue.
+    """Deactivate a workflow, or take it out of the archive. Its queued executions are cancelled, the others continue.
 
     Raises AlreadyInactive, StaleVersion.
     """
@@ -55,7 +56,7 @@ def archive(caller: Caller, workflow_id: UUID, if_match: int | None) -> Workflow
 
 
 def _set_status(caller: Caller, workflow_id: UUID, status: WorkflowStatus, if_match: int | None) -> Workflow:
-    """Set the status of a workflow that is not to be executed, and end its subscriptions."""
+    """Set the status of a workflow that is not to be executed, end its subscriptions, cancel what is queued."""
     row = service.require(caller, workflow_id, access.EDIT)
     if row.status == status:
         raise _ALREADY[status]()
@@ -63,4 +64,5 @@ def _set_status(caller: Caller, workflow_id: UUID, status: WorkflowStatus, if_ma
         values: dict[str, Any] = {"status": status.value, "active_version": None}
         values |= trigger_index.remove(writes, row)
         writes.change(row, values, if_match=if_match)
+    closing.cancel_queued(caller.organization_id, workflow_id)
     return service.to_workflow(*service.load(caller.organization_id, workflow_id))

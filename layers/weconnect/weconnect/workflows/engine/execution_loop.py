@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from weconnect.durable.steps import StepFailed, Steps
 from weconnect.errors import NotFound
-from weconnect.executions import lifecycle
+from weconnect.executions import beginning
 from weconnect.executions.entities import ExecutionError, ExecutionStatus
 from weconnect.executions.followups import complete_execution
 from weconnect.executions.results import Completion
@@ -67,11 +67,9 @@ def run_workflow(steps: Steps, key: ExecutionKey) -> dict[str, Any]:
 
 
 def load_execution(key: ExecutionKey) -> ExecutionSnapshot | None:
-    """Set an execution to running and return its snapshot; None when it has ended. Idempotent."""
-    row = lifecycle.begin(key.load())
-    if row.status != ExecutionStatus.RUNNING:
-        if not lifecycle.may_continue(row):  # cancelled while pending, by a process that crashed in doing so
-            complete_execution(row, Completion.cancelled())
+    """Set an execution to running and return its snapshot; None when it does not run. Idempotent."""
+    row = beginning.begin(key.load())
+    if row is None:
         return None
     try:
         version = stored_versions.load_version(

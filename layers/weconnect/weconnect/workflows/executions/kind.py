@@ -1,6 +1,6 @@
 """The kind of workflows' executions: the object that the registry names, with all that differs from agents'."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.db.payloads import StoredText
 from weconnect.db.table import Row, Transaction
+from weconnect.executions import lifecycle
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.kinds import ExecutionKind, Key, Operation
 from weconnect.executions.requests import StartExecution
@@ -70,6 +71,18 @@ class WorkflowExecutions(ExecutionKind[WorkflowExecutionRow, Execution, Unwritte
         return PreparedWorkflowExecution(
             rows, request, workflow.name, version_row.number, settings, definition, concurrency
         )
+
+    def require_executable(self, row: WorkflowExecutionRow) -> None:
+        """Raise WorkflowNotFound or WorkflowInactive when an execution of the workflow could not be requested now."""
+        workflow = table.get(WorkflowRow, WorkflowRow.at(UUID(row.organization_id), UUID(row.workflow_id)))
+        _require_startable(workflow, is_test=row.mode == "test")
+
+    def list_open(self, organization_id: UUID) -> Iterable[WorkflowExecutionRow]:
+        """Return the open executions of an organization's workflows."""
+        pk = WorkflowExecutionRow.of_organization(organization_id)
+        for match in WorkflowExecutionRow.gsi1.query(pk, filter_condition=lifecycle.build_open_condition()):
+            if row := table.get(WorkflowExecutionRow, (match.pk, match.sk)):
+                yield row
 
     def find_by_durable_name(self, name: str) -> WorkflowExecutionRow | None:
         """Return the execution of a durable execution's name: the IDs of organization and execution, as hexadecimal."""

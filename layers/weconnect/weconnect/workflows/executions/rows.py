@@ -84,6 +84,10 @@ class WorkflowExecutionRow(ExecutionRow[Execution], discriminator="EXECUTION"):
     def may_start_again(self) -> bool:
         return self.mode == "event"  # which may be delivered again
 
+    @property
+    def is_of_organization(self) -> bool:
+        return self.mode == "event" and not self.retry_of
+
     @staticmethod
     def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         """Return the key (pk, sk) of an execution."""
