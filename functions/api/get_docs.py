@@ -11,5 +11,4 @@ __all__ = ["handler"]
 @app.get("/docs", public=True, include_in_schema=False, tags=["Service"])
 def get_docs() -> Response[str]:
     """Show the API documentation in Swagger UI."""
-    page, policy = health.docs_page()
-    return Response(200, "text/html; charset=utf-8", page, headers={"Content-Security-Policy": policy})
+    return health.show_docs()

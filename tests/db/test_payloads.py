@@ -73,9 +73,9 @@ def test_a_payload_without_retention_lives_until_it_is_discarded() -> None:
     assert objects() == []
 
 
-def test_a_retention_of_over_a_year_is_refused() -> None:
-    with pytest.raises(ValueError, match="365"):
-        store(ONE, "a", LONG, 366)
+def test_a_retention_that_no_rule_of_the_bucket_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="1095"):
+        store(ONE, "a", LONG, 1_096)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from weconnect.workflows.importers.n8n.converter import Draft, convert
+from weconnect.workflows.importers.n8n.converter import convert
+from weconnect.workflows.importers.n8n.draft import Draft
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow
 from weconnect.workflows.node_catalogue import find_node_type
 

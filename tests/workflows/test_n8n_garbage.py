@@ -15,7 +15,8 @@ from tests.workflows.n8n_files import LANGCHAIN, file, n8n
 from weconnect.errors import Invalid
 from weconnect.node_sdk.entities import Node
 from weconnect.workflows.importers.n8n import node_mapping
-from weconnect.workflows.importers.n8n.converter import Draft, convert
+from weconnect.workflows.importers.n8n.converter import convert
+from weconnect.workflows.importers.n8n.draft import Draft
 from weconnect.workflows.importers.n8n.export_file import N8nWorkflow, check_bounds
 from weconnect.workflows.node_catalogue import find_node_type
 

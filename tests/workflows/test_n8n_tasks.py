@@ -7,7 +7,7 @@ import pytest
 from tests.workflows.n8n_files import LANGCHAIN, converted, made, n8n, only, why
 from weconnect import clock
 from weconnect.expressions.rendering import EvaluationContext, render
-from weconnect.workflows.importers.n8n.converter import Draft
+from weconnect.workflows.importers.n8n.draft import Draft
 
 START = n8n("Start", "manualTrigger")
 MODEL = n8n("Model", f"{LANGCHAIN}lmChatOpenAi", 1.2, model={"value": "gpt-4o"})

@@ -14,7 +14,6 @@ Texts shorter than MIN_CHARACTERS are not hidden: they can be guessed, and occur
 import base64
 import binascii
 import html
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +21,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from itertools import accumulate
 from typing import Any, NamedTuple
+
+from weconnect.json_text import list_texts, replace_texts
 
 MASK = "••••"
 MIN_CHARACTERS = 6
@@ -108,9 +109,9 @@ class Hiding:
 
         Texts and words that `public` values contain come from elsewhere and stay.
         """
-        public_texts = set(_list_texts(list(public)))
+        public_texts = set(list_texts(list(public)))
         public_texts.update([word for text in public_texts for word in text.split()])
-        for text in {*_list_texts(value)} - public_texts:
+        for text in {*list_texts(value)} - public_texts:
             for part in {text, *text.split()} - public_texts:
                 if len(part) >= MIN_DERIVED_CHARACTERS:
                     self.add(part)
@@ -119,9 +120,9 @@ class Hiding:
         """Return a JSON value with all secrets replaced by MASK, in keys as in values."""
         if not self._needles:
             return value
-        texts = [text.encode(errors="surrogatepass") for text in _list_texts(value)]
+        texts = [text.encode(errors="surrogatepass") for text in list_texts(value)]
         spans = self._find(_SEPARATOR.join(texts))
-        return _replace(value, iter(_mask_texts(texts, spans))) if spans else value
+        return replace_texts(value, iter(_mask_texts(texts, spans))) if spans else value
 
     def hide_bytes(self, content: bytes) -> bytes:
         """Return the content of a file with all secrets replaced by MASK."""
@@ -353,21 +354,6 @@ def _list_passwords(text: str) -> Iterator[str]:
             yield from (part for part in (pair, pair.partition(":")[2]) if len(part) >= MIN_CHARACTERS)
 
 
-def _list_texts(value: Any) -> Iterator[str]:
-    """Yield the texts and numbers, as texts, of a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield str(name)
-            yield from _list_texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _list_texts(inner)
-    elif value is not None and not isinstance(value, bool):
-        yield json.dumps(value, default=str)
-
-
 def _mask_texts(texts: list[bytes], spans: list[Span]) -> Iterator[str]:
     """Yield the texts with MASK in the place of spans, which count in the texts joined by _SEPARATOR."""
     begin, number = 0, 0
@@ -388,17 +374,3 @@ def _mask_texts(texts: list[bytes], spans: list[Span]) -> Iterator[str]:
             number += 1
         yield "".join([*parts, text[position:].decode(errors="surrogatepass")])
         begin = end + len(_SEPARATOR)
-
-
-def _replace(value: Any, texts: Iterator[str]) -> Any:
-    """Return a JSON value with the texts that `_list_texts` yields of it, in the same order, replaced."""
-    if isinstance(value, dict):
-        return {next(texts): _replace(inner, texts) for inner in value.values()}
-    if isinstance(value, list | tuple):
-        return [_replace(inner, texts) for inner in value]
-    if value is None or isinstance(value, bool):
-        return value
-    text = next(texts)
-    if isinstance(value, str):
-        return text
-    return MASK if MASK in text else value

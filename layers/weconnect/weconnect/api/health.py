@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import boto3
+from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.errors import NotReady
 from weconnect.api.responses import CONTENT_POLICY
@@ -57,8 +58,8 @@ def openapi_document() -> str:
     return OPENAPI.read_text()
 
 
-def docs_page() -> tuple[str, str]:
-    """Return a page with Swagger UI, and its Content-Security-Policy, which lets exactly its own scripts execute.
+def show_docs() -> Response[str]:
+    """Return a page with Swagger UI; its Content-Security-Policy lets exactly its own scripts execute.
 
     Its files are Powertools' own copy: no CDN. Swagger UI needs styles of elements and pictures in data URLs.
     """
@@ -84,4 +85,4 @@ def docs_page() -> tuple[str, str]:
         f'<style>{style}</style></head><body><div id="ui"></div><script>{script}</script>'
         f"<script>{start}</script></body></html>"
     )
-    return page, policy
+    return Response(200, "text/html; charset=utf-8", page, headers={"Content-Security-Policy": policy})

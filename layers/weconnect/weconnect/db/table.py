@@ -24,6 +24,14 @@ from weconnect.db.keys import key as key
 from weconnect.db.row import EntityRow as EntityRow
 from weconnect.db.row import Row as Row
 from weconnect.db.row import stored as stored
+from weconnect.db.updates import (
+    build_absence_condition,
+    build_add_actions,
+    build_create_actions,
+    build_set_actions,
+    build_version_values,
+    join_conditions,
+)
 from weconnect.errors import Conflict, NotFound, Problem, StaleVersion, Unavailable, VersionConflict
 
 TRASH_DAYS = 30
@@ -71,7 +79,7 @@ def create(row: R, actor: Actor, if_exists: Problem | None = None) -> R:
     _stamp(row, actor)
     fault_injection.kill_point(f"before:put:{row.kind_name()}")
     try:
-        row.save(condition=_build_absence_condition())
+        row.save(condition=build_absence_condition())
     except PutError as error:
         raise (if_exists or _build_already_exists()) if _is_condition_failure(error) else error from error
     fault_injection.kill_point(f"after:put:{row.kind_name()}")
@@ -99,7 +107,7 @@ def change(
     """
     actions, unchanged = _build_next_version(row, values, actor, if_match)
     try:
-        row.update(actions=actions, condition=_join_conditions(unchanged, condition))
+        row.update(actions=actions, condition=join_conditions(unchanged, condition))
     except UpdateError as error:
         raise VersionConflict() if _is_condition_failure(error) else error from error
     return row
@@ -115,8 +123,8 @@ def touch(
     """Add to counters and set fields without a new version; return False when the row is gone or `condition` fails."""
     try:
         row.update(
-            actions=_build_add_actions(type(row), add or {}) + _build_set_actions(type(row), put or {}),
-            condition=_join_conditions(Row.pk.exists(), condition),
+            actions=build_add_actions(type(row), add or {}) + build_set_actions(type(row), put or {}),
+            condition=join_conditions(Row.pk.exists(), condition),
         )
     except UpdateError as error:
         if _is_condition_failure(error):
@@ -160,7 +168,7 @@ class Transaction:
     def create(self, row: Row, if_exists: Problem | None = None) -> None:
         """Put a row that must not exist."""
         _stamp(row, self.actor)
-        missing = _build_absence_condition()
+        missing = build_absence_condition()
         self._puts.append(
             _Write(lambda write: write.save(row, missing), if_exists or _build_already_exists())
         )
@@ -180,7 +188,7 @@ class Transaction:
     ) -> None:
         """Delete a row in the version that was read; a row that was built from its key alone must just exist."""
         check_version(row, if_match)
-        unchanged = _join_conditions(
+        unchanged = join_conditions(
             Row.version == row.version if row.created_at else Row.pk.exists(), condition
         )
         self._deletes.append(_Write(lambda write: write.delete(row, unchanged), if_refused))
@@ -200,12 +208,12 @@ class Transaction:
     ) -> None:
         """Set `values` as the row's next version; the row in memory has them after the commit."""
         actions, unchanged = _build_next_version(row, values, self.actor, if_match)
-        self._changes.append((row, {**values, **_build_version_values(row, self.actor)}))
-        self.update(row, actions, _join_conditions(unchanged, condition), if_refused)
+        self._changes.append((row, {**values, **build_version_values(row, self.actor)}))
+        self.update(row, actions, join_conditions(unchanged, condition), if_refused)
 
     def touch(self, row: Row, add: Mapping[str, float], put: Mapping[str, Any], if_missing: Problem) -> None:
         """Add to counters and set fields of a row without a new version. The row must exist."""
-        actions = _build_add_actions(type(row), add) + _build_set_actions(type(row), put)
+        actions = build_add_actions(type(row), add) + build_set_actions(type(row), put)
         self.update(row, actions, Row.pk.exists(), if_missing)
 
     def increment(
@@ -225,7 +233,7 @@ class Transaction:
             if limit < step:
                 raise if_refused or Conflict("The limit is reached")
             condition = counter.does_not_exist() | (counter <= limit - step)
-        actions = [*_build_create_actions(row), counter.add(step), *_build_set_actions(type(row), put or {})]
+        actions = [*build_create_actions(row), counter.add(step), *build_set_actions(type(row), put or {})]
         self.update(row, actions, condition, if_refused)
 
     def add_to_set(self, row: Row, field: str, member: str, *, limit: int, if_refused: Problem) -> None:
@@ -240,14 +248,14 @@ class Transaction:
         if limit > 0:
             count = size(members)  # type: ignore[no-untyped-call]
             condition = members.contains(member) | members.does_not_exist() | (count < limit)
-        self.update(row, [*_build_create_actions(row), members.add({member})], condition, if_refused)
+        self.update(row, [*build_create_actions(row), members.add({member})], condition, if_refused)
 
     def increment_all(self, row: Row, numbers: Mapping[str, float], put: Mapping[str, Any]) -> None:
         """Add to several counters of a row, creating it when it is missing, and set the fields in `put`."""
         actions = [
-            *_build_create_actions(row),
-            *_build_add_actions(type(row), numbers),
-            *_build_set_actions(type(row), put),
+            *build_create_actions(row),
+            *build_add_actions(type(row), numbers),
+            *build_set_actions(type(row), put),
         ]
         self.update(row, actions, None, None)
 
@@ -348,50 +356,13 @@ def _stamp(row: Row, actor: Actor) -> None:
     row.actor = actor
 
 
-def _build_absence_condition() -> Condition:
-    """Return the condition that the row does not exist, or has expired and TTL has not removed it yet."""
-    missing: Condition = Row.pk.does_not_exist() | (Row.ttl <= clock.epoch_seconds())
-    return missing
-
-
-def _join_conditions(condition: Condition, other: Condition | None) -> Condition:
-    """Return the condition that both hold; the first one alone when the other is None."""
-    return condition if other is None else condition & other
-
-
 def _build_next_version(
     row: Row, values: Mapping[str, Any], actor: Actor, if_match: int | None
 ) -> tuple[list[Action], Condition]:
     """Return the updates that make `values` the next version, and the condition that nobody else made it."""
     check_version(row, if_match)
-    actions = _build_set_actions(type(row), {**values, **_build_version_values(row, actor)})
+    actions = build_set_actions(type(row), {**values, **build_version_values(row, actor)})
     return actions, Row.version == row.version
-
-
-def _build_version_values(row: Row, actor: Actor) -> dict[str, Any]:
-    """Return the fields that each new version changes: the version, the time and the actor."""
-    return {"version": row.version + 1, "updated_at": clock.iso(clock.now()), "actor": actor}
-
-
-def _build_create_actions(row: Row) -> list[Action]:
-    """Return the updates that give a row its kind and time of creation, when it is missing."""
-    return [
-        type(row).kind.set(type(row)),
-        Row.created_at.set(Row.created_at | clock.iso(clock.now())),
-    ]
-
-
-def _build_add_actions(kind: type[Row], numbers: Mapping[str, float]) -> list[Action]:
-    """Return the updates that add to counters by field name; zeros are left out."""
-    return [getattr(kind, name).add(number) for name, number in numbers.items() if number]
-
-
-def _build_set_actions(kind: type[Row], values: Mapping[str, Any]) -> list[Action]:
-    """Return the updates that set fields by name; None removes a field."""
-    return [
-        getattr(kind, name).remove() if value is None else getattr(kind, name).set(value)
-        for name, value in values.items()
-    ]
 
 
 def _build_already_exists() -> Conflict:

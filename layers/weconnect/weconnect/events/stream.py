@@ -24,7 +24,7 @@ def make_dispatcher() -> Callable[[dict[str, Any]], None]:
 def _dispatch(record: dict[str, Any], has_subscriber: Callable[[UUID, str], bool]) -> None:
     """Request the purge of a row that is gone, from the trash or an execution; publish the event of another change."""
     key = {name: value["S"] for name, value in record["dynamodb"]["Keys"].items()}
-    if record["eventName"] == "REMOVE" and key["sk"].startswith(("TRASH#", "EXECUTION")):
+    if record["eventName"] == "REMOVE" and purge.is_purged(key["sk"]):
         trash = purge.TrashKey(pk=key["pk"], sk=key["sk"])
         purge.request_purge({"trash": trash, "eventId": record["eventID"]})
     elif record["eventName"] != "REMOVE":

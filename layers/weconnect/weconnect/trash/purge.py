@@ -21,6 +21,11 @@ class PurgeMessage(TypedDict):
     eventId: str
 
 
+def is_purged(sk: str) -> bool:
+    """Return whether the removal of a row with this sort key is the beginning of a purge."""
+    return sk.startswith(("TRASH#", "EXECUTION"))
+
+
 def request_purge(message: PurgeMessage) -> None:
     """Send a message to the purge queue: from the stream, or from a purge that has more to delete."""
     queues.send_message(settings.purge_queue_url, {**message})

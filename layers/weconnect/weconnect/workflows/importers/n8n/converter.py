@@ -1,8 +1,6 @@
 """Conversion of an n8n workflow to a draft, with a report of every node, expression and connection."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 from weconnect.node_sdk.entities import Connection, Node
 from weconnect.workflows.definition.validation import check
@@ -11,23 +9,19 @@ from weconnect.workflows.importers.n8n import node_builder as nodes
 from weconnect.workflows.importers.n8n import node_mapping
 from weconnect.workflows.importers.n8n import workflow_settings as whole
 from weconnect.workflows.importers.n8n.cycles import find_cycle_nodes
+from weconnect.workflows.importers.n8n.draft import Draft
 from weconnect.workflows.importers.n8n.export_file import Link, N8nNode, N8nWorkflow, read_links
 from weconnect.workflows.importers.n8n.item_lineage import ItemLineage
 from weconnect.workflows.importers.n8n.jsonata_terms import ExpressionScope
 from weconnect.workflows.importers.n8n.report import (
     Dropped,
-    ImportCounts,
-    ImportedExpression,
     ImportedNode,
-    ImportReport,
     LeftOut,
-    share,
 )
 from weconnect.workflows.importers.n8n.source_node import MappedNode, NodeReader, NotConvertible
 from weconnect.workflows.importers.n8n.syntax_tree import Unsupported
 from weconnect.workflows.node_catalogue import find_node_type
 
-MAX_LISTED = 2_000
 MAX_PASSES = 6
 MAX_DESCRIPTION = 10_000
 _LOOP_FINDINGS = {"cycle", "into_loop", "out_of_loop", "too_deep"}
@@ -41,54 +35,6 @@ _CYCLE = LeftOut(
     why="in n8n a connection may lead back to any node; here only to a loop over items, so the draft cannot be executed"
     " before this part is changed",
 )
-
-
-@dataclass
-class Draft:
-    """The result of a conversion, before the workflow is created."""
-
-    name: str
-    description: str
-    tags: list[str]
-    definition: WorkflowDefinition
-    validation: Validation
-    nodes: list[ImportedNode] = field(default_factory=list)
-    expressions: list[ImportedExpression] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
-    slots: list[str] = field(default_factory=list)
-
-    def build_report(self, others: list[str]) -> ImportReport:
-        """Return the report of the import; `others` are the names of the file's other workflows."""
-        counts = {status: sum(node.status == status for node in self.nodes) for status in _STATUSES}
-        taken = counts["mapped"] + counts["translated"]
-        gone = {node.pointer for node in self.nodes if node.status in ("placeholder", "note")}
-        expressions = [each for each in self.expressions if "/".join(each.pointer.split("/")[:3]) not in gone]
-        return ImportReport(
-            counts=ImportCounts(
-                mapped=counts["mapped"],
-                translated=counts["translated"],
-                incomplete=counts["incomplete"],
-                placeholders=counts["placeholder"],
-                notes=counts["note"],
-                nodes=share(taken, taken + counts["incomplete"] + counts["placeholder"]),
-                expressions=_compute_translated_share(self.expressions),
-                expressions_of_taken=_compute_translated_share(expressions),
-            ),
-            nodes=self.nodes,
-            expressions=self.expressions[:MAX_LISTED],
-            dropped=self.dropped[:MAX_LISTED],
-            credential_slots=self.slots,
-            others=others,
-            validation=self.validation,
-        )
-
-
-_STATUSES = ("mapped", "translated", "incomplete", "placeholder", "note")
-
-
-def _compute_translated_share(expressions: list[ImportedExpression]) -> Any:
-    """Return the share of the expressions that were translated."""
-    return share(sum(each.status == "translated" for each in expressions), len(expressions))
 
 
 def convert(workflow: N8nWorkflow) -> Draft:
