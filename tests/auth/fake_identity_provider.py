@@ -53,6 +53,7 @@ class FakeIdentityProvider:
         self.claims: dict[str, Any] = {}
         self.token: str | None = None
         self.suffix = ""
+        self.refusal: dict[str, Any] = {"error": "invalid_grant"}
         self.key: Any = RSA_KEY
         self.forms: list[dict[str, str]] = []
         self.authorizations: list[str] = []
@@ -102,7 +103,7 @@ def run_fake_provider() -> Iterator[FakeIdentityProvider]:
             providers[0].authorizations.append(self.headers.get("authorization", ""))
             is_accepted = providers[0].forms[-1].get("code") == "good"
             self._respond(200, {"id_token": providers[0].id_token()}) if is_accepted else self._respond(
-                400, {"error": "invalid_grant"}
+                400, providers[0].refusal
             )
 
         def _respond(self, status: int, document: Any) -> None:

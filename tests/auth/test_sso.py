@@ -114,6 +114,25 @@ def test_a_user_who_declines_at_the_provider_gets_its_error(aws: None, idp: Fake
     assert "access_denied" in response.json["detail"] and idp.forms == []
 
 
+@pytest.mark.parametrize("before", [0, 85, 92])
+def test_a_provider_that_quotes_the_client_secret_does_not_show_it(
+    aws: None, idp: FakeIdentityProvider, before: int
+) -> None:
+    """Neither whole nor in part, where the quotation is cut."""
+    secret = fake_identity_provider.CLIENT["clientSecret"]
+    idp.refusal = {"error": f"{'-' * before}{secret} is wrong for you"}
+    owner = register_with_provider(idp)
+    url, browser = start_sign_in(owner)
+    refused = fake_identity_provider.return_from_provider(browser, url, code="bad")
+    assert (refused.status, refused.json["code"]) == (400, "sso_failed")
+    assert "••••" in refused.json["detail"] and "client" not in refused.json["detail"]
+    url, browser = start_sign_in(owner)
+    refused = fake_identity_provider.return_from_provider(
+        browser, url, code="", more=f"&error={'-' * before}{secret}"
+    )
+    assert "sent no code" in refused.json["detail"] and "client" not in refused.json["detail"]
+
+
 # Requests to the provider
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from weconnect import clock
 from weconnect.auth.errors import InvalidIssuer, SsoFailed
 from weconnect.errors import UpstreamFailed
+from weconnect.hiding import hide_and_cut
 from weconnect.settings import settings
 
 TIMEOUT_SECONDS = 8.0
@@ -132,7 +133,10 @@ def pkce_challenge(verifier: str) -> str:
 def exchange_code(
     endpoints: Endpoints, client_id: str, client_secret: str, *, code: str, verifier: str, redirect_uri: str
 ) -> str:
-    """Exchange a code for an ID token at the token endpoint. Raises SsoFailed when the endpoint refuses."""
+    """Exchange a code for an ID token at the token endpoint. Raises SsoFailed when the endpoint refuses.
+
+    Its error is quoted, without the secrets that the caller hides.
+    """
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
     form |= {"code_verifier": verifier, "client_id": client_id}
     headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -145,7 +149,9 @@ def exchange_code(
     response = document if isinstance(document, dict) else {}
     token = response.get("id_token") if status == 200 else None
     if not isinstance(token, str):
-        raise SsoFailed(f"the code was not accepted ({str(response.get('error', status))[:100]!a})")
+        raise SsoFailed(
+            f"the code was not accepted ({hide_and_cut(str(response.get('error', status)), 100)!r})"
+        )
     return token
 
 

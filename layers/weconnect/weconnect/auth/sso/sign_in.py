@@ -32,6 +32,7 @@ from weconnect.auth.sso.schemas import (
     StartedSignIn,
 )
 from weconnect.db import table
+from weconnect.hiding import Hiding, hide_and_cut
 from weconnect.identity.email_addresses import domain_of, normalize_email
 from weconnect.identity.entities import EmailTrust
 from weconnect.identity.errors import UserNotFound
@@ -106,16 +107,18 @@ def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
     endpoints = oidc.Endpoints(**provider.endpoints)
     if callback.issuer != provider.issuer and (callback.issuer is not None or endpoints.names_itself):
         raise SsoFailed("another issuer responded")
-    if callback.error or not callback.code:
-        raise SsoFailed(f"it sent no code ({(callback.error or 'no reason given')[:100]!a})")
-    token = oidc.exchange_code(
-        endpoints,
-        provider.client_id,
-        identity_providers.decrypt_secret(provider),
-        code=callback.code,
-        verifier=state["verifier"],
-        redirect_uri=state["redirect_uri"],
-    )
+    client_secret = identity_providers.decrypt_secret(provider)
+    with Hiding([client_secret, state["verifier"], callback.code or ""]).active():
+        if callback.error or not callback.code:
+            raise SsoFailed(f"it sent no code ({hide_and_cut(callback.error or 'no reason given', 100)!r})")
+        token = oidc.exchange_code(
+            endpoints,
+            provider.client_id,
+            client_secret,
+            code=callback.code,
+            verifier=state["verifier"],
+            redirect_uri=state["redirect_uri"],
+        )
     identity = oidc.verify_identity(
         endpoints,
         token,
