@@ -32,7 +32,7 @@ def _enable_mfa(client: Client) -> dict[str, str]:
     """Enable a second factor; return the password and a recovery code."""
     enrolled = client.post("/v1/auth/mfa/enroll").json
     code = pyotp.TOTP(enrolled.get("secret", pyotp.random_base32())).at(clock.now())
-    client.post("/v1/auth/mfa/confirm", {"code": code})
+    client.post("/v1/auth/mfa/confirm", {"code": code, "password": PASSWORD})
     return {"password": PASSWORD, "code": enrolled.get("recoveryCodes", ["none at all"])[0]}
 
 

@@ -7,7 +7,12 @@ from typing import Any
 import pyotp
 import pytest
 
-from tests.auth.fake_identity_provider import FakeIdentityProvider, register_with_provider, sign_in
+from tests.auth.fake_identity_provider import (
+    FakeIdentityProvider,
+    change_user,
+    register_with_provider,
+    sign_in,
+)
 from tests.auth.movable_clock import MovableClock
 from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
 from tests.gateway import ApiResponse, Client
@@ -59,7 +64,7 @@ def test_it_takes_a_code_of_the_second_factor_once(aws: None, act: Any, time: Mo
     person = register_verified()
     enrolled = person.client.post("/v1/auth/mfa/enroll").json
     code = pyotp.TOTP(enrolled["secret"]).at(clock.now())
-    assert person.client.post("/v1/auth/mfa/confirm", {"code": code}).status == 204
+    assert person.client.post("/v1/auth/mfa/confirm", {"code": code, "password": PASSWORD}).status == 204
     assert status_and_code(act(person, {"mfaCode": code})) == (422, "invalid_mfa_code"), "it was used before"
     assert status_and_code(act(person, None)) == (403, "confirmation_required")
     assert act(person, {"mfaCode": enrolled["recoveryCodes"][0]}).status in (200, 204)
@@ -80,6 +85,7 @@ def test_who_has_neither_signs_in_again(aws: None, idp: FakeIdentityProvider, ti
     grace = RegisteredUser(
         client_with_tokens(tokens), client_with_tokens(tokens).get(ME).json, owner.organization, tokens
     )
+    change_user(grace, email_verified=True)  # an owner has proved their address
     assert owner.client.patch(member_path(owner, grace), {"role": "owner"}).status == 200
     heir = {"userId": owner.user["id"]}
     path = organization_path(owner, "/transfer-ownership")

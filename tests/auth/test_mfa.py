@@ -29,11 +29,16 @@ def login(code: str | None = None, ip: str = "203.0.113.7", **more: Any) -> ApiR
     return Client(ip=ip).post("/v1/auth/login", body)
 
 
+def confirmation(secret: str) -> dict[str, str]:
+    """Return the body that confirms an enrollment."""
+    return {"code": current_code(secret), "password": PASSWORD}
+
+
 def enroll(person: RegisteredUser, time: MovableClock) -> dict[str, Any]:
     """Turn the second factor on, and advance the clock to the next code."""
     response = person.client.post("/v1/auth/mfa/enroll")
     assert response.status == 200, response.text
-    confirmed = person.client.post("/v1/auth/mfa/confirm", {"code": current_code(response.json["secret"])})
+    confirmed = person.client.post("/v1/auth/mfa/confirm", confirmation(response.json["secret"]))
     assert confirmed.status == 204, confirmed.text
     time.advance(seconds=30)
     return response.json  # type: ignore[no-any-return]
@@ -94,10 +99,24 @@ def test_a_code_works_once_and_no_older_code_works_after_it(aws: None, time: Mov
     assert login(current_code(enrollment["secret"])).status == 200
 
 
+def test_an_open_browser_turns_no_second_factor_on(aws: None, time: MovableClock) -> None:
+    person = register(EMAIL, verified=True)
+    code = current_code(person.client.post("/v1/auth/mfa/enroll").json["secret"])
+    for more, expected in (
+        ({}, (403, "confirmation_required")),
+        ({"password": "not the password"}, (422, "wrong_password")),
+    ):
+        refused = person.client.post("/v1/auth/mfa/confirm", {"code": code, **more})
+        assert (refused.status, refused.json["code"]) == expected
+    assert login().status == 200
+    confirmed = person.client.post("/v1/auth/mfa/confirm", {"code": code, "password": PASSWORD})
+    assert confirmed.status == 204
+
+
 def test_the_code_that_confirmed_the_enrollment_does_not_sign_in(aws: None, time: MovableClock) -> None:
     person = register(EMAIL, verified=True)
     secret = person.client.post("/v1/auth/mfa/enroll").json["secret"]
-    assert person.client.post("/v1/auth/mfa/confirm", {"code": current_code(secret)}).status == 204
+    assert person.client.post("/v1/auth/mfa/confirm", confirmation(secret)).status == 204
     assert login(current_code(secret)).json["code"] == "invalid_mfa_code"
 
 
@@ -166,12 +185,12 @@ def test_a_new_enrollment_replaces_only_an_unconfirmed_one(aws: None, time: Mova
     first = person.client.post("/v1/auth/mfa/enroll").json["secret"]
     second = person.client.post("/v1/auth/mfa/enroll").json["secret"]
     assert login().status == 200, "an unconfirmed second factor is not required"
-    wrong = person.client.post("/v1/auth/mfa/confirm", {"code": current_code(first)})
+    wrong = person.client.post("/v1/auth/mfa/confirm", confirmation(first))
     assert (wrong.status, wrong.json["code"]) == (422, "invalid_mfa_code")
-    assert person.client.post("/v1/auth/mfa/confirm", {"code": current_code(second)}).status == 204
+    assert person.client.post("/v1/auth/mfa/confirm", confirmation(second)).status == 204
     again = person.client.post("/v1/auth/mfa/enroll")
     assert (again.status, again.json["code"]) == (409, "mfa_enabled")
-    confirmed = person.client.post("/v1/auth/mfa/confirm", {"code": current_code(second)})
+    confirmed = person.client.post("/v1/auth/mfa/confirm", confirmation(second))
     assert (confirmed.status, confirmed.json["code"]) == (409, "mfa_not_enrolling")
 
 

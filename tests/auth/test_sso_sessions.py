@@ -6,7 +6,7 @@ import pytest
 
 from infra import routes
 from tests.api.matrices import REQUESTS
-from tests.auth import fake_identity_provider
+from tests.auth import fake_identity_provider, sent_mails
 from tests.auth.fake_identity_provider import (
     FakeIdentityProvider,
     change_user,
@@ -16,12 +16,13 @@ from tests.auth.fake_identity_provider import (
     sign_in,
 )
 from tests.auth.sso_accounts import login, memberships, refresh, status_and_code
-from tests.factories import RegisteredUser, add_member, client_with_tokens, register
+from tests.factories import PASSWORD, RegisteredUser, add_member, client_with_tokens, register
 from tests.gateway import Client
 from weconnect import clock
+from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
 from weconnect.db import table
 from weconnect.identity.rows import EmailRow, SessionRow, UserRow
-from weconnect.organizations.rows import MemberRow, OrganizationRow
+from weconnect.organizations.rows import FormerMemberRow, MemberRow, OrganizationRow
 
 
 def sign_in_existing_user(idp: FakeIdentityProvider) -> tuple[RegisteredUser, RegisteredUser, dict[str, Any]]:
@@ -177,6 +178,85 @@ def test_a_former_member_cannot_come_back_through_the_provider(
     assert refresh(tokens).status in (401, 403)
 
 
+@pytest.mark.parametrize("is_linked", [True, False])
+@pytest.mark.parametrize("end", ["removed", "left", "suspended", "moved"])
+def test_a_former_member_comes_back_neither_unlinked_nor_with_a_new_account(
+    aws: None, idp: FakeIdentityProvider, end: str, is_linked: bool
+) -> None:
+    owner, person = register_with_provider(idp, "corp.example"), register("grace@corp.example", verified=True)
+    add_member(person, owner, "member")
+    if is_linked:
+        assert sign_in(idp, owner, "grace@corp.example").status == 200
+    end_membership(owner, person, end)
+    if end != "moved":
+        assert status_and_code(sign_in(idp, owner, "grace@corp.example")) == (403, "not_a_member")
+    own = client_with_tokens(login(person, organizationId=person.organization["id"]).json)
+    assert own.call("DELETE", "/v1/users/me", {"password": PASSWORD}).status == 204
+    assert status_and_code(sign_in(idp, owner, "grace@corp.example")) == (403, "not_a_member")
+    other = sign_in(idp, owner, "grace@corp.example", sub="another subject of this address")
+    assert status_and_code(other) == (403, "not_a_member")
+
+
+def end_membership(owner: RegisteredUser, person: RegisteredUser, end: str) -> None:
+    """End the membership of `person` in the way that a test names; `moved`: removed with another address by now."""
+    organization = f"/v1/organizations/{owner.organization['id']}"
+    path = f"{organization}/members/{person.user['id']}"
+    if end == "moved":
+        body = {"email": "hopper@elsewhere.example", "currentPassword": PASSWORD}
+        assert person.client.patch("/v1/users/me", body).status == 200
+        assert Client().post("/v1/auth/verify-email", {"token": sent_mails.last_token()}).status == 200
+        person.user["email"] = "hopper@elsewhere.example"
+    if end == "left":
+        assert person.client.post(f"{organization}/leave").status == 204
+    elif end == "suspended":
+        assert owner.client.patch(path, {"isActive": False}).status == 200
+    else:
+        assert owner.client.delete(path).status == 204
+
+
+@pytest.mark.parametrize("deletes_account", [True, False])
+def test_an_accepted_invitation_lets_a_former_member_sign_in_again(
+    aws: None, idp: FakeIdentityProvider, deletes_account: bool
+) -> None:
+    owner, person, _ = sign_in_existing_user(idp)
+    end_membership(owner, person, "removed")
+    if deletes_account:
+        own = client_with_tokens(login(person).json)
+        assert own.call("DELETE", "/v1/users/me", {"password": PASSWORD}).status == 204
+    invited = owner.client.post(
+        f"/v1/organizations/{owner.organization['id']}/invitations", {"email": "grace@corp.example"}
+    )
+    assert invited.status == 201
+    token = sent_mails.last_token()
+    if deletes_account:
+        register("grace@corp.example", invitationToken=token)
+    else:
+        own = client_with_tokens(login(person).json)
+        assert own.post("/v1/invitations/accept", {"token": token}).status == 200
+    for _ in range(2):
+        assert sign_in(idp, owner, "grace@corp.example").status == 200
+    pk, sk = FormerMemberRow.at(owner.organization["id"], "grace@corp.example")
+    assert table.get(FormerMemberRow, (pk, sk)) is None
+
+
+def test_keys_of_an_earlier_membership_stay_revoked_after_a_join_by_single_sign_on(
+    aws: None, idp: FakeIdentityProvider
+) -> None:
+    owner, person, tokens = sign_in_existing_user(idp)
+    created = client_with_tokens(tokens).post("/v1/api-keys", {"name": "ci", "scopes": ["agents:read"]}).json
+    key = Client(headers={"X-API-Key": created["key"]})
+    assert key.get("/v1/agents").status == 200
+    MemberRow.get(
+        *MemberRow.at(owner.organization["id"], person.user["id"])
+    ).delete()  # its keys were left behind
+    pk, _ = OrganizationRow.at(owner.organization["id"])
+    for kind, prefix in ((IdentityRow, IdentityRow.PREFIX), (IdentityOfUserRow, IdentityOfUserRow.PREFIX)):
+        for row in kind.query(pk, kind.sk.startswith(prefix)):
+            row.delete()
+    assert sign_in(idp, owner, "grace@corp.example").status == 200
+    assert key.get("/v1/agents").status == 401
+
+
 def test_new_users_count_against_the_quota_of_members(aws: None, idp: FakeIdentityProvider) -> None:
     owner = register_with_provider(idp)
     row = OrganizationRow.get(*OrganizationRow.at(owner.organization["id"]))
@@ -212,6 +292,53 @@ def test_a_manager_does_not_become_an_owner_through_a_provider(aws: None, evil: 
     assert replaced.json["signsInOwners"] is False
 
 
+def test_what_an_admin_loosens_signs_in_no_owner(aws: None, idp: FakeIdentityProvider) -> None:
+    owner, admin = register_with_provider(idp, "corp.example"), register(verified=True)
+    add_member(admin, owner, "admin")
+    loosened = put_provider(admin, idp, owner.organization["id"], emailTrust="issuer")
+    assert loosened.json["signsInOwners"] is False
+    intern = sign_in(idp, owner, "owner@corp.example", sub="intern", email_verified=None)
+    assert status_and_code(intern) == (403, "sso_not_for_owners")
+    assert put_provider(owner, idp).json["signsInOwners"] is True
+    path = f"/v1/organizations/{owner.organization['id']}"
+    for security, is_trusted in (
+        ({"allowedDomains": ["corp.example"], "sessionTimeout": 60}, True),
+        ({"allowedDomains": []}, False),
+    ):
+        assert admin.client.patch(path, {"customSettings": {"security": security}}).status == 200
+        assert admin.client.get(f"{path}/identity-provider").json["signsInOwners"] is is_trusted
+    refused = sign_in(idp, owner, "owner@corp.example", sub="owner")
+    assert status_and_code(refused) == (403, "sso_not_for_owners")
+    assert put_provider(owner, idp).json["signsInOwners"] is True
+    by_owner = {"customSettings": {"security": {"allowedDomains": ["corp.example"]}}}
+    assert owner.client.patch(path, by_owner).status == 200
+    assert sign_in(idp, owner, "owner@corp.example", sub="owner").status == 200
+
+
+def test_only_an_owner_enforces_single_sign_on_and_changes_what_owners_then_depend_on(
+    aws: None, idp: FakeIdentityProvider
+) -> None:
+    owner, admin = register_with_provider(idp, "corp.example"), register(verified=True)
+    add_member(admin, owner, "admin")
+    path = f"/v1/organizations/{owner.organization['id']}"
+    enforce = {"customSettings": {"security": {"enforceSSO": True, "allowedDomains": ["corp.example"]}}}
+    assert status_and_code(admin.client.patch(path, enforce)) == (403, "owner_only")
+    assert owner.client.patch(path, enforce).status == 200
+    by_provider = client_with_tokens(sign_in(idp, owner, "owner@corp.example").json)
+    set_security(owner, allowed_domains=[])  # lets the admin sign in
+    admin_client = client_with_tokens(sign_in(idp, owner, admin.user["email"]).json)
+    set_security(owner, enforce_sso=True, allowed_domains=["corp.example"])
+    widened = {"customSettings": {"security": {"enforceSSO": True}}}
+    assert status_and_code(admin_client.patch(path, widened)) == (403, "owner_only")
+    replaced = {"issuer": idp.issuer, **fake_identity_provider.CLIENT, "emailTrust": "issuer"}
+    assert status_and_code(admin_client.put(f"{path}/identity-provider", replaced)) == (403, "owner_only")
+    unchanged = {
+        "customSettings": {"security": {**enforce["customSettings"]["security"], "sessionTimeout": 60}}
+    }
+    assert admin_client.patch(path, unchanged).status == 200
+    assert by_provider.patch(path, widened).status == 200
+
+
 def test_neither_an_api_key_nor_a_single_sign_on_session_confirms_a_provider(
     aws: None, idp: FakeIdentityProvider, evil: FakeIdentityProvider
 ) -> None:
@@ -220,7 +347,7 @@ def test_neither_an_api_key_nor_a_single_sign_on_session_confirms_a_provider(
     body = {"name": "ci", "scopes": ["*"], "permissions": flags}
     key = Client(headers={"X-API-Key": owner.client.post("/v1/api-keys", body).json["key"]})
     by_sso = client_with_tokens(sign_in(idp, owner, "owner@corp.example").json)
-    for client in (key, by_sso):
+    for client in (by_sso, key):
         path = f"/v1/organizations/{owner.organization['id']}/identity-provider"
         created = client.put(path, {"issuer": evil.issuer, **fake_identity_provider.CLIENT})
         assert created.status == 200, created.text

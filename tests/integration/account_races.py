@@ -75,7 +75,7 @@ def codes() -> dict[str, Any]:
     person = register("codes@example.com")
     enrolment = person.client.post("/v1/auth/mfa/enroll").json
     app = pyotp.TOTP(enrolment["secret"])
-    response = person.client.post("/v1/auth/mfa/confirm", {"code": app.at(clock.now())})
+    response = person.client.post("/v1/auth/mfa/confirm", {"code": app.at(clock.now()), "password": PASSWORD})
     assert response.status == 204, response.text
     later = app.at(clock.epoch_seconds() + 30)
     spent = {}

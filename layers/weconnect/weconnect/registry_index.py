@@ -51,6 +51,7 @@ MODULES_BY_KIND: dict[str, str] = {
     "DOMAIN": "weconnect.organizations.rows",
     "DOMAINOWNER": "weconnect.organizations.rows",
     "EVENT": "weconnect.organizations.rows",
+    "FORMERMEMBER": "weconnect.organizations.rows",
     "INVITATION": "weconnect.organizations.rows",
     "INVITEMAIL": "weconnect.organizations.rows",
     "MEMBER": "weconnect.organizations.rows",

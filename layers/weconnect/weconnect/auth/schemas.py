@@ -145,9 +145,10 @@ class MfaEnrollment(ApiModel):
 
 
 class MfaConfirmation(ApiModel):
-    """The first code of a new second factor."""
+    """The first code of a new second factor, with the password, which a user who has none leaves out."""
 
     code: MfaCode
+    password: Secret | None = None
 
 
 class MfaDisabling(ApiModel):

@@ -1,5 +1,6 @@
 """Rows of organizations, with their members, roles, invitations, counters and reserved names."""
 
+import hashlib
 from typing import Any
 
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeSetAttribute
@@ -240,6 +241,18 @@ class InvitedAddressRow(Row, discriminator="INVITEMAIL"):
     def at(organization_id: object, email: str) -> tuple[str, str]:
         """Return the key (pk, sk) of the marker of an invited address."""
         return key("ORG", organization_id), key("INVITEMAIL", email)
+
+
+class FormerMemberRow(Row, discriminator="FORMERMEMBER"):
+    """The marker of an address whose user left, was removed or suspended: an identity provider adds nobody with it.
+
+    It has the hash alone, because it stays when the user deletes their account. An accepted invitation removes it.
+    """
+
+    @staticmethod
+    def at(organization_id: object, email: str) -> tuple[str, str]:
+        """Return the key (pk, sk) of the marker of a normalized e-mail address."""
+        return key("ORG", organization_id), key("FORMER", hashlib.sha256(email.encode()).hexdigest())
 
 
 class DomainRow(EntityRow[MailDomain], discriminator="DOMAIN"):

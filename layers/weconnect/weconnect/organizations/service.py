@@ -8,6 +8,7 @@ from weconnect.api.caller import Caller
 from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
+from weconnect.db.table import Transaction
 from weconnect.errors import FieldError, Invalid
 from weconnect.identity import periods
 from weconnect.identity.entities import LimitType
@@ -21,8 +22,14 @@ from weconnect.organizations.entities import (
     OrganizationRole,
     OrganizationSummary,
     PlanLimits,
+    Security,
 )
-from weconnect.organizations.errors import DomainNotVerified, OrganizationNotFound, SsoNotConfigured
+from weconnect.organizations.errors import (
+    DomainNotVerified,
+    OrganizationNotFound,
+    OwnerOnly,
+    SsoNotConfigured,
+)
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import MemberRow, OrganizationRow, UsageRow
 from weconnect.organizations.schemas import NewOrganization, OrganizationChanges
@@ -104,7 +111,7 @@ def update(
 ) -> Organization:
     """Change the fields that belong to the members; plan, limits, status and Stripe's IDs are not among them.
 
-    Raises SlugTaken, SsoNotConfigured, or Invalid when a setting exceeds the plan.
+    Raises SlugTaken, SsoNotConfigured, OwnerOnly, or Invalid when a setting exceeds the plan.
     """
     membership.require_current_organization(caller, organization_id)
     row = _require_row(organization_id)
@@ -122,6 +129,8 @@ def update(
         values["billing_info"] = values["billing_info"].model_dump(mode="json")
     with table.transaction(caller.actor()) as writes:
         writes.change(row, values, if_match=if_match)
+        if "custom_settings" in values and not membership.is_owner(caller):
+            _protect_owners(writes, organization_id, before.custom_settings.security, settings.security)
         if values.get("slug", before.slug) != before.slug:
             creation.release_slug(writes, before.slug)
             creation.reserve_slug(writes, values["slug"], organization_id)
@@ -157,6 +166,26 @@ def _check_settings(organization_id: UUID, before: Organization, settings: Custo
     enforced = before.custom_settings.security and before.custom_settings.security.enforce_sso
     if settings.security and settings.security.enforce_sso and not enforced:
         _require_identity_provider(organization_id)
+
+
+def _protect_owners(
+    writes: Transaction, organization_id: UUID, before: Security | None, after: Security | None
+) -> None:
+    """Keep other members from locking owners out by single sign-on, or from widening whom it signs in as an owner.
+
+    An owner may have neither a provider that signs owners in nor a second factor yet, and then has no other way in; so
+    only owners enforce single sign-on, and change `allowedDomains` while it is enforced. Any other change of
+    `allowedDomains` ends the owner's confirmation of the provider. Raises OwnerOnly.
+    """
+    old, new = before or Security(), after or Security()
+    changes_domains = set(old.allowed_domains or []) != set(new.allowed_domains or [])
+    if new.enforce_sso and (changes_domains or not old.enforce_sso):
+        raise OwnerOnly(
+            "Only an owner may enforce single sign-on, or change allowedDomains while it is enforced."
+        )
+    provider = table.get(IdentityProviderRow, IdentityProviderRow.at(organization_id))
+    if changes_domains and provider is not None and provider.signs_in_owners:
+        writes.change(provider, {"signs_in_owners": False})
 
 
 def _require_proved_domains(organization_id: UUID, before: Organization, domains: list[str]) -> None:

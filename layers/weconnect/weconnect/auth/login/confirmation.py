@@ -1,7 +1,8 @@
 """Confirmation of what nobody can take back, by the person at the keyboard: an open browser is not enough.
 
 It is asked for where the caller cannot undo the operation: deleting the account, handing over the ownership, purging
-an organization. Attempts count as sign-ins do. An API key never gets here: its routes are for people.
+an organization, and a second factor, which would keep the account's holder out. Attempts count as sign-ins do. An API
+key never gets here: its routes are for people.
 """
 
 from weconnect.api.caller import Caller

@@ -6,6 +6,7 @@ transaction.
 
 import json
 from urllib.parse import quote
+from uuid import UUID
 
 from weconnect import mail
 from weconnect.api.caller import Caller, RequestInfo
@@ -22,6 +23,8 @@ from weconnect.identity.errors import TooManyAttempts
 from weconnect.identity.rows import TokenRow, UserRow
 from weconnect.identity.verified_addresses import is_unproved_account_of_provider
 from weconnect.organizations import creation
+from weconnect.organizations.members import membership
+from weconnect.organizations.rows import MemberRow
 from weconnect.settings import settings
 
 TOKEN_SECONDS = 24 * 3_600
@@ -60,6 +63,7 @@ def begin_email_change(caller: Caller, row: UserRow, email: str) -> None:
     Raises TooManyAttempts, or EmailTaken when the address changes at once.
     """
     if not settings.mail_from:
+        _forbid_return(row)
         with table.transaction(caller.actor()) as writes:
             _change_address(writes, row, email)
         return
@@ -86,6 +90,8 @@ def verify_email(body: EmailVerification, request: RequestInfo) -> User:
         raise InvalidOneTimeToken()  # whoever requested the change may have known only the old password
     if is_unproved_account_of_provider(row):
         return _take_over(token_row, row, request)
+    if is_change:
+        _forbid_return(row)
     with table.transaction(request.actor(row.id)) as writes:
         writes.delete(token_row, if_refused=InvalidOneTimeToken())
         if is_change:
@@ -114,6 +120,13 @@ def _take_over(token_row: TokenRow, row: UserRow, request: RequestInfo) -> User:
         writes.change(row, users.build_verified_values(row, row.email) | refuge.add_as_refuge(writes))
     end_access()
     return users.get(row.id)
+
+
+def _forbid_return(row: UserRow) -> None:
+    """Mark the present address in the user's organizations: no identity provider adds it there again."""
+    for member in MemberRow.gsi1.query(MemberRow.of_user(row.id)):
+        with table.transaction({"userId": row.id, "organizationId": member.organization_id}) as writes:
+            membership.forbid_return(writes, UUID(member.organization_id), UUID(row.id), row.email)
 
 
 def _change_address(writes: Transaction, row: UserRow, email: str) -> None:

@@ -17,6 +17,7 @@ reading goes on until an access token ends (15 minutes). API keys are checked at
 a single sign-on session works in its organization only, until somebody who manages the organization revokes it.
 """
 
+from weconnect import clock
 from weconnect.auth.sessions import session_rules
 from weconnect.auth.sessions.session_rules import OpenSession, SecurityRules
 from weconnect.db import table
@@ -43,6 +44,22 @@ def require_allowed(session: SessionRow, membership: ActiveMembership) -> None:
         membership.member.role,
         membership.permissions(),
         signs_in_owners=bool(provider and provider.signs_in_owners),
+    )
+
+
+def require_may_link(provider: IdentityProviderRow, membership: ActiveMembership) -> None:
+    """Raise SsoNotForOwners unless the provider may sign a member in.
+
+    Call this before a subject is linked to the member: the link would outlive the refusal of the session.
+    """
+    organization = membership.organization
+    facts = OpenSession(clock.iso(clock.now()), False, str(organization.id), provider.trust)
+    session_rules.require_accepted_sign_in(
+        facts,
+        read_rules(organization),
+        membership.member.role,
+        membership.permissions(),
+        signs_in_owners=provider.signs_in_owners,
     )
 
 

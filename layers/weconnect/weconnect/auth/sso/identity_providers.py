@@ -36,11 +36,15 @@ def put(
     """Configure the provider after reading its discovery document; another issuer or client ends its sessions.
 
     A provider decides who is an admin, so only those who have all permissions of an admin may choose one, and an API
-    key only if it has them itself. Raises EmailNotVerified, CannotGrant or InvalidIssuer.
+    key only if it has them itself; while single sign-on is enforced, only an owner, because owners depend on it then.
+    Raises EmailNotVerified, CannotGrant, OwnerOnly or InvalidIssuer.
     """
     membership.require_current_organization(caller, organization_id)
     require_verified(caller.user_id, "set an identity provider")
     membership.require_may_grant(caller, "", PERMISSIONS_BY_ROLE["admin"])
+    organization = table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)
+    if _is_enforced(organization):
+        membership.require_owner(caller)
     row = _find(organization_id)
     if row is None and if_match is not None:
         raise StaleVersion("This organization has no identity provider yet. Leave out If-Match.")
@@ -80,8 +84,7 @@ def delete(caller: Caller, organization_id: UUID, if_match: int | None) -> None:
     organization_row = table.require(
         OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound
     )
-    security = organization_row.to_entity().custom_settings.security
-    if security and security.enforce_sso:
+    if _is_enforced(organization_row):
         raise SsoEnforced("Single sign-on is enforced. Turn enforceSSO off first.")
     with table.transaction(caller.actor()) as writes:
         writes.delete(row, if_match=if_match)
@@ -140,14 +143,21 @@ def _may_sign_in_owners(
 ) -> bool:
     """Return whether owners may use the provider: one of them configured it, after signing in with a password.
 
-    Neither an API key nor another provider makes an owner. A new secret for the same client keeps what was there.
+    Neither an API key nor another provider makes an owner. A new secret alone keeps what was there, because the same
+    issuer says the same about the same client. Any other change by somebody else ends it.
     """
-    is_same_client = row is not None and (row.issuer, row.client_id) == (body.issuer, body.client_id)
-    if row and is_same_client and row.signs_in_owners:
+    after = (body.issuer, body.client_id, body.email_trust.value)
+    if row and row.signs_in_owners and (row.issuer, row.client_id, row.email_trust) == after:
         return True
     member = table.get(MemberRow, MemberRow.at(caller.organization_id, caller.user_id))
     is_person = caller.session_id is not None and not caller.is_sso
     return is_person and member is not None and member.role == OrganizationRole.OWNER
+
+
+def _is_enforced(row: OrganizationRow) -> bool:
+    """Return whether an organization enforces single sign-on."""
+    security = row.to_entity().custom_settings.security
+    return bool(security and security.enforce_sso)
 
 
 def _build_row(organization_id: UUID, provider_id: UUID, values: Mapping[str, Any]) -> IdentityProviderRow:

@@ -13,7 +13,8 @@ The provider belongs to its tenant and may say anything, so its word reaches no 
   that the organization proved. Otherwise a tenant could draw anybody in. Such a user accepts an invitation instead.
 - An address counts as verified by the claim `email_verified`, or, where the provider is set so (`emailTrust`) and the
   token does not say, by the issuer in a mail domain that the organization proved.
-- A user who left or was removed comes back by an invitation only.
+- A user who left, was removed or was suspended comes back by an invitation only, also with a new account: the link of
+  the subject stays, and so does a marker of the address (`FormerMemberRow`).
 """
 
 import secrets
@@ -25,6 +26,7 @@ from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
 from weconnect.auth.errors import AccountExists, IdentityMismatch, InvitationOpen, SsoFailed
 from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
+from weconnect.auth.sessions import sign_in_methods
 from weconnect.auth.sso import identity_providers
 from weconnect.auth.sso.oidc import Identity
 from weconnect.db import table
@@ -40,7 +42,8 @@ from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import DomainNotAllowed, NotAMember
 from weconnect.organizations.members import membership
-from weconnect.organizations.rows import MemberRow
+from weconnect.organizations.members.active_membership import load_active_membership
+from weconnect.organizations.rows import FormerMemberRow, MemberRow
 
 
 def resolve_user(
@@ -48,8 +51,8 @@ def resolve_user(
 ) -> UUID:
     """Return the ID of the user that an identity maps to; create or link the user at the first sign-in.
 
-    Raises SsoFailed, EmailNotVerified, DomainNotAllowed, AccountInactive, NotAMember, InvitationOpen, AccountExists or
-    IdentityMismatch.
+    Raises SsoFailed, EmailNotVerified, DomainNotAllowed, AccountInactive, NotAMember, InvitationOpen, AccountExists,
+    SsoNotForOwners or IdentityMismatch.
     """
     try:
         address = normalize_email(identity.email)
@@ -92,7 +95,8 @@ def _find_or_link_user(
     request: RequestInfo,
 ) -> UUID:
     """Return the ID of the user for an identity; create the user, link or membership that is missing."""
-    linked = _find_linked_user(organization, provider, identity)
+    link = table.get(IdentityRow, IdentityRow.at(organization.id, provider.trust, identity.subject))
+    linked = _find_user(link.user_id) if link else None
     existing = linked or _find_user_by_address(address)
     if existing and not existing.is_active:
         raise AccountInactive()
@@ -102,48 +106,53 @@ def _find_or_link_user(
             "An account with this address exists, and its address is not verified. Request a new password, which "
             "verifies it, and sign in again."
         )
-    _check_member(row.to_entity() if row else None, has_left=linked is not None and row is None)
+    _check_member(row.to_entity() if row else None, has_left=link is not None and row is None)
     if linked:
         return linked.id
     if existing and row is None:
         _refuse_outsider(provider, existing)
+    elif existing:
+        sign_in_methods.require_may_link(provider, load_active_membership(existing.id, organization.id))
     user = existing or _draft_user(organization, identity, address)
-    with table.transaction(_build_actor(user.id, organization, request)) as writes:
-        _link_identity(writes, provider, organization, identity, user)
+    actor = _build_actor(user.id, organization, request)
+    if existing and row is None:
+        # API keys of an earlier membership must not become valid again.
+        membership.revoke_api_keys(actor, organization.id, user.id)
+    with table.transaction(actor) as writes:
+        _link_identity(writes, provider, organization, identity, user, is_stale=link is not None)
         if existing is None:
             writes.create(users.build_email_row(user.email, user.id))
             writes.create(users.build_user_row(user, request, signup_source="sso"))
         if row is None:
-            _add_member(writes, organization, user.id)
+            _add_member(writes, organization, user)
     if row is None:
         _notify(user.email, organization, is_new=existing is None)
     return user.id
 
 
-def _find_linked_user(
-    organization: Organization, provider: IdentityProviderRow, identity: Identity
-) -> StoredUser | None:
-    """Return the user that the subject was linked to before; a link to a deleted account is removed."""
-    link = table.get(IdentityRow, IdentityRow.at(organization.id, provider.trust, identity.subject))
-    row = table.get(UserRow, UserRow.at(link.user_id)) if link else None
-    if link and row is None:
-        link.delete()
+def _find_user(user_id: str) -> StoredUser | None:
+    """Return a user, or None."""
+    row = table.get(UserRow, UserRow.at(user_id))
     return row.to_entity() if row else None
 
 
 def _find_user_by_address(address: str) -> StoredUser | None:
     """Return the user who has an e-mail address, or None."""
     marker = table.get(EmailRow, EmailRow.at(address))
-    row = table.get(UserRow, UserRow.at(marker.user_id)) if marker else None
-    return row.to_entity() if row else None
+    return _find_user(marker.user_id) if marker else None
 
 
 def _check_member(member: OrganizationMember | None, *, has_left: bool) -> None:
     """Raise NotAMember for a member who left or is inactive, InvitationOpen for a pending one; None passes."""
     if has_left or (member and not member.is_active):
-        raise NotAMember("You have left this organization or were removed. Request an invitation.")
+        raise _build_left()
     if member and member.is_pending:
         raise InvitationOpen()
+
+
+def _build_left() -> NotAMember:
+    """Return the NotAMember problem of a former member, with its advice."""
+    return NotAMember("You have left this organization or were removed. Request an invitation.")
 
 
 def _refuse_outsider(provider: IdentityProviderRow, user: StoredUser) -> None:
@@ -162,10 +171,19 @@ def _link_identity(
     organization: Organization,
     identity: Identity,
     user: StoredUser,
+    *,
+    is_stale: bool,
 ) -> None:
-    """Tie the provider's subject and the user to each other; the transaction raises IdentityMismatch."""
+    """Tie the provider's subject and the user to each other; the transaction raises IdentityMismatch.
+
+    `is_stale`: the subject has a link to a deleted account, which is replaced.
+    """
     pk, sk = IdentityRow.at(organization.id, provider.trust, identity.subject)
-    writes.create(IdentityRow(pk=pk, sk=sk, user_id=str(user.id)))
+    row = IdentityRow(pk=pk, sk=sk, user_id=str(user.id))
+    if is_stale:
+        writes.put(row)
+    else:
+        writes.create(row)
     pk, sk = IdentityOfUserRow.at(organization.id, provider.trust, user.id)
     writes.create(IdentityOfUserRow(pk=pk, sk=sk), IdentityMismatch())
 
@@ -187,20 +205,22 @@ def _draft_user(organization: Organization, identity: Identity, address: str) ->
     )
 
 
-def _add_member(writes: Transaction, organization: Organization, user_id: UUID) -> None:
-    """Make a user a plain member, counted in the quota; the transaction raises MemberLimitReached."""
+def _add_member(writes: Transaction, organization: Organization, user: StoredUser) -> None:
+    """Make a user a plain member, counted in the quota; the transaction raises MemberLimitReached or NotAMember."""
     moment = clock.now()
     member = OrganizationMember(
         id=ids.new_id(),
         created_at=moment,
         updated_at=moment,
         organization_id=organization.id,
-        user_id=user_id,
+        user_id=user.id,
         role=OrganizationRole.MEMBER,
         joined_at=moment,
     )
-    pk, sk = MemberRow.at(organization.id, user_id)
-    index_keys = {"gsi1pk": MemberRow.of_user(user_id), "gsi1sk": MemberRow.of_user_order(organization.id)}
+    former_at = FormerMemberRow.at(organization.id, user.email)
+    writes.check(FormerMemberRow, former_at, FormerMemberRow.pk.does_not_exist(), _build_left())
+    pk, sk = MemberRow.at(organization.id, user.id)
+    index_keys = {"gsi1pk": MemberRow.of_user(user.id), "gsi1sk": MemberRow.of_user_order(organization.id)}
     membership.take_member_quota(writes, organization)
     writes.create(MemberRow.of(member, pk=pk, sk=sk, **index_keys))
 

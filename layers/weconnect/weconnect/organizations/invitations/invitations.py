@@ -168,6 +168,7 @@ def join(writes: Transaction, row: InvitationRow, user_id: UUID) -> None:
     membership.require_active_organization(writes, organization_id)
     writes.delete(row, if_refused=_build_not_found())
     writes.discard(_build_address_row(row))
+    membership.allow_return(writes, organization_id, row.email)
     moment = clock.now()
     existing = table.get(MemberRow, MemberRow.at(organization_id, user_id))
     if existing is not None and not existing.to_entity().is_pending:

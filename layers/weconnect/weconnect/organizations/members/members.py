@@ -120,8 +120,12 @@ def _update_member(
         writes.change(row, values, if_match=if_match)
         if after.is_active and not before.is_active:
             membership.take_member_quota(writes, organization.to_entity())
+            user = table.get(UserRow, UserRow.at(user_id))
+            if user is not None:
+                membership.allow_return(writes, organization_id, user.email)
         if before.is_active and not after.is_active:
             membership.release_member_quota(writes, organization_id)
+            membership.forbid_return(writes, organization_id, user_id)
         if before.custom_role_id != after.custom_role_id:
             membership.adjust_role_count(writes, organization_id, before.custom_role_id, -1)
             membership.adjust_role_count(writes, organization_id, after.custom_role_id, 1)

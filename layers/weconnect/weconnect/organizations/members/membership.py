@@ -14,7 +14,7 @@ from weconnect.errors import FieldError, Forbidden, Problem, Unauthenticated
 from weconnect.identity import sessions
 from weconnect.identity.entities import LimitType
 from weconnect.identity.permissions import expand_permissions, holds_role
-from weconnect.identity.rows import ApiKeyRow, ExecutionLimitRow
+from weconnect.identity.rows import ApiKeyRow, ExecutionLimitRow, UserRow
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
     CannotGrant,
@@ -26,7 +26,13 @@ from weconnect.organizations.errors import (
     RoleNotFound,
 )
 from weconnect.organizations.members.active_membership import load_active_membership
-from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, RoleRow
+from weconnect.organizations.rows import (
+    FormerMemberRow,
+    MemberCountRow,
+    MemberRow,
+    OrganizationRow,
+    RoleRow,
+)
 
 ATTEMPTS = 8
 
@@ -223,7 +229,7 @@ def remove_member(
     """Remove a member with their share of the quota and their role; the row in the trash tells the audit who did it.
 
     An organization that is `owned` keeps an owner; one in the trash need not. When a pending member is removed, the
-    invitation keeps its share of the quota. At most five writes.
+    invitation keeps its share of the quota. At most six writes.
     """
     member = row.to_entity()
     organization_id, user_id = member.organization_id, member.user_id
@@ -233,9 +239,28 @@ def remove_member(
     if owned and member.role == OrganizationRole.OWNER and member.is_active:
         require_another_owner(writes, organization_id, user_id)
     table.move_to_trash(writes, row, MemberRow.in_trash(organization_id, user_id), if_match=if_match)
+    forbid_return(writes, organization_id, user_id)
     if member.is_active:
         release_member_quota(writes, organization_id)
     adjust_role_count(writes, organization_id, member.custom_role_id, -1)
+
+
+def forbid_return(
+    writes: Transaction, organization_id: UUID, user_id: UUID, email: str | None = None
+) -> None:
+    """Mark an address, by default the user's present one, so that no identity provider makes it a member again."""
+    if email is None:
+        user = table.get(UserRow, UserRow.at(user_id))
+        email = user.email if user else None
+    if email is not None:
+        pk, sk = FormerMemberRow.at(organization_id, email)
+        writes.put(FormerMemberRow(pk=pk, sk=sk))
+
+
+def allow_return(writes: Transaction, organization_id: UUID, email: str) -> None:
+    """Remove the mark of `forbid_return`."""
+    pk, sk = FormerMemberRow.at(organization_id, email)
+    writes.discard(FormerMemberRow(pk=pk, sk=sk))
 
 
 def end_access(actor: Actor, organization_id: UUID, user_id: UUID) -> None:
