@@ -9,7 +9,7 @@ from tests.auth.movable_clock import MovableClock
 from tests.factories import PASSWORD, RegisteredUser, register
 from tests.gateway import ApiResponse, Client
 from weconnect.db import table
-from weconnect.identity.rows import EmailRow
+from weconnect.identity.rows import EmailRow, UserRow
 from weconnect.settings import settings
 
 ME = "/v1/users/me"
@@ -170,13 +170,27 @@ def test_without_a_mail_sender_the_address_changes_at_once(
     assert request_address(person, "eve@example.com").json["code"] == "email_taken"
 
 
-def test_a_verified_operator_address_makes_its_user_an_operator(
+def test_a_change_to_the_address_of_an_operator_makes_nobody_an_operator(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(settings.__dict__, "operator_emails", frozenset({"boss@example.com"}))
     person = register("ada@example.com")
     request_address(person, "boss@example.com")
-    assert verify(sent_mails.last_token()).json["role"] == "admin"
+    assert verify(sent_mails.last_token()).json["role"] == "user"
+    assert Client().post("/v1/auth/forgot-password", {"email": "boss@example.com"}).status == 204
+    body = {"token": sent_mails.last_token(), "password": "Another-Horse-8-Battery"}
+    assert Client().post("/v1/auth/reset-password", body).status == 204
+    assert UserRow.get(*UserRow.at(person.user["id"])).role == "user", (
+        "the account was not made for the address"
+    )
+
+
+def test_the_mail_of_a_change_names_the_account_that_asks_and_warns(aws: None) -> None:
+    person = register("ada@example.com")
+    request_address(person, "new@example.com")
+    (text,) = sent_mails.texts_to("new@example.com")
+    assert "the WeConnect account ada@example.com asks to use this address" in text
+    assert "If you did not ask for this, do not confirm: somebody else" in text
 
 
 def test_an_api_key_cannot_change_its_user(aws: None) -> None:

@@ -4,11 +4,14 @@ import bcrypt
 import pytest
 from botocore.client import BaseClient
 
+from tests.auth import sent_mails
 from tests.auth.movable_clock import MovableClock
 from tests.factories import PASSWORD, register
 from tests.gateway import ApiResponse, Client
 from weconnect.db import table
 from weconnect.identity.rows import AttemptsRow
+
+NEW = "Another-Horse-8-Battery"
 
 
 def login(password: str = "wrong", ip: str = "203.0.113.7", email: str = "ada@example.com") -> ApiResponse:
@@ -144,3 +147,23 @@ def test_an_unknown_address_takes_the_same_work(
         outcomes.append((response.status, response.json["code"], response.json["detail"], list(work)))
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0][3]) >= (1 if before == 5 else 7)
+
+
+def test_a_reset_by_mail_lets_its_holder_in_at_networks_that_failed_and_at_new_ones(
+    aws: None, time: MovableClock
+) -> None:
+    register("ada@example.com", verified=True)
+    holder = Client(ip="192.0.2.77")
+    guess, right = ({"email": "ada@example.com", "password": word} for word in ("wrong-wrong", NEW))
+    for network in range(4):
+        for _ in range(5):
+            Client(ip=f"198.51.100.{network}").post("/v1/auth/login", guess)
+    for _ in range(5):
+        holder.post("/v1/auth/login", guess)
+    assert holder.post("/v1/auth/forgot-password", {"email": "ada@example.com"}).status == 204
+    body = {"token": sent_mails.last_token(), "password": NEW}
+    assert holder.post("/v1/auth/reset-password", body).status == 204
+    for client in (holder, Client(ip="198.51.100.0"), Client(ip="192.0.2.78")):
+        assert client.post("/v1/auth/login", right).status == 200
+    mails = table.get(AttemptsRow, AttemptsRow.at_mails_to("ada@example.com"))
+    assert mails is not None and mails.total == 1, "the count of mails stays"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import PASSWORD, add_member, register
+from tests.factories import PASSWORD, add_member, client_with_tokens, register
 from tests.gateway import Client
 from tests.organizations.organization_helpers import (
     organization_path,
@@ -54,6 +54,18 @@ def test_a_retry_with_an_idempotency_key_creates_no_second_organization(aws: Non
     header = {"Idempotency-Key": "k"}
     first, again = (person.client.post("/v1/organizations", {"name": "A"}, headers=header) for _ in range(2))
     assert first.json == again.json and len(person.client.get("/v1/organizations").json["items"]) == 2
+
+
+def test_a_repeated_switch_gives_no_session_the_tokens_of_another(aws: None) -> None:
+    person = register()
+    path, header = organization_path(person, "/switch"), {"Idempotency-Key": "k"}
+    credentials = {"email": person.user["email"], "password": PASSWORD}
+    other = client_with_tokens(Client().post("/v1/auth/login", credentials).json)
+    first, again = (person.client.post(path, headers=header) for _ in range(2))
+    assert first.json == again.json and again.headers["Idempotent-Replayed"] == "true"
+    theirs = other.post(path, headers=header)
+    assert theirs.status == 200 and "Idempotent-Replayed" not in theirs.headers
+    assert theirs.json["refreshToken"] != first.json["refreshToken"]
 
 
 def test_changing_the_slug_moves_its_marker(aws: None) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import PASSWORD, RegisteredUser, register
+from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
 from tests.gateway import ApiResponse, Client
 from tests.organizations.organization_helpers import (
     create_membership,
@@ -102,3 +102,16 @@ def test_an_organization_counts_for_its_new_owner(aws: None, way: str) -> None:
     assert [create(heir).status for _ in range(2)] == [201, 429]
     if way == "transfer":
         assert [create(owner).status for _ in range(4)] == [201, 201, 201, 429], "it counts no more for them"
+
+
+def test_a_login_makes_a_personal_organization_whatever_the_limits(aws: None) -> None:
+    person = register_verified()
+    credentials = {"email": person.user["email"], "password": PASSWORD}
+    for _ in range(7):  # more than may be created in a month
+        response = Client().post("/v1/auth/login", credentials)
+        assert response.status == 200, response.text
+        client = client_with_tokens(response.json)
+        current = client.get("/v1/users/me").json["currentOrganizationId"]
+        assert client.delete(f"/v1/organizations/{current}").status == 204
+    person.client = client_with_tokens(Client().post("/v1/auth/login", credentials).json)
+    assert [create(person).status for _ in range(2)] == [201, 201], "only creations on request are counted"

@@ -71,6 +71,7 @@ def execute_once(
 ) -> GatewayResponse:
     """Return the response of `work`, called once per organization, caller, method, path and Idempotency-Key.
 
+    For an operation that returns a secret, such as tokens, it is called once per session instead of per user.
     A repeated request gets the stored response. Only a successful one is stored; after any other, the next request with
     the key calls `work` again. Raises InvalidIdempotencyKey, IdempotencyKeyReused (another body) and
     IdempotencyInFlight.
@@ -78,9 +79,13 @@ def execute_once(
     text = event["headers"]["idempotency-key"]
     if not 1 <= len(text) <= MAX_KEY_LENGTH or not text.isprintable():
         raise InvalidIdempotencyKey("Invalid Idempotency-Key. Send 1 to 255 printable characters.")
-    # A session of single sign-on must not replay the response of a session with the account's own password.
+    # A session of single sign-on must not replay the response of a session with the account's own password, nor any
+    # session the tokens or secrets that another one was given.
     principal = f"{caller.api_key_id or caller.user_id}{' sso' if caller.is_sso else ''}"
-    scope = json.dumps([str(caller.organization_id), principal, operation.method, event["rawPath"], text])
+    session_id = caller.session_id if operation.returns_secret else None
+    scope = json.dumps(
+        [str(caller.organization_id), principal, operation.method, event["rawPath"], text, session_id]
+    )
     digest = hashlib.sha256(scope.encode())
     # Keyed by the Idempotency-Key, which is stored nowhere, because a body may have a password that can be guessed.
     body_hash = hmac.digest(text.encode(), (event.get("body") or "").encode(), "sha256").hex()

@@ -36,6 +36,12 @@ NOT_REGISTERED = (
 )
 
 
+NOT_REQUESTED = (
+    "If you did not ask for this, do not confirm: somebody else would have an account with your address. "
+    "Ignore this mail."
+)
+
+
 def send_verification(user: StoredUser, token: str) -> None:
     """Mail the token that verifies the address of a new user."""
     _send_token(user.email, user.first_name, token, NOT_REGISTERED)
@@ -72,7 +78,11 @@ def begin_email_change(caller: Caller, row: UserRow, email: str) -> None:
     token, token_row = one_time_tokens.build_token(CHANGE_PURPOSE, row.id, email, TOKEN_SECONDS)
     token_row.old_email = row.email
     table.create(token_row, caller.actor())
-    _send_token(email, row.first_name, token, "If you have no account, ignore this mail.")
+    intro = (
+        f"the WeConnect account {row.email} asks to use this address from now on. If that account is yours, confirm "
+        "within 24 hours."
+    )
+    _send_token(email, row.first_name, token, NOT_REQUESTED, intro)
 
 
 def verify_email(body: EmailVerification, request: RequestInfo) -> User:
@@ -130,18 +140,27 @@ def _forbid_return(row: UserRow) -> None:
 
 
 def _change_address(writes: Transaction, row: UserRow, email: str) -> None:
-    """Give a user another address; the transaction raises EmailTaken when another account has it."""
+    """Give a user another address; the transaction raises EmailTaken when another account has it.
+
+    It makes nobody an operator: the click proves who reads the mail, and the account may be somebody else's.
+    """
     writes.delete(users.build_email_row(row.email, row.id))
     writes.create(users.build_email_row(email, row.id), EmailTaken())
-    writes.change(row, {"email": email, **users.build_verified_values(row, email)})
+    writes.change(row, {"email": email, "email_verified": True})
 
 
-def _send_token(to: str, first_name: str, token: str, end: str) -> None:
+def _send_token(
+    to: str,
+    first_name: str,
+    token: str,
+    end: str,
+    intro: str = "please confirm your address for WeConnect within 24 hours.",
+) -> None:
     """Mail a token, with a link if there is a front end, and a command if the deployment knows its own address."""
     lines = [
         f"Hello {mail.to_safe_name(first_name)},",
         "",
-        "please confirm your address for WeConnect within 24 hours.",
+        intro,
     ]
     if settings.app_url:
         lines += ["", f"{settings.app_url.rstrip('/')}/verify-email?token={quote(token)}"]

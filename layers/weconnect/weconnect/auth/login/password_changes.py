@@ -47,7 +47,7 @@ def send_reset_token(body: MailRequest, request: RequestInfo) -> None:
 
 
 def reset_password(body: PasswordReset, request: RequestInfo) -> None:
-    """Set a new password with a token from a mail, which proves the address, and end all sessions.
+    """Set a new password with a token from a mail, which proves the address; end all sessions, forget failed sign-ins.
 
     An account whose address was not proved before loses all that another person may have set up in it, the second
     factor included, and one that an identity provider created gets a personal organization of its own. Raises
@@ -61,8 +61,9 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
         raise InvalidOneTimeToken()
     passwords.refuse_weak(body.password, row.email)
     values: dict[str, Any] = _build_password_values(body.password)
-    values |= users.build_verified_values(row, row.email)
     is_first_proof, made_by_provider = not is_verified(row), is_unproved_account_of_provider(row)
+    if is_first_proof:
+        values |= users.build_verified_values(row, row.email)
     refuge = creation.draft_personal_organization(row) if made_by_provider else None
 
     def end_access() -> None:
@@ -83,6 +84,7 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
             values["mfa_enabled"] = False
         writes.change(row, values)
     end_access()
+    throttling.clear_failures(row.email)
     _notify_password_changed(row)
 
 
