@@ -65,14 +65,13 @@ def add_entities(side: Side) -> None:
         created(client.post(f"{path}/invitations", {"email": f"{name}@example.com"})) for name in "ab"
     )
     for domain in ("first.example", "second.example"):
-        assert client.put(f"{path}/domains/{person.user['id']}.{domain}").status == 200
+        assert client.put(f"{path}/domains/{domain}").status == 200
     assert client.post(f"{path}/billing/checkout", {"plan": "pro"}).status == 200
     trashed = created(client.post("/v1/organizations", {"name": "Trashed"}))["id"]
     there = client_with_tokens(client.post(f"/v1/organizations/{trashed}/switch").json)
     assert there.delete(f"/v1/organizations/{trashed}").status == 204
     assert client.post(f"{path}/switch").status == 200
     side.ids |= {
-        "domain": f"{person.user['id']}.first.example",
         "otherUserId": other.user["id"],
         "roleId": role["id"],
         "invitationId": invitation["id"],
@@ -108,6 +107,7 @@ MATRIX = ModuleMatrix(
     add_entities=add_entities,
     complete_world=complete_world,
     mock_services=mock_services,
+    names={"domain": "first.example", "newDomain": "new.example"},
     requests={
         "accept_invitation": ExampleRequest({"token": "none"}, prepare=_invitation_token, kind="person"),
         "create_invitation": ExampleRequest({"email": "invited@example.com", "role": "viewer"}),
@@ -131,7 +131,7 @@ MATRIX = ModuleMatrix(
         "list_organizations": ExampleRequest(),
         "list_roles": ExampleRequest(),
         "open_billing_portal": ExampleRequest(),
-        "put_domain": ExampleRequest(),
+        "put_domain": ExampleRequest(ids={"domain": "newDomain"}),
         "put_identity_provider": ExampleRequest(
             {"issuer": ISSUER, "clientId": "another", "clientSecret": "another secret"}, kind="admin"
         ),
