@@ -21,6 +21,7 @@ import yaml
 
 from infra import error_docs, manifests, route_resources, routes, stream_filters
 from infra.cloudformation import ROOT
+from weconnect.api import request_body
 from weconnect.api.operation import Operation
 from weconnect.api.resolver import app
 
@@ -199,6 +200,8 @@ def _complete_entry(entry: dict[str, Any], operation: Operation, example: Any) -
     if operation.replays:
         entry.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     paragraphs = [entry.pop("description", "")]
+    if operation.takes_body:
+        paragraphs.append(f"The body has at most {request_body.format_size(operation.max_body_bytes)}.")
     if operation.permission:
         paragraphs.append(f"Requires the permission `{operation.permission}`.")
     if description := "\n\n".join(filter(None, paragraphs)):

@@ -10,7 +10,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/mcp", replays=True, tags=["MCP"])
+@app.post("/v1/mcp", replays=True, takes_document=True, tags=["MCP"])
 def call_mcp(body: PostedMcpRequest, caller: AgentsExecute) -> Response[McpResponseBody]:
     """Call the Model Context Protocol server.
 

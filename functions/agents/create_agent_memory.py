@@ -11,7 +11,9 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/agents/<agentId>/memories", status_code=201, replays=True, tags=["Agent memory"])
+@app.post(
+    "/v1/agents/<agentId>/memories", status_code=201, replays=True, takes_document=True, tags=["Agent memory"]
+)
 def create_agent_memory(
     agent_id: AgentId, body: NewAIAgentMemory, caller: AgentsUpdate
 ) -> Response[MemoryWriteResult]:

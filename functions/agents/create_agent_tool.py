@@ -14,6 +14,7 @@ __all__ = ["handler"]
     status_code=201,
     replays=True,
     location="/v1/agents/{agentId}/tools/{id}",
+    takes_document=True,
     tags=["Agent tools"],
 )
 def create_agent_tool(agent_id: AgentId, body: NewAIAgentTool, caller: AgentsUpdate) -> AIAgentTool:

@@ -17,6 +17,7 @@ __all__ = ["handler"]
     status_code=202,
     replays=True,
     location="/v1/agents/{agentId}/executions/{id}",
+    takes_document=True,
     tags=["Agent executions"],
 )
 def start_agent_execution(

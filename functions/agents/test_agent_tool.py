@@ -9,7 +9,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.post("/v1/agents/<agentId>/tools/<toolId>/test", replays=True, tags=["Agent tools"])
+@app.post("/v1/agents/<agentId>/tools/<toolId>/test", replays=True, takes_document=True, tags=["Agent tools"])
 def test_agent_tool(
     agent_id: AgentId, tool_id: ToolId, body: AgentToolTest, caller: AgentsExecute
 ) -> AgentToolTestResult:

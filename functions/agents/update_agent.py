@@ -10,7 +10,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.patch("/v1/agents/<agentId>", tags=["Agents"])
+@app.patch("/v1/agents/<agentId>", takes_document=True, tags=["Agents"])
 def update_agent(
     agent_id: AgentId, body: AIAgentChanges, caller: AgentsUpdate, if_match: IfMatch = None
 ) -> AIAgent:

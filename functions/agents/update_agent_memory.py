@@ -10,7 +10,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.patch("/v1/agents/<agentId>/memories/<memoryId>", tags=["Agent memory"])
+@app.patch("/v1/agents/<agentId>/memories/<memoryId>", takes_document=True, tags=["Agent memory"])
 def update_agent_memory(
     agent_id: AgentId,
     memory_id: MemoryId,

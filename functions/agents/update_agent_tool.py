@@ -10,7 +10,7 @@ from weconnect.api.resolver import app, handler
 __all__ = ["handler"]
 
 
-@app.patch("/v1/agents/<agentId>/tools/<toolId>", tags=["Agent tools"])
+@app.patch("/v1/agents/<agentId>/tools/<toolId>", takes_document=True, tags=["Agent tools"])
 def update_agent_tool(
     agent_id: AgentId,
     tool_id: ToolId,

@@ -8,7 +8,7 @@ from weconnect.workflows.executions.parameters import CallbackToken
 __all__ = ["handler"]
 
 
-@app.post("/v1/callbacks/<token>", public=True, tags=["Executions"])
+@app.post("/v1/callbacks/<token>", public=True, takes_document=True, tags=["Executions"])
 def complete_callback(token: CallbackToken, body: CallbackValue) -> CallbackAnswer:
     """Complete a waiting node with a callback token.
 

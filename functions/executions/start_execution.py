@@ -13,7 +13,13 @@ from weconnect.workflows.permissions import MayExecute
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/executions", status_code=202, replays=True, tags=["Executions"])
+@app.post(
+    "/v1/workflows/<workflowId>/executions",
+    status_code=202,
+    replays=True,
+    takes_document=True,
+    tags=["Executions"],
+)
 def start_execution(
     workflow_id: WorkflowId,
     caller: MayExecute,

@@ -8,7 +8,7 @@ from weconnect.organizations.schemas import EventReceipt
 __all__ = ["handler"]
 
 
-@app.post("/v1/billing/stripe-events", public=True, tags=["Billing"])
+@app.post("/v1/billing/stripe-events", public=True, takes_document=True, tags=["Billing"])
 def receive_stripe_event(event: SignedStripeBody) -> EventReceipt:
     """Receive an event from Stripe.
 

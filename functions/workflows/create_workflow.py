@@ -8,7 +8,14 @@ from weconnect.workflows.permissions import WorkflowsCreate
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows", status_code=201, replays=True, location="/v1/workflows/{id}", tags=["Workflows"])
+@app.post(
+    "/v1/workflows",
+    status_code=201,
+    replays=True,
+    location="/v1/workflows/{id}",
+    takes_document=True,
+    tags=["Workflows"],
+)
 def create_workflow(body: NewWorkflow, caller: WorkflowsCreate) -> Workflow:
     """Create a workflow.
 

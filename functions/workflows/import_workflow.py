@@ -9,7 +9,12 @@ __all__ = ["handler"]
 
 
 @app.post(
-    "/v1/workflows/import", status_code=201, replays=True, location="/v1/workflows/{id}", tags=["Workflows"]
+    "/v1/workflows/import",
+    status_code=201,
+    replays=True,
+    location="/v1/workflows/{id}",
+    takes_document=True,
+    tags=["Workflows"],
 )
 def import_workflow(body: import_export.ImportFile, caller: WorkflowsCreate) -> ImportedWorkflow:
     """Import a workflow from an exported file.

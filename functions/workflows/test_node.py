@@ -9,7 +9,9 @@ from weconnect.workflows.permissions import MayExecute
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/nodes/<nodeId>/test", replays=True, tags=["Workflows"])
+@app.post(
+    "/v1/workflows/<workflowId>/nodes/<nodeId>/test", replays=True, takes_document=True, tags=["Workflows"]
+)
 def test_node(
     workflow_id: WorkflowId, node_id: NodeIdInPath, body: NodeTest, caller: MayExecute
 ) -> NodeTestResult:

@@ -10,7 +10,7 @@ from weconnect.workflows.permissions import MayUpdate
 __all__ = ["handler"]
 
 
-@app.patch("/v1/workflows/<workflowId>", tags=["Workflows"])
+@app.patch("/v1/workflows/<workflowId>", takes_document=True, tags=["Workflows"])
 def update_workflow(
     workflow_id: WorkflowId, body: WorkflowChanges, caller: MayUpdate, if_match: IfMatch = None
 ) -> Workflow:

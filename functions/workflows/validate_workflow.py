@@ -9,7 +9,13 @@ from weconnect.workflows.permissions import MayRead
 __all__ = ["handler"]
 
 
-@app.post("/v1/workflows/<workflowId>/validate", replays=True, reads_only=True, tags=["Workflows"])
+@app.post(
+    "/v1/workflows/<workflowId>/validate",
+    replays=True,
+    reads_only=True,
+    takes_document=True,
+    tags=["Workflows"],
+)
 def validate_workflow(
     workflow_id: WorkflowId, caller: MayRead, body: WorkflowDefinition | None = None
 ) -> Validation:

@@ -2,13 +2,26 @@
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, create_model
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from weconnect.texts import require_visible
+
+MAX_UNKNOWN_FIELDS = 20
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,6 +53,21 @@ class ApiModel(BaseModel):
         ser_json_inf_nan="null",
         defer_build=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_unknown_fields(cls, value: Any) -> Any:
+        """Return the value. Raise one error for many unknown fields: pydantic makes one of 2 KB for each."""
+        if not isinstance(value, dict) or len(value) <= 2 * len(cls.model_fields) + MAX_UNKNOWN_FIELDS:
+            return value
+        names = {name for key, each in cls.model_fields.items() for name in (key, each.alias)}
+        unknown = (key for key in value if key not in names)
+        shown = ", ".join(repr(str(key)[:50]) for key in islice(unknown, 3))
+        raise PydanticCustomError(
+            "extra_forbidden",
+            "Extra inputs are not permitted: {shown} and others, of {count} fields",
+            {"shown": shown, "count": len(value)},
+        )
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the JSON object of the model in camelCase, without the fields that are None."""
@@ -78,6 +106,18 @@ def max_json_bytes(limit: int) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def max_entries(limit: int) -> BeforeValidator:
+    """Return a validator that bounds the entries of a mapping before they are looked at, unlike `max_length`."""
+
+    def check(value: Any) -> Any:
+        """Return the value. Raises ValueError when it has more entries than the limit."""
+        if isinstance(value, dict) and len(value) > limit:
+            raise ValueError(f"has more than {limit} entries")
+        return value
+
+    return BeforeValidator(check)
 
 
 JsonObject = dict[str, Any]

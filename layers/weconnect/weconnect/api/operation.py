@@ -10,6 +10,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Param
 
 from weconnect.api.caller import accepts_share, permission_of
 
+MAX_PUBLIC_BYTES = 64 * 1024
+MAX_BYTES = 256 * 1024
+MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -23,6 +27,7 @@ class Operation:
     - `returns_secret`: its response shows a secret, so a copy that is stored for replays is encrypted.
     - `replays`: `Idempotency-Key` counts; the same request gets the same response for 24 hours.
     - `reads_only`: it changes nothing although its method is not GET, such as a search by POST.
+    - `takes_document`: its body carries a definition, an input or a file, so it may be as long as 4 MB.
     - `location`: the path of the resource that a 201 or 202 response describes, such as `/v1/agents/{id}`; `{id}` is
       the `id` of the body, other names are path parameters.
     """
@@ -36,6 +41,7 @@ class Operation:
     returns_secret: bool = False
     replays: bool = False
     reads_only: bool = False
+    takes_document: bool = False
     location: str | None = None
 
     @property
@@ -58,6 +64,13 @@ class Operation:
         """Return whether the function has a parameter for the JSON body: one that no marker declares otherwise."""
         declared = {name: kind for name, kind in self.function.__annotations__.items() if name != "return"}
         return not all(_is_declared(annotation) for annotation in declared.values())
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Return how many bytes the body of a request may have."""
+        if self.takes_document:
+            return MAX_DOCUMENT_BYTES
+        return MAX_PUBLIC_BYTES if self.public else MAX_BYTES
 
     @property
     def writes(self) -> bool:

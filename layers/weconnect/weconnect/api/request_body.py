@@ -9,16 +9,20 @@ from typing import Any
 from weconnect.api.errors import MalformedJson
 from weconnect.errors import FieldError, Invalid, TooLarge, UnsupportedMediaType
 
-MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 100  # deeper JSON can be read, but not be written again
 MEDIA_TYPE = "application/json"
 
 
-def check_size(event: dict[str, Any]) -> None:
-    """Raise TooLarge when the body of an event exceeds 4 MB."""
+def check_size(event: dict[str, Any], limit: int) -> None:
+    """Raise TooLarge when the body of an event exceeds `limit` bytes."""
     body = event.get("body") or ""
-    if len(body) > MAX_BYTES or (not body.isascii() and len(body.encode()) > MAX_BYTES):
-        raise TooLarge("Request body exceeds 4 MB. Send large files by reference.")
+    if len(body) > limit or (not body.isascii() and len(body.encode()) > limit):
+        raise TooLarge(f"Request body exceeds {format_size(limit)}. Send less, or large files by reference.")
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes as text, such as `64 KB` or `4 MB`."""
+    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} KB"
 
 
 def decode_text(event: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ class RouteOptions(TypedDict, total=False):
     returns_secret: bool
     replays: bool
     reads_only: bool
+    takes_document: bool
     location: str | None
 
 
@@ -76,6 +77,7 @@ class Api(APIGatewayHttpResolver):
         returns_secret: bool = False,
         replays: bool = False,
         reads_only: bool = False,
+        takes_document: bool = False,
         location: str | None = None,
     ) -> RouteDecorator:
         """Return a decorator that registers a route.
@@ -95,6 +97,7 @@ class Api(APIGatewayHttpResolver):
                 returns_secret=returns_secret,
                 replays=replays,
                 reads_only=reads_only,
+                takes_document=takes_document,
                 location=location,
             )
             self.operations[operation.route_key] = operation
@@ -161,7 +164,7 @@ def _respond(event: dict[str, Any], context: Any) -> GatewayResponse:
     """Return the response to an event: check caller and body, then run the route, once for an Idempotency-Key."""
     operation = app.operations[event["routeKey"]]
     caller = None if operation.public else _authorize(event, operation)
-    request_body.check_size(event)
+    request_body.check_size(event, operation.max_body_bytes)
     if operation.takes_body:
         request_body.decode_text(event)
     if caller and operation.replays and "idempotency-key" in event.get("headers", {}):

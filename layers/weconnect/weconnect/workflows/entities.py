@@ -188,4 +188,6 @@ class WorkflowExport(ApiModel):
     description: Description = ""
     tags: Tags = []
     definition: WorkflowDefinition
-    credential_slots: list[str] = Field(default=[], description="IDs of the nodes that need a credential")
+    credential_slots: list[str] = Field(
+        default=[], max_length=MAX_NODES, description="IDs of the nodes that need a credential"
+    )

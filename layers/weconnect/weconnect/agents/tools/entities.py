@@ -50,7 +50,7 @@ class AgentToolApproval(ApiModel):
     """The approvers of a tool's calls, by user or role, among those who may execute agents, and the time they have."""
 
     users: list[UUID] = Field(default=[], max_length=50)
-    roles: list[Literal["owner", "admin", "member"]] = []
+    roles: list[Literal["owner", "admin", "member"]] = Field(default=[], max_length=3)
     expires_in_seconds: int = Field(default=86_400, ge=1, le=604_800)
 
 

@@ -1,14 +1,14 @@
 """Test one node by itself, on given items."""
 
 import time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from weconnect import clock, ids
 from weconnect.api.caller import Caller
-from weconnect.base_entity import ApiModel
+from weconnect.base_entity import ApiModel, max_entries
 from weconnect.errors import Problem
 from weconnect.executions.concurrency import waiting
 from weconnect.log import logger
@@ -25,22 +25,28 @@ from weconnect.node_sdk.node_type import (
 )
 from weconnect.node_sdk.secret_values import Secrets
 from weconnect.workflows import service
-from weconnect.workflows.entities import WorkflowDefinition
+from weconnect.workflows.entities import MAX_NODES, WorkflowDefinition
 from weconnect.workflows.errors import NodeNotFound, NotTestable
 from weconnect.workflows.node_catalogue import find_node_type
 from weconnect.workflows.sharing import access
 from weconnect.workflows.variables import snapshot
 
 TIMEOUT_SECONDS = 20.0
+MAX_PORTS = 100
+MAX_ITEMS = 100_000
+
+TestItems = Annotated[list[dict[str, Any]], Field(max_length=MAX_ITEMS), FailFast()]
+ItemsByPort = Annotated[dict[str, TestItems], Field(max_length=MAX_PORTS), max_entries(MAX_PORTS)]
+"""Lists of items by the name of an input or an output; one wrong item of a list is shown, not each."""
 
 
 class NodeTest(ApiModel):
     """The items to test a node with, by input, and the outputs of other nodes that its expressions may use."""
 
-    input: dict[str, list[dict[str, Any]]] = Field(
+    input: ItemsByPort = Field(
         default={"main": [{}]}, description='Lists of items by the name of the input: `{"main": [{"n": 1}]}`'
     )
-    nodes: dict[str, dict[str, list[dict[str, Any]]]] = Field(
+    nodes: Annotated[dict[str, ItemsByPort], Field(max_length=MAX_NODES), max_entries(MAX_NODES)] = Field(
         default={}, description="Outputs of other nodes, by the node's name"
     )
     trigger: Any = None
