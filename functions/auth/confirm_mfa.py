@@ -4,10 +4,9 @@ from aws_lambda_powertools.event_handler import Response
 
 from weconnect.api.resolver import app, handler
 from weconnect.api.responses import no_content
-from weconnect.auth.login import mfa
-from weconnect.auth.login.confirmation import require_confirmation
+from weconnect.auth.account import second_factor
 from weconnect.auth.parameters import Person
-from weconnect.auth.schemas import Confirmation, MfaConfirmation
+from weconnect.auth.schemas import MfaConfirmation
 
 __all__ = ["handler"]
 
@@ -18,6 +17,5 @@ def confirm_mfa(body: MfaConfirmation, caller: Person) -> Response[None]:
 
     Confirms an enrollment with a first code and the password. Without a password, sign in within the last five minutes.
     """
-    require_confirmation(caller, Confirmation(password=body.password))
-    mfa.confirm(caller, body)
+    second_factor.turn_on(caller, body)
     return no_content()

@@ -23,9 +23,9 @@ def add_entities(side: Side) -> None:
 
 
 def _enroll_mfa(client: Client) -> dict[str, str]:
-    """Enroll a second factor; return its first code."""
+    """Enroll a second factor; return its first code and the password."""
     secret = client.post("/v1/auth/mfa/enroll").json.get("secret", pyotp.random_base32())
-    return {"code": pyotp.TOTP(secret).at(clock.now())}
+    return {"code": pyotp.TOTP(secret).at(clock.now()), "password": PASSWORD}
 
 
 def _enable_mfa(client: Client) -> dict[str, str]:
@@ -56,7 +56,9 @@ MATRIX = ModuleMatrix(
         "change_password": ExampleRequest(
             {"currentPassword": PASSWORD, "newPassword": "Another-Horse-8-Battery"}, kind="person"
         ),
-        "confirm_mfa": ExampleRequest({"code": "123456"}, prepare=_enroll_mfa, kind="person"),
+        "confirm_mfa": ExampleRequest(
+            {"code": "123456", "password": PASSWORD}, prepare=_enroll_mfa, kind="person"
+        ),
         "create_api_key": ExampleRequest({"name": "new", "scopes": ["agents:read"]}, kind="person"),
         "delete_api_key": ExampleRequest(kind="own"),
         "delete_execution_limit": ExampleRequest(),
