@@ -10,12 +10,13 @@ from tests.agents.execution_helpers import Starter, create_agent
 from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.factories import RegisteredUser, register
 from tests.gateway import ApiResponse
+from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
 from weconnect import clock, ids
 from weconnect.db import counters
 from weconnect.errors import Unavailable
-from weconnect.executions.concurrency import waiting
-from weconnect.executions.rows import WaitingRow
+from weconnect.identity import request_limits, waiting
+from weconnect.identity.rows import WaitingRow
 from weconnect.settings import settings
 
 WAITS = {"Prefer": "wait=1"}
@@ -55,6 +56,7 @@ def test_an_organization_may_have_as_many_waiting_callers_as_are_left(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit_callers(monkeypatch, 12)
+    monkeypatch.setattr(request_limits, "MAX_WAITING_CALLERS", (12,) * 4)
     first, second, third = (ids.new_id() for _ in range(3))
     leases = take(first, 8)
     assert [lease is not None for lease in leases] == [True] * 6 + [False] * 2, "half of the total"
@@ -71,6 +73,27 @@ def test_an_organization_may_have_as_many_waiting_callers_as_are_left(
 def test_everybody_gets_one_until_the_total_is_reached(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     limit_callers(monkeypatch, 3)
     assert [take(ids.new_id())[0] is not None for _ in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_a_plan_limits_the_waiting_callers_of_an_organization(me: RegisteredUser) -> None:
+    organization_id = UUID(str(me.organization["id"]))
+    free, starter, *_ = request_limits.MAX_WAITING_CALLERS
+    set_plan(me, "free")
+    leases = take(organization_id, free + 1)
+    assert [lease is not None for lease in leases] == [True] * free + [False]
+    set_plan(me, "starter")
+    assert [lease is not None for lease in take(organization_id, starter)] == (
+        [True] * (starter - free) + [False] * free
+    )
+
+
+def test_the_last_fifth_is_left_for_organizations_without_a_waiting_caller(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_callers(monkeypatch, 40)
+    taken = [sum(lease is not None for lease in take(ids.new_id(), 12)) for _ in range(12)]
+    assert taken == [4] * 8 + [1] * 4, "of 40, 32 go to whoever comes first"
+    assert [take(ids.new_id())[0] is not None for _ in range(5)] == [True] * 4 + [False]
 
 
 def test_a_killed_callers_lease_expires(
@@ -180,3 +203,22 @@ def test_a_wait_costs_two_updates_before_it_and_two_after_it(
     assert answer_of(response) == (202, None, "wait=1")
     assert sent.count("WAITING") == 4
     assert waiting._take(register().organization["id"], 1), "the lease was returned"
+
+
+def test_beyond_its_share_a_request_to_a_server_of_the_tenant_is_refused(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, home = create_agent(me), f"/v1/organizations/{me.organization['id']}"
+    domain = f"{home}/domains/example.org"
+    assert me.client.put(domain).status == 200
+    refuse_waits(monkeypatch)
+    mcp = {"toolName": "a", "toolType": "mcp", "configuration": {"apiEndpoint": "https://mcp.example.com"}}
+    provider = {"issuer": "https://idp.example.com", "clientId": "a", "clientSecret": "b"}
+    for method, path, body in (
+        ("POST", f"{agent}/tools", mcp),
+        ("PUT", f"{home}/identity-provider", provider),
+        ("POST", f"{domain}/verify", None),
+    ):
+        response = me.client.call(method, path, body)
+        assert (response.status, response.json["code"]) == (429, "too_many_waiting"), response.text
+        assert response.headers["Retry-After"] == "2"

@@ -10,8 +10,8 @@ from weconnect.agents.entities import AgentExecutionStatus, AIAgentExecution
 from weconnect.agents.memory.entities import MemoryType, MemoryWriteResult
 from weconnect.agents.rows import LAST_VERSION
 from weconnect.api.parameters import path_id
-from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import OPEN_STATUSES
+from weconnect.identity import waiting
 
 AgentId = path_id("agentId")
 ExecutionId = path_id("executionId")

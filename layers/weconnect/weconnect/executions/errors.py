@@ -1,6 +1,6 @@
 """Errors of executions; one class for each code."""
 
-from weconnect.errors import Conflict, LimitReached, NotFound, TooLarge
+from weconnect.errors import Conflict, NotFound, TooLarge
 
 
 class ExecutionNotFound(NotFound):
@@ -49,9 +49,3 @@ class NotPaused(Conflict):
     """The execution is neither paused nor about to be."""
 
     code, title = "not_paused", "The execution is not paused"
-
-
-class TooManyWaiting(LimitReached):
-    """Too many requests of the organization wait at the same time. `Retry-After` says when to try again."""
-
-    code, title = "too_many_waiting", "Too many requests wait"

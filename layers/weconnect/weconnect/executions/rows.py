@@ -196,20 +196,6 @@ class QueueRow(Row, discriminator="QUEUE"):
         return key("ORG", organization_id), key("QUEUE", "")
 
 
-class WaitingRow(Row, discriminator="WAITING"):
-    """The callers that wait, of an organization or of all, written by `waiting`: `t351` counts leases by their end."""
-
-    @staticmethod
-    def of_organization(organization_id: UUID) -> tuple[str, str]:
-        """Return the key (pk, sk) of the leases of an organization's callers."""
-        return key("ORG", organization_id), key("WAITING")
-
-    @staticmethod
-    def of_deployment() -> tuple[str, str]:
-        """Return the key (pk, sk) of the leases of all callers."""
-        return key("RUN", "waiting"), key("WAITING")
-
-
 class CallbackRow(Row, discriminator="CALLBACK"):
     """A callback that a waiting node, or a paused execution (`is_branch`: one of its parallel branches), waits for."""
 

@@ -16,12 +16,12 @@ from weconnect.durable import callbacks
 from weconnect.errors import AlreadyFinished, Unavailable
 from weconnect.executions import followups, lifecycle, purge
 from weconnect.executions.children import list_open_children
-from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import ACTIVE_STATUSES, OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.errors import ExecutionNotFound, ExpressExecution, NotPaused, StillOpen
 from weconnect.executions.kinds import ExecutionKind, Key, Operation
 from weconnect.executions.lifecycle import reload
 from weconnect.executions.rows import AnyRow, DeletedExecutionRow
+from weconnect.identity import waiting
 
 REMEMBER_DELETED_SECONDS = 5 * 86_400  # longer than stream and queue keep an event
 MAX_SECONDS = 2**33  # beyond any ID

@@ -41,6 +41,12 @@ class TooManyAttempts(LimitReached):
     code, title = "too_many_attempts", "Too many attempts"
 
 
+class TooManyWaiting(LimitReached):
+    """Too many requests of the organization wait at the same time. `Retry-After` says when to try again."""
+
+    code, title = "too_many_waiting", "Too many requests wait"
+
+
 def retry_after(seconds: int) -> Mapping[str, str]:
     """Return the header that tells a client to wait so many seconds, at least one."""
     return {"Retry-After": str(max(1, seconds))}

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from uuid import UUID
 
 from pynamodb.attributes import Attribute, UnicodeSetAttribute
 
@@ -258,3 +259,17 @@ class IdentityProviderRow(EntityRow[IdentityProvider], discriminator="IDENTITYPR
     def trust(self) -> str:
         """The key of issuer and client that sessions depend on: another issuer or client is another provider."""
         return keys.provider_trust(self.issuer, self.client_id)
+
+
+class WaitingRow(Row, discriminator="WAITING"):
+    """The callers that wait, of an organization or of all, written by `waiting`: `t351` counts leases by their end."""
+
+    @staticmethod
+    def of_organization(organization_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of the leases of an organization's callers."""
+        return key("ORG", organization_id), key("WAITING")
+
+    @staticmethod
+    def of_deployment() -> tuple[str, str]:
+        """Return the key (pk, sk) of the leases of all callers."""
+        return key("RUN", "waiting"), key("WAITING")

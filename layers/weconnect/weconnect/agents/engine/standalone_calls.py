@@ -23,11 +23,11 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.errors import Invalid
 from weconnect.executions import service as executions
-from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.kinds import kind_of
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.start import start
+from weconnect.identity import waiting
 
 TIMEOUT_SECONDS = 20  # a route has 29
 

@@ -44,7 +44,9 @@ def create(caller: Caller, agent_id: UUID, new: NewAIAgentTool) -> AIAgentTool:
         schema = validation.load_workflow_schema(caller, new.configuration)
         new = new.model_copy(update={"input_schema": schema})
     is_remote = new.tool_type == AgentToolType.MCP
-    remote = validation.fetch_server(new.configuration, new.configuration.api_key) if is_remote else None
+    remote = (
+        validation.fetch_server(caller, new.configuration, new.configuration.api_key) if is_remote else None
+    )
     row = _build_row(caller, agent_id, new, remote)
 
     def add(
@@ -213,7 +215,7 @@ def _changed_values(caller: Caller, row: AgentToolRow, changes: AIAgentToolChang
             _stored_configuration(row), _open_secrets(caller.organization_id, row)
         )
         api_key = credentials.decrypt_key(caller.organization_id, UUID(row.id), sealed_key)
-        remote = validation.fetch_server(configuration, api_key).model_dump(mode="json")
+        remote = validation.fetch_server(caller, configuration, api_key).model_dump(mode="json")
         values |= {"remote": remote} if remote != row.remote else {}
     return values
 

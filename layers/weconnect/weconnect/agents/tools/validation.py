@@ -20,6 +20,7 @@ from weconnect.api.caller import Caller
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.errors import FieldError, Invalid
+from weconnect.identity import waiting
 from weconnect.organizations.rows import MemberRow
 
 _HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
@@ -138,9 +139,10 @@ def check_approvers(caller: Caller, approval: AgentToolApproval | None) -> None:
         raise Invalid("Only members of the organization can be approvers.", errors=errors)
 
 
-def fetch_server(configuration: AgentToolConfiguration, api_key: str | None) -> McpServer:
-    """Return the present tools of an MCP server. Raises McpServerUnusable."""
+def fetch_server(caller: Caller, configuration: AgentToolConfiguration, api_key: str | None) -> McpServer:
+    """Return the present tools of an MCP server. Raises McpServerUnusable, and TooManyWaiting."""
     try:
-        return mcp_tool.fetch_server(configuration, api_key)
+        with waiting.require_lease(caller.organization_id, mcp_tool.LIST_SECONDS):
+            return mcp_tool.fetch_server(configuration, api_key)
     except ToolError as error:
         raise McpServerUnusable(str(error), pointer="/configuration/apiEndpoint") from error

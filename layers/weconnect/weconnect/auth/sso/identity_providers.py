@@ -11,6 +11,7 @@ from weconnect.auth.sso import oidc
 from weconnect.auth.sso.schemas import CALLBACK_PATH, IdentityProviderSettings
 from weconnect.db import table
 from weconnect.errors import NotConfigured, StaleVersion
+from weconnect.identity import waiting
 from weconnect.identity.entities import IdentityProvider
 from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
 from weconnect.identity.rows import IdentityProviderRow
@@ -37,7 +38,7 @@ def put(
 
     A provider decides who is an admin, so only those who have all permissions of an admin may choose one, and an API
     key only if it has them itself; while single sign-on is enforced, only an owner, because owners depend on it then.
-    Raises EmailNotVerified, CannotGrant, OwnerOnly or InvalidIssuer.
+    Raises EmailNotVerified, CannotGrant, OwnerOnly, TooManyWaiting or InvalidIssuer.
     """
     membership.require_current_organization(caller, organization_id)
     require_verified(caller.user_id, "set an identity provider")
@@ -48,7 +49,8 @@ def put(
     row = _find(organization_id)
     if row is None and if_match is not None:
         raise StaleVersion("This organization has no identity provider yet. Leave out If-Match.")
-    endpoints = oidc.discover(body.issuer)
+    with waiting.require_lease(organization_id, oidc.TIMEOUT_SECONDS):
+        endpoints = oidc.discover(body.issuer)
     provider_id = UUID(row.id) if row else ids.new_id()
     secret_version = encryption.secret_version_of(row.client_secret) + 1 if row else 1
     values = {

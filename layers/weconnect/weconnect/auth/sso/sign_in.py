@@ -33,6 +33,7 @@ from weconnect.auth.sso.schemas import (
 )
 from weconnect.db import table
 from weconnect.hiding import Hiding, hide_and_cut
+from weconnect.identity import waiting
 from weconnect.identity.email_addresses import domain_of, normalize_email
 from weconnect.identity.entities import EmailTrust
 from weconnect.identity.errors import UserNotFound
@@ -96,7 +97,8 @@ def start(body: SsoStart, request: RequestInfo) -> StartedSignIn:
 def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
     """Complete a sign-in with the provider's redirect; return tokens for the organization that it was started for.
 
-    Uses up the state. Raises InvalidSsoState, SsoFailed, or the errors of `resolve_user` and `require_allowed`.
+    Uses up the state. Raises InvalidSsoState, SsoFailed, TooManyWaiting, or the errors of `resolve_user` and
+    `require_allowed`.
     """
     state = _take_state(callback, request)
     organization_id = UUID(state["organization_id"])
@@ -108,7 +110,10 @@ def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
     if callback.issuer != provider.issuer and (callback.issuer is not None or endpoints.names_itself):
         raise SsoFailed("another issuer responded")
     client_secret = identity_providers.decrypt_secret(provider)
-    with Hiding([client_secret, state["verifier"], callback.code or ""]).active():
+    with (
+        waiting.require_lease(organization_id, 2 * oidc.TIMEOUT_SECONDS),
+        Hiding([client_secret, state["verifier"], callback.code or ""]).active(),
+    ):
         if callback.error or not callback.code:
             raise SsoFailed(f"it sent no code ({hide_and_cut(callback.error or 'no reason given', 100)!r})")
         token = oidc.exchange_code(
@@ -119,14 +124,14 @@ def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
             verifier=state["verifier"],
             redirect_uri=state["redirect_uri"],
         )
-    identity = oidc.verify_identity(
-        endpoints,
-        token,
-        issuer=provider.issuer,
-        client_id=provider.client_id,
-        nonce=state["nonce"],
-        trusts_issuer=provider.email_trust == EmailTrust.ISSUER,
-    )
+        identity = oidc.verify_identity(
+            endpoints,
+            token,
+            issuer=provider.issuer,
+            client_id=provider.client_id,
+            nonce=state["nonce"],
+            trusts_issuer=provider.email_trust == EmailTrust.ISSUER,
+        )
     user_id = user_mapping.resolve_user(provider, organization, identity, request)
     return _open_session(user_id, provider, identity, request)
 

@@ -13,6 +13,7 @@ from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.db.table import Transaction
+from weconnect.identity import waiting
 from weconnect.identity.verified_addresses import require_verified
 from weconnect.organizations.domains import dns_lookup
 from weconnect.organizations.domains.public_mail_domains import PUBLIC_MAIL_DOMAINS
@@ -73,12 +74,13 @@ def put(caller: Caller, organization_id: UUID, domain: str) -> MailDomain:
 def verify(caller: Caller, organization_id: UUID, domain: str) -> MailDomain:
     """Look the record of a claimed domain up, and make the organization its owner.
 
-    Raises DomainNotFound, DomainRecordMissing, DomainRecordMismatch, DnsFailed, or DomainTaken while the record of
-    another owner is there.
+    Raises DomainNotFound, TooManyWaiting, DomainRecordMissing, DomainRecordMismatch, DnsFailed, or DomainTaken while
+    the record of another owner is there.
     """
     membership.require_current_organization(caller, organization_id)
     row = table.require(DomainRow, DomainRow.at(organization_id, domain), DomainNotFound)
-    texts = dns_lookup.read_txt(row.record_name)
+    with waiting.require_lease(organization_id, dns_lookup.TOTAL_SECONDS):
+        texts = dns_lookup.read_txt(row.record_name)
     if row.record_value not in texts:
         raise DomainRecordMismatch(
             f"The TXT record at {row.record_name} has another value. Set it to {row.record_value}."

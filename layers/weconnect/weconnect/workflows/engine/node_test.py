@@ -10,7 +10,7 @@ from weconnect import clock, ids
 from weconnect.api.caller import Caller
 from weconnect.base_entity import ApiModel, max_entries
 from weconnect.errors import Problem
-from weconnect.executions.concurrency import waiting
+from weconnect.identity import waiting
 from weconnect.log import logger
 from weconnect.node_sdk import output_budget
 from weconnect.node_sdk.entities import Node

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import open_cursor, seal_cursor
-from weconnect.executions.concurrency import waiting
+from weconnect.identity import waiting
 from weconnect.workflows.executions import journal, service
 from weconnect.workflows.executions.entities import ExecutionEvent, ExecutionEvents
 

@@ -8,8 +8,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime
 
 from weconnect.api.parameters import path_id
-from weconnect.executions.concurrency import waiting
 from weconnect.executions.entities import ExecutionMode, ExecutionStatus
+from weconnect.identity import waiting
 from weconnect.workflows.executions import timeline_chart
 from weconnect.workflows.executions.entities import Execution, ExecutionEvents, Timeline
 

@@ -1,8 +1,9 @@
 """Callers that wait: how many may do so at once, so that those of one organization do not take all functions.
 
-Whoever waits holds a function of the deployment. An organization may have as many waiting callers as are left for the
-others: alone half of the deployment's total, of n that wait an (n + 1)th each, so there is always something left for
-the next one. Waiting is a preference (RFC 7240): beyond its share a request is answered at once.
+Whoever waits holds a function of the deployment: for an execution, or for the server of a tenant that a request calls.
+An organization may have as many waiting callers as are left for the others, at most as its plan allows; and the last
+fifth of the deployment's total goes to organizations that have none yet, one each. Waiting is a preference (RFC 7240):
+beyond its share a request is answered at once, and one that cannot do without it is refused.
 
 A lease is one unit in two rows, of the organization and of the deployment, in the interval in which it expires, so one
 whose process was killed ends by itself. It is added before the sums are looked at and taken back when they are too
@@ -18,8 +19,9 @@ from uuid import UUID
 from weconnect import clock
 from weconnect.db import counters
 from weconnect.errors import Unavailable
-from weconnect.executions.errors import TooManyWaiting
-from weconnect.executions.rows import WaitingRow
+from weconnect.identity import keys, request_limits
+from weconnect.identity.errors import TooManyWaiting
+from weconnect.identity.rows import WaitingRow
 from weconnect.log import logger
 from weconnect.settings import settings
 
@@ -27,6 +29,7 @@ INTERVAL_SECONDS = 5
 SLACK_SECONDS = 5  # what a request does before and after it waits
 KEEP_SECONDS = 3_600
 RETRY_SECONDS = 2
+RESERVED_PART = 5
 
 _was_refused: ContextVar[bool] = ContextVar("was_refused", default=False)
 
@@ -70,21 +73,42 @@ def _take(organization_id: UUID, seconds: float) -> int | None:
     """Return the interval of a new lease, or None when the organization has its share, or nobody can tell."""
     interval = int(clock.epoch_seconds() + seconds + SLACK_SECONDS) // INTERVAL_SECONDS + 1
     own_row, all_row = WaitingRow.of_organization(organization_id), WaitingRow.of_deployment()
-    total = settings.max_waiting_callers
     taken = []
     try:
         own = _add(own_row, interval, 1)
         taken.append(own_row)
-        if own == 1 or own <= total // 2:
+        if own == 1 or own <= _read_limit(organization_id, own):
             everyone = _add(all_row, interval, 1)
             taken.append(all_row)
-            if own <= max(1, total - everyone) and everyone <= total:
+            if _is_within_share(own, everyone, settings.max_waiting_callers):
                 return interval
     except Unavailable:
         logger.warning("lease not taken", exc_info=True)
     for at in taken:
         _subtract(at, interval)
     return None
+
+
+def _is_within_share(own: int, everyone: int, total: int) -> bool:
+    """Return whether an organization may have its lease number `own` while `everyone` has as many, this one included.
+
+    Its first may be any of the total; a further one leaves a fifth of that, and as many as the organization has.
+    """
+    if own == 1:
+        return everyone <= total
+    return own <= total - everyone and everyone <= total - total // RESERVED_PART
+
+
+def _read_limit(organization_id: UUID, own: int) -> int:
+    """Return how many leases the plan of an organization allows; the plan is read when a free one has fewer than own.
+
+    Raises Unavailable.
+    """
+    smallest = request_limits.MAX_WAITING_CALLERS[0]
+    if own <= smallest:
+        return smallest
+    plan = counters.read_item(keys.organization(organization_id)).get("plan", {}).get("S", "")
+    return request_limits.choose_waiting_callers(plan)
 
 
 def _return(organization_id: UUID, interval: int) -> None:
