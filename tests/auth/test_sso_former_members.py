@@ -55,6 +55,9 @@ def test_a_former_member_comes_back_neither_unlinked_nor_with_a_new_account(
     assert status_and_code(sign_in(idp, owner, "grace@corp.example")) == (403, "not_a_member")
     other = sign_in(idp, owner, "grace@corp.example", sub="another subject of this address")
     assert status_and_code(other) == (403, "not_a_member")
+    if is_linked:
+        renamed = sign_in(idp, owner, "renamed@corp.example", sub="grace@corp.example")
+        assert status_and_code(renamed) == (403, "not_a_member")
 
 
 def end_membership(owner: RegisteredUser, person: RegisteredUser, end: str) -> None:
