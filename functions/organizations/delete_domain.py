@@ -16,6 +16,6 @@ __all__ = ["handler"]
 def delete_domain(
     organization_id: OrganizationId, domain: DomainName, caller: OrganizationManage, if_match: IfMatch = None
 ) -> Response[None]:
-    """Give up a mail domain, proved or not."""
+    """Remove a mail domain, proved or not."""
     mail_domains.delete(caller, organization_id, domain, if_match)
     return no_content()

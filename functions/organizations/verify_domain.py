@@ -9,7 +9,7 @@ from weconnect.organizations.permissions import OrganizationManage
 __all__ = ["handler"]
 
 
-@app.post("/v1/organizations/<organizationId>/domains/<domain>/verify", tags=["Mail domains"])
+@app.post("/v1/organizations/<organizationId>/domains/<domain>/verify", tags=["Mail domains"], replays=True)
 def verify_domain(
     organization_id: OrganizationId, domain: DomainName, caller: OrganizationManage
 ) -> MailDomain:

@@ -10,7 +10,7 @@ from infra import make_api
 from tests.infra.stack import OPENAPI, OPERATIONS
 
 VERBS = re.compile(
-    r"(Accept|Activate|Add|Archive|Call|Cancel|Change|Check|Compare|Complete|Correct|Create|Deactivate|"
+    r"(Accept|Activate|Add|Archive|Call|Cancel|Change|Check|Claim|Compare|Complete|Correct|Create|Deactivate|"
     r"Decide|Decline|Delete|Disable|Duplicate|Enable|End|Enroll|Erase|Exchange|Execute|Export|Get|"
     r"Import|Invite|Leave|List|Pause|Publish|Receive|Refuse|Register|Remove|Resend|Reset|Restore|"
     r"Resume|Retry|Revoke|Rotate|Search|Send|Set|Share|Sign|Start|Switch|Test|Transfer|Update|"
