@@ -74,5 +74,5 @@ def _delete_links(organization_id: UUID, user_id: str | None = None) -> None:
             link.delete()
     prefix = IdentityOfUserRow.PREFIX
     for marker in IdentityOfUserRow.query(pk, IdentityOfUserRow.sk.startswith(prefix), consistent_read=True):
-        if user_id is None or marker.sk.endswith(f"#{user_id}"):
+        if user_id is None or marker.sk.endswith(user_id):
             marker.delete()
