@@ -1,10 +1,11 @@
 """POST /v1/organizations/{organizationId}/invitations"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.organizations.invitations import invitations
+from weconnect.auth.account import ownership
+from weconnect.auth.schemas import ConfirmedInvitation
 from weconnect.organizations.parameters import OrganizationId
 from weconnect.organizations.permissions import OrganizationInvite
-from weconnect.organizations.schemas import NewInvitation, SentInvitation
+from weconnect.organizations.schemas import SentInvitation
 
 __all__ = ["handler"]
 
@@ -18,10 +19,11 @@ __all__ = ["handler"]
     tags=["Invitations"],
 )
 def create_invitation(
-    organization_id: OrganizationId, body: NewInvitation, caller: OrganizationInvite
+    organization_id: OrganizationId, body: ConfirmedInvitation, caller: OrganizationInvite
 ) -> SentInvitation:
     """Invite a person to the organization.
 
-    Sends the token by e-mail; it expires after seven days.
+    Sends the token by e-mail; it expires after seven days. The role `owner` needs the password or a second factor's
+    code.
     """
-    return invitations.create(caller, organization_id, body)
+    return ownership.invite(caller, organization_id, body)

@@ -44,7 +44,7 @@ def _promote_colleagues(client: Client) -> dict[str, str]:
         if organization["role"] == "owner" and switched.status == 200:
             there = client_with_tokens(switched.json)
             for member in there.get(f"{path}/members").json["items"]:
-                there.patch(f"{path}/members/{member['userId']}", {"role": "owner"})
+                there.patch(f"{path}/members/{member['userId']}", {"role": "owner", "password": PASSWORD})
     return {"password": PASSWORD}
 
 

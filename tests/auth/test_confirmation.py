@@ -14,7 +14,7 @@ from tests.auth.fake_identity_provider import (
     sign_in,
 )
 from tests.auth.movable_clock import MovableClock
-from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
+from tests.factories import PASSWORD, RegisteredUser, add_member, client_with_tokens, register
 from tests.gateway import ApiResponse, Client
 from tests.moto_table import table_items
 from tests.organizations.organization_helpers import (
@@ -86,7 +86,8 @@ def test_who_has_neither_signs_in_again(aws: None, idp: FakeIdentityProvider, ti
         client_with_tokens(tokens), client_with_tokens(tokens).get(ME).json, owner.organization, tokens
     )
     change_user(grace, email_verified=True)  # an owner has proved their address
-    assert owner.client.patch(member_path(owner, grace), {"role": "owner"}).status == 200
+    promotion = {"role": "owner", "password": PASSWORD}
+    assert owner.client.patch(member_path(owner, grace), promotion).status == 200
     heir = {"userId": owner.user["id"]}
     path = organization_path(owner, "/transfer-ownership")
     time.advance(minutes=5, seconds=1)
@@ -123,3 +124,24 @@ def test_no_digest_of_a_confirmed_body_is_stored_for_replays(aws: None) -> None:
     assert first.status == 200, first.text
     stored = str(table_items())
     assert hashlib.sha256(json.dumps(body).encode()).hexdigest() not in stored and PASSWORD not in stored
+
+
+@pytest.mark.parametrize("way", ["member", "invitation"])
+def test_every_way_of_making_an_owner_is_confirmed(aws: None, way: str) -> None:
+    owner = register(verified=True)
+    mate = register(verified=True)
+    if way == "member":
+        add_member(mate, owner, "member")
+    key = client_with_new_key(owner, "*")
+
+    def act(client: Client, **more: str) -> ApiResponse:
+        if way == "member":
+            path = f"{organization_path(owner)}/members/{mate.user['id']}"
+            return client.patch(path, {"role": "owner", **more})
+        body = {"email": mate.user["email"], "role": "owner", **more}
+        return client.post(organization_path(owner, "/invitations"), body)
+
+    assert status_and_code(act(owner.client)) == (403, "confirmation_required")
+    assert status_and_code(act(owner.client, password="wrong-wrong")) == (422, "wrong_password")
+    assert status_and_code(act(key, password=PASSWORD)) == (403, "api_key_not_allowed")
+    assert act(owner.client, password=PASSWORD).status in (200, 201)

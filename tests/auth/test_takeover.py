@@ -189,13 +189,20 @@ def test_nobody_becomes_an_owner_with_an_address_that_was_not_proved(
     owner = register_with_provider(idp)
     assert sign_in(idp, owner, VICTIM).status == 200
     member, transfer = account_of(VICTIM), {"userId": account_of(VICTIM), "password": PASSWORD}
-    promoted = owner.client.patch(organization(owner, f"/members/{member}"), {"role": "owner"})
+    promoted = owner.client.patch(
+        organization(owner, f"/members/{member}"), {"role": "owner", "password": PASSWORD}
+    )
     assert status_and_code(promoted) == (403, "email_not_verified")
     transferred = owner.client.post(organization(owner, "/transfer-ownership"), transfer)
     assert status_and_code(transferred) == (403, "email_not_verified")
     assert owner.client.patch(organization(owner, f"/members/{member}"), {"role": "admin"}).status == 200
     monkeypatch.setitem(settings.__dict__, "mail_from", "")
-    assert owner.client.patch(organization(owner, f"/members/{member}"), {"role": "owner"}).status == 200
+    assert (
+        owner.client.patch(
+            organization(owner, f"/members/{member}"), {"role": "owner", "password": PASSWORD}
+        ).status
+        == 200
+    )
 
 
 @pytest.mark.parametrize("prove", [take_over, confirm_address])
@@ -224,7 +231,7 @@ def test_an_organization_that_was_left_to_an_unproved_address_is_closed_at_its_f
     with monkeypatch.context() as patch:
         patch.setitem(settings.__dict__, "mail_from", "")  # as it was possible before the rule above
         path = organization(evil, f"/members/{account_of(VICTIM)}")
-        assert evil.client.patch(path, {"role": "owner"}).status == 200
+        assert evil.client.patch(path, {"role": "owner", "password": PASSWORD}).status == 200
     assert evil.client.post(organization(evil, "/leave")).status == 204
     holder = prove()
     assert holder.get("/v1/users/me").json["currentOrganizationId"] != evil.organization["id"]
@@ -248,7 +255,7 @@ def test_the_first_proof_keeps_the_membership_in_the_organization_that_proved_th
 def test_a_pending_owner_closes_nothing_by_the_first_proof(aws: None, idp: FakeIdentityProvider) -> None:
     register(VICTIM)
     host = register_with_provider(idp)
-    invitation = {"email": VICTIM, "role": "owner"}
+    invitation = {"email": VICTIM, "role": "owner", "password": PASSWORD}
     assert host.client.post(organization(host, "/invitations"), invitation).status == 201
     take_over()
     assert host.client.get(organization(host, "/identity-provider")).status == 200

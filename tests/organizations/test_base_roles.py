@@ -6,7 +6,7 @@ import pytest
 
 from tests.agents.execution_helpers import Starter
 from tests.executions.execution_helpers import create_workflow
-from tests.factories import RegisteredUser
+from tests.factories import PASSWORD, RegisteredUser
 from tests.gateway import ApiResponse, Client
 from tests.organizations.organization_helpers import (
     accept_invitation,
@@ -124,7 +124,8 @@ def test_a_viewer_with_flags_changes_only_their_own(owner: RegisteredUser) -> No
     manager = register_member(owner, "member")
     set_member(owner, manager, permissions={"organization": {"manage": True}})
     own = {"role": "viewer", "permissions": {"organization": {"manage": True}, "workflows": {"update": True}}}
-    assert manager.client.patch(member_path(owner, manager), own).status == 200
+    assert status_and_code(manager.client.patch(member_path(owner, manager), own)) == (403, "owner_only")
+    set_member(owner, manager, **own)
     assert status_and_code(manager.client.patch(path, {"name": "Mine"})) == (403, "not_yours")
 
 
@@ -163,7 +164,7 @@ def test_an_invitation_is_sent_again_by_whoever_may_give_it(owner: RegisteredUse
     role = create_role(owner, "Inviter", ["organization:invite"])
     inviter, friend = register_member(owner, "viewer"), register_verified()
     set_member(owner, inviter, customRoleId=role)
-    token = invite_for_token(owner, friend.user["email"], role="owner")
+    token = invite_for_token(owner, friend.user["email"], role="owner", password=PASSWORD)
     (invitation,) = owner.client.get(organization_path(owner, "/invitations")).json["items"]
     again = organization_path(owner, f"/invitations/{invitation['id']}/resend")
     assert status_and_code(inviter.client.post(again)) == (403, "owner_only")
@@ -176,3 +177,43 @@ def test_members_are_listed_by_the_role_that_counts(owner: RegisteredUser) -> No
     set_member(owner, custom, customRoleId=role)
     listed = owner.client.get(organization_path(owner, "/members?role=admin")).json["items"]
     assert [item["userId"] for item in listed] == [plain.user["id"]]
+
+
+def test_a_custom_role_is_given_by_owners_admins_and_its_holders(owner: RegisteredUser) -> None:
+    """Approvals and shares may name it, so it carries more than its permissions."""
+    manages = ["organization:manage", "organization:invite", *WORKS]
+    managers, treasurers = create_role(owner, "Managers", manages), create_role(owner, "Treasurers", WORKS)
+    manager, other = register_member(owner, "viewer"), register_member(owner, "viewer")
+    set_member(owner, manager, customRoleId=managers)
+    set_member(owner, other, customRoleId=create_role(owner, "Readers", ["agents:read"]))
+    path, invitations = member_path(owner, other), organization_path(owner, "/invitations")
+    for custom_role, is_allowed in ((treasurers, False), (managers, True)):
+        status = (200, 201) if is_allowed else (403, 403)
+        changed = manager.client.patch(path, {"customRoleId": custom_role})
+        invited = manager.client.post(invitations, {"email": "new@x.example", "customRoleId": custom_role})
+        assert (changed.status, invited.status) == status
+    admin = register_member(owner, "admin")
+    assert admin.client.patch(path, {"customRoleId": treasurers}).status == 200
+    set_member(owner, other, isActive=False)
+    assert status_and_code(manager.client.patch(path, {"isActive": True})) == (403, "cannot_grant")
+
+
+def test_a_custom_role_makes_no_admins(owner: RegisteredUser) -> None:
+    """Admins change what others created, which no permission allows."""
+    everything = create_role(owner, "Everything", sorted(PERMISSIONS_BY_ROLE["admin"]))
+    manager, other = register_member(owner, "viewer"), register_member(owner, "viewer")
+    set_member(owner, manager, customRoleId=everything)
+    refused = manager.client.patch(member_path(owner, other), {"role": "admin"})
+    assert status_and_code(refused) == (403, "cannot_grant")
+
+
+@pytest.mark.parametrize("role", ["admin", "custom"])
+def test_nobody_but_an_owner_changes_their_own_role(owner: RegisteredUser, role: str) -> None:
+    person = register_member(owner, "admin")
+    if role == "custom":
+        set_member(owner, person, customRoleId=create_role(owner, "Managers", [*MANAGES, *WORKS]))
+    for change in ({"role": "viewer"}, {"role": "viewer", "customRoleId": None}):
+        refused = person.client.patch(member_path(owner, person), change)
+        assert status_and_code(refused)[0] == 403 and refused.json["code"] in ("owner_only", "cannot_grant")
+    second = register_member(owner, "owner")
+    assert second.client.patch(member_path(owner, second), {"role": "viewer"}).status == 200

@@ -180,7 +180,7 @@ def test_nobody_invites_to_more_than_they_have(aws: None) -> None:
     assert invite_as(admin, owner, "admin").status == 201
     own = {"permissions": {"organization": {"billing": True}}}
     assert status_and_code(invite_as(admin, owner, "viewer", **own)) == (403, "cannot_grant")
-    assert invite_as(owner, owner, "owner").status == 201
+    assert invite_as(owner, owner, "owner", password=PASSWORD).status == 201
     inviting = {"permissions": {"organization": {"invite": True}}}
     owner.client.patch(member_path(owner, member), inviting)
     client = switch_to(member, owner)

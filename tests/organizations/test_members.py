@@ -66,7 +66,8 @@ def test_nobody_grants_more_than_they_have(aws: None, changes: dict[str, Any], c
     admin, member = register_member(owner, "admin"), register_member(owner, "member")
     for target in (member, admin):
         assert status_and_code(admin.client.patch(member_path(owner, target), changes)) == (403, code)
-    assert owner.client.patch(member_path(owner, member), changes).status == 200
+    confirmed = changes | ({"password": PASSWORD} if "role" in changes else {})
+    assert owner.client.patch(member_path(owner, member), confirmed).status == 200
 
 
 def test_a_manager_with_few_permissions_cannot_change_members_with_more(aws: None) -> None:
@@ -118,7 +119,8 @@ def test_the_last_owner_can_neither_leave_nor_be_removed(aws: None) -> None:
         owner.client.post(organization_path(owner, "/leave")),
     ):
         assert status_and_code(response) == (409, "last_owner")
-    assert owner.client.patch(member_path(owner, second), {"role": "owner"}).status == 200
+    promotion = {"role": "owner", "password": PASSWORD}
+    assert owner.client.patch(member_path(owner, second), promotion).status == 200
     assert owner.client.patch(owner_path, {"role": "admin"}).status == 200
     assert status_and_code(refresh(second).post(organization_path(owner, "/leave"))) == (409, "last_owner")
 

@@ -94,7 +94,7 @@ def test_an_organization_counts_for_its_new_owner(aws: None, way: str) -> None:
         if way == "transfer":
             path = organization_path(owner, "/transfer-ownership")
             return owner.client.post(path, {"userId": person.user["id"], "password": PASSWORD})
-        return owner.client.patch(member_path(owner, person), {"role": "owner"})
+        return owner.client.patch(member_path(owner, person), {"role": "owner", "password": PASSWORD})
 
     assert [create(other).status for _ in range(2)] == [201, 201]
     assert status_and_code(make_owner(other)) == FULL

@@ -19,6 +19,7 @@ from weconnect.identity.entities import (
 )
 from weconnect.identity.permissions import ALL_PERMISSIONS, EVERYTHING
 from weconnect.organizations.entities import Organization, OrganizationMember
+from weconnect.organizations.schemas import MemberChanges, NewInvitation
 from weconnect.texts import require_visible
 
 
@@ -169,6 +170,20 @@ class OwnershipTransfer(Confirmation):
     """The member who becomes an owner, while the caller becomes an admin; with the caller's confirmation."""
 
     user_id: UUID
+
+
+class ConfirmedMemberChanges(MemberChanges, Confirmation):
+    """Fields to change. The role `owner` needs the caller's confirmation: `password` or `mfa_code`.
+
+    A null `custom_role_id` removes the custom role; `permissions` are replaced as a whole.
+    """
+
+
+class ConfirmedInvitation(NewInvitation, Confirmation):
+    """The address to invite, with its role and permissions in the organization.
+
+    The role `owner` needs the caller's confirmation: `password` or `mfa_code`.
+    """
 
 
 class UserChanges(ApiModel):

@@ -1,7 +1,7 @@
 """Confirmation of what nobody can take back, by the person at the keyboard: an open browser is not enough.
 
-It is asked for where the caller cannot undo the operation: deleting the account, handing over the ownership, purging
-an organization, and a second factor, which would keep the account's holder out. Attempts count as sign-ins do. An API
+It is asked for where the caller cannot undo the operation: deleting the account, making an owner, purging an
+organization, and a second factor, which would keep the account's holder out. Attempts count as sign-ins do. An API
 key never gets here: its routes are for people.
 """
 

@@ -69,6 +69,7 @@ def require_may_offer(
     )
     permissions = membership.load_granted_permissions(invited, chooses_role=chooses_role)
     membership.require_may_grant(caller, offer.role, permissions)
+    membership.require_may_give_role(caller, invited.effective_role)
 
 
 def check_domain(organization: Organization, email: str) -> None:

@@ -20,6 +20,7 @@ from weconnect.organizations.errors import (
     MemberNotFound,
     MemberPending,
     OrganizationNotFound,
+    OwnerOnly,
     RoleNotFound,
 )
 from weconnect.organizations.members import membership
@@ -137,7 +138,7 @@ def _update_member(
 def _apply(changes: MemberChanges, before: OrganizationMember) -> OrganizationMember:
     """Return the changed member; an owner has no custom role."""
     values: dict[str, Any] = {}
-    for name in changes.model_fields_set:
+    for name in changes.model_fields_set & MemberChanges.model_fields.keys():
         value = getattr(changes, name)
         if value is not None or name == "custom_role_id":  # null means something for the custom role alone
             values[name] = value
@@ -157,6 +158,13 @@ def _require_may_update(caller: Caller, before: OrganizationMember, after: Organ
     if after.custom_role_id and after.custom_role_id != before.custom_role_id:
         table.require(RoleRow, RoleRow.at(after.organization_id, after.custom_role_id), RoleNotFound)
     membership.require_may_grant(caller, after.role, permissions)
+    if after.effective_role != before.effective_role or (after.is_active and not before.is_active):
+        membership.require_may_give_role(caller, after.effective_role)
+    roles_before, roles_after = (before.role, before.custom_role_id), (after.role, after.custom_role_id)
+    if before.user_id == caller.user_id and roles_after != roles_before and not membership.is_owner(caller):
+        raise OwnerOnly(
+            "Only an owner may change their own role. Ask another owner or admin to change yours."
+        )
 
 
 def remove(caller: Caller, organization_id: UUID, user_id: UUID, if_match: int | None) -> None:

@@ -13,7 +13,12 @@ from weconnect.db.table import Transaction
 from weconnect.errors import FieldError, Forbidden, Problem, Unauthenticated
 from weconnect.identity import sessions
 from weconnect.identity.entities import LimitType
-from weconnect.identity.permissions import expand_permissions, holds_role
+from weconnect.identity.permissions import (
+    PERMISSIONS_BY_ROLE,
+    ROLES_OVER_OTHERS,
+    expand_permissions,
+    holds_role,
+)
 from weconnect.identity.rows import ApiKeyRow, ExecutionLimitRow, UserRow
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
@@ -129,6 +134,17 @@ def require_may_grant(caller: Caller, role: str, permissions: Iterable[str]) -> 
         raise CannotGrant(
             f"You cannot grant permissions that you do not have: {', '.join(missing[:5])}", errors=errors
         )
+
+
+def require_may_give_role(caller: Caller, role: str) -> None:
+    """Raise CannotGrant for an effective role that carries more than its permissions.
+
+    Approvals and shares name custom roles, and admins change what others created; so they are given by owners, admins
+    and holders of that very role.
+    """
+    is_plain = role in PERMISSIONS_BY_ROLE and role not in ROLES_OVER_OTHERS
+    if not is_plain and not any(holds_role(caller, held) for held in (*ROLES_OVER_OTHERS, role)):
+        raise CannotGrant("Only owners, admins and holders of this role may give it. Ask one of them.")
 
 
 def require_may_change(caller: Caller, member: OrganizationMember) -> None:
