@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.auth import sent_mails
+from tests.auth.sent_mails import texts_to
 from tests.factories import PASSWORD, register
 from tests.gateway import Client
 from weconnect import clock
 from weconnect.db import table
+from weconnect.identity import mail_limits
 from weconnect.identity.rows import UserRow
 from weconnect.settings import settings
 
@@ -124,6 +126,30 @@ def test_an_invalid_registration_is_refused_with_its_pointer(aws: None, field: s
     response = Client().post("/v1/auth/register", new_user(**{field: value}))
     assert response.status == 422, response.text
     assert response.json["errors"][0]["pointer"] == f"/{field}"
+
+
+def test_registrations_of_one_address_mail_it_no_more_than_the_limit_allows(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.__dict__, "registrations_per_minute", 100)
+    sent = []
+    for _ in range(mail_limits.MAX_TO_ONE_ADDRESS + 2):
+        user = register("somebody@example.com")
+        sent.append(len(texts_to("somebody@example.com")))
+        assert user.client.get("/v1/users/me").json["email"] == "somebody@example.com"
+        assert user.client.call("DELETE", "/v1/users/me", {"password": PASSWORD}).status == 204
+    verifications = [text for text in texts_to("somebody@example.com") if "Your token:" in text]
+    assert len(verifications) == mail_limits.MAX_TO_ONE_ADDRESS, sent
+
+
+def test_an_address_that_nobody_confirmed_gets_no_more_notices_than_other_mails(aws: None) -> None:
+    user = register("somebody@example.com")
+    passwords = [PASSWORD, "another long password"]
+    for number in range(mail_limits.MAX_TO_ONE_ADDRESS + 2):
+        old, new = passwords[number % 2], passwords[1 - number % 2]
+        body = {"currentPassword": old, "newPassword": new}
+        assert user.client.post("/v1/auth/change-password", body).status == 204
+    assert len(texts_to("somebody@example.com")) == mail_limits.MAX_TO_ONE_ADDRESS
 
 
 def test_registrations_from_one_network_are_limited(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,3 +25,11 @@ def count_requested_mail(email: str, ip: str) -> bool:
 def count_mail_to(email: str) -> bool:
     """Count a mail to a normalized address; return False when it may get no more within this hour."""
     return count_attempt(AttemptsRow.at_mails_to(email), MAX_TO_ONE_ADDRESS, WINDOW_SECONDS)
+
+
+def count_notice_to(email: str, *, is_verified: bool) -> bool:
+    """Return whether a user's address may get a notice now: a verified one always, another one as `count_mail_to` says.
+
+    An address that nobody has confirmed may be that of somebody else.
+    """
+    return is_verified or count_mail_to(email)

@@ -146,6 +146,8 @@ def _compose_reset_text(token: str) -> str:
 
 def _notify_password_changed(row: UserRow) -> None:
     """Mail a user that the password was changed."""
+    if not mail_limits.count_notice_to(row.email, is_verified=bool(row.email_verified)):
+        return
     lines = [
         f"Hello {mail.to_safe_name(row.first_name)},",
         "",

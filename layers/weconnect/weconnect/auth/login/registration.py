@@ -43,6 +43,8 @@ If it was you, sign in, or request a new password.
 def register(body: NewUser, request: RequestInfo) -> Registration:
     """Create a user with a personal organization and sign them in; mail a token that verifies their address.
 
+    An address that got too many mails gets none, and the response is the same: it can be requested later.
+
     An invitation makes them a member of its organization as well, and verifies the address that it was mailed to.
     Raises EmailTaken (with an invitation, or where no mail is sent), WeakPassword, TooManyRegistrations, or the errors
     of the invitation.
@@ -84,7 +86,8 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
         )
     throttling.know_network(user.email, network_of_ip(request.ip))
     if not user.email_verified:
-        email_verification.send_verification(user, token)
+        if mail_limits.count_mail_to(user.email):  # who registers and deletes an account again mails no one
+            email_verification.send_verification(user, token)
     elif not settings.mail_from:
         logger.warning("no mail sender is configured, the address counts as verified", user_id=str(user.id))
     return Registration(**tokens.model_dump(), user=row.to_entity().public(), organization=draft.organization)
