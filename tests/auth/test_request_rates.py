@@ -11,7 +11,7 @@ from tests.auth.test_authorizer import client_with_key, context
 from tests.factories import RegisteredUser, add_member, register
 from tests.gateway import Client
 from tests.organizations.organization_helpers import set_plan
-from weconnect import aws, clock
+from weconnect import aws, clock, ids
 from weconnect.auth import request_rates
 from weconnect.auth.errors import RateLimited
 from weconnect.identity import keys
@@ -174,7 +174,21 @@ def test_a_key_with_limits_of_its_own_shows_those(me: RegisteredUser) -> None:
     assert [key.get("/v1/users/me").headers["RateLimit-Limit"] for _ in range(6)] == ["7"] * 6
 
 
-def test_operators_and_refused_requests_are_not_counted(
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("has_key", [False, True])
+def test_a_request_that_is_refused_with_valid_credentials_counts(
+    me: RegisteredUser, method: str, has_key: bool
+) -> None:
+    set_plan(me, "free", max_user_requests_per_minute=8)
+    client = client_with_key(me) if has_key else me.client
+    request_rates._counts_by_organization.clear()
+    elsewhere = {"X-Organization-Id": str(ids.new_id())}
+    answers = [client.call(method, "/v1/workflows", {}, headers=elsewhere) for _ in range(12)]
+    assert [answer.status for answer in answers] == [403] * 8 + [429] * 4
+    assert client.get("/v1/workflows").json["code"] == "rate_limited"
+
+
+def test_operators_and_requests_without_valid_credentials_are_not_counted(
     me: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = use_table(monkeypatch, 10, 10)

@@ -9,6 +9,8 @@ import hashlib
 import ipaddress
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -95,7 +97,9 @@ def _identify_by_token(token: str, requested_id: str, method: str) -> dict[str, 
     its session, its user or their membership has ended, nor with a role that was taken away.
     """
     access = tokens.verify_access_token(token)
-    rights = _trust_claims(access, requested_id) if method == "GET" else resolve_session(access, requested_id)
+    with _counting_refusals(access.user_id, access.organization_id, is_operator=access.is_operator):
+        is_read = method == "GET"
+        rights = _trust_claims(access, requested_id) if is_read else resolve_session(access, requested_id)
     context = {
         "userId": access.user_id,
         "organizationId": rights.organization_id,
@@ -111,6 +115,22 @@ def _identify_by_token(token: str, requested_id: str, method: str) -> dict[str, 
     if rights.problem:
         context["membershipProblem"] = json.dumps(_to_relayed(rights.problem))
     return context
+
+
+@contextmanager
+def _counting_refusals(user_id: str, organization_id: str, *, is_operator: bool = False) -> Iterator[None]:
+    """Count a request that is refused although its credentials are valid: it costs as much as others.
+
+    Raises RateLimited in place of the refusal when a limit is used up.
+    """
+    try:
+        yield
+    except Problem:
+        operator = "true" if is_operator else ""
+        request_rates.count_request(
+            {"userId": user_id, "organizationId": organization_id, "operator": operator}
+        )
+        raise
 
 
 def _trust_claims(access: tokens.AccessClaims, requested_id: str) -> SessionRights:
@@ -144,16 +164,17 @@ def _identify_by_api_key(text: str, requested_id: str, ip: str) -> dict[str, str
     flags = _check_api_key(api_key, ip)
     assert api_key
     user_id, organization_id = api_key["userId"], api_key["organizationId"]
-    if requested_id and requested_id != organization_id:
-        raise WrongOrganization()
-    user, membership = _load_membership(user_id, organization_id)
+    is_made_by_sso = api_key.get("madeBy") == "sso"
+    with _counting_refusals(user_id, organization_id):
+        if requested_id and requested_id != organization_id:
+            raise WrongOrganization()
+        user, membership = _load_membership(user_id, organization_id)
+        if membership.rules.enforce_sso and not is_made_by_sso:
+            raise SsoRequired(
+                "This organization accepts only API keys that were created in a session of single sign-on."
+            )
     scopes = json.loads(api_key.get("scopes", "[]"))
     granted = permissions.limit_to_api_key(membership.granted, scopes, flags)
-    is_made_by_sso = api_key.get("madeBy") == "sso"
-    if membership.rules.enforce_sso and not is_made_by_sso:
-        raise SsoRequired(
-            "This organization accepts only API keys that were created in a session of single sign-on."
-        )
     has_second_factor = user.get("mfaEnabled") or is_made_by_sso
     rate_headers = rate_limits.count_request(key_hash, json.loads(api_key.get("rateLimits", "{}")))
     _record_use(key_hash, api_key.get("lastUsedAt"))

@@ -6,8 +6,9 @@ all processes. It does so after a twentieth of what is left of the limit (4 to 5
 requests; so most requests need no call. A process may let through what it has not added yet, and what it has not added
 at the end of a minute is not counted. A count that cannot be added refuses nobody.
 
-Operators are not counted: they look after tenants whose limit is used up. Requests without valid credentials have no
-organization; the gateway's own limit, and those of sign-in and registration by address, are theirs.
+A request with valid credentials that is refused, such as for another organization, counts for the organization of the
+credentials. Operators are not counted: they look after tenants whose limit is used up. Requests without valid
+credentials have no organization; the gateway's own limit, and those of sign-in and registration by address, are theirs.
 """
 
 import json
