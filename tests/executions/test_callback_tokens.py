@@ -39,12 +39,13 @@ def test_viewers_see_no_callback_token_in_any_encoding(
     monkeypatch.setattr(outbound, "send", echo)
     body = {"answerTo": "https://x/v1/callbacks/{{ $execution.callbackToken }}"}
     nodes = [
+        node("show", "set", values=body),
         node("tell", "http_request", method="POST", url="https://x/", body=body),
         node("bad", "http_request", method="POST", url="https://x/refuse", body=body, onError="continue"),
         node("w", "wait", until="callback"),
     ]
     execution = start_execution(
-        me, create_workflow(me, definition(nodes, "start > tell", "tell > bad", "bad > w"))
+        me, create_workflow(me, definition(nodes, "start > show", "show > tell", "tell > bad", "bad > w"))
     )
     starter.run_pending()
     token = sent[0].rpartition("/")[2]

@@ -1,82 +1,55 @@
 """Hiding: secrets are replaced by a mask in all that leaves the code that works with them.
 
 A secret is found in a text and in everything that the text decodes to: escapes of JSON, HTML and URLs (repeated as
-often as they were applied), base64 and base64url at any alignment and with any line breaks, and hexadecimal, each
-within the others. Letters are compared without regard to their case. Only the part of the text that a secret comes
-from is replaced, so the rest stays readable.
+often as they were applied), base64 and base64url at any alignment and in lines, and hexadecimal, each within the
+others. Letters are compared without regard to their case. Only the part of the text that a secret comes from is
+replaced, so the rest stays readable, and no text can make others disappear.
 
-The work is linear: one automaton (Aho-Corasick) looks for all secrets at once, and a text is decoded to at most
-MAX_WORK times its length. A text that decodes to more is withheld as a whole.
+The work is linear: one automaton (Aho-Corasick) looks for all secrets at once, in windows of WINDOW bytes that overlap.
+What a window decodes to is searched from the outside to the inside: after MAX_PASSES different escapes within each
+other, MAX_PACKINGS packings, and at the latest MAX_WORK times its length, the search ends. No service that returns what
+it was sent encodes it so often, and hiding prevents accidents.
 
 Texts shorter than MIN_CHARACTERS are not hidden: they can be guessed, and occur in most texts by chance.
 """
 
 import base64
-import binascii
-import html
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
-from weconnect.json_text import list_texts, replace_texts
+from weconnect.decoded_texts import (
+    MAX_PACKINGS,
+    PACKED,
+    PACKED_CLASSES,
+    REPEATED,
+    Layer,
+    Span,
+    decode_base64,
+    decode_hexadecimal,
+    select_readable,
+    unescape,
+)
+from weconnect.json_text import list_numbers, list_texts, replace_texts, write_number
 
 MASK = "••••"
 MIN_CHARACTERS = 6
 MIN_DERIVED_CHARACTERS = 8
-MAX_WORK = 64
-MAX_PACKINGS = 3
-"""How many times base64 or hexadecimal is decoded within itself or the other."""
-
-_ESCAPE = re.compile(
-    rb"%u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|\\u\{[0-9a-fA-F]{1,6}\}|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\x[0-9a-fA-F]{2}|\\[^A-Za-z0-9]|\\[nrtbfv0ae]"
-    rb"|&#0{0,9}[0-9]{1,7};|&#[xX]0{0,9}[0-9a-fA-F]{1,6};|&[A-Za-z][A-Za-z0-9]{1,31};"
-)
-_CONTROL_CHARACTERS = {
-    b"\\n": b"\n",
-    b"\\r": b"\r",
-    b"\\t": b"\t",
-    b"\\b": b"\b",
-    b"\\f": b"\f",
-    b"\\v": b"\v",
-    b"\\0": b"\0",
-    b"\\a": b"\a",
-    b"\\e": b"\x1b",
-}
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
-_NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
-_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
-_HEXADECIMAL = b"0123456789abcdefABCDEF"
-_NOT_HEXADECIMAL = bytes(set(range(256)) - set(_HEXADECIMAL))
-_READABLE = re.compile(
-    rb"[\t\n\r\x20-\x7e]{4,}"
-    rb"(?:[\t\n\r\x20-\x7e]+|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})*"
-)
-MIN_READABLE = 12
+MAX_DERIVED_CHARACTERS = 4096
+MAX_ALL_DERIVED_CHARACTERS = 2**16
+WINDOW = 2**20
+MIN_OVERLAP = 2**16
+MAX_WORK = 24
+_CODED = re.compile(rb"\\[uUx]")
+"""What escapes of JSON that may stand for letters begin with."""
 _FOLDED = bytes(b"abcdefghijklmnopqrstuvwxyz"[each - 65] if 65 <= each <= 90 else each for each in range(256))
 _FOLDED = _FOLDED.replace(b"+", b" ")
 """Letters in lower case, and `+` as the space that it is in a query."""
 
 _SEPARATOR = b"\0\n"
-
-Span = tuple[int, int]
-
-
-class _Decoded(NamedTuple):
-    """The content that a text decodes to; `locate` returns the span of the text that a span of it comes from."""
-
-    content: bytes
-    locate: Callable[[int, int], Span]
-    packings: int
-
-
-class _TooMuchWork(Exception):
-    """A text decodes to more than MAX_WORK times its length."""
 
 
 class Hiding:
@@ -85,6 +58,7 @@ class Hiding:
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._needles: dict[bytes, re.Pattern[bytes] | None] = {}
         self._automaton: Any = None
+        self._derived_characters = 0
         for text in texts:
             self.add(text)
 
@@ -107,32 +81,58 @@ class Hiding:
     def add_derived(self, value: Any, public: Iterable[Any] = ()) -> None:
         """Hide a JSON value that was computed from a secret: its texts and numbers, and the words in them.
 
-        Texts and words that `public` values contain come from elsewhere and stay.
+        What occurs in `public` values, in whatever case, comes from elsewhere and stays. So does what is longer than
+        MAX_DERIVED_CHARACTERS; of a longer text, the words are hidden. In all, MAX_ALL_DERIVED_CHARACTERS are.
         """
-        public_texts = set(list_texts(list(public)))
-        public_texts.update([word for text in public_texts for word in text.split()])
-        for text in {*list_texts(value)} - public_texts:
-            for part in {text, *text.split()} - public_texts:
-                if len(part) >= MIN_DERIVED_CHARACTERS:
-                    self.add(part)
+        parts: dict[bytes, str] = {}
+        for text in [*list_texts(value), *map(write_number, list_numbers(value))]:
+            for part in [text, *text[: 2 * MAX_ALL_DERIVED_CHARACTERS].split()]:
+                folded = part.encode(errors="surrogatepass").translate(_FOLDED)
+                is_short = MIN_DERIVED_CHARACTERS <= len(part) <= MAX_DERIVED_CHARACTERS
+                if is_short and folded not in self._needles:
+                    parts[part.casefold().encode(errors="surrogatepass")] = part
+        for found in _find_public(list(parts), public):
+            parts.pop(found, None)
+        for part in parts.values():
+            self._derived_characters += len(part)
+            if self._derived_characters > MAX_ALL_DERIVED_CHARACTERS:
+                return
+            self.add(part)
 
     def hide(self, value: Any) -> Any:
-        """Return a JSON value with all secrets replaced by MASK, in keys as in values."""
+        """Return a JSON value with all secrets replaced by MASK, in keys as in values.
+
+        Numbers are replaced when they are a secret. Keys that differ still differ.
+        """
         if not self._needles:
             return value
         texts = [text.encode(errors="surrogatepass") for text in list_texts(value)]
         spans = self._find(_SEPARATOR.join(texts))
-        return replace_texts(value, iter(_mask_texts(texts, spans))) if spans else value
+        numbers = {each: MASK for each in list_numbers(value) if self._is_secret(each)}
+        return replace_texts(value, iter(_mask_texts(texts, spans)), numbers) if spans or numbers else value
 
     def hide_bytes(self, content: bytes) -> bytes:
         """Return the content of a file with all secrets replaced by MASK."""
         if not self._needles:
             return content
         parts, position = [], 0
-        for start, end in self._find(content):
+        for start, end in self._find(content, is_file=True):
             parts += [content[position:start], MASK.encode()]
             position = end
-        return b"".join([*parts, content[position:]])
+        return b"".join([*parts, content[position:]]) if parts else content
+
+    def _is_secret(self, number: Any) -> bool:
+        """Return whether a number is one of the secrets."""
+        return write_number(number).encode() in self._needles
+
+    def hide_values(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an object whose names are ours, with all secrets in its values replaced by MASK."""
+        return dict(zip(value, self.hide(list(value.values())), strict=True))
+
+    def hide_messages(self, lines: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return errors or log lines with all secrets in their messages replaced by MASK."""
+        messages = self.hide([line["message"] for line in lines])
+        return [{**line, "message": message} for line, message in zip(lines, messages, strict=True)]
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -149,55 +149,79 @@ class Hiding:
         with suppress(UnicodeError):
             forms.add(text.encode("latin-1"))
         for form in forms:
-            for _ in range(MAX_WORK):
-                if len(form) < MIN_CHARACTERS:
-                    break
-                self._needles[form.translate(_FOLDED)] = None
-                if (decoded := _unescape(form)) is None:
-                    break
-                form = decoded.content
+            layer: Layer | None = Layer(form, lambda start, end: (start, end))
+            while layer and len(layer.content) >= MIN_CHARACTERS:
+                for each in (layer.content, REPEATED.sub(lambda match: match[0][:1], layer.content)):
+                    self._needles[each.translate(_FOLDED)] = None
+                    if len(each) * 4 < len(PACKED) * 3:
+                        self._needles.update(dict.fromkeys(_pack_short(each)))
+                layer = unescape(layer)
         self._automaton = None
 
-    def _find(self, content: bytes) -> list[Span]:
-        """Return the parts of a content that contain secrets, in order and without overlaps."""
-        if len(content) < MIN_CHARACTERS:
-            return []
+    def _build_automaton(self) -> None:
+        """Build what finds all needles at once, unless it is built."""
         if self._automaton is None:
             from ahocorasick_rs import BytesAhoCorasick  # cold start
 
-            self._automaton = BytesAhoCorasick(sorted(self._needles))
-        try:
-            spans = self._search(_Decoded(content, lambda start, end: (start, end), 0), content)
-        except _TooMuchWork:
-            return [(0, len(content))]
-        merged: list[Span] = []
-        for start, end in sorted(set(spans)):
-            if merged and start <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-            else:
-                merged.append((start, end))
-        return merged
+            needles = sorted(self._needles)
+            self._automaton = BytesAhoCorasick(needles)
+            self._rests = [self._needles[needle] for needle in needles]
+            self._overlap = max(MIN_OVERLAP, min(WINDOW // 2, 4 * max(map(len, needles))))
+            self._has_only_letters = all(needle.replace(b"\0", b"").isalnum() for needle in needles)
 
-    def _search(self, whole: _Decoded, content: bytes) -> list[Span]:
-        """Return the spans of secrets in a content, of all that it decodes to. Raises _TooMuchWork."""
-        work, spans = 0, []
-        rests = [self._needles[needle] for needle in sorted(self._needles)]
-        waiting = [whole]
+    def _find(self, content: bytes, *, is_file: bool = False) -> list[Span]:
+        """Return the parts of a content that contain secrets, in order and without overlaps."""
+        if len(content) < MIN_CHARACTERS:
+            return []
+        self._build_automaton()
+        spans: list[Span] = []
+        for begin in range(0, max(1, len(content) - self._overlap), WINDOW - self._overlap):
+            window = content[begin : begin + WINDOW]
+            spans += [(begin + start, begin + end) for start, end in self._search(window, is_file)]
+        return _merge(spans)
+
+    def _search(self, content: bytes, is_file: bool) -> list[Span]:
+        """Return the spans of secrets in a content, of all that it decodes to."""
+        spans: list[Span] = []
+        work, waiting = 0, deque([Layer(content, lambda start, end: (start, end))])
         while waiting:
-            layer = waiting.pop()
+            layer = waiting.popleft()
             work += len(layer.content)
-            if work > MAX_WORK * len(content) + 65_536:
-                raise _TooMuchWork
-            for number, start, end in self._automaton.find_matches_as_indexes(
-                layer.content.translate(_FOLDED), overlapping=True
-            ):
-                rest = rests[number]
-                if rest is None:
-                    spans.append(layer.locate(start, end))
-                elif match := rest.match(layer.content, end):
-                    spans.append(layer.locate(start, match.end()))
-            readable = _compose(layer, _select_readable(layer.content)) if layer.packings else layer
-            waiting += [_compose(readable, decoded) for decoded in _decode(readable)]
+            if work > MAX_WORK * len(content) + MIN_OVERLAP:
+                break
+            spans += [layer.locate(start, end) for start, end in self._match(layer.content)]
+            is_noise = layer.packings or (is_file and b"\0" in layer.content)
+            readable = select_readable(layer) if is_noise else layer
+            if self._may_be_escaped(readable.content) and (unescaped := unescape(readable)):
+                waiting.append(unescaped)
+            if layer.packings < MAX_PACKINGS:
+                waiting += decode_base64(readable)
+                waiting += decode_hexadecimal(readable)
+        return _merge(spans)
+
+    def _may_be_escaped(self, content: bytes) -> bool:
+        """Return whether escapes in a content may hide a secret: JSON's quotation marks are in no row of letters.
+
+        Its line breaks are between the lines of base64.
+        """
+        if not self._has_only_letters or b"%" in content or b"&" in content or _CODED.search(content):
+            return True
+        return b"\\" in content and PACKED in content.translate(PACKED_CLASSES)
+
+    def _match(self, content: bytes) -> list[Span]:
+        """Return the spans of needles in a content, and of what may follow a prefix."""
+        spans: list[Span] = []
+        for number, start, end in self._automaton.find_matches_as_indexes(
+            content.translate(_FOLDED), overlapping=True
+        ):
+            if rest := self._rests[number]:
+                if not (match := rest.match(content, end)):
+                    continue
+                end = match.end()
+            while spans and spans[-1][1] >= start:  # they come in the order of their ends
+                before = spans.pop()
+                start, end = min(start, before[0]), max(end, before[1])
+            spans.append((start, end))
         return spans
 
 
@@ -219,130 +243,24 @@ def hide_and_cut(text: str, max_length: int) -> str:
     return str(hide(text))[:max_length]
 
 
-# What a text decodes to
+def _merge(spans: list[Span]) -> list[Span]:
+    """Return spans in order, those that touch as one."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
-def _decode(layer: _Decoded) -> Iterator[_Decoded]:
-    """Yield what a content decodes to, in each encoding that occurs in it."""
-    if (unescaped := _unescape(layer.content)) is not None:
-        yield unescaped
-    if layer.packings < MAX_PACKINGS:
-        yield from _unpack(layer.content, _NOT_BASE64, 4, _decode_base64, 4, 3)
-        yield from _unpack(layer.content, _NOT_HEXADECIMAL, 2, bytes.fromhex, 2, 1)
-
-
-def _unescape(content: bytes) -> _Decoded | None:
-    """Return a content with one level of escapes decoded, or None for one without escapes."""
-    unescaped = _ESCAPE.sub(_decode_escape, content)
-    if unescaped == content:  # no escapes, or only entities that do not exist
-        return None
-    starts: list[int] = []
-    offsets: list[int] = []
-
-    def place() -> None:
-        """List where each escape begins and ends, in the content and in the result."""
-        removed = 0
-        for match in _ESCAPE.finditer(content):
-            starts.extend(match.span())
-            offsets.append(match.start() - removed)
-            removed += len(match[0]) - len(_decode_escape(match))
-            offsets.append(match.end() - removed)
-
-    def locate(start: int, end: int) -> Span:
-        """Return the span in the content; of an escape, all is part of it."""
-        if not offsets:
-            place()
-        # Odd numbers of bounds before a position: it is within an escape.
-        first, last = bisect_right(offsets, start), bisect_right(offsets, end - 1)
-        before = starts[first - 1] + (0 if first % 2 else start - offsets[first - 1]) if first else start
-        after = starts[last] if last % 2 else (starts[last - 1] + end - offsets[last - 1] if last else end)
-        return before, after
-
-    return _Decoded(unescaped, locate, 0)
-
-
-def _select_readable(content: bytes) -> _Decoded:
-    """Return the long readable parts of what was packed: text that never was packed unpacks to noise."""
-    matches = [match for match in _READABLE.finditer(content) if len(match[0]) >= MIN_READABLE]
-    offsets = [0, *accumulate(len(match[0]) + 1 for match in matches)]
-
-    def locate(start: int, end: int) -> Span:
-        """Return the span in the content."""
-        first, last = bisect_right(offsets, start) - 1, bisect_right(offsets, end - 1) - 1
-        return (
-            matches[first].start() + start - offsets[first],
-            min(matches[last].start() + end - offsets[last], matches[last].end()),
-        )
-
-    return _Decoded(b"\0".join(match[0] for match in matches), locate, 0)
-
-
-def _decode_escape(match: re.Match[bytes]) -> bytes:
-    """Return what one escape stands for."""
-    escape = match[0]
-    kind = escape[:2]
-    if kind == b"&#":
-        number = int(escape[3:-1], 16) if escape[2:3] in (b"x", b"X") else int(escape[2:-1])
-        return chr(min(number, 0x10FFFF)).encode(errors="surrogatepass")
-    if escape[:1] == b"&":
-        return html.unescape(escape.decode()).encode(errors="surrogatepass")
-    if kind in (b"%u", b"\\u", b"\\U"):
-        code = escape[2:].strip(b"{}")
-        if len(code) == 10:  # a surrogate pair: d83d\ude00
-            return chr(0x10000 + ((int(code[:4], 16) & 0x3FF) << 10) + (int(code[6:], 16) & 0x3FF)).encode()
-        return chr(min(int(code, 16), 0x10FFFF)).encode(errors="surrogatepass")
-    if escape[:1] == b"%" or kind == b"\\x":
-        return bytes((int(escape[-2:], 16),))
-    return _CONTROL_CHARACTERS.get(escape, escape[1:])
-
-
-def _decode_base64(text: str) -> bytes:
-    """Return the bytes of base64 without padding."""
-    packed = text.encode().translate(_TO_STANDARD_BASE64)
-    return base64.b64decode(packed + b"=" * (-len(packed) % 4))
-
-
-def _unpack(
-    content: bytes, others: bytes, alignments: int, decode: Callable[[str], bytes], wide: int, narrow: int
-) -> Iterator[_Decoded]:
-    """Yield what the letters of an alphabet in a content decode to, beginning at each alignment.
-
-    `others` are the bytes that the alphabet lacks; `wide` letters are `narrow` bytes.
-    """
-    letters = content.translate(None, delete=others).decode()
-    positions: list[int] = []
-
-    def place(letter: int) -> int:
-        """Return the position in the content of a letter. The table is made for the first one that is needed."""
-        if not positions:
-            excluded = frozenset(others)
-            positions.extend(index for index, each in enumerate(content) if each not in excluded)
-        return positions[letter]
-
-    for skipped in range(alignments):
-        usable = letters[skipped:]
-        usable = usable[: len(usable) - (len(usable) % wide == 1)]
-        if len(usable) < MIN_CHARACTERS:
-            return
-        with suppress(binascii.Error, ValueError):
-            unpacked = decode(usable)
-
-            def locate(start: int, end: int, skipped: int = skipped) -> Span:
-                """Return the span in the content of the letters that a span was decoded from."""
-                first, last = skipped + start * wide // narrow, skipped - (-end * wide // narrow) - 1
-                return place(first), place(min(last, len(letters) - 1)) + 1
-
-            yield _Decoded(unpacked, locate, 1)
-
-
-def _compose(outer: _Decoded, inner: _Decoded) -> _Decoded:
-    """Return what a content decodes to, with its spans in the text that the content was decoded from."""
-
-    def locate(start: int, end: int) -> Span:
-        """Return the span in the text."""
-        return outer.locate(*inner.locate(start, end))
-
-    return _Decoded(inner.content, locate, outer.packings + inner.packings)
+def _pack_short(form: bytes) -> Iterator[bytes]:
+    """Yield the letters of base64 and base64url, folded, that contain nothing but a text, at each alignment."""
+    for before in range(3):
+        packed = base64.b64encode(bytes(before) + form + b"\0\0")
+        letters = packed[-(-before * 4 // 3) : (before + len(form)) * 4 // 3]
+        yield letters.translate(_FOLDED)
+        yield letters.replace(b"+", b"-").replace(b"/", b"_").translate(_FOLDED)
 
 
 def _list_passwords(text: str) -> Iterator[str]:
@@ -352,6 +270,23 @@ def _list_passwords(text: str) -> Iterator[str]:
         with suppress(ValueError):
             pair = base64.b64decode(packed, validate=True).decode()
             yield from (part for part in (pair, pair.partition(":")[2]) if len(part) >= MIN_CHARACTERS)
+
+
+def _find_public(parts: list[bytes], public: Iterable[Any]) -> set[bytes]:
+    """Return those parts that occur in public values, in whatever case."""
+    found: set[bytes] = set()
+    if parts and public:
+        from ahocorasick_rs import BytesAhoCorasick  # cold start
+
+        automaton = BytesAhoCorasick(parts)
+        for value in public:
+            for text in [*list_texts(value), *map(write_number, list_numbers(value))]:
+                folded = text.casefold().encode(errors="surrogatepass")
+                for begin in range(0, len(folded), WINDOW):
+                    window = folded[begin : begin + WINDOW + MAX_DERIVED_CHARACTERS * 4]
+                    matches = automaton.find_matches_as_indexes(window, overlapping=True)
+                    found.update(parts[number] for number, _, _ in matches)
+    return found
 
 
 def _mask_texts(texts: list[bytes], spans: list[Span]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from weconnect.executions.results import ExecutionResult
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import EvaluationContext, Expression, ExpressionError
 from weconnect.expressions.variables import find_members
+from weconnect.hiding import MAX_DERIVED_CHARACTERS
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_parameters import (
     ExpressionRule,
@@ -31,6 +32,9 @@ from weconnect.node_sdk.node_parameters import (
     value_at,
 )
 from weconnect.node_sdk.secret_values import SealedSecret, Secrets
+
+_DERIVED = ""
+"""Where the results of the expressions that use secrets are, beside the parameters; none has this name."""
 
 Item = dict[str, Any]
 Items = list[Item]
@@ -176,7 +180,9 @@ class NodeRun:
             )
             shared = self.scope.bindings(sources, opened) | {"input": self.items}
             contexts = [EvaluationContext(item, {"index": index}) for index, item in enumerate(items)]
-            resolved = rendering.render_each(value, contexts, shared, self.scope.moment)
+            derived = [f"{{{{{each.source}}}}}" for each in expressions if self._uses_secret(each)]
+            extended = value | {_DERIVED: derived} if derived else value
+            resolved = rendering.render_each(extended, contexts, shared, self.scope.moment)
         except ExpressionError as error:
             if error.pointer in secrets_by_pointer:  # its message may contain what it computed from a secret
                 text = "the expression uses a secret, so its error is not shown. Test it with a plain value."
@@ -186,10 +192,15 @@ class NodeRun:
             parameters = validate_parameters(model, verbatim | value)
             yield from itertools.repeat(parameters, len(items))
             return
-        for each, item in zip(resolved, items, strict=True):
-            for pointer in secrets_by_pointer:
+        public = [shared | {"vars": self.scope.variables}, value]
+        for each in resolved:
+            if secrets_by_pointer:
                 assert self.secrets
-                self.secrets.add_derived(value_at(each, pointer), [value_at(value, pointer), item])
+                texts = [value_at(each, pointer) for pointer in secrets_by_pointer]
+                short = [
+                    text for text in texts if isinstance(text, str) and len(text) <= MAX_DERIVED_CHARACTERS
+                ]
+                self.secrets.add_derived([*each.pop(_DERIVED), *short], public)
             yield validate_parameters(model, verbatim | each)
 
     def _require_well_placed(self, model: type[Parameters]) -> None:
@@ -220,6 +231,10 @@ class NodeRun:
             text = f"{unnamed}: an expression beside a secret must name its variables: $vars.name"
             raise NodeError("secret_not_allowed", text)
         return names_by_pointer
+
+    def _uses_secret(self, expression: Expression) -> bool:
+        """Return whether an expression names a secret variable."""
+        return bool((find_members([expression.source], "vars") or set()) & self.scope.sealed.keys())
 
     def _describe_refused_secret(self, pointer: str, name: str) -> str:
         """Return the message about a secret that an expression may not use at its pointer."""

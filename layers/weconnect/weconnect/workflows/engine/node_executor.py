@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from weconnect.durable.steps import Steps
 from weconnect.executions.results import ErrorValues
+from weconnect.hiding import Hiding
 from weconnect.node_sdk.entities import NodeRetry
-from weconnect.node_sdk.node_type import NodeError, NodeRun, NodeType
+from weconnect.node_sdk.node_type import LOG, NodeError, NodeRun, NodeType
 from weconnect.node_sdk.secret_values import Secrets
 from weconnect.workflows.engine.execution_snapshot import ExecutionSnapshot
 from weconnect.workflows.engine.fenced_steps import ExecutionEnded, FencedSteps, NodeResult, StepResult
@@ -94,11 +95,14 @@ class NodeExecutor:
         def run_node() -> StepResult:
             """Run the node with its secrets decrypted, and hide them in the result."""
             secrets = Secrets(node_run.organization_id, node_run.scope.sealed, kind.secret_parameters)
+            secrets.add(self.snapshot.callback_token)
             opened = replace(node_run, secrets=secrets)
             with secrets.active():
                 taken = fenced.attempt(lambda: StepResult(**collect_outputs(opened, kind.run(opened))))
-                taken.outputs = secrets.hide(taken.outputs)
-                taken.error, taken.log = secrets.hide(taken.error), secrets.hide(taken.log)
+                lines = secrets.hide_messages(taken.outputs.pop(LOG, []))
+                taken.outputs = secrets.hide_values(taken.outputs) | ({LOG: lines} if lines else {})
+                taken.error = secrets.hide_messages([taken.error])[0] if taken.error else None
+                taken.log = secrets.hide_messages(taken.log)
                 return taken
 
         taken = fenced.step(f"{self.path}~{attempt}", run_node)
@@ -117,10 +121,11 @@ class NodeExecutor:
         began_at = result.ended_at
         context = self.create_step_context(result, attempt, suspends=kind.may_suspend)
         outcome: NodeOutcome = {}
-        try:
-            outcome = collect_outputs(node_run, kind.execute(node_run, context))
-        except NodeError as error:
-            outcome["error"] = to_error(error)
+        with Hiding([self.snapshot.callback_token]).active():
+            try:
+                outcome = collect_outputs(node_run, kind.execute(node_run, context))
+            except NodeError as error:
+                outcome["error"] = to_error(error)
         if kind.may_suspend:
             result.ended_at = context.fenced.record_moment(f"{self.path}~{attempt}-ended")
             result.suspended_seconds += max(0.0, result.ended_at - began_at)

@@ -105,7 +105,7 @@ def test(caller: Caller, workflow_id: UUID, node_id: str, body: NodeTest) -> Nod
         outputs, error, log = _attempt(kind, node_run)
     return NodeTestResult(
         status="failed" if error else "completed",
-        output=secrets.hide(outputs),
+        output=secrets.hide_values(outputs),
         error=error and error.model_copy(update={"message": secrets.hide(error.message)}),
         log=secrets.hide([line["message"] for line in log]),
         duration_ms=int((time.monotonic() - began) * 1000),

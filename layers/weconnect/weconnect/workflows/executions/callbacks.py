@@ -18,20 +18,12 @@ from weconnect.durable import callbacks
 from weconnect.errors import TooLarge, Unavailable
 from weconnect.executions import lifecycle
 from weconnect.executions.rows import CallbackRow
-from weconnect.hiding import Hiding
 from weconnect.workflows.executions.entities import CallbackAnswer
 from weconnect.workflows.executions.errors import AlreadyCompleted, AmbiguousCallback, CallbackNotFound
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
 
 MAX_BYTES = 128 * 1024
 _TOKEN = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{1,64}))?")
-
-
-def hide_tokens(organization_id: UUID, value: Any) -> Any:
-    """Return a JSON value without the callback tokens of an organization, in any encoding."""
-    hiding = Hiding()
-    hiding.add_prefix(organization_id.hex, r"[0-9a-f]{32}[A-Za-z0-9_-]{43}")
-    return hiding.hide(value)
 
 
 def create_token(row: WorkflowExecutionRow) -> str:

@@ -55,9 +55,10 @@ def get_node(caller: Caller, execution_id: UUID, node_execution_id: str) -> Node
 
     Raises ExecutionNotFound, Forbidden, NodeExecutionNotFound.
     """
-    for entry in _load_entries(caller, execution_id):
+    row = service.require(caller, execution_id, "view")
+    for entry in service.load_entries(caller, row):
         if entry["id"] == node_execution_id:
-            return _fit_response(caller, execution_id, journal.to_node_execution(entry))
+            return _fit_response(caller, execution_id, service.show_node(caller, row, entry))
     raise NodeExecutionNotFound()
 
 
@@ -89,7 +90,8 @@ def list_logs(
 
     Raises ExecutionNotFound, Forbidden.
     """
-    lines = [line for entry in _load_entries(caller, execution_id) for line in _build_log_lines(entry)]
+    entries = service.load_entries(caller, service.require(caller, execution_id, "view"))
+    lines = [line for entry in entries for line in _build_log_lines(entry)]
     return ExecutionLogs(
         items=[line for line in lines if level in (None, line.level) and node_id in (None, line.node_id)]
     )
@@ -122,11 +124,6 @@ def get_timeline(caller: Caller, execution_id: UUID) -> Timeline:
             for each in node_runs
         ],
     )
-
-
-def _load_entries(caller: Caller, execution_id: UUID) -> list[JournalEntry]:
-    """Return the node runs of an execution in order. Raises ExecutionNotFound, Forbidden."""
-    return service.load_entries(caller, service.require(caller, execution_id, "view"))
 
 
 def _build_log_lines(entry: JournalEntry) -> Iterator[ExecutionLog]:

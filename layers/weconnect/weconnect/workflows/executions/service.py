@@ -1,22 +1,24 @@
 """Executions of workflows for callers: read, list, cancel, pause, resume and delete them. `starts` starts them."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page
 from weconnect.errors import Problem
+from weconnect.executions import callback_tokens
 from weconnect.executions import service as executions
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import ACTIVE_STATUSES, ExecutionMode, ExecutionStatus
 from weconnect.executions.kinds import Operation
 from weconnect.executions.service import Source
-from weconnect.workflows.executions import callbacks, journal
+from weconnect.hiding import Hiding
+from weconnect.workflows.executions import journal
 from weconnect.workflows.executions.conversion import to_execution
 from weconnect.workflows.executions.entities import (
     Execution,
     ExecutionWithNodes,
+    NodeExecution,
     NodeExecutionSummary,
 )
 from weconnect.workflows.executions.journal import JournalEntry
@@ -34,20 +36,36 @@ def require(caller: Caller, execution_id: UUID, operation: Operation) -> Workflo
     return executions.require(WORKFLOW, caller, key, operation)
 
 
-def hide_tokens(caller: Caller, row: WorkflowExecutionRow, value: Any) -> Any:
-    """Return a JSON value of an execution without callback tokens, unless the caller may control the execution."""
+def hide_tokens(caller: Caller, row: WorkflowExecutionRow) -> Hiding:
+    """Return what hides callback tokens in an execution: nothing for a caller who may control it."""
     try:
         access.require_execution(caller, row, access.CONTROL_EXECUTION)
     except Problem:
-        return callbacks.hide_tokens(caller.organization_id, value)
-    return value
+        return callback_tokens.hide_tokens(caller.organization_id)
+    return Hiding()
 
 
 def load_entries(caller: Caller, row: WorkflowExecutionRow, after: int = 0) -> list[JournalEntry]:
-    """Return the node runs of an execution as the caller may see them, those of the batches after number `after`."""
+    """Return the node runs of an execution, those of the batches after number `after`, as the caller may see them.
+
+    Their items are as they are stored: `show_node` hides what is in those that are shown.
+    """
     entries = journal.load_entries(caller.organization_id, UUID(row.id), after)
-    shown: list[JournalEntry] = hide_tokens(caller, row, entries)
-    return shown
+    hiding = hide_tokens(caller, row)
+    failed = [entry for entry in entries if "error" in entry]
+    for entry, error in zip(failed, hiding.hide_messages([each["error"] for each in failed]), strict=True):
+        entry["error"] = error
+    for entry in entries:
+        if "logs" in entry:
+            entry["logs"] = hiding.hide_messages(entry["logs"])
+    return entries
+
+
+def show_node(caller: Caller, row: WorkflowExecutionRow, entry: JournalEntry) -> NodeExecution:
+    """Return one of the node runs that `load_entries` returns with its items, as the caller may see it."""
+    hiding = hide_tokens(caller, row)
+    input_, output = hiding.hide_values(entry["input"]), hiding.hide_values(entry["output"])
+    return journal.to_node_execution({**entry, "input": input_, "output": output})
 
 
 def load_summaries(caller: Caller, row: WorkflowExecutionRow) -> list[NodeExecutionSummary]:
@@ -58,11 +76,12 @@ def load_summaries(caller: Caller, row: WorkflowExecutionRow) -> list[NodeExecut
 def show(caller: Caller, row: WorkflowExecutionRow, *, with_values: bool = True) -> Execution:
     """Return an execution as the caller may see it; without input and output unless `with_values`."""
     execution = to_execution(row, with_values=with_values)
-    values = {"input": execution.input, "output": execution.output}
+    hiding = hide_tokens(caller, row)
+    values = hiding.hide_values({"input": execution.input, "output": execution.output})
     error = execution.error and execution.error.model_copy(
-        update={"message": hide_tokens(caller, row, execution.error.message)}
+        update={"message": hiding.hide(execution.error.message)}
     )
-    return execution.model_copy(update={**hide_tokens(caller, row, values), "error": error})
+    return execution.model_copy(update={**values, "error": error})
 
 
 def get(caller: Caller, execution_id: UUID) -> ExecutionWithNodes:
@@ -114,8 +133,8 @@ def find(
         keep=is_visible if mode or shared_ids is not None else None,
         filters=[workflow_id, mode, None if shared_ids is None else caller.user_id],
     )
-    messages = callbacks.hide_tokens(
-        caller.organization_id, [item.error.message if item.error else None for item in page.items]
+    messages = callback_tokens.hide_tokens(caller.organization_id).hide(
+        [item.error.message if item.error else None for item in page.items]
     )
     for item, message in zip(page.items, messages, strict=True):
         item.error = item.error and item.error.model_copy(update={"message": message})
