@@ -1,4 +1,4 @@
-"""What a text decodes to: escapes of JSON, HTML and URLs, base64 and hexadecimal; and where that comes from."""
+"""Decoding of texts: escapes of JSON, HTML and URLs, base64 and hexadecimal, with the place that all comes from."""
 
 import binascii
 import functools
@@ -176,7 +176,7 @@ def decode_hexadecimal(layer: Layer) -> Iterator[Layer]:
 
 
 class _Packing(NamedTuple):
-    """How bytes are written as letters: `wide` letters are `narrow` bytes."""
+    """Letters that stand for bytes: `wide` letters are `narrow` bytes."""
 
     decode: Callable[[bytes], bytes]
     wide: int

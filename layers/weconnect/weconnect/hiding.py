@@ -91,8 +91,8 @@ class Hiding:
                 is_short = MIN_DERIVED_CHARACTERS <= len(part) <= MAX_DERIVED_CHARACTERS
                 if is_short and folded not in self._needles:
                     parts[part.casefold().encode(errors="surrogatepass")] = part
-        for found in _find_public(list(parts), public):
-            parts.pop(found, None)
+        for public_part in _find_public(list(parts), public):
+            parts.pop(public_part, None)
         for part in parts.values():
             self._derived_characters += len(part)
             if self._derived_characters > MAX_ALL_DERIVED_CHARACTERS:
@@ -274,7 +274,7 @@ def _list_passwords(text: str) -> Iterator[str]:
 
 def _find_public(parts: list[bytes], public: Iterable[Any]) -> set[bytes]:
     """Return those parts that occur in public values, in whatever case."""
-    found: set[bytes] = set()
+    occurring: set[bytes] = set()
     if parts and public:
         from ahocorasick_rs import BytesAhoCorasick  # cold start
 
@@ -285,8 +285,8 @@ def _find_public(parts: list[bytes], public: Iterable[Any]) -> set[bytes]:
                 for begin in range(0, len(folded), WINDOW):
                     window = folded[begin : begin + WINDOW + MAX_DERIVED_CHARACTERS * 4]
                     matches = automaton.find_matches_as_indexes(window, overlapping=True)
-                    found.update(parts[number] for number, _, _ in matches)
-    return found
+                    occurring.update(parts[number] for number, _, _ in matches)
+    return occurring
 
 
 def _mask_texts(texts: list[bytes], spans: list[Span]) -> Iterator[str]:
