@@ -1,7 +1,9 @@
 """Keys' limits and single sign-on over HTTP: the local host and an OpenID provider, each in processes of its own."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,7 +11,7 @@ import pytest
 
 from tests.auth.fake_identity_provider import run_standard_provider
 from tests.factories import PASSWORD
-from tests.host.local_host import LocalHost
+from tests.host.local_host import LocalHost, wait_until
 from tests.integration.racing import run_concurrently
 
 
@@ -20,10 +22,15 @@ def provider() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory, provider: str) -> Iterator[httpx2.Client]:
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("host")
+
+
+@pytest.fixture(scope="module")
+def api(state: Path, provider: str) -> Iterator[httpx2.Client]:
     allowed = provider.removeprefix("http://")
     environment = {"BCRYPT_COST": "4", "WECONNECT_DEMO": "no", "OUTBOUND_ALLOWED_HOSTS": allowed}
-    host = LocalHost(tmp_path_factory.mktemp("host"), environment=environment).start()
+    host = LocalHost(state, environment=environment).start()
     with httpx2.Client(base_url=host.address, timeout=60) as client:
         yield client
     host.stop()
@@ -35,6 +42,15 @@ def register_user(api: httpx2.Client, email: str) -> dict[str, Any]:
     assert response.status_code == 201, response.text
     user: dict[str, Any] = response.json()
     return user
+
+
+def verify_address(api: httpx2.Client, state: Path, email: str) -> None:
+    """Confirm an address with the token of its mail."""
+    (path,) = wait_until(lambda: list((state / "mailbox").glob(f"*-{email}.txt")))
+    token = re.search(r"[\w-]{43}", path.read_text())
+    assert token
+    response = api.post("/v1/auth/verify-email", json={"token": token[0]})
+    assert response.status_code in (200, 204), response.text
 
 
 def bearer(tokens: dict[str, Any]) -> dict[str, str]:
@@ -70,8 +86,11 @@ def test_a_caller_does_not_choose_its_address(api: httpx2.Client) -> None:
     assert statuses == [401] * 5 + [429], "of one network"
 
 
-def test_a_browser_signs_in_through_an_identity_provider(api: httpx2.Client, provider: str) -> None:
+def test_a_browser_signs_in_through_an_identity_provider(
+    api: httpx2.Client, state: Path, provider: str
+) -> None:
     owner = register_user(api, "owner@example.com")
+    verify_address(api, state, "owner@example.com")
     organization = owner["organization"]
     settings = {"issuer": provider, "clientId": "weconnect", "clientSecret": "anything"}
     path = f"/v1/organizations/{organization['id']}/identity-provider"

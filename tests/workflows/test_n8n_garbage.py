@@ -109,6 +109,7 @@ EXPLAINED = {
     "reference_not_before": "of the file",
     "no_error_output": "of the file",
     "missing_parameter": "reported as missing",
+    "email_send_not_available": "the operator decides",
 }
 
 
