@@ -13,7 +13,7 @@ from tests.organizations.organization_helpers import register_member
 from weconnect.agents.tools import http_tool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.db.table import Row
-from weconnect.security import secret_fields
+from weconnect.security import secrecy, secret_fields
 
 MASK = "••••"
 HEADER, QUERY, BODY, USER, PIN = (
@@ -156,22 +156,179 @@ def test_no_part_of_a_secret_is_left_in_an_error(
     assert len(text) < http_tool.MAX_ERROR_CHARACTERS + 100
 
 
+# Masks that are sent back
+
+
+ACCOUNTS = [{"id": 1, "token": "canary-ONE-1"}, {"id": 2, "token": "canary-TWO-2"}, {"id": 3}]
+
+
+def change(body: Any) -> dict[str, Any]:
+    return {"accounts": body, "entry": {"name": "token", "value": MASK}, "plain": "x"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        change([{"id": 2, "token": MASK}, {"id": 1, "token": MASK}, {"id": 3}]),
+        change([{"id": 2, "token": MASK}]),
+        change([{"id": 3}, {"id": 1, "token": MASK}, {"id": 2, "token": MASK}]),
+        change([{"id": 7, "token": MASK}, {"id": 2, "token": MASK}, {"id": 3}]),
+        change([*ACCOUNTS[:1], {"id": 2, "token": MASK}, {"id": 3}, {"id": 4}]),
+        change(ACCOUNTS) | {"entry": {"name": "page", "value": MASK}},
+        change(ACCOUNTS) | {"entry": {"name": "token", "other": MASK}},
+        change(ACCOUNTS) | {"plain": MASK},
+    ],
+    ids=["moved", "removed", "shifted", "relabelled", "added", "label", "other field", "no secret there"],
+)
+def test_a_mask_brings_back_the_secret_only_where_it_stood(
+    me: RegisteredUser, path: str, api: FakeApi, body: dict[str, Any]
+) -> None:
+    stored = {"accounts": ACCOUNTS, "entry": {"name": "token", "value": "canary-ENTRY"}, "plain": "x"}
+    configuration = {"apiEndpoint": api.url, "parameters": {"method": "POST", "body": stored}}
+    tool = me.client.post(
+        f"{path}/tools", {"toolName": "t", "toolType": "http", "configuration": configuration}
+    )
+    at = tool.headers["Location"]
+    requested = configuration | {"parameters": {"method": "POST", "body": body}}
+    refused = me.client.patch(at, {"configuration": requested})
+    assert refused.status == 422, refused.text
+    assert refused.json["errors"][0]["pointer"].startswith("/configuration/parameters/body/")
+    assert "Send the secret itself" in refused.json["detail"] and "canary" not in refused.text
+
+
+def test_secrets_stay_where_only_plain_members_and_parameters_change(
+    me: RegisteredUser, path: str, api: FakeApi
+) -> None:
+    body = change([ACCOUNTS[0], ACCOUNTS[1], {"id": 3}]) | {"entry": {"name": "token", "value": "canary-3"}}
+    server = api.url.removeprefix("http://")
+    configuration = {
+        "apiEndpoint": f"http://ann:{USER}@{server}/bot12345678:AAHcanary_1234567/x?token={QUERY}&page=1",
+        "parameters": {"method": "POST", "body": body, "headers": {"x-tenant": HEADER}},
+    }
+    tool = me.client.post(
+        f"{path}/tools", {"toolName": "t", "toolType": "http", "configuration": configuration}
+    )
+    at, shown = tool.headers["Location"], tool.json["configuration"]
+    assert shown["apiEndpoint"] == f"http://{MASK}@{server}/{MASK}/x?token={MASK}&page=1"
+    shown["apiEndpoint"] = f"http://{server}/{MASK}/x?page=2&token={MASK}"
+    shown["parameters"]["body"]["accounts"][2]["id"] = 4
+    updated = me.client.patch(at, {"configuration": shown | {"timeout": 5}})
+    assert updated.status == 200, updated.text
+    me.client.post(f"{at}/test", {"arguments": {}})
+    sent = api.requests[-1]
+    assert sent["path"] == f"/bot12345678:AAHcanary_1234567/x?page=2&token={QUERY}"
+    assert sent["headers"]["x-tenant"] == HEADER and "authorization" not in sent["headers"]
+    assert json.loads(sent["body"])["accounts"] == [*ACCOUNTS[:2], {"id": 4}]
+
+
+def test_what_was_secret_once_stays_secret() -> None:
+    """Also when its name says so no longer."""
+    stored, secrets = {"sortKey": MASK, "auth": {"user": MASK}}, {"/sortKey": "canary-1", "/auth/user": "a"}
+    restored = secret_fields.restore(stored, stored, secrets)
+    assert restored.value == {"sortKey": "canary-1", "auth": {"user": "a"}} and not restored.refused
+    fields = secret_fields.Fields(secret=restored.pointers)
+    assert secret_fields.take_out(restored.value, fields) == (stored, secrets)
+
+
+def test_a_copy_without_secrets_can_be_changed_with_its_masks(
+    me: RegisteredUser, path: str, api: FakeApi
+) -> None:
+    me.client.post(f"{path}/tools", build_tool(api.url))
+    member = register_member(me, "member")
+    copy = member.client.post(f"{path}/duplicate").json["id"]
+    (copied,) = member.client.get(f"/v1/agents/{copy}/tools").json["items"]
+    at = f"/v1/agents/{copy}/tools/{copied['id']}"
+    changed = member.client.patch(at, {"configuration": copied["configuration"] | {"timeout": 5}})
+    assert changed.status == 200, changed.text
+    assert changed.json["configuration"] == copied["configuration"] | {"timeout": 5}
+
+
+# What is secret
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"h": [{"key": "x-token", "value": "canary"}]},
+        {"h": [{"Name": "password", "Value": "canary"}]},
+        {"h": [["x-token", "canary"]]},
+        ["x-token", "canary-1"],
+        {"headers": {"x-anything": "canary"}},
+        {"extraHeaders": [{"name": "x-anything", "value": "canary"}]},
+        {"payload": '{"deep": {"password": "canary"}}'},
+        {"form": "grant_type=x&client_secret=canary"},
+        {"text": "see https://x.example/?access_token=canary today"},
+        {"x": "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----"},
+        {"x": "ghp_canary0123456789abcdefghijklmnopqrstu"},
+        {"x": "sk-canary-0123456789"},
+        {"url": "https://ann:canary@x.example/"},
+        {"url": "https://canary@x.example/"},
+        {"url": "https://x.example/?q=sk-canary-0123456789"},
+        {"url": "https://x.example/?code=canary-0123456789"},
+        {"url": "https://x.example/a;token=canary/b"},
+        {"url": "https://x.example/?a=1;token=canary"},
+        {"url": "https://x.example/#access_token=canary"},
+        {"url": "https://x.example/bot123456789:AAHcanary99999_abcdef/send"},
+        {"url": "https://hooks.slack.com/services/T0AAAA/B0BBBB/canary123456"},
+        {"url": "https://x.example/webhooks/canary1lower/x"},
+        {"url": "https://x.example/?q=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.canary"},
+    ],
+)
+def test_secrets_are_found_by_name_form_and_part_of_a_url(value: Any) -> None:
+    masked, secrets = secret_fields.take_out(value)
+    assert "canary" not in json.dumps(masked) and MASK in json.dumps(masked, ensure_ascii=False)
+    assert secret_fields.put_back(masked, secrets) == value
+    assert secret_fields.restore(masked, masked, secrets) == (value, frozenset(secrets), [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"sortKey": "created_at", "primary_key": "customer_id", "max_tokens": 512, "tokenizer": "customer"},
+        {"url": "https://x.example/v1/orders/2024-01-01/items?page=2&sortKey=name&code=DE#part"},
+        {"url": "https://x.example/webhooks/listing/deliveries"},
+        {"fields": ["password", "email"], "text": "The password is required."},
+        {"headers": {"accept": "text/html", "Content-Type": "text/plain", "notion-version": "2022-06-28"}},
+        {"authorization": "Bearer {token}", "token": "{{ $vars.token }}"},
+        {"objects": [{"key": "reports/a.csv", "value": "x"}]},
+    ],
+)
+def test_what_is_no_secret_stays(value: Any) -> None:
+    assert secret_fields.take_out(value) == (value, {})
+
+
 @pytest.mark.parametrize(
     ("name", "is_secret"),
     [
         *(
             (name, True)
-            for name in ("X-Auth-Token", "api_key", "apiKey", "authorization", "Cookie", "client_secret")
-        ),
-        *(
-            (name, True)
-            for name in ("pwd", "sig", "X-Signature", "access_token", "passphrase", "sid", "password")
+            for name in (
+                *("X-Auth-Token", "api_key", "apiKey", "APIKey", "authorization", "Cookie", "client_secret"),
+                *(
+                    "pwd",
+                    "sig",
+                    "X-Signature",
+                    "access_token",
+                    "accessToken",
+                    "passphrase",
+                    "sid",
+                    "password",
+                ),
+                *("x-session-id", "x-access", "dbPass", "userPass", "cardPin", "otp", "passwd", "signature"),
+                *("jwt", "bearer", "signingKey", "accessKey", "key", "accesstoken", "DB_PASSWORD", "token2"),
+                *("x-functions-key", "stripeKey", "securityCode", "clientSecretValue", "tokens"),
+            )
         ),
         *(
             (name, False)
-            for name in ("author", "keyword", "keywords", "accept", "page", "passenger", "design")
+            for name in (
+                *("author", "keyword", "keywords", "accept", "page", "passenger", "design", "sortKey"),
+                *("primary_key", "objectKey", "keyId", "authorId", "authorName", "authority", "max_tokens"),
+                *("tokenizer", "next_page_token", "secretary", "monkey", "tokenType", "secretName", "pinned"),
+                *("passed", "compass", "idempotencyKey", "publicKey", "max_new_token", "signal", "access"),
+            )
         ),
     ],
 )
 def test_names_tell_what_is_secret(name: str, is_secret: bool) -> None:
-    assert secret_fields.is_secret_name(name) is is_secret
+    assert secrecy.is_secret_name(name) is is_secret

@@ -8,14 +8,14 @@ from uuid import UUID
 from weconnect.agents.tools.entities import AgentToolConfiguration
 from weconnect.agents.tools.errors import ToolError
 from weconnect.base_entity import JsonObject
+from weconnect.errors import FieldError, Invalid
 from weconnect.hiding import Hiding
 from weconnect.security import encryption, secret_fields
 
 SecretsByPointer = dict[str, Any]
 
-_PLAIN = frozenset(
-    f"/parameters/{name}" for name in ("apiKeyHeader", "apiKeyPrefix", "tools", "method", "bodyFormat")
-)
+_PLAIN = ("apiKeyHeader", "apiKeyPrefix", "tools", "method", "bodyFormat")
+_WITH_NAMES = ("headers", "query", "body")
 
 
 def api_key_header(parameters: Mapping[str, Any], api_key: str | None) -> dict[str, str]:
@@ -40,27 +40,71 @@ def hide_secrets(configuration: AgentToolConfiguration, api_key: str | None) -> 
     return hiding
 
 
-def take_out(configuration: AgentToolConfiguration) -> tuple[AgentToolConfiguration, SecretsByPointer]:
-    """Return a configuration with its secrets masked, and the secrets by pointer; the API key is left out of both."""
+def take_out(
+    configuration: AgentToolConfiguration, restored: frozenset[str] = frozenset()
+) -> tuple[AgentToolConfiguration, SecretsByPointer]:
+    """Return a configuration with its secrets masked, and the secrets by pointer; the API key is left out of both.
+
+    `restored` are pointers of what was secret before, and stays so.
+    """
     value = configuration.model_dump(mode="json", by_alias=True, exclude={"api_key"})
-    masked, secrets = secret_fields.take_out(value, _PLAIN)
+    fields = _find_fields(configuration)
+    masked, secrets = secret_fields.take_out(value, fields._replace(secret=fields.secret | restored))
     update = {"api_endpoint": masked["apiEndpoint"], "parameters": masked["parameters"], "api_key": None}
     return configuration.model_copy(update=update), secrets
 
 
 def put_back(configuration: AgentToolConfiguration, secrets: SecretsByPointer) -> AgentToolConfiguration:
-    """Return a configuration with its secrets, by pointer, in the place of their masks."""
-    value = configuration.model_dump(mode="json", by_alias=True, include={"api_endpoint", "parameters"})
-    opened = secret_fields.put_back(value, secrets)
+    """Return a stored configuration with its secrets, by pointer, in the place of their masks."""
+    return _replace(configuration, secret_fields.put_back(_dump(configuration), secrets))
+
+
+def restore(
+    requested: AgentToolConfiguration, stored: AgentToolConfiguration, secrets: SecretsByPointer
+) -> tuple[AgentToolConfiguration, frozenset[str]]:
+    """Return a requested configuration with the stored secrets in place of masks, and the pointers of those.
+
+    Raises Invalid for a mask that does not stand where the stored one stands.
+    """
+    restored = secret_fields.restore(_dump(requested), _dump(stored), secrets, _find_fields(requested))
+    if restored.refused:
+        errors: list[FieldError] = [
+            {"pointer": f"/configuration{pointer}", "detail": "mask without a secret"}
+            for pointer in dict.fromkeys(restored.refused)
+        ]
+        raise Invalid(
+            f"No secret is stored for {errors[0]['pointer']} as the request has it, because names, labels or members "
+            "around it differ. Send the secret itself instead of its mask.",
+            errors=errors,
+        )
+    return _replace(requested, restored.value), restored.pointers
+
+
+def _dump(configuration: AgentToolConfiguration) -> JsonObject:
+    """Return the fields of a configuration that may have secrets, as JSON."""
+    return configuration.model_dump(mode="json", by_alias=True, include={"api_endpoint", "parameters"})
+
+
+def _replace(configuration: AgentToolConfiguration, value: JsonObject) -> AgentToolConfiguration:
+    """Return a configuration with the fields that `_dump` returns replaced."""
     return configuration.model_copy(
-        update={"api_endpoint": opened["apiEndpoint"], "parameters": opened["parameters"]}
+        update={"api_endpoint": value["apiEndpoint"], "parameters": value["parameters"]}
+    )
+
+
+def _find_fields(configuration: AgentToolConfiguration) -> secret_fields.Fields:
+    """Return the pointers of parameters without secrets, and of those whose meaning is unknown."""
+    unknown = (configuration.parameters or {}).keys() - {*_PLAIN, *_WITH_NAMES}
+    escaped = (name.replace("~", "~0").replace("/", "~1") for name in unknown)
+    return secret_fields.Fields(
+        plain=frozenset(f"/parameters/{name}" for name in _PLAIN),
+        secret=frozenset(f"/parameters/{name}" for name in escaped),
     )
 
 
 def find_masks(configuration: AgentToolConfiguration) -> list[str]:
     """Return the pointers of the secrets that a configuration has only masks of."""
-    value = configuration.model_dump(mode="json", by_alias=True, include={"api_endpoint", "parameters"})
-    return secret_fields.find_masks(value)
+    return secret_fields.find_masks(_dump(configuration))
 
 
 def open_configuration(

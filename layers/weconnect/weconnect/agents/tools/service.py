@@ -201,11 +201,12 @@ def _changed_values(caller: Caller, row: AgentToolRow, changes: AIAgentToolChang
     validation.check_schemas(changes.input_schema, changes.output_schema)
     validation.check_approvers(caller, changes.approval)
     if changes.configuration is not None:
-        changes = changes.model_copy(update={"configuration": _with_stored_secrets(caller, row, changes)})
+        requested_configuration, restored = _with_stored_secrets(caller, row, changes.configuration)
+        changes = changes.model_copy(update={"configuration": requested_configuration})
         assert changes.configuration
         validation.check_configuration(caller, changes.configuration)
         validation.check_target(AgentToolType(row.tool_type), changes.configuration)
-        configured = _configuration_values(caller, row, changes.configuration)
+        configured = _configuration_values(caller, row, changes.configuration, restored)
         if changes.input_schema is not None:
             configured.pop("input_schema", None)
         values |= configured
@@ -221,11 +222,14 @@ def _changed_values(caller: Caller, row: AgentToolRow, changes: AIAgentToolChang
 
 
 def _configuration_values(
-    caller: Caller, row: AgentToolRow, requested: AgentToolConfiguration
+    caller: Caller, row: AgentToolRow, requested: AgentToolConfiguration, restored: frozenset[str]
 ) -> dict[str, Any]:
-    """Return the values of the row that another configuration changes. Raises ApiKeyNeeded, Invalid."""
+    """Return the values of the row that another configuration changes. Raises ApiKeyNeeded, Invalid.
+
+    `restored` are the pointers of the stored secrets in it.
+    """
     values: dict[str, Any] = {}
-    masked, secrets = credentials.take_out(requested)
+    masked, secrets = credentials.take_out(requested, restored)
     configuration = masked.model_dump(mode="json", exclude={"api_key"})
     api_key = requested.api_key
     before = {name: value for name, value in (row.configuration or {}).items() if name != "api_key"}
@@ -252,23 +256,20 @@ def _configuration_values(
 
 
 def _with_stored_secrets(
-    caller: Caller, row: AgentToolRow, changes: AIAgentToolChanges
-) -> AgentToolConfiguration:
-    """Return the requested configuration with stored secrets in place of masks. Raises ApiKeyNeeded, Invalid."""
-    requested = changes.configuration
-    assert requested is not None
-    masks = credentials.find_masks(requested)
-    if not masks:
-        return requested
+    caller: Caller, row: AgentToolRow, requested: AgentToolConfiguration
+) -> tuple[AgentToolConfiguration, frozenset[str]]:
+    """Return the requested configuration with stored secrets in place of masks, and the pointers of those.
+
+    Raises ApiKeyNeeded, Invalid.
+    """
     stored = _stored_configuration(row)
-    if _server(stored.api_endpoint) != _server(credentials.take_out(requested)[0].api_endpoint):
+    masks = credentials.find_masks(requested)
+    if masks and _server(stored.api_endpoint) != _server(requested.api_endpoint):
         raise ApiKeyNeeded(
             "The stored secret belongs to another server. Send it again, or one for the new server.",
             pointer=f"/configuration{masks[0]}",
         )
-    configuration = credentials.put_back(requested, _open_secrets(caller.organization_id, row))
-    validation.check_no_mask(configuration)
-    return configuration
+    return credentials.restore(requested, stored, _open_secrets(caller.organization_id, row))
 
 
 def _stored_configuration(row: AgentToolRow) -> AgentToolConfiguration:
@@ -303,9 +304,9 @@ def _pick(rows_by_key: versions.RowsByKey, key: tuple[str, str]) -> AgentToolRow
 
 
 def _server(endpoint: str | None) -> tuple[str, str]:
-    """Return scheme and authority of an endpoint: the server that a stored key may be sent to."""
+    """Return scheme, host and port of an endpoint: the server that a stored key may be sent to."""
     scheme, _, rest = (endpoint or "").lower().partition("://")
-    return scheme, re.split(r"[/?#]", rest)[0]
+    return scheme, re.split(r"[/?#]", rest)[0].rpartition("@")[2]
 
 
 def _to_entity(row: AgentToolRow) -> AIAgentTool:
