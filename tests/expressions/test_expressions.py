@@ -1,15 +1,18 @@
 """Expressions: their values, refusals, and bombs that harm nothing else."""
 
 import contextlib
+import importlib
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weconnect.expressions import rendering
+from weconnect.expressions import evaluator, rendering
+from weconnect.expressions.bounded_process import BoundedProcess, BoundExceeded
 from weconnect.expressions.rendering import EvaluationContext, ExpressionError
 from weconnect.expressions.variables import find_variable_names
 
@@ -208,3 +211,37 @@ def test_the_text_around_an_expression_stays(around: str, number: int) -> None:
 def test_no_text_fails_in_another_way(text: str) -> None:
     with contextlib.suppress(ExpressionError):
         json.dumps(render(text, {"a": 1}), allow_nan=False)
+
+
+def test_compiled_expressions_are_bounded_by_their_characters() -> None:
+    engine = evaluator.Evaluator(importlib.import_module("jsonatapy"))
+    most = 0
+    for number in range(130):
+        source = f"[{number}, {'(a),' * 2_400} 1]"
+        assert engine.evaluate({"parse": [source]}) == {"errors": [None]}
+        characters = sum(map(len, engine._compiled))
+        most = max(most, characters)
+        assert source in engine._compiled
+    assert 0.9 * evaluator.MAX_COMPILED_CHARACTERS < most <= evaluator.MAX_COMPILED_CHARACTERS
+
+
+ENDS_AT_SECOND_REQUEST = """
+import sys
+for number, line in enumerate(sys.stdin):
+    if number or "bomb" in line:
+        sys.exit(1)
+    print('{"ok": true}', flush=True)
+"""
+
+
+def test_a_request_is_tried_again_where_no_other_one_has_used_memory(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(ENDS_AT_SECOND_REQUEST)
+    process = BoundedProcess(str(program), "jsonatapy", 2**20, 10)
+    try:
+        assert [process.request("{}") for _ in range(3)] == [{"ok": True}] * 3
+        with pytest.raises(BoundExceeded, match="Needs more memory than 1 MB"):
+            process.request('"bomb"')
+        assert process.request("{}") == {"ok": True}
+    finally:
+        process.stop()

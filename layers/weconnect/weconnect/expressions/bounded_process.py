@@ -37,26 +37,42 @@ class BoundedProcess:
         atexit.register(self.stop)
 
     def request(self, request: str) -> dict[str, Any]:
-        """Return the response to a request in JSON. Raises BoundExceeded."""
+        """Return the response to a request in JSON. Raises BoundExceeded.
+
+        A process that has served other requests may lack memory because of them, so a new one tries once more.
+        """
         with self._lock:
-            process = self._start()
-            assert process.stdin and process.stdout
-            try:
-                process.stdin.write(request.encode() + b"\n")
-                process.stdin.flush()
-                line = self._read_line(process.stdout.fileno())
-            except BrokenPipeError:
-                line = b""
+            has_served = self._is_running()
+            line = self._exchange(request)
+            if not line and has_served:
+                line = self._exchange(request)
             if not line:
-                self.stop()
                 raise BoundExceeded(f"Needs more memory than {self._max_memory >> 20} MB")
         response: dict[str, Any] = json.loads(line)
         return response
 
+    def _exchange(self, request: str) -> bytes:
+        """Return the line that responds to a request; empty when the process ended. Raises BoundExceeded."""
+        process = self._start()
+        assert process.stdin and process.stdout
+        try:
+            process.stdin.write(request.encode() + b"\n")
+            process.stdin.flush()
+            line = self._read_line(process.stdout.fileno())
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            self.stop()
+        return line
+
+    def _is_running(self) -> bool:
+        """Return whether there is a process of ours: none has ended, and this process was not forked since."""
+        # A fork of this process must not talk over its parent's pipes.
+        return self._running is not None and self._owner == os.getpid() and self._running.poll() is None
+
     def _start(self) -> "subprocess.Popen[bytes]":
         """Return the running process; start one when there is none, it has ended, or this process was forked."""
-        # A fork of this process must not talk over its parent's pipes.
-        if self._running is None or self._owner != os.getpid() or self._running.poll() is not None:
+        if self._running is None or not self._is_running():
             self.stop()
             spec = find_spec(self._library)
             assert spec and spec.origin

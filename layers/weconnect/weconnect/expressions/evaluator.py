@@ -20,6 +20,7 @@ MAX_DEPTH = 300
 MAX_SEQUENCE = 100_000
 MAX_OUTPUT = 4 * 2**20
 MAX_WIDTH = 10_000
+MAX_COMPILED_CHARACTERS = 1_000_000
 REFUSED_FUNCTIONS = ("eval", "random", "shuffle")
 
 
@@ -29,6 +30,7 @@ class Evaluator:
     def __init__(self, jsonata: Any) -> None:
         self._jsonata = jsonata
         self._compiled: dict[str, Any] = {}
+        self._compiled_characters = 0
         self._now = "1970-01-01T00:00:00.000Z"
 
     def evaluate(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -70,8 +72,10 @@ class Evaluator:
             compiled.register_override("pad", bounded_pad)
             for name in REFUSED_FUNCTIONS:
                 compiled.register_override(name, refuse_call(name))
-            if len(self._compiled) >= 2_000:
+            self._compiled_characters += len(source)
+            if self._compiled_characters > MAX_COMPILED_CHARACTERS:
                 self._compiled.clear()
+                self._compiled_characters = len(source)
             self._compiled[source] = compiled
         return self._compiled[source]
 
