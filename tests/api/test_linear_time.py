@@ -462,6 +462,6 @@ def test_a_file_of_n8n_with_too_many_expressions_is_refused() -> None:
 
 
 def test_the_pointers_into_a_file_of_n8n_are_cut() -> None:
-    node = n8n("N0", "unknown", 1, **{"k" * 10_000: "={{ a }}"})
+    node = n8n("N0", "unknown", 1, {"parameters": {"k" * 10_000: "={{ a }}"}})
     draft = convert(N8nWorkflow.model_validate(file([node])))
     assert [len(each.pointer) for each in draft.expressions] == [1_000]

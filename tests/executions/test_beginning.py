@@ -1,6 +1,7 @@
 """Queued executions whose workflow, agent or user is gone: cancelled at once, and else when they begin."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_a_queued_execution_of_a_revoked_key_is_cancelled(me: RegisteredUser, st
 def test_an_owner_takes_over_the_queued_execution_of_an_event(me: RegisteredUser, starter: Starter) -> None:
     member = register_member(me, "member")
     execution = start_queued(me, member.client, create_workflow(me, FLOW))
-    organization_id, execution_id = me.organization["id"], execution.rpartition("/")[2]
+    organization_id, execution_id = UUID(me.organization["id"]), UUID(execution.rpartition("/")[2])
     row = WorkflowExecutionRow.get(*WorkflowExecutionRow.at(organization_id, execution_id))
     row.update(actions=[WorkflowExecutionRow.mode.set("event")])
     assert me.client.delete(member_path(me, member)).status == 204

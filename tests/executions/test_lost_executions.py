@@ -16,7 +16,7 @@ from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
 from weconnect.agents.rows import AgentExecutionRow
 from weconnect.db import table
-from weconnect.executions import invocation, lifecycle, sweeper
+from weconnect.executions import beginning, invocation, lifecycle, sweeper
 from weconnect.executions.rows import AnyRow, SweepRow
 from weconnect.settings import settings
 from weconnect.workflows.executions.rows import WorkflowExecutionRow
@@ -35,7 +35,7 @@ def run_workflow(me: RegisteredUser, starter: Starter) -> str:
     """Begin an execution of a workflow, whose function is then killed."""
     execution = start_execution(me, create_workflow(me, definition([node("a", "noop")], "start > a")))
     starter.invocations.clear()
-    lifecycle.begin(load_row(me, execution))
+    beginning.begin(load_row(me, execution))
     return execution
 
 
@@ -43,7 +43,7 @@ def run_agent(me: RegisteredUser, starter: Starter) -> str:
     """Begin an execution of an agent, whose function is then killed."""
     started = me.client.post(f"{create_agent(me)}/executions", {"input": "go"})
     starter.invocations.clear()
-    lifecycle.begin(load_row(me, started.headers["Location"]))
+    beginning.begin(load_row(me, started.headers["Location"]))
     return started.headers["Location"]
 
 

@@ -2,10 +2,9 @@
 
 import functools
 import itertools
-import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -309,6 +308,13 @@ class _Use(NamedTuple):
     expression: Expression
 
 
+def _resolve(value: Any, path: tuple[str | int, ...]) -> Any:
+    """Return the value at a path within a JSON value. Raises KeyError or IndexError when there is none."""
+    for part in path:
+        value = value[part]
+    return value
+
+
 def _check_expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator[Finding]:
     """Yield findings about the expressions in parameters, conditions and settings."""
     uses: list[_Use] = []
@@ -320,7 +326,7 @@ def _check_expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator
             expressions = find_node_expressions(node.model_copy(update={"parameters": value}))
             uses += [_Use(node, at, each) for each in expressions]
             for each in expressions:
-                if str(functools.reduce(operator.getitem, each.path, value)).startswith("={{"):
+                if str(_resolve(value, each.path)).startswith("={{"):
                     text = "The = before {{ is n8n's syntax; here it stays in the text. Remove it."
                     pointer = at + each.shown_pointer
                     yield _make_finding("leading_equals", text, node, pointer, severity="warning")

@@ -41,6 +41,7 @@ class WorkflowExecutionRow(ExecutionRow[Execution], discriminator="EXECUTION"):
     mode: Attribute[str]
     current_node_ids: Attribute[list[str]]
     retry_count: Attribute[int]
+    retry_of: Attribute[str | None]
     trigger_node_id: Attribute[str | None] = stored()
     reuses_outputs_of: Attribute[str | None] = stored()
     callback_hash: Attribute[str | None] = stored()
