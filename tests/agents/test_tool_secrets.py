@@ -10,6 +10,7 @@ import pytest
 from tests.agents.fake_http_api import FakeApi
 from tests.factories import RegisteredUser
 from tests.organizations.organization_helpers import register_member
+from tests.workflows.definitions import definition, node
 from weconnect.agents.tools import http_tool
 from weconnect.agents.tools.errors import ToolError
 from weconnect.db.table import Row
@@ -241,6 +242,49 @@ def test_a_copy_without_secrets_can_be_changed_with_its_masks(
     changed = member.client.patch(at, {"configuration": copied["configuration"] | {"timeout": 5}})
     assert changed.status == 200, changed.text
     assert changed.json["configuration"] == copied["configuration"] | {"timeout": 5}
+
+
+# Secrets elsewhere
+
+
+@pytest.mark.parametrize(
+    ("property_schema", "keyword"),
+    [
+        ({"token": {"type": "string", "default": "canary-1"}}, "default"),
+        ({"password": {"const": "canary-1"}}, "const"),
+        ({"login": {"type": "object", "properties": {"pin": {"enum": ["1234"]}}}}, "enum"),
+        ({"page": {"type": "string", "examples": ["sk-canary-0123456789"]}}, "examples"),
+    ],
+)
+def test_a_secret_in_the_schema_of_a_tool_is_refused(
+    me: RegisteredUser, path: str, property_schema: dict[str, Any], keyword: str
+) -> None:
+    schema = {"type": "object", "properties": property_schema}
+    tool = build_tool("http://127.0.0.1:1") | {"inputSchema": schema}
+    refused = me.client.post(f"{path}/tools", tool)
+    assert refused.status == 422 and refused.json["errors"][0]["pointer"].endswith(f"/{keyword}")
+    schema = {"type": "object", "properties": {"page": {"type": "integer", "default": 1}}}
+    assert me.client.post(f"{path}/tools", tool | {"inputSchema": schema}).status == 201
+
+
+def test_a_secret_in_the_base_url_of_an_agent_is_refused(me: RegisteredUser) -> None:
+    agent = {"name": "x", "provider": "openai_compatible", "model": "m"}
+    for url in ("https://llm.example/v1?api_key=canary", "https://llm.example/v1;token=canary"):
+        refused = me.client.post("/v1/agents", {**agent, "baseUrl": url})
+        assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/baseUrl")
+    assert me.client.post("/v1/agents", {**agent, "baseUrl": "https://llm.example/v1"}).status == 201
+
+
+def test_the_export_of_an_organization_has_no_secrets_of_workflows(me: RegisteredUser) -> None:
+    parameters = {
+        "url": "https://ann:canary-1@x.example/a;token=canary-2/b?api_key=canary-3",
+        "headers": {"x-anything": "canary-4", "accept": "text/html"},
+        "query": {"code": "canary-5", "sortKey": "name"},
+    }
+    workflow = {"name": "F", **definition([node("c", "http_request", **parameters)], "start > c")}
+    assert me.client.post("/v1/workflows", workflow).status == 201
+    text = me.client.post(f"/v1/organizations/{me.organization['id']}/export").text
+    assert "canary" not in text and "text/html" in text and '"sortKey":"name"' in text
 
 
 # What is secret

@@ -22,11 +22,13 @@ from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
+from weconnect.errors import Invalid
 from weconnect.executions import closing
 from weconnect.identity.permissions import require_own_entity
 from weconnect.models.provider_registry import validate_model_choice
 from weconnect.organizations.errors import AgentLimitReached
 from weconnect.organizations.plans import quotas
+from weconnect.security import secrecy
 
 SUMMARY_LENGTH = 500
 QUOTA = quotas.Quota("agents", "an agent", AgentLimitReached)
@@ -198,6 +200,11 @@ def restore(caller: Caller, agent_id: UUID) -> AIAgent:
 def _check(definition: AgentDefinition) -> None:
     """Raise Invalid for a model or a schema that no execution could use."""
     validate_model_choice(definition.provider, definition.model, definition.base_url)
+    if secrecy.list_url_secrets(definition.base_url or ""):
+        raise Invalid(
+            "The base URL contains a secret, which everybody who may read the agent would see. Remove it.",
+            pointer="/baseUrl",
+        )
     if definition.output_schema is not None:
         json_schema.require_valid_schema(definition.output_schema, "/outputSchema")
 

@@ -238,6 +238,11 @@ def is_secret_segment(text: str, before: list[str]) -> bool:
     return MASK in text or bool(_FORMS.search(text)) or redact(text) != text
 
 
+def mask_urls(text: str) -> str:
+    """Return a text with MASK in the place of each secret in its URLs."""
+    return _URL_IN_TEXT.sub(lambda match: change_url(match[0], lambda key, secret: MASK), text)
+
+
 def list_url_secrets(url: str) -> list[str]:
     """Return the secrets in a URL, in the order of its parts."""
     secrets: list[str] = []

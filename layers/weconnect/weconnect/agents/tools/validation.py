@@ -1,5 +1,6 @@
 """Validation of tools: their names, schemas, configurations and approvers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -22,6 +23,7 @@ from weconnect.db import table
 from weconnect.errors import FieldError, Invalid
 from weconnect.identity import waiting
 from weconnect.organizations.rows import MemberRow
+from weconnect.security import secrecy, secret_fields
 
 _HEADER_NAME = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"}
 _HEADER_VALUE = {"type": ["string", "number", "boolean"], "pattern": "^[^\\r\\n\\x00]*$", "maxLength": 8_000}
@@ -78,8 +80,32 @@ def check_schemas(input_schema: JsonObject | None, output_schema: JsonObject | N
     """Raise Invalid for a schema that is not a JSON Schema, or whose evaluation could take too long."""
     if input_schema is not None:
         json_schema.require_valid_schema(input_schema, "/inputSchema")
+        if pointers := list(_list_schema_secrets(input_schema, "/inputSchema")):
+            raise Invalid(
+                f"{pointers[0]} is a secret, which the model and all readers of the tool would see. "
+                "Put it into configuration.parameters.",
+                pointer=pointers[0],
+            )
     if output_schema is not None:
         json_schema.require_valid_schema(output_schema, "/outputSchema", of_object=False)
+
+
+def _list_schema_secrets(schema: Any, pointer: str, *, is_secret: bool = False) -> Iterator[str]:
+    """Yield the pointers of values in a schema that are secrets, by the name of their property or by their form."""
+    if not isinstance(schema, dict):
+        return
+    for key, inner in schema.items():
+        if key in ("properties", "patternProperties", "$defs", "definitions") and isinstance(inner, dict):
+            for name, of_property in inner.items():
+                is_named = is_secret or secrecy.is_secret_name(name)
+                yield from _list_schema_secrets(of_property, f"{pointer}/{key}/{name}", is_secret=is_named)
+        elif key in ("default", "const", "enum", "examples", "example"):
+            secret = secret_fields.Fields(secret=frozenset({""} if is_secret else ()))
+            if secret_fields.take_out(inner, secret)[1]:
+                yield f"{pointer}/{key}"
+        else:
+            for each in inner if isinstance(inner, list) else [inner]:
+                yield from _list_schema_secrets(each, f"{pointer}/{key}", is_secret=is_secret)
 
 
 def check_configuration(caller: Caller, configuration: AgentToolConfiguration) -> None:

@@ -12,6 +12,7 @@ from weconnect.expressions.braces import split_at_braces
 from weconnect.hiding import MASK
 from weconnect.node_sdk.entities import Node
 from weconnect.redaction import redact
+from weconnect.security import secrecy
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowExport, WorkflowSettings
 
 _ONLY_EXPRESSION = re.compile(r"""(?i)\s*((bearer|basic|token)\s+)?\{\{[^"'{}]*\}\}\s*""")
@@ -30,9 +31,7 @@ _ASSIGNMENT = re.compile(
     re.IGNORECASE,
 )
 """A name with the string assigned to it in code, JSON or SQL: `password = "…"`, `"apiKey": "…"`."""
-_SECRET_PARAMETERS = re.compile(r"(?i)(.*[_-])?(key|sig|signature|code|auth|pass|pwd|sid)")
 _CREDENTIAL_NAMES = re.compile(r"(?i)credentials?(_?ids?)?|webhook_?id|pin_?data|password|pwd|pass")
-_PLAIN_HEADERS = re.compile(r"(?i)accept(-.*)?|content-type|content-language|user-agent|cache-control|prefer")
 
 
 def redact_export(file: WorkflowExport) -> WorkflowExport:
@@ -83,12 +82,10 @@ def _redact_request(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return an HTTP request's headers and query with every value masked that may authorize it."""
     masked = {}
     if "headers" in parameters:
-        masked["headers"] = _mask_selected(
-            parameters["headers"], lambda name: not _PLAIN_HEADERS.fullmatch(name)
-        )
+        masked["headers"] = _mask_selected(parameters["headers"], secrecy.is_secret_header)
     if "query" in parameters:
         masked["query"] = _mask_selected(
-            parameters["query"], lambda name: bool(_SECRET_PARAMETERS.fullmatch(name))
+            parameters["query"], lambda name: secrecy.is_secret_parameter(name, "a long value")
         )
     return masked
 
@@ -122,7 +119,7 @@ def _redact_value(value: Any, name: str = "") -> Any:
 
 def _is_secret(name: str) -> bool:
     """Return whether the name of a field says that its value is a secret."""
-    return bool(_CREDENTIAL_NAMES.fullmatch(name)) or redact("a value", name) == MASK
+    return bool(_CREDENTIAL_NAMES.fullmatch(name)) or secrecy.is_secret_name(name)
 
 
 def _mask(value: Any) -> Any:
@@ -142,7 +139,9 @@ def _mask(value: Any) -> Any:
 
 def _redact_text(text: str) -> str:
     """Return a text without what looks like a secret; expressions and the text around them are examined separately."""
-    parts = [redact(part) for part in split_at_braces(_ASSIGNMENT.sub(_mask_assignment, text))]
+    parts = [
+        redact(secrecy.mask_urls(part)) for part in split_at_braces(_ASSIGNMENT.sub(_mask_assignment, text))
+    ]
     parts[1::2] = [f"{{{{{source}}}}}" for source in parts[1::2]]
     return _SECRET_QUERY.sub(rf"\g<1>{MASK}", _SECRET_URL_PARTS.sub(MASK, "".join(parts)))
 
