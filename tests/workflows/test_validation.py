@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.executions.execution_helpers import create_workflow
+from tests.factories import RegisteredUser
 from tests.workflows.definitions import START, connect, definition, node
-from weconnect.expressions import rendering
+from weconnect.expressions import evaluator, rendering
+from weconnect.expressions.bounded_process import BoundedProcess
 from weconnect.workflows.definition import hints
 from weconnect.workflows.definition.validation import check
 from weconnect.workflows.entities import WorkflowDefinition
@@ -250,3 +253,28 @@ def test_existing_names_are_valid(source: str) -> None:
 def test_the_functions_exist_in_the_evaluator() -> None:
     for name in hints.FUNCTIONS:
         assert rendering.evaluate(f"$exists(${name})", {}) is True, name
+
+
+def test_the_expressions_of_a_definition_are_bounded_together(me: RegisteredUser) -> None:
+    path = create_workflow(me, definition([node("a", "noop")], "start > a"))
+    values = {f"v{number}": "{{ [" + "1," * 4_900 + "1] }}" for number in range(60)}
+    body = definition([node("a", "set", values=values)], "start > a")
+    response = me.client.post(f"{path}/validate", body)
+    assert response.status == 200, response.text
+    assert [finding["code"] for finding in response.json["findings"]] == ["too_many_expressions"]
+    assert "more than 500,000 characters together" in response.json["findings"][0]["message"]
+    few = definition([node("a", "set", values=dict(list(values.items())[:50]))], "start > a")
+    assert me.client.post(f"{path}/validate", few).json["findings"] == []
+
+
+def test_expressions_that_take_too_long_to_check_are_a_finding(
+    me: RegisteredUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_workflow(me, definition([node("a", "noop")], "start > a"))
+    slow = BoundedProcess(evaluator.__file__, "jsonatapy", evaluator.MAX_MEMORY, 0)
+    monkeypatch.setattr(rendering, "_process", slow)
+    body = definition([node("a", "set", values={"x": "{{ n }}"})], "start > a")
+    response = me.client.post(f"{path}/validate", body)
+    assert response.status == 200, response.text
+    assert [finding["code"] for finding in response.json["findings"]] == ["expressions_not_checked"]
+    assert "Took longer than 0 s" in response.json["findings"][0]["message"]

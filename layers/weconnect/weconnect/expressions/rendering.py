@@ -30,6 +30,10 @@ SKIPPED = re.compile(
 )
 
 
+# Where a part that is skipped may begin, an opening brace, or closing ones; and pairs of both, which change nothing.
+TOKEN = re.compile(r"""["'`]|/\*|(?:\{\})+(?!\})|\{|\}+""")
+
+
 class ExpressionError(Exception):
     """An expression cannot be parsed or evaluated. `pointer` is the JSON pointer of the text that contains it."""
 
@@ -159,7 +163,7 @@ def _to_pointer(path: tuple[str | int, ...]) -> str:
 
 
 def syntax_errors(sources: list[str]) -> list[str | None]:
-    """Return the syntax error of each expression, or None."""
+    """Return the syntax error of each expression, or None. Raises ExpressionError when that takes too long."""
     length_errors = [
         f"longer than {MAX_SOURCE} characters" if len(source) > MAX_SOURCE else None for source in sources
     ]
@@ -231,25 +235,24 @@ def _split(text: str, path: tuple[str | int, ...]) -> list[_Part]:
 def _find_end(text: str, position: int, unclosed: set[str]) -> int | None:
     """Return the position of the `}}` that ends an expression, outside of quotes and objects; None without one.
 
-    `unclosed` has the characters that were found to begin what nothing in the rest of the text closes. What the rest
+    `unclosed` has the tokens that were found to begin what nothing in the rest of the text closes. What the rest
     of it begins is not closed either, so each of them is looked for once and not at every quote.
     """
     depth = 0
-    while position < len(text):
-        character = text[position]
-        if character in "\"'`/" and character not in unclosed:
-            if skipped := SKIPPED.match(text, position):
-                position = skipped.end()
-                continue
-            if character != "/" or text.startswith("/*", position):
-                unclosed.add(character)
-        elif character == "{":
+    while token := TOKEN.search(text, position):
+        position = token.end()
+        first = token[0]
+        if first == "{":
             depth += 1
-        elif character == "}":
-            if depth == 0 and text.startswith("}}", position):
-                return position
-            depth -= 1
-        position += 1
+        elif first.startswith("}"):
+            if 0 <= depth <= len(first) - 2:
+                return token.start() + depth
+            depth -= len(first)
+        elif first[0] != "{" and first not in unclosed:
+            if skipped := SKIPPED.match(text, token.start()):
+                position = skipped.end()
+            else:
+                unclosed.add(first)
     return None
 
 

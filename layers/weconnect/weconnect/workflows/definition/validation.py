@@ -35,6 +35,7 @@ from weconnect.workflows.sharing import access
 
 MAX_DEPTH = 4
 MAX_EXPRESSIONS = 5_000
+MAX_EXPRESSION_CHARACTERS = 500_000
 MAX_SHOWN = 20  # outputs in a message
 
 
@@ -348,7 +349,17 @@ def _check_expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator
         text = f"The definition has more than {MAX_EXPRESSIONS} expressions. Split the workflow."
         yield Finding(code="too_many_expressions", message=text, pointer="/nodes")
         return
-    errors = rendering.syntax_errors([use.expression.source for use in uses]) if uses else []
+    if sum(len(use.expression.source) for use in uses) > MAX_EXPRESSION_CHARACTERS:
+        limit = f"{MAX_EXPRESSION_CHARACTERS:,} characters"
+        text = f"The expressions of the definition have more than {limit} together. Split the workflow."
+        yield Finding(code="too_many_expressions", message=text, pointer="/nodes")
+        return
+    try:
+        errors = rendering.syntax_errors([use.expression.source for use in uses]) if uses else []
+    except ExpressionError as error:
+        text = f"The expressions could not be checked together: {error}. Try again, or split the workflow."
+        yield Finding(code="expressions_not_checked", message=text, pointer="/nodes")
+        return
     ids_by_name = {node.name: node.id for node in definition.nodes}
     names_by_id = {node_id: name for name, node_id in ids_by_name.items()}
     suggestions = hints.Suggestions()
