@@ -2,16 +2,20 @@
 
 import base64
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from tests.agents.execution_helpers import Starter
+from tests.agents.execution_helpers import Starter, create_agent, script_replies
 from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.factories import RegisteredUser
 from tests.organizations.organization_helpers import register_member
 from tests.workflows.definitions import definition, node
+from weconnect.db import payloads
+from weconnect.models.messages import ModelReply
 from weconnect.outbound import client as outbound
 from weconnect.outbound.client import OutboundResponse
+from weconnect.workflows.executions.rows import FileRow
 
 
 def read_all(client: Any, execution: str) -> list[str]:
@@ -62,3 +66,50 @@ def test_viewers_see_no_callback_token_in_any_encoding(
     assert me.client.get(execution).json["output"] == [{"token": token}]
     for text in read_all(viewer.client, execution):
         assert token not in text
+
+
+def test_nothing_that_is_stored_of_an_answer_has_the_token(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def echo(method: str, url: str, **options: Any) -> OutboundResponse:
+        sent.append(url.rpartition("/")[2])
+        text = "-" * (301 - len(sent[0])) + sent[0] + " rest"
+        kind = {"content-type": "text/plain"}
+        return OutboundResponse(400 if "refuse" in url else 200, kind, text.encode(), url)
+
+    monkeypatch.setattr(outbound, "send", echo)
+    nodes = [
+        node("file", "http_request", url="https://x/{{ $execution.callbackToken }}", responseFormat="file"),
+        node(
+            "bad", "http_request", url="https://x/refuse/{{ $execution.callbackToken }}", onError="continue"
+        ),
+        node("w", "wait", until="callback"),
+    ]
+    execution = start_execution(
+        me, create_workflow(me, definition(nodes, "start > file", "file > bad", "bad > w"))
+    )
+    starter.run_pending()
+    assert len(sent) == 2 and not any(sent[0][:70] in text for text in read_all(me.client, execution))
+    (row,) = [row for row in FileRow.scan() if isinstance(row, FileRow)]
+    content = payloads.load_file(UUID(me.organization["id"]), row.pointer).decode()
+    assert content.startswith("---") and sent[0][:70] not in content
+
+
+def test_viewers_see_no_callback_token_in_the_executions_of_agents(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = UUID(me.organization["id"]).hex + UUID(int=7).hex + "A" * 43
+    agent = create_agent(me)
+    script_replies(monkeypatch, ModelReply(text=f"I wrote of {token}"))
+    started = me.client.post(f"{agent}/executions", {"input": f"Send {token}"})
+    assert started.status == 202, started.text
+    starter.run_pending()
+    viewer = register_member(me, "viewer")
+    for path in (f"{agent}/executions", f"{agent}/executions/{started.json['id']}"):
+        assert token in me.client.get(path).text
+        shown = viewer.client.get(path)
+        assert shown.status == 200 and token[:70] not in shown.text and "I wrote of ••••" in shown.text, (
+            shown.text
+        )

@@ -1,7 +1,7 @@
 """Executions of agents for callers: read, list and cancel them. `starts` starts them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from weconnect.agents import service as agents
@@ -15,10 +15,16 @@ from weconnect.agents.executions.kind import AGENT
 from weconnect.agents.rows import AgentExecutionRow, AgentStepRow
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page
+from weconnect.executions import callback_tokens
 from weconnect.executions import service as executions
 from weconnect.executions.concurrency import admission
 from weconnect.executions.kinds import Operation
 from weconnect.executions.service import Source
+
+E = TypeVar("E", bound=AIAgentExecution)
+
+_FOREIGN = {"input", "output", "structured_output", "error", "steps", "metadata"}
+"""What an agent was told and what it and its tools have answered."""
 
 SortOrder = Literal["newest", "slowest"]
 
@@ -29,6 +35,18 @@ def require(caller: Caller, agent_id: UUID, execution_id: UUID, operation: Opera
     return executions.require(AGENT, caller, key, operation)
 
 
+def hide_tokens(caller: Caller, shown: list[E]) -> list[E]:
+    """Return executions without the callback tokens of workflows, unless the caller may control those."""
+    if caller.has_permission("executions:update"):
+        return shown
+    hiding = callback_tokens.hide_tokens(caller.organization_id)
+    values = hiding.hide([each.model_dump(mode="json", include=_FOREIGN) for each in shown])
+    return [
+        type(each).model_validate(each.model_dump() | value, by_name=True)
+        for each, value in zip(shown, values, strict=True)
+    ]
+
+
 def get(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecutionWithSteps:
     """Return an execution with its steps. Raises ExecutionNotFound."""
     row = require(caller, agent_id, execution_id, "view")
@@ -36,7 +54,10 @@ def get(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecutionW
     rows = AgentStepRow.query(pk, AgentStepRow.sk.startswith(prefix), consistent_read=True)
     steps = [to_step(step) for step in rows]
     position = admission.get_queue_position(row) if row.waits_for else None
-    return AIAgentExecutionWithSteps(**to_execution(row).model_dump(), steps=steps, queue_position=position)
+    execution = AIAgentExecutionWithSteps(
+        **to_execution(row).model_dump(), steps=steps, queue_position=position
+    )
+    return hide_tokens(caller, [execution])[0]
 
 
 def find(
@@ -61,7 +82,7 @@ def find(
         """Return whether an execution belongs to the session."""
         return bool(row.metadata.get("session_id") == session_id)
 
-    return executions.find(
+    page = executions.find(
         AGENT,
         _choose_source(caller.organization_id, agent_id, status, session_id, sort),
         limit=limit,
@@ -73,6 +94,8 @@ def find(
         filters=[session_id, sort],
         is_sorted_by_id=sort == "newest",
     )
+    page.items = hide_tokens(caller, page.items)
+    return page
 
 
 def cancel(caller: Caller, agent_id: UUID, execution_id: UUID) -> AIAgentExecution:
