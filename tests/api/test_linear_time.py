@@ -28,6 +28,7 @@ from weconnect.expressions import rendering
 from weconnect.expressions.braces import split_at_braces
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.expressions.variables import find_variables
+from weconnect.hiding import Hiding
 from weconnect.models.embedded import answers, model, sentences
 from weconnect.models.messages import Message, ModelRequest, ToolCall, ToolSpec
 from weconnect.node_sdk import field_paths, xml_json
@@ -465,3 +466,37 @@ def test_the_pointers_into_a_file_of_n8n_are_cut() -> None:
     node = n8n("N0", "unknown", 1, {"parameters": {"k" * 10_000: "={{ a }}"}})
     draft = convert(N8nWorkflow.model_validate(file([node])))
     assert [len(each.pointer) for each in draft.expressions] == [1_000]
+
+
+# Hiding of secrets: compared with what writes the same text as JSON, and with the worst text
+
+SECRET = "sk4nK8dGq2LxZ7vB1mN5pR9tW3yC6hJ0"
+HIDDEN: dict[str, Callable[[int], str]] = {
+    "prose": lambda length: repeat("word and more. ", length),
+    "quotation marks": lambda length: repeat('{\\"a\\":\\"b\\"},', length),
+    "backslashes": lambda length: "\\" * length,
+    "percent signs": lambda length: "%" + "25" * (length // 2),
+    "base64": lambda length: repeat("aA1+", length),
+    "all readable base64": lambda length: "V" * length,
+    "hexadecimal": lambda length: repeat("6162", length),
+    "the secret": lambda length: repeat(SECRET, length),
+    "entities": lambda length: repeat("&amp;", length),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_secrets_are_hidden_in_linear_time(name: str) -> None:
+    def hide(length: int) -> Callable[[], Any]:
+        text, secrets = HIDDEN[name](length), Hiding([SECRET])
+        secrets.hide("the automaton is built")
+        return lambda: secrets.hide(text)
+
+    require_linear(hide, 400_000)
+
+
+def test_text_without_escapes_and_packed_parts_is_read_about_as_fast_as_json_is_written() -> None:
+    text, secrets = HIDDEN["prose"](4_000_000), Hiding([SECRET])
+    for _ in range(3):
+        if measure(lambda: secrets.hide(text)) <= 10 * measure(lambda: json.dumps(text)):
+            return
+    pytest.fail("the fast path is gone")

@@ -103,3 +103,25 @@ def test_a_file_has_no_secret_in_its_name_type_and_content(
     assert run["status"] == "completed", run
     (row,) = [row for row in FileRow.scan() if isinstance(row, FileRow)]
     assert "zebra" not in row.name + row.content_type and row.size < len(base64.b64encode(SECRET.encode()))
+
+
+def test_neither_foreign_text_nor_what_others_output_is_withheld(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comment = "%" + "25" * 300
+
+    def answer(method: str, url: str, **options: Any) -> OutboundResponse:
+        body = {"comment": comment, "summary": "The quarterly contract was cancelled", "contract": 2}
+        return OutboundResponse(200, {"content-type": "application/json"}, json.dumps(body).encode(), url)
+
+    monkeypatch.setattr(outbound, "send", answer)
+    create_variable(me, "token", SECRET, "secret")
+    text = node("text", "set", values={"text": "our Quarterly contract was cancelled"})
+    url = "https://x/{{ $vars.token & $uppercase(' ' & $nodes.text.output.text) }}"
+    after = node("after", "set", values={"seen": "yes"})
+    run = execute_workflow(
+        me, starter, definition([text, call(url), after], "start > text", "text > call", "call > after")
+    )
+    assert run["status"] == "completed", run
+    assert run["output"][0]["seen"] == "yes" and comment in json.dumps(run["output"])
+    assert "The quarterly contract was cancelled" in json.dumps(run["output"])
