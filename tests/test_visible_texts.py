@@ -11,10 +11,24 @@ from hypothesis import strategies as st
 
 from tests.factories import RegisteredUser
 from tests.gateway import Client
+from tests.workflows.definitions import node
 from weconnect import texts
 from weconnect.svg import Drawing
 
-INVISIBLE = ["\x00", "\x01", "\x1b", "\x85", "\n", "\u202e", "\u2067", "\ufffe", "\uffff"]
+INVISIBLE = [
+    "\x00",
+    "\x01",
+    "\x1b",
+    "\x85",
+    "\n",
+    "\u202e",
+    "\u2067",
+    "\u200b",
+    "\u200f",
+    "\u2060",
+    "\ufffe",
+    "\uffff",
+]
 
 
 class ScriptReader(HTMLParser):
@@ -42,6 +56,22 @@ def test_a_name_with_a_character_that_cannot_be_shown_is_refused(me: RegisteredU
         assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/name"), refused.text
         assert f"U+{ord(character):04X}" in refused.text
     assert me.client.post("/v1/agents", {"name": "Zoë 🤖 שלום"}).status == 201
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\u200b", "\u200f", "\u202e"])
+def test_every_text_that_names_something_is_checked(me: RegisteredUser, character: str) -> None:
+    name = f"a{character}b"
+    agent = f"/v1/agents/{me.client.post('/v1/agents', {'name': 'Helper'}).json['id']}"
+    for path, body, pointer in (
+        (f"{agent}/tools", {"toolName": "current_time", "displayName": name}, "/displayName"),
+        (f"{agent}/executions", {"input": "hi", "sessionId": name}, "/sessionId"),
+        ("/v1/workflows", {"name": "w", "tags": [name]}, "/tags/0"),
+        ("/v1/workflows", {"name": "w", "nodes": [node("a", "set", name=name, values={})]}, "/nodes"),
+    ):
+        refused = me.client.post(path, body)
+        assert refused.status == 422, refused.text
+        assert refused.json["errors"][0]["pointer"] == pointer
+        assert f"U+{ord(character):04X}" in refused.text
 
 
 @given(st.text())

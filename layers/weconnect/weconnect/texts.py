@@ -3,9 +3,11 @@
 import re
 
 _INVISIBLE = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ufeff\\ufffe\\uffff\\ud800-\\udfff]"
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufffe\\uffff"
+    "\\ud800-\\udfff]"
 )
-"""Controls (C0, C1), separators, overrides of the direction of writing, and codes without a character."""
+"""Controls (C0, C1), separators, characters without width but joiners, marks and overrides of the direction of writing,
+and codes without a character. Joiners are part of emoji, and of words in Persian and Hindi."""
 
 
 def require_visible(text: str) -> str:

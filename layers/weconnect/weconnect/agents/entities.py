@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from typing_extensions import TypeAliasType
 
 from weconnect.agents.memory.entities import MemoryConfig, MemoryType, SessionId
@@ -19,6 +19,7 @@ from weconnect.base_entity import (
     trimmed_text,
 )
 from weconnect.executions.entities import ExecutionStatus
+from weconnect.texts import require_visible
 
 PROMPT_BYTES = 300_000
 
@@ -207,7 +208,7 @@ class NewAIAgentExecution(ApiModel):
     """The body of a request that starts an execution. With a `sessionId` it continues that conversation."""
 
     input: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
-    session_id: SessionId | None = None
+    session_id: Annotated[SessionId, AfterValidator(require_visible)] | None = None
 
 
 class AgentExecutionMetadata(ApiModel):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from weconnect.base_entity import ApiModel, Name, NewName, TenantEntity, trimmed_text
 from weconnect.node_sdk.entities import Connection, Node
+from weconnect.texts import require_visible
 
 DEFINITION_BYTES = 1_000_000
 MAX_NODES = 1_000
@@ -18,6 +19,9 @@ Description = Annotated[str, StringConstraints(max_length=10_000)]
 Changelog = Annotated[str, StringConstraints(max_length=2_000)]
 Label = Annotated[str, trimmed_text(100)]
 Tags = Annotated[list[Annotated[str, trimmed_text(100)]], Field(max_length=20)]
+NewTags = Annotated[
+    list[Annotated[str, trimmed_text(100), AfterValidator(require_visible)]], Field(max_length=20)
+]
 
 
 def _require_time_zone(name: str) -> str:
@@ -66,6 +70,19 @@ class WorkflowSettings(ApiModel):
     )
 
 
+def _require_visible_names(nodes: list[Node]) -> list[Node]:
+    """Return the nodes. Raises ValueError for a name with a character that cannot be shown."""
+    for node in nodes:
+        try:
+            require_visible(node.name)
+        except ValueError as error:
+            raise ValueError(f"the name of the node {node.id!r} {error}") from None
+    return nodes
+
+
+NewNodes = Annotated[list[Node], AfterValidator(_require_visible_names)]
+
+
 class WorkflowDefinition(ApiModel):
     """The settings, nodes and connections of a workflow. Each change of them creates an immutable version."""
 
@@ -79,7 +96,8 @@ class NewWorkflow(WorkflowDefinition):
 
     name: NewName
     description: Description = ""
-    tags: Tags = []
+    tags: NewTags = []
+    nodes: NewNodes = Field(default=[], max_length=MAX_NODES)
 
 
 class WorkflowChanges(ApiModel):
@@ -87,9 +105,11 @@ class WorkflowChanges(ApiModel):
 
     name: NewName | None = None
     description: Description | None = None
-    tags: Tags | None = None
+    tags: NewTags | None = None
     settings: WorkflowSettings | None = None
-    nodes: list[Node] | None = Field(default=None, max_length=MAX_NODES)
+    nodes: Annotated[list[Node], AfterValidator(_require_visible_names)] | None = Field(
+        default=None, max_length=MAX_NODES
+    )
     connections: list[Connection] | None = Field(default=None, max_length=MAX_CONNECTIONS)
     changelog: Changelog | None = Field(
         default=None, description="Changelog of the version that the change creates"

@@ -4,9 +4,10 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from weconnect.base_entity import ApiModel, JsonObject, Name, NewName, StoredJson, TenantEntity, trimmed_text
+from weconnect.texts import require_visible
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=100)]
 
@@ -75,6 +76,8 @@ class _ToolFields(ApiModel):
 
 class NewAIAgentTool(_ToolFields):
     """The body of a request that creates a tool. A builtin tool is selected by `toolName`."""
+
+    display_name: Annotated[str, StringConstraints(max_length=255), AfterValidator(require_visible)] = ""
 
     @model_validator(mode="after")
     def _require_target(self) -> Self:

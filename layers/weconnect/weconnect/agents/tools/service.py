@@ -25,6 +25,7 @@ from weconnect.api.pagination import Page, query_page
 from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.identity.permissions import may_change_entity_of
+from weconnect.texts import make_visible
 
 MAX_TOOLS = 40  # copied in one transaction, which takes 100 writes
 
@@ -147,6 +148,7 @@ def copy_tools(
     has_keys = may_change_entity_of(caller, UUID(agents.require_agent(caller, source_id).user_id))
     for row in list_rows(caller.organization_id, source_id):
         values = row.to_entity().model_dump(include=set(NewAIAgentTool.model_fields))
+        values["display_name"] = make_visible(row.display_name)
         if has_keys:
             opened = _open_secrets(caller.organization_id, row)
             api_key = credentials.decrypt_key(caller.organization_id, UUID(row.id), row.sealed_key)

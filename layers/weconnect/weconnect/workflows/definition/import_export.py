@@ -104,5 +104,7 @@ def duplicate(caller: Caller, workflow_id: UUID) -> Workflow:
     """Create a draft named `<name> (copy)` with the newest definition of another workflow."""
     source = service.to_workflow(*service.load(caller.organization_id, workflow_id))
     values = {name: getattr(source, name) for name in NewWorkflow.model_fields if name != "name"}
+    values["tags"] = [make_visible(tag) for tag in source.tags]
+    values["nodes"] = [node.model_copy(update={"name": make_visible(node.name)}) for node in source.nodes]
     new = NewWorkflow(name=f"{make_visible(source.name)[:248]} (copy)", **values)
     return service.create(caller, new, changelog=f"Copied from {source.name[:1_900]}")

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import ExpressionError
 from weconnect.node_sdk.entities import Node, NodeRetry, Position
+from weconnect.texts import make_visible
 from weconnect.workflows.importers.n8n.export_file import N8nNode
 from weconnect.workflows.importers.n8n.source_node import MappedNode, NodeReader, NotConvertible
 from weconnect.workflows.node_catalogue import find_node_type
@@ -27,7 +28,7 @@ def make_unique_names(nodes: list[N8nNode]) -> list[str]:
     names = []
     for node in nodes:
         base = (
-            " ".join(node.name.split())[:MAX_NAME].strip()
+            make_visible(" ".join(node.name.split())[:MAX_NAME].strip())
             or node.type.rpartition(".")[2][:MAX_NAME].strip()
             or "node"
         )

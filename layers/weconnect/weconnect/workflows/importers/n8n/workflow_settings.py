@@ -52,7 +52,7 @@ def read_tags(workflow: N8nWorkflow) -> list[str]:
         if isinstance(value, list)
         else []
     )
-    texts = [name.strip()[:100].strip() for name in names if isinstance(name, str)]
+    texts = [make_visible(name.strip()[:100].strip()) for name in names if isinstance(name, str)]
     return list(dict.fromkeys(text for text in texts if text))[:20]
 
 
