@@ -13,7 +13,6 @@ from weconnect.api.caller import Caller
 from weconnect.errors import FieldError
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import Expression, ExpressionError
-from weconnect.expressions.variables import find_members
 from weconnect.node_sdk.entities import Node
 from weconnect.node_sdk.node_expressions import find_node_expressions
 from weconnect.node_sdk.node_parameters import (
@@ -25,7 +24,7 @@ from weconnect.node_sdk.node_parameters import (
 )
 from weconnect.node_sdk.node_type import NodeType
 from weconnect.workflows import node_catalogue, service
-from weconnect.workflows.definition import hints, tool_offers
+from weconnect.workflows.definition import expression_checks, hints, tool_offers
 from weconnect.workflows.definition import trigger_index as triggers
 from weconnect.workflows.definition.graph import Graph, build_graph
 from weconnect.workflows.entities import Finding, Validation, WorkflowDefinition
@@ -34,8 +33,6 @@ from weconnect.workflows.node_catalogue import find_node_type
 from weconnect.workflows.sharing import access
 
 MAX_DEPTH = 4
-MAX_EXPRESSIONS = 5_000
-MAX_EXPRESSION_CHARACTERS = 500_000
 MAX_SHOWN = 20  # outputs in a message
 
 
@@ -345,20 +342,9 @@ def _check_expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator
             source_node = graph.nodes.get(connection.source_node_id)
             expression = Expression(connection.condition)
             uses.append(_Use(source_node, f"/connections/{index}/condition", expression))
-    if len(uses) > MAX_EXPRESSIONS:
-        text = f"The definition has more than {MAX_EXPRESSIONS} expressions. Split the workflow."
-        yield Finding(code="too_many_expressions", message=text, pointer="/nodes")
-        return
-    if sum(len(use.expression.source) for use in uses) > MAX_EXPRESSION_CHARACTERS:
-        limit = f"{MAX_EXPRESSION_CHARACTERS:,} characters"
-        text = f"The expressions of the definition have more than {limit} together. Split the workflow."
-        yield Finding(code="too_many_expressions", message=text, pointer="/nodes")
-        return
-    try:
-        errors = rendering.syntax_errors([use.expression.source for use in uses]) if uses else []
-    except ExpressionError as error:
-        text = f"The expressions could not be checked together: {error}. Try again, or split the workflow."
-        yield Finding(code="expressions_not_checked", message=text, pointer="/nodes")
+    errors = expression_checks.find_syntax_errors([use.expression.source for use in uses])
+    if isinstance(errors, Finding):
+        yield errors
         return
     ids_by_name = {node.name: node.id for node in definition.nodes}
     names_by_id = {node_id: name for name, node_id in ids_by_name.items()}
@@ -371,32 +357,12 @@ def _check_expressions(definition: WorkflowDefinition, graph: Graph) -> Iterator
         else:
             problems = hints.find_unknown_names(source, suggestions)
             if use.node:
-                references = _check_references(use.node, source, ids_by_name, names_by_id, graph, suggestions)
+                references = expression_checks.check_references(
+                    use.node, source, ids_by_name, names_by_id, graph, suggestions
+                )
                 problems = itertools.chain(problems, references)
         for code, text in problems:
             yield _make_finding(code, text, use.node, use.at + use.expression.shown_pointer)
-
-
-def _check_references(
-    node: Node,
-    source: str,
-    ids_by_name: dict[str, str],
-    names_by_id: dict[str, str],
-    graph: Graph,
-    suggestions: hints.Suggestions,
-) -> Iterator[tuple[str, str]]:
-    """Yield the code and the message of each finding about a node that an expression names after `$nodes`."""
-    for name in sorted(find_members([source], "nodes") or ()):
-        if name not in ids_by_name:
-            hint = (
-                f" This is the ID of {names_by_id[name]!r}: use its name."
-                if name in names_by_id
-                else suggestions.suggest(name, ids_by_name)
-            )
-            yield "unknown_reference", f"No node is named {name!r}.{hint}"
-        elif not graph.is_before(ids_by_name[name], node.id):
-            text = f"{name!r} is not executed before {node.name!r}. Connect them, or use another node."
-            yield "reference_not_before", text
 
 
 def _make_finding(
