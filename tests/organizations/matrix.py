@@ -55,7 +55,7 @@ def add_entities(side: Side) -> None:
     verify_email(person)
     provider = {"issuer": ISSUER, "clientId": "weconnect", "clientSecret": "a secret"}
     assert client.put(f"{path}/identity-provider", provider).status == 200
-    other = register(f"other-{person.user['email']}")
+    other = register(f"other-{person.user['email']}", verified=True)
     create_membership(person.organization["id"], other.user["id"], "viewer")
     create_membership(person.organization["id"], register(f"co-{person.user['email']}").user["id"], "owner")
     role, _ = (
