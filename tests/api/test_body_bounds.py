@@ -28,6 +28,7 @@ WRONG_BODIES: list[tuple[type[ApiModel], dict[str, Any]]] = [
     (NewWorkflow, {"name": "a", "nodes": [0] * MANY}),
     (WorkflowExport, {"name": "a", "definition": definition([]), "credentialSlots": [0] * MANY}),
     (NodeTest, {"input": {"main": [0] * MANY}}),
+    (NodeTest, {"input": {"main": [0] * 50_000}}),
     (NodeTest, {"input": {f"k{number}": 0 for number in range(MANY)}}),
     (NodeTest, {"nodes": {f"k{number}": 0 for number in range(MANY)}}),
     (NodeTest, {"nodes": {"n": {f"k{number}": 0 for number in range(MANY)}}}),
