@@ -23,7 +23,7 @@ class PurgeMessage(TypedDict):
 
 def is_purged(sk: str) -> bool:
     """Return whether the removal of a row with this sort key is the beginning of a purge."""
-    return sk.startswith(("TRASH#", "EXECUTION"))
+    return sk.startswith("TRASH#") or sk.partition("#")[0] == "EXECUTION"
 
 
 def request_purge(message: PurgeMessage) -> None:
