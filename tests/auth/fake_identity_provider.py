@@ -25,7 +25,7 @@ from tests.gateway import ApiResponse, Client
 from tests.organizations.organization_helpers import prove_domain
 from weconnect import clock
 from weconnect.db import table
-from weconnect.identity.rows import UserRow
+from weconnect.identity.rows import SessionRow, UserRow
 from weconnect.organizations.rows import OrganizationRow
 from weconnect.settings import settings
 
@@ -260,3 +260,11 @@ def sign_in(idp: FakeIdentityProvider, owner: RegisteredUser, email: str, **clai
     url, browser = start_sign_in(owner)
     idp.prepare_token(url, email=email, **claims)
     return return_from_provider(browser, url)
+
+
+def sign_in_with_second_factor(person: RegisteredUser) -> None:
+    """Give a user a second factor, as if their open sessions had been opened with it."""
+    change_user(person, mfa_enabled=True)
+    pk, _ = UserRow.at(person.user["id"])
+    for session in SessionRow.query(pk, SessionRow.sk.startswith(SessionRow.PREFIX)):
+        session.update([SessionRow.mfa.set(True)])

@@ -12,12 +12,13 @@ from tests.auth.fake_identity_provider import (
     register_with_provider,
     set_security,
     sign_in,
+    sign_in_with_second_factor,
 )
 from tests.auth.sso_accounts import login, memberships, refresh, sign_in_existing_user, status_and_code
 from tests.factories import add_member, client_with_tokens, register
 from tests.gateway import Client
 from weconnect.db import table
-from weconnect.identity.rows import EmailRow, SessionRow, UserRow
+from weconnect.identity.rows import EmailRow
 from weconnect.organizations.rows import MemberRow, OrganizationRow
 
 
@@ -293,10 +294,7 @@ def test_enforced_single_sign_on_lets_only_owners_with_a_second_factor_use_a_pas
     set_security(owner, enforce_sso=True)
     assert status_and_code(login(owner)) == (403, "sso_required") == status_and_code(refresh(owner.tokens))
     for person in (owner, admin):
-        change_user(person, mfa_enabled=True)
-        pk, _ = UserRow.at(person.user["id"])
-        for session in SessionRow.query(pk, SessionRow.sk.startswith(SessionRow.PREFIX)):
-            session.update([SessionRow.mfa.set(True)])
+        sign_in_with_second_factor(person)
     assert refresh(owner.tokens).status == 200
     assert status_and_code(refresh(admin.tokens)) == (403, "sso_required")
 
