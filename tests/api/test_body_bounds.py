@@ -36,7 +36,9 @@ WRONG_BODIES: list[tuple[type[ApiModel], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("operation", [each for each in OPERATIONS.values() if each.public], ids=str)
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS.values() if each.public], ids=lambda each: each.route_key
+)
 def test_a_public_body_is_small_unless_a_document_is_its_purpose(operation: Operation) -> None:
     is_document = operation.route_key in PUBLIC_DOCUMENTS
     assert operation.max_body_bytes == (MAX_DOCUMENT_BYTES if is_document else MAX_PUBLIC_BYTES)

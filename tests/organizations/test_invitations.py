@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.auth.fake_identity_provider import change_user
 from tests.auth.sent_mails import last_token, texts
 from tests.factories import PASSWORD, RegisteredUser, add_member, client_with_tokens, register
 from tests.gateway import ApiResponse, Client
@@ -23,7 +24,8 @@ from tests.organizations.organization_helpers import (
     status_and_code,
 )
 from weconnect import clock, mail
-from weconnect.organizations.rows import InvitationRow
+from weconnect.db import table
+from weconnect.organizations.rows import InvitationRow, OrganizationRow
 from weconnect.settings import settings
 
 
@@ -282,7 +284,10 @@ def test_an_invitation_is_created_even_if_its_mail_cannot_be_sent(
 
 
 def test_names_in_mails_stay_on_one_line(aws: None) -> None:
-    owner = register_verified(organizationName="A\r\nBcc: x@example.com\r\n\r\nBuy!", firstName="E\nve")
+    owner = register_verified()
+    names = {"name": "A\r\nBcc: x@example.com\r\n\r\nBuy!"}  # stored before such names were refused
+    table.change(OrganizationRow.get(*OrganizationRow.at(owner.organization["id"])), names, {})
+    change_user(owner, first_name="E\nve")
     invite_for_token(owner, "new@example.com")
     assert "E ve Lovelace" in texts()[-1] and "A Bcc x example com Buy on" in texts()[-1]
 
