@@ -52,8 +52,9 @@ MALFORMED_BODIES = {
 def test_a_body_that_is_not_json_is_refused(side: Side, name: str) -> None:
     before = table_items()
     for case, raw in MALFORMED_BODIES.items():
-        problem = problem_of(send(side, name, raw=raw), 400)
-        assert problem["code"] == "malformed_json", (case, problem)
+        is_too_large = len(raw) > OPERATIONS[name].max_body_bytes
+        problem = problem_of(send(side, name, raw=raw), 413 if is_too_large else 400)
+        assert is_too_large or problem["code"] == "malformed_json", (case, problem)
     assert table_items() == before
 
 
