@@ -253,8 +253,10 @@ def test_an_operator_may_use_the_routes_of_operators(world: World, name: str) ->
 def test_a_stranger_with_the_owners_ids_sees_and_changes_nothing(world: World, name: str) -> None:
     """The stranger is the owner of another organization with the same entities."""
     operation = OPERATIONS[name]
+    snapshot = TableSnapshot()
     own = send(name, world.stranger.client, world.stranger)
     assert 200 <= own.status < 300, own.text
+    snapshot.restore()  # it may have ended the stranger's session or organization
     before = rows_of(world.owner)
     response = send(name, world.stranger.client, world.owner)
     if tenant_parameters(operation):
@@ -338,6 +340,9 @@ def test_idempotency_keys_belong_to_one_caller(world: World, name: str) -> None:
     first = send(name, world.owner.client, world.owner, headers=header)
     assert 200 <= first.status < 300, first.text
     repeated = send(name, world.owner.client, world.owner, headers=header)
+    if repeated.status == 401:
+        assert name == "leave_organization", "it has ended the caller's session"
+        return
     if not OPERATIONS[name].replays:
         assert "Idempotent-Replayed" not in repeated.headers
         return

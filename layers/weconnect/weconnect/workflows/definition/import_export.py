@@ -71,13 +71,16 @@ def import_file(caller: Caller, file: WorkflowExport | N8nWorkflow | N8nBundle) 
 
 def _import_own(caller: Caller, file: WorkflowExport) -> Workflow:
     """Create a draft from a file in our own format, without the credentials of its nodes."""
-    nodes = [node.model_copy(update={"credential_id": None}) for node in file.definition.nodes]
+    nodes = [
+        node.model_copy(update={"credential_id": None, "name": make_visible(node.name)})
+        for node in file.definition.nodes
+    ]
     return service.create(
         caller,
         NewWorkflow(
-            name=file.name,
+            name=make_visible(file.name),
             description=file.description,
-            tags=file.tags,
+            tags=[make_visible(tag) for tag in file.tags],
             settings=file.definition.settings,
             nodes=nodes,
             connections=file.definition.connections,
