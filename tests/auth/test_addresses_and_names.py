@@ -48,7 +48,6 @@ def test_what_is_not_one_bare_address_is_refused_wherever_one_is_taken(aws: None
 
 def test_every_spelling_of_an_address_is_one_account_and_one_counter(aws: None) -> None:
     register("ann@bücher.example")
-    before = len(sent_mails.texts())
     spellings = ["Ann@bücher.example", "ANN@BÜCHER.example", " ann@xn--bcher-kva.example "]
     spellings += [
         "ａｎｎ@bücher.example",
@@ -58,8 +57,8 @@ def test_every_spelling_of_an_address_is_one_account_and_one_counter(aws: None) 
     ]
     for text in spellings:
         assert Client().post("/v1/auth/forgot-password", {"email": text}).status == 204
-    mails = sent_mails.texts()[before:]
-    assert len(mails) == 5 and all("Your token" in text for text in mails)
+    mails = sent_mails.texts()
+    assert len(mails) == 5 and all("Your token" in text for text in mails), "with that of the registration"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.auth.fake_identity_provider import (
     sign_in,
 )
 from tests.auth.movable_clock import MovableClock
-from tests.factories import RegisteredUser, client_with_tokens, register, set_user_role
+from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register, set_user_role
 from tests.gateway import ApiResponse, Client
 from tests.organizations.organization_helpers import (
     member_path,
@@ -246,7 +246,8 @@ def test_a_provider_of_a_manager_signs_in_nobody_with_more_than_an_admin(
     promoted = register_member(owner, "viewer")
     assert put_provider(admin, idp, owner.organization["id"]).status == 200
     client = client_with_tokens(sign_in(idp, owner, promoted.user["email"]).json)
-    for more in ({"permissions": {"organization": {"billing": True}}}, {"permissions": {}, "role": "owner"}):
+    made_owner = {"permissions": {}, "role": "owner", "password": PASSWORD}
+    for more in ({"permissions": {"organization": {"billing": True}}}, made_owner):
         assert owner.client.patch(member_path(owner, promoted), more).status == 200
         assert status_and_code(write(client)) == (403, "sso_not_for_owners")
         again = sign_in(idp, owner, promoted.user["email"])
