@@ -71,6 +71,21 @@ def test_queued_executions_are_cancelled_when_their_workflow_or_agent_is_closed(
     assert me.client.get(execution).json["status"] == "cancelled"
 
 
+@pytest.mark.parametrize("how", ["deactivated", "archived", "in the trash"])
+def test_the_parent_of_a_queued_execution_wakes_when_its_workflow_is_closed(
+    me: RegisteredUser, starter: Starter, how: str
+) -> None:
+    waiting = [node("w", "wait", until="callback")]
+    flow = create_workflow(me, definition(waiting, "start > w", concurrency={"limit": 1}))
+    start_execution(me, flow)
+    calling = definition([node("sub", "subworkflow", workflowId=flow.rpartition("/")[2])], "start > sub")
+    caller = start_execution(me, create_workflow(me, calling, "Caller"))
+    starter.run_pending()
+    assert outcome(me, caller)[0] == "waiting"
+    close(me, flow, how)
+    assert outcome(me, caller) == ("failed", "subworkflow_failed")
+
+
 @pytest.mark.parametrize("how", CLOSINGS)
 def test_one_that_was_missed_is_cancelled_when_it_begins(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch, how: str
