@@ -146,7 +146,7 @@ def test_every_role_that_can_end_a_wait_may_resume_executions() -> None:
         "AgentsRole", "ExecutionsRole", "EventsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole", "ExpressRole"
     }  # fmt: skip
     closers = {"AuthRole", "WorkflowsRole"}
-    assert resumed == dict.fromkeys(starters | closers, {"run-agent:*", "run-workflow:*"})
+    assert resumed == {role: {"run-agent:*", "run-workflow:*"} for role in starters | closers}
 
 
 def test_roles_that_start_workflows_may_delete_queue_entries_and_those_that_delete_executions_list_objects() -> (
