@@ -228,7 +228,7 @@ ADDED = {
     },
     "AIAgentExecution": {
         *("organizationId", "userId", "agentVersion", "errorCode", "startedAt", "finishedAt"),
-        *("cancelRequestedAt", "structuredOutput", "waitingFor", "parentExecutionId", "apiKeyId"),
+        *("cancelRequestedAt", "structuredOutput", "waitingFor", "waitsFor", "parentExecutionId", "apiKeyId"),
     },
     "AIAgentTool": {
         "organizationId",

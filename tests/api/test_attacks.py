@@ -324,8 +324,7 @@ def test_a_single_sign_on_session_replays_no_response_of_a_password_session(
 
 
 def test_the_subject_of_a_mail_is_one_line(aws: None) -> None:
-    owner = register(organizationName="Evil\nCorp\r\nBcc: all@example.com")
-    mail.send("a@example.com", f"You are a member of {owner.organization['name']} now", "text")
+    mail.send("a@example.com", "You are a member of Evil\nCorp\r\nBcc: all@example.com now", "text")
     message = ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages[-1]
     assert message.subject == "You are a member of Evil Corp Bcc: all@example.com now"
 

@@ -19,6 +19,7 @@ from tests.organizations.organization_helpers import (
     status_and_code,
     verify_email,
 )
+from weconnect.auth import request_rates
 from weconnect.db import erasure, payloads
 from weconnect.organizations import export, purge
 
@@ -115,6 +116,13 @@ def sign_in_again(person: RegisteredUser) -> Client:
     return client_with_tokens(response.json)
 
 
+@pytest.fixture(autouse=True)
+def counts_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the authorizer add every request to the row of its minute at once."""
+    monkeypatch.setattr(request_rates, "MIN_FLUSHED", 1)
+    monkeypatch.setattr(request_rates, "MAX_FLUSHED", 1)
+
+
 def test_purging_an_organization_deletes_everything_of_it(queue: str, starter: Starter) -> None:
     owner, api_key = fill_organization(starter, "first")
     other, _ = fill_organization(starter, "second")
@@ -123,6 +131,7 @@ def test_purging_an_organization_deletes_everything_of_it(queue: str, starter: S
     mine = owner.organization["id"]
     assert len(rows_with(mine)) > 30 and count_objects(owner) > 4 and len(link_tokens_of(owner)) == 2
     assert any("PURGED#AGENT" in key for key in rows_with(mine)), "its executions would be forgotten"
+    assert any("#REQUESTS MINUTE#" in key for key in rows_with(mine))
     assert owner.client.delete(organization_path(owner)).status == 204
     invoke("on_purged", trash_event(owner))
     assert len(rows_with(mine)) > 30, "it is only in the trash"

@@ -31,7 +31,7 @@ SKIPPED = re.compile(
 
 
 # Where a part that is skipped may begin, an opening brace, or closing ones; and pairs of both, which change nothing.
-TOKEN = re.compile(r"""["'`]|/\*|(?:\{\})+(?!\})|\{|\}+""")
+TOKEN = re.compile(r"""["'`]|/\*|(?:\{\}){1,200}(?!\})|\{|\}+""")
 
 
 class ExpressionError(Exception):

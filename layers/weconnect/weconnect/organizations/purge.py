@@ -13,6 +13,7 @@ from uuid import UUID
 from weconnect import registry, registry_index
 from weconnect.db import payloads, table
 from weconnect.db.erasure import Eraser, QuotaSpent, list_keys
+from weconnect.identity import keys
 from weconnect.identity.rows import ApiKeyRow
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
@@ -40,10 +41,10 @@ def purge(trash: tuple[str, str]) -> bool:
 
 
 def _erase(organization_id: UUID, eraser: Eraser) -> None:
-    """Delete the organization's API keys, what other modules hold, then its own partition. Raises QuotaSpent."""
+    """Delete the organization's API keys, what other modules hold, then its own partitions. Raises QuotaSpent."""
     for pk, _ in list_keys(ApiKeyRow.by_expiry(organization_id), index="gsi2"):
         eraser.erase(list_keys(pk))  # the key, and the windows of its limits
     for erase in registry_index.ORGANIZATION_PURGES:
         registry.resolve(erase)(organization_id, eraser)
-    pk, _ = OrganizationRow.at(organization_id)
-    eraser.erase(list_keys(pk))
+    for pk, _ in (keys.request_counts(organization_id, 0), OrganizationRow.at(organization_id)):
+        eraser.erase(list_keys(pk))
