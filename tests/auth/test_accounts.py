@@ -8,7 +8,6 @@ import pytest
 from tests.auth import sent_mails
 from tests.factories import PASSWORD, RegisteredUser, add_member, register
 from tests.gateway import Client
-from weconnect import clock
 from weconnect.db import table
 from weconnect.identity.rows import EmailRow, UserRow
 from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow
@@ -61,14 +60,6 @@ def test_the_only_owner_of_an_organization_with_other_members_cannot_delete_the_
     assert owner.client.call("DELETE", ME, CONFIRMED).status == 204
     assert table.get(OrganizationRow, OrganizationRow.at(owner.organization["id"])) is not None
     assert member.client.get("/v1/agents").status == 200
-
-
-def test_an_owner_who_has_not_accepted_the_invitation_does_not_count(aws: None) -> None:
-    owner, invited = register(), register()
-    add_member(invited, owner, "owner")
-    row = MemberRow.get(*MemberRow.at(owner.organization["id"], invited.user["id"]))
-    table.change(row, {"joined_at": None, "invited_at": clock.iso(clock.now())}, {})
-    assert owner.client.call("DELETE", ME, CONFIRMED).json["code"] == "last_owner"
 
 
 def test_deleting_a_members_account_keeps_the_organization_and_revokes_the_keys(aws: None) -> None:

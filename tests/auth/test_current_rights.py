@@ -64,10 +64,6 @@ def deactivate_membership(owner: RegisteredUser, person: RegisteredUser) -> None
     change_member(owner, person, is_active=False)
 
 
-def make_pending(owner: RegisteredUser, person: RegisteredUser) -> None:
-    change_member(owner, person, joined_at=None, invited_at=clock.iso(clock.now()))
-
-
 def suspend_organization(owner: RegisteredUser, person: RegisteredUser) -> None:
     row = OrganizationRow.get(*OrganizationRow.at(owner.organization["id"]))
     table.change(row, {"is_active": False}, {})
@@ -80,7 +76,6 @@ def delete_organization(owner: RegisteredUser, person: RegisteredUser) -> None:
 WAYS_OUT: dict[Callable[[RegisteredUser, RegisteredUser], None], tuple[int, str]] = {
     remove_membership: (403, "not_a_member"),
     deactivate_membership: (403, "not_a_member"),
-    make_pending: (403, "not_a_member"),
     suspend_organization: (403, "organization_inactive"),
     delete_organization: (403, "organization_inactive"),
 }

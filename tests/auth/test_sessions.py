@@ -7,7 +7,6 @@ import pytest
 from tests.auth.movable_clock import MovableClock
 from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
 from tests.gateway import ApiResponse, Client
-from weconnect import clock
 from weconnect.db import table
 from weconnect.identity.rows import SessionRow, UserRow
 from weconnect.organizations.rows import MemberRow, OrganizationRow
@@ -133,12 +132,6 @@ def test_an_inactive_user_member_or_organization_allows_no_refresh_and_no_sign_i
     else:  # a user who is left without an organization gets a new personal one
         organizations = client_with_tokens(anywhere.json).get("/v1/organizations").json["items"]
         assert person.organization["id"] not in [item["id"] for item in organizations if item["isActive"]]
-
-
-def test_a_pending_member_has_no_rights(aws: None) -> None:
-    person = register()
-    table.change(_row(person, "member"), {"joined_at": None, "invited_at": clock.iso(clock.now())}, {})
-    assert refresh(person.tokens).json["code"] == "not_a_member"
 
 
 def test_a_refused_refresh_for_another_organization_does_not_use_up_the_token(aws: None) -> None:

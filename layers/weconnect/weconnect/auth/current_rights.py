@@ -129,7 +129,7 @@ def resolve_session(access: AccessClaims, requested_id: str) -> SessionRights:
 def resolve_membership(rows: Rows, user: Item, organization_id: str) -> Membership:
     """Return the membership of an active user. Raises NotAMember or OrganizationInactive."""
     member = rows.get(keys.member(organization_id, user["id"]))
-    if not member or not member.get("isActive") or (member.get("invitedAt") and not member.get("joinedAt")):
+    if not member or not member.get("isActive"):
         raise NotAMember()
     organization = rows.get(keys.organization(organization_id))
     if not organization or not organization.get("isActive"):

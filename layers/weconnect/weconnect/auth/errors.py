@@ -306,12 +306,6 @@ class IdentityProviderNotFound(NotFound):
     code, title = "identity_provider_not_found", "This organization has no identity provider"
 
 
-class InvitationOpen(Forbidden):
-    """The user was invited to the organization and must accept the invitation first."""
-
-    code, title = "invitation_open", "Accept the invitation that was mailed to you first"
-
-
 class AccountExists(Forbidden):
     """An account with this address exists outside of the organization, and the provider cannot vouch for it."""
 

@@ -4,6 +4,8 @@ There are three ways to write: `create` and `change` make a new version under a 
 `touch` moves counters and timestamps without either, and a `transaction` joins several writes under one outcome.
 """
 
+import functools
+import operator
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -236,19 +238,20 @@ class Transaction:
         actions = [*build_create_actions(row), counter.add(step), *build_set_actions(type(row), put or {})]
         self.update(row, actions, condition, if_refused)
 
-    def add_to_set(self, row: Row, field: str, member: str, *, limit: int, if_refused: Problem) -> None:
-        """Add a text to a set, creating its row when it is missing; above `limit` members (-1: none) it is refused.
+    def add_to_set(self, row: Row, field: str, texts: set[str], *, limit: int, if_refused: Problem) -> None:
+        """Add texts to a set, creating its row when it is missing; above `limit` members (-1: none) it is refused.
 
-        Idempotent: a member that is there already needs no room.
+        Idempotent: texts that are all there already need no room.
         """
-        if limit == 0:
+        if 0 <= limit < len(texts):
             raise if_refused
         members = getattr(type(row), field)
         condition = None
-        if limit > 0:
+        if limit >= 0:
             count = size(members)  # type: ignore[no-untyped-call]
-            condition = members.contains(member) | members.does_not_exist() | (count < limit)
-        self.update(row, [*build_create_actions(row), members.add({member})], condition, if_refused)
+            are_present = functools.reduce(operator.and_, (members.contains(text) for text in texts))
+            condition = are_present | members.does_not_exist() | (count <= limit - len(texts))
+        self.update(row, [*build_create_actions(row), members.add(texts)], condition, if_refused)
 
     def increment_all(self, row: Row, numbers: Mapping[str, float], put: Mapping[str, Any]) -> None:
         """Add to several counters of a row, creating it when it is missing, and set the fields in `put`."""

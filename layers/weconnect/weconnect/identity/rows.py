@@ -11,6 +11,9 @@ from weconnect.db.row import EntityRow, Row, stored
 from weconnect.identity import keys
 from weconnect.identity.entities import ExecutionLimit, IdentityProvider, LimitType, StoredApiKey, StoredUser
 
+NO_USER_ID = UUID(int=0)
+"""The ID of no user, so that a lookup without a user reads as many rows as one with."""
+
 
 class UserRow(EntityRow[StoredUser], discriminator="USER"):
     """A user. The values of `metadata` are attributes of their own, because `touch` cannot add inside a map."""

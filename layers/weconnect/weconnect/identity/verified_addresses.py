@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from weconnect.db import table
+from weconnect.identity.entities import User, UserRole
 from weconnect.identity.errors import EmailNotVerified, UserNotFound
 from weconnect.identity.rows import UserRow
 from weconnect.settings import settings
@@ -27,6 +28,11 @@ class AddressHolder(Protocol):
 def is_verified(user: AddressHolder) -> bool:
     """Return whether a user's address is proved; each one is where the deployment sends no mail."""
     return user.email_verified or not settings.mail_from
+
+
+def is_operator(user: User | UserRow) -> bool:
+    """Return whether the user operates the deployment: they have the role admin and a verified address."""
+    return user.role == UserRole.ADMIN and user.email_verified
 
 
 def may_be_squatted(user: AddressHolder) -> bool:

@@ -5,11 +5,11 @@ from uuid import UUID
 from weconnect.api.caller import EVERYTHING, Caller, RequestInfo
 from weconnect.api.errors import PermissionMissing
 from weconnect.auth.api_keys import api_keys
-from weconnect.auth.sessions import sessions
 from weconnect.db import table
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.permissions import ROLES_OVER_OTHERS, expand_permissions
 from weconnect.identity.rows import UserRow
+from weconnect.identity.verified_addresses import is_operator
 from weconnect.jobs.rows import StoredCaller
 from weconnect.organizations.members.active_membership import load_active_membership
 
@@ -65,6 +65,6 @@ def restore_caller(stored: StoredCaller, organization_id: UUID, job_id: UUID) ->
 def _load_operator_rights(user_id: UUID) -> tuple[str, frozenset[str]]:
     """Return the role and permissions of an operator: all. Raises UserNotFound or PermissionMissing."""
     user = table.require(UserRow, UserRow.at(user_id), UserNotFound).to_entity()
-    if not user.is_active or not sessions.is_operator(user):
+    if not user.is_active or not is_operator(user):
         raise PermissionMissing("This user no longer operates the deployment.")
     return "owner", frozenset({EVERYTHING})

@@ -32,7 +32,7 @@ def add(writes: Transaction, organization_id: UUID, job_id: UUID, limit: int) ->
         f"The plan allows {limit} open jobs. Wait until one ends, or cancel one with POST /v1/jobs/{{jobId}}/cancel."
     )
     row = _build_row(organization_id)
-    writes.add_to_set(row, "open_ids", str(job_id), limit=limit, if_refused=exceeded)
+    writes.add_to_set(row, "open_ids", {str(job_id)}, limit=limit, if_refused=exceeded)
 
 
 def activate(organization_id: UUID, job_id: UUID) -> bool:

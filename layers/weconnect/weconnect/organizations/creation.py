@@ -3,6 +3,7 @@
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -29,11 +30,19 @@ class OrganizationDraft:
     organization: Organization
     member: OrganizationMember
 
-    def add_to(self, writes: Transaction, limit: int, *, is_counted: bool = True) -> None:
+    def add_to(
+        self,
+        writes: Transaction,
+        limit: int,
+        *,
+        is_counted: bool = True,
+        more_owned: Iterable[str] = (),
+    ) -> None:
         """Add the rows to a transaction, which counts the organization for its owner, who may own `limit` (-1: any).
 
-        `is_counted`: it counts among the creations of this month. The transaction raises SlugTaken when another
-        organization has the slug, and OrganizationLimitReached.
+        `is_counted`: it counts among the creations of this month. `more_owned`: the IDs of others of which the
+        transaction makes the user an owner. It raises SlugTaken when another organization has the slug, and
+        OrganizationLimitReached.
         """
         organization, member = self.organization, self.member
         pk, sk = OrganizationRow.at(organization.id)
@@ -59,7 +68,7 @@ class OrganizationDraft:
         )
         count_pk, count_sk = MemberCountRow.at(organization.id)
         writes.increment(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
-        ownership.add(writes, member.user_id, organization.id, limit)
+        ownership.add(writes, member.user_id, {str(organization.id), *more_owned}, limit)
         if is_counted:
             ownership.count_created(writes, member.user_id)
 

@@ -6,6 +6,7 @@ from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import UserRow
+from weconnect.identity.verified_addresses import is_verified
 from weconnect.organizations import creation, ownership
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization, OrganizationRole
@@ -46,11 +47,12 @@ def restore(caller: Caller, organization_id: UUID) -> Organization:
     Raises SlugTaken when another organization took its slug meanwhile, and OrganizationLimitReached.
     """
     row = require_in_trash(caller, organization_id)
-    limit = ownership.prepare(table.require(UserRow, UserRow.at(caller.user_id), UserNotFound))
+    user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
+    limit = ownership.prepare(user.id, is_trusted=is_verified(user))
     with table.transaction(caller.actor() | {"organizationId": str(organization_id)}) as writes:
         table.restore_from_trash(writes, row, OrganizationRow.at(organization_id), **row.index_keys())
         creation.reserve_slug(writes, row.slug, organization_id)
-        ownership.add(writes, caller.user_id, organization_id, limit)
+        ownership.add(writes, caller.user_id, {str(organization_id)}, limit)
     return table.require(
         OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound
     ).to_entity()
@@ -67,9 +69,8 @@ def require_in_trash(caller: Caller, organization_id: UUID) -> OrganizationRow:
         raise OrganizationNotFound()
     if caller.is_operator:
         return row
-    member_row = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))
-    member = member_row.to_entity() if member_row else None
-    if member is None or member.is_pending or not member.is_active:
+    member = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))
+    if member is None or not member.is_active:
         raise OrganizationNotFound()
     if member.role != OrganizationRole.OWNER:
         raise OwnerOnly()

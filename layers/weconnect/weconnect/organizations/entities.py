@@ -219,7 +219,7 @@ class OrganizationSummary(ApiModel):
 
 
 class OrganizationMember(BaseEntity):
-    """A user in an organization. Without `joined_at` it is an invitation and grants nothing."""
+    """A user in an organization. An invitation makes no member before it is accepted, so a stored one has joined."""
 
     organization_id: UUID
     user_id: UUID
@@ -300,15 +300,10 @@ class Member(OrganizationMember):
     def of(
         cls, member: OrganizationMember, user: MemberUser | None, custom_role: Iterable[str] | None = None
     ) -> "Member":
-        """Join a membership with its user.
-
-        The user is left out while the invitation is pending: otherwise an invitation would reveal the name of the
-        person behind any address.
-        """
+        """Join a membership with its user."""
         values = {name: getattr(member, name) for name in OrganizationMember.model_fields}
         granted = sorted(permissions.expand_permissions(member.resolve_permissions(custom_role)))
-        visible_user = None if member.is_pending else user
-        return cls(**values, user=visible_user, effective_permissions=granted)
+        return cls(**values, user=user, effective_permissions=granted)
 
 
 class CustomRole(TenantEntity):

@@ -70,12 +70,6 @@ class MemberInactive(Conflict):
     code, title = "member_inactive", "This member is not active"
 
 
-class MemberPending(Conflict):
-    """The user is invited and has not joined yet. Revoke the invitation instead."""
-
-    code, title = "member_pending", "This member has not joined yet"
-
-
 class OwnerOnly(Forbidden):
     """Only an owner of the organization may do this."""
 
@@ -86,6 +80,12 @@ class LastOwner(Conflict):
     """An organization always has an active owner. Make another member an owner first."""
 
     code, title = "last_owner", "An organization always has an owner"
+
+
+class CannotOwn(Conflict):
+    """The account is a guest's or read-only, so the user could do nothing as an owner."""
+
+    code, title = "cannot_own", "This user cannot own an organization"
 
 
 class OwnerHasAllPermissions(Conflict):
@@ -137,7 +137,7 @@ class RoleLimitReached(LimitReached):
 
 
 class InvitationNotFound(NotFound):
-    """The invitation or its token was used, revoked, replaced by a newer one, or has expired."""
+    """The invitation was used, revoked, replaced, has expired, or its sender may not give it any more."""
 
     code, title = "invitation_not_found", "Invitation not found"
 

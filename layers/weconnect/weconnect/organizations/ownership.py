@@ -10,9 +10,12 @@ from uuid import UUID
 from weconnect import clock
 from weconnect.db import table
 from weconnect.db.table import Transaction
+from weconnect.identity.entities import UserRole
+from weconnect.identity.errors import EmailNotVerified
 from weconnect.identity.rows import UserRow
+from weconnect.identity.verified_addresses import is_verified
 from weconnect.organizations.entities import OrganizationRole
-from weconnect.organizations.errors import OrganizationLimitReached
+from weconnect.organizations.errors import CannotOwn, OrganizationLimitReached
 from weconnect.organizations.rows import (
     CreatedOrganizationsRow,
     MemberRow,
@@ -26,31 +29,47 @@ CREATED_FOR_EACH_OWNED = 2
 OWNED_UNVERIFIED = 2
 
 
-def prepare(user: UserRow) -> int:
+def count_new_owner(
+    writes: Transaction, user: UserRow, organization_id: UUID, *, proves_address: bool = False
+) -> None:
+    """Count an organization for a user who becomes its owner; the transaction raises OrganizationLimitReached.
+
+    `proves_address`: becoming one proves the user's address. Raises CannotOwn, or EmailNotVerified: behind an address
+    that nobody proved, an organization could be left to its later holder.
+    """
+    if user.role in (UserRole.GUEST, UserRole.READONLY):
+        raise CannotOwn("The account of the new owner is a guest's or read-only. Name another member.")
+    if not (proves_address or is_verified(user)):
+        raise EmailNotVerified(
+            "The e-mail address of the new owner is not verified. They verify it before they become an owner."
+        )
+    add(writes, user.id, {str(organization_id)}, prepare(user.id, is_trusted=True))
+
+
+def prepare(user_id: object, *, is_trusted: bool) -> int:
     """Return how many organizations a user may own, after removing lost ones from the row if it is full.
 
     A user without a verified address may own the one that came with the registration, and create one.
     """
-    is_trusted = user.email_verified or not settings.mail_from
     limit = settings.organizations_per_user if is_trusted else OWNED_UNVERIFIED
-    row = table.get(OwnedOrganizationsRow, OwnedOrganizationsRow.at(user.id))
+    row = table.get(OwnedOrganizationsRow, OwnedOrganizationsRow.at(user_id))
     counted = (row.organization_ids or set()) if row else set()
     if row is not None and len(counted) >= limit:
-        lost = counted - _find_owned(user.id, counted)
+        lost = counted - _find_owned(user_id, counted)
         if lost:
             row.update(actions=[OwnedOrganizationsRow.organization_ids.delete(lost)])
     return limit
 
 
-def add(writes: Transaction, user_id: object, organization_id: object, limit: int) -> None:
-    """Count an organization for a user; the transaction raises OrganizationLimitReached above `limit`. Idempotent."""
+def add(writes: Transaction, user_id: object, organization_ids: set[str], limit: int) -> None:
+    """Count organizations for a user; the transaction raises OrganizationLimitReached above `limit`. Idempotent."""
     pk, sk = OwnedOrganizationsRow.at(user_id)
     verifying = " Verify your e-mail address to own more." if limit == OWNED_UNVERIFIED else ""
     exceeded = OrganizationLimitReached(
         f"A user may own {limit} organizations here. Delete one first.{verifying}"
     )
     row = OwnedOrganizationsRow(pk=pk, sk=sk)
-    writes.add_to_set(row, "organization_ids", str(organization_id), limit=limit, if_refused=exceeded)
+    writes.add_to_set(row, "organization_ids", organization_ids, limit=limit, if_refused=exceeded)
 
 
 def count_created(writes: Transaction, user_id: UUID) -> None:

@@ -224,7 +224,6 @@ class InvitationRow(EntityRow[Invitation], discriminator="INVITATION"):
     role: Attribute[str]
     custom_role_id: Attribute[str | None]
     token_hash: Attribute[str] = stored()
-    user_id: Attribute[str | None] = stored()
 
     PREFIX = "INVITE#"
 

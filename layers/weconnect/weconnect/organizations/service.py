@@ -14,6 +14,7 @@ from weconnect.identity import periods
 from weconnect.identity.entities import LimitType
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import IdentityProviderRow, UserRow
+from weconnect.identity.verified_addresses import is_verified
 from weconnect.organizations import creation, ownership
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import (
@@ -95,7 +96,8 @@ def create(caller: Caller, new: NewOrganization) -> Organization:
 
     Raises SlugTaken or OrganizationLimitReached.
     """
-    limit = ownership.prepare(table.require(UserRow, UserRow.at(caller.user_id), UserNotFound))
+    user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
+    limit = ownership.prepare(user.id, is_trusted=is_verified(user))
     more = new.model_dump(exclude={"name", "slug"})
     draft = creation.draft_organization(
         caller.user_id, new.name, organization_id=replay_safe_id(), slug=new.slug, **more
@@ -221,11 +223,10 @@ def _require_identity_provider(organization_id: UUID) -> None:
 
 
 def _has_access(caller: Caller, row: MemberRow) -> bool:
-    """Return whether the caller may enter the organization of a membership: active, joined, within their session."""
-    if caller.is_bound_to_organization and row.organization_id != str(caller.organization_id):
-        return False
-    member = row.to_entity()
-    return member.is_active and not member.is_pending
+    """Return whether the caller may enter the organization of a membership: active, and within their session."""
+    return row.is_active and (
+        not caller.is_bound_to_organization or row.organization_id == str(caller.organization_id)
+    )
 
 
 def _require_row(organization_id: UUID) -> OrganizationRow:

@@ -90,10 +90,7 @@ def _end_memberships(caller: Caller, rows: list[MemberRow], *, with_user: bool =
         """End the memberships, and delete the user's rows if requested, in one transaction."""
         with table.transaction(caller.actor()) as writes:
             for row in rows:
-                if row.to_entity().is_pending:
-                    writes.discard(row)  # the invitation counts in the quota, and stays open to the address
-                else:
-                    membership.remove_member(writes, row, owned=_is_in_use(row))
+                membership.remove_member(writes, row, owned=_is_in_use(row))
             if with_user:
                 user_row = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
                 writes.delete(user_row)
@@ -107,7 +104,7 @@ def _end_memberships(caller: Caller, rows: list[MemberRow], *, with_user: bool =
 
 
 def _load_memberships(user_id: UUID) -> list[MemberRow]:
-    """Return the user's memberships and pending invitations, read from the table because the index lags behind."""
+    """Return the user's memberships, read from the table because the index lags behind."""
     index_rows = MemberRow.gsi1.query(MemberRow.of_user(user_id))
     rows = [table.get(MemberRow, MemberRow.at(row.organization_id, user_id)) for row in index_rows]
     return [row for row in rows if row is not None]
@@ -119,11 +116,10 @@ def _is_in_use(row: MemberRow) -> bool:
 
 
 def _refuse_last_owner(member: OrganizationMember, others: list[OrganizationMember]) -> None:
-    """Raise LastOwner when `member` is an owner and none of `others` is an active owner who has joined."""
+    """Raise LastOwner when `member` is an owner and none of `others` is an active one."""
     if member.role != OrganizationRole.OWNER:
         return
-    owners = [other for other in others if other.role == OrganizationRole.OWNER]
-    if not any(owner.is_active and not owner.is_pending for owner in owners):
+    if not any(other.is_active for other in others if other.role == OrganizationRole.OWNER):
         raise LastOwner(
             "You are the only owner of an organization with other members. Make one of them an owner first.",
             errors=[{"pointer": "", "detail": str(member.organization_id)}],
@@ -131,7 +127,7 @@ def _refuse_last_owner(member: OrganizationMember, others: list[OrganizationMemb
 
 
 def _load_other_members(row: MemberRow) -> list[OrganizationMember]:
-    """Return the other members of the same organization, with pending ones."""
+    """Return the other members of the same organization."""
     pk, _ = OrganizationRow.at(row.organization_id)
     rows = MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True)
     members = [other.to_entity() for other in rows if not table.is_expired(other)]

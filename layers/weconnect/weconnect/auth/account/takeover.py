@@ -39,8 +39,6 @@ def drop_access(user_id: str, email: str, request: RequestInfo, *, made_by_provi
         membership.revoke_api_keys(actor, organization_id, UUID(user_id))
         if made_by_provider:
             _delete_links(organization_id, user_id)
-        if member.to_entity().is_pending:
-            continue
         if member.role == OrganizationRole.OWNER:
             owner = Caller(UUID(user_id), organization_id, member.role, frozenset({"*"}), request=request)
             _close_organization(owner)

@@ -12,12 +12,9 @@ from weconnect.db import table
 from weconnect.identity.email_addresses import normalize_email
 from weconnect.identity.entities import StoredUser, User, UserRole
 from weconnect.identity.errors import UserNotFound
-from weconnect.identity.rows import EmailRow, UserRow
+from weconnect.identity.rows import NO_USER_ID, EmailRow, UserRow
 from weconnect.identity.sessions import end_sessions
 from weconnect.settings import settings
-
-NO_USER_ID = UUID(int=0)
-"""The ID of no user, so that a lookup without a user reads as many rows as one with."""
 
 
 def find_by_email(email: str) -> UserRow | None:

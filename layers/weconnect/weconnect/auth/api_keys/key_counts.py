@@ -37,7 +37,7 @@ def add(writes: Transaction, row: ApiKeyRow, limit: int) -> None:
     pk, sk = MemberApiKeysRow.at(row.organization_id, row.user_id)
     exceeded = ApiKeyLimitReached(f"A member may have {limit} API keys on this plan. Revoke one first.")
     counted = MemberApiKeysRow(pk=pk, sk=sk)
-    writes.add_to_set(counted, "key_hashes", _read_hash(row.pk), limit=limit, if_refused=exceeded)
+    writes.add_to_set(counted, "key_hashes", {_read_hash(row.pk)}, limit=limit, if_refused=exceeded)
 
 
 def _find_existing(hashes: list[str]) -> set[str]:

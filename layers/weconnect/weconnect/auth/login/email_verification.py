@@ -20,7 +20,7 @@ from weconnect.db.table import Transaction
 from weconnect.identity import mail_limits, sessions
 from weconnect.identity.entities import StoredUser, User
 from weconnect.identity.errors import TooManyAttempts
-from weconnect.identity.rows import TokenRow, UserRow
+from weconnect.identity.rows import NO_USER_ID, TokenRow, UserRow
 from weconnect.identity.verified_addresses import is_unproved_account_of_provider
 from weconnect.organizations import creation
 from weconnect.organizations.members import membership
@@ -53,7 +53,7 @@ def resend_verification(body: MailRequest, request: RequestInfo) -> None:
         return
     row = users.find_by_email(body.email)
     is_waiting = row is not None and row.is_active and not row.email_verified
-    user_id = row.id if row and is_waiting else users.NO_USER_ID
+    user_id = row.id if row and is_waiting else NO_USER_ID
     token, token_row = one_time_tokens.build_token(PURPOSE, user_id, body.email, TOKEN_SECONDS)
     table.create(token_row, request.actor(user_id))
     if row and is_waiting:

@@ -19,7 +19,7 @@ from weconnect.auth.schemas import MailRequest, PasswordChange, PasswordReset
 from weconnect.db import table
 from weconnect.identity import mail_limits, passwords, sessions
 from weconnect.identity.errors import UserNotFound
-from weconnect.identity.rows import UserRow
+from weconnect.identity.rows import NO_USER_ID, UserRow
 from weconnect.identity.verified_addresses import is_unproved_account_of_provider, is_verified
 from weconnect.organizations import creation
 from weconnect.settings import settings
@@ -39,10 +39,10 @@ def send_reset_token(body: MailRequest, request: RequestInfo) -> None:
     if not mail_limits.count_requested_mail(body.email, request.ip):
         return
     row = users.find_by_email(body.email)
-    user_id = row.id if row and row.is_active else users.NO_USER_ID
+    user_id = row.id if row and row.is_active else NO_USER_ID
     token, token_row = one_time_tokens.build_token(PURPOSE, user_id, body.email, TOKEN_SECONDS)
     table.create(token_row, request.actor(user_id))
-    text = NO_ACCOUNT_TEXT if user_id == users.NO_USER_ID else _compose_reset_text(token)
+    text = NO_ACCOUNT_TEXT if user_id == NO_USER_ID else _compose_reset_text(token)
     mail.send(body.email, "Your WeConnect password", text)
 
 

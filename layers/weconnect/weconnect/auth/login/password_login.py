@@ -12,7 +12,7 @@ from weconnect.auth.sessions import sessions, sign_in_methods
 from weconnect.db import table
 from weconnect.errors import Forbidden
 from weconnect.identity import passwords
-from weconnect.identity.rows import UserRow
+from weconnect.identity.rows import NO_USER_ID, UserRow
 from weconnect.organizations import creation
 from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.members.active_membership import ActiveMembership, load_active_membership
@@ -68,7 +68,7 @@ def _choose_membership(row: UserRow, organization_id: UUID | None) -> ActiveMemb
     if organization_id:
         return load_active_membership(row.id, organization_id)
     try:
-        return load_active_membership(row.id, row.current_organization_id or users.NO_USER_ID)
+        return load_active_membership(row.id, row.current_organization_id or NO_USER_ID)
     except Forbidden:
         return _choose_any_membership(row)
 
@@ -100,5 +100,5 @@ def _is_stranded(membership: ActiveMembership) -> bool:
     The tenant may have created the account through its identity provider, so that a password leads nowhere.
     """
     rows = MemberRow.gsi1.query(MemberRow.of_user(membership.user.id))
-    others = [row for row in rows if row.organization_id != str(membership.organization.id) and row.joined_at]
+    others = [row for row in rows if row.organization_id != str(membership.organization.id)]
     return membership.member.role != OrganizationRole.OWNER and not others

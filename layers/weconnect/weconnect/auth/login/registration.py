@@ -68,7 +68,8 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
         with table.transaction(caller.actor()) as writes:
             writes.create(users.build_email_row(user.email, user.id), EmailTaken())
             writes.create(row)
-            draft.add_to(writes, limit=1)
+            more_owned = invitation.owned_ids if invitation else set()
+            draft.add_to(writes, settings.organizations_per_user, more_owned=more_owned)
             writes.create(session)
             if invitation:
                 invitation.join(writes, user.id)

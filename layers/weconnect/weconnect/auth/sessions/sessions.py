@@ -22,9 +22,9 @@ from weconnect.auth.schemas import Logout, Session, Tokens
 from weconnect.auth.sessions import session_rules, sign_in_methods, tokens
 from weconnect.auth.sessions.tokens import AccessClaims
 from weconnect.db import table
-from weconnect.identity.entities import User
 from weconnect.identity.rows import SessionRow
 from weconnect.identity.sessions import end_sessions
+from weconnect.identity.verified_addresses import is_operator
 from weconnect.log import logger
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.members.active_membership import ActiveMembership, load_active_membership
@@ -97,11 +97,6 @@ def require_second_factor(session: SessionRow, membership: ActiveMembership) -> 
         raise MfaRequiredByOrganization(
             "This organization requires a second factor. Turn it on in another organization, or sign in with it."
         )
-
-
-def is_operator(user: User) -> bool:
-    """Return whether the user operates the deployment: they have the role admin and a verified address."""
-    return user.role == "admin" and user.email_verified
 
 
 # Renewing and moving a session

@@ -24,7 +24,7 @@ from weconnect import clock, ids, mail
 from weconnect.actor import Actor
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
-from weconnect.auth.errors import AccountExists, IdentityMismatch, InvitationOpen, SsoFailed
+from weconnect.auth.errors import AccountExists, IdentityMismatch, SsoFailed
 from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
 from weconnect.auth.sessions import sign_in_methods
 from weconnect.auth.sso import identity_providers
@@ -51,7 +51,7 @@ def resolve_user(
 ) -> UUID:
     """Return the ID of the user that an identity maps to; create or link the user at the first sign-in.
 
-    Raises SsoFailed, EmailNotVerified, DomainNotAllowed, AccountInactive, NotAMember, InvitationOpen, AccountExists,
+    Raises SsoFailed, EmailNotVerified, DomainNotAllowed, AccountInactive, NotAMember, AccountExists,
     SsoNotForOwners or IdentityMismatch.
     """
     try:
@@ -106,7 +106,7 @@ def _find_or_link_user(
             "An account with this address exists, and its address is not verified. Request a new password, which "
             "verifies it, and sign in again."
         )
-    _check_member(row.to_entity() if row else None, has_left=link is not None and row is None)
+    _check_member(row, has_left=link is not None and row is None)
     if linked:
         return linked.id
     if existing and row is None:
@@ -142,12 +142,10 @@ def _find_user_by_address(address: str) -> StoredUser | None:
     return _find_user(marker.user_id) if marker else None
 
 
-def _check_member(member: OrganizationMember | None, *, has_left: bool) -> None:
-    """Raise NotAMember for a member who left or is inactive, InvitationOpen for a pending one; None passes."""
+def _check_member(member: MemberRow | None, *, has_left: bool) -> None:
+    """Raise NotAMember for a member who left or is inactive; None passes."""
     if has_left or (member and not member.is_active):
         raise _build_left()
-    if member and member.is_pending:
-        raise InvitationOpen()
 
 
 def _build_left() -> NotAMember:

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from weconnect import clock, ids, mail
@@ -20,7 +19,8 @@ from weconnect.api.idempotency import replay_safe_id
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
 from weconnect.db.table import Transaction
-from weconnect.identity.rows import EmailRow, UserRow
+from weconnect.errors import Forbidden, NotFound, Unauthenticated
+from weconnect.identity.rows import NO_USER_ID, EmailRow, UserRow
 from weconnect.organizations.entities import Invitation, Organization, OrganizationMember
 from weconnect.organizations.errors import (
     AlreadyInvited,
@@ -71,14 +71,13 @@ def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInv
     organization = _load_organization(organization_id)
     inviter = rules.require_verified_inviter(caller)
     rules.check_domain(organization, new.email)
-    rules.require_may_invite(caller, organization_id, new)
+    rules.require_may_offer(caller, organization_id, new)
     _close_expired(caller, organization_id)
-    user_id = _find_user(new.email)
-    _require_not_member(organization_id, user_id)
+    _require_no_member(organization_id, new.email)
     rules.count_mail_to_address(new.email)
     invitation, token = _draft(caller, organization_id, new)
     pk, sk = InvitationRow.at(organization_id, invitation.id)
-    row = InvitationRow.of(invitation, pk=pk, sk=sk, token_hash=_hash(token), user_id=user_id)
+    row = InvitationRow.of(invitation, pk=pk, sk=sk, token_hash=_hash(token))
     try:
         with table.transaction(caller.actor()) as writes:
             membership.require_active_organization(writes, organization_id)
@@ -87,8 +86,6 @@ def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInv
             membership.take_member_quota(writes, organization)
             rules.count_invitation(writes, organization_id)
             membership.adjust_role_count(writes, organization_id, new.custom_role_id, 1)
-            if user_id:
-                writes.create(_build_pending_member(invitation, user_id))
     except MemberLimitReached:
         usage.emit_limit_events(organization, "teamMembers", organization.get_plan_limits().max_team_members)
         raise
@@ -99,18 +96,20 @@ def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInv
 def resend(caller: Caller, organization_id: UUID, invitation_id: UUID) -> SentInvitation:
     """Send an invitation again with a new token that is valid for seven days; the previous token becomes invalid.
 
-    Whoever resends it gives what it offers, and may get to see its token. Raises CannotGrant or OwnerOnly.
+    Whoever resends it gives what it offers, may get to see its token, and is its inviter from then on. Raises
+    CannotGrant, OwnerOnly, RoleNotFound, EmailNotVerified, DomainNotAllowed, TooManyInvitations or TooManyAttempts.
     """
     membership.require_current_organization(caller, organization_id)
     row = _require_row(organization_id, invitation_id)
-    rules.require_may_offer(caller, organization_id, row.to_entity(), chooses_role=False)
+    rules.require_may_offer(caller, organization_id, row.to_entity())
     organization = _load_organization(organization_id)
     inviter = rules.require_verified_inviter(caller)
     rules.check_domain(organization, row.email)
     rules.count_mail_to_address(row.email)
     token = _create_token(organization_id, invitation_id)
     with table.transaction(caller.actor()) as writes:
-        writes.change(row, {"token_hash": _hash(token), "expires_at": clock.iso(_compute_expiry())})
+        renewed = {"token_hash": _hash(token), "expires_at": clock.iso(_compute_expiry())}
+        writes.change(row, {**renewed, "invited_by": str(caller.user_id)})
         rules.count_invitation(writes, organization_id)
     return _send(_require_row(organization_id, invitation_id), organization, inviter, token)
 
@@ -124,7 +123,7 @@ def revoke(caller: Caller, organization_id: UUID, invitation_id: UUID, if_match:
 
 
 def close(writes: Transaction, row: InvitationRow, *, if_match: int | None = None) -> None:
-    """Delete an invitation that was not accepted; release its address, pending member, quota and role."""
+    """Delete an invitation that was not accepted; release its address, quota and role."""
     organization_id = UUID(row.organization_id)
     writes.delete(row, if_match=if_match, if_refused=_build_not_found())
     writes.discard(_build_address_row(row))
@@ -133,7 +132,6 @@ def close(writes: Transaction, row: InvitationRow, *, if_match: int | None = Non
     membership.adjust_role_count(
         writes, organization_id, UUID(custom_role_id) if custom_role_id else None, -1
     )
-    _delete_pending(writes, row)
 
 
 def load_by_token(token: str) -> InvitationRow:
@@ -153,40 +151,41 @@ def load_by_token(token: str) -> InvitationRow:
     return row
 
 
-def check_address(row: InvitationRow, email: str) -> Organization:
-    """Return the inviting organization. Raises InvitedOtherAddress or DomainNotAllowed for a wrong address."""
+def require_acceptable(row: InvitationRow, email: str) -> Organization:
+    """Return the inviting organization, if the user with this address may join it by an invitation now.
+
+    An invitation gives what its inviter could give at this moment. Raises InvitationNotFound for one who could not any
+    more, InvitedOtherAddress, DomainNotAllowed or OrganizationNotFound.
+    """
     if row.email != email:
         raise InvitedOtherAddress()
     organization = _load_organization(UUID(row.organization_id))
     rules.check_domain(organization, email)
+    try:
+        rules.require_may_still_offer(row.to_entity())
+    except (Unauthenticated, Forbidden, NotFound) as error:
+        raise _build_not_found() from error
     return organization
 
 
 def join(writes: Transaction, row: InvitationRow, user_id: UUID) -> None:
-    """Make a user the member that the invitation describes, with its quota and role. Raises AlreadyMember."""
+    """Make a user the member that the invitation describes, with its quota and role.
+
+    An ownership is the caller's to count. The transaction raises AlreadyMember.
+    """
     organization_id = UUID(row.organization_id)
     membership.require_active_organization(writes, organization_id)
     writes.delete(row, if_refused=_build_not_found())
     writes.discard(_build_address_row(row))
     membership.allow_return(writes, organization_id, row.email)
-    moment = clock.now()
-    existing = table.get(MemberRow, MemberRow.at(organization_id, user_id))
-    if existing is not None and not existing.to_entity().is_pending:
-        raise AlreadyMember()
-    if existing is not None:
-        writes.change(existing, {"joined_at": clock.iso(moment), **_build_granted_values(row.to_entity())})
-    else:
-        member = _build_pending_member(row.to_entity(), user_id)
-        member.joined_at = clock.iso(moment)
-        writes.create(member, AlreadyMember())
-    if row.user_id != str(user_id):
-        _delete_pending(writes, row)
+    writes.create(_build_member(row.to_entity(), user_id), AlreadyMember())
 
 
 def _build_not_found() -> InvitationNotFound:
     """Return the one error for every token that is of no use, whatever the reason."""
     return InvitationNotFound(
-        "This invitation was used, revoked or replaced, or has expired. Ask for a new one."
+        "This invitation was used, revoked or replaced, has expired, or its sender may not give it any more. "
+        "Ask for a new one."
     )
 
 
@@ -195,14 +194,14 @@ def _build_already_invited() -> AlreadyInvited:
     return AlreadyInvited("This address has an open invitation. Resend or revoke that one.")
 
 
-def _require_not_member(organization_id: UUID, user_id: str | None) -> None:
-    """Raise AlreadyMember for a member, AlreadyInvited for a pending one; None (no account) passes."""
-    row = table.get(MemberRow, MemberRow.at(organization_id, user_id)) if user_id else None
-    if row is None:
-        return
-    if row.to_entity().is_pending:
-        raise _build_already_invited()
-    raise AlreadyMember("The user with this address is already a member.")
+def _require_no_member(organization_id: UUID, email: str) -> None:
+    """Raise AlreadyMember when the user with this address is a member.
+
+    An address without an account takes the same reads, so that not even the time tells the inviter which ones have one.
+    """
+    marker = table.get(EmailRow, EmailRow.at(email))
+    if table.get(MemberRow, MemberRow.at(organization_id, marker.user_id if marker else NO_USER_ID)):
+        raise AlreadyMember("The user with this address is already a member.")
 
 
 def _draft(caller: Caller, organization_id: UUID, new: NewInvitation) -> tuple[Invitation, str]:
@@ -245,18 +244,20 @@ def _compute_expiry() -> datetime:
     return clock.now() + timedelta(days=VALID_DAYS)
 
 
-def _build_pending_member(invitation: Invitation, user_id: UUID | str) -> MemberRow:
-    """Return the row of the invited user, who has not joined yet."""
+def _build_member(invitation: Invitation, user_id: UUID) -> MemberRow:
+    """Return the row of the user who accepts an invitation now."""
+    moment = clock.now()
     member = OrganizationMember(
         id=ids.new_id(),
-        created_at=invitation.created_at,
-        updated_at=invitation.created_at,
+        created_at=moment,
+        updated_at=moment,
         organization_id=invitation.organization_id,
-        user_id=UUID(str(user_id)),
+        user_id=user_id,
         role=invitation.role,
         custom_role_id=invitation.custom_role_id,
         permissions=invitation.permissions,
         invited_at=invitation.created_at,
+        joined_at=moment,
         invited_by=invitation.invited_by,
     )
     pk, sk = MemberRow.at(member.organization_id, user_id)
@@ -265,28 +266,6 @@ def _build_pending_member(invitation: Invitation, user_id: UUID | str) -> Member
         "gsi1sk": MemberRow.of_user_order(member.organization_id),
     }
     return MemberRow.of(member, pk=pk, sk=sk, **index_keys)
-
-
-def _build_granted_values(invitation: Invitation) -> dict[str, Any]:
-    """Return role and permissions of an invitation as values of a member's row.
-
-    Accepting writes them over those of the pending member, whom another invitation may have created.
-    """
-    custom_role_id = invitation.custom_role_id
-    return {
-        "role": invitation.role.value,
-        "custom_role_id": str(custom_role_id) if custom_role_id else None,
-        "permissions": invitation.permissions.model_dump(mode="json"),
-    }
-
-
-def _delete_pending(writes: Transaction, row: InvitationRow) -> None:
-    """Delete the pending member of an invitation; one who joined by another invitation stays."""
-    if row.user_id is None:
-        return
-    member = table.get(MemberRow, MemberRow.at(row.organization_id, row.user_id))
-    if member is not None and member.to_entity().is_pending:
-        writes.delete(member, if_refused=_build_not_found())
 
 
 def _close_expired(caller: Caller, organization_id: UUID) -> None:
@@ -306,12 +285,6 @@ def _emit_limit_events(organization: Organization) -> None:
     if organization.get_plan_limits().max_team_members > 0:
         row = table.get(MemberCountRow, MemberCountRow.at(organization.id))
         usage.emit_limit_events(organization, "teamMembers", int(row.total) if row else 0)
-
-
-def _find_user(email: str) -> str | None:
-    """Return the ID of the user who has an address, or None."""
-    row = table.get(EmailRow, EmailRow.at(email))
-    return row.user_id if row else None
 
 
 def _build_address_row(row: InvitationRow) -> InvitedAddressRow:

@@ -3,14 +3,14 @@
 from uuid import UUID
 
 from weconnect import clock
-from weconnect.api.caller import Caller
+from weconnect.api.caller import EVERYTHING, Caller
 from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.identity import mail_limits
 from weconnect.identity.email_addresses import domain_of
-from weconnect.identity.errors import TooManyAttempts
+from weconnect.identity.errors import TooManyAttempts, UserNotFound
 from weconnect.identity.rows import UserRow
-from weconnect.identity.verified_addresses import require_verified
+from weconnect.identity.verified_addresses import is_operator, require_verified
 from weconnect.organizations.entities import (
     Invitation,
     Organization,
@@ -24,6 +24,7 @@ from weconnect.organizations.errors import (
     TooManyInvitations,
 )
 from weconnect.organizations.members import membership
+from weconnect.organizations.members.active_membership import load_active_membership
 from weconnect.organizations.plans import windows
 from weconnect.organizations.rows import RoleRow
 from weconnect.organizations.schemas import NewInvitation
@@ -37,25 +38,29 @@ def require_verified_inviter(caller: Caller) -> UserRow:
     return require_verified(caller.user_id, "invite others")
 
 
-def require_may_invite(caller: Caller, organization_id: UUID, new: NewInvitation) -> None:
-    """Raise CannotGrant or OwnerOnly when a new invitation grants more than the caller has.
+def require_may_still_offer(invitation: Invitation) -> None:
+    """Raise Unauthenticated, Forbidden or NotFound unless the inviter may give now what the invitation offers."""
+    organization_id, inviter_id = invitation.organization_id, invitation.invited_by
+    user = table.require(UserRow, UserRow.at(inviter_id), UserNotFound)
+    if user.is_active and is_operator(user):
+        role, permissions = OrganizationRole.OWNER.value, frozenset({EVERYTHING})
+    else:
+        inviter = load_active_membership(inviter_id, organization_id)
+        role, permissions = inviter.member.effective_role, inviter.permissions()
+    caller = Caller(inviter_id, organization_id, role, permissions, user_role=user.role)
+    caller.require_permission("organization:invite")
+    require_may_offer(caller, organization_id, invitation)
 
-    Raises also OwnerHasAllPermissions for an owner with a custom role, and RoleNotFound.
+
+def require_may_offer(caller: Caller, organization_id: UUID, offer: NewInvitation | Invitation) -> None:
+    """Raise an error when an invitation offers a membership that the caller may not give.
+
+    Raises CannotGrant, OwnerOnly, RoleNotFound, or OwnerHasAllPermissions for an owner with a custom role.
     """
-    if new.custom_role_id:
-        if new.role == OrganizationRole.OWNER:
+    if offer.custom_role_id:
+        if offer.role == OrganizationRole.OWNER:
             raise OwnerHasAllPermissions("An owner has every permission. Leave out customRoleId.")
-        table.require(RoleRow, RoleRow.at(organization_id, new.custom_role_id), RoleNotFound)
-    require_may_offer(caller, organization_id, new, chooses_role="role" in new.model_fields_set)
-
-
-def require_may_offer(
-    caller: Caller, organization_id: UUID, offer: NewInvitation | Invitation, *, chooses_role: bool
-) -> None:
-    """Raise CannotGrant or OwnerOnly when an invitation offers a membership that the caller may not give.
-
-    `chooses_role` as in `membership.load_granted_permissions`.
-    """
+        table.require(RoleRow, RoleRow.at(organization_id, offer.custom_role_id), RoleNotFound)
     moment = clock.now()
     invited = OrganizationMember(
         id=caller.user_id,
@@ -67,6 +72,7 @@ def require_may_offer(
         custom_role_id=offer.custom_role_id,
         permissions=offer.permissions,
     )
+    chooses_role = offer.role != OrganizationRole.MEMBER
     permissions = membership.load_granted_permissions(invited, chooses_role=chooses_role)
     membership.require_may_grant(caller, offer.role, permissions)
     membership.require_may_give_role(caller, invited.effective_role)

@@ -42,7 +42,7 @@ def load_active_membership(user_id: object, organization_id: object) -> ActiveMe
     if not isinstance(member_row, MemberRow) or not isinstance(organization_row, OrganizationRow):
         raise NotAMember()
     member, organization = member_row.to_entity(), organization_row.to_entity()
-    if not member.is_active or member.is_pending:
+    if not member.is_active:
         raise NotAMember()
     if not organization.is_active:
         raise OrganizationInactive()

@@ -6,19 +6,16 @@ from uuid import UUID
 from weconnect.api.caller import Caller
 from weconnect.api.pagination import Page, query_page
 from weconnect.db import table
-from weconnect.db.table import Transaction
 from weconnect.errors import Invalid
 from weconnect.identity import sessions
-from weconnect.identity.errors import EmailNotVerified, UserNotFound
+from weconnect.identity.errors import UserNotFound
 from weconnect.identity.permissions import effective_role
 from weconnect.identity.rows import UserRow
-from weconnect.identity.verified_addresses import is_verified
 from weconnect.organizations import ownership
 from weconnect.organizations.entities import Member, MemberUser, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
     MemberInactive,
     MemberNotFound,
-    MemberPending,
     OrganizationNotFound,
     OwnerOnly,
     RoleNotFound,
@@ -89,8 +86,8 @@ def update(
 ) -> Member:
     """Change a member. It applies at once, except to GETs with an access token that was issued before (15 minutes).
 
-    Raises MemberNotFound, MemberPending, LastOwner, OwnerOnly, CannotGrant, Outranked, RoleNotFound, EmailNotVerified
-    or MemberLimitReached.
+    Raises MemberNotFound, LastOwner, OwnerOnly, CannotGrant, Outranked, RoleNotFound, EmailNotVerified, CannotOwn,
+    OrganizationLimitReached or MemberLimitReached.
     """
     membership.require_current_organization(caller, organization_id)
     return membership.retry_on_owner_race(
@@ -102,7 +99,7 @@ def _update_member(
     caller: Caller, organization_id: UUID, user_id: UUID, changes: MemberChanges, if_match: int | None
 ) -> Member:
     """Change a member in one transaction with quota, role counts and owner check; return them as changed."""
-    row = _require_joined(organization_id, user_id)
+    row = _require_row(organization_id, user_id)
     before = row.to_entity()
     after = _apply(changes, before)
     _require_may_update(caller, before, after)
@@ -111,7 +108,8 @@ def _update_member(
         if before.role == OWNER and before.is_active and not (after.role == OWNER and after.is_active):
             membership.require_another_owner(writes, organization_id, user_id)
         if after.role == OWNER and before.role != OWNER:
-            _count_ownership(writes, organization_id, user_id)
+            new_owner = table.require(UserRow, UserRow.at(user_id), UserNotFound)
+            ownership.count_new_owner(writes, new_owner, organization_id)
         values = {
             "role": after.role.value,
             "custom_role_id": str(after.custom_role_id) if after.custom_role_id else None,
@@ -173,7 +171,7 @@ def remove(caller: Caller, organization_id: UUID, user_id: UUID, if_match: int |
 
     def work() -> None:
         """Remove the member in one transaction."""
-        row = _require_joined(organization_id, user_id)
+        row = _require_row(organization_id, user_id)
         membership.require_may_change(caller, row.to_entity())
         with table.transaction(caller.actor()) as writes:
             membership.remove_member(writes, row, if_match=if_match)
@@ -188,7 +186,7 @@ def leave(caller: Caller, organization_id: UUID) -> None:
 
     def work() -> None:
         """Remove the caller in one transaction."""
-        row = _require_joined(organization_id, caller.user_id)
+        row = _require_row(organization_id, caller.user_id)
         with table.transaction(caller.actor()) as writes:
             membership.remove_member(writes, row)
 
@@ -199,11 +197,11 @@ def leave(caller: Caller, organization_id: UUID) -> None:
 def transfer_ownership(caller: Caller, organization_id: UUID, new_owner_id: UUID) -> Member:
     """Make another member an owner and the caller, who is one, an admin; return the new owner.
 
-    Raises MemberNotFound, MemberPending, MemberInactive or EmailNotVerified.
+    Raises MemberNotFound, MemberInactive, EmailNotVerified, CannotOwn or OrganizationLimitReached.
     """
     if new_owner_id == caller.user_id:
         raise Invalid("You are the owner already. Name another member in userId.", pointer="/userId")
-    row = _require_joined(organization_id, new_owner_id)
+    row = _require_row(organization_id, new_owner_id)
     if not row.is_active:
         raise MemberInactive("This member is not active. Activate the member first.")
     own = table.get(MemberRow, MemberRow.at(organization_id, caller.user_id))  # an operator may be no member
@@ -211,31 +209,16 @@ def transfer_ownership(caller: Caller, organization_id: UUID, new_owner_id: UUID
         membership.require_active_organization(writes, organization_id)
         membership.adjust_role_count(writes, organization_id, row.to_entity().custom_role_id, -1)
         writes.change(row, {"role": OWNER.value, "custom_role_id": None})
-        _count_ownership(writes, organization_id, new_owner_id)
+        new_owner = table.require(UserRow, UserRow.at(new_owner_id), UserNotFound)
+        ownership.count_new_owner(writes, new_owner, organization_id)
         if own is not None and own.role == OWNER:
             writes.change(own, {"role": OrganizationRole.ADMIN.value})
     return get(caller, organization_id, new_owner_id)
 
 
-def _count_ownership(writes: Transaction, organization_id: UUID, user_id: UUID) -> None:
-    """Count the organization for a new owner; the transaction raises OrganizationLimitReached.
-
-    Raises EmailNotVerified: behind an address that nobody proved, an organization could be left to its later holder.
-    """
-    user = table.require(UserRow, UserRow.at(user_id), UserNotFound)
-    if not is_verified(user):
-        raise EmailNotVerified(
-            "The e-mail address of the new owner is not verified. They verify it before they become an owner."
-        )
-    ownership.add(writes, user_id, organization_id, ownership.prepare(user))
-
-
-def _require_joined(organization_id: UUID, user_id: UUID) -> MemberRow:
-    """Return the row of a member. Raises MemberNotFound, or MemberPending before they have joined."""
-    row = table.require(MemberRow, MemberRow.at(organization_id, user_id), MemberNotFound)
-    if row.to_entity().is_pending:
-        raise MemberPending("This user has not joined yet. Revoke the invitation instead.")
-    return row
+def _require_row(organization_id: UUID, user_id: UUID) -> MemberRow:
+    """Return the row of a member. Raises MemberNotFound."""
+    return table.require(MemberRow, MemberRow.at(organization_id, user_id), MemberNotFound)
 
 
 def _to_user(row: table.Row | None) -> MemberUser | None:

@@ -208,12 +208,7 @@ def require_another_owner(writes: Transaction, organization_id: UUID, leaving: U
     pk, _ = OrganizationRow.at(organization_id)
     for row in MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True):
         member = row.to_entity()
-        if (
-            member.user_id != leaving
-            and member.role == OrganizationRole.OWNER
-            and member.is_active
-            and not member.is_pending
-        ):
+        if member.user_id != leaving and member.role == OrganizationRole.OWNER and member.is_active:
             is_owner = (MemberRow.role == OrganizationRole.OWNER.value) & (MemberRow.is_active == True)  # noqa: E712
             writes.check(MemberRow, (row.pk, row.sk), is_owner, _build_last_owner())
             return
@@ -244,14 +239,10 @@ def remove_member(
 ) -> None:
     """Remove a member with their share of the quota and their role; the row in the trash tells the audit who did it.
 
-    An organization that is `owned` keeps an owner; one in the trash need not. When a pending member is removed, the
-    invitation keeps its share of the quota. At most six writes.
+    An organization that is `owned` keeps an owner; one in the trash need not. At most six writes.
     """
     member = row.to_entity()
     organization_id, user_id = member.organization_id, member.user_id
-    if member.is_pending:
-        writes.delete(row, if_match=if_match)
-        return
     if owned and member.role == OrganizationRole.OWNER and member.is_active:
         require_another_owner(writes, organization_id, user_id)
     table.move_to_trash(writes, row, MemberRow.in_trash(organization_id, user_id), if_match=if_match)

@@ -146,7 +146,7 @@ def _mail_owners(organization: Organization, resource: str, percent: int, used: 
     rest = f" uses {used} of the {limit} {noun} that its plan {organization.plan} allows.{hint}\n"
     pk, _ = OrganizationRow.at(organization.id)
     rows = MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True)
-    owners = [row for row in rows if row.role == OrganizationRole.OWNER and row.is_active and row.joined_at]
+    owners = [row for row in rows if row.role == OrganizationRole.OWNER and row.is_active]
     for user in table.get_many([UserRow.at(row.user_id) for row in owners[:50]]).values():
         if isinstance(user, UserRow):
             # The name is a text that its owner chose, and an address that is not verified may be a stranger's.

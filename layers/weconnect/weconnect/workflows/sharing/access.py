@@ -144,9 +144,9 @@ def find_best_share(caller: Caller, workflow_id: UUID) -> WorkflowShare | None:
 
 
 def get_active_member(row: Row | None) -> OrganizationMember | None:
-    """Return the member of a row, or None when they were deactivated, left, or have not joined yet."""
+    """Return the member of a row, or None when they were deactivated or left."""
     member = row.to_entity() if isinstance(row, MemberRow) else None
-    return member if member and member.is_active and not member.is_pending else None
+    return member if member and member.is_active else None
 
 
 def get_sharing_role(caller: Caller, member: OrganizationMember) -> str | None:
