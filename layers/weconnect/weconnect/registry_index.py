@@ -33,6 +33,7 @@ MODULES_BY_KIND: dict[str, str] = {
     "QUEUE": "weconnect.executions.rows",
     "SEMAPHORE": "weconnect.executions.rows",
     "SWEEP": "weconnect.executions.rows",
+    "TREE": "weconnect.executions.rows",
     "APIKEY": "weconnect.identity.rows",
     "ATTEMPTS": "weconnect.identity.rows",
     "EMAIL": "weconnect.identity.rows",

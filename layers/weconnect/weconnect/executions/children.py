@@ -15,6 +15,13 @@ def add_reference(parent: AnyRow, child: AnyRow) -> None:
     table.put(ChildRow(pk=pk, sk=sk, execution_key=[child.pk, child.sk]), ACTOR)
 
 
+def find(parent: AnyRow, execution_id: UUID) -> AnyRow | None:
+    """Return the execution with this ID that a parent has started, or None."""
+    at = ChildRow.at(UUID(parent.organization_id), UUID(parent.id), execution_id)
+    reference = table.get(ChildRow, at)
+    return load_row(reference.execution_key) if reference else None
+
+
 def list_open_children(row: AnyRow) -> list[AnyRow]:
     """Return the open executions that an execution waits for, or that are parts of it."""
     pk, prefix = ChildRow.of_parent(UUID(row.organization_id), UUID(row.id))

@@ -1,6 +1,6 @@
 """Errors of executions; one class for each code."""
 
-from weconnect.errors import Conflict, NotFound, TooLarge
+from weconnect.errors import Conflict, LimitReached, NotFound, TooLarge
 
 
 class ExecutionNotFound(NotFound):
@@ -37,6 +37,12 @@ class TooDeep(Conflict):
     """Agents and workflows that call each other have reached the deepest nesting level allowed."""
 
     code, title = "too_deep", "Executions are nested too deeply"
+
+
+class TooManyDescendants(LimitReached):
+    """An execution has started as many others, by itself and through them, as the plan allows."""
+
+    code, title = "too_many_descendants", "Too many executions started by one"
 
 
 class ExpressExecution(Conflict):

@@ -32,6 +32,14 @@ class ConcurrencyLimit(TypedDict):
     policy: Literal["queue", "skip", "cancel_running"]
 
 
+class ExecutionTree(TypedDict):
+    """The tree that an execution is in: who began it, how far below that the execution is, and the plan's limit."""
+
+    root_id: str
+    level: int
+    max_descendants: int
+
+
 class FunctionCall(NamedTuple):
     """A durable function, the name of the durable execution to start, and its payload as JSON."""
 
@@ -44,6 +52,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     """An execution of a workflow or of an agent: what both have.
 
     - `parent_key`: the row of the execution that waits for this one; `parent_callback`: the callback that it waits for.
+    - `tree`: the executions that it belongs to, which have a limit together.
     - `concurrency`: the limit of executions that it counts for. `queued_at`: the key of the queue's row, until the
       execution is admitted; `waits_for`: the semaphore of that queue.
     - `was_queued`: it has waited for a slot, so what its request relied on may be gone when it begins.
@@ -74,6 +83,7 @@ class ExecutionRow(EntityRow[E], Generic[E]):
     pause_requested_at: Attribute[str | None] = stored()
     parent_key: Attribute[list[str] | None] = stored()
     parent_callback: Attribute[str | None] = stored()
+    tree: Attribute[ExecutionTree] = stored(null=True)
     concurrency: Attribute[ConcurrencyLimit | None] = stored()
     queued_at: Attribute[list[str] | None] = stored()
     waits_for: Attribute[str | None] = stored()
@@ -238,6 +248,17 @@ class ChildRow(Row, discriminator="CHILD"):
     def of_parent(organization_id: UUID, parent_id: UUID) -> tuple[str, str]:
         """Return the partition and the sort key prefix of the references of an execution."""
         return partition_of(organization_id, parent_id), key("CHILD", "")
+
+
+class TreeRow(Row, discriminator="TREE"):
+    """The number of executions that the first one of a tree has started, with theirs. Only `trees` writes it."""
+
+    descendants: Attribute[int] = stored(default=0)
+
+    @staticmethod
+    def at(organization_id: UUID, root_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of the count of the tree that an execution began."""
+        return partition_of(organization_id, root_id), key("TREE")
 
 
 class SweepRow(Row, discriminator="SWEEP"):

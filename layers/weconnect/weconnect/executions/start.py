@@ -5,16 +5,17 @@ is executed is read in one call together with the limits; the execution is count
 its function is invoked. A crash in between leaves a stored execution, which the sweeper starts.
 """
 
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from weconnect.auth.limits import enforcement
 from weconnect.db import table
 from weconnect.errors import Conflict
 from weconnect.events.subscriptions import MAX_DEPTH
-from weconnect.executions import children, followups, lifecycle
+from weconnect.executions import children, followups, lifecycle, trees
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import ExecutionStatus
-from weconnect.executions.errors import TooDeep
+from weconnect.executions.errors import TooDeep, TooManyDescendants
 from weconnect.executions.invocation import invoke
 from weconnect.executions.kinds import get_kind
 from weconnect.executions.requests import StartExecution
@@ -32,23 +33,33 @@ def start(request: StartExecution) -> StartedExecution:
     """Start an execution: store it, and have it executed unless a parent does that. Idempotent by its ID.
 
     An express execution has ended afterwards. One without a free slot is pending until it is admitted. Raises TooDeep,
-    the kind's problems (not found, inactive, forbidden), LimitReached, InputTooLarge, ConcurrencyLimitReached.
+    the kind's problems (not found, inactive, forbidden), LimitReached, InputTooLarge, ConcurrencyLimitReached and
+    TooManyDescendants.
     """
     if request.depth > MAX_DEPTH:
         raise TooDeep(f"Executions may start each other at most {MAX_DEPTH} levels deep.")
     counted_for = request.counted_for
     limit_keys = enforcement.keys_to_read(counted_for) if counted_for else []
     prepared = get_kind(request.kind).prepare(request, limit_keys)
-    counted = enforcement.count_execution(counted_for, prepared.rows) if counted_for else None
-    try:
-        row = prepared.build_row(counted.retention_days if counted else request.retention_days)
-        started = _store(request, row, counted.max_concurrent if counted else None)
-    except BaseException:
+    with ExitStack() as undo:
+        counted = enforcement.count_execution(counted_for, prepared.rows) if counted_for else None
         if counted:
-            counted.undo()
-        raise
-    if counted and not started.is_new:
-        counted.undo()
+            undo.callback(counted.undo)
+        tree = trees.place(request, counted.max_descendants if counted else -1)
+        if request.parent:
+            try:
+                trees.count_descendant(request.organization_id, tree)
+            except TooManyDescendants:
+                existing = children.find(request.parent, request.execution_id)
+                if existing is None:
+                    raise
+                return StartedExecution(existing, is_new=False)
+            undo.callback(trees.uncount_descendant, request.organization_id, tree)
+        row = prepared.build_row(counted.retention_days if counted else request.retention_days)
+        row.set(tree=tree)
+        started = _store(request, row, counted.max_concurrent if counted else None)
+        if started.is_new:
+            undo.pop_all()
     if started.is_new and started.row.is_express:
         prepared.execute(started.row)
     elif request.parent is None:

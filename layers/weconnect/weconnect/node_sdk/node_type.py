@@ -323,6 +323,8 @@ class NodeType:
     outputs_of: Callable[[dict[str, Any]], list[str]] | None = None
     """The outputs beside `outputs` that depend on the parameters as they are written."""
     may_suspend: bool = False
+    starts_executions: bool = False
+    """Whether it starts executions: below the requested execution, one such node at a time is executed."""
     operations: int = 1
     """The approximate maximum of platform operations of an attempt, with which loops plan."""
     express: bool = True

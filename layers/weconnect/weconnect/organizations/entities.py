@@ -42,7 +42,12 @@ class OrganizationRole(StrEnum):
 
 
 class PlanLimits(ApiModel):
-    """The quotas and limits of a plan; -1 means unlimited. `max_api_keys` are those of one member."""
+    """The quotas and limits of a plan; -1 means unlimited.
+
+    `max_api_keys` are those of one member. `max_descendants` are the executions that one execution may start, by itself
+    and through those: slices of loops, subworkflows, agents and what they call. They do not count as executions of the
+    month, and need no slot of `max_concurrent_executions`.
+    """
 
     max_workflows: Limit
     max_executions_per_month: Limit
@@ -51,6 +56,7 @@ class PlanLimits(ApiModel):
     max_agents: Limit
     max_workflow_complexity: Limit
     max_concurrent_executions: Limit
+    max_descendants: Limit
     retention_days: Limit
     max_api_keys: Limit
     max_open_jobs: Limit
@@ -67,6 +73,7 @@ _LIMITS_BY_FIELD: dict[str, tuple[int, int, int, int]] = {
     "max_agents": (5, 20, 100, -1),
     "max_workflow_complexity": (20, 50, 100, -1),
     "max_concurrent_executions": (2, 5, 25, 100),
+    "max_descendants": (500, 5_000, 25_000, 100_000),
     "retention_days": (7, 30, 90, 365),
     "max_api_keys": (5, 10, 25, 100),
     "max_open_jobs": (3, 5, 10, 25),

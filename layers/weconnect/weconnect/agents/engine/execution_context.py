@@ -55,7 +55,8 @@ class AgentSnapshot(BaseModel):
     """The data that an execution works with; later changes of the agent, its tools and its memory do not affect it.
 
     `recalled` is what memory adds to the system prompt. `max_tokens` and `max_cost_micros` are its share of a calling
-    execution's budget; the fields with `organization_` are the organization's budget of a month.
+    execution's budget; the fields with `organization_` are the organization's budget of a month. `starts_in_parallel`:
+    several of its calls may start executions at the same time.
     """
 
     user_id: UUID
@@ -71,6 +72,7 @@ class AgentSnapshot(BaseModel):
     organization_max_tokens: int | None = None
     organization_max_cost_usd: float | None = None
     may_run_workflows: bool = False
+    starts_in_parallel: bool = True
 
     def find_tool(self, name: str) -> PinnedTool | None:
         """Return the tool with this name, also one of an MCP server; None for an unknown name."""

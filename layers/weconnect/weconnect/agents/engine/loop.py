@@ -25,7 +25,7 @@ from weconnect.base_entity import JsonObject
 from weconnect.db import table
 from weconnect.durable.steps import StepFailed, Steps
 from weconnect.errors import BadRequest
-from weconnect.executions import beginning, lifecycle
+from weconnect.executions import beginning, lifecycle, trees
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.followups import complete_execution
 from weconnect.executions.results import Completion
@@ -84,6 +84,7 @@ def _begin(context: ExecutionContext, share: BudgetShare) -> AgentSnapshot | Non
         input=execution.input,
         started=clock.now().timestamp(),
         may_run_workflows=bool(row.may_run_workflows),
+        starts_in_parallel=trees.starts_in_parallel(row.tree),
         definition=version.to_entity(),
         tools=[tool for tool in tools if tool.is_active],
         recalled="",

@@ -70,18 +70,21 @@ def execute_tool_calls(
         )
         for position in range(1, len(calls) + 1)
     ]
-    if len(branches) == 1:
-        results = [branches[0](steps)]
-    else:
-        results = steps.parallel(f"tools-{tool_round.number}", branches, _build_call_adapter())
-    return _collect(calls, results, total)
+    starts_executions = agent_calls > 0 or any(invocation.is_workflow_call(tool) for tool in tools if tool)
+    in_sequence = len(branches) == 1 or (starts_executions and not snapshot.starts_in_parallel)
+    results = (
+        [branch(steps) for branch in branches]
+        if in_sequence
+        else steps.parallel(f"tools-{tool_round.number}", branches, _build_call_adapter())
+    )
+    return _collect(calls, results, total, in_sequence=in_sequence)
 
 
 def _collect(
-    calls: list[ToolCall], results: list[ToolResult | Ended], total: Usage
+    calls: list[ToolCall], results: list[ToolResult | Ended], total: Usage, *, in_sequence: bool
 ) -> list[Message] | Completion:
     """Add a round's results to the usage; return them as messages, or the completion of the first call that ended."""
-    messages, suspended_seconds = [], 0.0
+    messages, suspended_seconds = [], [0.0]
     for call, result in zip(calls, results, strict=True):
         if isinstance(result, Ended):
             return result.completion
@@ -89,7 +92,7 @@ def _collect(
             total.tools_used.append(call.name)
         if result.charge:
             total.add_charge(result.charge)
-        suspended_seconds = max(suspended_seconds, result.suspended_seconds)
+        suspended_seconds.append(result.suspended_seconds)
         message = Message(
             role="tool",
             content=result.content,
@@ -98,7 +101,8 @@ def _collect(
             is_error=result.is_error,
         )
         messages.append(message)
-    total.suspended_seconds += suspended_seconds  # the longest alone: they waited in parallel
+    # Of those that waited in parallel, the longest alone.
+    total.suspended_seconds += sum(suspended_seconds) if in_sequence else max(suspended_seconds)
     return messages
 
 

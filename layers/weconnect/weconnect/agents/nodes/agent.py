@@ -50,6 +50,7 @@ NODE = NodeType(
     description="Executes an agent on each item, and returns `output`, `executionId` and `agentId`.",
     category="ai",
     kind="flow",
+    starts_executions=True,
     operations=100,
     express=False,
     parameters=AgentParameters,

@@ -33,11 +33,13 @@ FIRST_THRESHOLD_PERCENT = 80
 class CountedExecution:
     """An execution that all limits have counted.
 
-    It is kept for `retention_days`, and at most `max_concurrent` may be open at the same time (-1: any number).
+    It is kept for `retention_days`, at most `max_concurrent` may be open at the same time, and it may start
+    `max_descendants` others, by itself and through them (-1: any number).
     """
 
     retention_days: int
     max_concurrent: int = -1
+    max_descendants: int = -1
     _subtractions: list[dict[str, Any]] = field(default_factory=list)
 
     def undo(self) -> None:
@@ -63,8 +65,9 @@ def count_execution(caller: Caller, rows: Mapping[tuple[str, str], Row]) -> Coun
     if not isinstance(row, OrganizationRow):
         raise OrganizationNotFound()
     organization = row.to_entity()
+    limits = organization.get_plan_limits()
     counted = CountedExecution(
-        retention_days(organization), organization.get_plan_limits().max_concurrent_executions
+        retention_days(organization), limits.max_concurrent_executions, limits.max_descendants
     )
     try:
         for limit_type, at in _build_limit_keys(caller).items():

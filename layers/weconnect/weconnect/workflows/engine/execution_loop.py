@@ -275,9 +275,9 @@ class ExecutionLoop(ExecutionState):
     def _execute_effects(
         self, level: Level, effects: list[ReadyEffect], ready: list[int]
     ) -> list[ReadyEffect]:
-        """Execute the effects that do not wait, or else all; return the remaining ones."""
+        """Execute the effects that do not wait, or else all that may be executed together; return the others."""
         quick = [effect for effect in effects if not require_node_type(effect[0]).may_suspend]
-        group = quick or effects
+        group = self._select_group(quick or effects)
         suspends = not quick
         if suspends:
             self.suspend([node.id for node, _ in group])
@@ -297,7 +297,14 @@ class ExecutionLoop(ExecutionState):
         if suspends:
             self.resume()
         self.check_operations()
-        return [] if suspends else [effect for effect in effects if effect not in quick]
+        return [effect for effect in effects if effect not in group]
+
+    def _select_group(self, effects: list[ReadyEffect]) -> list[ReadyEffect]:
+        """Return those that may be executed together: below the requested execution one that starts executions."""
+        if self.snapshot.starts_in_parallel:
+            return effects
+        starting = [effect for effect in effects if require_node_type(effect[0]).starts_executions]
+        return [effect for effect in effects if effect not in starting[1:]]
 
     def _execute_group(self, level: Level, group: list[ReadyEffect]) -> list[NodeResult]:
         """Execute the effects in parallel branches, a single one without a branch. Raises ExecutionEnded."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from weconnect import clock
+from weconnect.executions import trees
 from weconnect.executions.stored_values import load_value
 from weconnect.node_sdk.node_type import Items, ItemsByOutput
 from weconnect.workflows.entities import WorkflowDefinition
@@ -40,7 +41,8 @@ class ExecutionSnapshot(BaseModel):
     """The data that an execution works with; later changes of the workflow or its variables do not affect it.
 
     `started_at` is in epoch seconds. `reused_outputs` are those of an earlier execution, `reused_from`, by path; the
-    nodes there are not executed. `retention_days`: those of an express execution, whose files expire by themselves.
+    nodes there are not executed. `starts_in_parallel`: several of its nodes may start executions at the same time.
+    `retention_days`: those of an express execution, whose files expire by themselves.
     """
 
     user_id: UUID
@@ -58,6 +60,7 @@ class ExecutionSnapshot(BaseModel):
     retention_days: int | None = None
     is_express: bool = False
     handles_error: bool = False
+    starts_in_parallel: bool = True
     variables: VariableSnapshot = VariableSnapshot()
     loop_slice: LoopSlice | None = None
 
@@ -95,6 +98,7 @@ def take_snapshot(row: WorkflowExecutionRow, definition: WorkflowDefinition) -> 
         retention_days=row.retention_days if row.is_express and row.retention_days > 0 else None,
         is_express=bool(row.is_express),
         handles_error=bool(row.handles_error),
+        starts_in_parallel=trees.starts_in_parallel(row.tree),
         variables=VariableSnapshot(**part["variables"])
         if part
         else variables.take_snapshot(organization_id, UUID(row.workflow_id), definition),

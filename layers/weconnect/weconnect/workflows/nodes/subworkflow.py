@@ -58,6 +58,7 @@ NODE = NodeType(
     kind="flow",
     operations=8,
     may_suspend=True,
+    starts_executions=True,
     express=False,
     parameters=SubworkflowParameters,
     run=pass_through,
