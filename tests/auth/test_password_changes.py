@@ -125,6 +125,46 @@ def test_mails_to_an_address_and_from_a_network_are_limited(aws: None) -> None:
     assert int(refused.headers["Retry-After"]) > 0
 
 
+def request_resets(email: str, *ips: str) -> int:
+    """Request seven resets for an address at each of these IP addresses; return how many mails they caused."""
+    before = len(sent_mails.texts_to(email))
+    for ip in ips:
+        for _ in range(7):
+            assert Client(ip=ip).post("/v1/auth/forgot-password", {"email": email}).status == 204
+    return len(sent_mails.texts_to(email)) - before
+
+
+def test_a_strangers_mails_shut_nobody_out(aws: None, time: MovableClock) -> None:
+    ada, stranger, cafe = "ada@example.com", "198.51.100.1", "192.0.2.77"
+    register(ada)  # at a network that is known to the account from then on
+    assert request_resets(ada, stranger) == 5
+    assert request_resets(ada, cafe) == 5, "at another network that is not known either"
+    assert request_resets(ada, "198.51.100.2", "198.51.100.3") == 0, "many networks have one more limit"
+    assert request_resets(ada, Client().ip) == 4, "with the mail of the registration; the network is known"
+    time.advance(hours=1)
+    assert request_resets(ada, stranger) == 5
+
+
+def test_known_networks_have_a_limit_together(aws: None) -> None:
+    ada = "ada@example.com"
+    register(ada)
+    ips = [f"192.0.2.{number}" for number in range(4)]
+    for ip in ips:
+        assert Client(ip=ip).post("/v1/auth/login", {"email": ada, "password": PASSWORD}).status == 200
+    assert request_resets(ada, *ips) == 9, "with the mail of the registration"
+
+
+def test_mails_of_tenants_shut_nobody_out(aws: None) -> None:
+    ada, owners = "ada@example.com", [register(verified=True) for _ in range(6)]
+    register(ada)
+    invited = [
+        owner.client.post(f"/v1/organizations/{owner.organization['id']}/invitations", {"email": ada}).status
+        for owner in owners
+    ]
+    assert invited == [201] * 5 + [429]
+    assert request_resets(ada, "192.0.2.77") == 5
+
+
 def test_changing_a_password_ends_the_other_sessions(aws: None) -> None:
     person = register("ada@example.com")
     other = login("ada@example.com", PASSWORD).json

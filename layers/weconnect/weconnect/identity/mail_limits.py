@@ -1,35 +1,59 @@
-"""Limits on the mails that anybody can cause to be sent: to one address, and from one network."""
+"""Limits on the mails that anybody can cause to be sent: from one network, and to one address.
 
+Nobody keeps the user of an address from getting a mail by using up its limit. So the mails to an address are counted
+for each network that requests them, and together those of the networks that are known to the account, where its user
+signed in, those of all others, and those that tenants send, such as invitations. A stranger uses up the share of their
+own network, and with many networks that of the unknown ones.
+"""
+
+from weconnect.db import table
 from weconnect.identity.attempt_counters import count_attempt, network_of_ip
 from weconnect.identity.errors import TooManyAttempts, retry_after
 from weconnect.identity.rows import AttemptsRow
 
 WINDOW_SECONDS = 3_600
 MAX_TO_ONE_ADDRESS = 5
+"""The mails to one address that one network requests, and those that tenants send."""
+MAX_OF_MANY_NETWORKS = 10
+"""The mails to one address that all known networks request together, and those of all unknown ones."""
 MAX_FROM_ONE_NETWORK = 20
 
 
 def count_requested_mail(email: str, ip: str) -> bool:
-    """Count a mail that somebody who is not signed in requested; return False when the address may get no more now.
+    """Count a mail that was requested at `ip`; return False when the address may get no more now.
 
-    Raises TooManyAttempts when the network of `ip` has requested too many.
+    Raises TooManyAttempts when the network of `ip` has requested too many, whatever the addresses.
     """
     if not count_attempt(AttemptsRow.at_mails_from(network_of_ip(ip)), MAX_FROM_ONE_NETWORK, WINDOW_SECONDS):
         raise TooManyAttempts(
             f"Too many attempts. Try again in {WINDOW_SECONDS} seconds.",
             headers=retry_after(WINDOW_SECONDS),
         )
-    return count_mail_to(email)
+    return count_mail_to(email, ip)
 
 
-def count_mail_to(email: str) -> bool:
-    """Count a mail to a normalized address; return False when it may get no more within this hour."""
-    return count_attempt(AttemptsRow.at_mails_to(email), MAX_TO_ONE_ADDRESS, WINDOW_SECONDS)
+def count_mail_to(email: str, ip: str) -> bool:
+    """Count a mail to a normalized address that was caused at `ip`; return False when it may get no more this hour.
+
+    The work is the same for a known network and for others, and so for an account and for none.
+    """
+    network = network_of_ip(ip)
+    is_known = table.get(AttemptsRow, AttemptsRow.at_known(email, network)) is not None
+    at_network = AttemptsRow.at_mails_to(email, "FROM", network)
+    at_group = AttemptsRow.at_mails_to(email, "KNOWN" if is_known else "UNKNOWN")
+    return count_attempt(at_network, MAX_TO_ONE_ADDRESS, WINDOW_SECONDS) and count_attempt(
+        at_group, MAX_OF_MANY_NETWORKS, WINDOW_SECONDS
+    )
 
 
-def count_notice_to(email: str, *, is_verified: bool) -> bool:
+def count_tenant_mail_to(email: str) -> bool:
+    """Count a mail that a tenant sends to a normalized address; return False when it may get no more this hour."""
+    return count_attempt(AttemptsRow.at_mails_to(email, "TENANTS"), MAX_TO_ONE_ADDRESS, WINDOW_SECONDS)
+
+
+def count_notice_to(email: str, ip: str, *, is_verified: bool) -> bool:
     """Return whether a user's address may get a notice now: a verified one always, another one as `count_mail_to` says.
 
     An address that nobody has confirmed may be that of somebody else.
     """
-    return is_verified or count_mail_to(email)
+    return is_verified or count_mail_to(email, ip)

@@ -163,9 +163,9 @@ class AttemptsRow(Row, discriminator="ATTEMPTS"):
         return key("LOGINS", network), "ALL"
 
     @staticmethod
-    def at_mails_to(email: str) -> tuple[str, str]:
-        """Return the key of mails requested for one address."""
-        return key("LOGIN", email), "MAILS"
+    def at_mails_to(email: str, *group: str) -> tuple[str, str]:
+        """Return the key of mails to one address: `FROM` and a network, or `KNOWN`, `UNKNOWN` or `TENANTS`."""
+        return key("LOGIN", email), key("MAILS", *group)
 
     @staticmethod
     def at_mails_from(network: str) -> tuple[str, str]:

@@ -85,7 +85,7 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
         writes.change(row, values)
     end_access()
     throttling.clear_failures(row.email)
-    _notify_password_changed(row)
+    _notify_password_changed(row, request.ip)
 
 
 def change_password(caller: Caller, body: PasswordChange) -> None:
@@ -100,7 +100,7 @@ def change_password(caller: Caller, body: PasswordChange) -> None:
     sessions.end_sessions(caller.user_id, except_session_id=caller.session_id)
     table.change(row, _build_password_values(body.new_password), caller.actor())
     sessions.end_sessions(caller.user_id, except_session_id=caller.session_id)
-    _notify_password_changed(row)
+    _notify_password_changed(row, caller.request.ip)
 
 
 def require_password(caller: Caller, row: UserRow, password: str, pointer: str) -> Attempt:
@@ -144,9 +144,9 @@ def _compose_reset_text(token: str) -> str:
     return "\n".join([*lines, "", "If it was not you, ignore this mail: nothing has changed.", ""])
 
 
-def _notify_password_changed(row: UserRow) -> None:
-    """Mail a user that the password was changed."""
-    if not mail_limits.count_notice_to(row.email, is_verified=bool(row.email_verified)):
+def _notify_password_changed(row: UserRow, ip: str) -> None:
+    """Mail a user that the password was changed at `ip`."""
+    if not mail_limits.count_notice_to(row.email, ip, is_verified=row.email_verified):
         return
     lines = [
         f"Hello {mail.to_safe_name(row.first_name)},",

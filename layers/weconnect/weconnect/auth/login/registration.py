@@ -78,7 +78,7 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
     except EmailTaken:
         if user.email_verified:
             raise
-        if mail_limits.count_mail_to(user.email):
+        if mail_limits.count_mail_to(user.email, request.ip):
             mail.send(user.email, "You have an account already", HAS_ACCOUNT_TEXT)
         tokens.access_token = void_signature(tokens.access_token)
         tokens.refresh_token = void_signature(tokens.refresh_token)
@@ -87,7 +87,9 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
         )
     throttling.know_network(user.email, network_of_ip(request.ip))
     if not user.email_verified:
-        if mail_limits.count_mail_to(user.email):  # who registers and deletes an account again mails no one
+        if mail_limits.count_mail_to(
+            user.email, request.ip
+        ):  # who registers and deletes an account again mails no one
             email_verification.send_verification(user, token)
     elif not settings.mail_from:
         logger.warning("no mail sender is configured, the address counts as verified", user_id=str(user.id))

@@ -90,8 +90,8 @@ def check_domain(organization: Organization, email: str) -> None:
 
 
 def count_mail_to_address(email: str) -> None:
-    """Count a mail to an address, whoever requested it. Raises TooManyAttempts."""
-    if settings.mail_from and not mail_limits.count_mail_to(email):
+    """Count a mail to an address, whichever organization sends it. Raises TooManyAttempts."""
+    if settings.mail_from and not mail_limits.count_tenant_mail_to(email):
         raise TooManyAttempts("This address received too many mails. Try again in an hour.")
 
 
