@@ -13,6 +13,8 @@ os.environ.update(
     BUCKET_NAME="weconnect",
     BCRYPT_COST="4",
     SIGNING_SECRET_ARN="signing",
+    MODEL_KEYS_ARN="models",
+    STRIPE_KEYS_ARN="stripe",
     RUN_AGENT_FUNCTION="run-agent:live",
     RUN_WORKFLOW_FUNCTION="run-workflow:live",
     REGISTRATIONS_PER_MINUTE="1000000",
@@ -44,11 +46,15 @@ from weconnect import aws as weconnect_aws
 from weconnect import ids, queues
 from weconnect.durable import client as durable_client
 from weconnect.log import logger
+from weconnect.models import deployment_keys
+from weconnect.organizations.billing import billing
 from weconnect.security import encryption, signing
 from weconnect.settings import settings
 
 moto_transactions.install()
 role_recorder.install()
+for secret in (deployment_keys._secret, billing._secret):  # has no keys, and is not read from Secrets Manager
+    secret._value, secret._read_at = {}, float("inf")
 
 
 def pytest_sessionfinish() -> None:

@@ -3,31 +3,40 @@
 The function is found on the stack: the route that `resolver.handler` serves, another function's `handler`, or the
 durable function that a `Starter` executes, or the sweeper. What a test calls itself belongs to no function. A call that
 the role does not allow fails the test that makes it; `python -m tests.role_recorder` lists what no function of a role
-has used.
+has used, and then fails.
+
+What a process keeps (secrets, data keys, the API's address) counts as read whenever it is used, as by a process that
+has just started.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from functools import cache
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, wraps
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.client import BaseClient
 
 from infra import cloudformation, routes
 from infra.cloudformation import ROOT
+from weconnect import mail
 from weconnect.api import resolver
 from weconnect.executions import sweeper
+from weconnect.secret_cache import CachedSecret
+from weconnect.security import encryption
 from weconnect.security.signing import SigningKey
 from weconnect.settings import settings
 
-Need = tuple[str, str]
-"""An IAM action, and what it is about: `("sqs:SendMessage", "purge")`."""
-
 FOLDER = ROOT / "build" / "aws-calls"
 RESOURCES = cloudformation.read_template(ROOT / "template.yaml")["Resources"]
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
 FUNCTION_FILES = str(ROOT / "functions")
 OWN_KEYS = {"testing_access_key", "FOOBARKEY"}  # moto sets the second; nodes have keys of tenants
 ITEM_ACTIONS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem"}
@@ -43,54 +52,102 @@ ACTIONS = {
     "bedrock-runtime:InvokeModel": "bedrock:InvokeModel",
     "bedrock-runtime:Converse": "bedrock:InvokeModel",
 }
-# What the names of resources in tests are in the statements of the template.
+# How the texts of resources in the template end, by their names in tests; others are named as they are there.
 NAMES = {
     "table": "Data.Outputs.TableArn",
     "index": "/index/*",
-    "purge": "PurgeQueue",
-    "jobs": "JobsQueue",
-    "event": "EventQueue",
+    "purge": "PurgeQueue.Arn",
+    "jobs": "JobsQueue.Arn",
+    "event": "EventQueue.Arn",
     "signing": "SigningSecretArn",
-    "run-agent": "run-agent:*",
-    "run-workflow": "run-workflow:*",
+    "models": "ModelKeysArn",
+    "stripe": "StripeKeysArn",
+    "run-agent": "-run-agent",
+    "run-agent:live": "-run-agent:*",
+    "run-workflow": "-run-workflow",
+    "run-workflow:live": "-run-workflow:*",
 }
+
+
+class Need(NamedTuple):
+    """An IAM action, and what it is about: `("sqs:SendMessage", "purge")`; empty where we have one such resource."""
+
+    action: str
+    resource: str = ""
+
+
+class Grant(NamedTuple):
+    """A statement of a role: its actions, and its resources as text."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+
+    def allows(self, need: Need) -> bool:
+        """Return whether the statement allows an action on a resource."""
+        return need.action in self.actions and any(is_about(text, need) for text in self.resources)
+
 
 needs_by_function: dict[str, set[Need]] = {}
 refused: list[str] = []
 """The calls that roles did not allow, since the beginning of a test."""
 
 
+def is_about(text: str, need: Need) -> bool:
+    """Return whether the text of a statement's resource is that of a need."""
+    return text == "*" or text.endswith(NAMES.get(need.resource, need.resource))
+
+
+def role_of(function: str) -> str:
+    """Return the logical ID of a function's role."""
+    return str(FUNCTIONS[function]["Role"]["Fn::GetAtt"][0])
+
+
 @cache
-def list_grants(function: str) -> list[tuple[list[str], str]]:
-    """Return the actions and the resource of each statement of a function's role, as text."""
-    role = RESOURCES[RESOURCES[function]["Properties"]["Role"]["Fn::GetAtt"][0]]["Properties"]
+def list_grants(role: str) -> list[Grant]:
+    """Return the statements of a role that allow something."""
     statements = [
         item["Fn::If"][1] if "Fn::If" in item else item
-        for policy in role["Policies"]
+        for policy in RESOURCES[role]["Properties"]["Policies"]
         for item in policy["PolicyDocument"]["Statement"]
     ]
     return [
-        (
-            [item["Action"]] if isinstance(item["Action"], str) else item["Action"],
-            json.dumps(item["Resource"]).replace('", "', "."),
-        )
+        Grant(tuple(_as_list(item["Action"])), tuple(_to_text(each) for each in _as_list(item["Resource"])))
         for item in statements
         if item["Effect"] == "Allow"
     ]
 
 
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _to_text(resource: Any) -> str:
+    """Return the text of a resource: `"*"`, or what it has in `Fn::GetAtt` or `Fn::Sub`."""
+    if isinstance(resource, str):
+        return resource
+    ((_, value),) = resource.items()
+    return value if isinstance(value, str) else ".".join(value)
+
+
 def is_granted(need: Need, function: str) -> bool:
     """Return whether a function's role allows an action on a resource."""
-    action, resource = need
-    return any(
-        action in actions and (granted == '"*"' or NAMES.get(resource, "") in granted)
-        for actions, granted in list_grants(function)
-    )
+    return any(grant.allows(need) for grant in list_grants(role_of(function)))
+
+
+# What functions need
 
 
 def find_function() -> str | None:
-    """Return the logical ID of the function that is executing, or None in a test's own code."""
-    frame: FrameType | None = sys._getframe(1)
+    """Return the logical ID of the function that is executing, or None in a test's own code.
+
+    In a thread of a pool it is that of the main thread, which waits for it.
+    """
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    return _find_in_stack(sys._getframe(1)) or _find_in_stack(main)
+
+
+def _find_in_stack(frame: FrameType | None) -> str | None:
+    """Return the logical ID of the innermost function of a stack, or None."""
     while frame:
         code, variables = frame.f_code, frame.f_locals
         if code is resolver.handler.__code__:
@@ -110,30 +167,71 @@ def list_needs(service: str, operation: str, params: Mapping[str, Any]) -> Itera
     """Yield what IAM checks for one call."""
     if "TransactItems" in params:
         for item in params["TransactItems"]:
-            yield f"dynamodb:{ITEM_ACTIONS[next(iter(item))]}", "table"
+            yield Need(f"dynamodb:{ITEM_ACTIONS[next(iter(item))]}", "table")
         return
     action = ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
-    yield action, name_resource(service, params)
+    for name in name_resources(service, operation, params):
+        yield Need(action, name)
     if action == "s3:PutObject":
-        yield "kms:GenerateDataKey", ""  # the bucket encrypts with our key
+        yield Need("kms:GenerateDataKey")  # the bucket encrypts with our key
     if action == "s3:PutObject" and "Tagging" in params:
-        yield "s3:PutObjectTagging", ""
+        yield Need("s3:PutObjectTagging")
     if action == "s3:GetObject":
-        yield "kms:Decrypt", ""
+        yield Need("kms:Decrypt")
 
 
-def name_resource(service: str, params: Mapping[str, Any]) -> str:
-    """Return the name of what a call is about, as in tests; empty where a service has one resource of ours."""
+def name_resources(service: str, operation: str, params: Mapping[str, Any]) -> list[str]:
+    """Return the names of what a call is about, as in tests; empty where a service has one resource of ours."""
     match service:
         case "dynamodb":
-            return "index" if "IndexName" in params else "table"
+            return ["index" if "IndexName" in params else "table"]
         case "sqs":
-            return str(params["QueueUrl"]).rpartition("/")[2]
+            return [str(params["QueueUrl"]).rpartition("/")[2]]
+        case "lambda" if operation == "ListDurableExecutionsByFunction":  # of all versions
+            return [str(params["FunctionName"]), f"{params['FunctionName']}:live"]
         case "lambda":
-            return str(params.get("FunctionName", "")).partition(":")[0]
+            return [str(params.get("FunctionName", ""))]
         case "secretsmanager":
-            return str(params["SecretId"])
-    return ""
+            return [str(params["SecretId"])]
+        case "bedrock-runtime" if (
+            operation == "Converse"
+        ):  # by an inference profile, of models in its regions
+            return ["foundation-model/*", "inference-profile/*"]
+        case "bedrock-runtime":
+            return [str(params["modelId"])]
+    return [""]
+
+
+def list_platform_needs(function: str) -> Iterator[Need]:
+    """Yield what Lambda itself does with the role of a function."""
+    properties = FUNCTIONS[function]
+    yield Need("logs:CreateLogStream")
+    yield Need("logs:PutLogEvents")
+    for event in properties.get("Events", {}).values():
+        if event["Type"] == "SQS":
+            queue = _to_text(event["Properties"]["Queue"])
+            for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+                yield Need(f"sqs:{action}", queue)
+        if event["Type"] == "DynamoDB":
+            for action in ("GetRecords", "GetShardIterator", "DescribeStream", "ListStreams"):
+                yield Need(f"dynamodb:{action}", "StreamArn")
+            yield Need("s3:ListBucket", "FailedRecordsArn")
+            yield Need("s3:PutObject", "FailedRecordsArn}/*")
+            yield Need("kms:GenerateDataKey")
+    if "DurableConfig" in properties:
+        for action in ("CheckpointDurableExecution", "GetDurableExecutionState"):
+            yield Need(
+                f"lambda:{action}", properties["FunctionName"]["Fn::Sub"].rpartition("}-")[2] + ":live"
+            )
+    if "VpcConfig" in properties:
+        for action in ("Create", "Describe", "Delete"):
+            yield Need(f"ec2:{action}NetworkInterface{'s' * (action == 'Describe')}")
+        yield Need("ec2:DescribeSubnets")
+        for action in ("Assign", "Unassign"):
+            yield Need(f"ec2:{action}PrivateIpAddresses")
+
+
+# Recording
 
 
 def record(service: str, operation: str, params: Mapping[str, Any]) -> None:
@@ -142,7 +240,10 @@ def record(service: str, operation: str, params: Mapping[str, Any]) -> None:
         for need in list_needs(service, operation, params):
             needs = needs_by_function.setdefault(function, set())
             if need not in needs and not is_granted(need, function):
-                refused.append(f"The role of {function} in template.yaml does not allow {' on '.join(need)}")
+                about = f" on {need.resource}" if need.resource else ""
+                refused.append(
+                    f"{role_of(function)} of {function} in template.yaml does not allow {need.action}{about}"
+                )
             else:
                 needs.add(need)
 
@@ -158,6 +259,34 @@ def install() -> None:
         return emit(self, api_params, operation_model, *more, **options)
 
     BaseClient._emit_api_params = emit_and_record
+    _record_kept_values()
+
+
+def _record_kept_values() -> None:
+    """Record the use of a kept value as the call that reads it."""
+
+    def record_before(owner: Any, name: str, record_use: Callable[..., None]) -> None:
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def call(*args: Any, **options: Any) -> Any:
+            record_use(*args, **options)
+            return original(*args, **options)
+
+        setattr(owner, name, call)
+
+    def record_data_key(_organization_id: str, _number: int, *, may_create: bool = False) -> None:
+        record("dynamodb", "GetItem", {})
+        record("kms", "Decrypt", {})
+        if may_create:
+            record("dynamodb", "PutItem", {})
+            record("kms", "GenerateDataKey", {})
+
+    record_before(
+        CachedSecret, "load", lambda _, arn: record("secretsmanager", "GetSecretValue", {"SecretId": arn})
+    )
+    record_before(mail, "base_url", lambda: record("ssm", "GetParameter", {}))
+    record_before(encryption, "_load_data_key", record_data_key)
 
 
 class RecordingKey(SigningKey):
@@ -175,20 +304,47 @@ def write(name: str) -> None:
     (FOLDER / f"{name}.json").write_text(text)
 
 
-def list_unused() -> Iterator[str]:
-    """Yield each role with the actions that none of its functions used in the recorded runs."""
-    used: dict[str, set[str]] = {}
+# What nothing needs
+
+
+def read() -> dict[str, set[Need]]:
+    """Return what all processes recorded, by function."""
+    recorded: dict[str, set[Need]] = {}
     for path in FOLDER.glob("*.json"):
         for function, needs in json.loads(path.read_text()).items():
-            role = RESOURCES[function]["Properties"]["Role"]["Fn::GetAtt"][0]
-            used.setdefault(role, set()).update(action for action, _ in needs)
-    functions = {item["Properties"]["Role"]["Fn::GetAtt"][0]: name for name, item in RESOURCES.items()
-                 if item["Type"] == "AWS::Serverless::Function"}  # fmt: skip
-    for role, function in sorted(functions.items()):
-        granted = {action for actions, _ in list_grants(function) for action in actions}
-        if unused := sorted(action for action in granted - used.get(role, set()) if action[:5] != "logs:"):
-            yield f"{role}: {', '.join(unused)}"
+            recorded.setdefault(function, set()).update(Need(*need) for need in needs)
+    return recorded
+
+
+def list_unused(recorded: Mapping[str, Iterable[Need]]) -> Iterator[str]:
+    """Yield a line for each action or resource of a statement that no function of its role needs."""
+    needs_by_role: dict[str, set[Need]] = {}
+    for function in FUNCTIONS:
+        needs = needs_by_role.setdefault(role_of(function), set())
+        needs |= {*list_platform_needs(function), *recorded.get(function, ())}
+    for role, needs in sorted(needs_by_role.items()):
+        for grant in list_grants(role):
+            used = [need for need in needs if grant.allows(need)]
+            for action in sorted({*grant.actions} - {need.action for need in used}):
+                yield f"{role}: {action} on {', '.join(grant.resources)}"
+            for resource in grant.resources:
+                if used and not any(is_about(resource, need) for need in used):
+                    yield f"{role}: {resource} for {', '.join(grant.actions)}"
+
+
+def main() -> int:
+    """Print what no function of a role needs, and return 1 for the shell when there is something."""
+    unused = list(list_unused(read()))
+    if not unused:
+        return 0
+    sys.stdout.write(
+        "No test makes a function of these roles use what template.yaml allows them:\n\n"
+        + "".join(f"  {line}\n" for line in unused)
+        + "\nTake it out of the role in template.yaml, or write the test that uses it through a handler of the role.\n"
+        "After a run of some of the tests, what the others use is in this list, too.\n"
+    )
+    return 1
 
 
 if __name__ == "__main__":
-    sys.stdout.write("Not used in the recorded runs:\n" + "".join(f"{line}\n" for line in list_unused()))
+    sys.exit(main())

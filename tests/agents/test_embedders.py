@@ -94,7 +94,7 @@ def test_openai_gets_one_request_for_all_texts(choose: Any, monkeypatch: pytest.
         return outbound.OutboundResponse(200, {}, json.dumps({"data": data}).encode(), url)
 
     monkeypatch.setattr(outbound, "send", send)
-    monkeypatch.setattr(deployment_keys, "load_key", lambda provider: f"key of {provider}")
+    monkeypatch.setattr(deployment_keys._secret, "_value", {"openai": "key of openai"})
     vectors, _ = embedders.embed(["a", "b" * 10_000])
     assert [vector[0] for vector in vectors or []] == [0, 1], "in the order of the texts"
     assert sent["headers"] == {"authorization": "Bearer key of openai"}
@@ -103,9 +103,8 @@ def test_openai_gets_one_request_for_all_texts(choose: Any, monkeypatch: pytest.
     assert embedders.embed(["a"]) == (None, "The embedder openai failed: only words were compared")
 
 
-def test_a_missing_key_is_reported_in_the_note(choose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_reported_in_the_note(choose: Any) -> None:
     choose("openai")
-    monkeypatch.setattr(deployment_keys, "load_key", lambda provider: None)
     assert embedders.embed(["a"])[1]
 
 

@@ -32,7 +32,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeModels]:
         before = settings.outbound_allowed_hosts
         object.__setattr__(settings, "outbound_allowed_hosts", frozenset({"127.0.0.1"}))
         monkeypatch.setitem(pydantic_ai_adapter.BASE_URLS, "openai", f"{models.url}/v1")
-        monkeypatch.setattr(deployment_keys, "load_key", lambda provider: "sk-test")
+        monkeypatch.setattr(deployment_keys._secret, "_value", {"openai": "sk-test"})
         yield models
         object.__setattr__(settings, "outbound_allowed_hosts", before)
 

@@ -12,6 +12,7 @@ from tests.workflows.definitions import definition, node
 from weconnect import models
 from weconnect.models import deployment_keys
 from weconnect.models.messages import ModelReply, ModelRequest, ToolCall
+from weconnect.models.provider_registry import PROVIDERS
 from weconnect.settings import settings
 
 ALL = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "google": "g", "bedrock": "b"}
@@ -19,7 +20,8 @@ ALL = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "google": "g", 
 
 @pytest.fixture
 def me(aws: None, monkeypatch: pytest.MonkeyPatch) -> RegisteredUser:
-    monkeypatch.setattr(deployment_keys, "load_key", lambda provider: f"key of {provider}")
+    keys = {provider: f"key of {provider}" for provider in PROVIDERS}
+    monkeypatch.setattr(deployment_keys._secret, "_value", keys)
     return register()
 
 
@@ -131,8 +133,7 @@ def test_the_list_of_providers_says_what_the_plan_may_use(
     me: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allow(monkeypatch, "openai:pro", "bedrock:pro", "google:free")
-    keys = {"openai": "k", "anthropic": "k"}
-    monkeypatch.setattr(deployment_keys, "load_key", keys.get)
+    monkeypatch.setattr(deployment_keys._secret, "_value", {"openai": "k", "anthropic": "k"})
     set_plan(me, "pro")
     providers = me.client.get("/v1/model-providers").json["items"]
     assert {item["id"] for item in providers if item["hasKey"]} == {"openai", "bedrock"}

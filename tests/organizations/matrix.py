@@ -29,7 +29,7 @@ def mock_services(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(dns_lookup, "read_txt", lambda _: records)
     patch.setattr(oidc, "discover", lambda issuer: ENDPOINTS)
     prices = {"starter": "s", "pro": "p", "enterprise": "e"}
-    patch.setattr(billing, "load_stripe_keys", lambda: {"secretKey": "sk", "prices": prices})
+    patch.setattr(billing._secret, "_value", {"secretKey": "sk", "prices": prices})
     patch.setattr(billing, "_create_client", lambda *_: MagicMock())
     patch.setattr(billing, "_call", _fake_stripe)
     patch.setattr(billing, "_require_return_url", lambda: "https://app.example.com")

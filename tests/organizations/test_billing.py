@@ -30,7 +30,7 @@ NOW = int(time.time())
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     secret = {"secretKey": "sk_test_1", "webhookSecret": SECRET, "prices": PRICES}
-    monkeypatch.setattr(billing, "load_stripe_keys", lambda: secret)
+    monkeypatch.setattr(billing._secret, "_value", secret)
     object.__setattr__(settings, "app_url", "https://app.example.com/")
     yield secret
     object.__setattr__(settings, "app_url", "")

@@ -1,0 +1,73 @@
+"""Bedrock as the functions call it with their roles: for the vectors of memories, and for models."""
+
+import io
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+
+from tests.agents.execution_helpers import Starter, create_agent, execute
+from tests.executions.execution_helpers import create_workflow, execute_workflow
+from tests.factories import RegisteredUser
+from tests.models.fake_model_servers import FakeModels, Say, StartServer
+from tests.workflows.definitions import definition, node
+from weconnect.agents.memory.embedders import bedrock
+from weconnect.settings import settings
+
+TEAL = "My favourite colour is teal"
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let vectors come from Titan, which responds in this process; return the texts that it was asked for."""
+    seen: list[str] = []
+
+    def respond(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        seen.append(json.loads(request.body)["inputText"])
+        body = io.BytesIO(json.dumps({"embedding": [1.0] * 256}).encode())
+        return AWSResponse(request.url, 200, HeadersDict({"content-type": "application/json"}), body)
+
+    client = boto3.client("bedrock-runtime")
+    client.meta.events.register_first("before-send.bedrock-runtime.InvokeModel", respond)
+    monkeypatch.setattr(bedrock, "client", lambda: client)
+    monkeypatch.setitem(settings.__dict__, "embedder", "bedrock")
+    return seen
+
+
+def test_a_memory_that_a_caller_writes_and_searches(me: RegisteredUser, texts: list[str]) -> None:
+    agent = create_agent(me)
+    assert me.client.post(f"{agent}/memories", {"content": TEAL}).status == 201
+    assert me.client.post(f"{agent}/memories/search", {"query": "colours"}).json["items"]
+    assert texts == [TEAL, "colours"]
+
+
+def test_memories_that_an_agent_writes(me: RegisteredUser, starter: Starter, texts: list[str]) -> None:
+    agent = create_agent(me, "memory_search", "memory_save")
+    assert execute(me, starter, agent, f"Remember that {TEAL}")["metadata"]["toolsUsed"] == ["memory_save"]
+    assert any("teal" in text for text in texts)
+
+
+@pytest.mark.parametrize("path", ["executions?durable", "executions?express", "nodes/m/test"])
+def test_memories_that_a_node_searches(
+    me: RegisteredUser, starter: Starter, texts: list[str], path: str
+) -> None:
+    agent_id = create_agent(me).rpartition("/")[2]
+    search = node("m", "memory_search", agentId=agent_id, query="colours")
+    path, _, execution = path.partition("?")
+    flow = create_workflow(me, definition([search], "start > m", execution=execution or "auto"))
+    assert me.client.post(f"{flow}/{path}", {}).status in (200, 202)
+    starter.run_pending()
+    assert texts == ["colours"]
+
+
+def test_models_that_agents_and_nodes_use(
+    me: RegisteredUser, starter: Starter, start_server: StartServer
+) -> None:
+    server: FakeModels = start_server(Say("one"), Say("two"))
+    model = {"provider": "bedrock", "model": "global.anthropic.claude-opus-5-5"}
+    assert execute(me, starter, create_agent(me, **model), "hello")["output"] == "one"
+    flow = definition([node("p", "prompt", prompt="x", **model)], "start > p")
+    assert execute_workflow(me, starter, flow)["status"] == "completed"
+    assert len(server.requests) == 2
