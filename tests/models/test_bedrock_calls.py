@@ -11,7 +11,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from tests.agents.execution_helpers import Starter, create_agent, execute
 from tests.executions.execution_helpers import create_workflow, execute_workflow
 from tests.factories import RegisteredUser
-from tests.models.fake_model_servers import FakeModels, Say, StartServer
+from tests.models.fake_model_servers import FakeModels, Say
+from tests.models.provider_requests import StartServer
 from tests.workflows.definitions import definition, node
 from weconnect.agents.memory.embedders import bedrock
 from weconnect.settings import settings
