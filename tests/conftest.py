@@ -41,9 +41,10 @@ from moto import mock_aws
 from infra import cloudformation
 from tests import moto_transactions, role_recorder
 from tests.agents.execution_helpers import Starter
+from tests.auth.movable_clock import MovableClock
 from tests.factories import RegisteredUser, register
 from weconnect import aws as weconnect_aws
-from weconnect import ids, queues
+from weconnect import clock, ids, queues
 from weconnect.durable import client as durable_client
 from weconnect.log import logger
 from weconnect.models import deployment_keys
@@ -136,6 +137,14 @@ def signing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def ids_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reset the last id. Ids never go back in time, so a test that moves the clock forward would affect later tests."""
     monkeypatch.setattr(ids, "_last", (0, 0))
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
+    """Return a clock that stands still until it is advanced."""
+    movable_clock = MovableClock()
+    monkeypatch.setattr(clock, "now", movable_clock.now)
+    return movable_clock
 
 
 @pytest.fixture

@@ -5,16 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.auth.fake_identity_provider import FakeIdentityProvider, run_fake_provider
-from tests.auth.movable_clock import MovableClock
-from weconnect import clock, mail
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
-    """Return a clock that stands still until it is advanced."""
-    movable_clock = MovableClock()
-    monkeypatch.setattr(clock, "now", movable_clock.now)
-    return movable_clock
+from weconnect import mail
 
 
 @pytest.fixture

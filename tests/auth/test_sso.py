@@ -413,3 +413,12 @@ def test_the_provider_of_another_organization_is_not_found(aws: None, idp: FakeI
 def test_the_oidc_client_reads_no_html_and_follows_no_redirects() -> None:
     text = (ROOT / "layers/weconnect/weconnect/auth/sso/oidc.py").read_text()
     assert "follow_redirects" not in text and not re.search(r"\bhttpx|\brequests\b|urlopen", text)
+
+
+def test_nobody_signs_in_by_a_slug_that_was_given_up(aws: None, idp: FakeIdentityProvider) -> None:
+    owner = register_with_provider(idp)
+    old, path = owner.organization["slug"], f"/v1/organizations/{owner.organization['id']}"
+    assert owner.client.patch(path, {"slug": "another-slug"}).status == 200
+    refused = Client().post("/v1/auth/sso/start", {"organization": old})
+    assert (refused.status, refused.json["code"]) == (404, "sso_not_found")
+    assert Client().post("/v1/auth/sso/start", {"organization": "another-slug"}).status == 200

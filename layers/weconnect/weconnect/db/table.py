@@ -167,10 +167,14 @@ class Transaction:
         """Require a condition of a row that is not written."""
         self._checks.append(_Write(lambda write: write.condition_check(kind, *at, condition), if_refused))
 
-    def create(self, row: Row, if_exists: Problem | None = None) -> None:
-        """Put a row that must not exist."""
+    def create(
+        self, row: Row, if_exists: Problem | None = None, *, replaces: Condition | None = None
+    ) -> None:
+        """Put a row that must not exist, unless `replaces` holds for the one that does."""
         _stamp(row, self.actor)
         missing = build_absence_condition()
+        if replaces is not None:
+            missing |= replaces
         self._puts.append(
             _Write(lambda write: write.save(row, missing), if_exists or _build_already_exists())
         )

@@ -11,15 +11,14 @@ from uuid import UUID
 from weconnect import clock, ids
 from weconnect.db.table import Transaction
 from weconnect.identity.rows import UserRow
-from weconnect.organizations import ownership
+from weconnect.organizations import ownership, slugs
 from weconnect.organizations.entities import (
     Organization,
     OrganizationMember,
     OrganizationPlan,
     OrganizationRole,
 )
-from weconnect.organizations.errors import SlugTaken
-from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow, SlugRow
+from weconnect.organizations.rows import MemberCountRow, MemberRow, OrganizationRow
 from weconnect.settings import settings
 
 
@@ -55,7 +54,7 @@ class OrganizationDraft:
                 gsi2sk=OrganizationRow.by_plan_order(organization.is_active, organization.id),
             )
         )
-        reserve_slug(writes, organization.slug, organization.id)
+        slugs.reserve(writes, organization.slug, organization.id)
         member_pk, member_sk = MemberRow.at(organization.id, member.user_id)
         writes.create(
             MemberRow.of(
@@ -111,19 +110,6 @@ def draft_organization(
 def draft_personal_organization(user: UserRow) -> OrganizationDraft:
     """Return a new personal organization of a user. Nothing is stored yet."""
     return draft_organization(UUID(user.id), f"{user.first_name}'s organization")
-
-
-def reserve_slug(writes: Transaction, slug: str, organization_id: UUID | str) -> None:
-    """Reserve a slug for an organization; the transaction raises SlugTaken when another one has it."""
-    pk, sk = SlugRow.at(slug)
-    taken = SlugTaken(f"The slug {slug!r} is taken. Choose another slug.", pointer="/slug")
-    writes.create(SlugRow(pk=pk, sk=sk, organization_id=str(organization_id)), taken)
-
-
-def release_slug(writes: Transaction, slug: str) -> None:
-    """Make a slug available again."""
-    pk, sk = SlugRow.at(slug)
-    writes.discard(SlugRow(pk=pk, sk=sk))
 
 
 def _derive_slug(name: str) -> str:

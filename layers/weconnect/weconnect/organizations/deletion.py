@@ -7,7 +7,7 @@ from weconnect.db import table
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import UserRow
 from weconnect.identity.verified_addresses import is_verified
-from weconnect.organizations import creation, ownership
+from weconnect.organizations import ownership, slugs
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization, OrganizationRole
 from weconnect.organizations.errors import OrganizationNotFound, OwnerOnly, SubscriptionActive
@@ -37,21 +37,21 @@ def delete(caller: Caller, organization_id: UUID, if_match: int | None, *, purge
         )
     with table.transaction(caller.actor()) as writes:
         table.move_to_trash(writes, row, OrganizationRow.in_trash(organization_id), if_match=if_match)
-        creation.release_slug(writes, row.slug)
+        slugs.hold_back(writes, row.slug, organization_id)
         mail_domains.release_all(writes, organization_id)
 
 
 def restore(caller: Caller, organization_id: UUID) -> Organization:
     """Restore an organization from the trash, whichever organization the caller is in now.
 
-    Raises SlugTaken when another organization took its slug meanwhile, and OrganizationLimitReached.
+    It gets its slug back, which was held back for it. Raises OrganizationLimitReached.
     """
     row = require_in_trash(caller, organization_id)
     user = table.require(UserRow, UserRow.at(caller.user_id), UserNotFound)
     limit = ownership.prepare(user.id, is_trusted=is_verified(user))
     with table.transaction(caller.actor() | {"organizationId": str(organization_id)}) as writes:
         table.restore_from_trash(writes, row, OrganizationRow.at(organization_id), **row.index_keys())
-        creation.reserve_slug(writes, row.slug, organization_id)
+        slugs.reserve(writes, row.slug, organization_id)
         ownership.add(writes, caller.user_id, {str(organization_id)}, limit)
     return table.require(
         OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound

@@ -26,9 +26,15 @@ class OrganizationInactive(Forbidden):
 
 
 class SlugTaken(Conflict):
-    """Another organization has this slug."""
+    """Another organization has this slug, or had it within 30 days."""
 
     code, title = "slug_taken", "Slug taken"
+
+
+class TooManySlugChanges(LimitReached):
+    """The organization changed its slug the maximum number of times this month."""
+
+    code, title = "too_many_slug_changes", "Too many changes of the slug"
 
 
 class SsoNotConfigured(Conflict):

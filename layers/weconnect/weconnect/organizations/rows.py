@@ -78,7 +78,7 @@ class OrganizationRow(EntityRow[Organization], discriminator="ORGANIZATION"):
 
 
 class SlugRow(Row, discriminator="SLUG"):
-    """The marker that reserves a slug for one organization."""
+    """The marker that reserves a slug for one organization; with a `ttl` it gave the slug up, which is held back."""
 
     organization_id: Attribute[str] = stored()
 

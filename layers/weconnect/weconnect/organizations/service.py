@@ -15,7 +15,7 @@ from weconnect.identity.entities import LimitType
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import IdentityProviderRow, UserRow
 from weconnect.identity.verified_addresses import is_verified
-from weconnect.organizations import creation, ownership
+from weconnect.organizations import creation, ownership, slugs
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import (
     CustomSettings,
@@ -113,7 +113,7 @@ def update(
 ) -> Organization:
     """Change the fields that belong to the members; plan, limits, status and Stripe's IDs are not among them.
 
-    Raises SlugTaken, SsoNotConfigured, OwnerOnly, or Invalid when a setting exceeds the plan.
+    Raises SlugTaken, TooManySlugChanges, SsoNotConfigured, OwnerOnly, or Invalid when a setting exceeds the plan.
     """
     membership.require_current_organization(caller, organization_id)
     row = _require_row(organization_id)
@@ -134,8 +134,7 @@ def update(
         if "custom_settings" in values and not membership.is_owner(caller):
             _protect_owners(writes, organization_id, before.custom_settings.security, settings.security)
         if values.get("slug", before.slug) != before.slug:
-            creation.release_slug(writes, before.slug)
-            creation.reserve_slug(writes, values["slug"], organization_id)
+            slugs.change(writes, before.slug, values["slug"], organization_id)
     return get(caller, organization_id)
 
 

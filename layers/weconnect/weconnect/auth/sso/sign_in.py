@@ -39,10 +39,11 @@ from weconnect.identity.entities import EmailTrust
 from weconnect.identity.errors import UserNotFound
 from weconnect.identity.rows import IdentityProviderRow, TokenRow, UserRow
 from weconnect.log import logger
+from weconnect.organizations import slugs
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization
 from weconnect.organizations.members.active_membership import load_active_membership
-from weconnect.organizations.rows import OrganizationRow, SlugRow
+from weconnect.organizations.rows import OrganizationRow
 
 PURPOSE = "sso"
 
@@ -168,10 +169,10 @@ def _take_state(callback: ProviderCallback, request: RequestInfo) -> SignInState
 
 def _find_by_slug(slug: str) -> IdentityProviderRow:
     """Return the provider of the active organization with this slug. Raises SsoNotFound."""
-    marker = table.get(SlugRow, SlugRow.at(slug))
-    if marker is None:
+    organization_id = slugs.find_organization(slug)
+    if organization_id is None:
         raise SsoNotFound()
-    return _require_usable(_require_provider(UUID(marker.organization_id)))
+    return _require_usable(_require_provider(organization_id))
 
 
 def _find_by_email(email: str) -> IdentityProviderRow:

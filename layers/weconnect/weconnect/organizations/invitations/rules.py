@@ -8,6 +8,7 @@ from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.identity import mail_limits
 from weconnect.identity.email_addresses import domain_of
+from weconnect.identity.entities import LimitType
 from weconnect.identity.errors import TooManyAttempts, UserNotFound
 from weconnect.identity.rows import UserRow
 from weconnect.identity.verified_addresses import is_operator, require_verified
@@ -104,7 +105,7 @@ def count_invitation(writes: Transaction, organization_id: UUID) -> None:
         writes,
         organization_id,
         "INVITATIONS",
-        "hour",
+        LimitType.HOURLY,
         limit=MAX_PER_HOUR,
         exceeded=TooManyInvitations,
         detail=f"The organization sent {MAX_PER_HOUR} invitations within an hour. Try again later.",

@@ -11,6 +11,7 @@ from weconnect import clock, fault_injection, mail
 from weconnect.actor import Actor
 from weconnect.db import table
 from weconnect.errors import Conflict
+from weconnect.identity.entities import LimitType
 from weconnect.identity.errors import EmailNotVerified
 from weconnect.identity.rows import UserRow
 from weconnect.organizations.errors import MailLimitReached, OrganizationNotFound
@@ -62,7 +63,7 @@ def send_once(
                 writes,
                 organization_id,
                 "MAILS",
-                "day",
+                LimitType.DAILY,
                 step=len(to),
                 limit=limit,
                 exceeded=MailLimitReached,

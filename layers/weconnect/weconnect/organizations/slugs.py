@@ -1,0 +1,55 @@
+"""Slugs, the names of organizations in sign-in addresses: one that was given up is held back for 30 days.
+
+Until then links and sign-ins with the slug of an organization that chose another one, or was deleted, lead to nobody
+else; only the same organization takes it again. It changes its slug a few times a month at most, because each change
+holds one more back.
+"""
+
+from uuid import UUID
+
+from weconnect import clock
+from weconnect.db import table
+from weconnect.db.table import Transaction
+from weconnect.identity.entities import LimitType
+from weconnect.organizations.errors import SlugTaken, TooManySlugChanges
+from weconnect.organizations.plans import windows
+from weconnect.organizations.rows import SlugRow
+
+HELD_BACK_SECONDS = 30 * 86_400
+MAX_CHANGES_A_MONTH = 5
+
+
+def reserve(writes: Transaction, slug: str, organization_id: UUID) -> None:
+    """Reserve a slug for an organization; the transaction raises SlugTaken when it is another one's, or held back."""
+    pk, sk = SlugRow.at(slug)
+    taken = SlugTaken(f"The slug {slug!r} is taken. Choose another slug.", pointer="/slug")
+    row = SlugRow(pk=pk, sk=sk, organization_id=str(organization_id))
+    writes.create(row, taken, replaces=SlugRow.organization_id == str(organization_id))
+
+
+def hold_back(writes: Transaction, slug: str, organization_id: UUID) -> None:
+    """Give up the slug of an organization, which alone may take it again within 30 days."""
+    pk, sk = SlugRow.at(slug)
+    ends = clock.epoch_seconds() + HELD_BACK_SECONDS
+    writes.put(SlugRow(pk=pk, sk=sk, organization_id=str(organization_id), ttl=ends))
+
+
+def change(writes: Transaction, before: str, after: str, organization_id: UUID) -> None:
+    """Replace the slug of an organization; the transaction raises SlugTaken or TooManySlugChanges."""
+    hold_back(writes, before, organization_id)
+    reserve(writes, after, organization_id)
+    windows.count(
+        writes,
+        organization_id,
+        "SLUGS",
+        LimitType.MONTHLY,
+        limit=MAX_CHANGES_A_MONTH,
+        exceeded=TooManySlugChanges,
+        detail=f"An organization changes its slug {MAX_CHANGES_A_MONTH} times a month at most. Try again next month.",
+    )
+
+
+def find_organization(slug: str) -> UUID | None:
+    """Return the ID of the organization that has a slug now; None also for one that is held back."""
+    row = table.get(SlugRow, SlugRow.at(slug))
+    return UUID(row.organization_id) if row and row.ttl is None else None
