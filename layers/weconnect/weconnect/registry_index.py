@@ -48,7 +48,6 @@ MODULES_BY_KIND: dict[str, str] = {
     "JOBINPUT": "weconnect.jobs.rows",
     "OPENJOBS": "weconnect.jobs.rows",
     "COUNT": "weconnect.organizations.rows",
-    "CREATEDORGANIZATIONS": "weconnect.organizations.rows",
     "DOMAIN": "weconnect.organizations.rows",
     "DOMAINOWNER": "weconnect.organizations.rows",
     "EVENT": "weconnect.organizations.rows",

@@ -34,14 +34,12 @@ class OrganizationDraft:
         writes: Transaction,
         limit: int,
         *,
-        is_counted: bool = True,
         more_owned: Iterable[str] = (),
     ) -> None:
         """Add the rows to a transaction, which counts the organization for its owner, who may own `limit` (-1: any).
 
-        `is_counted`: it counts among the creations of this month. `more_owned`: the IDs of others of which the
-        transaction makes the user an owner. It raises SlugTaken when another organization has the slug, and
-        OrganizationLimitReached.
+        `more_owned`: the IDs of others of which the transaction makes the user an owner. It raises SlugTaken when
+        another organization has the slug, and OrganizationLimitReached.
         """
         organization, member = self.organization, self.member
         pk, sk = OrganizationRow.at(organization.id)
@@ -68,15 +66,13 @@ class OrganizationDraft:
         count_pk, count_sk = MemberCountRow.at(organization.id)
         writes.increment(MemberCountRow(pk=count_pk, sk=count_sk), "total", 1)
         ownership.add(writes, member.user_id, {str(organization.id), *more_owned}, limit)
-        if is_counted:
-            ownership.count_created(writes, member.user_id)
 
     def add_as_refuge(self, writes: Transaction) -> dict[str, str]:
         """Add the rows without any limit, for a user who has no other way in.
 
         Return the attributes of the user that make it the current organization.
         """
-        self.add_to(writes, -1, is_counted=False)
+        self.add_to(writes, -1)
         current = str(self.organization.id)
         return {"current_organization_id": current, "gsi1pk": UserRow.by_current_organization(current)}
 

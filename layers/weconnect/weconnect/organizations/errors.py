@@ -50,7 +50,8 @@ class DomainNotAllowed(Forbidden):
 
 
 class OrganizationLimitReached(LimitReached):
-    """The user owns, or has created within the month, as many organizations as the deployment allows."""
+    """The user owns as many organizations as the deployment allows, those given up within 30 days of their foundation
+    included."""
 
     code, title = "organization_limit_reached", "Too many organizations"
 

@@ -1,13 +1,14 @@
-"""The number of organizations that one user may own, and may create in a month.
+"""The number of organizations that one user may own, those that they gave up soon after the foundation included.
 
-Each plan limits an organization, so a user with any number of organizations would have any number of each quota. A row
-names those that count for a user. They are added by the transactions that make the user an owner; those that the user
-has lost since, by deletion or to another owner, are removed when the row is full.
+Each plan limits an organization, so a user with any number of organizations would have any number of each quota, and
+one who deletes and founds them again would have each quota anew. A row names those that count for a user. They are
+added by the transactions that make the user an owner. Those that the user has lost since, by deletion or to another
+owner, count until 30 days after their foundation, and are removed when the row is full.
 """
 
 from uuid import UUID
 
-from weconnect import clock
+from weconnect import clock, ids
 from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.identity.entities import UserRole
@@ -16,16 +17,10 @@ from weconnect.identity.rows import UserRow
 from weconnect.identity.verified_addresses import is_verified
 from weconnect.organizations.entities import OrganizationRole
 from weconnect.organizations.errors import CannotOwn, OrganizationLimitReached
-from weconnect.organizations.rows import (
-    CreatedOrganizationsRow,
-    MemberRow,
-    OrganizationRow,
-    OwnedOrganizationsRow,
-)
+from weconnect.organizations.rows import MemberRow, OrganizationRow, OwnedOrganizationsRow
 from weconnect.settings import settings
 
-RETENTION_SECONDS = 32 * 86_400
-CREATED_FOR_EACH_OWNED = 2
+FOUNDATION_SECONDS = 30 * 86_400
 OWNED_UNVERIFIED = 2
 
 
@@ -47,18 +42,31 @@ def count_new_owner(
 
 
 def prepare(user_id: object, *, is_trusted: bool) -> int:
-    """Return how many organizations a user may own, after removing lost ones from the row if it is full.
+    """Return how many organizations a user may own, after removing what counts no more from the row if it is full.
 
     A user without a verified address may own the one that came with the registration, and create one.
     """
     limit = settings.organizations_per_user if is_trusted else OWNED_UNVERIFIED
-    row = table.get(OwnedOrganizationsRow, OwnedOrganizationsRow.at(user_id))
-    counted = (row.organization_ids or set()) if row else set()
-    if row is not None and len(counted) >= limit:
-        lost = counted - _find_owned(user_id, counted)
+    counted = _load_counted(user_id)
+    if len(counted) >= limit:
+        lost = {text for text in counted - _find_owned(user_id, counted) if not _is_young(text)}
         if lost:
+            row = OwnedOrganizationsRow(*OwnedOrganizationsRow.at(user_id))
             row.update(actions=[OwnedOrganizationsRow.organization_ids.delete(lost)])
     return limit
+
+
+def require_may_delete(user: UserRow) -> None:
+    """Raise OrganizationLimitReached for a user who has given up as many young organizations as they may own.
+
+    A user who has none gets a personal one when they sign in, whatever the limits, so the deletions are limited.
+    """
+    limit = settings.organizations_per_user if is_verified(user) else OWNED_UNVERIFIED
+    young = {text for text in _load_counted(user.id) if _is_young(text)}
+    if len(young) >= limit and len(young - _find_owned(user.id, young)) >= limit:
+        raise OrganizationLimitReached(
+            f"You gave up {limit} organizations within 30 days after their foundation. Delete this one later."
+        )
 
 
 def add(writes: Transaction, user_id: object, organization_ids: set[str], limit: int) -> None:
@@ -66,22 +74,22 @@ def add(writes: Transaction, user_id: object, organization_ids: set[str], limit:
     pk, sk = OwnedOrganizationsRow.at(user_id)
     verifying = " Verify your e-mail address to own more." if limit == OWNED_UNVERIFIED else ""
     exceeded = OrganizationLimitReached(
-        f"A user may own {limit} organizations here. Delete one first.{verifying}"
+        f"A user may own {limit} organizations here. Delete one first; it counts until 30 days after its "
+        f"foundation.{verifying}"
     )
     row = OwnedOrganizationsRow(pk=pk, sk=sk)
     writes.add_to_set(row, "organization_ids", organization_ids, limit=limit, if_refused=exceeded)
 
 
-def count_created(writes: Transaction, user_id: UUID) -> None:
-    """Count a creation in this month, so that deleting and creating again does not begin each quota anew."""
-    limit = CREATED_FOR_EACH_OWNED * settings.organizations_per_user
-    pk, sk = CreatedOrganizationsRow.at(user_id, f"{clock.now():%Y-%m}")
-    exceeded = OrganizationLimitReached(
-        f"A user may create {limit} organizations in a month. Try again later."
-    )
-    expiry = {"ttl": clock.epoch_seconds() + RETENTION_SECONDS}
-    row = CreatedOrganizationsRow(pk=pk, sk=sk)
-    writes.increment(row, "total", 1, limit=limit, if_refused=exceeded, put=expiry)
+def _load_counted(user_id: object) -> set[str]:
+    """Return the IDs of the organizations in a user's row."""
+    row = table.get(OwnedOrganizationsRow, OwnedOrganizationsRow.at(user_id))
+    return (row.organization_ids or set()) if row else set()
+
+
+def _is_young(organization_id: str) -> bool:
+    """Return whether an organization was founded within 30 days; its ID has the time."""
+    return clock.now().timestamp() - ids.timestamp_of(UUID(organization_id)) < FOUNDATION_SECONDS
 
 
 def _find_owned(user_id: object, organization_ids: set[str]) -> set[str]:

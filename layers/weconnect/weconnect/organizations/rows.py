@@ -89,7 +89,7 @@ class SlugRow(Row, discriminator="SLUG"):
 
 
 class OwnedOrganizationsRow(Row, discriminator="OWNEDORGANIZATIONS"):
-    """The IDs of the organizations that count for a user who owns them. Lost ones are removed when it is full."""
+    """The IDs of the organizations that count for a user who owns or owned them."""
 
     organization_ids = UnicodeSetAttribute(null=True, attr_name="organizationIds")
 
@@ -97,17 +97,6 @@ class OwnedOrganizationsRow(Row, discriminator="OWNEDORGANIZATIONS"):
     def at(user_id: object) -> tuple[str, str]:
         """Return the key (pk, sk) of a user's organizations."""
         return key("USER", user_id), "ORGANIZATIONS"
-
-
-class CreatedOrganizationsRow(Row, discriminator="CREATEDORGANIZATIONS"):
-    """The number of organizations that a user has created in one month; it expires."""
-
-    total: Attribute[int] = stored(default=0)
-
-    @staticmethod
-    def at(user_id: object, month: str) -> tuple[str, str]:
-        """Return the key (pk, sk) of a month such as 2026-11."""
-        return key("USER", user_id), key("CREATED", month)
 
 
 class MemberRow(EntityRow[OrganizationMember], discriminator="MEMBER"):

@@ -14,7 +14,10 @@ from weconnect.auth.schemas import (
     ConfirmedMemberChanges,
     OwnershipTransfer,
 )
-from weconnect.organizations import deletion
+from weconnect.db import table
+from weconnect.identity.errors import UserNotFound
+from weconnect.identity.rows import UserRow
+from weconnect.organizations import deletion, ownership
 from weconnect.organizations.entities import Member, OrganizationRole
 from weconnect.organizations.invitations import invitations
 from weconnect.organizations.members import members, membership
@@ -63,9 +66,12 @@ def delete_organization(
 ) -> None:
     """Move an organization to the trash, from which its owners can restore it; with `purge`, delete it for good.
 
-    Only the purge is confirmed. Raises the errors of `require_confirmation` and `deletion.delete`.
+    Only the purge is confirmed. Raises the errors of `require_confirmation` and `deletion.delete`, and
+    OrganizationLimitReached.
     """
     if purge:
         deletion.require_in_trash(caller, organization_id)
         require_confirmation(caller, body)
+    else:
+        ownership.require_may_delete(table.require(UserRow, UserRow.at(caller.user_id), UserNotFound))
     deletion.delete(caller, organization_id, if_match, purge=purge)
