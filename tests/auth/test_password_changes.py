@@ -145,6 +145,22 @@ def test_a_strangers_mails_shut_nobody_out(aws: None, time: MovableClock) -> Non
     assert request_resets(ada, stranger) == 5
 
 
+def test_a_reset_forgets_the_networks_of_whoever_knew_the_password(aws: None, time: MovableClock) -> None:
+    ada, home = "ada@example.com", Client(ip="192.0.2.77")
+    register(ada)  # by a stranger
+    strangers = [f"198.51.100.{number}" for number in range(3)]
+    for ip in strangers:
+        assert Client(ip=ip).post("/v1/auth/login", {"email": ada, "password": PASSWORD}).status == 200
+    assert home.post("/v1/auth/forgot-password", {"email": ada}).status == 204
+    body = {"token": sent_mails.last_token(), "password": NEW}
+    assert home.post("/v1/auth/reset-password", body).status == 204
+    time.advance(hours=1)
+    assert request_resets(ada, *strangers) == 10
+    assert request_resets(ada, home.ip) == 5, (
+        "the network of the reset is known, those of the stranger are not"
+    )
+
+
 def test_known_networks_have_a_limit_together(aws: None) -> None:
     ada = "ada@example.com"
     register(ada)

@@ -1,9 +1,9 @@
 """Limits on the mails that anybody can cause to be sent: from one network, and to one address.
 
-Nobody keeps the user of an address from getting a mail by using up its limit. So the mails to an address are counted
-for each network that requests them, and together those of the networks that are known to the account, where its user
-signed in, those of all others, and those that tenants send, such as invitations. A stranger uses up the share of their
-own network, and with many networks that of the unknown ones.
+The mails to an address are counted for each network that requests them, and together those of the networks that are
+known to the account, where its user signed in, those of all others, and those that tenants send, such as invitations.
+So a stranger uses up the share of their own network, and with several that of all unknown ones for an hour, but neither
+that of a network where the account's user signed in nor what tenants may send.
 """
 
 from weconnect.db import table

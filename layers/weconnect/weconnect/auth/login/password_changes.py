@@ -84,7 +84,7 @@ def reset_password(body: PasswordReset, request: RequestInfo) -> None:
             values["mfa_enabled"] = False
         writes.change(row, values)
     end_access()
-    throttling.clear_failures(row.email)
+    throttling.start_anew(row.email, request.ip)
     _notify_password_changed(row, request.ip)
 
 

@@ -4,10 +4,10 @@ Five failures within 15 minutes make an account wait at that network, and each f
 account takes 20 failures an hour from all networks in which nobody signed in to it before, and then responds there as
 if the password were wrong; a network takes 100 an hour. A network in which somebody did sign in, within 90 days, is
 known to the account: its 20 failures an hour are counted apart, so that nobody locks the account's user out from
-elsewhere. A reset by mail forgets the failures of its account. Failures are counted after the password was checked,
-each by one conditional update, and an attempt with the right password reads the counters again: of any number of
-attempts at the same time, only as many as the limits allow learn anything. Nothing here depends on whether there is an
-account.
+elsewhere. A reset by mail forgets the failures of its account, and its known networks but for its own. Failures are
+counted after the password was checked, each by one conditional update, and an attempt with the right password reads the
+counters again: of any number of attempts at the same time, only as many as the limits allow learn anything. Nothing
+here depends on whether there is an account.
 """
 
 from dataclasses import dataclass, replace
@@ -102,13 +102,17 @@ def record_success(attempt: Attempt) -> None:
     know_network(attempt.email, attempt.network)
 
 
-def clear_failures(email: str) -> None:
-    """Forget the failures of an account at all networks, after its holder proved the address by a mail."""
+def start_anew(email: str, ip: str) -> None:
+    """Forget an account's failures and known networks, after its holder proved the address by a mail at `ip`.
+
+    Whoever had the old password, or registered with the address, may have made networks known; that of `ip` is.
+    """
     pk, account_sk = AttemptsRow.at_account(email)
-    prefixes = tuple(at(email, "")[1] for at in (AttemptsRow.at, AttemptsRow.at_own))
+    prefixes = tuple(at(email, "")[1] for at in (AttemptsRow.at, AttemptsRow.at_own, AttemptsRow.at_known))
     for row in AttemptsRow.query(pk, consistent_read=True):
         if row.sk == account_sk or row.sk.startswith(prefixes):
             row.delete()
+    know_network(email, network_of_ip(ip))
 
 
 def know_network(email: str, network: str) -> None:
