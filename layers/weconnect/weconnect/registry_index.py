@@ -30,6 +30,7 @@ MODULES_BY_KIND: dict[str, str] = {
     "CALLBACK": "weconnect.executions.rows",
     "CHILD": "weconnect.executions.rows",
     "DELETEDRUN": "weconnect.executions.rows",
+    "ENDING": "weconnect.executions.rows",
     "QUEUE": "weconnect.executions.rows",
     "SEMAPHORE": "weconnect.executions.rows",
     "SWEEP": "weconnect.executions.rows",

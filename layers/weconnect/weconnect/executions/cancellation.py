@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from weconnect import clock
 from weconnect.actor import Actor
 from weconnect.db import table
-from weconnect.executions import completion, lifecycle
+from weconnect.executions import completion, endings, lifecycle
 from weconnect.executions.completion import Followups
 from weconnect.executions.entities import ExecutionStatus
 from weconnect.executions.results import Completion
@@ -17,11 +17,13 @@ class Cancellation:
     """A requested cancellation: either the execution has ended with it, or it ends at its next step.
 
     `followups` follow an execution that has ended; without them its children are to be cancelled. `callbacks` are to
-    be completed, so that its durable function ends as well.
+    be completed, so that its durable function ends as well. `is_marked`: it has started others, and its mark is to be
+    removed when all of this is done.
     """
 
     followups: Followups | None
     callbacks: list[CallbackRow]
+    is_marked: bool
 
 
 def request_cancellation(row: AnyRow, actor: Actor) -> Cancellation | None:
@@ -34,6 +36,7 @@ def request_cancellation(row: AnyRow, actor: Actor) -> Cancellation | None:
     if not table.touch(row, put=request, condition=lifecycle.build_open_condition()):
         return None
     row = lifecycle.reload(row)
+    is_marked = row.status != ExecutionStatus.PENDING and endings.mark_parent(row)
     is_waiting = row.status in (ExecutionStatus.WAITING, ExecutionStatus.PAUSED)
     callbacks = lifecycle.list_open_callbacks(row) if is_waiting else []
     has_active_branch = row.status == ExecutionStatus.PAUSED and any(each.is_branch for each in callbacks)
@@ -43,4 +46,4 @@ def request_cancellation(row: AnyRow, actor: Actor) -> Cancellation | None:
         followups = completion.write_completion(
             row, Completion.cancelled(), condition=ExecutionRow.status == row.status
         )
-    return Cancellation(followups, callbacks)
+    return Cancellation(followups, callbacks, is_marked)

@@ -1,12 +1,16 @@
 """References from executions to those that they started and wait for, or that are parts of them."""
 
 from collections.abc import Iterator
+from itertools import islice
 from uuid import UUID
 
 from weconnect.db import table
+from weconnect.db.table import Row
 from weconnect.executions.entities import OPEN_STATUSES
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.rows import AnyRow, ChildRow, ExecutionRow
+
+ROWS_OF_READ = 100
 
 
 def add_reference(parent: AnyRow, child: AnyRow) -> None:
@@ -22,12 +26,24 @@ def find(parent: AnyRow, execution_id: UUID) -> AnyRow | None:
     return load_row(reference.execution_key) if reference else None
 
 
+def has_children(row: AnyRow) -> bool:
+    """Return whether an execution has started another one."""
+    pk, prefix = ChildRow.of_parent(UUID(row.organization_id), UUID(row.id))
+    return any(ChildRow.query(pk, ChildRow.sk.startswith(prefix), consistent_read=True, limit=1))
+
+
 def list_open_children(row: AnyRow) -> list[AnyRow]:
-    """Return the open executions that an execution waits for, or that are parts of it."""
+    """Return the open executions that an execution waits for, or that are parts of it.
+
+    It has at most as many children as a durable execution has operations.
+    """
     pk, prefix = ChildRow.of_parent(UUID(row.organization_id), UUID(row.id))
     references = ChildRow.query(pk, ChildRow.sk.startswith(prefix), consistent_read=True)
-    rows = [load_row(reference.execution_key) for reference in references]
-    return [child for child in rows if child and child.status in OPEN_STATUSES]
+    keys = ((reference.execution_key[0], reference.execution_key[1]) for reference in references)
+    rows: list[Row] = []
+    while batch := list(islice(keys, ROWS_OF_READ)):
+        rows += table.get_many(batch).values()
+    return [child for child in rows if isinstance(child, ExecutionRow) and child.status in OPEN_STATUSES]
 
 
 def list_ancestors(row: AnyRow) -> Iterator[AnyRow]:

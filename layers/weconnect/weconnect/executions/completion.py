@@ -20,15 +20,22 @@ WRITE_ATTEMPTS = 3
 class Followups:
     """The actions that follow the completion of an execution; none when `row` is None.
 
-    Waking the parent and starting the error workflow are idempotent, and repeated when an execution is completed a
-    second time, because the process that completed it first may have crashed before them.
+    Waking the parent, cancelling children and starting the error workflow are idempotent, and repeated when an
+    execution is completed a second time, because the process that completed it first may have crashed before them.
     """
 
     row: AnyRow | None
     is_first: bool
     """This call completed the execution: its slots are to be released."""
     withdraws_approvals: bool = False
-    cancels_children: bool = False
+    waited_for: str | None = None
+    """The semaphore in whose queue it was."""
+
+    @property
+    def cancels_children(self) -> bool:
+        """Return whether it may have left children behind: it has begun, and has not come to its end by itself."""
+        row = self.row
+        return row is not None and row.status != ExecutionStatus.COMPLETED and row.started_at is not None
 
     @property
     def starts_error_workflow(self) -> bool:
@@ -51,18 +58,13 @@ def write_completion(
     """
     if row.cancel_requested_at and completion.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
         completion = Completion.cancelled()
-    was_waiting = row.status == ExecutionStatus.WAITING
+    was_waiting, waited_for = row.status == ExecutionStatus.WAITING, row.waits_for
     try:
         _commit(row, completion, details, condition)
     except Conflict:
         present = table.get(type(row), (row.pk, row.sk))
         return Followups(present if present and present.status not in OPEN_STATUSES else None, is_first=False)
-    return Followups(
-        row,
-        is_first=True,
-        withdraws_approvals=was_waiting,
-        cancels_children=was_waiting and completion.status == ExecutionStatus.CANCELLED,
-    )
+    return Followups(row, is_first=True, withdraws_approvals=was_waiting, waited_for=waited_for)
 
 
 def _commit(row: AnyRow, completion: Completion, details: object | None, condition: Condition | None) -> None:

@@ -4,8 +4,13 @@ The parent is woken, the error workflow started, approval requests withdrawn, ch
 executions admitted, and the retention begins. These can follow from each other (a freed slot admits an execution whose
 policy cancels others, whose children end, …), so all of them are here, above the modules that only write rows and
 return what is to follow.
+
+A function that executes an execution has time for all of them. Everybody else, such as a route, spends `BUDGET_SECONDS`
+on what can be long; an execution that is not finished then is marked (`endings`), and the sweeper continues.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
@@ -16,7 +21,7 @@ from weconnect.approvals import service as approvals
 from weconnect.approvals.rows import RequestedApprovalRow
 from weconnect.db import table
 from weconnect.durable import callbacks
-from weconnect.executions import cancellation, completion, retention
+from weconnect.executions import cancellation, completion, endings, lifecycle, retention
 from weconnect.executions.children import list_open_children
 from weconnect.executions.completion import Followups
 from weconnect.executions.concurrency import admission
@@ -27,6 +32,9 @@ from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.results import Completion
 from weconnect.executions.rows import AnyRow
 from weconnect.log import logger
+
+BUDGET_SECONDS = 10
+"""The time after which a call begins no further cancellation; a route has 29 s."""
 
 
 def complete_execution(
@@ -47,52 +55,76 @@ def close_execution(row: AnyRow, end: Completion) -> bool:
 
     Return False when it had ended before; its parent is then woken again.
     """
+    until = _compute_deadline()
     if row.status not in OPEN_STATUSES:  # as after most executions, whose functions have completed them
-        _execute_followups(Followups(row, is_first=False))
+        _leave_rest(row, is_done=_execute_followups(Followups(row, is_first=False), until))
         return False
     if row.cancel_requested_at:
         end = Completion.cancelled()
-    children = list_open_children(row)
-    for child in children:
-        if child.is_nested:
-            close_execution(child, end)
-    is_first = complete_execution(row, end)
-    cancel_all(child for child in children if not child.is_nested)
-    return is_first
+    is_marked = endings.mark_parent(row)
+    if is_marked:
+        for child in list_open_children(row):
+            if child.is_nested:
+                close_execution(child, end)
+    followups = completion.write_completion(row, end)
+    _leave_rest(row, is_done=_execute_followups(followups, until), is_marked=is_marked)
+    return followups.is_first
 
 
-def cancel_execution(row: AnyRow, actor: Actor = ACTOR) -> bool:
-    """Cancel an execution with all that it waits for; return False when it has ended.
+def cancel_execution(row: AnyRow, actor: Actor = ACTOR, until: float | None = None) -> bool:
+    """Cancel an execution with all that it waits for; return False when it has ended, and all that with it.
 
-    It ends at once when it has not begun, waits or is paused, else at its next step.
+    It ends at once when it has not begun, waits or is paused, else at its next step. What is not cancelled `until` a
+    time of the monotonic clock (None: for `BUDGET_SECONDS`) is left to the sweeper.
     """
+    until = _compute_deadline() if until is None else until
     request = cancellation.request_cancellation(row, actor)
     if request is None:
-        return False
-    if request.followups:
-        _execute_followups(request.followups)
-    else:
-        cancel_children(row)
+        if not list_open_children(row):
+            return False
+        endings.mark(row)  # an earlier cancellation was interrupted
+        finish_ending(row, until)
+        return True
     for callback in request.callbacks:
         callbacks.wake(callback.callback_id, {"cancelled": True})
+    ended = request.followups
+    is_done = _execute_followups(ended, until) if ended else _cancel_children(row, until)
+    _leave_rest(row, is_done=is_done, is_marked=request.is_marked)
     return True
 
 
-def cancel_children(row: AnyRow) -> None:
-    """Cancel all executions that an execution has started and waits for, and what these wait for."""
-    for child in list_open_children(row):
-        cancel_execution(child)
+def finish_ending(row: AnyRow, until: float) -> None:
+    """Do what is left of the end of a marked execution: cancel its open children, begin its retention.
+
+    One whose cancellation was requested is cancelled again. Any other that is open is left to whoever closes it.
+    """
+    row = lifecycle.reload(row)
+    if row.status in OPEN_STATUSES:
+        if row.cancel_requested_at:
+            cancel_execution(row, until=until)
+        return
+    is_done = _cancel_children(row, until) and retention.begin(row, until)
+    _leave_rest(row, is_done=is_done, is_marked=True)
 
 
-def cancel_all(rows: Iterable[AnyRow]) -> None:
-    """Cancel executions that are in the way or for nobody; what fails is logged, and left to the sweeper."""
+def cancel_all(rows: Iterable[AnyRow], until: float | None = None) -> bool:
+    """Cancel executions that are in the way or for nobody; return whether all were cancelled.
+
+    What fails is logged. That, and what is not cancelled in time, is left to the sweeper.
+    """
+    until = _compute_deadline() if until is None else until
+    is_done = True
     for row in rows:
+        if time.monotonic() >= until:
+            return False
         try:
-            cancel_execution(row)
+            cancel_execution(row, until=until)
         except Exception as error:
             logger.warning(
                 "execution not cancelled; the sweeper will", execution_id=row.id, error=repr(error)
             )
+            is_done = False
+    return is_done
 
 
 def admit_queued(semaphore: Semaphore) -> int:
@@ -102,34 +134,61 @@ def admit_queued(semaphore: Semaphore) -> int:
     return result.admitted
 
 
-def _execute_followups(followups: Followups) -> None:
-    """Do what `followups` names, wake the parent, start the error workflow, release slots, count, begin retention."""
+def _compute_deadline() -> float:
+    """Return the time of the monotonic clock until which a call begins what can be long."""
+    return time.monotonic() + BUDGET_SECONDS
+
+
+def _leave_rest(row: AnyRow, *, is_done: bool, is_marked: bool = False) -> None:
+    """Leave an execution whose end is not finished to the sweeper, marked, or remove its mark."""
+    if is_done and is_marked:
+        endings.unmark(row)
+    elif not is_done and not is_marked:
+        endings.mark(row)
+
+
+def _cancel_children(row: AnyRow, until: float) -> bool:
+    """Cancel all that an execution has started and waits for; return False when the time was over before."""
+    for child in list_open_children(row):
+        if time.monotonic() >= until:
+            return False
+        cancel_execution(child, until=until)
+    return True
+
+
+def _execute_followups(followups: Followups, until: float = math.inf) -> bool:
+    """Do what `followups` names, wake the parent, start the error workflow, release slots, count, begin retention.
+
+    Return False when there was no time to cancel all children, or to begin the retention of all that it has.
+    """
     row = followups.row
     if row is None:
-        return
+        return True
     if followups.withdraws_approvals:
         _withdraw_approvals(row)
-    if followups.cancels_children:
-        cancel_children(row)
+    is_done = not followups.cancels_children or _cancel_children(row, until)
     if callback_id := _find_parent_callback(row):
         callbacks.wake(callback_id, {"executionId": row.id})
     if followups.starts_error_workflow:
         kind_of(row).start_error_workflow(row)
     if followups.is_first:
-        cancel_all(admission.release_slots(row).to_cancel)
+        cancel_all(
+            admission.release_slots(row, followups.waited_for).to_cancel, min(until, _compute_deadline())
+        )
     _try(row, "counted", lambda: kind_of(row).count_ended(row, is_first=followups.is_first))
-    _try(row, "kept for its time alone", lambda: retention.begin(row))
+    return _try(row, "kept for its time alone", lambda: retention.begin(row, until)) is not False and is_done
 
 
-def _try(row: AnyRow, outcome: str, work: Callable[[], None]) -> None:
-    """Do what an execution that has ended is not to fail for; a failure is logged, and repaired later.
+def _try(row: AnyRow, outcome: str, work: Callable[[], bool | None]) -> bool | None:
+    """Return the result of what an execution that has ended is not to fail for; a failure is logged, repaired later.
 
     Numbers are counted with those of the next execution; what has no end is deleted with the execution.
     """
     try:
-        work()
+        return work()
     except Exception:
         logger.exception(f"ended execution not {outcome}", execution_id=row.id)
+        return None
 
 
 def _withdraw_approvals(row: AnyRow) -> None:

@@ -64,7 +64,7 @@ class ExecutionKind(ABC, Generic[R, E, D]):
 
     @abstractmethod
     def list_open(self, organization_id: UUID) -> Iterable[R]:
-        """Return the open executions of an organization."""
+        """Return the open executions of an organization, as indexes have them, which lag behind."""
 
     @abstractmethod
     def find_by_durable_name(self, name: str) -> R | None:

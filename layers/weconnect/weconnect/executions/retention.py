@@ -6,6 +6,8 @@ approval requests and to its children. What a crash leaves without `ttl`, and th
 execution's row goes (`purge`). What belongs to an express execution, which ends within a minute, has its end at once.
 """
 
+import math
+import time
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -48,19 +50,22 @@ def build_final_values(row: AnyRow, values: dict[str, Any]) -> dict[str, Any]:
     return {"ttl": compute_expiry(datetime.fromisoformat(values["finished_at"]), row.retention_days)}
 
 
-def begin(row: AnyRow) -> None:
-    """Start the retention of all that an ended execution has, unless one that waits for it is open. Idempotent."""
+def begin(row: AnyRow, until: float = math.inf) -> bool:
+    """Start the retention of all that an ended execution has, unless one that waits for it is open. Idempotent.
+
+    Return False when it was not finished `until` a time of the monotonic clock; the next call continues.
+    """
     if row.is_express:
-        return
+        return True
     if row.parent_key:
         parent = load_row(row.parent_key)
         if parent and (parent.status in OPEN_STATUSES or parent.ttl is None):
-            return  # the end of the first one in the chain does it
+            return True  # the end of the first one in the chain does it
     assert row.finished_at, "it has ended"
-    _begin(row, datetime.fromisoformat(row.finished_at))
+    return _begin(row, datetime.fromisoformat(row.finished_at), until)
 
 
-def _begin(row: AnyRow, moment: datetime) -> None:
+def _begin(row: AnyRow, moment: datetime, until: float) -> bool:
     """Start the retention of an execution, of what belongs to it, and of its ended children, at a moment.
 
     Its row is the first: a child that ends meanwhile sees that and starts its own.
@@ -73,11 +78,14 @@ def _begin(row: AnyRow, moment: datetime) -> None:
     for part in Row.query(pk, consistent_read=True, attributes_to_get=_FIELDS_READ):
         if part.ttl is not None or (part.pk, part.sk) == (row.pk, row.sk):
             continue
+        if time.monotonic() >= until:
+            return False
         if isinstance(part, ChildRow):
             child = load_row(part.execution_key)
-            if child and child.status not in OPEN_STATUSES:
-                _begin(child, moment)
+            if child and child.status not in OPEN_STATUSES and not _begin(child, moment, until):
+                return False
         elif isinstance(part, RequestedApprovalRow):
             approvals.set_expiry(organization_id, UUID(part.approval_id), ttl)
         if ttl is not None:
             table.touch(part, put={"ttl": ttl})
+    return True

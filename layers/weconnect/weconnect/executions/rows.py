@@ -261,8 +261,34 @@ class TreeRow(Row, discriminator="TREE"):
         return partition_of(organization_id, root_id), key("TREE")
 
 
+class EndingRow(Row, discriminator="ENDING"):
+    """Marks an execution that has ended, or is to end, while what it has started may be open. See `endings`.
+
+    Without `execution_key` it marks all of an organization that were requested until a time, which are to be cancelled.
+    """
+
+    organization_id: Attribute[str] = stored()
+    execution_key: Attribute[list[str] | None] = stored()
+    requested_until: Attribute[str | None] = stored()
+
+    @staticmethod
+    def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of the mark of an execution."""
+        return key("RUN", "ending"), key("ORG", organization_id, "EXECUTION", execution_id)
+
+    @staticmethod
+    def of_organization(organization_id: UUID) -> tuple[str, str]:
+        """Return the key (pk, sk) of the mark of all executions of an organization."""
+        return key("RUN", "ending"), key("ORG", organization_id)
+
+    @staticmethod
+    def of_all() -> str:
+        """Return the partition of the marks of all organizations."""
+        return key("RUN", "ending")
+
+
 class SweepRow(Row, discriminator="SWEEP"):
-    """The position in an index, or in a list of the platform, from which the next sweep goes on."""
+    """The position in a partition, or in a list of the platform, from which the next sweep goes on."""
 
     position: Attribute[str] = stored()
 
@@ -270,6 +296,11 @@ class SweepRow(Row, discriminator="SWEEP"):
     def of_semaphores() -> tuple[str, str]:
         """Return the key (pk, sk) of the position among the semaphores for which executions may be queued."""
         return key("RUN", "sweep"), key("SEMAPHORES")
+
+    @staticmethod
+    def of_endings() -> tuple[str, str]:
+        """Return the key (pk, sk) of the position among the executions whose end is not finished."""
+        return key("RUN", "sweep"), key("ENDINGS")
 
     @staticmethod
     def of_durable_executions(function: str) -> tuple[str, str]:

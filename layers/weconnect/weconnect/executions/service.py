@@ -111,7 +111,8 @@ def find(
 def cancel(kind: ExecutionKind[R, E, Any], caller: Caller, key: Key) -> E:
     """Cancel an execution and those it has started: at once unless it is executing, else at its next step.
 
-    Raises ExecutionNotFound, Forbidden, AlreadyFinished.
+    One that has ended is cancelled again while executions that it has started are open. Raises ExecutionNotFound,
+    Forbidden, AlreadyFinished.
     """
     row = require(kind, caller, key, "control")
     if not followups.cancel_execution(row, caller.actor()):
@@ -158,14 +159,18 @@ def delete(kind: ExecutionKind[R, Any, Any], caller: Caller, key: Key) -> None:
     row = require(kind, caller, key, "delete")
     if row.status in OPEN_STATUSES:
         raise StillOpen(f"The execution is {row.status}. Cancel it first.")
+    if list_open_children(row):
+        raise StillOpen("Executions that it has started are open. Cancel it again first, which cancels them.")
     organization_id, execution_id = UUID(row.organization_id), UUID(row.id)
-    purge.delete_belongings(organization_id, execution_id)
     with table.transaction(caller.actor()) as writes:
         writes.delete(row)
         if row.may_start_again:
             pk, sk = DeletedExecutionRow.at(organization_id, execution_id)
             ttl = clock.epoch_seconds() + REMEMBER_DELETED_SECONDS
             writes.put(DeletedExecutionRow(pk=pk, sk=sk, ttl=ttl))
+    purge.delete_belongings(
+        organization_id, execution_id
+    )  # what this has no time for, the stream's record leads to
 
 
 def _resume(row: AnyRow) -> None:

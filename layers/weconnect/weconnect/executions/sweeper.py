@@ -1,5 +1,6 @@
-"""Executions that nothing executes any more: started again, or completed."""
+"""Executions that nothing executes any more: started again, or completed; queues and ends that nobody works on."""
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,14 +10,15 @@ from typing import Literal
 from weconnect import clock, ids
 from weconnect.approvals import service as approvals
 from weconnect.db import table
-from weconnect.executions import followups
+from weconnect.executions import closing, endings, followups
+from weconnect.executions.children import load_row
 from weconnect.executions.concurrency import admission
 from weconnect.executions.entities import OPEN_STATUSES, ExecutionStatus
 from weconnect.executions.invocation import EndedDurableExecution, invoke, list_failed
 from weconnect.executions.kinds import find_by_durable_name, list_kinds
 from weconnect.executions.lifecycle import ACTOR
 from weconnect.executions.results import Completion
-from weconnect.executions.rows import SWEEPER_SHARDS, AnyRow, ExecutionRow, SweepRow, SweptState
+from weconnect.executions.rows import SWEEPER_SHARDS, AnyRow, EndingRow, ExecutionRow, SweepRow, SweptState
 from weconnect.log import logger
 from weconnect.settings import settings
 
@@ -29,6 +31,7 @@ SWEEP_AFTER_SECONDS: dict[SweptState, int] = {
 BATCH_SIZE = 100  # keys of one read
 BUDGET_SECONDS = 25  # of each part; the function has 60
 CLOSING_BUDGET_SECONDS = 10  # beside it
+ENDING_SECONDS = 5  # of one execution, in a sweep
 INVOCATIONS_AT_ONCE = 16  # Lambda takes about 15 ms to accept one
 MAX_PAUSE_SECONDS = 3_600
 
@@ -37,7 +40,7 @@ Part = Literal["executions", "queues"]
 
 
 def sweep(part: Part | None = None) -> int:
-    """Start or complete executions that nobody works on and send undelivered decisions; admit queued executions.
+    """Start or complete executions that nobody works on, send undelivered decisions; admit queued ones, finish ends.
 
     `part` is one of the two, which have times of their own; None: both. Return how many executions and decisions were
     handled. What cannot be handled does not keep the rest from it: the first failure is raised when all were tried.
@@ -50,6 +53,7 @@ def sweep(part: Part | None = None) -> int:
             swept += _try(partial(_close_failed, function, failures), failures)
     if part != "executions":
         swept += _try(partial(_sweep_queues, failures), failures)
+        swept += _try(partial(_sweep_endings, failures), failures)
     if failures:
         raise failures[0]
     return swept
@@ -112,6 +116,38 @@ def _sweep_queues(failures: list[Exception]) -> int:
     if before:
         before.delete()
     return admitted
+
+
+def _sweep_endings(failures: list[Exception]) -> int:
+    """Go on with the ends of executions that are not finished, until the time is over; return how many there were.
+
+    Each of them has a share of the time, and the next sweep goes on with the one after the last.
+    """
+    deadline = time.monotonic() + BUDGET_SECONDS
+    pk, sk = SweepRow.of_endings()
+    before = table.get(SweepRow, (pk, sk))
+    swept, position = 0, ""
+    for each in endings.list_marks(before.position if before else ""):
+        if time.monotonic() >= deadline:
+            table.put(SweepRow(pk=pk, sk=sk, position=position), ACTOR)
+            return swept
+        until = min(deadline, time.monotonic() + ENDING_SECONDS)
+        swept += _try(partial(_finish_ending, each, until), failures)
+        position = each.sk
+    if before:
+        before.delete()
+    return swept
+
+
+def _finish_ending(mark: EndingRow, until: float) -> int:
+    """Go on with the end of a marked execution, or of those of a marked organization; return 1."""
+    if mark.execution_key is None:
+        closing.finish_closing(mark, until)
+    elif row := load_row(mark.execution_key):
+        followups.finish_ending(row, until)
+    else:
+        mark.delete()
+    return 1
 
 
 def _close_failed(function: str, failures: list[Exception]) -> int:

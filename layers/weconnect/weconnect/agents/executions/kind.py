@@ -61,15 +61,13 @@ class AgentExecutions(ExecutionKind[AgentExecutionRow, AIAgentExecution, AgentDe
             raise AgentInactive()
 
     def list_open(self, organization_id: UUID) -> Iterable[AgentExecutionRow]:
-        """Return the open executions of an organization's agents, those in the trash included."""
+        """Return the open executions of an organization's agents, those in the trash included, as indexes have them."""
         for deleted in (False, True):
             pk, prefix = AgentRow.of_organization(organization_id, deleted=deleted)
             for agent in AgentRow.query(pk, AgentRow.sk.startswith(prefix), consistent_read=True):
                 for status in OPEN_STATUSES:
                     index_pk = AgentExecutionRow.by_status(organization_id, UUID(agent.id), status)
-                    for match in AgentExecutionRow.gsi2.query(index_pk):
-                        if row := table.get(AgentExecutionRow, (match.pk, match.sk)):
-                            yield row
+                    yield from AgentExecutionRow.gsi2.query(index_pk)
 
     def find_by_durable_name(self, name: str) -> AgentExecutionRow | None:
         """Return the open execution of a durable execution's name: its ID. It is read again: an index lags behind."""

@@ -14,9 +14,11 @@ crash at any point: the next call, or the sweeper, repeats what it did, with the
 Nothing here cancels executions: the functions return which ones have to be cancelled, and `followups` does that.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +37,10 @@ from weconnect.executions.rows import AnyRow, ExecutionRow, QueueRow, SemaphoreR
 from weconnect.executions.stored_values import keep_input
 from weconnect.log import logger
 from weconnect.organizations.rows import OrganizationRow
+
+BUDGET_SECONDS = 5
+"""The time after which a call admits no further execution of a queue."""
+MAX_SUPERSEDED = 100
 
 
 @dataclass
@@ -186,10 +192,15 @@ def get_queue_position(row: AnyRow) -> int | None:
 # Slots that are freed
 
 
-def release_slots(row: AnyRow) -> AdmissionResult:
-    """Free the slots of an execution that has ended, and admit queued ones."""
+def release_slots(row: AnyRow, waited_for: str | None = None) -> AdmissionResult:
+    """Free the slots of an execution that has ended, and admit queued ones.
+
+    One that was queued for the semaphore `waited_for` has slots of those before it alone.
+    """
     result = AdmissionResult()
     for semaphore in _list_semaphores(row):
+        if semaphore.kind == waited_for:
+            break
         result.add(admit_queued(semaphore, ended=row.slot))
     return result
 
@@ -237,11 +248,14 @@ def _admit_queued(semaphore: Semaphore, item: dict[str, Any], result: AdmissionR
     # An execution that holds a slot but is still queued was being admitted when its process crashed.
     half_admitted = [row for row in holders.values() if _is_queued_at(row, *semaphore.queue_key_of(row))]
     organization_limit = -1 if semaphore.workflow_id else load_execution_limit(semaphore.organization_id)
-    for row in [*half_admitted, *_list_queued(semaphore)]:
+    until = time.monotonic() + BUDGET_SECONDS
+    for row in chain(half_admitted, _list_queued(semaphore)):
+        if time.monotonic() >= until:
+            return
         limit = _get_limit(semaphore, row, organization_limit)
         if not semaphores.acquire(semaphore, row.slot, limit, is_next=True):
             if _has_policy(semaphore, row, "cancel_running"):
-                result.to_cancel += _list_superseded(semaphore, list(holders.values()))
+                result.to_cancel += _list_superseded(semaphore, list(holders.values()), limit)
                 return
             if not _take_over_slot(semaphore, row):
                 return
@@ -287,10 +301,15 @@ def list_queued(organization_id: UUID, target_id: UUID) -> Iterator[AnyRow]:
     """Yield the queued executions of a workflow or an agent."""
     ranges = [QueueRow.of_all_keys(organization_id, target_id), QueueRow.of_organization(organization_id)]
     for pk, prefix in ranges:
-        for queue_row in QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True):
-            row = load_row(queue_row.execution_key)
-            if row and row.target_id == target_id and _is_queued_at(row, queue_row.pk, queue_row.sk):
-                yield row
+        queue_rows = QueueRow.query(pk, QueueRow.sk.startswith(prefix), consistent_read=True)
+        while batch := list(islice(queue_rows, semaphores.MAX_ROWS_READ)):
+            rows = table.get_many([(each.execution_key[0], each.execution_key[1]) for each in batch])
+            for each in batch:
+                row = rows.get((each.execution_key[0], each.execution_key[1]))
+                if not isinstance(row, ExecutionRow) or row.target_id != target_id:
+                    continue
+                if _is_queued_at(row, each.pk, each.sk):
+                    yield row
 
 
 def _pass_semaphore(semaphore: Semaphore, row: AnyRow, result: AdmissionResult) -> None:
@@ -330,11 +349,14 @@ def _acquire_next(semaphore: Semaphore, row: AnyRow) -> bool:
     return semaphores.acquire(semaphore, row.slot, load_execution_limit(semaphore.organization_id))
 
 
-def _list_superseded(semaphore: Semaphore, holders: list[AnyRow]) -> list[AnyRow]:
-    """Return the open executions that a `cancel_running` policy cancels: all but the newest, as many as may be open."""
+def _list_superseded(semaphore: Semaphore, holders: list[AnyRow], limit: int) -> list[AnyRow]:
+    """Return the open executions that a `cancel_running` policy cancels: all but the newest, as many as may be open.
+
+    Of a long queue it is the beginning; the next call returns what follows.
+    """
     candidates = [
         row
-        for row in [*_list_queued(semaphore), *holders]
+        for row in [*islice(_list_queued(semaphore), limit + MAX_SUPERSEDED), *holders]
         if row.status in OPEN_STATUSES and not row.cancel_requested_at
     ]
     rows = {row.id: row for row in candidates}

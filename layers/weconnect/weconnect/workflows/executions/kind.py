@@ -78,11 +78,9 @@ class WorkflowExecutions(ExecutionKind[WorkflowExecutionRow, Execution, Unwritte
         _require_startable(workflow, is_test=row.mode == "test")
 
     def list_open(self, organization_id: UUID) -> Iterable[WorkflowExecutionRow]:
-        """Return the open executions of an organization's workflows."""
+        """Return the open executions of an organization's workflows, as indexes have them."""
         pk = WorkflowExecutionRow.of_organization(organization_id)
-        for match in WorkflowExecutionRow.gsi1.query(pk, filter_condition=lifecycle.build_open_condition()):
-            if row := table.get(WorkflowExecutionRow, (match.pk, match.sk)):
-                yield row
+        yield from WorkflowExecutionRow.gsi1.query(pk, filter_condition=lifecycle.build_open_condition())
 
     def find_by_durable_name(self, name: str) -> WorkflowExecutionRow | None:
         """Return the execution of a durable execution's name: the IDs of organization and execution, as hexadecimal."""
