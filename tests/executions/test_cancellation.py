@@ -91,12 +91,14 @@ def test_a_cancellation_that_is_killed_is_finished_by_the_sweeper(
     assert (count_open(me, flows), count_marks()) == (0, 0)
 
 
+@pytest.mark.parametrize(("seconds", "left"), [(10, 0), (0, 4)])
 def test_what_has_started_others_and_failed_leaves_none_of_them_open(
-    me: RegisteredUser, starter: Starter, no_time: Any
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch, seconds: int, left: int
 ) -> None:
+    monkeypatch.setattr(followups, "BUDGET_SECONDS", seconds)
     root, flows = start_waiting(me, starter)
     assert sweeper.close(load_row(me, root).function_call.durable_name, "FAILED", "it failed")
-    assert (status(me, root)[0], count_open(me, flows)) == ("failed", 4)
+    assert (status(me, root)[0], count_open(me, flows)) == ("failed", left)
     sweeper.sweep("queues")
     assert (count_open(me, flows), count_marks()) == (0, 0)
 

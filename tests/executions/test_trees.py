@@ -124,7 +124,7 @@ def test_a_child_whose_start_is_repeated_counts_once(
     set_plan(me, "pro", max_descendants=1)
     flow = create_workflow(me, LEAF, "Leaf")
     at_the_limit = execute_workflow(me, starter, calling(flow, "a"), name="One")
-    set_plan(me, "pro")
+    set_plan(me, "pro", max_descendants=5)
     below_it = execute_workflow(me, starter, calling(flow, "a"), name="Many")
     for root in (at_the_limit, below_it):
         assert root["status"] == "completed" and count_descendants(me, root) == 1

@@ -15,7 +15,7 @@ from weconnect.executions.rows import AnyRow, EndingRow
 
 def mark(row: AnyRow) -> None:
     """Mark an execution. Idempotent."""
-    pk, sk = EndingRow.at(UUID(row.organization_id), UUID(row.id))
+    pk, sk = EndingRow.of_execution(UUID(row.organization_id), UUID(row.id))
     organization_id, execution_key = row.organization_id, [row.pk, row.sk]
     table.put(EndingRow(pk=pk, sk=sk, organization_id=organization_id, execution_key=execution_key), ACTOR)
 
@@ -38,7 +38,7 @@ def mark_parent(row: AnyRow) -> bool:
 
 def unmark(row: AnyRow) -> None:
     """Remove the mark of an execution. Idempotent."""
-    EndingRow(*EndingRow.at(UUID(row.organization_id), UUID(row.id))).delete()
+    EndingRow(*EndingRow.of_execution(UUID(row.organization_id), UUID(row.id))).delete()
 
 
 def list_marks(position: str) -> Iterator[EndingRow]:

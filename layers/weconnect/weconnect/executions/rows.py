@@ -272,7 +272,7 @@ class EndingRow(Row, discriminator="ENDING"):
     requested_until: Attribute[str | None] = stored()
 
     @staticmethod
-    def at(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
+    def of_execution(organization_id: UUID, execution_id: UUID) -> tuple[str, str]:
         """Return the key (pk, sk) of the mark of an execution."""
         return key("RUN", "ending"), key("ORG", organization_id, "EXECUTION", execution_id)
 
