@@ -37,6 +37,8 @@ LATER_MODULES = (
     "pydantic_ai.models.google", "pydantic_ai.models.bedrock",
 )  # fmt: skip
 QUIET_SECONDS = 2.0
+NICENESS = 5
+"""By how much workers come after the host and the emulator, which all of them wait for."""
 FORBIDDEN = b'{"statusCode":403,"body":"{\\"message\\":\\"Forbidden\\"}"}'
 
 
@@ -116,6 +118,7 @@ def serve(
     """Run calls of the host until it closes the connection, then exit."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.nice(NICENESS)
     threading.Thread(target=_end_with_host, args=(life,), daemon=True).start()
     connection.sendall(pack({"pid": os.getpid()}))
     while frame := read_frame(connection):

@@ -1,7 +1,8 @@
 """Lanes: the shares of the pool's workers for calls of different sorts, fair between tenants.
 
-A lane runs as many calls at once as the machine computes, beside those that have run so long that they wait for
-something. What is queued in it is run in turns, one call of each tenant, so that nobody waits for all of another's.
+A lane runs about as many calls at once as the machine computes, beside those that wait for something. What is queued in
+it is run in turns, one call of each tenant, and one tenant's calls leave a place for another's: so nobody waits for all
+of another's.
 """
 
 import asyncio
@@ -11,14 +12,18 @@ import json
 import os
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Literal
 
-USUAL_CALLS = 2 * (os.cpu_count() or 2)
+USUAL_CALLS = 1 + (os.cpu_count() or 2)
 WAITS_AFTER_SECONDS = 0.2
+WAITING_SHARE = 0.15
+"""The share of a processor that a call may use while it waits: it may look every now and then."""
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 LaneName = Literal["short", "waiting", "background", "nested"]
 """Requests; those that may wait; executions, queues and schedules; calls that another function waits for."""
@@ -27,16 +32,36 @@ _ORGANIZATION_ID = re.compile(rb'organizationId\\*": ?\\*"([0-9a-f-]{36})')
 
 
 @dataclass
+class Call:
+    """A call in a lane. It waits, rather than computes, if its worker used little of a processor in the last 0.2 s."""
+
+    number: int
+    tenant: str
+    looked_at: float
+    pid: int = 0
+    is_waiting: bool = False
+    _used_seconds: float = 0
+
+    def look(self, moment: float) -> None:
+        """Find out whether the call waits, if 0.2 s have passed since it was last looked at."""
+        passed = moment - self.looked_at
+        if self.pid and passed >= WAITS_AFTER_SECONDS:
+            is_ready, used = _read_process(self.pid)
+            self.is_waiting = not is_ready and used - self._used_seconds < passed * WAITING_SHARE
+            self._used_seconds, self.looked_at = used, moment
+
+
+@dataclass
 class Lane:
     """Calls of one sort: `usual` that compute at once, and up to `most` with those that wait for something.
 
-    A call that has run for 0.2 s counts as one that waits.
+    The last of the `usual` places is not for a tenant that has all the others.
     """
 
     most: int
     usual: int = USUAL_CALLS
-    _begun_at: dict[int, float] = field(default_factory=dict)  # of active calls, by their numbers
-    _queued: dict[str, deque[asyncio.Future[int]]] = field(
+    _calls: dict[int, Call] = field(default_factory=dict)  # active ones, by their numbers
+    _queued: dict[str, deque[asyncio.Future[Call]]] = field(
         default_factory=dict
     )  # by tenant, in the order of turns
     _numbers: Iterator[int] = field(default_factory=count)
@@ -44,11 +69,11 @@ class Lane:
     @property
     def active(self) -> int:
         """Return how many calls run."""
-        return len(self._begun_at)
+        return len(self._calls)
 
-    async def enter(self, tenant: str) -> int:
-        """Return the call's number when it is its turn; `leave` ends the call."""
-        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    async def enter(self, tenant: str) -> Call:
+        """Return a call when it is its turn; `leave` ends it."""
+        turn: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
         self._queued.setdefault(tenant, deque()).append(turn)
         try:
             self._admit()
@@ -61,26 +86,43 @@ class Lane:
             raise
         return turn.result()
 
-    def leave(self, number: int) -> None:
+    def leave(self, call: Call) -> None:
         """End a call, and let the next one in."""
-        del self._begun_at[number]
+        del self._calls[call.number]
         self._admit()
 
     def _admit(self) -> None:
         """Let queued calls in while few compute: one of each tenant in turn."""
         moment = time.monotonic()
-        computing = sum(moment - begun_at < WAITS_AFTER_SECONDS for begun_at in self._begun_at.values())
-        while self._queued and computing < self.usual and self.active < self.most:
-            tenant = next(iter(self._queued))
+        for call in self._calls.values():
+            call.look(moment)
+        computing = Counter(call.tenant for call in self._calls.values() if not call.is_waiting)
+        share = max(1, self.usual - 1)
+        while computing.total() < self.usual and self.active < self.most:
+            tenant = next((each for each in self._queued if computing[each] < share), None)
+            if tenant is None:
+                break
             turns = self._queued.pop(tenant)
             turn = turns.popleft()
             if turns:
                 self._queued[tenant] = turns  # behind the other tenants
             if not turn.done():
-                number = next(self._numbers)
-                self._begun_at[number] = moment
-                turn.set_result(number)
-                computing += 1
+                call = Call(next(self._numbers), tenant, moment)
+                self._calls[call.number] = call
+                turn.set_result(call)
+                computing[tenant] += 1
+
+
+def _read_process(pid: int) -> tuple[bool, float]:
+    """Return whether a process runs or is ready to, and the processor seconds it has used.
+
+    Where the system does not tell (no /proc), nothing is ready after 0.2 s.
+    """
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False, 0
+    return state == "R", (int(fields[10]) + int(fields[11])) / TICKS_PER_SECOND
 
 
 def create_lanes() -> dict[LaneName, Lane]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from infra.local.lanes import LaneName, create_lanes
+from infra.local.lanes import Call, LaneName, create_lanes
 from infra.local.sam_template import Function
 from infra.local.settings import CODE_ROOT
 from infra.local.socket_frames import LENGTHS, pack
@@ -157,16 +157,16 @@ class WorkerPool:
         The worker of a handler that exceeds its timeout is killed.
         """
         await self._ready.wait()
-        number = await self._lanes[lane].enter(tenant)
+        place = await self._lanes[lane].enter(tenant)
         try:
-            return await self._run(name, payload, authorizer, qualifier, timeout)
+            return await self._run(place, name, payload, authorizer, qualifier, timeout)
         finally:
-            self._lanes[lane].leave(number)
+            self._lanes[lane].leave(place)
 
     async def _run(
-        self, name: str, payload: bytes, authorizer: str | None, qualifier: str, timeout: float | None
-    ) -> HandlerResult:
-        """Run a function in a worker."""
+        self, place: Call, name: str, payload: bytes, authorizer: str | None, qualifier: str, timeout: float | None
+    ) -> HandlerResult:  # fmt: skip
+        """Run a function in a worker, which the call's place in its lane then knows."""
         request = str(uuid.uuid4())
         seconds = timeout or self.functions[name].timeout
         call = {
@@ -178,6 +178,7 @@ class WorkerPool:
         if authorizer:
             call["authorizer"] = authorizer
         worker = await self._take_worker()
+        place.pid = worker.pid
         try:
             frame = await asyncio.wait_for(_exchange(worker, pack(call, payload)), seconds)
         except TimeoutError:

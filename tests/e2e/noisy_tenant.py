@@ -1,5 +1,6 @@
 """Two tenants on one host: what the requests of one are answered, and when, while the other waits and runs agents."""
 
+import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tests.workflows.definitions import definition, node
 
 WAITING_CALLERS = 130
 AGENT_EXECUTIONS = 125
-REQUESTS = 100
+REQUESTS = 100  # of the other tenant, alone and then under load
 PASSWORD = "Correct-Horse-7"
 _numbers = count()
 
@@ -52,58 +53,92 @@ def sign_up(host: LocalHost) -> httpx.Client:
     return client
 
 
-def run_load(host: LocalHost) -> Load:
-    """Measure a tenant's GET, alone and while another has 130 waiting callers and starts 125 agents."""
+def run_load(host: LocalHost, callers: int = WAITING_CALLERS, agents: int = AGENT_EXECUTIONS) -> Load:
+    """Measure a tenant's GET, alone and while another has so many waiting callers and starts so many agents."""
     load = Load()
     with closing(sign_up(host)) as noisy, closing(sign_up(host)) as quiet:
         agent = _create(quiet, "/v1/agents", {"name": "Quiet"})
         for _ in range(10):  # workers that exist are not forked
             quiet.get(agent)
         load.idle_ms += [_measure(quiet, agent, load.quiet) for _ in range(REQUESTS)]
-        with _make_noise(noisy, load):
+        with _make_noise(noisy, load, callers, agents):
             load.loaded_ms += [_measure(quiet, agent, load.quiet) for _ in range(REQUESTS)]
     return load
 
 
 @contextmanager
-def _make_noise(client: httpx.Client, load: Load) -> Iterator[None]:
-    """Let a tenant's callers wait and its agents run while the block is executed."""
+def _make_noise(client: httpx.Client, load: Load, callers: int, agents: int) -> Iterator[None]:
+    """Let a tenant's callers wait and its agents run while the block is executed.
+
+    They are in a process of their own, so that they do not take the time of whoever measures.
+    """
     nodes = [node("hold", "wait", seconds=600)]
     workflow = _create(client, "/v1/workflows", {"name": "Long", **definition(nodes, "start > hold")})
     assert client.post(f"{workflow}/activate", json={}).status_code < 300
     agent = _create(client, "/v1/agents", {"name": "Noisy"})
     started = client.post(f"{workflow}/executions", json={})
     events = f"{started.headers['location']}/events"
+    processes = multiprocessing.get_context("spawn")
+    counted, is_over = processes.Queue(), processes.Event()
+    address = str(client.base_url), client.headers["authorization"]
+    noise = processes.Process(
+        target=_send_noise, args=(*address, (callers, agents), workflow, agent, events, counted, is_over)
+    )
+    noise.start()
+    counted.get()  # the first answer
+    try:
+        yield
+    finally:
+        is_over.set()
+        load.noisy.update(counted.get())
+        noise.join()
+
+
+def _send_noise(
+    address: str,
+    authorization: str,
+    numbers: tuple[int, int],
+    workflow: str,
+    agent: str,
+    events: str,
+    counted: Any,
+    is_over: Any,
+) -> None:
+    """Send the requests of callers and starts until `is_over`; put None at the first answer, then the counts."""
+    client = httpx.Client(
+        base_url=address,
+        timeout=None,
+        limits=httpx.Limits(max_connections=None),
+        headers={"authorization": authorization},
+    )
+    counts: Counter[int] = Counter()
     cursor = client.get(events).json()["nextCursor"]
-    is_over = False
 
     def wait(number: int) -> None:
         """Wait for an execution that does not end, in a start or in a long poll, again and again."""
-        while not is_over:
+        while not is_over.is_set():
             if number % 2:
                 send("GET", events, headers={"prefer": "wait=25"}, params={"cursor": cursor})
             else:
                 send("POST", f"{workflow}/executions", headers={"prefer": "wait=25"}, json={})
 
-    def start_agent(_: int) -> None:
+    def start_agent(number: int) -> None:
         send("POST", f"{agent}/executions", json={"input": "What is 17 * 23?"})
+        if number == 0:
+            counted.put(None)
 
     def send(method: str, path: str, **options: Any) -> None:
         """Send a request, count its status, and do what its Retry-After says."""
         response = client.request(method, path, **options)
-        load.noisy[response.status_code] += 1
-        if not is_over:
-            time.sleep(float(response.headers.get("retry-after", 0)))
+        counts[response.status_code] += 1
+        is_over.wait(float(response.headers.get("retry-after", 0)))
 
-    with ThreadPoolExecutor(WAITING_CALLERS + AGENT_EXECUTIONS) as pool:
-        work = [pool.submit(wait, number) for number in range(WAITING_CALLERS)]
-        work += [pool.submit(start_agent, number) for number in range(AGENT_EXECUTIONS)]
-        try:
-            yield
-        finally:
-            is_over = True
-            for each in work:
-                each.result()
+    with closing(client), ThreadPoolExecutor(sum(numbers)) as pool:
+        agents = pool.map(start_agent, range(numbers[1]))
+        callers = pool.map(wait, range(numbers[0]))
+        for _ in (*agents, *callers):  # raises what a thread raised
+            pass
+    counted.put(counts)
 
 
 def _create(client: httpx.Client, path: str, body: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The share of an organization in the callers that may wait at the same time, and what is answered beyond it."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +10,19 @@ import pytest
 from tests.agents.execution_helpers import Starter, create_agent
 from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.factories import RegisteredUser, register
-from tests.gateway import ApiResponse
+from tests.gateway import CONTEXT, ApiResponse
 from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
 from weconnect import clock, ids
 from weconnect.db import counters
 from weconnect.errors import Unavailable
+from weconnect.executions import service
 from weconnect.identity import request_limits, waiting
 from weconnect.identity.rows import WaitingRow
 from weconnect.settings import settings
 
 WAITS = {"Prefer": "wait=1"}
+WAITS_LONG = {"Prefer": "wait=25"}
 
 
 @pytest.fixture(autouse=True)
@@ -222,3 +225,19 @@ def test_beyond_its_share_a_request_to_a_server_of_the_tenant_is_refused(
         response = me.client.call(method, path, body)
         assert (response.status, response.json["code"]) == (429, "too_many_waiting"), response.text
         assert response.headers["Retry-After"] == "2"
+
+
+def test_nobody_waits_longer_than_the_function_has_time_to_answer(
+    me: RegisteredUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_workflow(me, definition([node("w", "wait", seconds=9)], "start > w")) + "/executions"
+    pauses: list[float] = []
+    replaced = SimpleNamespace(sleep=pauses.append, monotonic=lambda: 100 + sum(pauses))
+    for module in (waiting, service):
+        monkeypatch.setattr(module, "time", replaced)
+    monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: 9_000)
+    assert answer_of(me.client.post(path, {}, headers=WAITS_LONG)) == (202, None, "wait=25")
+    assert sum(pauses) == pytest.approx(7)
+    monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: 1_500)
+    assert answer_of(me.client.post(path, {}, headers=WAITS_LONG)) == (202, "2", None)
+    assert sum(pauses) == pytest.approx(7), "there was no time to wait"

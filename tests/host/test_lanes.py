@@ -3,13 +3,16 @@
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local import lanes
-from infra.local.lanes import Lane, choose_lane, find_tenant, identify_tenant
+from infra.local.lanes import Call, Lane, choose_lane, find_tenant, identify_tenant
 
 
 def run(work: Coroutine[Any, Any, list[str]]) -> list[str]:
@@ -21,10 +24,10 @@ def test_tenants_take_turns() -> None:
         lane, order = Lane(most=1, usual=1), list[str]()
 
         async def one(tenant: str) -> None:
-            number = await lane.enter(tenant)
+            place = await lane.enter(tenant)
             order.append(tenant)
             await asyncio.sleep(0)
-            lane.leave(number)
+            lane.leave(place)
 
         await asyncio.gather(*[one(tenant) for tenant in "aaaaaabbc"])
         assert lane.active == 0
@@ -35,15 +38,17 @@ def test_tenants_take_turns() -> None:
 
 def test_a_lane_runs_more_calls_while_others_wait_up_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "WAITS_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(lanes, "_read_process", lambda pid: (False, 0))
 
     async def call() -> list[str]:
         lane, ran, end = Lane(most=5, usual=2), list[str](), asyncio.Event()
 
         async def wait(name: str) -> None:
-            number = await lane.enter("a")
+            place = await lane.enter("a")
+            place.pid = 1
             ran.append(name)
             await end.wait()
-            lane.leave(number)
+            lane.leave(place)
 
         waiting = [asyncio.create_task(wait(str(number))) for number in range(9)]
         while len(ran) < 5:
@@ -57,15 +62,57 @@ def test_a_lane_runs_more_calls_while_others_wait_up_to_its_share(monkeypatch: p
     assert run(call()) == [str(number) for number in range(9)]
 
 
+def test_a_tenant_leaves_a_place_for_another() -> None:
+    async def call() -> list[str]:
+        lane, ran = Lane(most=9, usual=3), list[str]()
+
+        async def compute(tenant: str) -> None:
+            await lane.enter(tenant)
+            ran.append(tenant)
+
+        calls = [asyncio.create_task(compute(tenant)) for tenant in "aaaab"]
+        while "b" not in ran:
+            await asyncio.sleep(0.01)
+        for each in calls:
+            each.cancel()
+        return ran
+
+    assert run(call()) == ["a", "a", "b"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell")
+@pytest.mark.parametrize(("program", "waits"), [("input()", True), ("while True: pass", False)])
+def test_a_call_waits_while_its_worker_uses_no_processor(program: str, waits: bool) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-c", f"print(flush=True); {program}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert worker.stdout
+    try:
+        worker.stdout.readline()
+        call = Call(1, "a", looked_at=0, pid=worker.pid)
+        call.look(1)  # the time that the worker took to start
+        while call.is_waiting is not waits:
+            call.look(call.looked_at + 1)
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def test_a_call_whose_worker_starts_does_not_wait() -> None:
+    call = Call(1, "a", looked_at=0)
+    call.look(9)
+    assert not call.is_waiting
+
+
 def test_a_cancelled_call_gives_its_turn_away() -> None:
     async def call() -> list[str]:
         lane = Lane(most=1, usual=1)
-        number = await lane.enter("a")
+        place = await lane.enter("a")
         queued = [asyncio.create_task(lane.enter("a")) for _ in range(2)]
         await asyncio.sleep(0)
         queued[0].cancel()
         await asyncio.sleep(0)
-        lane.leave(number)
+        lane.leave(place)
         lane.leave(await queued[1])
         return [str(lane.active)]
 

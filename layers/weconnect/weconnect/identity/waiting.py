@@ -10,6 +10,8 @@ whose process was killed ends by itself. It is added before the sums are looked 
 high, so the total is never exceeded. Taking and returning a lease are two updates each.
 """
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,18 +31,30 @@ INTERVAL_SECONDS = 5
 SLACK_SECONDS = 5  # what a request does before and after it waits
 KEEP_SECONDS = 3_600
 RETRY_SECONDS = 2
+ANSWER_SECONDS = 2
 RESERVED_PART = 5
 
 _was_refused: ContextVar[bool] = ContextVar("was_refused", default=False)
+_answer_by: ContextVar[float] = ContextVar("answer_by", default=math.inf)
+"""When the function's time ends, by the monotonic clock, less `ANSWER_SECONDS`."""
+
+
+def limit_to(remaining_seconds: float) -> None:
+    """Let nobody wait so long that the function, which has so much time left, could not answer any more."""
+    _answer_by.set(time.monotonic() + remaining_seconds - ANSWER_SECONDS)
 
 
 @contextmanager
 def hold_lease(organization_id: UUID, seconds: float) -> Iterator[float]:
-    """Yield for how many seconds a caller may wait now: all of them, or none. Return the lease afterwards."""
-    lease = _take(organization_id, seconds) if seconds > 0 else None
+    """Yield for how many seconds a caller may wait now: none, or as many as asked, if the function has as much time.
+
+    Return the lease afterwards.
+    """
+    granted = min(seconds, _answer_by.get() - time.monotonic())
+    lease = _take(organization_id, granted) if granted > 0 else None
     _was_refused.set(seconds > 0 and lease is None)
     try:
-        yield seconds if lease else 0
+        yield granted if lease else 0
     finally:
         if lease:
             _return(organization_id, lease)
