@@ -36,7 +36,9 @@ unit: .venv/test.stamp .venv-ministack/stamp .venv-sam/stamp  ## run the tests; 
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
+	rm -rf build/aws-calls
 	$(BIN)/python -m pytest $(FAST)
+	$(BIN)/python -m tests.role_recorder  # fails with what roles allow and nothing used
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(SLOW)  # they mostly wait
 endif
 

@@ -18,10 +18,12 @@ def write_routes(template: str, operations: Iterable[Operation], modules: Mappin
     """Return the template with a function for each operation between the markers, by module and name."""
     head, _, rest = template.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    files = sorted(_get_file(operation) for operation in operations)
+    routes_by_file = sorted(
+        (_get_file(operation), operation.writes or operation.replays) for operation in operations
+    )
     sections = [
-        f"\n  # {name}\n" + "\n".join(_render_resource(file, modules[name]) for file in group)
-        for name, group in groupby(files, key=lambda file: file.parent.name)
+        f"\n  # {name}\n" + "\n".join(_render_resource(file, modules[name], writes) for file, writes in group)
+        for name, group in groupby(routes_by_file, key=lambda route: route[0].parent.name)
     ]
     return head + BEGIN + "".join(sections) + "\n" + END + tail
 
@@ -32,10 +34,11 @@ def _get_file(operation: Operation) -> Path:
     return Path(module, f"{name}.py")
 
 
-def _render_resource(file: Path, module: Module) -> str:
+def _render_resource(file: Path, module: Module, writes: bool) -> str:
     """Return the YAML of a route function's resource, with its handler, role, and memory and layers of its own."""
     name = file.stem
-    role = module.roles_by_route.get(name, module.role)
+    role = module.role if writes else module.reading_role or module.role
+    role = module.roles_by_route.get(name, role)
     megabytes = module.memory_by_route.get(name)
     memory = f", MemorySize: {megabytes}" if megabytes else ""
     layers = ", ".join(f"!Ref {layer}" for layer in module.layers_by_route.get(name, ()))

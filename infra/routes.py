@@ -17,6 +17,11 @@ def to_logical_id(file: Path) -> str:
     return "".join(word.capitalize() for word in file.stem.split("_"))
 
 
+def logical_id_of(operation: Operation) -> str:
+    """Return the logical id of the function that serves an operation."""
+    return to_logical_id(Path(operation.function.__module__.rpartition(".")[2]))
+
+
 def list_function_files() -> list[Path]:
     """Return the file of every function, those of routes and of events alike: each has or re-exports a `handler`."""
     return sorted(path for path in FUNCTIONS.glob("*/*.py") if _HANDLER.search(path.read_text()))

@@ -24,6 +24,7 @@ from infra import cloudformation, routes
 from infra.cloudformation import ROOT
 from weconnect import mail
 from weconnect.api import resolver
+from weconnect.api.operation import Operation
 from weconnect.executions import sweeper
 from weconnect.secret_cache import CachedSecret
 from weconnect.security import encryption
@@ -52,6 +53,8 @@ ACTIONS = {
     "bedrock-runtime:InvokeModel": "bedrock:InvokeModel",
     "bedrock-runtime:Converse": "bedrock:InvokeModel",
 }
+# Responses that are stored for replays in the row itself, because they never have 32 KB.
+SHORT_RESPONSES = {"AuthRole", "BillingRole", "BulkRole", "JobRoutesRole"}
 # How the texts of resources in the template end, by their names in tests; others are named as they are there.
 NAMES = {
     "table": "Data.Outputs.TableArn",
@@ -151,8 +154,7 @@ def _find_in_stack(frame: FrameType | None) -> str | None:
     while frame:
         code, variables = frame.f_code, frame.f_locals
         if code is resolver.handler.__code__:
-            operation = resolver.app.operations[variables["event"]["routeKey"]]
-            return routes.to_logical_id(Path(operation.function.__module__.rpartition(".")[2]))
+            return routes.logical_id_of(resolver.app.operations[variables["event"]["routeKey"]])
         if code.co_name == "handler" and code.co_filename.startswith(FUNCTION_FILES):
             return routes.to_logical_id(Path(code.co_filename))
         if code is sweeper.sweep.__code__:  # by a test, in the middle of anything
@@ -200,6 +202,28 @@ def name_resources(service: str, operation: str, params: Mapping[str, Any]) -> l
         case "bedrock-runtime":
             return [str(params["modelId"])]
     return [""]
+
+
+def list_standing_needs(function: str) -> Iterator[Need]:
+    """Yield what a function needs whatever it does: Lambda itself, and its route for an `Idempotency-Key`."""
+    yield from list_platform_needs(function)
+    operation = load_operations().get(function)
+    if operation and operation.replays:
+        for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem"):
+            yield Need(f"dynamodb:{action}", "table")
+        is_long = role_of(function) not in SHORT_RESPONSES
+        if is_long:
+            for action in ("GetObject", "PutObject", "PutObjectTagging"):
+                yield Need(f"s3:{action}")
+        if is_long or operation.returns_secret:
+            yield Need("kms:GenerateDataKey")
+            yield Need("kms:Decrypt")
+
+
+@cache
+def load_operations() -> dict[str, Operation]:
+    """Return the operations of all routes by the logical ID of their function."""
+    return {routes.logical_id_of(operation): operation for operation in routes.load_operations().values()}
 
 
 def list_platform_needs(function: str) -> Iterator[Need]:
@@ -321,7 +345,7 @@ def list_unused(recorded: Mapping[str, Iterable[Need]]) -> Iterator[str]:
     needs_by_role: dict[str, set[Need]] = {}
     for function in FUNCTIONS:
         needs = needs_by_role.setdefault(role_of(function), set())
-        needs |= {*list_platform_needs(function), *recorded.get(function, ())}
+        needs |= {*list_standing_needs(function), *recorded.get(function, ())}
     for role, needs in sorted(needs_by_role.items()):
         for grant in list_grants(role):
             used = [need for need in needs if grant.allows(need)]

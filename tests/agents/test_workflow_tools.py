@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.agents import execution_helpers
+from tests.agents import execution_helpers, mcp_requests
 from tests.agents.execution_helpers import (
     Starter,
     create_agent,
@@ -15,6 +15,7 @@ from tests.agents.execution_helpers import (
     script_replies,
 )
 from tests.agents.tool_call_helpers import DONE
+from tests.conftest import client
 from tests.executions.execution_helpers import create_workflow
 from tests.factories import RegisteredUser, register
 from tests.in_memory_steps import InMemorySteps
@@ -373,3 +374,24 @@ def test_an_execution_with_an_open_workflow_is_not_lost(
     assert sweeper.sweep() == 0
     assert sweeper.close(started.json["id"], "FAILED", "gone")
     assert me.client.get("/v1/executions").json["items"][0]["status"] == "cancelled", "with its caller"
+
+
+@pytest.mark.parametrize("way", ["start", "test", "mcp"])
+def test_an_input_that_is_too_large_leaves_no_payload(me: RegisteredUser, starter: Starter, way: str) -> None:
+    value = definition([node("a", "noop")], "start > a", offerAsTool=True)
+    value["nodes"][0] = node("start", "manual", inputSchema=SCHEMA)
+    flow = create_workflow(me, value)
+    large = {"n": 1, "text": "x" * 2**20}
+    answer: Any
+    if way == "start":
+        answer = me.client.post(f"{flow}/executions", {"input": large}).text
+    elif way == "test":
+        agent = create_agent_with_workflow(me, flow)
+        (tool,) = me.client.get(f"{agent}/tools").json["items"]
+        answer = me.client.post(f"{agent}/tools/{tool['id']}/test", {"arguments": large}).text
+    else:
+        offered = mcp_requests.send_request(me.client, "tools/list").json["result"]["tools"]
+        (name,) = [tool["name"] for tool in offered if tool["name"].startswith("Flow")]
+        answer = mcp_requests.call_tool(me.client, name, **large)
+    assert "The input exceeds 1 MB" in str(answer)
+    assert client("s3").list_objects_v2(Bucket="weconnect").get("Contents", []) == []

@@ -1,12 +1,10 @@
 """The templates, the gateway's definition and the OpenAPI document as data, for the tests of the stack."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from infra import cloudformation, make_api, routes
 from infra.cloudformation import ROOT
-from weconnect.api.operation import Operation
 
 TEMPLATE = cloudformation.read_template(ROOT / "template.yaml")
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -33,8 +31,3 @@ STATEMENTS = [
     for policy in properties["Policies"]
     for statement in policy["PolicyDocument"]["Statement"]
 ]
-
-
-def logical_id_of(operation: Operation) -> str:
-    """Return the logical id of the function that serves an operation."""
-    return routes.to_logical_id(Path(operation.function.__module__.rpartition(".")[2]))

@@ -30,7 +30,7 @@ def test_a_call_that_a_role_does_not_allow_is_refused(
     monkeypatch.setattr(role_recorder, "is_granted", lambda need, function: need.action != "dynamodb:Query")
     assert me.client.get("/v1/jobs").status == 200
     assert {line.rpartition(" on ")[0] for line in role_recorder.refused} == {
-        "JobRoutesRole of ListJobs in template.yaml does not allow dynamodb:Query"
+        "ReadingRole of ListJobs in template.yaml does not allow dynamodb:Query"
     }
     role_recorder.refused.clear()
 
@@ -67,8 +67,8 @@ def test_what_a_process_keeps_counts_as_read_at_each_use(
 
 
 @pytest.mark.parametrize("function", role_recorder.FUNCTIONS)
-def test_a_role_allows_what_lambda_does_with_it(function: str) -> None:
-    needs = role_recorder.list_platform_needs(function)
+def test_a_role_allows_what_lambda_does_with_it_and_what_replays_need(function: str) -> None:
+    needs = role_recorder.list_standing_needs(function)
     assert [need for need in needs if not role_recorder.is_granted(need, function)] == []
 
 

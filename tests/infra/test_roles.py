@@ -11,7 +11,15 @@ import pytest
 
 from infra.cloudformation import ROOT
 from infra.local.sam_template import Scope
-from tests.infra.stack import FUNCTIONS, RESOURCES, ROLES, STATEMENTS, TEMPLATE
+from infra.routes import logical_id_of
+from tests.infra.stack import (
+    FUNCTIONS,
+    OPERATIONS,
+    RESOURCES,
+    ROLES,
+    STATEMENTS,
+    TEMPLATE,
+)
 from weconnect.workflows.nodes import code
 
 # The wildcards that resources of roles may end with, and their purpose.
@@ -86,7 +94,7 @@ def test_bedrock_is_allowed_only_where_the_operator_pays_for_it() -> None:
     invoking = [
         role for role, statement in STATEMENTS if "bedrock:InvokeModel" in _texts(statement["Action"])
     ]
-    assert sorted(conditions) == ["EmbedsWithBedrock"] * 4 + ["PaysForBedrock"] * 2 and len(invoking) == 6
+    assert sorted(conditions) == ["EmbedsWithBedrock"] * 5 + ["PaysForBedrock"] * 2 and len(invoking) == 7
     values = {"": False, "openai:*": False, "openai:pro,bedrock:*": True, "bedrock:pro": True}
     for value, is_paid in values.items():
         scope = Scope({"OperatorModels": value, "Embedder": "none"}, TEMPLATE["Conditions"])
@@ -99,6 +107,11 @@ def test_bedrock_is_allowed_only_where_the_operator_pays_for_it() -> None:
 
 
 COMPLETE_CALLBACK = "lambda:SendDurableExecutionCallbackSuccess"
+DURABLE = {"run-agent:*", "run-workflow:*"}  # both: a freed slot is for an execution of whichever kind
+STARTERS = {
+    "AgentExecutionsRole", "ToolTestRole", "ExecutionsRole", "SweeperRole", "JobsRole", "EventsRole", "RunAgentRole",
+    "RunWorkflowRole", "ExpressRole",
+}  # fmt: skip
 
 
 def test_every_role_is_used_and_trusts_its_own_service_alone() -> None:
@@ -115,11 +128,9 @@ def test_only_the_gateway_and_roles_that_start_executions_may_invoke_functions()
     callers = {
         role for role, statement in STATEMENTS if "lambda:InvokeFunction" in _texts(statement["Action"])
     }
-    durable = {"run-agent:*", "run-workflow:*"}  # of whichever kind a freed slot is for
-    may_call = dict.fromkeys(
-        ("AgentsRole", "ExecutionsRole", "JobsRole", "RunAgentRole", "EventsRole"), durable
-    )
-    may_call |= {role: durable | {"run-code"} for role in ("RunWorkflowRole", "ExpressRole")}
+    may_call: dict[str, set[str]] = {role: set(DURABLE) for role in STARTERS}
+    for role in ("RunWorkflowRole", "ExpressRole"):
+        may_call[role].add("run-code")
     assert callers == {"InvokeRole", *may_call}
     invoked: dict[str, set[str]] = {role: set() for role in may_call}
     for role, statement in STATEMENTS:
@@ -142,22 +153,31 @@ def test_every_role_that_can_end_a_wait_may_resume_executions() -> None:
         if COMPLETE_CALLBACK in _texts(statement["Action"]):
             names = {_function_name(text) for text in _texts(statement["Resource"])}
             resumed[role] = resumed.get(role, set()) | names - {"run-code"}
-    starters = {
-        "AgentsRole", "ExecutionsRole", "EventsRole", "JobsRole", "RunAgentRole", "RunWorkflowRole", "ExpressRole"
-    }  # fmt: skip
-    closers = {"AuthRole", "WorkflowsRole"}
-    assert resumed == {role: {"run-agent:*", "run-workflow:*"} for role in starters | closers}
+    closers = {"TakeoverRole", "WorkflowClosingRole"}
+    assert resumed == dict.fromkeys(STARTERS | closers, DURABLE)
 
 
-def test_roles_that_start_workflows_may_delete_queue_entries_and_those_that_delete_executions_list_objects() -> (
-    None
-):
+READING = {
+    "logs:CreateLogStream", "logs:PutLogEvents", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query",
+    "s3:GetObject", "s3:ListBucket", "kms:Decrypt", "kms:DescribeKey", "secretsmanager:GetSecretValue",
+    "ssm:GetParameter", "sqs:GetQueueAttributes",
+}  # fmt: skip
+
+
+def test_routes_that_change_nothing_have_roles_that_only_read() -> None:
+    """But for one that signs in, and one that counts those that wait."""
+    roles = {
+        operation.function.__name__: FUNCTIONS[logical_id_of(operation)]["Role"]["Fn::GetAtt"][0]
+        for operation in OPERATIONS.values()
+        if not (operation.writes or operation.replays)
+    }
     actions: dict[str, set[str]] = {}
     for role, statement in STATEMENTS:
         actions.setdefault(role, set()).update(_texts(statement["Action"]))
-    starters = [role for role in actions if "lambda:InvokeFunction" in actions[role] and role != "InvokeRole"]
-    assert len(starters) == 7 and all("dynamodb:DeleteItem" in actions[role] for role in starters)
-    assert all("s3:ListBucket" in actions[role] for role in ("ExecutionsRole", "JobsRole", "PurgeRole"))
+    assert {route: role for route, role in roles.items() if not actions[role] <= READING} == {
+        "finish_sso": "AuthRole",
+        "wait_for_execution_events": "WaitingRole",
+    }
 
 
 def test_the_authorizer_may_write_nothing_but_updates() -> None:

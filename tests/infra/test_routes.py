@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from infra import make_api, routes
-from tests.infra.stack import API, FUNCTIONS, OPENAPI, OPERATIONS, RESOURCES, TEMPLATE, logical_id_of
+from infra.routes import logical_id_of
+from tests.infra.stack import API, FUNCTIONS, OPENAPI, OPERATIONS, RESOURCES, TEMPLATE
 
 # The files that `make api` writes, and the routes
 

@@ -93,6 +93,8 @@ class Module:
     """The position of the tags in the document, ascending."""
     role: str = "PublicRole"
     """The IAM role of the routes, a resource of template.yaml."""
+    reading_role: str = ""
+    """The IAM role of the routes that change nothing and store no response for replays; `role` when it is empty."""
     roles_by_route: Mapping[str, str] = field(default_factory=dict)
     """The IAM roles of routes that need another one, by the name of their function."""
     memory_by_route: Mapping[str, int] = field(default_factory=dict)

@@ -2,6 +2,15 @@
 
 from weconnect.manifest import EXECUTION_ENDED, EventSource, ExportPart, Module, PlanQuota
 
+_MEMORY_ROUTES = (
+    "create_agent_memory",
+    "delete_agent_memory",
+    "erase_agent_session",
+    "search_agent_memories",
+    "update_agent_memory",
+)
+_EXECUTION_ROUTES = ("call_mcp", "cancel_agent_execution", "start_agent_execution")
+
 MODULE = Module(
     permissions={"agents": ("create", "read", "update", "delete", "execute")},
     rows=("weconnect.agents.memory.rows", "weconnect.agents.rows", "weconnect.agents.tools.rows"),
@@ -35,4 +44,11 @@ MODULE = Module(
     },
     tags_rank=10,
     role="AgentsRole",
+    reading_role="ContentReadingRole",
+    roles_by_route={
+        "list_model_providers": "ModelProvidersRole",
+        "test_agent_tool": "ToolTestRole",
+        **dict.fromkeys(_MEMORY_ROUTES, "MemoryRole"),
+        **dict.fromkeys(_EXECUTION_ROUTES, "AgentExecutionsRole"),
+    },
 )

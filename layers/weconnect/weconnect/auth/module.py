@@ -17,5 +17,12 @@ MODULE = Module(
     },
     tags_rank=70,
     role="AuthRole",
+    reading_role="ReadingRole",
+    roles_by_route={
+        "export_me": "ExportRole",
+        "finish_sso": "AuthRole",  # signs in, although it is a GET
+        "reset_password": "TakeoverRole",
+        "verify_email": "TakeoverRole",
+    },
     memory_by_route=dict.fromkeys(_HASHING, _HASHING_MEMORY),
 )

@@ -10,7 +10,12 @@ MODULE = Module(
     tags={"Executions": "Executions of workflows: starting, observing and controlling them."},
     tags_rank=30,
     role="ExecutionsRole",
-    # An express workflow is executed within the request, with what its nodes may reach.
-    roles_by_route={"start_execution": "ExpressRole"},
+    reading_role="ContentReadingRole",
+    roles_by_route={
+        "bulk_executions": "BulkRole",
+        "delete_execution": "ExecutionDeletionRole",
+        "start_execution": "ExpressRole",  # executes an express workflow, with what its nodes may reach
+        "wait_for_execution_events": "WaitingRole",
+    },
     memory_by_route={"start_execution": 1024, "wait_for_execution_events": 256},
 )

@@ -8,4 +8,5 @@ MODULE = Module(
     tags={"Jobs": "Long-running jobs, such as bulk operations."},
     tags_rank=50,
     role="JobRoutesRole",
+    reading_role="ReadingRole",
 )

@@ -22,6 +22,7 @@ MODULE = Module(
     },
     tags_rank=60,
     role="OrganizationsRole",
-    roles_by_route=dict.fromkeys(_BILLING, "BillingRole"),
+    reading_role="ReadingRole",
+    roles_by_route={"export_organization": "ExportRole", **dict.fromkeys(_BILLING, "BillingRole")},
     layers_by_route=dict.fromkeys(_BILLING, ("StripeLayer",)),
 )

@@ -52,6 +52,12 @@ MODULE = Module(
     },
     tags_rank=20,
     role="WorkflowsRole",
-    roles_by_route={"test_node": "ExpressRole"},
+    reading_role="ContentReadingRole",
+    roles_by_route={
+        "archive_workflow": "WorkflowClosingRole",
+        "deactivate_workflow": "WorkflowClosingRole",
+        "delete_workflow": "WorkflowClosingRole",
+        "test_node": "ExpressRole",
+    },
     memory_by_route={"test_node": 1024},
 )
