@@ -27,9 +27,10 @@ from weconnect.api import resolver
 from weconnect.api.operation import Operation
 from weconnect.executions import sweeper
 from weconnect.secret_cache import CachedSecret
-from weconnect.security import encryption
+from weconnect.security import encryption, signing
 from weconnect.security.signing import SigningKey
 from weconnect.settings import settings
+from weconnect.trash import purge
 
 FOLDER = ROOT / "build" / "aws-calls"
 RESOURCES = cloudformation.read_template(ROOT / "template.yaml")["Resources"]
@@ -53,8 +54,24 @@ ACTIONS = {
     "bedrock-runtime:InvokeModel": "bedrock:InvokeModel",
     "bedrock-runtime:Converse": "bedrock:InvokeModel",
 }
+DURABLE = ["run-agent:live", "run-workflow:live"]
 # Responses that are stored for replays in the row itself, because they never have 32 KB.
 SHORT_RESPONSES = {"AuthRole", "BillingRole", "BulkRole", "JobRoutesRole"}
+# What functions do in cases that no fast test brings about. An action goes from here when a test makes the call.
+_MAIL = "ses:SendEmail"  # at a start that reaches the threshold of a quota
+_WAKE = (
+    "lambda:SendDurableExecutionCallbackSuccess"  # by a start whose workflow cancels the running execution
+)
+_LONG_INPUT = ("s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "kms:Decrypt", "kms:GenerateDataKey")
+UNTESTED: dict[str, tuple[str, ...]] = {
+    "EventsRole": (_MAIL, _WAKE, "dynamodb:DeleteItem"),  # of an execution's row in a queue
+    "ExecutionsRole": (_MAIL,),
+    "ExpressRole": (_MAIL, "lambda:InvokeFunction"),  # of run_code, whose client tests replace
+    "JobsRole": (_MAIL, _WAKE, *_LONG_INPUT, "s3:DeleteObject"),
+    "RunAgentRole": ("s3:DeleteObject",),  # of an input that is too large
+    "RunWorkflowRole": (_MAIL, "s3:DeleteObject", "dynamodb:BatchWriteItem", "lambda:InvokeFunction"),
+    "ToolTestRole": (_MAIL, _WAKE),
+}
 # How the texts of resources in the template end, by their names in tests; others are named as they are there.
 NAMES = {
     "table": "Data.Outputs.TableArn",
@@ -159,6 +176,8 @@ def _find_in_stack(frame: FrameType | None) -> str | None:
             return routes.to_logical_id(Path(code.co_filename))
         if code is sweeper.sweep.__code__:  # by a test, in the middle of anything
             return "OnSweep"
+        if code is purge.purge.__code__:  # as above
+            return "OnPurged"
         if code.co_name == "_execute" and "payload" in variables:  # of a Starter
             return "RunAgent" if "agentId" in variables["payload"] else "RunWorkflow"
         frame = frame.f_back
@@ -191,6 +210,8 @@ def name_resources(service: str, operation: str, params: Mapping[str, Any]) -> l
             return [str(params["QueueUrl"]).rpartition("/")[2]]
         case "lambda" if operation == "ListDurableExecutionsByFunction":  # of all versions
             return [str(params["FunctionName"]), f"{params['FunctionName']}:live"]
+        case "lambda" if params.get("FunctionName") in DURABLE:  # a freed slot is for whichever kind is next
+            return DURABLE
         case "lambda":
             return [str(params.get("FunctionName", ""))]
         case "secretsmanager":
@@ -306,9 +327,13 @@ def _record_kept_values() -> None:
             record("dynamodb", "PutItem", {})
             record("kms", "GenerateDataKey", {})
 
+    def record_signing_secret() -> None:
+        record("secretsmanager", "GetSecretValue", {"SecretId": settings.signing_secret_arn})
+
     record_before(
         CachedSecret, "load", lambda _, arn: record("secretsmanager", "GetSecretValue", {"SecretId": arn})
     )
+    record_before(signing, "current_key", record_signing_secret)
     record_before(mail, "base_url", lambda: record("ssm", "GetParameter", {}))
     record_before(encryption, "_load_data_key", record_data_key)
 
@@ -349,7 +374,9 @@ def list_unused(recorded: Mapping[str, Iterable[Need]]) -> Iterator[str]:
     for role, needs in sorted(needs_by_role.items()):
         for grant in list_grants(role):
             used = [need for need in needs if grant.allows(need)]
-            for action in sorted({*grant.actions} - {need.action for need in used}):
+            for action in sorted(
+                {*grant.actions} - {need.action for need in used} - {*UNTESTED.get(role, ())}
+            ):
                 yield f"{role}: {action} on {', '.join(grant.resources)}"
             for resource in grant.resources:
                 if used and not any(is_about(resource, need) for need in used):

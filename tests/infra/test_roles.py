@@ -165,7 +165,7 @@ READING = {
 
 
 def test_routes_that_change_nothing_have_roles_that_only_read() -> None:
-    """But for one that signs in, and one that counts those that wait."""
+    """But for those that sign in, count who waits, and store what they return the address of."""
     roles = {
         operation.function.__name__: FUNCTIONS[logical_id_of(operation)]["Role"]["Fn::GetAtt"][0]
         for operation in OPERATIONS.values()
@@ -177,6 +177,7 @@ def test_routes_that_change_nothing_have_roles_that_only_read() -> None:
     assert {route: role for route, role in roles.items() if not actions[role] <= READING} == {
         "finish_sso": "AuthRole",
         "wait_for_execution_events": "WaitingRole",
+        "get_node_execution": "NodeExecutionRole",
     }
 
 

@@ -180,6 +180,13 @@ def test_refusals_of_stripe_and_missing_prices_are_reported(aws: None, fake: Str
     ) == (422, "invalid")
 
 
+def test_without_an_address_stripe_cannot_send_the_browser_back(aws: None, keys: dict[str, Any]) -> None:
+    object.__setattr__(settings, "app_url", "")
+    me = register()
+    answer = me.client.post(f"{organization_path(me)}/billing/checkout", {"plan": "pro"})
+    assert answer.json["detail"].startswith("This deployment has no AppUrl"), answer.text
+
+
 def test_an_admin_may_not_start_a_checkout(aws: None, fake: Stripe) -> None:
     owner = register()
     admin = register_member(owner, "admin")

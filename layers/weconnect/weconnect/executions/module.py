@@ -14,6 +14,7 @@ MODULE = Module(
     roles_by_route={
         "bulk_executions": "BulkRole",
         "delete_execution": "ExecutionDeletionRole",
+        "get_node_execution": "NodeExecutionRole",
         "start_execution": "ExpressRole",  # executes an express workflow, with what its nodes may reach
         "wait_for_execution_events": "WaitingRole",
     },

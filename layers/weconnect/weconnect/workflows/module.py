@@ -2,6 +2,8 @@
 
 from weconnect.manifest import EXECUTION_ENDED, EventSource, ExportPart, Module, PlanQuota
 
+_CREATION_ROUTES = ("create_workflow", "duplicate_workflow", "import_workflow", "restore_workflow")
+
 MODULE = Module(
     permissions={"workflows": ("create", "read", "update", "delete", "execute")},
     rows=(
@@ -58,6 +60,7 @@ MODULE = Module(
         "deactivate_workflow": "WorkflowClosingRole",
         "delete_workflow": "WorkflowClosingRole",
         "test_node": "ExpressRole",
+        **dict.fromkeys(_CREATION_ROUTES, "WorkflowCreationRole"),
     },
     memory_by_route={"test_node": 1024},
 )
