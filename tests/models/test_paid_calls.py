@@ -1,4 +1,4 @@
-"""What the operator pays for, as functions call it with their roles: vectors of memories, and models on Bedrock."""
+"""Calls that the operator pays for, with the roles of the functions: vectors of memories, and models on Bedrock."""
 
 import dataclasses
 import io
