@@ -127,7 +127,7 @@ class WorkerPool:
             }
             for name, function in self.functions.items()
         }
-        loop = asyncio.get_running_loop()
+        loop = asyncio.get_admitted_loop()
         self._control.setblocking(False)
         message = pack({"environment": environment, "path": path, "functions": functions})
         await loop.sock_sendall(self._control, message)
@@ -142,7 +142,7 @@ class WorkerPool:
         """Return the next `length` bytes from the fork server. Raises RuntimeError when it has ended."""
         data = b""
         while len(data) < length:
-            more = await asyncio.get_running_loop().sock_recv(self._control, length - len(data))
+            more = await asyncio.get_admitted_loop().sock_recv(self._control, length - len(data))
             if not more:
                 raise RuntimeError(f"the fork server has ended: see {self.log}")
             data += more
@@ -157,16 +157,16 @@ class WorkerPool:
         The worker of a handler that exceeds its timeout is killed.
         """
         await self._ready.wait()
-        place = await self._lanes[lane].enter(tenant)
+        admitted = await self._lanes[lane].enter(tenant)
         try:
-            return await self._run(place, name, payload, authorizer, qualifier, timeout)
+            return await self._run(admitted, name, payload, authorizer, qualifier, timeout)
         finally:
-            self._lanes[lane].leave(place)
+            self._lanes[lane].leave(admitted)
 
     async def _run(
-        self, place: Call, name: str, payload: bytes, authorizer: str | None, qualifier: str, timeout: float | None
+        self, admitted: Call, name: str, payload: bytes, authorizer: str | None, qualifier: str, timeout: float | None
     ) -> HandlerResult:  # fmt: skip
-        """Run a function in a worker, which the call's place in its lane then knows."""
+        """Run a function in a worker; the lane reads from its process whether the call waits."""
         request = str(uuid.uuid4())
         seconds = timeout or self.functions[name].timeout
         call = {
@@ -178,7 +178,7 @@ class WorkerPool:
         if authorizer:
             call["authorizer"] = authorizer
         worker = await self._take_worker()
-        place.pid = worker.pid
+        admitted.pid = worker.pid
         try:
             frame = await asyncio.wait_for(_exchange(worker, pack(call, payload)), seconds)
         except TimeoutError:

@@ -24,10 +24,10 @@ def test_tenants_take_turns() -> None:
         lane, order = Lane(most=1, usual=1), list[str]()
 
         async def one(tenant: str) -> None:
-            place = await lane.enter(tenant)
+            admitted = await lane.enter(tenant)
             order.append(tenant)
             await asyncio.sleep(0)
-            lane.leave(place)
+            lane.leave(admitted)
 
         await asyncio.gather(*[one(tenant) for tenant in "aaaaaabbc"])
         assert lane.active == 0
@@ -44,11 +44,11 @@ def test_a_lane_runs_more_calls_while_others_wait_up_to_its_share(monkeypatch: p
         lane, ran, end = Lane(most=5, usual=2), list[str](), asyncio.Event()
 
         async def wait(name: str) -> None:
-            place = await lane.enter("a")
-            place.pid = 1
+            admitted = await lane.enter("a")
+            admitted.pid = 1
             ran.append(name)
             await end.wait()
-            lane.leave(place)
+            lane.leave(admitted)
 
         waiting = [asyncio.create_task(wait(str(number))) for number in range(9)]
         while len(ran) < 5:
@@ -107,12 +107,12 @@ def test_a_call_whose_worker_starts_does_not_wait() -> None:
 def test_a_cancelled_call_gives_its_turn_away() -> None:
     async def call() -> list[str]:
         lane = Lane(most=1, usual=1)
-        place = await lane.enter("a")
+        admitted = await lane.enter("a")
         queued = [asyncio.create_task(lane.enter("a")) for _ in range(2)]
         await asyncio.sleep(0)
         queued[0].cancel()
         await asyncio.sleep(0)
-        lane.leave(place)
+        lane.leave(admitted)
         lane.leave(await queued[1])
         return [str(lane.active)]
 

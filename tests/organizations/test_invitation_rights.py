@@ -1,4 +1,4 @@
-"""What an invitation gives at its acceptance: what its inviter may give then; and what inviting tells."""
+"""Invitations: what they give at their acceptance, by what their inviter may give then, and what inviting tells."""
 
 from collections.abc import Callable
 

@@ -10,7 +10,7 @@ from weconnect.workflows.node_catalogue import find_node_type
 BASE = "n8n-nodes-base."
 LANGCHAIN = "@n8n/n8n-nodes-langchain."
 ACCEPTED = ("no_trigger", "unreachable", "email_send_not_available")
-"""What is no error of a conversion: what a lone node lacks, and what the operator decides."""
+"""Findings that do not fail a conversion: what a lone node lacks, and what the operator decides."""
 
 
 def n8n(
