@@ -13,7 +13,7 @@ from tests.factories import RegisteredUser, register
 from tests.gateway import CONTEXT, ApiResponse
 from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
-from weconnect import clock, ids
+from weconnect import clock, ids, remaining_time
 from weconnect.db import counters
 from weconnect.errors import Unavailable
 from weconnect.executions import service
@@ -233,7 +233,7 @@ def test_nobody_waits_longer_than_the_function_has_time_to_answer(
     path = create_workflow(me, definition([node("w", "wait", seconds=9)], "start > w")) + "/executions"
     pauses: list[float] = []
     replaced = SimpleNamespace(sleep=pauses.append, monotonic=lambda: 100 + sum(pauses))
-    for module in (waiting, service):
+    for module in (remaining_time, service):
         monkeypatch.setattr(module, "time", replaced)
     monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: 9_000)
     assert answer_of(me.client.post(path, {}, headers=WAITS_LONG)) == (202, None, "wait=25")

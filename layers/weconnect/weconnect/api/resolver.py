@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
+from weconnect import remaining_time
 from weconnect.api import caller as callers
 from weconnect.api import request_body
 from weconnect.api.caller import Caller, request_info
@@ -20,7 +21,6 @@ from weconnect.api.operation import Operation
 from weconnect.api.problems import PROBLEM_JSON, problem_response
 from weconnect.api.responses import CONTENT_POLICY, SECURITY_HEADERS, GatewayResponse
 from weconnect.errors import Problem
-from weconnect.identity import waiting
 from weconnect.json_text import write_json
 from weconnect.log import logger
 
@@ -164,7 +164,7 @@ def handler(event: dict[str, Any], context: Any) -> GatewayResponse:
 def _respond(event: dict[str, Any], context: Any) -> GatewayResponse:
     """Return the response to an event: check caller and body, then run the route, once for an Idempotency-Key."""
     operation = app.operations[event["routeKey"]]
-    waiting.limit_to(context.get_remaining_time_in_millis() / 1000)
+    remaining_time.begin(context.get_remaining_time_in_millis() / 1000)
     caller = None if operation.public else _authorize(event, operation)
     request_body.check_size(event, operation.max_body_bytes)
     if operation.takes_body:

@@ -10,15 +10,13 @@ whose process was killed ends by itself. It is added before the sums are looked 
 high, so the total is never exceeded. Taking and returning a lease are two updates each.
 """
 
-import math
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
-from weconnect import clock
+from weconnect import clock, remaining_time
 from weconnect.db import counters
 from weconnect.errors import Unavailable
 from weconnect.identity import keys, request_limits
@@ -31,17 +29,9 @@ INTERVAL_SECONDS = 5
 SLACK_SECONDS = 5  # what a request does before and after it waits
 KEEP_SECONDS = 3_600
 RETRY_SECONDS = 2
-ANSWER_SECONDS = 2
 RESERVED_PART = 5
 
 _was_refused: ContextVar[bool] = ContextVar("was_refused", default=False)
-_answer_by: ContextVar[float] = ContextVar("answer_by", default=math.inf)
-"""When the function's time ends, by the monotonic clock, less `ANSWER_SECONDS`."""
-
-
-def limit_to(remaining_seconds: float) -> None:
-    """Let nobody wait so long that the function, which has so much time left, could not answer any more."""
-    _answer_by.set(time.monotonic() + remaining_seconds - ANSWER_SECONDS)
 
 
 @contextmanager
@@ -50,7 +40,7 @@ def hold_lease(organization_id: UUID, seconds: float) -> Iterator[float]:
 
     Return the lease afterwards.
     """
-    granted = min(seconds, _answer_by.get() - time.monotonic())
+    granted = min(seconds, remaining_time.get_seconds())
     lease = _take(organization_id, granted) if granted > 0 else None
     _was_refused.set(seconds > 0 and lease is None)
     try:
