@@ -127,7 +127,7 @@ class WorkerPool:
             }
             for name, function in self.functions.items()
         }
-        loop = asyncio.get_admitted_loop()
+        loop = asyncio.get_running_loop()
         self._control.setblocking(False)
         message = pack({"environment": environment, "path": path, "functions": functions})
         await loop.sock_sendall(self._control, message)
@@ -142,7 +142,7 @@ class WorkerPool:
         """Return the next `length` bytes from the fork server. Raises RuntimeError when it has ended."""
         data = b""
         while len(data) < length:
-            more = await asyncio.get_admitted_loop().sock_recv(self._control, length - len(data))
+            more = await asyncio.get_running_loop().sock_recv(self._control, length - len(data))
             if not more:
                 raise RuntimeError(f"the fork server has ended: see {self.log}")
             data += more
