@@ -16,7 +16,7 @@ from tests.factories import RegisteredUser
 from tests.organizations.organization_helpers import status_and_code
 from weconnect.api.caller import Caller
 from weconnect.errors import Unavailable
-from weconnect.executions import closing, followups, sweeper
+from weconnect.executions import closing, followups, retention, sweeper
 from weconnect.executions.rows import EndingRow
 
 
@@ -157,3 +157,36 @@ def test_superseded_executions_are_not_cancelled_within_one_another(
     sweeper.sweep("queues")
     assert max(depths) <= 2
     assert [status(me, each)[0] for each in executions] == ["cancelled"] * 5 + ["pending"]
+
+
+def test_a_sweep_that_is_killed_keeps_no_mark_from_its_turn(
+    me: RegisteredUser, starter: Starter, no_time: Any
+) -> None:
+    first, *flows = start_waiting(me, starter)
+    waiter = flows[0][1]
+    second = start_execution(me, create_workflow(me, calling(waiter, "a"), "Second"))
+    starter.run_pending()
+    for each in (first, second):
+        assert me.client.post(f"{each}/cancel").status == 200
+    swept: list[str] = []
+
+    def kill(row: Any, until: float) -> None:
+        swept.append(row.id)
+        raise KeyboardInterrupt
+
+    with no_time.context() as killed:
+        killed.setattr(followups, "finish_ending", kill)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                sweeper.sweep("queues")
+    assert swept == [id_of(first), id_of(second)]
+    assert sweeper.sweep("queues") == 2 and count_marks() == 0
+
+
+def test_an_end_is_finished_when_nothing_is_open(me: RegisteredUser, starter: Starter, no_time: Any) -> None:
+    """A walk through all that has ended would take its turn from others; it is not repeated."""
+    root, flows = start_waiting(me, starter)
+    assert me.client.post(f"{root}/cancel").status == 200
+    no_time.setattr(retention, "begin", lambda *_: False)
+    sweeper.sweep("queues")
+    assert (count_open(me, flows), count_marks()) == (0, 0)

@@ -103,7 +103,8 @@ def finish_ending(row: AnyRow, until: float) -> None:
         if row.cancel_requested_at:
             cancel_execution(row, until=until)
         return
-    is_done = _cancel_children(row, until) and retention.begin(row, until)
+    is_done = _cancel_children(row, until)
+    retention.begin(row, until)
     _leave_rest(row, is_done=is_done, is_marked=True)
 
 
@@ -159,7 +160,8 @@ def _cancel_children(row: AnyRow, until: float) -> bool:
 def _execute_followups(followups: Followups, until: float = math.inf) -> bool:
     """Do what `followups` names, wake the parent, start the error workflow, release slots, count, begin retention.
 
-    Return False when there was no time to cancel all children, or to begin the retention of all that it has.
+    Return False when there was no time to cancel all children. The retention of what there was no time for begins when
+    the execution is deleted.
     """
     row = followups.row
     if row is None:
@@ -176,19 +178,19 @@ def _execute_followups(followups: Followups, until: float = math.inf) -> bool:
             admission.release_slots(row, followups.waited_for).to_cancel, min(until, _compute_deadline())
         )
     _try(row, "counted", lambda: kind_of(row).count_ended(row, is_first=followups.is_first))
-    return _try(row, "kept for its time alone", lambda: retention.begin(row, until)) is not False and is_done
+    _try(row, "kept for its time alone", lambda: retention.begin(row, until))
+    return is_done
 
 
-def _try(row: AnyRow, outcome: str, work: Callable[[], bool | None]) -> bool | None:
-    """Return the result of what an execution that has ended is not to fail for; a failure is logged, repaired later.
+def _try(row: AnyRow, outcome: str, work: Callable[[], object]) -> None:
+    """Do what an execution that has ended is not to fail for; a failure is logged, repaired later.
 
     Numbers are counted with those of the next execution; what has no end is deleted with the execution.
     """
     try:
-        return work()
+        work()
     except Exception:
         logger.exception(f"ended execution not {outcome}", execution_id=row.id)
-        return None
 
 
 def _withdraw_approvals(row: AnyRow) -> None:

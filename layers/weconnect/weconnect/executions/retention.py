@@ -53,7 +53,7 @@ def build_final_values(row: AnyRow, values: dict[str, Any]) -> dict[str, Any]:
 def begin(row: AnyRow, until: float = math.inf) -> bool:
     """Start the retention of all that an ended execution has, unless one that waits for it is open. Idempotent.
 
-    Return False when it was not finished `until` a time of the monotonic clock; the next call continues.
+    Return False when it was not finished `until` a time of the monotonic clock; deleting the execution does the rest.
     """
     if row.is_express:
         return True

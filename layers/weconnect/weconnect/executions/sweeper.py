@@ -121,21 +121,21 @@ def _sweep_queues(failures: list[Exception]) -> int:
 def _sweep_endings(failures: list[Exception]) -> int:
     """Go on with the ends of executions that are not finished, until the time is over; return how many there were.
 
-    Each of them has a share of the time, and the next sweep goes on with the one after the last.
+    Each of them has a share of the time. The next sweep goes on with the one after the last, also when this sweep was
+    killed, so that none keeps those behind it from their turns.
     """
     deadline = time.monotonic() + BUDGET_SECONDS
     pk, sk = SweepRow.of_endings()
     before = table.get(SweepRow, (pk, sk))
-    swept, position = 0, ""
+    swept = 0
     for each in endings.list_marks(before.position if before else ""):
         if time.monotonic() >= deadline:
-            table.put(SweepRow(pk=pk, sk=sk, position=position), ACTOR)
             return swept
+        table.put(SweepRow(pk=pk, sk=sk, position=each.sk), ACTOR)
         until = min(deadline, time.monotonic() + ENDING_SECONDS)
         swept += _try(partial(_finish_ending, each, until), failures)
-        position = each.sk
-    if before:
-        before.delete()
+    if before or swept:
+        SweepRow(pk, sk).delete()
     return swept
 
 
