@@ -46,15 +46,38 @@ def test_a_token_for_an_address_that_has_changed_is_refused(aws: None) -> None:
     assert verify(last_token()).status == 400
 
 
-def test_the_verified_address_of_an_operator_makes_its_user_an_operator(
+def test_a_confirmation_hands_the_deployment_to_nobody_who_knows_the_password(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A stranger registers first with the address of an operator, who confirms the mail that they expect."""
+    monkeypatch.setitem(settings.__dict__, "operator_emails", frozenset({"boss@example.com"}))
+    stranger = register("Boss@Example.com")
+    first = last_token()
+    assert Client().post("/v1/auth/resend-verification", {"email": "boss@example.com"}).status == 204
+    for token in (first, last_token()):
+        response = verify(token)
+        assert (response.status, response.json["code"]) == (403, "operator_address"), response.text
+        assert "/v1/auth/forgot-password" in response.json["detail"]
+    refreshed = Client().post("/v1/auth/refresh", {"refreshToken": stranger.tokens["refreshToken"]})
+    me = client_with_tokens(refreshed.json).get("/v1/users/me").json
+    assert (me["role"], me["emailVerified"]) == ("user", False)
+
+
+def test_the_first_operator_of_a_deployment_registers_and_requests_a_new_password(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `docs/deployment.md` says."""
     monkeypatch.setitem(settings.__dict__, "operator_emails", frozenset({"boss@example.com"}))
     person = register("Boss@Example.com")
     assert person.user["role"] == "user"
-    assert verify(last_token()).json["role"] == "admin"
-    tokens = Client().post("/v1/auth/refresh", {"refreshToken": person.tokens["refreshToken"]}).json
-    assert client_with_tokens(tokens).get("/v1/users/me").json["role"] == "admin"
+    assert Client().post("/v1/auth/forgot-password", {"email": "boss@example.com"}).status == 204
+    credentials = {"password": "Another-Horse-8-Battery"}
+    assert Client().post("/v1/auth/reset-password", {"token": last_token(), **credentials}).status == 204
+    signed_in = Client().post("/v1/auth/login", {"email": "boss@example.com", **credentials}).json
+    operator = client_with_tokens(signed_in)
+    me = operator.get("/v1/users/me").json
+    assert (me["role"], me["emailVerified"]) == ("admin", True)
+    assert [each["id"] for each in operator.get("/v1/users?role=admin").json["items"]] == [person.user["id"]]
     listed = [row.id for row in UserRow.gsi2.query(UserRow.by_role("admin"))]
     assert listed == [person.user["id"]]
 

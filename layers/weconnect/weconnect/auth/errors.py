@@ -161,6 +161,12 @@ class SsoNotForOwners(Forbidden):
     code, title = "sso_not_for_owners", "Owners may not sign in through this identity provider"
 
 
+class OperatorAddress(Forbidden):
+    """An operator's address is not proved by a confirmation while the account has a password: request a new one."""
+
+    code, title = "operator_address", "An operator's address is proved by a new password"
+
+
 # The user's own account
 
 
@@ -304,6 +310,12 @@ class IdentityProviderNotFound(NotFound):
     """The organization has no identity provider."""
 
     code, title = "identity_provider_not_found", "This organization has no identity provider"
+
+
+class IdentityProviderNotConfirmed(Forbidden):
+    """Whoever set the identity provider may not set it any more, and no owner has confirmed it."""
+
+    code, title = "identity_provider_not_confirmed", "The identity provider must be set again"
 
 
 class AccountExists(Forbidden):

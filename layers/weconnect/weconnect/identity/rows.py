@@ -249,6 +249,7 @@ class IdentityProviderRow(EntityRow[IdentityProvider], discriminator="IDENTITYPR
 
     id: Attribute[str]
     organization_id: Attribute[str]
+    user_id: Attribute[str]
     issuer: Attribute[str]
     client_id: Attribute[str]
     signs_in_owners: Attribute[bool]

@@ -11,7 +11,7 @@ from uuid import UUID
 from weconnect import mail
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
-from weconnect.auth.errors import EmailTaken, InvalidOneTimeToken
+from weconnect.auth.errors import EmailTaken, InvalidOneTimeToken, OperatorAddress
 from weconnect.auth.login import one_time_tokens
 from weconnect.auth.login.password_changes import NO_ACCOUNT_TEXT, predates_password
 from weconnect.auth.schemas import EmailVerification, MailRequest
@@ -88,8 +88,9 @@ def begin_email_change(caller: Caller, row: UserRow, email: str) -> None:
 def verify_email(body: EmailVerification, request: RequestInfo) -> User:
     """Use up a token: mark its address as verified, make a new address the user's, and return the user.
 
-    An account that an identity provider created is taken over (`account/takeover`). Raises InvalidOneTimeToken, or
-    EmailTaken for a new address that another account got in the meantime.
+    An account that an identity provider created is taken over (`account/takeover`). An operator's address is proved by
+    a new password only, because a stranger may know the one of the registration. Raises InvalidOneTimeToken,
+    OperatorAddress, or EmailTaken for a new address that another account got in the meantime.
     """
     token_row = one_time_tokens.load_token(body.token, PURPOSE, CHANGE_PURPOSE)
     row, email = table.get(UserRow, UserRow.at(token_row.user_id)), token_row.email
@@ -100,6 +101,11 @@ def verify_email(body: EmailVerification, request: RequestInfo) -> User:
         raise InvalidOneTimeToken()  # whoever requested the change may have known only the old password
     if is_unproved_account_of_provider(row):
         return _take_over(token_row, row, request)
+    if users.is_operator_address(email) and not is_change:
+        raise OperatorAddress(
+            "This address operates the deployment, and whoever registered with it may know the account's password. "
+            "Request a new one by POST /v1/auth/forgot-password: that proves the address."
+        )
     if is_change:
         _forbid_return(row)
     with table.transaction(request.actor(row.id)) as writes:

@@ -9,7 +9,9 @@ speaks for that organization and for nothing else.
 2. It ends when the provider is removed, or replaced by another issuer or client.
 3. It may be an owner's, or that of a member with a permission that an admin lacks, only if an owner configured the
    provider: the right to manage an organization must not be a way to become its owner.
-4. Where single sign-on is enforced, no other session is accepted, except for an owner's with a second factor, and no
+4. One that no owner has confirmed, by setting it or by enforcing single sign-on, is worth what the user who set it is
+   now: while that user may not set it any more, it signs nobody in, and its sessions are not renewed.
+5. Where single sign-on is enforced, no other session is accepted, except for an owner's with a second factor, and no
    API key that was created in another session (checked by the authorizer).
 
 `session_rules` decides. It is asked at each refresh, and by the authorizer before each request that is no GET; so only
@@ -17,19 +19,26 @@ reading goes on until an access token ends (15 minutes). API keys are checked at
 a single sign-on session works in its organization only, until somebody who manages the organization revokes it.
 """
 
+from uuid import UUID
+
 from weconnect import clock
+from weconnect.auth.errors import IdentityProviderNotConfirmed
 from weconnect.auth.sessions import session_rules
 from weconnect.auth.sessions.session_rules import OpenSession, SecurityRules
 from weconnect.db import table
+from weconnect.errors import Forbidden, NotFound, Unauthenticated
+from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
 from weconnect.identity.rows import IdentityProviderRow, SessionRow
 from weconnect.organizations.entities import Organization
+from weconnect.organizations.members import membership as members
 from weconnect.organizations.members.active_membership import ActiveMembership
 
 
 def require_allowed(session: SessionRow, membership: ActiveMembership) -> None:
     """Raise an error unless the organization accepts the way in which the session was opened.
 
-    Raises SsoRequired, SsoSession, SsoNotForOwners, or SessionEnded when the identity provider was changed.
+    Raises SsoRequired, SsoSession, SsoNotForOwners, IdentityProviderNotConfirmed, or SessionEnded when the identity
+    provider was changed.
     """
     organization = membership.organization
     facts = build_facts(session, membership)
@@ -38,6 +47,8 @@ def require_allowed(session: SessionRow, membership: ActiveMembership) -> None:
     if facts.is_sso:
         provider = table.get(IdentityProviderRow, IdentityProviderRow.at(organization.id))
         session_rules.require_same_provider(facts, provider.trust if provider else None)
+        if provider:
+            require_confirmed(provider, organization)
     session_rules.require_accepted_sign_in(
         facts,
         read_rules(organization),
@@ -45,6 +56,23 @@ def require_allowed(session: SessionRow, membership: ActiveMembership) -> None:
         membership.permissions(),
         signs_in_owners=bool(provider and provider.signs_in_owners),
     )
+
+
+def require_confirmed(provider: IdentityProviderRow, organization: Organization) -> None:
+    """Raise IdentityProviderNotConfirmed unless an owner stands for the provider, or a user who may still set it.
+
+    Only a provider that no owner has confirmed costs reads: that of the user, and that of their membership.
+    """
+    if provider.signs_in_owners or read_rules(organization).enforce_sso:
+        return
+    try:
+        setter = members.load_present_caller(organization.id, UUID(provider.user_id))
+        members.require_may_grant(setter, "", PERMISSIONS_BY_ROLE["admin"])
+    except (Unauthenticated, Forbidden, NotFound):
+        raise IdentityProviderNotConfirmed(
+            "Whoever set the identity provider of this organization may not do so any more. An owner or an admin must "
+            f"check it and set it again: PUT /v1/organizations/{organization.id}/identity-provider."
+        ) from None
 
 
 def require_may_link(provider: IdentityProviderRow, membership: ActiveMembership) -> None:

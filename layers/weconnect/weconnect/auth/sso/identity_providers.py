@@ -11,10 +11,10 @@ from weconnect.auth.sso import oidc
 from weconnect.auth.sso.schemas import CALLBACK_PATH, IdentityProviderSettings
 from weconnect.db import table
 from weconnect.errors import NotConfigured, StaleVersion
-from weconnect.identity import waiting
+from weconnect.identity import mail_limits, waiting
 from weconnect.identity.entities import IdentityProvider
 from weconnect.identity.permissions import PERMISSIONS_BY_ROLE
-from weconnect.identity.rows import IdentityProviderRow
+from weconnect.identity.rows import IdentityProviderRow, UserRow
 from weconnect.identity.verified_addresses import require_verified
 from weconnect.organizations.entities import Organization, OrganizationRole
 from weconnect.organizations.errors import OrganizationNotFound
@@ -35,6 +35,8 @@ def put(
     caller: Caller, organization_id: UUID, body: IdentityProviderSettings, if_match: int | None
 ) -> IdentityProvider:
     """Configure the provider after reading its discovery document; another issuer or client ends its sessions.
+
+    The owners get a mail about another issuer or client.
 
     A provider decides who is an admin, so only those who have all permissions of an admin may choose one, and an API
     key only if it has them itself; while single sign-on is enforced, only an owner, because owners depend on it then.
@@ -69,10 +71,13 @@ def put(
             secret_version=secret_version,
         ),
     }
+    trust_before = row.trust if row else None
     if row is None:
         row = table.create(_build_row(organization_id, provider_id, values), caller.actor())
     else:
         table.change(row, values, caller.actor(), if_match=if_match)
+    if row.trust != trust_before:
+        _notify_owners(caller, organization.to_entity(), row)
     return _to_entity(row)
 
 
@@ -154,6 +159,23 @@ def _may_sign_in_owners(
     member = table.get(MemberRow, MemberRow.at(caller.organization_id, caller.user_id))
     is_person = caller.session_id is not None and not caller.is_sso
     return is_person and member is not None and member.role == OrganizationRole.OWNER
+
+
+def _notify_owners(caller: Caller, organization: Organization, row: IdentityProviderRow) -> None:
+    """Mail each owner, at most 50, that the organization has a new identity provider, and who set it.
+
+    The mails count as notices, not as mails of tenants: a tenant could use those up beforehand.
+    """
+    setter = table.get(UserRow, UserRow.at(caller.user_id))
+    name = mail.to_safe_name(organization.name)
+    text = (
+        f"Hello,\n\n{setter.email if setter else caller.user_id} set the identity provider of {name}. It decides who "
+        f"signs in there from now on:\n\nissuer: {row.issuer}\nclient: {row.client_id}\n\nIf that is not right, set "
+        "or remove the identity provider.\n"
+    )
+    for owner in membership.load_active_owners(organization.id):
+        if mail_limits.count_notice_to(owner.email, caller.request.ip, is_verified=owner.email_verified):
+            mail.send(owner.email, f"{name} has a new identity provider", text)
 
 
 def _is_enforced(row: OrganizationRow) -> bool:

@@ -98,8 +98,8 @@ def start(body: SsoStart, request: RequestInfo) -> StartedSignIn:
 def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
     """Complete a sign-in with the provider's redirect; return tokens for the organization that it was started for.
 
-    Uses up the state. Raises InvalidSsoState, SsoFailed, TooManyWaiting, or the errors of `resolve_user` and
-    `require_allowed`.
+    Uses up the state. Raises InvalidSsoState, SsoFailed, IdentityProviderNotConfirmed, TooManyWaiting, or the errors of
+    `resolve_user` and `require_allowed`.
     """
     state = _take_state(callback, request)
     organization_id = UUID(state["organization_id"])
@@ -107,6 +107,7 @@ def finish(callback: ProviderCallback, request: RequestInfo) -> Tokens:
     organization = _require_organization(organization_id)
     if provider.version != state["provider_version"]:
         raise SsoFailed("the organization has changed its identity provider in the meantime; start again")
+    sign_in_methods.require_confirmed(provider, organization)
     endpoints = oidc.Endpoints(**provider.endpoints)
     if callback.issuer != provider.issuer and (callback.issuer is not None or endpoints.names_itself):
         raise SsoFailed("another issuer responded")

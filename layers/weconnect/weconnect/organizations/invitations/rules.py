@@ -3,15 +3,15 @@
 from uuid import UUID
 
 from weconnect import clock
-from weconnect.api.caller import EVERYTHING, Caller
+from weconnect.api.caller import Caller
 from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.identity import mail_limits
 from weconnect.identity.email_addresses import domain_of
 from weconnect.identity.entities import LimitType
-from weconnect.identity.errors import TooManyAttempts, UserNotFound
+from weconnect.identity.errors import TooManyAttempts
 from weconnect.identity.rows import UserRow
-from weconnect.identity.verified_addresses import is_operator, require_verified
+from weconnect.identity.verified_addresses import require_verified
 from weconnect.organizations.entities import (
     Invitation,
     Organization,
@@ -25,7 +25,6 @@ from weconnect.organizations.errors import (
     TooManyInvitations,
 )
 from weconnect.organizations.members import membership
-from weconnect.organizations.members.active_membership import load_active_membership
 from weconnect.organizations.plans import windows
 from weconnect.organizations.rows import RoleRow
 from weconnect.organizations.schemas import NewInvitation
@@ -41,16 +40,9 @@ def require_verified_inviter(caller: Caller) -> UserRow:
 
 def require_may_still_offer(invitation: Invitation) -> None:
     """Raise Unauthenticated, Forbidden or NotFound unless the inviter may give now what the invitation offers."""
-    organization_id, inviter_id = invitation.organization_id, invitation.invited_by
-    user = table.require(UserRow, UserRow.at(inviter_id), UserNotFound)
-    if user.is_active and is_operator(user):
-        role, permissions = OrganizationRole.OWNER.value, frozenset({EVERYTHING})
-    else:
-        inviter = load_active_membership(inviter_id, organization_id)
-        role, permissions = inviter.member.effective_role, inviter.permissions()
-    caller = Caller(inviter_id, organization_id, role, permissions, user_role=user.role)
-    caller.require_permission("organization:invite")
-    require_may_offer(caller, organization_id, invitation)
+    inviter = membership.load_present_caller(invitation.organization_id, invitation.invited_by)
+    inviter.require_permission("organization:invite")
+    require_may_offer(inviter, invitation.organization_id, invitation)
 
 
 def require_may_offer(caller: Caller, organization_id: UUID, offer: NewInvitation | Invitation) -> None:

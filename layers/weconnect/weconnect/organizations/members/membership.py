@@ -7,12 +7,13 @@ from uuid import UUID
 
 from weconnect import registry, registry_index
 from weconnect.actor import Actor
-from weconnect.api.caller import Caller
+from weconnect.api.caller import EVERYTHING, Caller
 from weconnect.db import table
 from weconnect.db.table import Transaction
 from weconnect.errors import FieldError, Forbidden, Problem, Unauthenticated
 from weconnect.identity import sessions
 from weconnect.identity.entities import LimitType
+from weconnect.identity.errors import UserNotFound
 from weconnect.identity.permissions import (
     PERMISSIONS_BY_ROLE,
     ROLES_OVER_OTHERS,
@@ -20,6 +21,7 @@ from weconnect.identity.permissions import (
     holds_role,
 )
 from weconnect.identity.rows import ApiKeyRow, ExecutionLimitRow, UserRow
+from weconnect.identity.verified_addresses import is_operator
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
 from weconnect.organizations.errors import (
     CannotGrant,
@@ -59,6 +61,29 @@ def resolve_acting_user(organization_id: UUID, user_id: UUID) -> UUID:
         else:
             return candidate
     raise refusal or OrganizationNotFound()
+
+
+def load_present_caller(organization_id: UUID, user_id: UUID) -> Caller:
+    """Return a user as a caller with the rights that they have in an organization now; an operator has all.
+
+    Raises UserNotFound, AccountInactive, NotAMember or OrganizationInactive.
+    """
+    user = table.require(UserRow, UserRow.at(user_id), UserNotFound)
+    if user.is_active and is_operator(user):
+        role, permissions = OrganizationRole.OWNER.value, frozenset({EVERYTHING})
+    else:
+        present = load_active_membership(user_id, organization_id)
+        role, permissions = present.member.effective_role, present.permissions()
+    return Caller(user_id, organization_id, role, permissions, user_role=user.role)
+
+
+def load_active_owners(organization_id: UUID) -> list[UserRow]:
+    """Return the users who are active owners of an organization, at most 50, for a mail to each."""
+    pk, _ = OrganizationRow.at(organization_id)
+    rows = MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True)
+    owners = [row for row in rows if row.role == OrganizationRole.OWNER and row.is_active]
+    users = table.get_many([UserRow.at(row.user_id) for row in owners[:50]]).values()
+    return [user for user in users if isinstance(user, UserRow)]
 
 
 def _list_owners(organization_id: UUID) -> Iterator[UUID]:

@@ -9,16 +9,14 @@ from weconnect.db import table
 from weconnect.errors import Conflict
 from weconnect.identity import periods
 from weconnect.identity.entities import LimitType
-from weconnect.identity.rows import UserRow
 from weconnect.log import logger
-from weconnect.organizations.entities import LIMIT_THRESHOLDS, LimitEvent, Organization, OrganizationRole
+from weconnect.organizations.entities import LIMIT_THRESHOLDS, LimitEvent, Organization
 from weconnect.organizations.errors import OrganizationNotFound
 from weconnect.organizations.members import membership
 from weconnect.organizations.rows import (
     CountRow,
     LimitEventRow,
     MemberCountRow,
-    MemberRow,
     OrganizationRow,
     UsageRow,
 )
@@ -140,19 +138,15 @@ def _store_event(
 
 
 def _mail_owners(organization: Organization, resource: str, percent: int, used: int, limit: int) -> None:
-    """Mail the active owners at most 50, that `used` of `limit` (`percent` or more) are used."""
+    """Mail the active owners, at most 50, that `used` of `limit` (`percent` or more) are used."""
     noun = QUOTA_NOUNS[resource]
     hint = "" if percent < 100 else "\n\nNo more can be added until some are removed or the plan is changed."
     rest = f" uses {used} of the {limit} {noun} that its plan {organization.plan} allows.{hint}\n"
-    pk, _ = OrganizationRow.at(organization.id)
-    rows = MemberRow.query(pk, MemberRow.sk.startswith(MemberRow.PREFIX), consistent_read=True)
-    owners = [row for row in rows if row.role == OrganizationRole.OWNER and row.is_active]
-    for user in table.get_many([UserRow.at(row.user_id) for row in owners[:50]]).values():
-        if isinstance(user, UserRow):
-            # The name is a text that its owner chose, and an address that is not verified may be a stranger's.
-            name = organization.name if user.email_verified else "Your organization"
-            subject = f"{name}: {percent} % of the {noun} are used"
-            mail.send(user.email, subject, f"Hello,\n\n{name}{rest}")
+    for user in membership.load_active_owners(organization.id):
+        # The name is a text that its owner chose, and an address that is not verified may be a stranger's.
+        name = organization.name if user.email_verified else "Your organization"
+        subject = f"{name}: {percent} % of the {noun} are used"
+        mail.send(user.email, subject, f"Hello,\n\n{name}{rest}")
 
 
 def _format_current_month() -> str:
