@@ -117,6 +117,18 @@ def test_statistics_survive_the_trash(me: RegisteredUser, path: str, starter: St
     )
 
 
+def test_reading_the_statistics_counts_what_is_not_counted_yet(
+    me: RegisteredUser, starter: Starter, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(statistics, "count_noted", lambda *_: None)
+        execute(me, starter, path, "go")
+    assert me.client.get(path).json["totalExecutions"] == 0
+    stats = me.client.get(f"{path}/stats").json
+    assert sum(stats["runs"].values()) == 1 and [item["runs"] for item in stats["models"]] == [1]
+    assert me.client.get(path).json["totalExecutions"] == 1
+
+
 def test_an_end_that_the_table_does_not_take_at_once_is_not_lost(
     me: RegisteredUser, starter: Starter, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,15 @@ from uuid import UUID
 import pytest
 
 from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
-from tests.agents.tool_call_helpers import DONE, calculator_calls, decide, only_execution, start_and_suspend
+from tests.agents.tool_call_helpers import (
+    DONE,
+    agent_call,
+    calculator_calls,
+    decide,
+    only_execution,
+    require_approval,
+    start_and_suspend,
+)
 from tests.executions.execution_helpers import create_workflow
 from tests.factories import RegisteredUser, register
 from tests.gateway import Client
@@ -98,6 +106,19 @@ def test_edited_arguments_replace_the_requested_ones(
     assert '"result": 2' in requests[1].messages[-1].content
     row = get(ApprovalRow, ApprovalRow.at(UUID(me.organization["id"]), UUID(approval["id"])))
     assert row and row.actor and row.actor["userId"] == me.user["id"] and row.actor["ip"] == "203.0.113.7"
+
+
+def test_approvers_see_arguments_that_are_too_long_for_a_row(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expert, path = create_agent(me, name="Expert"), create_agent(me)
+    configuration = {"agentId": expert.rpartition("/")[2]}
+    require_approval(me, path, "expert", toolType="agent", configuration=configuration)
+    arguments = {"input": "x" * 5_000}
+    script_replies(monkeypatch, agent_call(arguments["input"]))
+    _, listed = start_and_suspend(me, starter, path)
+    assert listed["arguments"] == arguments
+    assert me.client.get(f"/v1/approvals/{listed['id']}").json["arguments"] == arguments
 
 
 def test_a_denied_call_is_not_executed_and_the_model_is_told_why(

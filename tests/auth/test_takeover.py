@@ -19,6 +19,7 @@ from tests.auth.sso_accounts import status_and_code
 from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.factories import PASSWORD, RegisteredUser, client_with_tokens, register
 from tests.gateway import Client
+from tests.long_content import store_all_outside
 from tests.workflows.definitions import definition, node
 from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
 from weconnect.identity.rows import EmailRow, UserRow
@@ -119,6 +120,14 @@ def test_a_reset_cancels_what_a_squatter_has_started(aws: None, starter: Starter
     assert [holder.get(each).json["status"] for each in executions] == ["cancelled"] * 3
     organization_id, job_id = UUID(squatter.organization["id"]), UUID(job.rpartition("/")[2])
     assert JobRow.get(*JobRow.at(organization_id, job_id)).cancel_requested_at
+
+
+def test_a_reset_closes_workflows_whose_definitions_are_long(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_all_outside(monkeypatch)
+    flow = create_workflow(register(VICTIM), FLOW)
+    assert take_over().get(flow).json["status"] == "inactive"
 
 
 def test_an_ended_session_sets_no_provider_and_no_link(aws: None, idp: FakeIdentityProvider) -> None:

@@ -12,10 +12,11 @@ from tests.executions import test_retention
 from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.executions.test_retention import id_of, list_expiries, wait_days
 from tests.factories import RegisteredUser
+from tests.long_content import store_all_outside
 from tests.organizations.organization_helpers import set_plan
 from tests.workflows.definitions import definition, node
-from weconnect.agents.rows import AgentExecutionRow
-from weconnect.db import table
+from weconnect.agents.rows import AgentExecutionRow, EndedExecutionRow
+from weconnect.db import payloads, table
 from weconnect.executions import beginning, invocation, lifecycle, sweeper
 from weconnect.executions.rows import AnyRow, SweepRow
 from weconnect.settings import settings
@@ -148,3 +149,57 @@ def test_a_failed_close_does_not_keep_the_others_open(
         sweeper.sweep("executions")
     assert [load_row(me, each).status for each in executions] == ["failed", "failed"]
     assert only_execution(me, executions[1].rpartition("/executions/")[0])["errorCode"] == "platform_failed"
+
+
+def test_the_numbers_of_a_lost_execution_of_an_agent_in_the_trash_are_dropped(
+    me: RegisteredUser, starter: Starter
+) -> None:
+    execution = run_agent(me, starter)
+    agent = "/".join(execution.split("/")[:4])
+    row = load_row(me, execution)
+    assert me.client.delete(agent).status == 204
+    starter.failed = [(row.function_call.durable_name, "FAILED")]
+    assert sweeper.sweep("executions") == 1
+    pk, prefix = EndedExecutionRow.of_agent(UUID(row.organization_id), UUID(id_of(agent)))
+    assert list(EndedExecutionRow.query(pk, EndedExecutionRow.sk.startswith(prefix))) == []
+
+
+def lose_failing(me: RegisteredUser, starter: Starter, **settings: Any) -> tuple[str, str]:
+    """Begin an execution of a workflow with an error workflow, and lose it.
+
+    Return the error workflow's ID, and the path of the workflow.
+    """
+    handler = {"nodes": [node("start", "error")], "connections": []}
+    handler_id = id_of(create_workflow(me, handler, "Handler"))
+    value = definition([node("a", "noop")], "start > a", errorWorkflowId=handler_id, **settings)
+    flow = create_workflow(me, value)
+    execution = start_execution(me, flow)
+    starter.invocations.clear()
+    beginning.begin(load_row(me, execution))
+    starter.failed = [(load_row(me, execution).function_call.durable_name, "FAILED")]
+    return handler_id, flow
+
+
+def test_the_error_workflow_of_a_lost_execution_is_started(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_all_outside(monkeypatch)
+    handler_id, _ = lose_failing(me, starter)
+    assert sweeper.sweep("executions") == 1
+    starter.run_pending()
+    (handled,) = me.client.get(f"/v1/executions?workflowId={handler_id}").json["items"]
+    assert handled["status"] == "completed"
+
+
+def test_an_error_workflow_that_cannot_be_read_holds_up_nothing(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_all_outside(monkeypatch)
+    handler_id, flow = lose_failing(me, starter, concurrency={"limit": 1})
+    queued = start_execution(me, flow)
+    assert starter.invocations == [] and me.client.get(queued).json["waitsFor"] == "workflow"
+    payloads.discard_all(me.organization["id"], f"workflows/{handler_id}/")
+    assert sweeper.sweep("executions") == 1
+    assert me.client.get(f"/v1/executions?workflowId={handler_id}").json["items"] == []
+    assert len(starter.invocations) == 1, "its slot is free"
+    assert me.client.get(flow).json["executionCount"] == 1

@@ -255,6 +255,22 @@ def test_what_a_crash_left_without_an_end_goes_with_the_execution(
     assert expiries and None not in expiries.values(), "the child's own retention has begun"
 
 
+def test_deleting_an_execution_begins_the_retention_of_its_ended_child(
+    me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution, complete = wait_for_subworkflow(me, starter)
+    with monkeypatch.context() as crash:
+        crash.setattr(retention, "_begin", lambda *_: None)
+        complete()
+    child = next(
+        each["id"] for each in me.client.get("/v1/executions").json["items"] if each["mode"] == "subworkflow"
+    )
+    assert None in list_expiries(me, child).values()
+    assert me.client.delete(execution).status == 204
+    expiries = list_expiries(me, child)
+    assert expiries and None not in expiries.values()
+
+
 def test_an_agents_execution_takes_its_requests_along(
     me: RegisteredUser, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,7 +165,7 @@ READING = {
 
 
 def test_routes_that_change_nothing_have_roles_that_only_read() -> None:
-    """But for those that sign in, count who waits, and store what they return the address of."""
+    """But for those that sign in, count what has ended or who waits, and store what they return the address of."""
     roles = {
         operation.function.__name__: FUNCTIONS[logical_id_of(operation)]["Role"]["Fn::GetAtt"][0]
         for operation in OPERATIONS.values()
@@ -176,6 +176,7 @@ def test_routes_that_change_nothing_have_roles_that_only_read() -> None:
         actions.setdefault(role, set()).update(_texts(statement["Action"]))
     assert {route: role for route, role in roles.items() if not actions[role] <= READING} == {
         "finish_sso": "AuthRole",
+        "get_agent_stats": "AgentsRole",
         "wait_for_execution_events": "WaitingRole",
         "get_node_execution": "NodeExecutionRole",
     }

@@ -22,6 +22,7 @@ from tests.jobs.bulk_helpers import (
     summarize_job,
 )
 from tests.jobs.job_queue import Deliveries
+from tests.long_content import store_all_outside
 from weconnect import clock, ids
 from weconnect.workflows.executions import bulk_actions, bulk_job
 
@@ -63,6 +64,23 @@ def test_a_job_reports_its_progress_batch_by_batch(
     assert deliveries.batches == [0, 1, 2]
     assert states(me, execution_ids) == ["gone"] * 5
     assert me.client.get("/v1/executions").json["items"] == []
+
+
+def test_long_content_is_read_written_and_deleted(
+    me: RegisteredUser, deliveries: Deliveries, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_all_outside(monkeypatch)
+    workflow = create_bulk_workflow(me, fails=True)
+    failed = start_finished(me, starter, workflow, 1)
+    retries = create_bulk_job(me.client, "retry", status="failed")
+    deliveries.deliver_all()
+    assert summarize_job(me.client.get(retries).json) == ("completed", 1, 0, 0, {"retried": 1})
+    starter.run_pending()
+    deletions = create_bulk_job(me.client, "delete", executionIds=failed)
+    deliveries.deliver_all()
+    assert summarize_job(me.client.get(deletions).json) == ("completed", 1, 0, 0, {"deleted": 1})
+    left = client("s3").list_objects_v2(Bucket="weconnect").get("Contents", [])
+    assert not [each["Key"] for each in left if f"/runs/{failed[0]}/" in each["Key"]]
 
 
 def test_a_batch_reads_a_limited_number_of_rows(

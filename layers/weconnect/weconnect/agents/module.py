@@ -46,6 +46,7 @@ MODULE = Module(
     role="AgentsRole",
     reading_role="ContentReadingRole",
     roles_by_route={
+        "get_agent_stats": "AgentsRole",  # counts what has ended and is not counted yet
         "list_model_providers": "ModelProvidersRole",
         "test_agent_tool": "ToolTestRole",
         **dict.fromkeys(_MEMORY_ROUTES, "MemoryRole"),

@@ -78,9 +78,8 @@ def count_noted(organization_id: UUID, agent_id: UUID, execution_id: UUID | None
             if attempt > 0:
                 _count(organization_id, agent_id, noted)
         except AgentNotFound:  # it is in the trash, and its executions count no more
-            with EndedExecutionRow.batch_write() as batch:
-                for row in noted:
-                    batch.delete(row)
+            for row in noted:
+                row.delete()
         except (Conflict, Unavailable):
             pass  # others count the same at the same time
         # Several end now: whoever is the first after this counts for all.

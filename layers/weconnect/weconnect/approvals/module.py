@@ -14,5 +14,5 @@ MODULE = Module(
     tags={"Approvals": "Decisions by people about tool calls and nodes."},
     tags_rank=40,
     role="ExecutionsRole",
-    reading_role="ReadingRole",
+    reading_role="ContentReadingRole",
 )

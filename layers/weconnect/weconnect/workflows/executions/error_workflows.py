@@ -5,7 +5,7 @@ from uuid import UUID
 
 from weconnect import ids
 from weconnect.db import table
-from weconnect.errors import Conflict, Invalid, NotFound
+from weconnect.errors import Problem
 from weconnect.executions.requests import StartExecution
 from weconnect.executions.rows import DeletedExecutionRow
 from weconnect.executions.start import start
@@ -39,7 +39,9 @@ def start_for(failed: WorkflowExecutionRow) -> None:
     )
     try:
         start(request)
-    except (NotFound, Conflict, Invalid) as problem:
+    except Problem as problem:
+        if problem.status >= 500:
+            raise  # it may succeed when this is repeated
         logger.warning("error workflow not started", execution_id=failed.id, problem=problem.code)
 
 

@@ -24,4 +24,4 @@ def close_access(owner: Caller) -> None:
             with WorkflowVersionRow.batch_write() as batch:
                 service.delete_all(owner.organization_id, UUID(row.id), batch)
             if not deleted and row.status == WorkflowStatus.ACTIVE:
-                activation.deactivate(owner, UUID(row.id), None)
+                activation.close(owner, UUID(row.id))
