@@ -7,15 +7,12 @@ would tell the holder, so the response says so.
 
 from typing import TYPE_CHECKING
 
-from pynamodb.exceptions import UpdateError
-from pynamodb.expressions.update import Action
-
 from weconnect import clock, ids, mail
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
-from weconnect.auth.errors import EmailTaken, TooManyRegistrations
+from weconnect.auth.errors import EmailTaken
 from weconnect.auth.login import email_verification, one_time_tokens, throttling
-from weconnect.auth.rows import RegistrationsRow
+from weconnect.auth.registration_counts import count_registration
 from weconnect.auth.schemas import NewUser, Registration
 from weconnect.auth.sessions import sessions
 from weconnect.auth.sessions.tokens import void_signature
@@ -23,7 +20,6 @@ from weconnect.db import table
 from weconnect.identity import mail_limits, passwords
 from weconnect.identity.attempt_counters import network_of_ip
 from weconnect.identity.entities import StoredUser
-from weconnect.identity.errors import retry_after
 from weconnect.log import logger
 from weconnect.organizations import creation
 from weconnect.organizations.members.active_membership import ActiveMembership
@@ -49,7 +45,7 @@ def register(body: NewUser, request: RequestInfo) -> Registration:
     Raises EmailTaken (with an invitation, or where no mail is sent), WeakPassword, TooManyRegistrations, or the errors
     of the invitation.
     """
-    _count_registration(request.ip)
+    count_registration(request.ip)
     passwords.refuse_weak(body.password, body.email)
     invitation = _load_invitation(body)
     user = _draft_user(body, email_verified=invitation is not None or not settings.mail_from)
@@ -120,25 +116,3 @@ def _draft_user(body: NewUser, *, email_verified: bool) -> StoredUser:
         password_changed_at=moment,
         last_login_at=moment,
     )
-
-
-def _count_registration(ip: str) -> None:
-    """Count a registration from this network; raise TooManyRegistrations above the limit per minute."""
-    moment = clock.now()
-    limit = settings.registrations_per_minute
-    pk, sk = RegistrationsRow.at(network_of_ip(ip), moment.strftime("%Y-%m-%dT%H:%M"))
-    total = RegistrationsRow.total
-    actions: list[Action] = [
-        total.add(1),
-        RegistrationsRow.ttl.set(clock.epoch_seconds() + 120),
-        RegistrationsRow.kind.set(RegistrationsRow),
-    ]
-    try:
-        RegistrationsRow(pk=pk, sk=sk).update(actions, condition=total.does_not_exist() | (total < limit))
-    except UpdateError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
-            raise
-        raise TooManyRegistrations(
-            f"Only {limit} registrations a minute are possible from one network. Try again shortly.",
-            headers=retry_after(60 - moment.second),
-        ) from error

@@ -11,6 +11,9 @@ The provider belongs to its tenant and may say anything, so its word reaches no 
 - Any other account that is a member already is that member.
 - An account outside of the organization joins by the provider's word only if the word can be trusted: in a mail domain
   that the organization proved. Otherwise a tenant could draw anybody in. Such a user accepts an invitation instead.
+- An address outside of those domains that is new to the organization counts as a registration of its network, and is
+  refused before anybody looks for its account where the quota of members is used up. So a guess about who has an
+  account costs what it costs at a registration: the holder gets a mail, or the free address is taken.
 - An address counts as verified by the claim `email_verified`, or, where the provider is set so (`emailTrust`) and the
   token does not say, by the issuer in a mail domain that the organization proved.
 - A user who left, was removed or was suspended comes back by an invitation only, also with a new account: the link of
@@ -25,6 +28,7 @@ from weconnect.actor import Actor
 from weconnect.api.caller import Caller, RequestInfo
 from weconnect.auth.account import users
 from weconnect.auth.errors import AccountExists, IdentityMismatch, SsoFailed
+from weconnect.auth.registration_counts import count_registration
 from weconnect.auth.rows import IdentityOfUserRow, IdentityRow
 from weconnect.auth.sessions import sign_in_methods
 from weconnect.auth.sso import identity_providers
@@ -36,7 +40,7 @@ from weconnect.identity import mail_limits, passwords
 from weconnect.identity.email_addresses import domain_of, normalize_email
 from weconnect.identity.entities import EmailTrust, StoredUser
 from weconnect.identity.errors import AccountInactive, EmailNotVerified
-from weconnect.identity.rows import EmailRow, IdentityProviderRow, UserRow
+from weconnect.identity.rows import NO_USER_ID, IdentityProviderRow, UserRow
 from weconnect.identity.verified_addresses import may_be_squatted
 from weconnect.organizations.domains import mail_domains
 from weconnect.organizations.entities import Organization, OrganizationMember, OrganizationRole
@@ -51,8 +55,8 @@ def resolve_user(
 ) -> UUID:
     """Return the ID of the user that an identity maps to; create or link the user at the first sign-in.
 
-    Raises SsoFailed, EmailNotVerified, DomainNotAllowed, AccountInactive, NotAMember, AccountExists,
-    SsoNotForOwners or IdentityMismatch.
+    Raises SsoFailed, EmailNotVerified, DomainNotAllowed, TooManyRegistrations, MemberLimitReached, AccountExists,
+    NotAMember, AccountInactive, SsoNotForOwners or IdentityMismatch.
     """
     try:
         address = normalize_email(identity.email)
@@ -96,22 +100,23 @@ def _find_or_link_user(
 ) -> UUID:
     """Return the ID of the user for an identity; create the user, link or membership that is missing."""
     link = table.get(IdentityRow, IdentityRow.at(organization.id, provider.trust, identity.subject))
-    linked = _find_user(link.user_id) if link else None
-    existing = linked or _find_user_by_address(address)
+    linked = table.get(UserRow, UserRow.at(link.user_id)) if link else None
+    user_row = linked or users.find_by_email(address)
+    existing = user_row.to_entity() if user_row else None
+    row = table.get(MemberRow, MemberRow.at(organization.id, existing.id if existing else NO_USER_ID))
+    if link is None and row is None:
+        _require_may_join(organization, existing, address, request)
+    _check_member(row, has_left=link is not None and row is None)
     if existing and not existing.is_active:
         raise AccountInactive()
-    row = table.get(MemberRow, MemberRow.at(organization.id, existing.id)) if existing else None
     if existing and (linked or row) and may_be_squatted(existing):
         raise EmailNotVerified(
             "An account with this address exists, and its address is not verified. Request a new password, which "
             "verifies it, and sign in again."
         )
-    _check_member(row, has_left=link is not None and row is None)
-    if linked:
-        return linked.id
-    if existing and row is None:
-        _refuse_outsider(provider, existing)
-    elif existing:
+    if existing and linked:
+        return existing.id
+    if existing and row:
         sign_in_methods.require_may_link(provider, load_active_membership(existing.id, organization.id))
     user = existing or _draft_user(organization, identity, address)
     actor = _build_actor(user.id, organization, request)
@@ -130,18 +135,6 @@ def _find_or_link_user(
     return user.id
 
 
-def _find_user(user_id: str) -> StoredUser | None:
-    """Return a user, or None."""
-    row = table.get(UserRow, UserRow.at(user_id))
-    return row.to_entity() if row else None
-
-
-def _find_user_by_address(address: str) -> StoredUser | None:
-    """Return the user who has an e-mail address, or None."""
-    marker = table.get(EmailRow, EmailRow.at(address))
-    return _find_user(marker.user_id) if marker else None
-
-
 def _check_member(member: MemberRow | None, *, has_left: bool) -> None:
     """Raise NotAMember for a member who left or is inactive; None passes."""
     if has_left or (member and not member.is_active):
@@ -153,14 +146,35 @@ def _build_left() -> NotAMember:
     return NotAMember("You have left this organization or were removed. Request an invitation.")
 
 
-def _refuse_outsider(provider: IdentityProviderRow, user: StoredUser) -> None:
-    """Raise AccountExists unless the provider can vouch for an account that is not a member."""
-    is_own_domain = mail_domains.find_owner(domain_of(user.email)) == UUID(provider.organization_id)
-    if not is_own_domain or may_be_squatted(user):
-        raise AccountExists(
-            "An account with this address exists outside of the organization. Sign in with its password and accept an "
-            "invitation first."
-        )
+def _require_may_join(
+    organization: Organization, user: StoredUser | None, address: str, request: RequestInfo
+) -> None:
+    """Raise an error unless the provider's word makes an address a member; `user` has the account of the address.
+
+    The quota is asked before the account, so that a full organization hears the same about every address. Raises
+    TooManyRegistrations, MemberLimitReached, or AccountExists for an account that the provider cannot vouch for.
+    """
+    is_own_domain = mail_domains.find_owner(domain_of(address)) == organization.id
+    if not is_own_domain:
+        count_registration(request.ip)
+    membership.require_member_quota(organization)
+    if user is None or (is_own_domain and not may_be_squatted(user)):
+        return
+    if mail_limits.count_mail_to(address, request.ip):
+        mail.send(address, "You have an account already", _compose_refusal_text(organization))
+    raise AccountExists(
+        "An account with this address exists outside of the organization. Sign in with its password and accept an "
+        "invitation first."
+    )
+
+
+def _compose_refusal_text(organization: Organization) -> str:
+    """Return the text of the mail to the holder of an account that a provider cannot vouch for."""
+    return (
+        f"Hello,\n\nsomeone signed in to WeConnect with this address through the identity provider of "
+        f"{mail.to_safe_name(organization.name)}. The address has an account outside of it, so nothing has changed.\n"
+        "If it was you, request an invitation and accept it after you signed in with your password.\n"
+    )
 
 
 def _link_identity(

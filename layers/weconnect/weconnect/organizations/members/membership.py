@@ -188,11 +188,23 @@ def require_may_change(caller: Caller, member: OrganizationMember) -> None:
 
 def take_member_quota(writes: Transaction, organization: Organization) -> None:
     """Count one more member or invitation; the transaction raises MemberLimitReached when the quota is used up."""
+    limit, exceeded = organization.get_plan_limits().max_team_members, _build_member_limit(organization)
+    writes.increment(_build_count_row(organization.id), "total", 1, limit=limit, if_refused=exceeded)
+
+
+def require_member_quota(organization: Organization) -> None:
+    """Raise MemberLimitReached when the quota is used up; `take_member_quota` still decides."""
+    row = table.get(MemberCountRow, MemberCountRow.at(organization.id))
+    if not organization.can_add_member(row.total if row else 0):
+        raise _build_member_limit(organization)
+
+
+def _build_member_limit(organization: Organization) -> MemberLimitReached:
+    """Return the MemberLimitReached problem of a full organization, with its advice."""
     limit = organization.get_plan_limits().max_team_members
-    exceeded = MemberLimitReached(
+    return MemberLimitReached(
         f"The plan allows {limit} members and open invitations. Remove one or change the plan."
     )
-    writes.increment(_build_count_row(organization.id), "total", 1, limit=limit, if_refused=exceeded)
 
 
 def release_member_quota(writes: Transaction, organization_id: UUID) -> None:
