@@ -1,14 +1,19 @@
 """Workflows through their routes: lifecycle, versions, files, limits."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from tests.conftest import client
 from tests.factories import RegisteredUser, register
+from tests.long_content import store_all_outside
 from tests.workflows.definitions import definition, node
 from weconnect.db.table import Row
 from weconnect.organizations.entities import PLANS, OrganizationPlan
 from weconnect.trash import purge
+from weconnect.workflows import service
+from weconnect.workflows.rows import WorkflowRow
 
 CHAIN = definition([node("a", "set", values={"x": 1})], "start > a")
 
@@ -165,3 +170,45 @@ def test_node_types_are_described(me: RegisteredUser) -> None:
     one = me.client.get("/v1/node-types/if").json
     assert one["outputs"] == ["true", "false"] and one["parameters"]["required"] == ["condition"]
     assert me.client.get("/v1/node-types/catalogue").json["code"] == "node_type_not_found"
+
+
+# Definitions that are too long for a row
+
+
+def test_a_long_workflow_keeps_its_description_when_it_is_activated(
+    me: RegisteredUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_all_outside(monkeypatch)
+    path = create(me, description="What it does")
+    assert me.client.post(f"{path}/activate", {}).json["description"] == "What it does"
+    assert me.client.get(path).json["description"] == "What it does"
+
+
+def test_of_two_changes_at_once_the_refused_one_leaves_no_content(
+    me: RegisteredUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stores its content before it is refused."""
+    store_all_outside(monkeypatch)
+    path, load_for = create(me), service.load_for
+
+    def change_meanwhile(*args: Any) -> Any:
+        loaded = load_for(*args)
+        monkeypatch.setattr(service, "load_for", load_for)
+        assert me.client.patch(path, {"settings": {"timeoutSeconds": 60}}).status == 200
+        return loaded
+
+    monkeypatch.setattr(service, "load_for", change_meanwhile)
+    assert me.client.patch(path, {"settings": {"timeoutSeconds": 70}}).status == 409
+    assert me.client.get(path).json["settings"]["timeoutSeconds"] == 60
+    assert me.client.get(f"{path}/versions/2").json["definition"]["settings"]["timeoutSeconds"] == 60
+
+
+def test_a_purged_workflow_leaves_no_content(me: RegisteredUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_all_outside(monkeypatch)
+    path = create(me)
+    for description in ("one", "two"):
+        assert me.client.patch(path, {"description": description}).status == 200
+    assert me.client.delete(path).status == me.client.delete(f"{path}?purge=true").status == 204
+    pk, sk = WorkflowRow.in_trash(UUID(me.organization["id"]), UUID(path.rpartition("/")[2]))
+    assert purge.purge({"pk": pk, "sk": sk})
+    assert "Contents" not in client("s3").list_objects_v2(Bucket="weconnect")

@@ -8,7 +8,7 @@ from weconnect.db.erasure import Eraser, list_keys
 from weconnect.executions.concurrency import admission
 from weconnect.identity.rows import TokenRow
 from weconnect.log import logger
-from weconnect.workflows.definition import trigger_index
+from weconnect.workflows.definition import stored_versions, trigger_index
 from weconnect.workflows.executions import purge as executions
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow, workflow_partition
 from weconnect.workflows.sharing import service as shares
@@ -31,11 +31,10 @@ def purge(trash: tuple[str, str]) -> bool:
     ]
     if table.get_many(keys):
         return True
+    payloads.discard_all(organization_id, stored_versions.payload_prefix(workflow_id))
     deleted = 0
     with WorkflowVersionRow.batch_write() as batch:
         for row in WorkflowVersionRow.query(workflow_partition(organization_id, workflow_id)):
-            if row.pointer:
-                payloads.discard(organization_id, row.pointer)
             batch.delete(row)
             deleted += 1
         deleted += admission.delete_semaphores(organization_id, workflow_id, batch)

@@ -3,14 +3,21 @@
 The copies have keys of their own, so that a workflow is read or an execution started with one call to the table.
 """
 
+import hashlib
 from uuid import UUID
 
 from weconnect import clock
 from weconnect.api.caller import Caller
 from weconnect.db import compression, table
+from weconnect.json_text import write_json
 from weconnect.workflows.entities import WorkflowDefinition, WorkflowVersion, WorkflowVersionSummary
 from weconnect.workflows.errors import WorkflowVersionNotFound
 from weconnect.workflows.rows import WorkflowRow, WorkflowVersionRow
+
+
+def payload_prefix(workflow_id: UUID) -> str:
+    """Return how the names of the payloads of a workflow's versions begin."""
+    return f"workflows/{workflow_id}/"
 
 
 def load_version(organization_id: UUID, workflow_id: UUID, number: int) -> WorkflowVersion:
@@ -82,9 +89,14 @@ def _pack(
     description: str,
     definition: WorkflowDefinition,
 ) -> WorkflowVersionRow:
-    """Return a version's row at a key, with description and definition compressed in it, or in S3 if they are large."""
-    storage_key = f"workflows/{summary.workflow_id}/version-{summary.number}"
+    """Return a version's row at a key, with description and definition compressed in it, or in S3 if they are large.
+
+    The same content has the same storage key, and no other: neither a copy with another description nor a request that
+    loses a race overwrites what a row points to.
+    """
     content = {"description": description, "definition": definition.to_json_dict()}
+    digest = hashlib.sha256(write_json(content).encode()).hexdigest()
+    storage_key = f"{payload_prefix(summary.workflow_id)}{digest}"
     packed = compression.pack(organization_id, storage_key, content)
     return WorkflowVersionRow.of(
         WorkflowVersionSummary.model_validate(
