@@ -1,7 +1,8 @@
 """POST /v1/organizations/{organizationId}/invitations/{invitationId}/resend"""
 
 from weconnect.api.resolver import app, handler
-from weconnect.organizations.invitations import invitations
+from weconnect.auth.account import ownership
+from weconnect.auth.schemas import Confirmation
 from weconnect.organizations.parameters import InvitationId, OrganizationId
 from weconnect.organizations.permissions import OrganizationInvite
 from weconnect.organizations.schemas import SentInvitation
@@ -16,10 +17,13 @@ __all__ = ["handler"]
     tags=["Invitations"],
 )
 def resend_invitation(
-    organization_id: OrganizationId, invitation_id: InvitationId, caller: OrganizationInvite
+    organization_id: OrganizationId,
+    invitation_id: InvitationId,
+    caller: OrganizationInvite,
+    body: Confirmation | None = None,
 ) -> SentInvitation:
     """Resend an invitation with a new token.
 
-    The previous token becomes invalid.
+    The previous token becomes invalid. The role `owner` needs the password or a second factor's code.
     """
-    return invitations.resend(caller, organization_id, invitation_id)
+    return ownership.resend_invitation(caller, organization_id, invitation_id, body)

@@ -126,20 +126,25 @@ def test_no_digest_of_a_confirmed_body_is_stored_for_replays(aws: None) -> None:
     assert hashlib.sha256(json.dumps(body).encode()).hexdigest() not in stored and PASSWORD not in stored
 
 
-@pytest.mark.parametrize("way", ["member", "invitation"])
+@pytest.mark.parametrize("way", ["member", "invitation", "resent invitation"])
 def test_every_way_of_making_an_owner_is_confirmed(aws: None, way: str) -> None:
     owner = register(verified=True)
     mate = register(verified=True)
     if way == "member":
         add_member(mate, owner, "member")
     key = client_with_new_key(owner, "*")
+    invitations = organization_path(owner, "/invitations")
+    offer = {"email": mate.user["email"], "role": "owner"}
+    if way == "resent invitation":
+        sent = owner.client.post(invitations, offer | {"password": PASSWORD}).json["id"]
 
     def act(client: Client, **more: str) -> ApiResponse:
+        if way == "resent invitation":
+            return client.call("POST", f"{invitations}/{sent}/resend", more or None)
         if way == "member":
             path = f"{organization_path(owner)}/members/{mate.user['id']}"
             return client.patch(path, {"role": "owner", **more})
-        body = {"email": mate.user["email"], "role": "owner", **more}
-        return client.post(organization_path(owner, "/invitations"), body)
+        return client.post(invitations, offer | more)
 
     assert status_and_code(act(owner.client)) == (403, "confirmation_required")
     assert status_and_code(act(owner.client, password="wrong-wrong")) == (422, "wrong_password")

@@ -165,5 +165,5 @@ def test_a_reset_by_mail_lets_its_holder_in_at_networks_that_failed_and_at_new_o
     assert holder.post("/v1/auth/reset-password", body).status == 204
     for client in (holder, Client(ip="198.51.100.0"), Client(ip="192.0.2.78")):
         assert client.post("/v1/auth/login", right).status == 200
-    mails = table.get(AttemptsRow, AttemptsRow.at_mails_to("ada@example.com", "UNKNOWN"))
+    mails = table.get(AttemptsRow, AttemptsRow.at_mails_to("ada@example.com", "RESET", "UNKNOWN"))
     assert mails is not None and mails.total == 1, "the count of mails stays"

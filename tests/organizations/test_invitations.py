@@ -297,3 +297,15 @@ def test_an_address_gets_five_mails_an_hour(aws: None) -> None:
     (invitation,) = owner.client.get(organization_path(owner, "/invitations")).json["items"]
     resend_path = organization_path(owner, f"/invitations/{invitation['id']}/resend")
     assert [owner.client.post(resend_path).status for _ in range(5)] == [200, 200, 200, 200, 429]
+
+
+def test_organizations_use_up_their_own_mails_to_an_address_and_twenty_together(aws: None) -> None:
+    statuses = []
+    for _ in range(5):
+        owner = register_verified()
+        invited = invite(owner, "new@example.com")
+        if invited.status == 201:
+            path = organization_path(owner, f"/invitations/{invited.json['id']}/resend")
+            assert [owner.client.post(path).status for _ in range(5)] == [200, 200, 200, 200, 429]
+        statuses.append(invited.status)
+    assert statuses == [201, 201, 201, 201, 429]

@@ -85,3 +85,12 @@ def test_an_organization_holds_back_few_slugs_a_month(aws: None, time: MovableCl
     time.advance(days=31)
     sign_in_anew(person)
     assert change(person, "slug-6").status == 200
+
+
+def test_a_slug_that_is_held_back_is_taken_back_whatever_else_was_changed(aws: None) -> None:
+    person = register()
+    assert [change(person, f"slug-{number}").status for number in range(6)] == [200] * 5 + [429]
+    assert change(person, "slug-0").status == 200
+    assert change(person, "slug-3").status == 200
+    assert status_and_code(change(person, "slug-6")) == (429, "too_many_slug_changes")
+    assert status_and_code(found(register_verified(), "slug-0")) == TAKEN

@@ -1,18 +1,20 @@
 """Links to workflows: their content, the secrets that it never has, and their end."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from tests.auth.fake_identity_provider import change_user
 from tests.auth.movable_clock import MovableClock
 from tests.executions.execution_helpers import create_workflow
 from tests.factories import RegisteredUser
 from tests.gateway import ApiResponse, Client
 from tests.moto_table import table_items
-from tests.organizations.organization_helpers import status_and_code
+from tests.organizations.organization_helpers import member_path, register_member, status_and_code
 from tests.workflows.definitions import definition, node
 from weconnect import clock
 from weconnect.db import table
@@ -129,6 +131,62 @@ def test_a_revoked_link_ends_at_once(me: RegisteredUser, flow: str) -> None:
     assert not [
         at for at in table_items() if at.startswith("TOKEN#") and "workflow_share" in str(table_items()[at])
     ]
+
+
+def remove(owner: RegisteredUser, sharer: RegisteredUser) -> None:
+    assert owner.client.delete(member_path(owner, sharer)).status == 204
+
+
+def suspend(owner: RegisteredUser, sharer: RegisteredUser) -> None:
+    assert owner.client.patch(member_path(owner, sharer), {"isActive": False}).status == 200
+
+
+def demote(owner: RegisteredUser, sharer: RegisteredUser) -> None:
+    assert owner.client.patch(member_path(owner, sharer), {"role": "member"}).status == 200
+
+
+def deactivate_account(owner: RegisteredUser, sharer: RegisteredUser) -> None:
+    change_user(sharer, is_active=False)
+
+
+def make_read_only(owner: RegisteredUser, sharer: RegisteredUser) -> None:
+    change_user(sharer, role="readonly")
+
+
+@pytest.mark.parametrize("end", [remove, suspend, demote, deactivate_account, make_read_only])
+def test_a_link_opens_only_what_its_sharer_may_share_now(
+    me: RegisteredUser, flow: str, end: Callable[[RegisteredUser, RegisteredUser], None]
+) -> None:
+    sharer = register_member(me, "admin")
+    unknown, token = refusal(open_link("x" * 43)), link(sharer, flow)["token"]
+    assert open_link(token).status == 200
+    end(me, sharer)
+    assert refusal(open_link(token)) == unknown
+
+
+def test_a_link_of_whoever_shares_by_a_share_ends_with_it(me: RegisteredUser, flow: str) -> None:
+    sharer = register_member(me, "viewer")
+    share = me.client.post(f"{flow}/shares", {"sharedWithUserId": sharer.user["id"], "level": "manage"}).json
+    token = link(sharer, flow)["token"]
+    change_user(sharer, role="readonly")
+    refusal(open_link(token))
+    change_user(sharer, role="user")
+    assert open_link(token).status == 200
+    assert me.client.delete(f"{flow}/shares/{share['id']}").status == 204
+    refusal(open_link(token))
+
+
+def test_a_share_within_the_organization_outlives_the_membership_of_its_sharer(
+    me: RegisteredUser, flow: str
+) -> None:
+    sharer, guest = register_member(me, "admin"), register_member(me, "viewer")
+    body = {"sharedWithUserId": guest.user["id"], "level": "edit"}
+    assert sharer.client.post(f"{flow}/shares", body).status == 201
+    remove(me, sharer)
+    assert guest.client.patch(flow, {"description": "by a share"}).status == 200
+    (share,) = me.client.get(f"{flow}/shares").json["items"]
+    assert me.client.delete(f"{flow}/shares/{share['id']}").status == 204
+    assert guest.client.patch(flow, {"description": "without one"}).status == 403
 
 
 def test_a_token_with_another_purpose_is_refused(me: RegisteredUser, aws: None) -> None:

@@ -164,7 +164,11 @@ class AttemptsRow(Row, discriminator="ATTEMPTS"):
 
     @staticmethod
     def at_mails_to(email: str, *group: str) -> tuple[str, str]:
-        """Return the key of mails to one address: `FROM` and a network, or `KNOWN`, `UNKNOWN` or `TENANTS`."""
+        """Return the key of mails to one address.
+
+        The group is a purpose with `FROM` and a network, or with `KNOWN` or `UNKNOWN`; or `TENANT` and an organization,
+        or `TENANTS`.
+        """
         return key("LOGIN", email), key("MAILS", *group)
 
     @staticmethod

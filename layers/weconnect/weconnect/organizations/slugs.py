@@ -1,8 +1,8 @@
 """Slugs, the names of organizations in sign-in addresses: one that was given up is held back for 30 days.
 
 Until then links and sign-ins with the slug of an organization that chose another one, or was deleted, lead to nobody
-else; only the same organization takes it again. It changes its slug a few times a month at most, because each change
-holds one more back.
+else; only the same organization takes it again. It takes a new slug a few times a month at most, because each one that
+it had is held back; taking one back that is held back for it does not count.
 """
 
 from uuid import UUID
@@ -38,6 +38,9 @@ def change(writes: Transaction, before: str, after: str, organization_id: UUID) 
     """Replace the slug of an organization; the transaction raises SlugTaken or TooManySlugChanges."""
     hold_back(writes, before, organization_id)
     reserve(writes, after, organization_id)
+    held_back = table.get(SlugRow, SlugRow.at(after))
+    if held_back and held_back.organization_id == str(organization_id):
+        return
     windows.count(
         writes,
         organization_id,
@@ -45,7 +48,8 @@ def change(writes: Transaction, before: str, after: str, organization_id: UUID) 
         LimitType.MONTHLY,
         limit=MAX_CHANGES_A_MONTH,
         exceeded=TooManySlugChanges,
-        detail=f"An organization changes its slug {MAX_CHANGES_A_MONTH} times a month at most. Try again next month.",
+        detail=f"An organization takes {MAX_CHANGES_A_MONTH} new slugs a month at most. Try again next month, or take "
+        "back one that it had within 30 days.",
     )
 
 

@@ -53,7 +53,18 @@ def invite(caller: Caller, organization_id: UUID, body: ConfirmedInvitation) -> 
     return invitations.create(caller, organization_id, body)
 
 
-def _require_confirmed(caller: Caller, body: Confirmation) -> None:
+def resend_invitation(
+    caller: Caller, organization_id: UUID, invitation_id: UUID, body: Confirmation | None
+) -> SentInvitation:
+    """Send an invitation again; offering the ownership is confirmed. Raises the errors of `invitations.resend`, too."""
+    membership.require_current_organization(caller, organization_id)
+    row = invitations.require(organization_id, invitation_id)
+    if row.role == OrganizationRole.OWNER:
+        _require_confirmed(caller, body)
+    return invitations.resend(caller, row)
+
+
+def _require_confirmed(caller: Caller, body: Confirmation | None) -> None:
     """Raise OwnerOnly or ApiKeyNotAllowed, or an error of `require_confirmation`."""
     membership.require_owner(caller)
     if caller.api_key_id:

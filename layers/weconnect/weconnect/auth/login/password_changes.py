@@ -36,7 +36,7 @@ If it was you, try the address that you registered with. Otherwise ignore this m
 
 def send_reset_token(body: MailRequest, request: RequestInfo) -> None:
     """Mail a token that sets a new password, or a note that the address has no account. Raises TooManyAttempts."""
-    if not mail_limits.count_requested_mail(body.email, request.ip):
+    if not mail_limits.count_requested_mail(body.email, request.ip, "RESET"):
         return
     row = users.find_by_email(body.email)
     user_id = row.id if row and row.is_active else NO_USER_ID

@@ -239,7 +239,7 @@ def _add_member(writes: Transaction, organization: Organization, user: StoredUse
 
 def _notify(email: str, organization: Organization, *, is_new: bool) -> None:
     """Mail an address that single sign-on made its user a member; `is_new`: it also created the account."""
-    if is_new and not mail_limits.count_tenant_mail_to(email):
+    if is_new and not mail_limits.count_tenant_mail_to(email, organization.id):
         return  # the provider, which belongs to a tenant, chose the address
     name = mail.to_safe_name(organization.name)
     if is_new:

@@ -74,7 +74,7 @@ def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInv
     rules.require_may_offer(caller, organization_id, new)
     _close_expired(caller, organization_id)
     _require_no_member(organization_id, new.email)
-    rules.count_mail_to_address(new.email)
+    rules.count_mail_to_address(new.email, organization_id)
     invitation, token = _draft(caller, organization_id, new)
     pk, sk = InvitationRow.at(organization_id, invitation.id)
     row = InvitationRow.of(invitation, pk=pk, sk=sk, token_hash=_hash(token))
@@ -93,31 +93,30 @@ def create(caller: Caller, organization_id: UUID, new: NewInvitation) -> SentInv
     return _send(row, organization, inviter, token)
 
 
-def resend(caller: Caller, organization_id: UUID, invitation_id: UUID) -> SentInvitation:
+def resend(caller: Caller, row: InvitationRow) -> SentInvitation:
     """Send an invitation again with a new token that is valid for seven days; the previous token becomes invalid.
 
     Whoever resends it gives what it offers, may get to see its token, and is its inviter from then on. Raises
     CannotGrant, OwnerOnly, RoleNotFound, EmailNotVerified, DomainNotAllowed, TooManyInvitations or TooManyAttempts.
     """
-    membership.require_current_organization(caller, organization_id)
-    row = _require_row(organization_id, invitation_id)
+    organization_id, invitation_id = UUID(row.organization_id), UUID(row.id)
     rules.require_may_offer(caller, organization_id, row.to_entity())
     organization = _load_organization(organization_id)
     inviter = rules.require_verified_inviter(caller)
     rules.check_domain(organization, row.email)
-    rules.count_mail_to_address(row.email)
+    rules.count_mail_to_address(row.email, organization_id)
     token = _create_token(organization_id, invitation_id)
     with table.transaction(caller.actor()) as writes:
         renewed = {"token_hash": _hash(token), "expires_at": clock.iso(_compute_expiry())}
         writes.change(row, {**renewed, "invited_by": str(caller.user_id)})
         rules.count_invitation(writes, organization_id)
-    return _send(_require_row(organization_id, invitation_id), organization, inviter, token)
+    return _send(require(organization_id, invitation_id), organization, inviter, token)
 
 
 def revoke(caller: Caller, organization_id: UUID, invitation_id: UUID, if_match: int | None) -> None:
     """Revoke an invitation. Raises InvitationNotFound."""
     membership.require_current_organization(caller, organization_id)
-    row = _require_row(organization_id, invitation_id)
+    row = require(organization_id, invitation_id)
     with table.transaction(caller.actor()) as writes:
         close(writes, row, if_match=if_match)
 
@@ -132,6 +131,11 @@ def close(writes: Transaction, row: InvitationRow, *, if_match: int | None = Non
     membership.adjust_role_count(
         writes, organization_id, UUID(custom_role_id) if custom_role_id else None, -1
     )
+
+
+def require(organization_id: UUID, invitation_id: UUID) -> InvitationRow:
+    """Return the row of an invitation. Raises InvitationNotFound."""
+    return table.require(InvitationRow, InvitationRow.at(organization_id, invitation_id), InvitationNotFound)
 
 
 def load_by_token(token: str) -> InvitationRow:
@@ -297,8 +301,3 @@ def _load_organization(organization_id: UUID) -> Organization:
     """Return an organization. Raises OrganizationNotFound."""
     row = table.require(OrganizationRow, OrganizationRow.at(organization_id), OrganizationNotFound)
     return row.to_entity()
-
-
-def _require_row(organization_id: UUID, invitation_id: UUID) -> InvitationRow:
-    """Return the row of an invitation. Raises InvitationNotFound."""
-    return table.require(InvitationRow, InvitationRow.at(organization_id, invitation_id), InvitationNotFound)

@@ -82,9 +82,9 @@ def check_domain(organization: Organization, email: str) -> None:
         )
 
 
-def count_mail_to_address(email: str) -> None:
-    """Count a mail to an address, whichever organization sends it. Raises TooManyAttempts."""
-    if settings.mail_from and not mail_limits.count_tenant_mail_to(email):
+def count_mail_to_address(email: str, organization_id: UUID) -> None:
+    """Count a mail of the organization to an address. Raises TooManyAttempts."""
+    if settings.mail_from and not mail_limits.count_tenant_mail_to(email, organization_id):
         raise TooManyAttempts("This address received too many mails. Try again in an hour.")
 
 
