@@ -34,8 +34,15 @@ def moto_table(name: str = "weconnect") -> Any:
 
 
 def table_items() -> dict[str, Any]:
-    """Return every item in DynamoDB's JSON by its key, `<pk> <sk>`, but the counts of requests, which any changes."""
-    return {key: item for key, item in _all_items().items() if "#REQUESTS " not in key}
+    """Return every item in DynamoDB's JSON by its key, `<pk> <sk>`.
+
+    The counts of requests, which any request changes, are left out, as are the leases of those that wait.
+    """
+    return {
+        key: item
+        for key, item in _all_items().items()
+        if "#REQUESTS " not in key and not key.endswith(" WAITING")
+    }
 
 
 def _all_items() -> dict[str, Any]:

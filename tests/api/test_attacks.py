@@ -300,16 +300,6 @@ def test_an_invitation_grants_its_own_role_and_declining_another_removes_nobody(
     assert owner.client.get(member_path(owner, person)).status == 200
 
 
-def test_an_execution_limit_of_an_invited_user_remains_after_they_join(aws: None) -> None:
-    owner, person = register_verified(), register()
-    token = invite_for_token(owner, person.user["email"])
-    at = f"/v1/execution-limits/{person.user['id']}/daily"
-    assert owner.client.put(at, {"maxExecutions": 1}).status == 200
-    assert accept_invitation(person, token).status == 200
-    limits = owner.client.get(f"/v1/execution-limits?userId={person.user['id']}").json["items"]
-    assert [limit["maxExecutions"] for limit in limits] == [1]
-
-
 # Replays and mails
 
 
