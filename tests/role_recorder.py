@@ -67,6 +67,7 @@ UNTESTED: dict[str, tuple[str, ...]] = {
     "ExecutionsRole": (_MAIL,),
     "ExpressRole": (_MAIL, "lambda:InvokeFunction"),  # of run_code, whose client tests replace
     "JobsRole": (_MAIL, _WAKE),
+    "PurgeRole": ("dynamodb:DeleteItem",),  # of a row that is not deleted in a batch
     "RunAgentRole": ("s3:DeleteObject",),  # of an input that is too large
     "RunWorkflowRole": (_MAIL, "s3:DeleteObject", "lambda:InvokeFunction"),
     "ToolTestRole": (_MAIL, _WAKE),
