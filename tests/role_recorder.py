@@ -62,11 +62,16 @@ _MAIL = "ses:SendEmail"  # at a start that reaches the threshold of a quota
 _WAKE = (
     "lambda:SendDurableExecutionCallbackSuccess"  # by a start whose workflow cancels the running execution
 )
+_SPILL = (
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+    "kms:GenerateDataKey",
+)  # of the input of a repeated execution
 UNTESTED: dict[str, tuple[str, ...]] = {
     "EventsRole": (_MAIL, _WAKE, "dynamodb:DeleteItem"),  # of an execution's row in a queue
     "ExecutionsRole": (_MAIL,),
     "ExpressRole": (_MAIL, "lambda:InvokeFunction"),  # of run_code, whose client tests replace
-    "JobsRole": (_MAIL, _WAKE),
+    "JobsRole": (_MAIL, _WAKE, *_SPILL),
     "PurgeRole": ("dynamodb:DeleteItem",),  # of a row that is not deleted in a batch
     "RunAgentRole": ("s3:DeleteObject",),  # of an input that is too large
     "RunWorkflowRole": (_MAIL, "s3:DeleteObject", "lambda:InvokeFunction"),
