@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Coroutine
@@ -13,6 +14,7 @@ import pytest
 
 from infra.local import lanes
 from infra.local.lanes import Call, Lane, choose_lane, find_tenant, identify_tenant
+from tests.host.local_host import wait_until
 
 
 def run(work: Coroutine[Any, Any, list[str]]) -> list[str]:
@@ -80,22 +82,30 @@ def test_a_tenant_leaves_a_place_for_another() -> None:
     assert run(call()) == ["a", "a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("process", "waits"), [((False, 1.01), True), ((False, 2.0), False), ((True, 1.0), False)]
+)
+def test_a_call_waits_while_its_worker_uses_no_processor(
+    monkeypatch: pytest.MonkeyPatch, process: tuple[bool, float], waits: bool
+) -> None:
+    states = [(True, 1.0), process]
+    monkeypatch.setattr(lanes, "_read_process", lambda pid: states.pop(0))
+    call = Call(1, "a", looked_at=0, pid=7)
+    call.look(0.1)  # too early
+    call.look(1)
+    assert not call.is_waiting and len(states) == 1
+    call.look(2)
+    assert call.is_waiting is waits
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell")
-@pytest.mark.parametrize(("program", "waits"), [("input()", True), ("while True: pass", False)])
-def test_a_call_waits_while_its_worker_uses_no_processor(program: str, waits: bool) -> None:
-    worker = subprocess.Popen(
-        [sys.executable, "-c", f"print(flush=True); {program}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert worker.stdout
-    try:
-        worker.stdout.readline()
-        call = Call(1, "a", looked_at=0, pid=worker.pid)
-        call.look(1)  # the time that the worker took to start
-        while call.is_waiting is not waits:
-            call.look(call.looked_at + 1)
-    finally:
-        worker.kill()
-        worker.communicate()
+def test_the_system_tells_whether_a_process_runs() -> None:
+    is_ready, used_seconds = lanes._read_process(os.getpid())
+    assert is_ready and used_seconds > 0
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as sleeper:
+        wait_until(lambda: not lanes._read_process(sleeper.pid)[0])
+        sleeper.kill()
+    assert lanes._read_process(0) == (False, 0)
 
 
 def test_a_call_whose_worker_starts_does_not_wait() -> None:
