@@ -48,7 +48,8 @@ coverage: .venv/test.stamp  ## run the fast tests and print the branch coverage,
 	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
 
 LONG := tests/e2e/test_agent_kills.py tests/e2e/test_workflow_kills.py tests/e2e/test_noisy_tenant.py \
-  tests/executions/test_invariants.py tests/api/test_random_input.py tests/agents/test_memory_context.py tests/agents/test_memory_decisions.py
+  tests/executions/test_invariants.py tests/api/test_random_input.py tests/agents/test_memory_context.py \
+  tests/agents/test_memory_decisions.py
 soak: .venv/test.stamp .venv-ministack/stamp  ## run what takes longer: kills of the local host, random executions
 	SOAK=1 SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s $(LONG)
 

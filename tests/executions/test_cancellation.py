@@ -187,6 +187,6 @@ def test_an_end_is_finished_when_nothing_is_open(me: RegisteredUser, starter: St
     """A walk through all that has ended would take its turn from others; it is not repeated."""
     root, flows = start_waiting(me, starter)
     assert me.client.post(f"{root}/cancel").status == 200
-    no_time.setattr(retention, "begin", lambda *_: False)
+    no_time.setattr(retention, "begin", lambda *_: None)
     sweeper.sweep("queues")
     assert (count_open(me, flows), count_marks()) == (0, 0)

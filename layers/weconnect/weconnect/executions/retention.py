@@ -50,19 +50,19 @@ def build_final_values(row: AnyRow, values: dict[str, Any]) -> dict[str, Any]:
     return {"ttl": compute_expiry(datetime.fromisoformat(values["finished_at"]), row.retention_days)}
 
 
-def begin(row: AnyRow, until: float = math.inf) -> bool:
+def begin(row: AnyRow, until: float = math.inf) -> None:
     """Start the retention of all that an ended execution has, unless one that waits for it is open. Idempotent.
 
-    Return False when it was not finished `until` a time of the monotonic clock; deleting the execution does the rest.
+    What is not begun `until` a time of the monotonic clock begins when the execution is deleted.
     """
     if row.is_express:
-        return True
+        return
     if row.parent_key:
         parent = load_row(row.parent_key)
         if parent and (parent.status in OPEN_STATUSES or parent.ttl is None):
-            return True  # the end of the first one in the chain does it
+            return  # the end of the first one in the chain does it
     assert row.finished_at, "it has ended"
-    return _begin(row, datetime.fromisoformat(row.finished_at), until)
+    _begin(row, datetime.fromisoformat(row.finished_at), until)
 
 
 def _begin(row: AnyRow, moment: datetime, until: float) -> bool:
