@@ -208,6 +208,7 @@ class InvitationRow(EntityRow[Invitation], discriminator="INVITATION"):
 
     apart = frozenset({"is_expired"})
 
+    id: Attribute[str]
     organization_id: Attribute[str]
     email: Attribute[str]
     role: Attribute[str]
