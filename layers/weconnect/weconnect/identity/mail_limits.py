@@ -56,7 +56,7 @@ def count_mail_to(email: str, ip: str, purpose: Purpose = "OTHER") -> bool:
 
 def count_tenant_mail_to(email: str, organization_id: UUID) -> bool:
     """Count a mail that an organization sends to a normalized address; return False when it may get no more now."""
-    at_tenant = AttemptsRow.at_mails_to(email, "TENANT", str(organization_id))
+    at_tenant = AttemptsRow.at_mails_of_tenant(organization_id, email)
     at_all = AttemptsRow.at_mails_to(email, "TENANTS")
     return count_attempt(at_tenant, MAX_TO_ONE_ADDRESS, WINDOW_SECONDS) and count_attempt(
         at_all, MAX_OF_MANY_TENANTS, WINDOW_SECONDS

@@ -166,10 +166,14 @@ class AttemptsRow(Row, discriminator="ATTEMPTS"):
     def at_mails_to(email: str, *group: str) -> tuple[str, str]:
         """Return the key of mails to one address.
 
-        The group is a purpose with `FROM` and a network, or with `KNOWN` or `UNKNOWN`; or `TENANT` and an organization,
-        or `TENANTS`.
+        The group is a purpose with `FROM` and a network, or with `KNOWN` or `UNKNOWN`; or `TENANTS`.
         """
         return key("LOGIN", email), key("MAILS", *group)
+
+    @staticmethod
+    def at_mails_of_tenant(organization_id: object, email: str) -> tuple[str, str]:
+        """Return the key of mails that one organization sends to one address; it is deleted with the organization."""
+        return key("ORG", organization_id), key("MAILS", email)
 
     @staticmethod
     def at_mails_from(network: str) -> tuple[str, str]:
