@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 from infra.cloudformation import ROOT
@@ -27,6 +28,7 @@ def list_function_files() -> list[Path]:
     return sorted(path for path in FUNCTIONS.glob("*/*.py") if _HANDLER.search(path.read_text()))
 
 
+@cache
 def load_operations() -> dict[str, Operation]:
     """Import all functions and return every operation by its route key, such as `POST /v1/agents`."""
     for path in list_function_files():

@@ -39,7 +39,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra import cloudformation
-from tests import moto_transactions, role_recorder
+from tests import moto_shortcuts, role_recorder
 from tests.agents.execution_helpers import Starter
 from tests.auth.movable_clock import MovableClock
 from tests.factories import RegisteredUser, register
@@ -52,7 +52,7 @@ from weconnect.organizations.billing import billing
 from weconnect.security import encryption, signing
 from weconnect.settings import settings
 
-moto_transactions.install()
+moto_shortcuts.install()
 role_recorder.install()
 for secret in (deployment_keys._secret, billing._secret):  # has no keys, and is not read from Secrets Manager
     secret._value, secret._read_at = {}, float("inf")

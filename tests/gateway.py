@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -88,12 +89,17 @@ def match(method: str, path: str) -> tuple[Operation, dict[str, str]]:
     """Return the operation of a path and its path parameters; static segments win, as in the gateway."""
     candidates = []
     for operation in routes.load_operations().values():
-        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(operation.path))
-        if operation.method == method and (hit := re.fullmatch(pattern, urlsplit(path).path)):
+        if operation.method == method and (hit := pattern_of(operation.path).fullmatch(urlsplit(path).path)):
             candidates.append((operation.path.count("{"), operation, hit.groupdict()))
     assert candidates, f"no route {method} {path}"
     _, operation, parameters = min(candidates, key=lambda item: item[0])
     return operation, parameters
+
+
+@cache
+def pattern_of(path: str) -> re.Pattern[str]:
+    """Return the pattern of the paths of a route, with a group for each parameter."""
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)))
 
 
 def make_event(

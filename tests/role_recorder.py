@@ -174,17 +174,17 @@ def find_function() -> str | None:
 def _find_in_stack(frame: FrameType | None) -> str | None:
     """Return the logical ID of the innermost function of a stack, or None."""
     while frame:
-        code, variables = frame.f_code, frame.f_locals
+        code = frame.f_code
         if code is resolver.handler.__code__:
-            return routes.logical_id_of(resolver.app.operations[variables["event"]["routeKey"]])
+            return routes.logical_id_of(resolver.app.operations[frame.f_locals["event"]["routeKey"]])
         if code.co_name == "handler" and code.co_filename.startswith(FUNCTION_FILES):
             return routes.to_logical_id(Path(code.co_filename))
         if code is sweeper.sweep.__code__:  # by a test, in the middle of anything
             return "OnSweep"
         if code is purge.purge.__code__:  # as above
             return "OnPurged"
-        if code.co_name == "_execute" and "payload" in variables:  # of a Starter
-            return "RunAgent" if "agentId" in variables["payload"] else "RunWorkflow"
+        if code.co_name == "_execute" and "payload" in frame.f_locals:  # of a Starter
+            return "RunAgent" if "agentId" in frame.f_locals["payload"] else "RunWorkflow"
         frame = frame.f_back
     return None
 
