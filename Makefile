@@ -49,7 +49,9 @@ coverage: .venv/test.stamp  ## run the fast tests and print the branch coverage,
 
 LONG := tests/e2e/test_agent_kills.py tests/e2e/test_workflow_kills.py tests/e2e/test_noisy_tenant.py \
   tests/executions/test_invariants.py tests/api/test_random_input.py tests/agents/test_memory_context.py \
-  tests/agents/test_memory_decisions.py
+  tests/agents/test_memory_decisions.py tests/agents/test_suspended_execution_races.py \
+  tests/executions/test_concurrency.py tests/executions/test_run_workflow.py tests/jobs/test_jobs.py \
+  tests/workflows/test_n8n_expressions.py
 soak: .venv/test.stamp .venv-ministack/stamp  ## run what takes longer: kills of the local host, random executions
 	SOAK=1 SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -s $(LONG)
 

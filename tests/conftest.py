@@ -75,13 +75,18 @@ def functions_stay_within_their_roles() -> Iterator[None]:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Create the table, bucket, key and mail sender in moto, and route our own AWS client to it."""
     with mock_aws():
-        client("dynamodb").create_table(**cloudformation.read_table_definition("weconnect"))
+        client("dynamodb").create_table(**table_definition())
         client("s3").create_bucket(Bucket="weconnect")
         client("sesv2").create_email_identity(EmailIdentity=os.environ["MAIL_FROM"])
         monkeypatch.setattr(weconnect_aws, "call", _call_through_boto3)
         monkeypatch.setattr(encryption, "_cache", {})  # each test has another data key of the platform
         object.__setattr__(settings, "key_arn", client("kms").create_key()["KeyMetadata"]["Arn"])
         yield
+
+
+@cache
+def table_definition() -> dict[str, Any]:
+    return cloudformation.read_table_definition("weconnect")
 
 
 @cache

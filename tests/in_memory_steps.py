@@ -1,5 +1,6 @@
 """Durable steps in memory, for tests of what durable functions execute."""
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
@@ -7,6 +8,9 @@ from typing import Any, Self, TypeVar
 from weconnect.durable.steps import MAX_PARALLEL_BRANCHES, ResultType, Steps, from_json, to_json
 
 T = TypeVar("T")
+
+NUMBERS = itertools.count(1)
+"""Make the IDs of callbacks unique, whatever the executions and their steps."""
 
 
 class Suspended(BaseException):
@@ -67,9 +71,15 @@ class InMemorySteps:
         return results
 
     def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
-        """Return what a test put into `callback_values`, None for a timeout. The callback's id is the step's name."""
+        """Return what a test put into `callback_values` at the callback's ID or the step's name, None for a timeout."""
         self.operations += 1
-        self.step(f"{name}-announced", lambda: announce(self.prefix + name))
-        if self.prefix + name not in self.callback_values:
-            raise Suspended
-        return self.callback_values[self.prefix + name]
+
+        def announce_id() -> str:
+            callback_id = f"{next(NUMBERS)}:{self.prefix}{name}"
+            announce(callback_id)
+            return callback_id
+
+        for key in (self.step(f"{name}-announced", announce_id), self.prefix + name):
+            if key in self.callback_values:
+                return self.callback_values[key]
+        raise Suspended

@@ -7,6 +7,7 @@
   under four possible names.
 - Keys that are texts are hashed and compared as texts.
 - An update's expression is validated once as a whole, instead of again at each of its nested parts.
+- A key of KMS that encrypts gets no key pair, which it never uses.
 """
 
 import base64
@@ -18,7 +19,9 @@ from moto.dynamodb import models
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing import validators
-from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: ignore[attr-defined]
+from moto.kms import models as kms_models
+from moto.kms import utils as kms_utils
 
 
 class TransactionCopier:
@@ -89,8 +92,13 @@ def traverse(self: DepthFirstTraverser, root: Node) -> Node:
 
 def install() -> None:
     """Make moto do less, for the rest of the process."""
+    generate = kms_utils.generate_private_key
     copier, transact = TransactionCopier(), models.DynamoDBBackend.transact_write_items
-    serialize, hash_any, equal_any = JSONSerializer._serialize_type_structure, DynamoType.__hash__, DynamoType.__eq__
+    serialize, hash_any, equal_any = (
+        JSONSerializer._serialize_type_structure,
+        DynamoType.__hash__,
+        DynamoType.__eq__,
+    )
 
     def transact_write_items(self: Any, transact_items: list[dict[str, Any]]) -> None:
         copier.writes = [next(iter(write.values())) for write in transact_items]
@@ -109,6 +117,9 @@ def install() -> None:
     def is_equal(self: DynamoType, other: DynamoType) -> bool:
         return self.value == other.value and other.type == "S" if self.type == "S" else equal_any(self, other)
 
+    def generate_private_key(key_spec: str) -> Any:
+        return None if key_spec == "SYMMETRIC_DEFAULT" else generate(key_spec)
+
     def validate_root(self: Any, node: Node) -> Node:
         (process,) = self._processing_map().values()
         return process(node)
@@ -120,6 +131,7 @@ def install() -> None:
         (DynamoType, "__hash__", hash_value),
         (DynamoType, "__eq__", is_equal),
         (DepthFirstTraverser, "traverse", traverse),
+        (kms_models, "generate_private_key", generate_private_key),
         (validators.ActionCountValidator, "traverse", validate_root),
         (validators.OverlappingPathsValidator, "traverse", validate_root),
     ]

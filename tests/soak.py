@@ -14,6 +14,6 @@ def example_count(number: int) -> int:
     return number * 5 if SOAK else number
 
 
-def sample_cases(cases: Sequence[T]) -> Sequence[T]:
-    """Return all cases for `make soak`, else every second one."""
-    return cases if SOAK else cases[::2]
+def sample_cases(cases: Sequence[T], every: int = 2) -> Sequence[T]:
+    """Return all cases for `make soak`, else the first of every two, or more."""
+    return cases if SOAK else cases[::every]

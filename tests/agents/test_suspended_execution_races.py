@@ -12,6 +12,7 @@ from tests.agents.tool_call_helpers import (
     only_execution,
 )
 from tests.factories import RegisteredUser
+from tests.soak import example_count
 from weconnect.agents.tools import invocation
 from weconnect.executions import sweeper
 
@@ -63,7 +64,7 @@ class RacedExecution:
         sweeper.sweep()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(example_count(8)))
 def test_racing_actions_leave_one_final_status_and_only_approved_effects(
     me: RegisteredUser, starter: Starter, guarded: str, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

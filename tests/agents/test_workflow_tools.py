@@ -1,12 +1,10 @@
 """Workflows executed by agents: as tools of their own, and by the builtin `run_workflow`."""
 
-import itertools
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.agents import execution_helpers, mcp_requests
+from tests.agents import mcp_requests
 from tests.agents.execution_helpers import (
     Starter,
     create_agent,
@@ -27,27 +25,6 @@ from weconnect.models.messages import ModelReply, ToolCall
 from weconnect.workflows.executions.rows import ExecutionKey
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-NUMBERS = itertools.count(1)
-
-
-class Numbered(InMemorySteps):
-    """Steps whose callbacks have ids that are unique across executions."""
-
-    def __init__(self, prefix: str = "", parent: "Numbered | None" = None) -> None:
-        super().__init__(prefix, parent)
-        self.number: int = parent.number if parent else next(NUMBERS)
-
-    def callback(self, name: str, announce: Callable[[str], None], seconds: int) -> Any:
-        before, self.prefix = self.prefix, f"{self.number}:{self.prefix}"
-        try:
-            return super().callback(name, announce, seconds)
-        finally:
-            self.prefix = before
-
-
-@pytest.fixture(autouse=True)
-def numbered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution_helpers, "InMemorySteps", Numbered)
 
 
 def create_doubling_workflow(
@@ -303,7 +280,7 @@ def test_a_repeated_step_executes_the_workflow_once(
     for effect in ("stored", "announced"):
         script_replies(monkeypatch, workflow_call(n=1), DONE)
         started = me.client.post(f"{path}/executions", {"input": effect})
-        request, steps = starter.invocations.pop(), Numbered()
+        request, steps = starter.invocations.pop(), InMemorySteps()
 
         def kill(*args: Any, effect: str = effect, **options: Any) -> None:
             if effect == "announced":

@@ -83,7 +83,7 @@ def test_no_body_causes_an_internal_error(side: Side, snapshot: TableSnapshot, n
     """Each response is a success or a 4xx problem, and a refusal writes nothing."""
 
     @settings(
-        max_examples=example_count(12),
+        max_examples=example_count(6),
         deadline=None,
         derandomize=True,
         database=None,
@@ -114,7 +114,7 @@ def test_no_query_or_header_causes_an_internal_error(side: Side, snapshot: Table
     path = request.path(operation, side.ids)
 
     @settings(
-        max_examples=10,
+        max_examples=example_count(4),
         deadline=None,
         derandomize=True,
         database=None,

@@ -58,7 +58,9 @@ def test_every_spelling_of_an_address_is_one_account_and_one_counter(aws: None) 
     for text in spellings:
         assert Client().post("/v1/auth/forgot-password", {"email": text}).status == 204
     mails = sent_mails.texts()
-    assert len(mails) == 1 + 5 and all("Your token" in text for text in mails), "that of the registration, and resets"
+    assert len(mails) == 1 + 5 and all("Your token" in text for text in mails), (
+        "that of the registration, and resets"
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,9 @@ VICTIM, NEW = "victim@corp.example", "Another-Horse-8-Battery"
 FLOW = definition([node("a", "set", values={"x": 1})], "start > a")
 
 
+WAITING = definition([node("w", "wait", until="callback")], "start > w")
+
+
 def organization(person: RegisteredUser, suffix: str = "") -> str:
     return f"/v1/organizations/{person.organization['id']}{suffix}"
 
@@ -107,17 +110,21 @@ def test_a_reset_drops_all_that_a_squatter_set_up_and_proves_the_address(
 
 def test_a_reset_cancels_what_a_squatter_has_started(aws: None, starter: Starter) -> None:
     squatter = register(VICTIM)
-    waiting = definition([node("w", "wait", until="callback")], "start > w", concurrency={"limit": 1})
-    flow = create_workflow(squatter, waiting)
+    flow = create_workflow(squatter, WAITING | {"settings": {"concurrency": {"limit": 1}}})
     executions = [start_execution(squatter, flow), start_execution(squatter, flow)]
+    called = create_workflow(squatter, WAITING, "Called").rpartition("/")[2]
+    calling = definition([node("call", "subworkflow", workflowId=called)], "start > call")
+    executions.append(start_execution(squatter, create_workflow(squatter, calling, "Calling")))
     starter.run_pending()
+    (child,) = squatter.client.get("/v1/executions?mode=subworkflow").json["items"]
+    executions.append(f"/v1/executions/{child['id']}")
     agent = create_agent(squatter)
     response = squatter.client.post(f"{agent}/executions", {"input": "1"})
     executions.append(response.headers["Location"])
     bulk = {"action": "cancel", "filter": {"status": "waiting"}}
     job = squatter.client.post("/v1/executions/bulk", bulk).headers["Location"]
     holder = take_over()
-    assert [holder.get(each).json["status"] for each in executions] == ["cancelled"] * 3
+    assert [holder.get(each).json["status"] for each in executions] == ["cancelled"] * 5
     organization_id, job_id = UUID(squatter.organization["id"]), UUID(job.rpartition("/")[2])
     assert JobRow.get(*JobRow.at(organization_id, job_id)).cancel_requested_at
 

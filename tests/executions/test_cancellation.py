@@ -5,9 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.agents import execution_helpers
 from tests.agents.execution_helpers import Starter, script_replies
-from tests.agents.test_workflow_tools import Numbered
 from tests.executions.execution_helpers import create_workflow, start_execution
 from tests.executions.test_combinations import id_of, limited_workflow, status
 from tests.executions.test_lost_executions import load_row
@@ -18,11 +16,6 @@ from weconnect.api.caller import Caller
 from weconnect.errors import Unavailable
 from weconnect.executions import closing, followups, retention, sweeper
 from weconnect.executions.rows import EndingRow
-
-
-@pytest.fixture(autouse=True)
-def unique_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution_helpers, "InMemorySteps", Numbered)
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def outcome_of(execution: Any) -> Any:
 DEATHS = st.sets(
     st.tuples(st.integers(1, 30), st.sampled_from(["before", "after", "checkpointed"])), max_size=4
 )
-SETTINGS = settings(max_examples=example_count(12), deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=example_count(10), deadline=None, suppress_health_check=list(HealthCheck))
 INPUT = [{"list": [1, 2]}, {"list": [3]}, {"list": [4, 5, 6]}]
 numbers = iter(range(10**9))
 

@@ -14,6 +14,7 @@ from tests.agents.execution_helpers import Starter
 from tests.executions.execution_helpers import create_workflow, start_execution, statuses_by_path
 from tests.factories import RegisteredUser, register
 from tests.infra.test_sample_events import load_event
+from tests.soak import sample_cases
 from tests.workflows.definitions import definition, node
 from weconnect.durable import client as durable_client
 from weconnect.outbound import client as outbound
@@ -123,9 +124,23 @@ LOOP = definition(
 
 
 @pytest.mark.parametrize(
-    "step", ["l.1-2~fence", "hold-1", "l.1-2~1/start", "l.1-2~1/run-announced", "l.1-2~1/result", "a.2~1"]
+    ("step", "moment", "repeats"),
+    sample_cases(
+        [
+            (step, moment, repeats)
+            for step in (
+                "l.1-2~fence",
+                "hold-1",
+                "l.1-2~1/start",
+                "l.1-2~1/run-announced",
+                "l.1-2~1/result",
+                "a.2~1",
+            )
+            for moment, repeats in (("checkpointed", 0), ("after", 1))
+        ],
+        every=3,
+    ),
 )
-@pytest.mark.parametrize(("moment", "repeats"), [("checkpointed", 0), ("after", 1)])
 def test_a_crash_in_a_sliced_loop_repeats_nothing_else(
     aws: None,
     monkeypatch: pytest.MonkeyPatch,

@@ -5,9 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.agents import execution_helpers
 from tests.agents.execution_helpers import Starter, create_agent, execute, script_replies
-from tests.agents.test_workflow_tools import Numbered
 from tests.agents.tool_call_helpers import DONE
 from tests.executions.execution_helpers import create_workflow, execute_workflow, start_execution
 from tests.executions.test_combinations import id_of, list_executions
@@ -22,11 +20,6 @@ from weconnect.workflows.engine import levels
 
 LEAF = definition([node("a", "noop")], "start > a")
 WAITER = definition([node("w", "wait", until="callback")], "start > w")
-
-
-@pytest.fixture(autouse=True)
-def unique_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution_helpers, "InMemorySteps", Numbered)
 
 
 def calling(flow: str, *ids: str, **more: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Progress of jobs: messages delivered twice, late or never, functions that die, and cancellation."""
 
+import itertools
 import json
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.jobs.bulk_helpers import (
     summarize_job,
 )
 from tests.jobs.job_queue import Deliveries, sweep
+from tests.soak import sample_cases
 from weconnect import clock, queues
 from weconnect.jobs import service, worker
 from weconnect.jobs.job_type import JobType
@@ -152,9 +154,10 @@ POINTS = [
 EXPECTED = {"cancel": "cancelled", "delete": "deleted", "retry": "retried"}
 
 
-@pytest.mark.parametrize("resumed_by", ["message", "sweeper"])
-@pytest.mark.parametrize("action", EXPECTED)
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("point", "action", "resumed_by"),
+    sample_cases(list(itertools.product(POINTS, EXPECTED, ["message", "sweeper"])), every=5),
+)
 def test_each_execution_is_counted_once_when_a_function_dies(
     me: RegisteredUser,
     deliveries: Deliveries,

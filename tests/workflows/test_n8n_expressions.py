@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.soak import example_count
 from weconnect.expressions import rendering
 from weconnect.expressions.rendering import EvaluationContext
 from weconnect.workflows.importers.n8n.expression_translator import ASSUMED_ITEM_NOTE, translate
@@ -285,7 +286,9 @@ def are_equal(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("source", SAME)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=example_count(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(value=data)
 def test_javascript_and_jsonata_agree(node: Node, source: str, value: dict[str, Any]) -> None:
     expected = node.evaluate(source, value)
