@@ -6,6 +6,7 @@
 - A value of an attribute is written to a response as it is, instead of by looking for each of its ten possible types
   under four possible names.
 - Keys that are texts are hashed and compared as texts.
+- The size of an item is added up, instead of measured as a whole at each of its attributes.
 - An update's expression is validated once as a whole, instead of again at each of its nested parts.
 - A key of KMS that encrypts gets no key pair, which it never uses.
 """
@@ -16,12 +17,18 @@ from typing import Any
 
 from moto.core.serialize import JSONSerializer
 from moto.dynamodb import models
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.exceptions import ItemSizeTooLarge
+from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.parsing import validators
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: ignore[attr-defined]
 from moto.kms import models as kms_models
 from moto.kms import utils as kms_utils
+
+
+MAX_ITEM_SIZE = 405_000
+"""In bytes, as moto has it."""
 
 
 class TransactionCopier:
@@ -66,6 +73,22 @@ def to_wire(value: Any) -> dict[str, Any]:
     elif name == "B":
         content = base64.b64encode(content.encode() if isinstance(content, str) else content).decode()
     return {name: content}
+
+
+def size_of(key: str, value: Any) -> int:
+    """Return the bytes of an attribute with its name."""
+    return bytesize(key) + (value.size() if isinstance(value, DynamoType) else bytesize(str(value)))
+
+
+def set_attribute(self: Any, key: str, value: Any) -> None:
+    """Set an attribute of an item. Raises ItemSizeTooLarge, after all attributes were measured."""
+    size, total = size_of(key, value), getattr(self, "total", MAX_ITEM_SIZE)
+    if total + size > MAX_ITEM_SIZE:
+        total = sum(size_of(*each) for each in self.items())
+    if total + size > MAX_ITEM_SIZE:
+        raise ItemSizeTooLarge
+    self.total = total + size
+    dict.__setitem__(self, key, value)
 
 
 def traverse(self: DepthFirstTraverser, root: Node) -> Node:
@@ -130,6 +153,7 @@ def install() -> None:
         (JSONSerializer, "_serialize_type_structure", serialize_structure),
         (DynamoType, "__hash__", hash_value),
         (DynamoType, "__eq__", is_equal),
+        (LimitedSizeDict, "__setitem__", set_attribute),
         (DepthFirstTraverser, "traverse", traverse),
         (kms_models, "generate_private_key", generate_private_key),
         (validators.ActionCountValidator, "traverse", validate_root),

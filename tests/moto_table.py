@@ -15,14 +15,14 @@ class TableSnapshot:
         from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
         # moto replaces the table by a copy when a transaction fails, so it is looked up each time.
-        before, now, items = copy.deepcopy(self._items), _all_items(), moto_table().items
+        before, now, items = self._items, _all_items(), moto_table().items
         for at in before.keys() | now.keys():
             if before.get(at) != now.get(at):
                 item = before.get(at) or now[at]
                 pk, sk = DynamoType(item["pk"]), DynamoType(item["sk"])
                 items[pk].pop(sk, None)
                 if at in before:
-                    items[pk][sk] = Item(pk, sk, item)
+                    items[pk][sk] = Item(pk, sk, copy.deepcopy(item))
 
 
 def moto_table(name: str = "weconnect") -> Any:
