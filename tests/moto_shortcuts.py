@@ -26,7 +26,6 @@ from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: i
 from moto.kms import models as kms_models
 from moto.kms import utils as kms_utils
 
-
 MAX_ITEM_SIZE = 405_000
 """In bytes, as moto has it."""
 
