@@ -78,7 +78,7 @@ class AgentApi:
 
 
 @pytest.mark.parametrize(
-    ("point", "may_repeat"), sample_cases(POINTS), ids=[point for point, _ in sample_cases(POINTS)]
+    ("point", "may_repeat"), SAMPLE := sample_cases(POINTS, every=4), ids=[point for point, _ in SAMPLE]
 )
 def test_an_execution_survives_a_kill(
     host: LocalHost, services: ModelAndTools, point: str, may_repeat: str | None
@@ -121,7 +121,9 @@ def test_an_execution_survives_a_kill(
     assert api("GET", f"{api.path}/stats")["runs"]["completed"] == finished_before + 1
 
 
-@pytest.mark.parametrize("point", [None, "before:resume-1", "after:resume-1", "after:tool-1-1"])
+@pytest.mark.parametrize(
+    "point", sample_cases(["before:resume-1", None, "after:tool-1-1", "after:resume-1"])
+)
 def test_an_execution_that_waits_for_approval_survives_kills(
     host: LocalHost, services: ModelAndTools, point: str | None
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.fake_services import ModelAndTools
 from tests.e2e.test_agent_kills import AgentApi
 from tests.host.local_host import LocalHost, wait_until
+from tests.soak import sample_cases
 from tests.workflows.definitions import connect, definition, node
 
 
@@ -42,7 +43,9 @@ def replace_tool(api: AgentApi) -> tuple[str, str]:
     return inner, listener
 
 
-@pytest.mark.parametrize("point", [None, "after:tool-1-1-begin", "after:tool-1-1-run-announced"])
+@pytest.mark.parametrize(
+    "point", sample_cases([None, "after:tool-1-1-begin", "after:tool-1-1-run-announced"])
+)
 def test_an_agent_executes_a_workflow_and_its_end_starts_another(
     host: LocalHost, services: ModelAndTools, point: str | None
 ) -> None:
