@@ -121,9 +121,7 @@ def test_an_execution_survives_a_kill(
     assert api("GET", f"{api.path}/stats")["runs"]["completed"] == finished_before + 1
 
 
-@pytest.mark.parametrize(
-    "point", sample_cases(["before:resume-1", None, "after:tool-1-1", "after:resume-1"])
-)
+@pytest.mark.parametrize("point", sample_cases(["before:resume-1", None, "after:tool-1-1", "after:resume-1"]))
 def test_an_execution_that_waits_for_approval_survives_kills(
     host: LocalHost, services: ModelAndTools, point: str | None
 ) -> None:
