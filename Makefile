@@ -47,7 +47,8 @@ coverage: .venv/test.stamp  ## run the fast tests and print the branch coverage,
 	$(BIN)/python -m pytest $(FAST) --cov --cov-report=
 	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
 
-LONG := tests/e2e/test_agent_kills.py tests/e2e/test_workflow_kills.py tests/e2e/test_started_workflows.py tests/e2e/test_noisy_tenant.py \
+LONG := tests/e2e/test_agent_kills.py tests/e2e/test_workflow_kills.py tests/e2e/test_started_workflows.py \
+  tests/e2e/test_noisy_tenant.py \
   tests/executions/test_invariants.py tests/api/test_random_input.py tests/agents/test_memory_context.py \
   tests/agents/test_memory_decisions.py tests/agents/test_suspended_execution_races.py \
   tests/executions/test_concurrency.py tests/executions/test_run_workflow.py tests/jobs/test_jobs.py \
