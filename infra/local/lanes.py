@@ -55,16 +55,20 @@ class Call:
 class Lane:
     """Calls of one sort: `usual` that compute at once, and up to `most` with those that wait for something.
 
-    The last of the `usual` places is not for a tenant that has all the others.
+    A tenant that has all of the `usual` places but one, in all `peers` together, gets no more than one in a lane.
     """
 
     most: int
     usual: int = USUAL_CALLS
+    peers: list["Lane"] = field(default_factory=list, repr=False)  # the lanes of a pool, this one among them
     _calls: dict[int, Call] = field(default_factory=dict)  # active ones, by their numbers
     _queued: dict[str, deque[asyncio.Future[Call]]] = field(
         default_factory=dict
     )  # by tenant, in the order of turns
     _numbers: Iterator[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.peers.append(self)
 
     @property
     def active(self) -> int:
@@ -89,17 +93,20 @@ class Lane:
     def leave(self, call: Call) -> None:
         """End a call, and let the next one in."""
         del self._calls[call.number]
-        self._admit()
+        for lane in self.peers:
+            lane._admit()
 
     def _admit(self) -> None:
         """Let queued calls in while few compute: one of each tenant in turn."""
+        if not self._queued:
+            return
         moment = time.monotonic()
-        for call in self._calls.values():
-            call.look(moment)
-        computing = Counter(call.tenant for call in self._calls.values() if not call.is_waiting)
+        computing = self._count_computing(moment)
+        everywhere = sum((lane._count_computing(moment) for lane in self.peers), Counter[str]())
         share = max(1, self.usual - 1)
         while computing.total() < self.usual and self.active < self.most:
-            tenant = next((each for each in self._queued if computing[each] < share), None)
+            may_enter = (each for each in self._queued if not computing[each] or everywhere[each] < share)
+            tenant = next(may_enter, None)
             if tenant is None:
                 break
             turns = self._queued.pop(tenant)
@@ -111,6 +118,13 @@ class Lane:
                 self._calls[call.number] = call
                 turn.set_result(call)
                 computing[tenant] += 1
+                everywhere[tenant] += 1
+
+    def _count_computing(self, moment: float) -> Counter[str]:
+        """Return the calls that compute, by tenant."""
+        for call in self._calls.values():
+            call.look(moment)
+        return Counter(call.tenant for call in self._calls.values() if not call.is_waiting)
 
 
 def _read_process(pid: int) -> tuple[bool, float]:
@@ -127,10 +141,11 @@ def _read_process(pid: int) -> tuple[bool, float]:
 
 def create_lanes() -> dict[LaneName, Lane]:
     """Return the lanes of a pool; together they have all its workers, so that no lane takes those of another."""
+    peers: list[Lane] = []
     return {
-        "short": Lane(most=24),
-        "waiting": Lane(most=48),
-        "background": Lane(most=32),
+        "short": Lane(most=24, peers=peers),
+        "waiting": Lane(most=48, peers=peers),
+        "background": Lane(most=32, peers=peers),
         "nested": Lane(most=16, usual=16),
     }
 

@@ -82,6 +82,33 @@ def test_a_tenant_leaves_a_place_for_another() -> None:
     assert run(call()) == ["a", "a", "b"]
 
 
+def test_a_tenant_gets_one_place_in_each_lane_and_no_second_where_it_has_enough_in_all() -> None:
+    async def call() -> list[str]:
+        peers: list[Lane] = []
+        one, other = Lane(most=9, usual=3, peers=peers), Lane(most=9, usual=3, peers=peers)
+        ran = list[str]()
+
+        async def compute(lane: Lane, name: str) -> Call:
+            admitted = await lane.enter(name[0])
+            ran.append(name)
+            return admitted
+
+        calls = [asyncio.create_task(compute(one, f"a{number}")) for number in range(3)]
+        calls += [asyncio.create_task(compute(other, name)) for name in ("a3", "a4", "b0")]
+        while "b0" not in ran:
+            await asyncio.sleep(0.01)
+        before = len(ran)
+        for each in calls[:2]:
+            one.leave(await each)
+        while len(ran) == before:
+            await asyncio.sleep(0.01)
+        for each in calls:
+            each.cancel()
+        return ran
+
+    assert run(call()) == ["a0", "a1", "a3", "b0", "a2"], "at the end, one in each lane"
+
+
 @pytest.mark.parametrize(
     ("process", "waits"), [((False, 1.01), True), ((False, 2.0), False), ((True, 1.0), False)]
 )
