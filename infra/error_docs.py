@@ -25,6 +25,8 @@ need to look into a failure.
  "errors": [{"pointer": "/name", "detail": "taken"}], "requestId": "Ab3dEf="}
 ```
 """
+PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""The names of RFC 9110 that Python has since 3.13 only."""
 TABLE_HEAD = "| code | title | meaning | class |\n| --- | --- | --- | --- |\n"
 
 
@@ -53,7 +55,7 @@ def render_errors_page() -> str:
     for kind in load_error_classes():
         if kind.status != status:
             status = kind.status
-            sections.append(f"\n## {status} {HTTPStatus(status).phrase}\n\n{TABLE_HEAD}")
+            sections.append(f"\n## {status} {PHRASES.get(status) or HTTPStatus(status).phrase}\n\n{TABLE_HEAD}")
         meaning = " ".join((inspect.getdoc(kind) or "").split())
         sections.append(f"| `{kind.code}` | {kind.title} | {meaning} | `{_shorten_name(kind)}` |\n")
     return "".join(sections)
