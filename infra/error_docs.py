@@ -55,7 +55,9 @@ def render_errors_page() -> str:
     for kind in load_error_classes():
         if kind.status != status:
             status = kind.status
-            sections.append(f"\n## {status} {PHRASES.get(status) or HTTPStatus(status).phrase}\n\n{TABLE_HEAD}")
+            sections.append(
+                f"\n## {status} {PHRASES.get(status) or HTTPStatus(status).phrase}\n\n{TABLE_HEAD}"
+            )
         meaning = " ".join((inspect.getdoc(kind) or "").split())
         sections.append(f"| `{kind.code}` | {kind.title} | {meaning} | `{_shorten_name(kind)}` |\n")
     return "".join(sections)
