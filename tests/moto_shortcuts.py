@@ -1,4 +1,4 @@
-"""Shorter ways for what moto's table does at every call, with the same results; together they halve the tests' time.
+"""Shorter ways for what moto's table does at every call, with the same results.
 
 - For a transaction moto copies the whole table deeply, with all that its stream has ever held, once for each write, and
   restores the table from it when one fails. Here the copy is shallow but for the rows that the transaction names, since
