@@ -26,7 +26,8 @@ if __name__ == "__main__":
         "sizes": sizes,
     }
     names = sys.argv[1:] or list(parts)
-    with redirect_stdout(StringIO()):  # executions write their metrics to it
-        lines: list[Line] = [line for name in names for line in parts[name].lines()]
-    print(f"Python {platform.python_version()}, {platform.machine()}; medians of interleaved repetitions\n")
-    print(table(lines))
+    print(f"Python {platform.python_version()}, {platform.machine()}; medians of interleaved repetitions")
+    for name in names:
+        with redirect_stdout(StringIO()):  # executions write their metrics to it
+            lines: list[Line] = list(parts[name].lines())
+        print(f"\n{name}\n\n{table(lines)}", flush=True)

@@ -18,7 +18,11 @@ from weconnect.identity.rows import UserRow  # noqa: E402
 
 ROUNDS, CALLS = 25, 20
 context = SimpleNamespace(
-    function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r"
+    function_name="f",
+    memory_limit_in_mb=1024,
+    invoked_function_arn="arn",
+    aws_request_id="r",
+    get_remaining_time_in_millis=lambda: 29_000,
 )
 caller = event["get_me"]["requestContext"]["authorizer"]["lambda"]
 agent = AgentRow.at(UUID(caller["organizationId"]), UUID(event["get_agent"]["pathParameters"]["agentId"]))
