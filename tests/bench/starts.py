@@ -40,7 +40,7 @@ def lines() -> Iterator[Line]:
         times: dict[str, list[float]] = {name: [] for name in programs}
         for number in range(ROUNDS + 1):  # the first round compiles the byte code
             for name, (program, path) in programs.items():
-                milliseconds = _measure_cpu(program, request, environment(address, folder, path))
+                milliseconds = measure_cpu(program, request, environment(address, folder, path))
                 if number:
                     times[name].append(milliseconds)
         warm = json.loads(run("warm", request, environment(address, folder, trimmed)))
@@ -136,7 +136,7 @@ def run(program: str, request: str, variables: dict[str, str]) -> str:
     return completed.stdout.splitlines()[-1]
 
 
-def _measure_cpu(program: str, request: str, variables: dict[str, str]) -> float:
+def measure_cpu(program: str, request: str, variables: dict[str, str]) -> float:
     """Return the CPU milliseconds of one process from its start to its end."""
     command = [sys.executable, str(PROGRAMS / f"{program}.py")]
     with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as output:
