@@ -114,13 +114,10 @@ def traverse(self: DepthFirstTraverser, root: Node) -> Node:
 
 def install() -> None:
     """Make moto do less, for the rest of the process."""
-    generate = kms_utils.generate_private_key
     copier, transact = TransactionCopier(), models.DynamoDBBackend.transact_write_items
-    serialize, hash_any, equal_any = (
-        JSONSerializer._serialize_type_structure,
-        DynamoType.__hash__,
-        DynamoType.__eq__,
-    )
+    serialize = JSONSerializer._serialize_type_structure
+    hash_any, equal_any = DynamoType.__hash__, DynamoType.__eq__
+    generate = kms_utils.generate_private_key
 
     def transact_write_items(self: Any, transact_items: list[dict[str, Any]]) -> None:
         copier.writes = [next(iter(write.values())) for write in transact_items]

@@ -1,8 +1,5 @@
 """The programs of `make bench`: each does its work, so that the measurement is not found broken when it is needed."""
 
-import json
-from dataclasses import asdict
-
 import pytest
 
 from tests.bench import starts, stub
@@ -18,7 +15,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("program", ["cold_get", "cold_authorizer", "default_recipe"])
 def test_a_program_of_the_bench_does_its_work(folder: str, program: str) -> None:
     requests = sample()
-    key = {name: requests.items[0][name] for name in ("pk", "sk")}
-    request = json.dumps({**asdict(requests), "items": None, "key": key})
+    request = starts.write_request(requests)
     with stub.serve(requests.items) as address:
         assert starts.measure_cpu(program, request, starts.environment(address, folder, "")) > 0

@@ -1,8 +1,8 @@
 """Lanes: the shares of the pool's workers for calls of different sorts, fair between tenants.
 
 A lane runs about as many calls at once as the machine computes, beside those that wait for something. What is queued in
-it is run in turns, one call of each tenant, and one tenant's calls leave a place for another's: so nobody waits for all
-of another's.
+it is run in turns, one call of each tenant, and one tenant's calls, in all lanes together, leave places for another's:
+so nobody waits for all of another's.
 """
 
 import asyncio

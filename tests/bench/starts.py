@@ -16,7 +16,7 @@ import botocore
 from infra.cloudformation import ROOT
 from tests.bench import stub
 from tests.bench.rows import Line, median, ratio
-from tests.bench.world import sample
+from tests.bench.world import Sample, sample
 
 PROGRAMS = Path(__file__).parent / "programs"
 ROUNDS = 15
@@ -25,8 +25,7 @@ ROUNDS = 15
 def lines() -> Iterator[Line]:
     """Yield cold starts beside a bare client, and warm calls beside a bare get."""
     requests = sample()
-    key = {name: requests.items[0][name] for name in ("pk", "sk")}
-    request = json.dumps({**asdict(requests), "items": None, "key": key})
+    request = write_request(requests)
     with tempfile.TemporaryDirectory() as folder, stub.serve(requests.items) as address:
         trimmed = _trim_botocore(Path(folder))
         programs = {
@@ -124,6 +123,12 @@ def environment(address: str, folder: str, path: str) -> dict[str, str]:
         "POWERTOOLS_SERVICE_NAME": "weconnect",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
+
+
+def write_request(requests: Sample) -> str:
+    """Return the input of the programs: events, and the key of the first row."""
+    key = {name: requests.items[0][name] for name in ("pk", "sk")}
+    return json.dumps({**asdict(requests), "items": None, "key": key})
 
 
 def run(program: str, request: str, variables: dict[str, str]) -> str:

@@ -37,6 +37,7 @@ POINTS: list[tuple[str, str | None]] = [
     ("before:finish", None),
     ("after:finish", None),
 ]
+SAMPLE = sample_cases(POINTS, every=4)
 
 
 class AgentApi:
@@ -77,9 +78,7 @@ class AgentApi:
         return path
 
 
-@pytest.mark.parametrize(
-    ("point", "may_repeat"), SAMPLE := sample_cases(POINTS, every=4), ids=[point for point, _ in SAMPLE]
-)
+@pytest.mark.parametrize(("point", "may_repeat"), SAMPLE, ids=[point for point, _ in SAMPLE])
 def test_an_execution_survives_a_kill(
     host: LocalHost, services: ModelAndTools, point: str, may_repeat: str | None
 ) -> None:

@@ -38,11 +38,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 context = SimpleNamespace(
-    function_name="f",
-    memory_limit_in_mb=1024,
-    invoked_function_arn="arn",
-    aws_request_id="r",
-    get_remaining_time_in_millis=lambda: 29_000,
+    function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r"
 )
 response = handler(event["get_agent"], context)
 assert response["statusCode"] == 200, response
